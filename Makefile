@@ -1,0 +1,8 @@
+# Every target sets up what it needs; Python 3.11+ with pip is enough.
+# Without make: python scripts/dev.py demo
+PYTHON ?= python3
+
+.PHONY: demo test lint format docs bench setup
+
+demo test lint format docs bench setup:
+	@$(PYTHON) scripts/dev.py $@ $(ARGS)

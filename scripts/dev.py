@@ -1,0 +1,97 @@
+"""Development tasks with only Python and pip on the machine: `python scripts/dev.py TASK`.
+
+Each task makes its own virtual environment in `.venv` first; a second call finds it ready.
+The Makefile is a shorter spelling of the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / "made-from"
+INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
+
+TASKS: dict[str, list[list[str]]] = {
+    "setup": [],
+    "demo": [["-m", "tm_cli", "demo"]],
+    "test": [["-m", "pytest"]],
+    "lint": [
+        ["-m", "ruff", "format", "--check", "."],
+        ["-m", "ruff", "check", "."],
+        ["-m", "mypy"],
+        ["scripts/reference.py", "--check"],
+    ],
+    "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
+    "docs": [["scripts/reference.py"]],
+    "bench": [["benchmarks/startup.py"]],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one task and return its exit code; what follows the task's name goes to its last step."""
+    if not arguments or arguments[0] not in TASKS:
+        print(f"usage: python scripts/dev.py {{{','.join(TASKS)}}} [argument ...]", file=sys.stderr)
+        return 64
+    if sys.version_info < (3, 11):
+        print(
+            f"tm needs Python 3.11 or newer; this is {sys.version.split()[0]}. "
+            "Name another one: make PYTHON=python3.12 ...",
+            file=sys.stderr,
+        )
+        return 69
+    task, *extra = arguments
+    prepare()
+    for number, step in enumerate(TASKS[task], start=1):
+        last = number == len(TASKS[task])
+        code = subprocess.call([str(PYTHON), *step, *(extra if last else [])], cwd=ROOT)
+        if code:
+            return code
+    return 0
+
+
+def prepare() -> None:
+    """Create or refresh the virtual environment when what it is made from has changed."""
+    wanted = fingerprint()
+    if STAMP.is_file() and STAMP.read_text() == wanted:
+        return
+    print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
+    make_environment()
+    constraints = ["--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
+    pip("install", *constraints, "--editable", f"{ROOT}[local]", "--group", "dev")
+    STAMP.write_text(wanted)
+
+
+def fingerprint() -> str:
+    parts = [sys.version, sysconfig.get_platform(), str(ROOT)]
+    parts += [(ROOT / name).read_text(encoding="utf-8") for name in INPUTS]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def make_environment() -> None:
+    try:
+        venv.create(VENV, clear=True, with_pip=True)
+    except subprocess.CalledProcessError:  # Debian's Python comes without ensurepip
+        venv.create(VENV, clear=True, with_pip=False)
+        command = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "pip>=25.1"]
+        subprocess.run(command, check=True, cwd=ROOT)
+
+
+def pip(*arguments: str) -> None:
+    result = subprocess.run([str(PYTHON), "-m", "pip", *arguments], check=False, cwd=ROOT)
+    if result.returncode:
+        sys.exit("pip could not install what tm needs; its messages are above")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

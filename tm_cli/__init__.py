@@ -1,0 +1,3 @@
+"""Gate CI on load tests: start a run, wait for its own verdict, turn it into an exit code."""
+
+__version__ = "0.1.0"
