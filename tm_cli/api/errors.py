@@ -1,0 +1,63 @@
+"""What can go wrong between tm and a server, told apart by what it proves.
+
+ApiError
+  NotReached        no answer; `maybe_sent` says whether the server can have acted
+  NotUnderstood     an answer that is not the API's: HTML, cut or mistyped JSON, a redirect
+  HttpError         an error status with the server's explanation
+"""
+
+from __future__ import annotations
+
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+
+NO_ACCESS = frozenset({401, 403})
+
+
+class ApiError(TmError):
+    """A request did not bring what was asked for."""
+
+
+class NotReached(ApiError):
+    """No complete answer arrived."""
+
+    exit_code = ExitCode.UNAVAILABLE
+    slug = "unavailable"
+
+    def __init__(self, message: str, *, maybe_sent: bool, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.maybe_sent = maybe_sent
+
+
+class NotUnderstood(ApiError):
+    """A complete answer arrived that the API cannot have sent."""
+
+    slug = "bad_response"
+
+
+class HttpError(ApiError):
+    """The server answered with an error status.
+
+    `api_code` is the machine-readable `code` of the answer, `from_api` says that the body was the
+    API's own error envelope, and `retry_after` is the pause in seconds that the server asks for.
+    """
+
+    slug = "http_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        api_code: str | None = None,
+        from_api: bool = False,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=api_code)
+        self.status = status
+        self.from_api = from_api
+        self.retry_after = retry_after
+        if status in NO_ACCESS:
+            self.exit_code = ExitCode.AUTHENTICATION
+            self.code = api_code or "authentication"

@@ -1,0 +1,1 @@
+"""The TrafficMorph API, version 1."""

@@ -1,0 +1,137 @@
+"""A method per endpoint of the TrafficMorph API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.trafficmorph.models import (
+    HistoryPage,
+    HistoryRow,
+    ImportedProfile,
+    LiveStatus,
+    Profile,
+    ProfileSummary,
+    RunControl,
+)
+from tm_cli.api.transport import Connection, Transport
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+
+_PROFILES = TypeAdapter(list[ProfileSummary])
+
+
+class Client:
+    """The operations of one server.
+
+    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
+    when nothing was observed; writes are sent once.
+    """
+
+    def __init__(self, connection: Connection, *, read_attempts: int = READ_ATTEMPTS) -> None:
+        self._transport = Transport(connection)
+        self._clock = connection.clock
+        self._read_attempts = read_attempts
+
+    def close(self) -> None:
+        """Close the open connections."""
+        self._transport.close()
+
+    def list_profiles(self) -> list[ProfileSummary]:
+        """Return all profiles, the most recently updated first."""
+        return self._get(_PROFILES.validate_python, "profiles")
+
+    def get_profile(self, profile_id: int) -> Profile:
+        """Return one profile."""
+        return self._get(Profile.model_validate, f"profiles/{profile_id}")
+
+    def export_profile(self, profile_id: int) -> dict[str, Any]:
+        """Return the portable document of a profile."""
+        return self._get(_object, f"profiles/{profile_id}/export")
+
+    def import_profile(self, document: Mapping[str, Any]) -> ImportedProfile:
+        """Create a profile, or overwrite the one of the same name."""
+        return self._post(ImportedProfile.model_validate, "profiles/import", document)
+
+    def start_run(
+        self, profile_id: int, *, region: str | None = None, tags: Sequence[str] = ()
+    ) -> RunControl:
+        """Start a run once; older servers know a start without region and tags only."""
+        path = f"profiles/{profile_id}"
+        if region is None and not tags:
+            return self._post(RunControl.model_validate, f"{path}/start")
+        body = {"region": region} if region is not None else {}
+        return self._post(
+            RunControl.model_validate, f"{path}/runs", body | ({"tags": list(tags)} if tags else {})
+        )
+
+    def stop_run(self, profile_id: int) -> RunControl:
+        """Stop whatever runs on this profile; succeeds when nothing does."""
+        return self._post(RunControl.model_validate, f"profiles/{profile_id}/stop")
+
+    def pause_run(self, profile_id: int) -> RunControl:
+        """Pause the run of this profile."""
+        return self._post(RunControl.model_validate, f"profiles/{profile_id}/pause")
+
+    def resume_run(self, profile_id: int) -> RunControl:
+        """Resume the paused run of this profile."""
+        return self._post(RunControl.model_validate, f"profiles/{profile_id}/resume")
+
+    def get_run_status(self, profile_id: int) -> LiveStatus:
+        """Return the live status; servers before this operation answer 404."""
+        return self._get(LiveStatus.model_validate, f"profiles/{profile_id}/status")
+
+    def list_history(
+        self, *, page: int = 0, size: int = 20, **filters: str | int | None
+    ) -> HistoryPage:
+        """Return one page of ended runs; filters as in section 10.1, None leaves one out."""
+        chosen = {name: value for name, value in filters.items() if value is not None}
+        return self._get(
+            HistoryPage.model_validate, "history", {**chosen, "size": size, "page": page}
+        )
+
+    def get_history_item(self, history_id: int) -> HistoryRow:
+        """Return one ended run in detail."""
+        return self._get(HistoryRow.model_validate, f"history/{quote(str(history_id))}")
+
+    def _get(
+        self,
+        read: Callable[[Any], T],
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+    ) -> T:
+        for attempt in range(self._read_attempts):
+            try:
+                return _understood(read, path, self._transport.get(f"api/v1/{path}", params))
+            except ApiError as error:
+                if attempt + 1 == self._read_attempts or not observed_nothing(error):
+                    raise
+                self._clock.sleep(pause_before_retry(error, attempt))
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _post(self, read: Callable[[Any], T], path: str, body: Any = None) -> T:
+        return _understood(read, path, self._transport.post(f"api/v1/{path}", body))
+
+
+def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+    try:
+        return read(document)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise NotUnderstood(
+            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
+        ) from None
+
+
+def _object(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise NotUnderstood("the server's export is not a JSON object")
+    return document

@@ -1,0 +1,217 @@
+"""The payloads of the TrafficMorph API that tm reads (sections 6 to 10 of its contract).
+
+Unknown fields are kept for JSON output and otherwise ignored. What correlates a run or decides a
+gate is read strictly; everything else is read leniently, because a mistyped average must not cost
+a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+
+from tm_cli.api import strict_json
+
+T = TypeVar("T")
+
+
+def _or_none(value: Any, read: Any) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def _instant(value: Any) -> datetime | None:
+    """Read an ISO-8601 instant; without an offset it is UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _json_text(value: Any) -> Any:
+    """Decode a field that holds JSON as text; what does not decode to a document stays text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        document = strict_json.parse(value)
+    except ValueError:
+        return value
+    return document if isinstance(document, dict | list) else value
+
+
+def _text_list(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _counts(value: Any) -> Mapping[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(key): count for key, count in value.items() if type(count) is int}
+
+
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+Number = Annotated[float | None, BeforeValidator(_number)]
+Instant = Annotated[datetime | None, BeforeValidator(_instant)]
+JsonText = Annotated[Any, BeforeValidator(_json_text)]
+TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
+Counts = Annotated[Mapping[str, int], BeforeValidator(_counts)]
+
+
+class Payload(BaseModel):
+    """A JSON object of the API: camelCase on the wire, immutable here."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True
+    )
+
+    def document(self) -> dict[str, Any]:
+        """Return the payload for JSON output, unknown fields included."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class ProfileSummary(Payload):
+    """One line of the profile list."""
+
+    id: StrictInt
+    name: StrictStr
+    created_at: Instant = None
+
+
+class Point(Payload):
+    """A point of the curve: `y` requests per second at second `x`."""
+
+    x: float
+    y: float
+
+
+class Profile(Payload):
+    """A stored description of a load test; `duration` in seconds."""
+
+    id: StrictInt
+    name: StrictStr
+    duration: Number = None
+    loop: Lenient[StrictBool] = None
+    target_url: Lenient[StrictStr] = None
+    http_method: Lenient[StrictStr] = None
+    points: Lenient[list[Point]] = None
+    interpolation_mode: Lenient[StrictStr] = None
+    region: Lenient[StrictStr] = None
+    status: Lenient[StrictStr] = None
+    created_at: Instant = None
+
+
+class ImportedProfile(Payload):
+    """The answer to an import; `callback_secret` is never shown."""
+
+    id: StrictInt
+    name: StrictStr
+    callback_secret: Any = None
+    warnings: TextList = ()
+
+
+class RunControl(Payload):
+    """The answer to start, stop, pause and resume."""
+
+    run_id: Lenient[StrictStr] = None
+    status: Lenient[StrictStr] = None
+    profile_id: Lenient[StrictInt] = None
+
+
+class Bucket(Payload):
+    """Five seconds of a run; `t` is their middle in seconds, latencies are in milliseconds."""
+
+    t: Number = None
+    rps: Number = None
+    planned_rps: Number = None
+    ok_ratio: Number = None
+    bad_ratio: Number = None
+    p50_ms: Number = None
+    p95_ms: Number = None
+    p99_ms: Number = None
+
+
+class LiveStatus(Payload):
+    """A run in flight; curve times in seconds, pauses excluded."""
+
+    profile_id: Lenient[StrictInt] = None
+    run_id: Lenient[StrictStr] = None
+    status: Lenient[StrictStr] = None
+    region: Lenient[StrictStr] = None
+    elapsed_seconds: Number = None
+    duration_seconds: Number = None
+    requests_sent: Lenient[StrictInt] = None
+    response_code_counts: Counts = {}
+    current_rps: Number = None
+    planned_rps: Number = None
+    recent_buckets: Lenient[list[Bucket]] = None
+    generator_saturated: Lenient[StrictBool] = None
+    downstream_saturated: Lenient[StrictBool] = None
+    flaky_dispatch: Lenient[StrictBool] = None
+    tags: TextList = ()
+
+
+class HistoryRow(Payload):
+    """A run that has ended, as a list row or in detail; `outcome` is the embedded server's."""
+
+    id: Lenient[StrictInt] = None
+    run_id: Lenient[StrictStr] = None
+    profile_id: Lenient[StrictInt] = None
+    profile_name: Lenient[StrictStr] = None
+    started_at: Instant = None
+    finished_at: Instant = None
+    created_at: Instant = None
+    duration_seconds: Number = None
+    total_requests: Lenient[StrictInt] = None
+    total_errors: Lenient[StrictInt] = None
+    avg_rps: Number = None
+    peak_rps: Number = None
+    success_rate: Number = None
+    auto_verdict: Lenient[StrictStr] = None
+    auto_verdict_reasons: JsonText = None
+    triggered_by: Lenient[StrictStr] = None
+    region: Lenient[StrictStr] = None
+    tags: TextList = ()
+    target_url: Lenient[StrictStr] = None
+    response_codes: JsonText = None
+    latency_quantiles: JsonText = None
+    rps_series: JsonText = None
+    latency_series: JsonText = None
+    secondary_stats: JsonText = None
+    script_stats: JsonText = None
+    auto_compare_snapshot: JsonText = None
+    auto_compare_baseline_run_id: Lenient[StrictInt] = None
+    outcome: Lenient[StrictStr] = None
+
+
+class HistoryPage(Payload):
+    """One page of ended runs, newest first."""
+
+    content: list[HistoryRow]
+    page: Lenient[StrictInt] = None
+    size: Lenient[StrictInt] = None
+    total_elements: Lenient[StrictInt] = None
+    total_pages: Lenient[StrictInt] = None

@@ -1,0 +1,292 @@
+"""Bytes in, JSON out: the only module that imports the HTTP library.
+
+It holds the credentials, never follows a redirect, bounds every answer in time and size, and
+translates each of the library's exceptions once.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
+
+import httpx2
+
+from tm_cli import __version__
+from tm_cli.api import strict_json
+from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
+from tm_cli.api.retry import read_retry_after
+from tm_cli.base_url import is_loopback, is_plain_http
+from tm_cli.durations import format_duration
+from tm_cli.errors import ConfigurationError
+from tm_cli.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api_key import ApiKey
+    from tm_cli.clock import Clock
+
+LARGEST_BODY = 8 * 1024 * 1024
+"""Bytes of one answer; the longest history page is a fraction of it."""
+
+USER_AGENT = f"tm-cli/{__version__}"
+
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it, for `--verbose`; never a header or a body."""
+
+    method: str
+    url: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Everything needed to reach one server; `wire` replaces the sockets in tests."""
+
+    base_url: str
+    key: ApiKey
+    clock: Clock
+    timeout: float = 30.0
+    environ: Mapping[str, str]
+    ca_file: str | None = None
+    on_exchange: Callable[[Exchange], None] | None = None
+    wire: httpx2.BaseTransport | None = None
+
+
+class Transport:
+    """Sends requests below the base URL and returns parsed JSON."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._verify = _verification(connection)
+        self._client = self._new_client()
+
+    def close(self) -> None:
+        """Close the open connections."""
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+        """GET `path` and return its JSON.
+
+        Raises NotReached, NotUnderstood or HttpError.
+        """
+        return self._send(self._client, "GET", path, params=params)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST `body` as JSON, or nothing, over a connection that nobody has used.
+
+        On a connection kept alive the server may hang up just as the request leaves, and nobody
+        could tell whether it was heard. Raises NotReached, NotUnderstood or HttpError.
+        """
+        with self._new_client() as client:
+            return self._send(client, "POST", path, body=body)
+
+    def _new_client(self) -> httpx2.Client:
+        connection = self._connection
+        return httpx2.Client(
+            transport=connection.wire,
+            verify=self._verify,
+            proxy=None if connection.wire else _proxy(connection.base_url, connection.environ),
+            timeout=connection.timeout,
+            trust_env=False,
+            follow_redirects=False,
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+        )
+
+    def _send(
+        self,
+        client: httpx2.Client,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Any = None,
+    ) -> Any:
+        url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        request = client.build_request(
+            method,
+            url,
+            content=None if body is None else json.dumps(body, allow_nan=False).encode(),
+            headers=[
+                (b"X-Api-Key", self._connection.key.reveal()),  # the client's repr shows defaults
+                *([] if body is None else [(b"Content-Type", b"application/json")]),
+            ],
+        )
+        with self._timed(request) as outcome:
+            response, content = self._exchange(client, request)
+            outcome.append(str(response.status_code))
+        return _understand(response, content)
+
+    def _exchange(
+        self, client: httpx2.Client, request: httpx2.Request
+    ) -> tuple[httpx2.Response, bytes]:
+        with _translated(request, self._connection.timeout):
+            response = client.send(request, stream=True)
+            try:
+                return response, self._read(response)
+            finally:
+                response.close()
+
+    def _read(self, response: httpx2.Response) -> bytes:
+        """Read the body as it came; `timeout` bounds the whole, not just each piece of it."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise NotUnderstood(f"{_where(response.request)} answered with a compressed body")
+        clock, content = self._connection.clock, bytearray()
+        deadline = clock.monotonic() + self._connection.timeout
+        for piece in response.iter_raw():
+            content += piece
+            if len(content) > LARGEST_BODY:
+                raise NotUnderstood(f"{_where(response.request)} answered with too large a body")
+            if clock.monotonic() > deadline:
+                raise httpx2.ReadTimeout("the answer came too slowly", request=response.request)
+        return bytes(content)
+
+    @contextmanager
+    def _timed(self, request: httpx2.Request) -> Iterator[list[str]]:
+        report, clock = self._connection.on_exchange, self._connection.clock
+        outcome: list[str] = []
+        began = clock.monotonic()
+        try:
+            yield outcome
+        finally:
+            if report:
+                shown = clean(str(request.url.copy_with(query=None)))
+                took = clock.monotonic() - began
+                report(Exchange(request.method, shown, "".join(outcome) or "no answer", took))
+
+
+@contextmanager
+def _translated(request: httpx2.Request, timeout: float) -> Iterator[None]:
+    """Turn the library's exceptions into ours; what is not known to be unsent may be sent."""
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise NotReached(
+            f"no answer from {_where(request)} within {format_duration(timeout)}",
+            maybe_sent=not isinstance(error, _NEVER_SENT),
+            hint="raise the limit with --timeout if the server is slow",
+        ) from None
+    except _NEVER_SENT as error:
+        raise NotReached(
+            f"cannot reach {_where(request)}: {clean(error) or type(error).__name__}",
+            maybe_sent=False,
+            hint="check that the server runs; `tm config show` tells where its address comes from",
+        ) from None
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+        raise NotReached(
+            f"the connection to {_where(request)} broke: {clean(error) or type(error).__name__}",
+            maybe_sent=True,
+        ) from None
+
+
+def _understand(response: httpx2.Response, content: bytes) -> Any:
+    """Return the JSON of a 2xx answer; None for 204."""
+    status, where = response.status_code, _where(response.request)
+    if 300 <= status < 400:
+        raise NotUnderstood(
+            f"{where} redirects to {clean(response.headers.get('location', 'nowhere'))}",
+            hint="redirects are not followed, because the key would go along; fix the base URL",
+        )
+    if status >= 400:
+        raise _http_error(response, content)
+    if status == 204:
+        return None
+    if status not in {200, 201, 202}:
+        raise NotUnderstood(f"{where} answered with the unexpected status {status}")
+    if not _is_json(response):
+        kind = clean(response.headers.get("content-type", "nothing"))
+        raise NotUnderstood(
+            f"{where} answered with {kind} instead of JSON",
+            hint="a login page or a proxy may answer in the server's place",
+        )
+    try:
+        return strict_json.parse(content)
+    except ValueError as problem:
+        raise NotUnderstood(f"{where} answered with unusable JSON: {clean(problem)}") from None
+
+
+def _http_error(response: httpx2.Response, content: bytes) -> HttpError:
+    status, envelope = response.status_code, {}
+    try:
+        document = strict_json.parse(content) if _is_json(response) else None
+        envelope = document if isinstance(document, dict) else {}
+    except ValueError:
+        pass
+    text = envelope.get("error") or envelope.get("message")
+    code = envelope.get("code")
+    api_code = clean(code) if isinstance(code, str) and code else None
+    shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
+    message = (
+        f"{clean(text)} ({shown})" if isinstance(text, str) else f"the server answered {shown}"
+    )
+    return HttpError(
+        message,
+        status=status,
+        api_code=api_code,
+        from_api=isinstance(envelope.get("error"), str),
+        retry_after=read_retry_after(response.headers),
+        hint=_HINTS.get(api_code or clean(text) or "") or _HINTS.get(str(status)),
+    )
+
+
+_HINTS = {
+    "401": "check the key: `tm config show` tells where it comes from",
+    "403": "the key is known, but it may not do this",
+    "PLAN_UPGRADE_REQUIRED": "the account's plan does not include the API",
+    "trial_expired": "the account's trial is over",
+    "USAGE_LIMIT_REACHED": "the account's requests of this month are used up",
+    "429": "the account's request budget is used up; wait a minute",
+}
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+
+
+def _where(request: httpx2.Request) -> str:
+    return clean(f"{request.method} {request.url.copy_with(query=None)}")
+
+
+def _verification(connection: Connection) -> ssl.SSLContext | bool:
+    """The system's trust store, or the user's file; plain http needs neither."""
+    if is_plain_http(connection.base_url):
+        return False
+    if connection.ca_file is None:
+        return httpx2.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=connection.ca_file)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigurationError(
+            f"cannot use the certificates in {connection.ca_file}: {problem}"
+        ) from None
+
+
+def _proxy(base_url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for this server; never one for this machine."""
+    parts = urlsplit(base_url)
+    if is_loopback(base_url):
+        return None
+    proxies = {
+        name.lower().removesuffix("_proxy"): value
+        for name, value in environ.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    if proxy_bypass_environment(parts.netloc, proxies):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")

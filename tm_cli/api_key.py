@@ -1,0 +1,42 @@
+"""The API key: validated on entry, shown nowhere."""
+
+from __future__ import annotations
+
+from typing import final
+
+
+@final
+class ApiKey:
+    """A key that prints as stars; only the transport reveals it."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, text: str) -> None:
+        """Validate `text` by the rules of the API (section 2 of its contract).
+
+        Raises ValueError, naming the offending byte and its position, when the key is empty or
+        holds a byte that cannot stand in a header. The message never holds the key.
+        """
+        raw = text.encode("utf-8", "surrogateescape")
+        if not raw.strip():
+            raise ValueError("the API key is empty")
+        for position, byte in enumerate(raw):
+            if (byte < 0x20 and byte != 0x09) or byte == 0x7F:
+                raise ValueError(
+                    f"the API key has byte 0x{byte:02X} at position {position}, "
+                    "which cannot stand in a header"
+                    + (" (a line break after the key?)" if byte in b"\r\n" else "")
+                )
+        self._bytes = raw
+
+    def reveal(self) -> bytes:
+        """The key as it goes into the header."""
+        return self._bytes
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("an API key is not pickled")

@@ -1,0 +1,94 @@
+"""Errors become messages and exit codes here, and nowhere else."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+
+import typer
+
+from tm_cli.context import AppContext
+from tm_cli.errors import TmError, UsageError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.render.machine import error_document, to_json
+from tm_cli.signals import SignalReceived, signals_raised
+from tm_cli.text import clean
+
+
+def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
+    """Run the command line; whatever is raised becomes a message and an exit code."""
+    with signals_raised():
+        try:
+            context = context or AppContext.system()
+            return _settle(_run(arguments, context), context)
+        except SignalReceived as signal:  # during start-up, before anything could be done
+            return 128 + signal.number
+
+
+def _run(arguments: Sequence[str], context: AppContext) -> int:
+    try:
+        return _invoke(arguments, context)
+    except TmError as error:
+        return _report(error, arguments, context)
+    except SignalReceived as signal:
+        return _report(signal.as_error("interrupted"), arguments, context)
+    except Exception as error:  # a bug; left alone, Python would exit with 1
+        return _report_bug(error, arguments, context)
+
+
+def _invoke(arguments: Sequence[str], context: AppContext) -> int:
+    from tm_cli.root import command
+
+    try:
+        code = command()(args=list(arguments), prog_name="tm", obj=context, standalone_mode=False)
+    except typer.TyperException as problem:
+        raise _usage_error(problem) from None
+    except typer.Abort:
+        raise UsageError("nothing was entered") from None
+    except SystemExit as stop:  # completion leaves like this
+        code = stop.code
+    return ExitCode.OK if code is None else int(code)
+
+
+def _usage_error(problem: typer.TyperException) -> UsageError:
+    """Say what is wrong in a line; the whole help is one command away."""
+    command_context = getattr(problem, "ctx", None)
+    path = command_context.command_path if command_context is not None else "tm"
+    message = problem.format_message().strip() or "a command is missing"
+    return UsageError(message.removesuffix("."), hint=f"`{path} --help` shows what it takes")
+
+
+def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> int:
+    if "--json" in arguments:
+        context.terminal.result(to_json(error_document(error)))
+    explain(error, context)
+    return int(error.exit_code)
+
+
+def explain(error: TmError, context: AppContext) -> None:
+    """Print the message and the hint to standard error."""
+    context.terminal.note(f"tm: {_without_keys(clean(error.message), context.environ)}")
+    if error.hint:
+        context.terminal.note(f"hint: {_without_keys(clean(error.hint), context.environ)}")
+
+
+def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
+    shown = TmError(f"internal error: {type(error).__name__}: {error}", code="internal")
+    shown.exit_code = ExitCode.INTERNAL
+    shown.hint = "this is a bug in tm; please report it with the lines above"
+    for line in traceback.format_tb(error.__traceback__):
+        context.terminal.note(_without_keys(line.rstrip(), context.environ))
+    return _report(shown, arguments, context)
+
+
+def _without_keys(text: str, environ: Mapping[str, str]) -> str:
+    key = environ.get("TM_API_KEY", "").strip()
+    return text.replace(key, "***") if len(key) >= 4 else text
+
+
+def _settle(code: int, context: AppContext) -> int:
+    """A result that could not be written is no success."""
+    if code == ExitCode.OK and context.terminal.results_lost:
+        context.terminal.note("tm: the result could not be written to standard output")
+        return int(ExitCode.OUTPUT)
+    return code

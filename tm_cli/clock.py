@@ -1,0 +1,40 @@
+"""Time as a seam: deadlines and pauses read a clock that tests can move."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The three questions tm asks about time; durations are float seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never step backwards; for deadlines."""
+        ...
+
+    def now(self) -> datetime:
+        """The wall clock in UTC; for what is compared with a server's times, and for display."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Pause."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        """Seconds that go on counting while the machine is suspended, where the system can."""
+        boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; the others count sleep already
+        return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+    def now(self) -> datetime:
+        """The wall clock in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Pause the thread."""
+        time.sleep(seconds)

@@ -1,0 +1,64 @@
+"""From settings to a connection: a configured server, or the embedded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tm_cli.api.transport import Connection
+from tm_cli.base_url import LOCAL
+from tm_cli.errors import ConfigurationError
+from tm_cli.settings import project_root, read_key_file
+
+if TYPE_CHECKING:
+    from tm_cli.commands.session import Session
+
+DATA_DIR = ".tm"
+
+
+def connect(session: Session) -> Connection:
+    """Return the connection that the settings ask for.
+
+    Raises ConfigurationError when there is no server and none may be started.
+    """
+    settings = session.settings
+    if settings.server in (None, LOCAL):
+        return _embedded(session)
+    return Connection(
+        base_url=settings.server,
+        key=settings.key,
+        clock=session.context.clock,
+        timeout=settings.value("timeout"),
+        environ=session.context.environ,
+        ca_file=settings.value("ca_file"),
+        on_exchange=session.show_exchange if session.verbose else None,
+    )
+
+
+def _embedded(session: Session) -> Connection:
+    if session.settings.server is None and session.context.environ.get("CI"):
+        raise ConfigurationError(
+            "no server is configured",
+            hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
+        )
+    directory = data_dir(session)
+    server = session.context.launch(directory)
+    session.keep_open(server.close)
+    began = "started" if server.started_here else "found"
+    session.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+    return Connection(
+        base_url=server.base_url,
+        key=read_key_file(server.api_key_file),
+        clock=session.context.clock,
+        timeout=session.settings.value("timeout"),
+        environ=session.context.environ,
+        on_exchange=session.show_exchange if session.verbose else None,
+    )
+
+
+def data_dir(session: Session) -> Path:
+    """The embedded server's directory: as set, else `.tm` at the root of the project."""
+    chosen = session.settings.value("data_dir")
+    if chosen is not None:
+        return session.context.cwd / Path(chosen).expanduser()
+    return project_root(session.context.cwd) / DATA_DIR

@@ -1,0 +1,75 @@
+"""`tm runs status|stop|pause|resume`."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import LiveStatus
+from tm_cli.commands.session import Session
+from tm_cli.commands.subject import Subject, find_subject
+from tm_cli.durations import format_duration
+from tm_cli.errors import UsageError
+from tm_cli.render.numbers import codes, milliseconds, rate
+from tm_cli.systems.profile_documents import names_document
+from tm_cli.text import clean
+
+
+class Action(Enum):
+    """What can be done to a run."""
+
+    STOP = "stop"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+_METHODS = {
+    Action.STOP: Client.stop_run,
+    Action.PAUSE: Client.pause_run,
+    Action.RESUME: Client.resume_run,
+}
+
+
+def control(session: Session, text: str, action: Action) -> int:
+    """Do it once and say how the run is afterwards."""
+    subject = _stored(session, text)
+    answer = _METHODS[action](session.client, subject.profile_id)
+    return session.emit(
+        {
+            "profile_id": subject.profile_id,
+            "run_id": answer.run_id,
+            "status": answer.status,
+        },
+        lambda: f"{subject.name}: {clean(answer.status or 'unknown')}",
+    )
+
+
+def show_status(session: Session, text: str) -> int:
+    """Print the live status."""
+    subject = _stored(session, text)
+    status = session.client.get_run_status(subject.profile_id)
+    return session.emit(status.document(), lambda: _describe(subject, status))
+
+
+def _stored(session: Session, text: str) -> Subject:
+    """Find the profile without uploading anything: a look must not change it."""
+    if names_document(text):
+        raise UsageError("a document is for `tm runs start`; here give the profile's id or name")
+    return find_subject(session.client, text, session.context.cwd)
+
+
+def _describe(subject: Subject, status: LiveStatus) -> str:
+    lines = [f"{subject.name}: {clean(status.status or 'unknown')}"]
+    if status.run_id:
+        lines.append(f"  run        {clean(status.run_id)}")
+    if status.elapsed_seconds is not None and status.duration_seconds:
+        played = format_duration(status.elapsed_seconds)
+        lines.append(f"  played     {played} of {format_duration(status.duration_seconds)}")
+    if status.current_rps is not None:
+        planned = f" of {rate(status.planned_rps)}" if status.planned_rps is not None else ""
+        lines.append(f"  requests/s {rate(status.current_rps)}{planned}")
+    if status.recent_buckets:
+        lines.append(f"  p95        {milliseconds(status.recent_buckets[-1].p95_ms)}")
+    if status.response_code_counts:
+        lines.append(f"  responses  {clean(codes(status.response_code_counts))}")
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""Options that several commands share: one name, one help text, one rule each."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from tm_cli.commands.session import Session
+from tm_cli.errors import UsageError
+from tm_cli.gate.flow import Gate
+from tm_cli.gate.polling import CLOSE_BY, STEADY, Pace
+from tm_cli.gate.verdict import Verdict, parse_fail_on
+
+Profile = Annotated[
+    str, typer.Argument(metavar="PROFILE", help="Id, name, or path to a profile document.")
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        "--fail-on-verdict",
+        metavar="VERDICTS",
+        help="Exit non-zero on these: FAIL,WARN,NO_BASELINE. [TM_FAIL_ON]",
+    ),
+]
+WaitTimeout = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="Longest wait for the end. [TM_WAIT_TIMEOUT, 30m]"),
+]
+VerdictTimeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION", help="Longest wait for the verdict. [TM_VERDICT_TIMEOUT, 60s]"
+    ),
+]
+PollInterval = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="Pause between two looks. [TM_POLL_INTERVAL, auto]"),
+]
+
+MOST_TAGS = 20
+LONGEST_TAG = 60
+_TAG = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
+    """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
+    if flag is not None:
+        return _fail_on(flag, "--fail-on")
+    text = session.setting("fail_on", None)
+    origin = session.settings["fail_on"].origin
+    return frozenset() if text is None else _fail_on(text, str(origin))
+
+
+def _fail_on(text: str, place: str) -> frozenset[Verdict]:
+    try:
+        return parse_fail_on(text)
+    except ValueError as problem:
+        raise UsageError(f"{place} is not usable: {problem}") from None
+
+
+def read_gate(
+    session: Session,
+    *,
+    fail_on: str | None,
+    wait_timeout: str | None,
+    verdict_timeout: str | None,
+    poll_interval: str | None,
+) -> Gate:
+    """Return the gate that flags and settings describe; sends nothing."""
+    return Gate(
+        fail_on=read_fail_on(session, fail_on),
+        wait_timeout=session.setting("wait_timeout", wait_timeout),
+        verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
+        pace=Pace(interval=session.setting("poll_interval", poll_interval), steady=STEADY),
+    )
+
+
+def at_home(gate: Gate, *, local: bool) -> Gate:
+    """Look more often at a server of this machine: nobody else shares its budget."""
+    if not local:
+        return gate
+    pace = Pace(interval=gate.pace.interval, steady=CLOSE_BY)
+    return Gate(gate.fail_on, gate.wait_timeout, gate.verdict_timeout, pace)
+
+
+def read_tags(flags: list[str]) -> tuple[str, ...]:
+    """Return the tags of repeated or comma-separated flags, by the limits of the API."""
+    tags = tuple(tag.strip() for flag in flags for tag in flag.split(",") if tag.strip())
+    if len(tags) > MOST_TAGS:
+        raise UsageError(f"--tag: {len(tags)} tags are more than {MOST_TAGS}")
+    for tag in tags:
+        if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
+            raise UsageError(
+                f"--tag: {tag!r} is no tag",
+                hint=f"at most {LONGEST_TAG} letters, digits, dots, underscores and hyphens",
+            )
+    return tags

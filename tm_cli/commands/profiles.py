@@ -1,0 +1,139 @@
+"""`tm profiles`: list, show and exchange profiles."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tm_cli.commands import options
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import OutputError, UsageError
+from tm_cli.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph.models import Profile
+    from tm_cli.commands.subject import Subject
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def profiles() -> None:
+    """List, show and exchange profiles."""
+
+
+@app.command("list")
+@command
+def list_profiles(session: Session) -> int:
+    """List the profiles of the server, the most recently updated first."""
+    from tm_cli.render.tables import columns, instant
+
+    found = session.client.list_profiles()
+    rows = [(profile.id, profile.name, instant(profile.created_at)) for profile in found]
+    return session.emit(
+        [profile.document() for profile in found],
+        lambda: columns(session.terminal, ("ID", "NAME", "CREATED"), rows),
+    )
+
+
+@app.command("show")
+@command
+def show(session: Session, profile: options.Profile) -> int:
+    """Show one profile. [`tm profiles get` is the same.]"""
+    from tm_cli.commands.subject import find_profile
+
+    found = find_profile(session.client, _stored(session, profile))
+    return session.emit(_without_secret(found.document()), lambda: _describe(found))
+
+
+app.command("get", hidden=True)(show)
+
+
+@app.command("export")
+@command
+def export(
+    session: Session,
+    profile: options.Profile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json or .yaml."),
+    ] = None,
+) -> int:
+    """Write the portable document of a profile.
+
+    tm profiles export checkout -o checkout.yaml
+    """
+    document = session.client.export_profile(_stored(session, profile).profile_id)
+    if output is None:
+        session.terminal.result(jsonlib.dumps(document, indent=2))
+        return 0
+    path = session.context.cwd / output
+    try:
+        path.write_text(_serialised(document, path), encoding="utf-8")
+    except OSError as problem:
+        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    session.note(f"tm: wrote {output}")
+    return 0
+
+
+@app.command("import")
+@command
+def import_profile(
+    session: Session,
+    document: Annotated[str, typer.Argument(metavar="FILE", help="Profile document.")],
+) -> int:
+    """Create the profile of a document, or overwrite the one of its name.
+
+    tm profiles import checkout.yaml
+    """
+    from tm_cli.systems.profile_documents import read_document
+
+    imported = session.client.import_profile(read_document(session.context.cwd / document))
+    for warning in imported.warnings:
+        session.terminal.note(f"tm: the server warns: {clean(warning)}")
+    return session.emit(
+        _without_secret(imported.document()),
+        lambda: f"imported profile {imported.id}: {clean(imported.name)}",
+    )
+
+
+def _stored(session: Session, text: str) -> Subject:
+    from tm_cli.commands.subject import find_subject
+    from tm_cli.systems.profile_documents import names_document
+
+    if names_document(text):
+        raise UsageError("this takes the id or name of a stored profile, not a document")
+    return find_subject(session.client, text, session.context.cwd)
+
+
+def _without_secret(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the callback secret, which signs messages in the server's name."""
+    return {key: value for key, value in document.items() if key != "callbackSecret"}
+
+
+def _serialised(document: dict[str, Any], path: Path) -> str:
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        import yaml
+
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return jsonlib.dumps(document, indent=2) + "\n"
+
+
+def _describe(profile: Profile) -> str:
+    points = ", ".join(f"{point.x:g}s {point.y:g}/s" for point in (profile.points or [])[:8])
+    more = len(profile.points or []) - 8
+    rows = [
+        ("id", profile.id),
+        ("target", f"{profile.http_method or ''} {profile.target_url or ''}".strip()),
+        ("duration", f"{profile.duration:g}s" if profile.duration is not None else None),
+        ("curve", points + (f" and {more} more points" if more > 0 else "")),
+        ("interpolation", profile.interpolation_mode),
+        ("loop", "yes" if profile.loop else None),
+        ("region", profile.region),
+        ("status", profile.status),
+    ]
+    lines = [f"  {name:<14}{clean(value)}" for name, value in rows if value not in (None, "")]
+    return "\n".join([clean(profile.name), *lines])

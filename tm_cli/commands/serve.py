@@ -1,0 +1,78 @@
+"""`tm serve`: the embedded server in the foreground."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.commands.connecting import data_dir
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from tm_cli.server.data_dir import ServerInfo
+
+DEFAULT_PORT = 8092
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("serve")
+@command
+def serve(
+    session: Session,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = (
+        DEFAULT_PORT
+    ),
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="Where profiles and runs are kept. [TM_DATA_DIR, .tm in the project]",
+        ),
+    ] = None,
+    requests_per_minute: Annotated[
+        int, typer.Option(min=1, help="Requests that a client may send in a minute.")
+    ] = 600,
+    exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
+) -> int:
+    """Run the embedded server: the TrafficMorph API on this machine, with real load.
+
+    tm serve --port 8092
+    """
+    try:
+        from tm_cli.server.serve import ServeOptions
+        from tm_cli.server.serve import serve as run_server
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the embedded server is not installed ({missing.name} is missing)",
+            hint="pip install 'tm-cli[local]'",
+        ) from None
+    if data is not None and not data.strip():
+        raise UsageError("--data-dir is empty")
+    options = ServeOptions(
+        data_dir=session.context.cwd / data if data else data_dir(session),
+        port=port,
+        exit_when_unused=exit_when_unused,
+        requests_per_minute=requests_per_minute,
+    )
+    run_server(options, on_ready=lambda info: _announce(session, info))
+    return int(ExitCode.OK)
+
+
+def _announce(session: Session, info: ServerInfo) -> None:
+    if session.wants_json:
+        document = {name: _plain(value) for name, value in asdict(info).items()}
+        session.terminal.result(jsonlib.dumps(document))
+        return
+    session.terminal.result(f"listening on {info.base_url}")
+    session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {info.api_key_file})"')
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int) else str(value)

@@ -1,0 +1,89 @@
+"""PROFILE: an id, a name, or a path to a profile document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tm_cli.api.errors import HttpError
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import Profile, ProfileSummary
+from tm_cli.errors import ConfigurationError, Refused, UsageError
+from tm_cli.systems.profile_documents import names_document, read_document
+from tm_cli.text import clean
+
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The profile that a command is about; `warnings` came with its import."""
+
+    profile_id: int
+    name: str
+    warnings: tuple[str, ...] = ()
+
+
+def check_subject(text: str, cwd: Path) -> None:
+    """Raise what can be known to be wrong before any request."""
+    if not text.strip():
+        raise UsageError("PROFILE is empty")
+    if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
+        raise UsageError(f"{text} is not a profile id")
+    if names_document(text) and not (cwd / text).is_file():
+        raise ConfigurationError(
+            f"there is no profile document {text}", hint="a name or an id works as well"
+        )
+
+
+def find_subject(client: Client, text: str, cwd: Path) -> Subject:
+    """Return the profile that `text` means, uploading it first when it is a document.
+
+    Raises Refused when the server has no such profile or several of that name.
+    """
+    check_subject(text, cwd)
+    if names_document(text):
+        imported = client.import_profile(read_document(cwd / text))
+        return Subject(imported.id, clean(imported.name), imported.warnings)
+    if text.isascii() and text.isdigit():
+        return Subject(int(text), f"profile {int(text)}")
+    found = _by_name(client.list_profiles(), text)
+    return Subject(found.id, clean(found.name))
+
+
+def find_profile(client: Client, subject: Subject) -> Profile:
+    """Return the stored profile; raises Refused when it is not there."""
+    try:
+        return client.get_profile(subject.profile_id)
+    except HttpError as error:
+        if error.status in {400, 404}:
+            raise Refused(
+                f"the server has no profile {subject.profile_id}: {error.message}",
+                hint="`tm profiles list` shows what is there",
+                code=error.code,
+            ) from None
+        raise
+
+
+def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
+    found = [profile for profile in profiles if _folded(profile.name) == _folded(text)]
+    if not found:
+        raise Refused(
+            f"the server has no profile named {clean(text)!r}",
+            hint="`tm profiles list` shows what is there; a path to a document works as well",
+            code="unknown_profile",
+        )
+    if len(found) > 1:
+        ids = ", ".join(str(profile.id) for profile in found)
+        raise Refused(
+            f"{len(found)} profiles are named {clean(text)!r}",
+            hint=f"use an id: {ids}",
+            code="ambiguous_profile",
+        )
+    return found[0]
+
+
+def _folded(name: str) -> str:
+    """Compare as the server does: outer code points up to U+0020 go, letters are lower-cased."""
+    outer = "".join(map(chr, range(0x21)))
+    return "".join(letter.lower() for letter in name.strip(outer))

@@ -1,0 +1,18 @@
+"""`tm version`."""
+
+from __future__ import annotations
+
+import typer
+
+from tm_cli import __version__
+from tm_cli.commands.session import Session, command
+from tm_cli.main import VERSION_LINE
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("version")
+@command
+def version(session: Session) -> int:
+    """Print the version of tm and of the API it speaks."""
+    return session.emit({"version": __version__, "spec": "v1"}, lambda: VERSION_LINE)

@@ -1,0 +1,56 @@
+"""What one invocation of tm gets from the outside world."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tm_cli.clock import Clock, SystemClock
+from tm_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tm_cli.embedded import EmbeddedServer
+
+
+@dataclass(frozen=True, slots=True)
+class AppContext:
+    """The seams: environment, terminal, time, directories and the embedded server.
+
+    `launch` returns a running embedded server for a data directory; it stays up until closed.
+    """
+
+    environ: Mapping[str, str]
+    terminal: Terminal
+    clock: Clock
+    cwd: Path
+    user_dir: Path
+    launch: Callable[[Path], EmbeddedServer]
+
+    @classmethod
+    def system(cls) -> AppContext:
+        """The real world."""
+        return cls(
+            environ=os.environ,
+            terminal=Terminal.system(os.environ),
+            clock=SystemClock(),
+            cwd=Path.cwd(),
+            user_dir=_user_dir(os.environ),
+            launch=_launch,
+        )
+
+
+def _user_dir(environ: Mapping[str, str]) -> Path:
+    if chosen := environ.get("TM_CONFIG_DIR"):
+        return Path(chosen)
+    from platformdirs import user_config_path
+
+    return user_config_path("tm", appauthor=False)
+
+
+def _launch(data_dir: Path) -> EmbeddedServer:
+    from tm_cli.embedded import launch
+
+    return launch(data_dir)

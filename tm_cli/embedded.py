@@ -1,0 +1,141 @@
+"""The embedded server as a child process: found or started, held by a lease, gone afterwards.
+
+Every command holds one HTTP request open, the lease. The server leaves when the last lease and the
+last run are gone, so that several commands share one, a killed command leaks nothing, and a run
+that nobody waits for is still played to its end.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tm_cli.errors import ConfigurationError, Unavailable
+from tm_cli.exit_codes import ExitCode
+
+LONGEST_START = 30.0
+LOOK_EVERY = 0.05
+LEASE_TIMEOUT = 5.0
+LOG = "server.log"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedServer:
+    """A running server and our lease on it."""
+
+    base_url: str
+    api_key_file: Path
+    pid: int
+    started_here: bool
+    lease: http.client.HTTPConnection
+
+    def close(self) -> None:
+        """Give the lease back; the server leaves when it was the last."""
+        self.lease.close()
+
+
+def launch(data_dir: Path) -> EmbeddedServer:
+    """Return the server of `data_dir`, started if none runs there.
+
+    Raises ConfigurationError when the extra `local` is missing or the server refuses to start.
+    """
+    if importlib.util.find_spec("uvicorn") is None or importlib.util.find_spec("locust") is None:
+        raise ConfigurationError(
+            "no server is configured, and the embedded one is not installed",
+            hint="pip install 'tm-cli[local]', or set TM_BASE_URL and TM_API_KEY",
+        )
+    if (found := _attach(data_dir, started_here=False)) is not None:
+        return found
+    child = _spawn(data_dir)
+    deadline = time.monotonic() + LONGEST_START
+    while time.monotonic() < deadline:
+        if (found := _attach(data_dir, started_here=True)) is not None:
+            return found
+        if child.poll() is not None:  # it lost a race against a server that is leaving or coming
+            if child.returncode != ExitCode.CONFIGURATION or not _is_taken(data_dir):
+                break
+            child = _spawn(data_dir)
+        time.sleep(LOOK_EVERY)
+    child.kill()
+    raise Unavailable(
+        f"the embedded server did not start: {_last_words(data_dir)}",
+        hint=f"its log is {data_dir / LOG}; `tm serve` runs it in the foreground",
+    )
+
+
+def _attach(data_dir: Path, *, started_here: bool) -> EmbeddedServer | None:
+    """Take a lease from the server that `server.json` names; None when nobody is there."""
+    try:
+        info = json.loads((data_dir / "server.json").read_text(encoding="utf-8"))
+        address = urlsplit(info["base_url"])
+        key_file = Path(info["api_key_file"])
+        key = key_file.read_text(encoding="utf-8").strip()
+        pid = int(info["pid"])
+        lease = http.client.HTTPConnection(
+            address.hostname or "", address.port or 80, timeout=LEASE_TIMEOUT
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    with suppress(OSError, http.client.HTTPException):
+        lease.request("GET", "/tm/lease", headers={"X-Api-Key": key})
+        if lease.getresponse().status == http.client.OK:
+            base_url = info["base_url"].rstrip("/") + "/"
+            return EmbeddedServer(base_url, key_file, pid, started_here, lease)
+    lease.close()
+    return None
+
+
+def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
+    _make_private(data_dir)
+    command = [sys.executable, "-m", "tm_cli", "serve", "--exit-when-unused", "--port", "0"]
+    # A group of its own: Ctrl-C at the terminal is for the command, not for the server.
+    detached = (
+        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+        if os.name == "nt"
+        else {"start_new_session": True}
+    )
+    with (data_dir / LOG).open("wb") as log:
+        return subprocess.Popen(  # noqa: S603
+            [*command, "--data-dir", str(data_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={name: value for name, value in os.environ.items() if name != "TM_API_KEY"},
+            **detached,
+        )
+
+
+def _make_private(data_dir: Path) -> None:
+    """Create the directory for its owner alone, and keep it out of version control."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = data_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as problem:
+        raise ConfigurationError(
+            f"cannot keep the embedded server's data in {data_dir}: {problem.strerror}",
+            hint="choose another directory with TM_DATA_DIR",
+        ) from None
+
+
+def _is_taken(data_dir: Path) -> bool:
+    return "in use" in _last_words(data_dir)
+
+
+def _last_words(data_dir: Path) -> str:
+    with suppress(OSError):
+        lines = (data_dir / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        said = [line for line in lines if line.strip() and not line.startswith("hint:")]
+        if said:
+            return said[-1].removeprefix("tm: ")
+    return "it said nothing"

@@ -1,0 +1,54 @@
+"""What each exit code of `tm` means; `docs/exit-codes.md` is tied to this list by a test."""
+
+from enum import IntEnum, unique
+
+
+@unique
+class ExitCode(IntEnum):
+    """The exit codes of every command; 2 to 4 come from nothing but a verdict."""
+
+    OK = 0
+    ERROR = 1
+    FAIL = 2
+    WARN = 3
+    NO_BASELINE = 4
+    UNDECIDED = 5
+    WAIT_TIMEOUT = 6
+    START_UNKNOWN = 7
+    REFUSED = 8
+    USAGE = 64
+    UNAVAILABLE = 69
+    INTERNAL = 70
+    OUTPUT = 73
+    AUTHENTICATION = 77
+    CONFIGURATION = 78
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "done; for a gate: our verdict is known and not in --fail-on",
+    ExitCode.ERROR: "anything without a code of its own",
+    ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on",
+    ExitCode.WARN: "the verdict is WARN, and WARN is in --fail-on",
+    ExitCode.NO_BASELINE: "the verdict is NO_BASELINE, and NO_BASELINE is in --fail-on",
+    ExitCode.UNDECIDED: "the run ended, but no verdict could be tied to it in time",
+    ExitCode.WAIT_TIMEOUT: "the run was still going when --wait-timeout passed",
+    ExitCode.START_UNKNOWN: "the start may or may not have happened; it was not repeated",
+    ExitCode.REFUSED: "the server answered and did not start the run",
+    ExitCode.USAGE: "wrong flags or values; nothing was sent",
+    ExitCode.UNAVAILABLE: "the server could not be reached; nothing was started",
+    ExitCode.INTERNAL: "a bug in tm",
+    ExitCode.OUTPUT: "the gate passed, but its result could not be written",
+    ExitCode.AUTHENTICATION: "the server refused the API key (401, 403)",
+    ExitCode.CONFIGURATION: "a bad setting or file",
+    ExitCode.HANGUP: "ended by SIGHUP before a decision",
+    ExitCode.INTERRUPTED: "ended by Ctrl-C (SIGINT) before a decision",
+    ExitCode.TERMINATED: "ended by SIGTERM before a decision",
+}

@@ -1,0 +1,90 @@
+"""What is known of a run, in words that fit every system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from tm_cli.gate.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A started run; `run_id` is None when the server did not name it.
+
+    `asked_at` is the wall clock just before the start was sent, and None for a run that an
+    earlier invocation has started. `resume` is the command line that waits for this run.
+    """
+
+    run_id: str | None
+    subject: str
+    status: str
+    asked_at: datetime | None
+    resume: str | None = None
+
+
+class Phase(Enum):
+    """Where a run is, as far as the last look at it showed."""
+
+    ACTIVE = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One look at a run; times in seconds of the run's own clock, pauses excluded.
+
+    The series are the newest buckets, oldest first.
+    """
+
+    phase: Phase
+    status: str
+    elapsed: float | None = None
+    duration: float | None = None
+    requests: int | None = None
+    rps: float | None = None
+    planned_rps: float | None = None
+    p95_ms: float | None = None
+    rps_series: tuple[float, ...] = ()
+    p95_series: tuple[float, ...] = ()
+    codes: Mapping[str, int] = field(default_factory=dict)
+    bad_ratio: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the run should end by itself; None when nobody knows."""
+        if self.elapsed is None or not self.duration:
+            return None
+        return max(self.duration - self.elapsed, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a system recorded of an ended run.
+
+    `verdict` is None while the system has not judged; `final` says that it never will, because
+    the run was stopped or cut off, and `note` tells why. `facts` is the record for JSON output.
+    """
+
+    run_id: str | None
+    verdict: Verdict | None
+    verdict_text: str | None
+    reasons: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No record of our run was found; `reason` says what was there instead."""
+
+    reason: str
+    hint: str | None = None

@@ -1,0 +1,44 @@
+"""What a system must be able to do so that the gate can wait for its runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tm_cli.errors import TmError
+from tm_cli.gate.evidence import Missing, Progress, Result, Run
+
+
+class System(Protocol):
+    """One subject (a profile, a benchmark, a job) on one server.
+
+    `observe` and `find_result` raise TmErrors; `observed_nothing` says which of them leave the
+    question open, so that it may be asked again.
+    """
+
+    def prepare(self) -> None:
+        """Read what must be known before the start to recognise the run afterwards."""
+        ...
+
+    def start(self) -> Run:
+        """Start exactly one run.
+
+        Raises Refused, Unavailable or AuthenticationError when nothing was started, and
+        StartUnknown when nobody can tell.
+        """
+        ...
+
+    def observe(self, run: Run) -> Progress:
+        """Look at the run."""
+        ...
+
+    def find_result(self, run: Run) -> Result | Missing:
+        """Search the record of exactly this run."""
+        ...
+
+    def confirm(self, run: Run, result: Result) -> Result:
+        """Return the record in detail; raises Undecided when its verdict is another one."""
+        ...
+
+    def observed_nothing(self, error: TmError) -> float | None:
+        """Return the least pause in seconds before asking again, or None when asking is no use."""
+        ...

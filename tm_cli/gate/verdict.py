@@ -1,0 +1,46 @@
+"""Verdicts, and the set of them that fails a gate."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a system says of a finished run; UNKNOWN is a word this version does not know."""
+
+    PASS = "PASS"  # noqa: S105
+    WARN = "WARN"
+    FAIL = "FAIL"
+    NO_BASELINE = "NO_BASELINE"
+    UNKNOWN = "UNKNOWN"
+
+
+KNOWN = frozenset(Verdict) - {Verdict.UNKNOWN}
+GATED = (Verdict.FAIL, Verdict.WARN, Verdict.NO_BASELINE)
+"""The verdicts that `--fail-on` takes."""
+
+
+def read_verdict(text: str | None) -> Verdict | None:
+    """Return the verdict that `text` spells exactly; None when there is none yet.
+
+    No case folding and no stripping: whatever is not one of the four words is UNKNOWN.
+    """
+    if not text:
+        return None
+    return Verdict(text) if text in KNOWN else Verdict.UNKNOWN
+
+
+def parse_fail_on(text: str) -> frozenset[Verdict]:
+    """Return the verdicts in a comma-separated list, in any case and with blanks around them.
+
+    Raises ValueError for an empty list and for any word but FAIL, WARN and NO_BASELINE.
+    """
+    words = [word.strip().upper() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")
+    for word in words:
+        if word == Verdict.PASS:
+            raise ValueError("PASS cannot fail a gate")
+        if word not in GATED:
+            raise ValueError(f"{word!r} is not one of FAIL, WARN and NO_BASELINE")
+    return frozenset(Verdict(word) for word in words)

@@ -1,0 +1,1 @@
+"""Objects in, text out; knows models and events, never a client."""

@@ -1,0 +1,38 @@
+"""The versioned JSON document of `--json`; `docs/json-output.md` describes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+
+SCHEMA_VERSION = 1
+
+
+def document(
+    data: Any, *, exit_code: int = ExitCode.OK, error: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Wrap what a command returns; `error` is None unless something went wrong."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "exit_code": int(exit_code),
+        "exit_name": ExitCode(exit_code).name,
+        "data": data,
+        "error": error,
+    }
+
+
+def error_document(error: TmError, data: Any = None) -> dict[str, Any]:
+    """Wrap an error, with whatever was known when it happened."""
+    return document(
+        data,
+        exit_code=error.exit_code,
+        error={"code": error.code, "message": error.message, "hint": error.hint},
+    )
+
+
+def to_json(value: Any) -> str:
+    """Return indented JSON in ASCII, so that no text in it can steer a terminal."""
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)

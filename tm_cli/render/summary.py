@@ -1,0 +1,102 @@
+"""The result of a gate, for people and as the data of `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.policy import Decision
+from tm_cli.gate.verdict import Verdict
+from tm_cli.render.numbers import milliseconds, percent, rate
+from tm_cli.terminal import Terminal
+from tm_cli.text import clean
+
+_COLORS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31", Verdict.NO_BASELINE: "36"}
+
+
+def run_data(
+    run: Run | None,
+    result: Result | None,
+    decision: Decision,
+    *,
+    profile_id: int,
+    status: str | None,
+    waited: bool,
+) -> dict[str, Any]:
+    """Return the fields of the official tool's result; unknown ones are None.
+
+    As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
+    returned.
+    """
+    facts = result.facts if result else {}
+    return {
+        "run_id": facts.get("id"),
+        "started_run_id": run.run_id if run else None,
+        "profile_id": profile_id,
+        "status": status,
+        "verdict": result.verdict_text if result else None,
+        "verdict_reasons": list(result.reasons) if result else [],
+        "fail_on_match": decision.matched,
+        "metrics": _metrics(result.metrics) if result else None,
+        "verdict_pending": result is None or result.verdict is None,
+        "waited": waited,
+        "baseline_run_id": facts.get("autoCompareBaselineRunId"),
+    }
+
+
+def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the success rate where an old row lacks it."""
+    total, errors = metrics.get("totalRequests"), metrics.get("totalErrors")
+    rate_known = metrics.get("successRate")
+    if rate_known is None and isinstance(total, int) and isinstance(errors, int) and total > 0:
+        rate_known = (total - errors) * 100.0 / total
+    return {**metrics, "successRate": rate_known}
+
+
+def run_summary(
+    terminal: Terminal, run: Run | None, result: Result | None, decision: Decision
+) -> str:
+    """Tell verdict, reasons, metrics and decision in a few lines."""
+    lines = [_headline(terminal, run, result)]
+    if result is not None:
+        lines += [f"  {reason}" for reason in result.reasons]
+        lines += _measured(_metrics(result.metrics))
+    if decision.exit_code:
+        lines.append(f"  exit {int(decision.exit_code)} ({decision.exit_code.name})")
+    return "\n".join(lines)
+
+
+def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str:
+    word = "NO VERDICT"
+    color = "35"
+    if result is not None and result.verdict is not None:
+        word = result.verdict_text or word
+        color = _COLORS.get(result.verdict, color)
+    if terminal.out_is_terminal and terminal.color:
+        word = f"\x1b[1;{color}m{word}\x1b[0m"
+    subject = run.subject if run else "-"
+    name = f"run {clean(run.run_id)}" if run and run.run_id else "run without id"
+    row = result.facts.get("id") if result else None
+    return f"{word}  {subject}, {name}" + (f" (history {row})" if row is not None else "")
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if metrics.get("totalRequests") is not None:
+        lines.append(
+            f"  {metrics['totalRequests']:,} requests, {metrics.get('totalErrors') or 0:,} errors"
+            f" (success {percent(metrics.get('successRate'))}),"
+            f" {rate(metrics.get('avgRps'))} requests/s on average,"
+            f" {rate(metrics.get('peakRps'))} at the peak"
+        )
+    quantiles = metrics.get("latencyQuantiles")
+    if isinstance(quantiles, dict):
+        shown = [
+            f"{clean(name)} {milliseconds(value)}"
+            for name, value in quantiles.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if shown:
+            lines.append("  response time " + ", ".join(shown))
+    return lines

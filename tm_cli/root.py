@@ -1,0 +1,67 @@
+"""The command tree: groups by name, imported when named."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.main import get_command
+
+from tm_cli.lazy import Entry, LazyGroup
+from tm_cli.main import VERSION_LINE
+
+_GATES = "Gates"
+_SERVER = "Server"
+_SETUP = "Set-up"
+
+
+class _Root(LazyGroup):
+    entries: ClassVar[dict[str, Entry]] = {
+        "runs": Entry("tm_cli.commands.runs", "Start runs, wait for their verdict.", _GATES),
+        "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
+        "profiles": Entry("tm_cli.commands.profiles", "List, show and exchange profiles.", _SERVER),
+        "history": Entry("tm_cli.commands.history", "Look at runs that have ended.", _SERVER),
+        "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
+        "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
+        "version": Entry("tm_cli.commands.version", "Print the version.", _SETUP),
+    }
+
+
+app = typer.Typer(
+    name="tm",
+    cls=_Root,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION_LINE)
+        raise typer.Exit
+
+
+@app.callback()
+def _tm(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda value: _version(wanted=value),
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Gate CI on load tests.
+
+    Start a run, wait for its own verdict, turn it into an exit code:
+
+      tm runs start checkout --wait --fail-on FAIL,WARN
+    """
+
+
+def command() -> Any:
+    """Return the root command."""
+    return get_command(app)

@@ -1,0 +1,137 @@
+"""The user's streams: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT_WIDTH = 80
+PIPE_WIDTH = 2000
+"""Columns of a table that nobody looks at: wide enough never to cut a cell."""
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Two streams and what they can show.
+
+    `live` says that standard error can redraw lines. A stream that breaks is given up in silence,
+    because it must not change an exit code; `results_lost` remembers that results went with it.
+    """
+
+    out: TextIO | None
+    err: TextIO | None
+    live: bool = False
+    out_is_terminal: bool = False
+    color: bool = False
+    width: int = DEFAULT_WIDTH
+    results_lost: bool = field(default=False, init=False)
+
+    @classmethod
+    def system(cls, environ: Mapping[str, str]) -> Terminal:
+        """The process's own streams, judged by `NO_COLOR`, `FORCE_COLOR`, `CI` and `TERM`."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        smart = environ.get("TERM") != "dumb"
+        out_is_terminal = _is_terminal(sys.stdout)
+        err_is_terminal = _is_terminal(sys.stderr)
+        return cls(
+            out=sys.stdout,
+            err=sys.stderr,
+            live=err_is_terminal and smart and not environ.get("CI"),
+            out_is_terminal=out_is_terminal,
+            color=_wants_color(environ, is_terminal=err_is_terminal and smart),
+            width=_width(environ),
+        )
+
+    def result(self, text: str) -> None:
+        """Write a result to standard output, ending in a line break."""
+        if self.out is None:
+            self.results_lost = True
+            return
+        try:
+            self.out.write(text if text.endswith("\n") else text + "\n")
+            self.out.flush()
+        except (OSError, ValueError) as problem:
+            self._give_up_output(problem)
+
+    def note(self, text: str) -> None:
+        """Write a line to standard error."""
+        if self.err is None:
+            return
+        with suppress(OSError, ValueError):
+            self.err.write(text + "\n")
+            self.err.flush()
+
+    def console(self, *, results: bool = False) -> Console:
+        """A rich console on standard error, or on standard output for results."""
+        from rich.console import Console
+
+        stream = self.out if results else self.err
+        terminal = self.out_is_terminal if results else self.live
+        return Console(
+            file=stream or _Nowhere(),
+            force_terminal=terminal,
+            color_system="auto" if self.color and terminal else None,
+            no_color=not self.color,
+            width=self.width if terminal else PIPE_WIDTH,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+
+    def _give_up_output(self, problem: Exception) -> None:
+        reader_left = isinstance(problem, BrokenPipeError) or (
+            isinstance(problem, OSError) and problem.errno == errno.EINVAL and os.name == "nt"
+        )
+        self.results_lost = self.results_lost or not reader_left  # `tm ... | head` is no loss
+        if self.out is sys.stdout:
+            _silence_standard_output()
+        self.out = None if not reader_left else _Nowhere()
+
+
+class _Nowhere(io.StringIO):
+    """What takes the place of a stream that is gone."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+def _silence_standard_output() -> None:
+    """Point descriptor 1 elsewhere; else Python's own last flush fails and exits with 120."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    with suppress(OSError, ValueError):
+        return stream is not None and stream.isatty()
+    return False
+
+
+def _wants_color(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    if environ.get("NO_COLOR"):
+        return False
+    return is_terminal or bool(environ.get("FORCE_COLOR"))
+
+
+def _width(environ: Mapping[str, str]) -> int:
+    with suppress(ValueError):
+        if (columns := int(environ.get("COLUMNS", ""))) > 0:
+            return columns
+    for stream in (sys.__stderr__, sys.__stdout__):
+        with suppress(OSError, ValueError, AttributeError):
+            if (columns := os.get_terminal_size(stream.fileno()).columns) > 0:  # type: ignore[union-attr]
+                return columns
+    return DEFAULT_WIDTH

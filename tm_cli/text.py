@@ -1,0 +1,36 @@
+"""Text from servers and files is hostile until it has been through here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST = 500
+"""Characters of one server-sent text that are shown."""
+
+_WORKFLOW_COMMAND = re.compile(r"##(?=\w*\[)")  # GitHub, Azure and TeamCity find it mid-line
+
+
+def clean(text: object, *, longest: int = LONGEST) -> str:
+    """Return `text` as one harmless line.
+
+    Control and format characters (escape sequences, bidi overrides, zero-width joiners) and lone
+    surrogates are dropped or replaced, line breaks become spaces, and the legacy workflow commands
+    that a CI runner recognises in the middle of a line are broken up. Rich markup is not touched:
+    print the result as `rich.text.Text`, never as markup.
+    """
+    shown = "".join(_harmless(character) for character in str(text)[: longest + 1])
+    shown = _WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _harmless(character: str) -> str:
+    match unicodedata.category(character):
+        case "Cc" | "Zl" | "Zp":
+            return " "
+        case "Cf":
+            return ""
+        case "Cs":
+            return "�"
+        case _:
+            return character
