@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from tm_cli.context import AppContext
 from tm_cli.errors import TmError, UsageError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.machine import error_document, to_json
 from tm_cli.signals import SignalReceived, signals_raised
 from tm_cli.text import clean
 
@@ -60,6 +58,8 @@ def _usage_error(problem: typer.TyperException) -> UsageError:
 
 def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> int:
     if "--json" in arguments:
+        from tm_cli.render.machine import error_document, to_json
+
         context.terminal.result(to_json(error_document(error)))
     explain(error, context)
     return int(error.exit_code)
@@ -73,6 +73,8 @@ def explain(error: TmError, context: AppContext) -> None:
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
+    import traceback
+
     shown = TmError(f"internal error: {type(error).__name__}: {error}", code="internal")
     shown.exit_code = ExitCode.INTERNAL
     shown.hint = "this is a bug in tm; please report it with the lines above"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class AppContext:
     """The seams: environment, terminal, time, directories and the embedded server.
 
+    `find_user_dir` returns the directory of the user's own settings;
     `launch` returns a running embedded server for a data directory; it stays up until closed.
     """
 
@@ -26,7 +27,7 @@ class AppContext:
     terminal: Terminal
     clock: Clock
     cwd: Path
-    user_dir: Path
+    find_user_dir: Callable[[], Path]
     launch: Callable[[Path], EmbeddedServer]
 
     @classmethod
@@ -37,13 +38,13 @@ class AppContext:
             terminal=Terminal.system(os.environ),
             clock=SystemClock(),
             cwd=Path.cwd(),
-            user_dir=_user_dir(os.environ),
+            find_user_dir=_user_dir,
             launch=_launch,
         )
 
 
-def _user_dir(environ: Mapping[str, str]) -> Path:
-    if chosen := environ.get("TM_CONFIG_DIR"):
+def _user_dir() -> Path:
+    if chosen := os.environ.get("TM_CONFIG_DIR"):
         return Path(chosen)
     from platformdirs import user_config_path
 

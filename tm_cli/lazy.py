@@ -1,4 +1,4 @@
-"""A command group whose commands are imported when they are named."""
+"""Command groups that do nothing before it is needed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,28 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in self._entries
 
 
-class LazyGroup(TyperGroup):
+class QuickGroup(TyperGroup):
+    """A group that reads options of its own only when one is given.
+
+    Typer coerces even an option that is not there, `--help` included, and imports pydantic for it.
+    """
+
+    _is_command_first = False
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the group's options; none while a command line starts with a command."""
+        return [] if self._is_command_first else super().get_params(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse up to the name of the command."""
+        self._is_command_first = bool(args) and not args[0].startswith("-")
+        try:
+            return super().parse_args(ctx, args)
+        finally:
+            self._is_command_first = False
+
+
+class LazyGroup(QuickGroup):
     """The root group; `entries` is set by the subclass."""
 
     entries: ClassVar[dict[str, Entry]]

@@ -5,10 +5,8 @@ Every value remembers its origin, so that `tm config show` and error messages ca
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -317,6 +315,8 @@ def _user_file(path: Path) -> ConfigFile | None:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -329,6 +329,8 @@ def _texts(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
     values = {}
     for name, value in table.items():
         if name not in DEFINITIONS:
+            import difflib
+
             near = difflib.get_close_matches(name, DEFINITIONS, n=1)
             hint = f"did you mean {near[0]}?" if near else "`tm config show` lists the settings"
             raise ConfigurationError(f"{path} has an unknown setting {name!r}", hint=hint)

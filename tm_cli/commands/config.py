@@ -7,10 +7,11 @@ from typing import Any
 import typer
 
 from tm_cli.commands.session import Session, command
+from tm_cli.lazy import QuickGroup
 from tm_cli.render.tables import columns
 from tm_cli.settings import DEFINITIONS, Setting
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show the effective settings.")
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.base_url import is_loopback
-from tm_cli.commands.options import at_home
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import Subject, check_subject, find_profile, find_subject
 from tm_cli.errors import UsageError
@@ -15,6 +14,7 @@ from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Gate, run_gate
 from tm_cli.gate.policy import Decision
+from tm_cli.gate.polling import CLOSE_BY
 from tm_cli.render.machine import document, to_json
 from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_data, run_summary
@@ -98,7 +98,8 @@ def _follow(
 ) -> int:
     runs = _runs(session, session.client, subject, request)
     attach_to = runs.attach(run_id) if run_id is not None else None
-    gate = at_home(gate, local=is_loopback(session.connection.base_url))
+    if is_loopback(session.connection.base_url):  # nobody else shares the budget of this machine
+        gate = replace(gate, pace=replace(gate.pace, steady=CLOSE_BY))
     status: str | None = None
     with open_view(session.terminal, session.context.clock, quiet=session.quiet) as view:
         for event in run_gate(runs, gate, session.context.clock, attach_to=attach_to):

@@ -8,12 +8,13 @@ import typer
 
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
+from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
@@ -70,7 +71,10 @@ def show(
         int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")
     ],
 ) -> int:
-    """Show one ended run in detail. [`tm history get` is the same.]"""
+    """Show one ended run in detail. [`tm history get` is the same.]
+
+    tm history show 42
+    """
     row = session.client.get_history_item(history_id)
     return session.emit(row.document(), lambda: _describe(session, row))
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
-from tm_cli.gate.flow import Gate
-from tm_cli.gate.polling import CLOSE_BY, STEADY, Pace
-from tm_cli.gate.verdict import Verdict, parse_fail_on
+
+if TYPE_CHECKING:
+    from tm_cli.gate.flow import Gate
+    from tm_cli.gate.verdict import Verdict
 
 Profile = Annotated[
     str, typer.Argument(metavar="PROFILE", help="Id, name, or path to a profile document.")
@@ -55,6 +56,8 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
 
 
 def _fail_on(text: str, place: str) -> frozenset[Verdict]:
+    from tm_cli.gate.verdict import parse_fail_on
+
     try:
         return parse_fail_on(text)
     except ValueError as problem:
@@ -70,20 +73,15 @@ def read_gate(
     poll_interval: str | None,
 ) -> Gate:
     """Return the gate that flags and settings describe; sends nothing."""
+    from tm_cli.gate.flow import Gate
+    from tm_cli.gate.polling import Pace
+
     return Gate(
         fail_on=read_fail_on(session, fail_on),
         wait_timeout=session.setting("wait_timeout", wait_timeout),
         verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
-        pace=Pace(interval=session.setting("poll_interval", poll_interval), steady=STEADY),
+        pace=Pace(interval=session.setting("poll_interval", poll_interval)),
     )
-
-
-def at_home(gate: Gate, *, local: bool) -> Gate:
-    """Look more often at a server of this machine: nobody else shares its budget."""
-    if not local:
-        return gate
-    pace = Pace(interval=gate.pace.interval, steady=CLOSE_BY)
-    return Gate(gate.fail_on, gate.wait_timeout, gate.verdict_timeout, pace)
 
 
 def read_tags(flags: list[str]) -> tuple[str, ...]:

@@ -11,13 +11,14 @@ import typer
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import OutputError, UsageError
+from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
     from tm_cli.commands.subject import Subject
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
@@ -42,7 +43,10 @@ def list_profiles(session: Session) -> int:
 @app.command("show")
 @command
 def show(session: Session, profile: options.Profile) -> int:
-    """Show one profile. [`tm profiles get` is the same.]"""
+    """Show one profile, given by id or name. [`tm profiles get` is the same.]
+
+    tm profiles show checkout
+    """
     from tm_cli.commands.subject import find_profile
 
     found = find_profile(session.client, _stored(session, profile))
@@ -62,7 +66,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json or .yaml."),
     ] = None,
 ) -> int:
-    """Write the portable document of a profile.
+    """Write the portable document of a profile, given by id or name.
 
     tm profiles export checkout -o checkout.yaml
     """

@@ -9,8 +9,9 @@ import typer
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
+from tm_cli.lazy import QuickGroup
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
@@ -36,6 +37,8 @@ def start(
     poll_interval: options.PollInterval = None,
 ) -> int:
     """Start a run; with --wait, exit by its verdict.
+
+    Without --fail-on the verdict is printed and does not change the exit code.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
     """
@@ -96,7 +99,10 @@ def wait(
 @app.command("status")
 @command
 def status(session: Session, profile: options.Profile) -> int:
-    """Show the run of a profile as it is now."""
+    """Show the run of a profile, given by id or name, as it is now.
+
+    tm runs status checkout
+    """
     from tm_cli.commands import controls
 
     return controls.show_status(session, profile)
@@ -105,7 +111,10 @@ def status(session: Session, profile: options.Profile) -> int:
 @app.command("stop")
 @command
 def stop(session: Session, profile: options.Profile) -> int:
-    """Stop the run of a profile."""
+    """Stop the run of a profile, given by id or name; a stopped run has no verdict.
+
+    tm runs stop checkout
+    """
     from tm_cli.commands import controls
 
     return controls.control(session, profile, controls.Action.STOP)
@@ -114,7 +123,10 @@ def stop(session: Session, profile: options.Profile) -> int:
 @app.command("pause")
 @command
 def pause(session: Session, profile: options.Profile) -> int:
-    """Pause the run of a profile; its place on the curve is kept."""
+    """Pause the run of a profile, given by id or name; its place on the curve is kept.
+
+    tm runs pause checkout
+    """
     from tm_cli.commands import controls
 
     return controls.control(session, profile, controls.Action.PAUSE)
@@ -123,7 +135,10 @@ def pause(session: Session, profile: options.Profile) -> int:
 @app.command("resume")
 @command
 def resume(session: Session, profile: options.Profile) -> int:
-    """Resume the paused run of a profile."""
+    """Resume the paused run of a profile, given by id or name.
+
+    tm runs resume checkout
+    """
     from tm_cli.commands import controls
 
     return controls.control(session, profile, controls.Action.RESUME)

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +14,12 @@ import typer
 
 from tm_cli.context import AppContext
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.machine import document, to_json
-from tm_cli.settings import Settings, load_settings
 from tm_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.settings import Settings
 
 _PANEL = "Global options"
 
@@ -112,19 +111,19 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The effective settings."""
+        from tm_cli.settings import load_settings
+
         return load_settings(
             self.flags,
             self.context.environ,
             cwd=self.context.cwd,
-            user_dir=self.context.user_dir,
+            user_dir=self.context.find_user_dir(),
         )
 
     def setting(self, name: str, flag: str | None) -> Any:
         """Return the value of a setting that a command has a flag of its own for."""
         merged = {**self.flags, name: flag}
-        return Settings(
-            merged, self.settings.environ, self.settings.project, self.settings.user
-        ).value(name)
+        return replace(self.settings, flags=merged).value(name)
 
     @cached_property
     def connection(self) -> Connection:
@@ -163,6 +162,8 @@ class Session:
 
     def emit(self, data: Any, show: Callable[[], str]) -> int:
         """Print a command's result as JSON or for people, and return OK."""
+        from tm_cli.render.machine import document, to_json
+
         self.terminal.result(to_json(document(data)) if self.wants_json else show())
         return int(ExitCode.OK)
 

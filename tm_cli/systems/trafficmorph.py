@@ -51,6 +51,7 @@ class TrafficMorphRuns:
         tags: Sequence[str] = (),
     ) -> None:
         self._client = client
+        self._once = client.reading_once()  # the flow repeats what observed nothing
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
@@ -64,8 +65,8 @@ class TrafficMorphRuns:
 
         Raises NotUnderstood when there is a row and its id cannot be read.
         """
-        page = self._list(page=0, size=1)
-        self._snapshot = page[0] if page else None
+        rows = self._list(self._client, page=0, size=1)
+        self._snapshot = rows[0] if rows else None
         if self._snapshot is not None and self._snapshot.id is None:
             raise NotUnderstood("the newest history row has no usable id; nothing was started")
 
@@ -128,14 +129,14 @@ class TrafficMorphRuns:
         """Look at the live status, on older servers at the profile."""
         if self._has_status:
             try:
-                return self._from_status(run, self._client.get_run_status(self._profile_id))
+                return self._from_status(run, self._once.get_run_status(self._profile_id))
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
                     return Progress(Phase.ENDED, clean(error.message))
                 if error.status != 404:
                     raise
                 self._has_status = False
-        status = self._client.get_profile(self._profile_id).status or ""
+        status = self._once.get_profile(self._profile_id).status or ""
         return Progress(_PHASES.get(status, Phase.ENDED), clean(status))
 
     def _from_status(self, run: Run, status: LiveStatus) -> Progress:
@@ -168,7 +169,7 @@ class TrafficMorphRuns:
         seen: list[HistoryRow] = []
         scan = correlate.Scan()
         for page in range(LAST_PAGE + 1):
-            rows = self._list(page=page, size=PAGE_SIZE)
+            rows = self._list(self._once, page=page, size=PAGE_SIZE)
             seen += rows
             scan = correlate.correlate([self._correlated(row) for row in seen], ours)
             if scan.exact or correlate.is_last_page(
@@ -181,8 +182,8 @@ class TrafficMorphRuns:
             return as_result(seen[scan.legacy])
         return Missing(clean(correlate.explain_missing(scan, ours)))
 
-    def _list(self, *, page: int, size: int) -> list[HistoryRow]:
-        return self._client.list_history(
+    def _list(self, client: Client, *, page: int, size: int) -> list[HistoryRow]:
+        return client.list_history(
             page=page, size=size, profileId=self._profile_id, triggeredBy=OUR_TRIGGER
         ).content
 
@@ -203,7 +204,7 @@ class TrafficMorphRuns:
         if type(history_id) is not int:
             return result
         try:
-            detail = as_result(self._client.get_history_item(history_id))
+            detail = as_result(self._once.get_history_item(history_id))
         except ApiError:
             return result
         if detail.verdict_text != result.verdict_text or detail.run_id != result.run_id:

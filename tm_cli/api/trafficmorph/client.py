@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -25,8 +26,6 @@ T = TypeVar("T")
 
 READ_ATTEMPTS = 3
 
-_PROFILES = TypeAdapter(list[ProfileSummary])
-
 
 class Client:
     """The operations of one server.
@@ -35,10 +34,16 @@ class Client:
     when nothing was observed; writes are sent once.
     """
 
-    def __init__(self, connection: Connection, *, read_attempts: int = READ_ATTEMPTS) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._transport = Transport(connection)
         self._clock = connection.clock
-        self._read_attempts = read_attempts
+        self._read_attempts = READ_ATTEMPTS
+
+    def reading_once(self) -> Client:
+        """Return a client on the same connections for callers that repeat reads themselves."""
+        twin = copy.copy(self)
+        twin._read_attempts = 1  # noqa: SLF001  # our own
+        return twin
 
     def close(self) -> None:
         """Close the open connections."""
@@ -46,7 +51,7 @@ class Client:
 
     def list_profiles(self) -> list[ProfileSummary]:
         """Return all profiles, the most recently updated first."""
-        return self._get(_PROFILES.validate_python, "profiles")
+        return self._get(TypeAdapter(list[ProfileSummary]).validate_python, "profiles")
 
     def get_profile(self, profile_id: int) -> Profile:
         """Return one profile."""

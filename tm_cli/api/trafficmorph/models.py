@@ -85,7 +85,11 @@ class Payload(BaseModel):
     """A JSON object of the API: camelCase on the wire, immutable here."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="allow",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        defer_build=True,  # a command uses two or three of these
     )
 
     def document(self) -> dict[str, Any]:

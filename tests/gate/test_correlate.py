@@ -1,0 +1,112 @@
+"""Which row is ours: the rules of section 20.2 of the API contract, as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tm_cli.gate.correlate import Ours, Row, correlate, explain_missing, is_last_page
+
+ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OURS = Ours("ours", ASKED, newest_before=10)
+
+
+def row(row_id=11, run_id=None, seconds=0.0):
+    started = None if seconds is None else ASKED + timedelta(seconds=seconds)
+    return Row(row_id, run_id, started)
+
+
+def test_exact_run_id_is_found_wherever_it_stands():
+    scan = correlate([row(13, "theirs"), row(12, "ours"), row(11)], OURS)
+    assert scan.exact == (1,)
+    assert scan.foreign == ("theirs",)
+
+
+def test_every_exact_match_is_reported():
+    assert correlate([row(12, "ours"), row(11, "ours")], OURS).exact == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_candidate"),
+    [(-5.001, False), (-5, True), (0, True), (30, True), (30.001, False), (None, False)],
+)
+def test_legacy_window_is_closed_at_both_ends(seconds, is_candidate):
+    scan = correlate([row(11, seconds=seconds)], OURS)
+    assert (scan.legacy == 0) is is_candidate
+    assert bool(scan.refused) is not is_candidate
+
+
+@pytest.mark.parametrize(
+    ("row_id", "newest_before", "is_candidate"),
+    [(11, 10, True), (10, 10, False), (9, 10, False), (1, None, True), (None, None, False)],
+)
+def test_legacy_row_must_be_newer_than_the_snapshot(row_id, newest_before, is_candidate):
+    scan = correlate([row(row_id)], Ours("ours", ASKED, newest_before))
+    assert (scan.legacy == 0) is is_candidate
+
+
+def test_first_legacy_candidate_is_kept():
+    assert correlate([row(13), row(12)], OURS).legacy == 0
+
+
+def test_attached_run_never_matches_a_legacy_row():
+    assert correlate([row(13)], Ours("ours", None, None)).legacy is None
+
+
+def test_run_without_id_matches_no_row_that_has_one():
+    scan = correlate([row(12, "theirs"), row(11)], Ours(None, ASKED, 10))
+    assert (scan.exact, scan.legacy) == ((), 1)
+
+
+ROWS = st.lists(
+    st.builds(
+        row,
+        st.none() | st.integers(1, 30),
+        st.sampled_from([None, "", "ours ", "OURS", "theirs"]),
+        st.none() | st.floats(-100, 100),
+    )
+)
+
+
+@given(ROWS)
+def test_nothing_but_our_exact_id_is_an_exact_match(rows):
+    assert correlate(rows, OURS).exact == ()
+
+
+@given(ROWS, st.integers(0, 30))
+def test_exact_match_survives_any_company(rows, place):
+    rows.insert(min(place, len(rows)), row(12, "ours"))
+    scan = correlate(rows, OURS)
+    assert [rows[position].run_id for position in scan.exact] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "newest_before", "last"),
+    [
+        ([30, 29, 28], 10, False),
+        ([30, 29], 10, True),
+        ([30, 11, 10], 10, True),
+        ([30, 11, 9], 10, True),
+        ([30, 29, 28], None, False),
+        ([30, 29, None], 10, False),
+        ([], None, True),
+    ],
+)
+def test_page_is_the_last_when_short_or_back_at_the_snapshot(ids, newest_before, last):
+    rows = [row(row_id, "theirs") for row_id in ids]
+    assert is_last_page(rows, Ours("ours", ASKED, newest_before), size=3) is last
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row(12, "theirs"), row(11, seconds=90)], "replaced"),
+        ([row(11, seconds=90)], "90s after ours"),
+        ([], "not in the history (yet)"),
+    ],
+)
+def test_most_informative_reason_is_given(rows, words):
+    assert words in explain_missing(correlate(rows, OURS), OURS)

@@ -1,0 +1,165 @@
+"""Small values that users type: durations, addresses, keys; and text that servers send."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tm_cli.api_key import ApiKey
+from tm_cli.base_url import is_loopback, parse_base_url, quote_base_url
+from tm_cli.durations import format_duration, parse_duration
+from tm_cli.text import LONGEST, clean
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("250ms", 0.25),
+        ("1.5s", 1.5),
+        ("0", 0),
+    ],
+)
+def test_duration(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "-5", "+5", "1e3", "nan", "inf", "5 m", "5x", "1s2", "١s", "9999999h", "5m!"]
+)
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_duration(text)
+
+
+@given(st.integers(0, 100 * 3600))
+def test_whole_durations_read_back_to_the_minute(seconds):
+    back = parse_duration(format_duration(seconds))
+    assert abs(back - seconds) < 60
+    assert seconds >= 3600 or back == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://tm.example", "https://tm.example/"),
+        ("  http://localhost:8092 ", "http://localhost:8092/"),
+        ("https://host/a/b", "https://host/a/b/"),
+        ("https://host/a%2Fb", "https://host/a%2Fb/"),
+        ("https://[::1]:8092", "https://[::1]:8092/"),
+        ("local", "local"),
+    ],
+)
+def test_base_url_is_normalised_once_and_for_all(text, url):
+    assert parse_base_url(text) == url
+    assert parse_base_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost:8092",
+        "tm.example",
+        "ftp://host",
+        "http://",
+        "https:///path",
+        "https://host?",
+        "https://host/?a=b",
+        "https://host#",
+        "https://user:pw@host",
+        "https://host:0",
+        "https://host:99999",
+        "https://host:x",
+        "https://ho st",
+        "https://host\\@evil",
+        "https://host\r\nX: y",
+        "file:///etc/passwd",
+        "https://[::1",
+    ],
+)
+def test_what_is_no_server_address_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_base_url(text)
+
+
+def test_quoted_address_hides_credentials():
+    assert quote_base_url("https://user:pw@host/x") == "'https://***@host/x'"
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://localhost:1/", True),
+        ("http://127.0.0.1/", True),
+        ("http://127.9.9.9/", True),
+        ("http://[::1]:8092/", True),
+        ("http://localhost.evil.example/", False),
+        ("http://127.0.0.1.evil.example/", False),
+        ("http://10.0.0.1/", False),
+        ("http://0.0.0.0/", False),
+    ],
+)
+def test_only_this_machine_is_loopback(url, loopback):
+    assert is_loopback(url) is loopback
+
+
+@pytest.mark.parametrize("text", ["tm_abc", "tm_a\tb", "ключ", "no-prefix"])
+def test_key_is_revealed_as_it_was_given(text):
+    assert ApiKey(text).reveal() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("tm_a\n", "byte 0x0A at position 4"),
+        ("tm_\x7fa", "byte 0x7F at position 3"),
+        ("\x00", "byte 0x00 at position 0"),
+    ],
+)
+def test_unusable_key_is_named_by_byte_never_shown(text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        ApiKey(text)
+    assert "tm_" not in str(caught.value)
+
+
+def test_key_shows_itself_nowhere():
+    key = ApiKey("tm_canary")
+    assert "canary" not in f"{key!r} {key} {key!s} {[key]} {vars}"
+    with pytest.raises(TypeError):
+        pickle.dumps(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("\x1b[31mFAIL\x1b[0m", "[31mFAIL [0m"),
+        ("FAIL\rPASS", "FAIL PASS"),
+        ("a\n::set-output name=x::y", "a ::set-output name=x::y"),
+        ("x ##[set-output name=gate]pass", "x # #[set-output name=gate]pass"),
+        ("##vso[task.complete]", "# #vso[task.complete]"),
+        ("a\u202eb\u200bc", "abc"),
+        ("\ud800", "�"),
+        ("a\u2028b", "a b"),
+    ],
+)
+def test_hostile_text_is_one_harmless_line(text, shown):
+    assert clean(text) == shown
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=2000))
+def test_clean_text_holds_nothing_that_steers_a_terminal(text):
+    shown = clean(text)
+    assert len(shown) <= LONGEST
+    assert all(ord(character) >= 0x20 and ord(character) != 0x7F for character in shown)
+    assert "##[" not in shown
+    shown.encode()
