@@ -72,14 +72,21 @@ class Terminal:
             self.err.write(text + "\n")
             self.err.flush()
 
-    def console(self, *, results: bool = False) -> Console:
-        """A rich console on standard error, or on standard output for results."""
+    def console(self) -> Console:
+        """A rich console that writes to standard error."""
+        return self._rich(self.err or _Nowhere(), terminal=self.live)
+
+    def sketch(self, item: object) -> str:
+        """Return what rich makes of `item` for standard output, without writing it."""
+        paper = io.StringIO()
+        self._rich(paper, terminal=self.out_is_terminal).print(item)
+        return "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
+
+    def _rich(self, stream: TextIO, *, terminal: bool) -> Console:
         from rich.console import Console
 
-        stream = self.out if results else self.err
-        terminal = self.out_is_terminal if results else self.live
         return Console(
-            file=stream or _Nowhere(),
+            file=stream,
             force_terminal=terminal,
             color_system="auto" if self.color and terminal else None,
             no_color=not self.color,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def columns(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -18,22 +22,13 @@ def columns(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[obj
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    return rendered(terminal, table)
+    return terminal.sketch(table)
 
 
-def rendered(terminal: Terminal, item: object) -> str:
-    """Return what rich makes of `item` on the standard output of `terminal`."""
-    console = terminal.console(results=True)
-    with console.capture() as capture:
-        console.print(item)
-    lines = capture.get().splitlines()
-    return "\n".join(line.rstrip() for line in lines)
+def _cell(value: object) -> Text:
+    from rich.text import Text
 
-
-def _cell(value: object) -> str:
-    from rich.markup import escape
-
-    return "-" if value is None or value == "" else escape(clean(value))
+    return Text("-" if value is None or value == "" else clean(value))
 
 
 def instant(moment: datetime | None) -> str | None:

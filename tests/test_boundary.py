@@ -1,0 +1,147 @@
+"""The error boundary, the streams and signals: seen from outside, in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.terminal import Terminal
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+
+
+def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TM_", "CI"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tm_cli", *argv],
+        env={**kept, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=options.pop("stderr", subprocess.PIPE),
+        text=True,
+        encoding="utf-8",
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["--version"], 0, ""),
+        (["version"], 0, ""),
+        (["rusn"], 64, "Did you mean 'runs'?"),
+        (["runs", "start"], 64, "PROFILE"),
+        (["runs", "start", "1", "--wiat"], 64, "--wait"),
+        (["profiles", "list", "--base-url", "x"], 64, "--base-url"),
+    ],
+)
+def test_exit_code_and_message(argv, code, words):
+    process = tm(*argv)
+    _, errors = process.communicate()
+    assert process.returncode == code
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+def test_without_a_server_ci_is_told_what_to_set(tmp_path):
+    process = tm("profiles", "list", environ={"CI": "true"}, cwd=tmp_path)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (78, "")
+    assert "TM_BASE_URL=local" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_are_json_where_json_is_asked_for():
+    process = tm("profiles", "list", "--json", environ={"TM_BASE_URL": "nowhere"})
+    output, errors = process.communicate()
+    assert process.returncode == 78
+    assert '"exit_name": "CONFIGURATION"' in output
+    assert "TM_BASE_URL" in errors
+
+
+@posix
+def test_closed_standard_output_is_no_traceback():
+    process = tm("config", "show", stdout=None, preexec_fn=lambda: os.close(1))
+    _, errors = process.communicate()
+    assert process.returncode == ExitCode.OUTPUT
+    assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_full_disk_is_no_success():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = tm("config", "show", stdout=full)
+        _, errors = process.communicate()
+    assert process.returncode == ExitCode.OUTPUT
+    assert "could not be written" in errors
+
+
+class LostStream(io.StringIO):
+    def __init__(self, problem: OSError) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def write(self, text: str, /) -> int:
+        raise self._problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "lost"), [(BrokenPipeError(32, "pipe"), False), (OSError(28, "full"), True)]
+)
+def test_reader_that_left_is_no_loss_but_a_full_disk_is(problem, lost):
+    terminal = Terminal(LostStream(problem), io.StringIO())
+    terminal.result("text")
+    terminal.result("more")
+    assert terminal.results_lost is lost
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Says that a request has come, and answers it never."""
+
+    arrived = threading.Event()
+
+    def do_GET(self) -> None:
+        self.arrived.set()
+        self.server.gate.wait(30)  # type: ignore[attr-defined]
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stuck():
+    server = HTTPServer(("127.0.0.1", 0), Slow)
+    server.gate = threading.Event()  # type: ignore[attr-defined]
+    Slow.arrived.clear()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.gate.set()  # type: ignore[attr-defined]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signal_ends_with_its_code(stuck, number, code):
+    process = tm("profiles", "list", environ={"TM_BASE_URL": stuck, "TM_API_KEY": "tm_canary"})
+    assert Slow.arrived.wait(20)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert output == ""
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    assert "canary" not in errors

@@ -1,0 +1,115 @@
+"""Profile documents: what a repository may hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tm_cli.errors import ConfigurationError
+from tm_cli.systems.profile_documents import FORMAT, names_document, portable, read_document
+
+MINIMAL = {
+    "name": "checkout",
+    "duration": 60,
+    "endpointUrl": "https://shop.example/",
+    "points": [{"x": 0, "y": 5}, {"x": 60, "y": 10}],
+}
+
+
+def test_minimal_document_gets_its_format():
+    assert portable(MINIMAL) == {"_format": FORMAT, **MINIMAL}
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ({"duration": "1m30s"}, {"duration": 90}),
+        ({"duration": 90.0}, {"duration": 90}),
+        ({"points": [[0, 5], [60, 10]]}, {"points": MINIMAL["points"]}),
+        (
+            {"requestHeaders": {"X-N": 1}},
+            {"requestHeaders": '[{"name": "X-N", "value": "1"}]'},
+        ),
+        ({"requestHeaders": "[]"}, {"requestHeaders": "[]"}),
+        ({"requestPayload": {"sku": "A"}}, {"requestPayload": '{"sku": "A"}'}),
+        ({"requestBody": "text"}, {"requestPayload": "text"}),
+    ],
+)
+def test_conveniences_become_the_portable_form(written, sent):
+    document = portable({**MINIMAL, **written})
+    assert document.items() >= sent.items()
+
+
+def test_api_name_of_the_target_is_accepted():
+    target = MINIMAL["endpointUrl"]
+    written = {key: value for key, value in MINIMAL.items() if key != "endpointUrl"}
+    assert portable({**written, "targetUrl": target}) == portable(MINIMAL)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ([], "not a mapping"),
+        ("text", "not a mapping"),
+        ({**MINIMAL, "duraton": 3}, "did you mean duration"),
+        ({**MINIMAL, "initScript": "x"}, "unknown key 'initScript'"),
+        ({**MINIMAL, "targetUrl": "https://other.example"}, "two names"),
+        ({"name": "x"}, "duration and endpointUrl and points missing"),
+        ({**MINIMAL, "name": None}, "name missing"),
+        ({**MINIMAL, "duration": "soon"}, "not a duration"),
+        ({**MINIMAL, "duration": 10.5}, "whole number"),
+        ({**MINIMAL, "duration": True}, "whole number"),
+        ({**MINIMAL, "points": "0 5"}, "points is not a list"),
+    ],
+)
+def test_what_is_no_profile_is_refused_with_the_reason(document, words):
+    with pytest.raises(ValueError, match=words):
+        portable(document)
+
+
+@pytest.mark.parametrize("name", ["p.yaml", "p.yml", "p.json"])
+def test_json_and_yaml_say_the_same(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(json.dumps(MINIMAL), encoding="utf-8")
+    assert read_document(path) == portable(MINIMAL)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("p.json", '{"name": "a", "name": "b"}', "there twice"),
+        ("p.yaml", "name: a\nname: b\n", "there twice"),
+        ("p.yaml", "a: [", "not a profile document"),
+        ("p.yaml", "!!python/object/apply:os.system ['true']", "not a profile document"),
+        ("p.yaml", "", "not a mapping"),
+        ("p.json", "{", "not a profile document"),
+        ("p.json", "\udcff", "not UTF-8"),
+    ],
+)
+def test_unreadable_file_is_a_configuration_error(tmp_path, name, text, words):
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigurationError, match=words):
+        read_document(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*none\.yaml"):
+        read_document(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_document"),
+    [
+        ("checkout.yaml", True),
+        ("load/checkout.JSON", True),
+        ("load/checkout", True),
+        ("load\\checkout", True),
+        ("checkout", False),
+        ("42", False),
+        ("v1.2", False),
+    ],
+)
+def test_argument_is_a_document_by_suffix_or_separator(text, is_document):
+    assert names_document(text) is is_document

@@ -1,0 +1,177 @@
+"""Precedence, origins and refusals of settings."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.settings import DEFINITIONS, load_settings
+
+
+@pytest.fixture
+def load(tmp_path):
+    project, user = tmp_path / "project" / "deep", tmp_path / "user"
+    project.mkdir(parents=True)
+    user.mkdir()
+
+    def build(*, flags=None, environ=None, project_file=None, pyproject=None, user_file=None):
+        for path, text in (
+            (project.parent / "tm.toml", project_file),
+            (project.parent / "pyproject.toml", pyproject),
+            (user / "config.toml", user_file),
+        ):
+            if text is not None:
+                path.write_text(text, encoding="utf-8")
+                path.chmod(0o600)
+        return load_settings(flags or {}, environ or {}, cwd=project, user_dir=user)
+
+    return build
+
+
+SOURCES = {
+    "flags": {"timeout": "1s"},
+    "environ": {"TM_TIMEOUT": "2s"},
+    "project_file": 'timeout = "3s"',
+    "user_file": "timeout = 4",
+}
+
+
+@pytest.mark.parametrize(
+    ("present", "seconds", "origin"),
+    [
+        (["flags", "environ", "project_file", "user_file"], 1.0, "flag --timeout"),
+        (["environ", "project_file", "user_file"], 2.0, "variable TM_TIMEOUT"),
+        (["project_file", "user_file"], 3.0, "project file"),
+        (["user_file"], 4.0, "user file"),
+        ([], 30.0, "default"),
+    ],
+)
+def test_strongest_source_wins_and_is_named(load, present, seconds, origin):
+    setting = load(**{name: SOURCES[name] for name in present})["timeout"]
+    assert setting.value == seconds
+    assert str(setting.origin).startswith(origin)
+
+
+def test_pyproject_table_is_a_project_file(load):
+    settings = load(pyproject='[tool.tm]\nfail_on = ["FAIL", "WARN"]\n')
+    assert settings.value("fail_on") == "FAIL,WARN"
+
+
+def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
+    (tmp_path / "tm.toml").write_text('region = "eu"', encoding="utf-8")
+    assert load(pyproject="[project]\nname = 'x'\n").value("region") == "eu"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('api_key = "tm_canary"', "holds an API key"),
+        ("timeuot = 3", "unknown setting 'timeuot'"),
+        ("timeout = {}", "neither text nor a number"),
+        ("timeout = [1, 2]", "neither text nor a number"),
+        ("timeout", "not valid TOML"),
+        ("\udcff", "not valid TOML"),
+    ],
+)
+def test_bad_project_file_is_refused(load, tmp_path, text, words):
+    (tmp_path / "project" / "tm.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        load()
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_misspelt_setting_gets_a_suggestion(load):
+    with pytest.raises(ConfigurationError) as caught:
+        load(project_file="timeuot = 3")
+    assert caught.value.hint == "did you mean timeout?"
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_every_setting_has_a_variable_and_a_help_text(name):
+    definition = DEFINITIONS[name]
+    assert definition.variable == f"TM_{name.upper()}"
+    assert definition.help.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"TM_BASE_URL": ""}, "TM_BASE_URL is not usable: '': it is empty"),
+        ({"TM_BASE_URL": "localhost:8092"}, "'localhost:8092'"),
+        ({"TM_BASE_URL": "https://u:p@host"}, "'https://\\*\\*\\*@host'"),
+        ({"TM_BASE_URL": "http://tm.example"}, "unencrypted"),
+    ],
+)
+def test_unusable_server_address_names_its_variable(load, environ, words):
+    with pytest.raises(ConfigurationError, match=words):
+        _ = load(environ=environ).server
+
+
+def test_flag_that_is_wrong_is_a_usage_error(load):
+    with pytest.raises(UsageError, match="--base-url"):
+        _ = load(flags={"base_url": "nowhere"}).server
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"TM_BASE_URL": "http://localhost:8092"},
+        {"TM_BASE_URL": "https://tm.example"},
+        {"TM_BASE_URL": "http://tm.example", "TM_ALLOW_INSECURE_HTTP": "true"},
+    ],
+)
+def test_plain_http_needs_loopback_or_permission(load, environ):
+    assert load(environ=environ).server == environ["TM_BASE_URL"] + "/"
+
+
+@pytest.mark.parametrize("variable", ["", "tm_x\n", "tm_\x00"])
+def test_unusable_key_is_refused_without_showing_it(load, variable):
+    with pytest.raises(ConfigurationError, match="TM_API_KEY") as caught:
+        _ = load(environ={"TM_API_KEY": variable}).key
+    assert "tm_x" not in str(caught.value)
+
+
+def test_missing_key_is_a_configuration_error(load):
+    with pytest.raises(ConfigurationError, match="no API key"):
+        _ = load().key
+
+
+def test_key_file_is_read_without_its_line_break(load, tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(b"tm_from-file\r\n")
+    assert load(environ={"TM_API_KEY_FILE": str(path)}).key.reveal() == b"tm_from-file"
+
+
+def test_key_beats_a_key_file_of_the_same_source_and_loses_to_a_stronger_one(load, tmp_path):
+    path = tmp_path / "key"
+    path.write_text("tm_from-file", encoding="utf-8")
+    environ = {"TM_API_KEY": "tm_variable", "TM_API_KEY_FILE": str(path)}
+    assert load(environ=environ).key.reveal() == b"tm_variable"
+    flags = {"api_key_file": str(path)}
+    assert load(flags=flags, environ=environ).key.reveal() == b"tm_from-file"
+
+
+USER_KEY = 'api_key = "tm_mine"\nbase_url = "https://mine.example"'
+
+
+def test_users_key_is_not_sent_to_a_projects_server(load):
+    settings = load(project_file='base_url = "https://theirs.example"', user_file=USER_KEY)
+    with pytest.raises(ConfigurationError, match="not sent"):
+        _ = settings.key
+
+
+def test_users_key_goes_to_the_users_server_and_where_the_user_says(load):
+    same = load(project_file='base_url = "https://mine.example/"', user_file=USER_KEY)
+    assert same.key.reveal() == b"tm_mine"
+    said = load(environ={"TM_BASE_URL": "https://other.example"}, user_file=USER_KEY)
+    assert said.key.reveal() == b"tm_mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_users_file_with_a_key_must_be_private(load, tmp_path):
+    load(user_file=USER_KEY)
+    (tmp_path / "user" / "config.toml").chmod(0o640)
+    with pytest.raises(ConfigurationError, match="others may read it"):
+        load()
