@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in TASKS:
         print(f"usage: python scripts/dev.py {{{','.join(TASKS)}}} [argument ...]", file=sys.stderr)
         return 64
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  # runs before anything is installed
         print(
             f"tm needs Python 3.11 or newer; this is {sys.version.split()[0]}. "
             "Name another one: make PYTHON=python3.12 ...",

@@ -84,6 +84,13 @@ def test_region_and_tags_go_to_the_newer_route(gate, server):
     assert gate(*GATED, *flags).exit_code == ExitCode.OK
 
 
+def test_quiet_prints_the_result_and_nothing_else(gate, server):
+    server.until_ended().scan(row()).detail()
+    result = gate(*GATED, "--quiet")
+    assert result.stdout.startswith("PASS")
+    assert result.stderr == ""
+
+
 # The races of section 20 of the API contract.
 
 
@@ -244,8 +251,9 @@ def test_exact_match_on_a_later_row_beats_a_legacy_candidate(gate, server):
     assert gate(*GATED).exit_code == ExitCode.FAIL
 
 
-def test_start_without_run_id_needs_a_legacy_row(gate, server):
-    server.profile().snapshot().start(None).status("COMPLETED", runId=None)
+@pytest.mark.parametrize("run_id", [None, "", "  ", 7, ["x"]])
+def test_start_without_run_id_needs_a_legacy_row(gate, server, run_id):
+    server.profile().snapshot().start(run_id).status("COMPLETED", runId=None)
     server.scan(row(runId=OTHER_RUN))
     result = gate(*GATED, "--verdict-timeout", "0")
     assert result.exit_code == ExitCode.UNDECIDED
@@ -275,6 +283,11 @@ def test_auto_pace_looks_exactly_at_the_expected_end(gate, server, clock):
     gate(*GATED)
     assert clock.slept == [1.0]  # a server on this machine is looked at every second
     assert server.requests
+
+
+def test_planned_rate_comes_from_the_curve_where_the_server_does_not_say_it(gate, server):
+    server.until_ended().scan(row()).detail()
+    assert "9.8 of 10 requests/s" in gate(*GATED).stderr
 
 
 def test_paused_run_is_waited_for(gate, server):

@@ -68,6 +68,8 @@ def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
     ("text", "words"),
     [
         ('api_key = "tm_canary"', "holds an API key"),
+        ('api_key_file = "~/.ssh/id"', "not a project's choice"),
+        ("allow_insecure_http = true", "not a project's choice"),
         ("timeuot = 3", "unknown setting 'timeuot'"),
         ("timeout = {}", "neither text nor a number"),
         ("timeout = [1, 2]", "neither text nor a number"),
@@ -154,19 +156,36 @@ def test_key_beats_a_key_file_of_the_same_source_and_loses_to_a_stronger_one(loa
 
 
 USER_KEY = 'api_key = "tm_mine"\nbase_url = "https://mine.example"'
+THEIRS = 'base_url = "https://theirs.example"'
 
 
-def test_users_key_is_not_sent_to_a_projects_server(load):
-    settings = load(project_file='base_url = "https://theirs.example"', user_file=USER_KEY)
-    with pytest.raises(ConfigurationError, match="not sent"):
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"user_file": USER_KEY},
+        {"environ": {"TM_API_KEY": "tm_mine"}},
+        {"flags": {"api_key": "tm_mine"}},
+    ],
+    ids=["file", "variable", "flag"],
+)
+def test_key_is_not_sent_to_a_server_that_only_the_project_names(load, own):
+    settings = load(project_file=THEIRS, **own)
+    with pytest.raises(ConfigurationError, match=r"not sent to https://theirs\.example/"):
         _ = settings.key
 
 
-def test_users_key_goes_to_the_users_server_and_where_the_user_says(load):
-    same = load(project_file='base_url = "https://mine.example/"', user_file=USER_KEY)
-    assert same.key.reveal() == b"tm_mine"
-    said = load(environ={"TM_BASE_URL": "https://other.example"}, user_file=USER_KEY)
-    assert said.key.reveal() == b"tm_mine"
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"project_file": 'base_url = "https://mine.example/"', "user_file": USER_KEY},
+        {"environ": {"TM_BASE_URL": "https://other.example"}, "user_file": USER_KEY},
+        {"project_file": THEIRS, "flags": {"base_url": "https://o.example", "api_key": "tm_mine"}},
+        {"project_file": 'base_url = "http://localhost:8092"', "user_file": USER_KEY},
+    ],
+    ids=["confirmed", "variable", "flag", "loopback"],
+)
+def test_key_goes_where_the_user_says_and_to_this_machine(load, own):
+    assert load(**own).key.reveal() == b"tm_mine"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")

@@ -40,7 +40,7 @@ def system(monkeypatch):
 )
 def test_what_a_terminal_shows(system, environ, tty, live, color):
     terminal = system(environ, tty=tty)
-    assert (terminal.live, terminal.color) == (live, color)
+    assert (terminal.live, terminal.err_color, terminal.out_color) == (live, color, color)
 
 
 @pytest.mark.parametrize("columns", ["0", "-3", "x", ""])

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.errors import ConfigurationError, Unavailable
 from tm_cli.exit_codes import ExitCode
+from tm_cli.private_dir import make_private_dir
 
 LONGEST_START = 30.0
 LOOK_EVERY = 0.05
@@ -59,6 +60,7 @@ def launch(data_dir: Path) -> EmbeddedServer:
     deadline = time.monotonic() + LONGEST_START
     while time.monotonic() < deadline:
         if (found := _attach(data_dir, started_here=True)) is not None:
+            child.returncode = 0  # it outlives us if others use it: nothing to warn about
             return found
         if child.poll() is not None:  # it lost a race against a server that is leaving or coming
             if child.returncode != ExitCode.CONFIGURATION or not _is_taken(data_dir):
@@ -95,7 +97,13 @@ def _attach(data_dir: Path, *, started_here: bool) -> EmbeddedServer | None:
 
 
 def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
-    _make_private(data_dir)
+    try:
+        make_private_dir(data_dir)
+    except OSError as problem:
+        raise ConfigurationError(
+            f"cannot keep the embedded server's data in {data_dir}: {problem.strerror}",
+            hint="choose another directory with TM_DATA_DIR",
+        ) from None
     command = [sys.executable, "-m", "tm_cli", "serve", "--exit-when-unused", "--port", "0"]
     # A group of its own: Ctrl-C at the terminal is for the command, not for the server.
     detached = (
@@ -112,20 +120,6 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
             env={name: value for name, value in os.environ.items() if name != "TM_API_KEY"},
             **detached,
         )
-
-
-def _make_private(data_dir: Path) -> None:
-    """Create the directory for its owner alone, and keep it out of version control."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = data_dir / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as problem:
-        raise ConfigurationError(
-            f"cannot keep the embedded server's data in {data_dir}: {problem.strerror}",
-            hint="choose another directory with TM_DATA_DIR",
-        ) from None
 
 
 def _is_taken(data_dir: Path) -> bool:

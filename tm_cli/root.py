@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.main import get_command
 
+from tm_cli.global_options import group
 from tm_cli.lazy import Entry, LazyGroup
 from tm_cli.main import VERSION_LINE
 
@@ -23,6 +24,9 @@ class _Root(LazyGroup):
         "history": Entry("tm_cli.commands.history", "Look at runs that have ended.", _SERVER),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
+        "completion": Entry(
+            "tm_cli.commands.completion", "Print the completion script of a shell.", _SETUP
+        ),
         "version": Entry("tm_cli.commands.version", "Print the version.", _SETUP),
     }
 
@@ -43,6 +47,7 @@ def _version(*, wanted: bool) -> None:
 
 
 @app.callback()
+@group
 def _tm(
     version: Annotated[
         bool,

@@ -22,6 +22,9 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 PROJECT_FILE = "tm.toml"
 USER_FILE = "config.toml"
 
+_NOT_IN_PROJECTS = frozenset({"api_key_file", "allow_insecure_http", "allow_public_targets"})
+"""What a repository must not decide for whoever checks it out."""
+
 
 class Source(Enum):
     """Where a value can come from, strongest first."""
@@ -136,6 +139,12 @@ DEFINITIONS = {
             False,
             "Permit plain http to a host that is not this machine.",
         ),
+        Definition(
+            "allow_public_targets",
+            _boolean,
+            False,
+            "Let the embedded server send load to public addresses.",
+        ),
     )
 }
 
@@ -196,8 +205,8 @@ class Settings:
     def key(self) -> ApiKey:
         """The API key for the configured server.
 
-        Raises ConfigurationError when there is none, when its file cannot be read, or when a key
-        of the user's file would go to a server that a project file names.
+        Raises ConfigurationError when there is none, when its file cannot be read, or when it
+        would go to a server that only a project file names.
         """
         key, file = self["api_key"], self["api_key_file"]
         strongest = min((key, file), key=lambda setting: list(Source).index(setting.origin.source))
@@ -205,19 +214,23 @@ class Settings:
             raise ConfigurationError(
                 "no API key is configured", hint="set TM_API_KEY, or api_key_file in a file"
             )
-        self._check_binding(strongest.origin)
+        self._check_binding()
         return strongest.value if strongest is key else read_key_file(Path(strongest.value))
 
-    def _check_binding(self, key_origin: Origin) -> None:
+    def _check_binding(self) -> None:
+        """Keep the key from a server that only a checked-out file names.
+
+        Whoever can write to a repository could have everybody's key sent to them.
+        """
         url = self["base_url"]
-        if key_origin.source is Source.USER and url.origin.source is Source.PROJECT:
-            theirs = self.user.values.get("base_url") if self.user else None
-            if theirs is None or parse_base_url(theirs) != url.value:
-                raise ConfigurationError(
-                    f"the API key of {key_origin.place} is not sent to the server that "
-                    f"{url.origin.place} names",
-                    hint="set TM_API_KEY for this project, or base_url in your own file",
-                )
+        if url.origin.source is not Source.PROJECT or url.value == LOCAL or is_loopback(url.value):
+            return
+        trusted = self.user.values.get("base_url") if self.user else None
+        if trusted is None or parse_base_url(trusted) != url.value:
+            raise ConfigurationError(
+                f"the API key is not sent to {url.value}, which only {url.origin.place} names",
+                hint="confirm the server with TM_BASE_URL, or as base_url in your own file",
+            )
 
 
 def _read(definition: Definition, origin: Origin, text: str) -> Any:
@@ -294,7 +307,12 @@ def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
     if "api_key" in table:
         raise ConfigurationError(
             f"{path} holds an API key; a project file is shared, a key is not",
-            hint="remove it there, revoke that key, and set TM_API_KEY or api_key_file",
+            hint="remove it there, revoke that key, and set TM_API_KEY",
+        )
+    for name in sorted(_NOT_IN_PROJECTS & table.keys()):
+        raise ConfigurationError(
+            f"{path} sets {name}, which is not a project's choice",
+            hint=f"set it in your own file, or as {DEFINITIONS[name].variable}",
         )
     return ConfigFile(path, _texts(path, table))
 

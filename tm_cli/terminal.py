@@ -31,7 +31,8 @@ class Terminal:
     err: TextIO | None
     live: bool = False
     out_is_terminal: bool = False
-    color: bool = False
+    out_color: bool = False
+    err_color: bool = False
     width: int = DEFAULT_WIDTH
     results_lost: bool = field(default=False, init=False)
 
@@ -49,7 +50,8 @@ class Terminal:
             err=sys.stderr,
             live=err_is_terminal and smart and not environ.get("CI"),
             out_is_terminal=out_is_terminal,
-            color=_wants_color(environ, is_terminal=err_is_terminal and smart),
+            out_color=_wants_color(environ, is_terminal=out_is_terminal and smart),
+            err_color=_wants_color(environ, is_terminal=err_is_terminal and smart),
             width=_width(environ),
         )
 
@@ -74,22 +76,22 @@ class Terminal:
 
     def console(self) -> Console:
         """A rich console that writes to standard error."""
-        return self._rich(self.err or _Nowhere(), terminal=self.live)
+        return self._rich(self.err or _Nowhere(), terminal=self.live, color=self.err_color)
 
     def sketch(self, item: object) -> str:
         """Return what rich makes of `item` for standard output, without writing it."""
         paper = io.StringIO()
-        self._rich(paper, terminal=self.out_is_terminal).print(item)
+        self._rich(paper, terminal=self.out_is_terminal, color=self.out_color).print(item)
         return "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
 
-    def _rich(self, stream: TextIO, *, terminal: bool) -> Console:
+    def _rich(self, stream: TextIO, *, terminal: bool, color: bool) -> Console:
         from rich.console import Console
 
         return Console(
             file=stream,
             force_terminal=terminal,
-            color_system="auto" if self.color and terminal else None,
-            no_color=not self.color,
+            color_system=("auto" if terminal else "standard") if color else None,
+            no_color=not color,
             width=self.width if terminal else PIPE_WIDTH,
             markup=False,
             highlight=False,

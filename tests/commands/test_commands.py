@@ -57,6 +57,7 @@ def test_name_is_compared_as_the_server_does(gate, server, name):
     ("profiles", "name", "words"),
     [
         (["search"], "checkout", "no profile named 'checkout'"),
+        (["checkout"], "chekout", "did you mean checkout?"),
         (["checkout", "Checkout"], "checkout", "42, 43"),
         (["straße"], "STRASSE", "no profile"),
     ],
@@ -76,6 +77,14 @@ def test_document_is_uploaded_before_its_run(gate, tm, server):
     assert result.exit_code == ExitCode.OK
 
 
+def test_document_that_the_server_rejects_is_refused(gate, tm, server):
+    (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
+    server.error("POST", "/profiles/import", 400, "endpointUrl: blocked host")
+    result = gate("runs", "start", "checkout.yaml", "--wait")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "checkout.yaml: endpointUrl: blocked host" in result.stderr
+
+
 def test_import_warnings_are_shown_and_the_secret_is_not(gate, tm, server):
     (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
     answer = {**IMPORTED, "warnings": ["the schedule was not saved\x1b[2J"]}
@@ -86,10 +95,20 @@ def test_import_warnings_are_shown_and_the_secret_is_not(gate, tm, server):
     assert "s3cret" not in result.stdout
 
 
-@pytest.mark.parametrize("verb", ["status", "stop", "pause", "resume"])
-def test_control_never_uploads_a_document(gate, tm, server, verb):
+@pytest.mark.parametrize("argv", [("runs", "stop"), ("profiles", "show")], ids=" ".join)
+def test_document_is_looked_up_by_its_name_and_not_uploaded(gate, tm, server, argv):
     (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
-    assert gate("runs", verb, "checkout.yaml").exit_code == ExitCode.USAGE
+    server.answer("GET", "/profiles", listed("checkout"))
+    method, verb = ("POST", "/stop") if argv[0] == "runs" else ("GET", "")
+    server.answer(method, f"/profiles/{PROFILE}{verb}", profile())
+    assert gate(*argv, "checkout.yaml").exit_code == ExitCode.OK
+
+
+def test_waiting_does_not_upload_a_document(gate, tm, server):
+    (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
+    server.answer("GET", "/profiles", listed("checkout"))
+    server.status("COMPLETED").scan(row()).detail()
+    assert gate("runs", "wait", "checkout.yaml", "--run-id", RUN).exit_code == ExitCode.OK
 
 
 def test_missing_document_sends_nothing(gate, server):
@@ -165,7 +184,7 @@ def test_history_row_is_shown_with_its_texts_decoded(gate, server):
     shown = gate("history", "show", "7").stdout
     assert "p95 21 ms, baseline 20 ms, +5 %, limit +25 %" in shown
     assert "200 × 597" in shown
-    data = gate("history", "get", "7", "--json").json["data"]
+    data = gate("history", "get", "7").json
     assert data["latencyQuantiles"] == {"p50": 8.1, "p95": 21.0, "p99": 34.5}
     assert data["responseCodes"] == {"200": 597, "503": 3}
 
@@ -230,3 +249,35 @@ def test_version_is_what_the_official_tool_prints(tm):
 
 def test_payload_builders_resemble_real_answers():
     assert profile()["id"] == status()["profileId"] == row()["profileId"] == PROFILE
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--json", "profiles", "list"),
+        ("profiles", "--json", "list"),
+        ("profiles", "list", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_global_options_may_stand_anywhere(gate, server, argv):
+    server.answer("GET", "/profiles", [])
+    assert gate(*argv).json["data"] == []
+
+
+def test_option_nearest_to_the_command_wins(tm):
+    data = tm("--timeout", "1s", "config", "--timeout", "2s", "show", "--json").json["data"]
+    assert data["timeout"]["value"] == 2.0
+    data = tm("--timeout", "1s", "config", "show", "--timeout", "3s", "--json").json["data"]
+    assert data["timeout"]["value"] == 3.0
+
+
+def test_empty_option_before_the_command_is_still_a_mistake(tm):
+    assert tm("--base-url", "", "profiles", "list").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_script_is_printed(tm, shell):
+    result = tm("completion", shell)
+    assert result.exit_code == ExitCode.OK
+    assert "_TM_COMPLETE" in result.stdout

@@ -110,3 +110,9 @@ def test_page_is_the_last_when_short_or_back_at_the_snapshot(ids, newest_before,
 )
 def test_most_informative_reason_is_given(rows, words):
     assert words in explain_missing(correlate(rows, OURS), OURS)
+
+
+def test_attached_run_that_is_not_there_is_not_called_replaced():
+    ours = Ours("mistyped", None, None)
+    reason = explain_missing(correlate([row(12, "theirs")], ours), ours)
+    assert reason == "run mistyped is not in the history of this profile"

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from tm_cli.commands.session import Session, command
+from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.render.tables import columns
 from tm_cli.settings import DEFINITIONS, Setting
@@ -15,6 +16,7 @@ app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
+@group
 def config() -> None:
     """Show the effective settings."""
 

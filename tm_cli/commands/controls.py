@@ -9,9 +9,7 @@ from tm_cli.api.trafficmorph.models import LiveStatus
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import Subject, find_subject
 from tm_cli.durations import format_duration
-from tm_cli.errors import UsageError
 from tm_cli.render.numbers import codes, milliseconds, rate
-from tm_cli.systems.profile_documents import names_document
 from tm_cli.text import clean
 
 
@@ -32,7 +30,7 @@ _METHODS = {
 
 def control(session: Session, text: str, action: Action) -> int:
     """Do it once and say how the run is afterwards."""
-    subject = _stored(session, text)
+    subject = find_subject(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
     return session.emit(
         {
@@ -46,16 +44,9 @@ def control(session: Session, text: str, action: Action) -> int:
 
 def show_status(session: Session, text: str) -> int:
     """Print the live status."""
-    subject = _stored(session, text)
+    subject = find_subject(session.client, text, session.context.cwd)
     status = session.client.get_run_status(subject.profile_id)
     return session.emit(status.document(), lambda: _describe(subject, status))
-
-
-def _stored(session: Session, text: str) -> Subject:
-    """Find the profile without uploading anything: a look must not change it."""
-    if names_document(text):
-        raise UsageError("a document is for `tm runs start`; here give the profile's id or name")
-    return find_subject(session.client, text, session.context.cwd)
 
 
 def _describe(subject: Subject, status: LiveStatus) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import Profile
 from tm_cli.base_url import is_loopback
 from tm_cli.commands.session import Session
-from tm_cli.commands.subject import Subject, check_subject, find_profile, find_subject
+from tm_cli.commands.subject import (
+    Subject,
+    check_subject,
+    find_profile,
+    find_subject,
+    upload_subject,
+)
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
@@ -33,8 +39,8 @@ class StartRequest:
 
 def start_only(session: Session, request: StartRequest) -> int:
     """Start a run and return at once."""
-    subject = _find(session, request.profile)
-    run = _runs(session, session.client, subject, request).start()
+    subject = _upload(session, request.profile)
+    run = _runs(session, subject, request).start()
     data = {
         "run_id": run.run_id,
         "started_run_id": run.run_id,
@@ -51,7 +57,7 @@ def start_only(session: Session, request: StartRequest) -> int:
 
 def start_and_wait(session: Session, request: StartRequest, gate: Gate) -> int:
     """Start a run, wait for its verdict and exit by it."""
-    subject = _find(session, request.profile)
+    subject = _upload(session, request.profile)
     profile = find_profile(session.client, subject)
     if profile.loop:
         raise UsageError(
@@ -59,45 +65,47 @@ def start_and_wait(session: Session, request: StartRequest, gate: Gate) -> int:
             hint="start it without --wait, or turn `loop` off",
         )
     subject = Subject(subject.profile_id, clean(profile.name))
-    return _follow(session, subject, gate, request)
+    runs = _runs(session, subject, request, profile)
+    return _follow(session, subject, runs, gate)
 
 
 def wait_for(session: Session, text: str, run_id: str, gate: Gate) -> int:
     """Wait for the run of an earlier start."""
-    return _follow(session, _find(session, text), gate, StartRequest(text, None, ()), run_id=run_id)
-
-
-def _find(session: Session, text: str) -> Subject:
-    check_subject(text, session.context.cwd)
     subject = find_subject(session.client, text, session.context.cwd)
+    runs = _runs(session, subject, StartRequest(text, None, ()))
+    return _follow(session, subject, runs, gate, attach_to=runs.attach(run_id))
+
+
+def _upload(session: Session, text: str) -> Subject:
+    check_subject(text, session.context.cwd)  # before a server is started for a typo
+    subject = upload_subject(session.client, text, session.context.cwd)
     for warning in subject.warnings:
         session.note(f"tm: the server warns about {subject.name}: {clean(warning)}")
     return subject
 
 
 def _runs(
-    session: Session, client: Client, subject: Subject, request: StartRequest
+    session: Session, subject: Subject, request: StartRequest, profile: Profile | None = None
 ) -> TrafficMorphRuns:
     return TrafficMorphRuns(
-        client,
+        session.client,
         session.context.clock,
         subject.profile_id,
         subject=subject.name,
         region=request.region,
         tags=request.tags,
+        profile=profile,
     )
 
 
 def _follow(
     session: Session,
     subject: Subject,
+    runs: TrafficMorphRuns,
     gate: Gate,
-    request: StartRequest,
     *,
-    run_id: str | None = None,
+    attach_to: Run | None = None,
 ) -> int:
-    runs = _runs(session, session.client, subject, request)
-    attach_to = runs.attach(run_id) if run_id is not None else None
     if is_loopback(session.connection.base_url):  # nobody else shares the budget of this machine
         gate = replace(gate, pace=replace(gate.pace, steady=CLOSE_BY))
     status: str | None = None
@@ -135,7 +143,9 @@ def _conclude(session: Session, subject: Subject, event: Decided, status: str | 
         terminal.result(to_json(wrapped))
     elif event.run is not None:
         terminal.result(run_summary(terminal, event.run, event.result, decision))
-    if decision.exit_code not in _VERDICT_CODES or event.result is None:
+    if decision.exit_code is ExitCode.OK:
+        session.note(f"tm: {clean(decision.message)}")
+    elif decision.exit_code not in _VERDICT_CODES:
         terminal.note(f"tm: {clean(decision.message)}")
     if decision.hint:
         terminal.note(f"hint: {clean(decision.hint)}")

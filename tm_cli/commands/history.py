@@ -8,6 +8,7 @@ import typer
 
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
+from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
+HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
+
+
 @app.callback()
+@group
 def history() -> None:
     """Look at runs that have ended."""
 
@@ -65,13 +70,8 @@ def list_history(
 
 @app.command("show")
 @command
-def show(
-    session: Session,
-    history_id: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")
-    ],
-) -> int:
-    """Show one ended run in detail. [`tm history get` is the same.]
+def show(session: Session, history_id: HistoryId) -> int:
+    """Show one ended run in detail.
 
     tm history show 42
     """
@@ -79,7 +79,14 @@ def show(
     return session.emit(row.document(), lambda: _describe(session, row))
 
 
-app.command("get", hidden=True)(show)
+@app.command("get", hidden=True)
+@command
+def get(session: Session, history_id: HistoryId) -> int:
+    """Print one ended run as the server sends it, for scripts of the Go tm."""
+    from tm_cli.render.machine import to_json
+
+    session.terminal.result(to_json(session.client.get_history_item(history_id).document()))
+    return 0
 
 
 def _verdict(text: str | None) -> str | None:
@@ -106,10 +113,7 @@ def _with_offset(flag: str, text: str | None) -> str | None:
 
 def _profile_id(session: Session, text: str) -> int:
     from tm_cli.commands.subject import find_subject
-    from tm_cli.systems.profile_documents import names_document
 
-    if names_document(text):
-        raise UsageError("--profile takes the id or name of a stored profile, not a document")
     return find_subject(session.client, text, session.context.cwd).profile_id
 
 

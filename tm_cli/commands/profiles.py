@@ -10,7 +10,8 @@ import typer
 
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
-from tm_cli.errors import OutputError, UsageError
+from tm_cli.errors import OutputError
+from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 
@@ -22,6 +23,7 @@ app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
+@group
 def profiles() -> None:
     """List, show and exchange profiles."""
 
@@ -43,7 +45,7 @@ def list_profiles(session: Session) -> int:
 @app.command("show")
 @command
 def show(session: Session, profile: options.Profile) -> int:
-    """Show one profile, given by id or name. [`tm profiles get` is the same.]
+    """Show one profile.
 
     tm profiles show checkout
     """
@@ -53,7 +55,16 @@ def show(session: Session, profile: options.Profile) -> int:
     return session.emit(_without_secret(found.document()), lambda: _describe(found))
 
 
-app.command("get", hidden=True)(show)
+@app.command("get", hidden=True)
+@command
+def get(session: Session, profile: options.Profile) -> int:
+    """Print one profile as the server sends it, for scripts of the Go tm."""
+    from tm_cli.commands.subject import find_profile
+    from tm_cli.render.machine import to_json
+
+    found = find_profile(session.client, _stored(session, profile))
+    session.terminal.result(to_json(_without_secret(found.document())))
+    return 0
 
 
 @app.command("export")
@@ -66,7 +77,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json or .yaml."),
     ] = None,
 ) -> int:
-    """Write the portable document of a profile, given by id or name.
+    """Write the portable document of a profile.
 
     tm profiles export checkout -o checkout.yaml
     """
@@ -106,10 +117,7 @@ def import_profile(
 
 def _stored(session: Session, text: str) -> Subject:
     from tm_cli.commands.subject import find_subject
-    from tm_cli.systems.profile_documents import names_document
 
-    if names_document(text):
-        raise UsageError("this takes the id or name of a stored profile, not a document")
     return find_subject(session.client, text, session.context.cwd)
 
 

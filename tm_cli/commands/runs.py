@@ -9,12 +9,14 @@ import typer
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
+from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
 @app.callback()
+@group
 def runs() -> None:
     """Start runs, wait for their verdict, control them."""
 
@@ -99,7 +101,7 @@ def wait(
 @app.command("status")
 @command
 def status(session: Session, profile: options.Profile) -> int:
-    """Show the run of a profile, given by id or name, as it is now.
+    """Show the run of a profile as it is now.
 
     tm runs status checkout
     """
@@ -111,7 +113,7 @@ def status(session: Session, profile: options.Profile) -> int:
 @app.command("stop")
 @command
 def stop(session: Session, profile: options.Profile) -> int:
-    """Stop the run of a profile, given by id or name; a stopped run has no verdict.
+    """Stop the run of a profile; a stopped run has no verdict.
 
     tm runs stop checkout
     """
@@ -123,7 +125,7 @@ def stop(session: Session, profile: options.Profile) -> int:
 @app.command("pause")
 @command
 def pause(session: Session, profile: options.Profile) -> int:
-    """Pause the run of a profile, given by id or name; its place on the curve is kept.
+    """Pause the run of a profile; its place on the curve is kept.
 
     tm runs pause checkout
     """
@@ -135,7 +137,7 @@ def pause(session: Session, profile: options.Profile) -> int:
 @app.command("resume")
 @command
 def resume(session: Session, profile: options.Profile) -> int:
-    """Resume the paused run of a profile, given by id or name.
+    """Resume the paused run of a profile.
 
     tm runs resume checkout
     """

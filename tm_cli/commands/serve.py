@@ -39,6 +39,13 @@ def serve(
     requests_per_minute: Annotated[
         int, typer.Option(min=1, help="Requests that a client may send in a minute.")
     ] = 600,
+    allow_public_targets: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public-targets",
+            help="Send load to public addresses too. [TM_ALLOW_PUBLIC_TARGETS]",
+        ),
+    ] = False,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
 ) -> int:
     """Run the embedded server: the TrafficMorph API on this machine, with real load.
@@ -60,6 +67,7 @@ def serve(
         port=port,
         exit_when_unused=exit_when_unused,
         requests_per_minute=requests_per_minute,
+        allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
     )
     run_server(options, on_ready=lambda info: _announce(session, info))
     return int(ExitCode.OK)

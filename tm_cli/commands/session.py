@@ -2,94 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tm_cli.context import AppContext
 from tm_cli.exit_codes import ExitCode
+from tm_cli.global_options import with_global_options
 from tm_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.transport import Connection, Exchange
     from tm_cli.settings import Settings
-
-_PANEL = "Global options"
-
-GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "base_url": (
-        Annotated[
-            str | None,
-            typer.Option(
-                help="Server address; `local` for the embedded one. [TM_BASE_URL]",
-                metavar="URL",
-                rich_help_panel=_PANEL,
-            ),
-        ],
-        None,
-    ),
-    "api_key": (
-        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=_PANEL)],
-        None,
-    ),
-    "api_key_file": (
-        Annotated[
-            str | None,
-            typer.Option(
-                help="File that holds the API key. [TM_API_KEY_FILE]",
-                metavar="FILE",
-                rich_help_panel=_PANEL,
-            ),
-        ],
-        None,
-    ),
-    "timeout": (
-        Annotated[
-            str | None,
-            typer.Option(
-                help="Longest time for one request. [TM_TIMEOUT, 30s]",
-                metavar="DURATION",
-                rich_help_panel=_PANEL,
-            ),
-        ],
-        None,
-    ),
-    "json": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--json", help="Print one JSON document on stdout.", rich_help_panel=_PANEL
-            ),
-        ],
-        False,
-    ),
-    "quiet": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=_PANEL
-            ),
-        ],
-        False,
-    ),
-    "verbose": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--verbose", "-v", help="Print a line per request.", rich_help_panel=_PANEL
-            ),
-        ],
-        False,
-    ),
-}
-"""Every command takes these, so that they may stand where the user thinks of them."""
 
 
 @dataclass
@@ -170,33 +99,15 @@ class Session:
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
     """Let a command take a Session, and give it the global options after its own."""
-    signature = inspect.signature(function, eval_str=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "session"
-    ]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in GLOBAL_OPTIONS.items()
-    ]
-    context = inspect.Parameter(
-        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
 
-    @functools.wraps(function)
-    def wrapper(ctx: typer.Context, **values: Any) -> int:
-        options = {name: values.pop(name) for name in GLOBAL_OPTIONS}
+    def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
         session = _session(ctx.obj, options)
         try:
             return function(session, **values)
         finally:
             session.close()
 
-    parameters = [context, *own, *shared]
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
-    return wrapper
+    return with_global_options(function, run)
 
 
 def _session(context: AppContext, options: dict[str, Any]) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,18 +37,36 @@ def check_subject(text: str, cwd: Path) -> None:
         )
 
 
+def upload_subject(client: Client, text: str, cwd: Path) -> Subject:
+    """Return the profile that `text` means, creating or overwriting it when it is a document.
+
+    Raises Refused when the server does not accept the document, has no such profile, or has
+    several of that name.
+    """
+    check_subject(text, cwd)
+    if not names_document(text):
+        return find_subject(client, text, cwd)
+    try:
+        imported = client.import_profile(read_document(cwd / text))
+    except HttpError as error:
+        if error.status in {400, 409, 413, 422}:
+            raise Refused(
+                f"the server does not accept {text}: {error.message}", code=error.code
+            ) from None
+        raise
+    return Subject(imported.id, clean(imported.name), imported.warnings)
+
+
 def find_subject(client: Client, text: str, cwd: Path) -> Subject:
-    """Return the profile that `text` means, uploading it first when it is a document.
+    """Return the stored profile that `text` means, a document by the name in it; changes nothing.
 
     Raises Refused when the server has no such profile or several of that name.
     """
     check_subject(text, cwd)
-    if names_document(text):
-        imported = client.import_profile(read_document(cwd / text))
-        return Subject(imported.id, clean(imported.name), imported.warnings)
     if text.isascii() and text.isdigit():
         return Subject(int(text), f"profile {int(text)}")
-    found = _by_name(client.list_profiles(), text)
+    name = read_document(cwd / text)["name"] if names_document(text) else text
+    found = _by_name(client.list_profiles(), str(name))
     return Subject(found.id, clean(found.name))
 
 
@@ -68,9 +87,12 @@ def find_profile(client: Client, subject: Subject) -> Profile:
 def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     found = [profile for profile in profiles if _folded(profile.name) == _folded(text)]
     if not found:
+        near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
         raise Refused(
             f"the server has no profile named {clean(text)!r}",
-            hint="`tm profiles list` shows what is there; a path to a document works as well",
+            hint=f"did you mean {clean(near[0])}?"
+            if near
+            else "`tm profiles list` shows what is there; a path to a document works as well",
             code="unknown_profile",
         )
     if len(found) > 1:

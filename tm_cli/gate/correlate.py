@@ -95,6 +95,8 @@ def is_last_page(rows: Sequence[Row], ours: Ours, *, size: int) -> bool:
 def explain_missing(scan: Scan, ours: Ours) -> str:
     """Say, most informative first, why no row is ours."""
     name = f"run {ours.run_id}" if ours.run_id else "the run (the server gave it no id)"
+    if ours.asked_at is None:
+        return f"{name} is not in the history of this profile"
     if scan.foreign:
         others = ", ".join(dict.fromkeys(scan.foreign[:3]))
         return f"{name} is not in the history, only others are ({others}); it was probably replaced"

@@ -73,7 +73,7 @@ def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str
     if result is not None and result.verdict is not None:
         word = result.verdict_text or word
         color = _COLORS.get(result.verdict, color)
-    if terminal.out_is_terminal and terminal.color:
+    if terminal.out_color:
         word = f"\x1b[1;{color}m{word}\x1b[0m"
     subject = run.subject if run else "-"
     name = f"run {clean(run.run_id)}" if run and run.run_id else "run without id"

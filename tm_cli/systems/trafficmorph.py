@@ -10,8 +10,15 @@ from typing import Any
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.retry import observed_nothing, pause_before_retry
 from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
+from tm_cli.api.trafficmorph.models import (
+    Bucket,
+    HistoryRow,
+    LiveStatus,
+    Profile,
+    RunControl,
+)
 from tm_cli.clock import Clock
+from tm_cli.curve import Curve
 from tm_cli.errors import Refused, StartUnknown, TmError, Undecided
 from tm_cli.gate import correlate
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
@@ -49,6 +56,7 @@ class TrafficMorphRuns:
         subject: str,
         region: str | None = None,
         tags: Sequence[str] = (),
+        profile: Profile | None = None,
     ) -> None:
         self._client = client
         self._once = client.reading_once()  # the flow repeats what observed nothing
@@ -57,6 +65,7 @@ class TrafficMorphRuns:
         self._subject = subject
         self._region = region
         self._tags = tuple(tags)
+        self._curve = planned_curve(profile) if profile else None
         self._snapshot: HistoryRow | None = None
         self._has_status = True
 
@@ -89,7 +98,7 @@ class TrafficMorphRuns:
                 raise self._explain_start(error) from None
             else:
                 self._check_start(answer)
-                return self._as_run(answer.run_id or None, answer.status or "", asked_at)
+                return self._as_run(answer.run_id, answer.status or "", asked_at)
         raise AssertionError("unreachable")  # pragma: no cover
 
     def attach(self, run_id: str) -> Run:
@@ -97,6 +106,8 @@ class TrafficMorphRuns:
         return self._as_run(run_id, "", None)
 
     def _as_run(self, run_id: str | None, status: str, asked_at: Any) -> Run:
+        if run_id is not None and not run_id.strip():
+            run_id = None
         resume = None
         if run_id is not None:
             resume = f"tm runs wait {self._profile_id} --run-id {shlex.quote(clean(run_id))}"
@@ -152,7 +163,7 @@ class TrafficMorphRuns:
             duration=status.duration_seconds,
             requests=status.requests_sent,
             rps=status.current_rps,
-            planned_rps=status.planned_rps,
+            planned_rps=self._planned_rps(status, newest),
             p95_ms=newest.p95_ms if newest else None,
             rps_series=tuple(bucket.rps or 0.0 for bucket in buckets),
             p95_series=tuple(bucket.p95_ms or 0.0 for bucket in buckets),
@@ -160,6 +171,14 @@ class TrafficMorphRuns:
             bad_ratio=newest.bad_ratio if newest else None,
             warnings=_warnings(status),
         )
+
+    def _planned_rps(self, status: LiveStatus, newest: Bucket | None) -> float | None:
+        """What the curve asks for where `current_rps` was measured; some servers say it."""
+        if status.planned_rps is not None or self._curve is None:
+            return status.planned_rps
+        if newest is None or newest.t is None:
+            return None
+        return self._curve.rate(newest.t)
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
@@ -221,6 +240,18 @@ class TrafficMorphRuns:
             return None
         asked = error.retry_after if isinstance(error, HttpError) else None
         return asked or 0.0
+
+
+def planned_curve(profile: Profile) -> Curve | None:
+    """Return the profile's curve; None when the server describes it incompletely."""
+    if not profile.points or not profile.duration:
+        return None
+    linear = (profile.interpolation_mode or "").upper() == "LINEAR"
+    points = [(point.x, point.y) for point in profile.points]
+    try:
+        return Curve(points, profile.duration, "LINEAR" if linear else "SPLINE")
+    except (ValueError, ArithmeticError):
+        return None
 
 
 def _warnings(status: LiveStatus) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""The numbers on the page of the embedded server are those in the program."""
+
+import pytest
+from markdown_pages import bare, page, rows, section
+
+from tm_cli.server.job import REQUEST_TIMEOUT, SLOTS
+from tm_cli.server.judge.limits import Limits
+from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
+from tm_cli.server.limits import ServerLimits
+from tm_cli.server.run import Outcome
+
+NAME = "docs/embedded-server.md"
+SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
+VERDICT = {row[0]: tuple(row[1:]) for row in rows(section(NAME, "How the verdict is reached"))}
+
+
+@pytest.mark.parametrize(
+    ("what", "number"),
+    [
+        ("profiles", ServerLimits().profiles),
+        ("runs at the same time", ServerLimits().concurrent_runs),
+        ("rate of a curve", ServerLimits().profile_rps),
+        ("requests under way at the same time, per run", SLOTS),
+        ("time for one request", int(REQUEST_TIMEOUT)),
+        ("request headers", ServerLimits().header_count),
+        ("weekly schedule slots", ServerLimits().schedule_slots),
+    ],
+)
+def test_limit_is_the_one_in_force(what, number):
+    assert SERVED[what].replace(",", " ").split()[0] == str(number)
+
+
+def test_request_rate_is_the_one_in_force():
+    assert f"not more than {ServerLimits().requests_per_minute} requests" in page(NAME)
+
+
+@pytest.mark.parametrize("quantile", Limits().quantiles)
+def test_bounds_of_response_times_are_the_judges(quantile):
+    bound = Limits().quantiles[quantile]
+    row = VERDICT[f"{quantile} response time"]
+    assert row == (f"+{bound.warn:g} %", f"+{bound.fail:g} %")
+
+
+def test_other_bounds_are_the_judges():
+    limits = Limits()
+    errors, unsent = limits.error_rate, limits.shortfall
+    assert VERDICT["error rate"] == (f"+{errors.warn:g} points", f"+{errors.fail:g} points")
+    assert VERDICT["planned requests that were not sent"] == (
+        f"{unsent.warn:g} %",
+        f"{unsent.fail:g} %",
+    )
+    assert f"fewer than {limits.fewest_completed} completed requests" in VERDICT
+    text = section(NAME, "How the verdict is reached")
+    assert f"less than {limits.smallest_rise_ms:g} ms never counts" in text
+    assert f"fewer than {limits.fewest_more_errors} additional errors" in text
+
+
+def test_page_lists_every_outcome():
+    table = {bare(row[0]): row[2] for row in rows(section(NAME, "How runs end"))}
+    assert list(table) == list(Outcome)
+    assert [outcome for outcome, verdict in table.items() if verdict == "yes"] == ["COMPLETED"]
+
+
+def test_times_of_the_lease_are_the_servers():
+    assert (UNUSED_GRACE, NEVER_USED_GRACE) == (0.5, 30.0)
+    text = " ".join(section(NAME, "Starting and stopping").split())
+    assert "Half a second after the last lease is gone" in text
+    assert "ends after 30 seconds" in text

@@ -1,0 +1,74 @@
+"""The JSON page names the keys and error codes of the program."""
+
+import json
+
+import pytest
+from command_lines import leaves
+from markdown_pages import bare, blocks, page, rows, section
+
+from tm_cli.api import errors as api_errors
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.policy import Decision
+from tm_cli.render.machine import SCHEMA_VERSION, document, error_document
+from tm_cli.render.summary import run_data
+
+GATE = "A gate: `runs start --wait` and `runs wait`"
+GATE_DATA = run_data(None, None, Decision(ExitCode.OK, ""), profile_id=1, status=None, waited=True)
+WITHOUT_ENVELOPE = {"profiles export", "serve", "demo", "completion"}
+
+
+def keys(heading):
+    return [bare(row[0]) for row in rows(section("docs/json-output.md", heading))]
+
+
+def test_envelope_has_exactly_the_listed_keys():
+    assert keys("Envelope") == list(document(None))
+
+
+def test_page_says_the_current_version():
+    assert f"now {SCHEMA_VERSION} |" in section("docs/json-output.md", "Envelope")
+
+
+def test_error_has_exactly_the_named_keys():
+    error = error_document(TmError("it broke"))["error"]
+    row = next(row for row in rows(section("docs/json-output.md", "Envelope")) if "error" in row[0])
+    assert all(f"`{key}`" in row[1] for key in error)
+
+
+def test_gate_data_has_exactly_the_listed_keys():
+    assert keys(GATE) == list(GATE_DATA)
+
+
+ENVELOPES = [block for block in blocks("json") if "schema_version" in block.text]
+
+
+@pytest.mark.parametrize("block", ENVELOPES, ids=lambda block: block.name)
+def test_example_of_an_envelope_has_its_keys(block):
+    example = json.loads(block.text)
+    assert list(example) == list(document(None))
+    assert example["exit_name"] == ExitCode(example["exit_code"]).name
+    assert example["data"] is None or list(example["data"]) == list(GATE_DATA)
+
+
+def classes(base):
+    yield base
+    for inner in base.__subclasses__():
+        yield from classes(inner)
+
+
+def test_page_names_every_error_code_of_the_program():
+    assert issubclass(api_errors.ApiError, TmError)  # its classes are in the tree
+    slugs = {error.slug for error in classes(TmError)} - {TmError.slug}
+    missing = {slug for slug in slugs if f"`{slug}`" not in page("docs/json-output.md")}
+    assert not missing
+
+
+def test_page_covers_every_command():
+    text = "\n".join(keys("Other commands"))
+    for words, leaf in leaves():
+        name = " ".join(words)
+        if not leaf.hidden and name not in WITHOUT_ENVELOPE | {"runs wait"}:
+            assert name in text
+    for name in WITHOUT_ENVELOPE:
+        assert f"`{name}" in section("docs/json-output.md", "Other commands")

@@ -1,0 +1,141 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tm_cli.server.engine.control import obey, read_job
+from tm_cli.server.engine.job import Job, JobError
+
+VALID = {
+    "run_id": "r1",
+    "target_url": "http://127.0.0.1:8080/items?id=1",
+    "method": "get",
+    "headers": [["X-Test", "1"], ["X-Test", "2"]],
+    "body": None,
+    "points": [[0, 10], [60, 20]],
+    "duration": 60.0,
+    "interpolation": "LINEAR",
+    "loop": False,
+    "slots": 256,
+    "timeout": 10.0,
+    "max_rps": None,
+}
+
+
+def test_a_valid_job_is_taken_as_it_is() -> None:
+    job = Job.parse(VALID)
+    assert (job.method, job.points, job.slots) == ("GET", [(0, 10), (60, 20)], 256)
+    assert job.headers == [("X-Test", "1"), ("X-Test", "2")]
+    assert job.curve.planned_before(60) == 900
+
+
+def test_the_cap_applies_to_the_curve() -> None:
+    assert Job.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "is_tls", "request_target"),
+    [
+        ("http://a.test", "a.test", 80, False, "/"),
+        ("http://a.test/", "a.test", 80, False, "/"),
+        ("https://a.test/x", "a.test", 443, True, "/x"),
+        ("http://a.test:81?q=1", "a.test", 81, False, "/?q=1"),
+        ("http://[::1]:81/x#part", "::1", 81, False, "/x"),
+        ("http://a.test/a%20b/{id}?q=a+b&r=[1]", "a.test", 80, False, "/a%20b/{id}?q=a+b&r=[1]"),
+        ("http://a.test/größe", "a.test", 80, False, "/gr%C3%B6%C3%9Fe"),
+        ("http://bücher.test/", "xn--bcher-kva.test", 80, False, "/"),
+        ("http://a.test/x//y", "a.test", 80, False, "/x//y"),
+    ],
+)
+def test_a_target_is_split(
+    url: str, host: str, port: int, is_tls: bool, request_target: str
+) -> None:
+    target = Job.parse({**VALID, "target_url": url}).target
+    assert (target.host, target.port, target.is_tls) == (host, port, is_tls)
+    assert target.request_target == request_target
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"target_url": "ftp://a.test/"}, "not an http or https URL"),
+        ({"target_url": "/relative"}, "not an http or https URL"),
+        ({"target_url": "http://user:secret@a.test/"}, "credentials"),
+        ({"target_url": "http://a.test//x"}, "two slashes"),
+        ({"target_url": "http://a.test/a b"}, "blanks"),
+        ({"target_url": "http://a.test/\r\nX: y"}, "control characters"),
+        ({"target_url": "http://a.test:99999/"}, "ort out of range"),
+        ({"target_url": "http://" + "a" * 70 + ".test/"}, "label"),
+        ({"method": "GE T"}, "method"),
+        ({"headers": [["a b", "1"]]}, "header name"),
+        ({"headers": [["a", "1\r\nb: 2"]]}, "cannot carry"),
+        ({"headers": [["a", "€"]]}, "cannot carry"),
+        ({"headers": [["Content-Length", "5"]]}, "set by the engine"),
+        ({"points": []}, "points"),
+        ({"points": [[0, -1]]}, "negative"),
+        ({"points": [[0, float("inf")]]}, "finite"),
+        ({"points": [[0]]}, "points"),
+        ({"duration": 0}, "duration"),
+        ({"duration": float("nan")}, "duration"),
+        ({"interpolation": "CUBIC"}, "interpolation"),
+        ({"slots": 0}, "slots"),
+        ({"slots": 901}, "slots"),
+        ({"timeout": -1}, "timeout"),
+        ({"max_rps": 0}, "max_rps"),
+        ({"target_url": None}, "target_url"),
+    ],
+)
+def test_an_invalid_job_is_refused_by_name(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(JobError, match=reason) as caught:
+        Job.parse({**VALID, **change})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lines", [[], [b"{"], [b"[]"], [b"{}"], [b'{"job": 1}'], [b"\xff"]])
+def test_a_first_line_that_is_no_job_is_refused(lines: list[bytes]) -> None:
+    with pytest.raises(JobError):
+        read_job(iter(lines))
+
+
+class Obedient:
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def pause(self) -> None:
+        self.done.append("pause")
+
+    def resume(self) -> None:
+        self.done.append("resume")
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+def test_commands_are_carried_out_and_the_end_of_input_aborts() -> None:
+    obedient = Obedient()
+    commands = [b'{"command": "pause"}', b'{"command": "resume"}', b'{"command": "stop"}']
+    obey(iter(commands), obedient)
+    assert obedient.done == ["pause", "resume", "stop", "abort"]
+
+
+def test_nonsense_is_ignored() -> None:
+    obedient = Obedient()
+    obey(
+        iter([b"", b"nonsense", b"[1]", b'{"command": ["pause"]}', b'{"command": "abort"}']),
+        obedient,
+    )
+    assert obedient.done == ["abort"]
+
+
+def test_a_broken_input_aborts_too() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b'{"command": "pause"}'
+        raise OSError("gone")
+
+    obedient = Obedient()
+    with pytest.raises(OSError, match="gone"):
+        obey(broken(), obedient)
+    assert obedient.done == ["pause", "abort"]

@@ -1,0 +1,68 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tm_cli.server.engine.run_clock import RunClock
+
+
+class FakeMonotonic:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_second_zero_comes_after_the_lead() -> None:
+    time = FakeMonotonic()
+    clock = RunClock(time, lead=0.5)
+    time.now += 0.25
+    assert clock.elapsed() == 0
+    time.now += 1.25
+    assert clock.elapsed() == 1.0
+
+
+def test_a_pause_holds_curve_time_and_shifts_what_follows() -> None:
+    time = FakeMonotonic()
+    clock = RunClock(time)
+    time.now += 2
+    clock.pause()
+    time.now += 10
+    assert (clock.elapsed(), clock.is_paused) == (2, True)
+    clock.resume()
+    time.now += 1
+    assert (clock.elapsed(), clock.is_paused) == (3, False)
+    assert clock.instant(3) == time.now
+
+
+def test_pausing_twice_and_resuming_twice_change_nothing() -> None:
+    time = FakeMonotonic()
+    clock = RunClock(time)
+    time.now += 1
+    clock.pause()
+    time.now += 1
+    clock.pause()
+    clock.resume()
+    clock.resume()
+    assert clock.elapsed() == 1
+
+
+def test_a_stopped_clock_cannot_be_resumed() -> None:
+    time = FakeMonotonic()
+    clock = RunClock(time)
+    time.now += 1
+    clock.stop()
+    time.now += 1
+    clock.resume()
+    assert clock.elapsed() == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100))))
+def test_elapsed_is_the_sum_of_the_running_spans(spans: list[tuple[float, float]]) -> None:
+    time = FakeMonotonic()
+    clock = RunClock(time)
+    for running, paused in spans:
+        time.now += running
+        clock.pause()
+        time.now += paused
+        clock.resume()
+    assert abs(clock.elapsed() - sum(running for running, _ in spans)) < 1e-6

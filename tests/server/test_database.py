@@ -1,0 +1,201 @@
+import os
+import sqlite3
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tm_cli.clock import SystemClock
+from tm_cli.errors import ConfigurationError
+from tm_cli.server.engine_events import Bucket
+from tm_cli.server.results import summarise
+from tm_cli.server.run import Outcome, Run
+from tm_cli.server.store.database import Database
+from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.store.history_filter import HistoryFilter
+from tm_cli.server.store.runs import RunStore
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+class MovedClock(SystemClock):
+    def __init__(self):
+        self.time = NOON
+
+    def now(self):
+        return self.time
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database.open(tmp_path / "tm.db")
+    yield database
+    database.close()
+
+
+def add_run(database, run_id="r1", profile_id=7):
+    run = Run(
+        run_id=run_id,
+        profile_id=profile_id,
+        profile_name="checkout",
+        target_url="http://127.0.0.1/",
+        region="local",
+        tags=("a", "b"),
+        triggered_by="api",
+        fingerprint="f",
+        duration=20.0,
+        loop=False,
+        started_at=NOON,
+    )
+    RunStore(database).add(run)
+    return run
+
+
+def add_row(database, run_id="r1", outcome=Outcome.COMPLETED, clock=None):
+    add_run(database, run_id)
+    history = HistoryStore(database, clock or MovedClock())
+    results = summarise([], curve_end=20.0, elapsed=20.0)
+    return history, history.add(run_id, outcome, results, finished_at=NOON)
+
+
+PASS = Verdict("PASS", ["fine"], {"p95": 1.0}, None)
+
+
+def test_commits_reach_the_disk(database):
+    assert database.row("PRAGMA journal_mode")[0] == "delete"
+    assert database.row("PRAGMA synchronous")[0] == 2
+    assert database.row("PRAGMA foreign_keys")[0] == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_files_are_private_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        database = Database.open(tmp_path / "tm.db")
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO settings VALUES ('a', 'b')")
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+            names = sorted(path.name for path in tmp_path.iterdir())
+        database.close()
+    finally:
+        os.umask(before)
+    assert names == ["tm.db", "tm.db-journal"]
+    assert modes == {0o600}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "tm.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError):
+        Database.open(tmp_path / "tm.db")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "tm.db"
+    Database.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="newer tm"):
+        Database.open(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096]
+)
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "tm.db"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="damaged or not a database"):
+        Database.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_page_is_found_at_the_start(tmp_path):
+    path = tmp_path / "tm.db"
+    database = Database.open(path)
+    for number in range(50):
+        add_run(database, f"run-{number}")
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        Database.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "tm.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    connection.close()
+    with pytest.raises(ConfigurationError, match="not one of tm"):
+        Database.open(path)
+
+
+def test_a_failed_transaction_changes_nothing(database):
+    twice = [("a", "b"), ("a", "c")]
+    with pytest.raises(sqlite3.IntegrityError), database.transaction() as connection:
+        connection.executemany("INSERT INTO settings VALUES (?, ?)", twice)
+    assert database.rows("SELECT * FROM settings") == []
+
+
+def test_a_verdict_is_written_once(database):
+    history, row_id = add_row(database)
+    assert history.set_verdict(row_id, PASS)
+    assert not history.set_verdict(row_id, Verdict("FAIL", [], {}, None))
+    assert history.find(row_id)["auto_verdict"] == "PASS"
+    with pytest.raises(sqlite3.IntegrityError), database.transaction() as connection:
+        connection.execute("UPDATE history SET auto_verdict = 'FAIL'")
+
+
+@pytest.mark.parametrize("outcome", [kind for kind in Outcome if kind is not Outcome.COMPLETED])
+def test_only_a_completed_run_can_have_a_verdict(database, outcome):
+    history, row_id = add_row(database, outcome=outcome)
+    assert history.unjudged() == []
+    with pytest.raises(sqlite3.IntegrityError):
+        history.set_verdict(row_id, PASS)
+    assert history.find(row_id)["auto_verdict"] is None
+
+
+def test_order_follows_insertion_when_the_wall_clock_steps_back(database):
+    clock = MovedClock()
+    made = []
+    for number, shift in enumerate([0, -3600, 60, -86_400]):
+        clock.time = NOON + timedelta(seconds=shift)
+        made.append(add_row(database, f"r{number}", clock=clock)[1])
+    history = HistoryStore(database, clock)
+    rows, total = history.page(HistoryFilter(), page=0, size=10)
+    assert [row["id"] for row in rows] == made[::-1]
+    assert total == 4
+    times = [row["created_at"] for row in rows]
+    assert times == sorted(times, reverse=True)
+
+
+def test_the_newest_line_of_a_bucket_counts(database):
+    store = RunStore(database)
+    add_run(database)
+    store.save_buckets("r1", [Bucket(0, 5, 5, 4, {"200": 4}), Bucket(1, 5, 1, 0)])
+    store.save_buckets("r1", [Bucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2, 3)])
+    first, second = store.buckets("r1")
+    assert first == Bucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2.0, 3.0)
+    assert second == Bucket(1, 5, 1, 0)
+
+
+def test_a_run_is_unfinished_until_it_has_a_row(database):
+    run = add_run(database, "open")
+    add_row(database, "closed")
+    assert RunStore(database).unfinished() == [run]
+
+
+def test_deleting_a_row_takes_its_buckets_along(database):
+    history, row_id = add_row(database)
+    RunStore(database).save_buckets("r1", [Bucket(0, 1, 1, 1)])
+    assert history.delete(row_id)
+    assert not history.delete(row_id)
+    assert database.rows("SELECT * FROM buckets") == []
+    assert RunStore(database).unfinished() == []

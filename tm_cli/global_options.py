@@ -1,0 +1,149 @@
+"""Options of every command, wherever on the command line they stand."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from copy import copy
+from typing import Annotated, Any, get_args
+
+import typer
+
+_PANEL = "Global options"
+
+GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "base_url": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Server address; `local` for the embedded one. [TM_BASE_URL]",
+                metavar="URL",
+                rich_help_panel=_PANEL,
+            ),
+        ],
+        None,
+    ),
+    "api_key": (
+        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=_PANEL)],
+        None,
+    ),
+    "api_key_file": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="File that holds the API key. [TM_API_KEY_FILE]",
+                metavar="FILE",
+                rich_help_panel=_PANEL,
+            ),
+        ],
+        None,
+    ),
+    "timeout": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Longest time for one request. [TM_TIMEOUT, 30s]",
+                metavar="DURATION",
+                rich_help_panel=_PANEL,
+            ),
+        ],
+        None,
+    ),
+    "json": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--json", help="Print one JSON document on stdout.", rich_help_panel=_PANEL
+            ),
+        ],
+        False,
+    ),
+    "quiet": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=_PANEL
+            ),
+        ],
+        False,
+    ),
+    "verbose": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--verbose", "-v", help="Print a line per request.", rich_help_panel=_PANEL
+            ),
+        ],
+        False,
+    ),
+}
+"""Every command takes these, and so does each word before it: they may stand anywhere."""
+
+_REMEMBERED = "tm.global_options"
+
+
+def with_global_options(
+    function: Callable[..., Any],
+    run: Callable[[typer.Context, dict[str, Any], dict[str, Any]], int],
+) -> Callable[..., int]:
+    """Return a command with the options of `function` and the global ones.
+
+    It calls `run` with the context, the global options and the others; what the command itself
+    was not given may have been given to a word before it.
+    """
+
+    @functools.wraps(function)
+    def wrapper(ctx: typer.Context, **values: Any) -> int:
+        options = {name: values.pop(name) for name in GLOBAL_OPTIONS}
+        return run(ctx, {**options, **ctx.meta.get(_REMEMBERED, {}), **_given(options)}, values)
+
+    return _declared(wrapper, function, GLOBAL_OPTIONS)
+
+
+def group(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a group take the global options for its commands, without showing them in its help."""
+
+    @functools.wraps(function)
+    def wrapper(ctx: typer.Context, **values: Any) -> None:
+        given = _given({name: values.pop(name) for name in GLOBAL_OPTIONS})
+        ctx.meta.setdefault(_REMEMBERED, {}).update(given)
+        function(**values)
+
+    hidden = {name: (_hidden(kind), default) for name, (kind, default) in GLOBAL_OPTIONS.items()}
+    return _declared(wrapper, function, hidden)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that stand on the command line; an empty value is one of them."""
+    return {name: value for name, value in options.items() if value not in (None, False)}
+
+
+def _hidden(kind: Any) -> Any:
+    value, option = get_args(kind)
+    option = copy(option)
+    option.hidden = True
+    return Annotated[value, option]
+
+
+def _declared(
+    wrapper: Callable[..., Any], function: Callable[..., Any], options: dict[str, tuple[Any, Any]]
+) -> Callable[..., Any]:
+    """Give `wrapper` the signature that typer reads: context, own parameters, then `options`."""
+    signature = inspect.signature(function, eval_str=True)
+    named = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *(
+            parameter.replace(kind=named)
+            for name, parameter in signature.parameters.items()
+            if name != "session"
+        ),
+        *(
+            inspect.Parameter(name, named, default=default, annotation=kind)
+            for name, (kind, default) in options.items()
+        ),
+    ]
+    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
+    return wrapper

@@ -1,0 +1,56 @@
+"""The application: routes under `/api/v1`, the lease beside them, every error in one envelope."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route, Router
+
+from tm_cli.server.guard import refusal_response
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.routes import account, history, profiles, runs
+from tm_cli.server.services import Services
+
+
+async def lease(request: Request) -> Response:
+    """Keep the server alive for as long as this answer stays open."""
+    leases = Services.of(request).leases
+    if leases.is_closed:
+        raise Refusal("The server is leaving", status=503)
+    stream = leases.hold()
+    await anext(stream)  # counts from here on, before the answer says so
+    return StreamingResponse(stream, media_type="text/plain")
+
+
+def create_app(services: Services) -> Starlette:
+    """Build the application around `services`; the guard goes around it."""
+    operations = [*profiles.ROUTES, *runs.ROUTES, *history.ROUTES, *account.ROUTES]
+    api = Mount("/api/v1", app=Router(operations, redirect_slashes=False))
+    app = Starlette(
+        routes=[api, Route("/tm/lease", lease, methods=["GET"])],
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _not_routed,
+            Exception: _broken,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for it
+    return refusal_response(error)
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Answer for a bug; Starlette raises it again for the log."""
+    return JSONResponse({"error": "Internal server error"}, 500)

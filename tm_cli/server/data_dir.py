@@ -1,0 +1,127 @@
+"""The server's directory: private, used by one server at a time, with the key beside the data."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tm_cli.errors import ConfigurationError
+from tm_cli.private_dir import make_private_dir
+from tm_cli.server.guard import digest_of
+from tm_cli.server.store.settings import SettingStore
+
+_DIGEST = "api_key_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Where a running server is found; the key itself stays in its file."""
+
+    base_url: str
+    api_key_file: Path
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Names and permissions of what the server keeps."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / "tm.db"
+
+    @property
+    def key_file(self) -> Path:
+        """The API key in clear, for clients of the same user."""
+        return self.path / "api-key"
+
+    @property
+    def info_file(self) -> Path:
+        """Says where the running server listens."""
+        return self.path / "server.json"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Make the directory and hold it; raises ConfigurationError when another server does."""
+        try:
+            make_private_dir(self.path)
+            lock = FileLock(self.path / "server.lock", timeout=0, mode=0o600)
+            lock.acquire()
+        except Timeout:
+            raise self._in_use() from None
+        except OSError as error:
+            raise ConfigurationError(f"cannot use {self.path}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _in_use(self) -> ConfigurationError:
+        where = "another server"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            info = json.loads(self.info_file.read_text(encoding="utf-8"))
+            where = f"the server at {info['base_url']} (process {info['pid']})"
+        return ConfigurationError(
+            f"{self.path} is in use by {where}",
+            hint="stop that server, or give this one another data directory",
+        )
+
+    def key_digest(self, settings: SettingStore) -> str:
+        """The digest of the key, which is made and written down at the first start."""
+        stored = settings.get(_DIGEST)
+        try:
+            key = self.key_file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return self._new_key(settings)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"cannot read {self.key_file}: {error}") from error
+        if stored is None or not hmac.compare_digest(digest_of(key), stored):
+            raise ConfigurationError(
+                f"{self.key_file} does not hold the key of this server",
+                hint="delete the file, and the next start makes a new key",
+            )
+        return stored
+
+    def _new_key(self, settings: SettingStore) -> str:
+        key = "tm_" + secrets.token_hex(32)
+        settings.put(_DIGEST, digest_of(key))
+        write_private(self.key_file, key + "\n")
+        return digest_of(key)
+
+    @contextmanager
+    def announced(self, info: ServerInfo) -> Iterator[None]:
+        """Have `server.json` say where the server is, for as long as it is there."""
+        content = {
+            "base_url": info.base_url,
+            "pid": info.pid,
+            "api_key_file": str(info.api_key_file),
+        }
+        write_private(self.info_file, json.dumps(content) + "\n")
+        try:
+            yield
+        finally:
+            self.info_file.unlink(missing_ok=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` in one step by a file that only its owner can read."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,62 @@
+"""One request to the target: exactly one, whatever happens to it."""
+
+from typing import Any
+
+from gevent import Timeout
+from geventhttpclient.client import HTTPClient
+from geventhttpclient.header import Headers
+
+from tm_cli import __version__
+from tm_cli.server.engine.job import Job
+
+_READ_SIZE = 16 * 1024
+_NO_LIMIT = 1_000_000  # connections; the number of slots is the limit
+
+
+class Client:
+    """Sends the job's request over kept-alive connections, the most recently used one first.
+
+    TLS certificates are verified, redirects are not followed, bodies are read and dropped without
+    being decoded. Proxy variables of the environment are ignored: load belongs on the target.
+    """
+
+    def __init__(self, job: Job) -> None:
+        target = job.target
+        self._method = job.method
+        self._request_target = target.request_target
+        self._body = (job.body or "").encode()
+        self._timeout = job.timeout
+        self._http: Any = HTTPClient(
+            target.host,
+            port=target.port,
+            ssl=target.is_tls,
+            headers=_headers(job),
+            block_size=_READ_SIZE,
+            concurrency=_NO_LIMIT,
+            # `send` limits the request as a whole; a limit per read would let it drip on for ever
+            connection_timeout=None,
+            network_timeout=None,
+        )
+        # geventhttpclient repeats a request `size + 1` times when the connection is closed
+        # without an answer. Nothing else reads this size once the pool exists.
+        self._http._connection_pool.size = -1  # noqa: SLF001
+
+    def send(self) -> int | str:
+        """Make the request; the status code, or the name of the error if no response came."""
+        try:
+            with Timeout(self._timeout):
+                response = self._http.request(self._method, self._request_target, body=self._body)
+                while response.read(_READ_SIZE):
+                    pass
+                return int(response.status_code)
+        except Timeout:
+            return TimeoutError.__name__
+        except Exception as error:  # whatever it is, it is a result
+            return type(error).__name__
+
+
+def _headers(job: Job) -> Headers:
+    headers = Headers(job.headers)
+    if "user-agent" not in headers:
+        headers["User-Agent"] = f"tm/{__version__}"
+    return headers

@@ -1,0 +1,132 @@
+"""One run from its first request to its last."""
+
+import gc
+import math
+import time
+from datetime import UTC, datetime, timedelta
+
+import gevent
+from gevent.event import Event
+from gevent.queue import SimpleQueue
+
+from tm_cli.server.engine.client import Client
+from tm_cli.server.engine.dispatcher import Dispatcher
+from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.lines import EventWriter
+from tm_cli.server.engine.recorder import Recorder
+from tm_cli.server.engine.report import Report
+from tm_cli.server.engine.run_clock import RunClock
+from tm_cli.server.engine.sender import Sender
+from tm_cli.server.engine.slots import Slots
+
+_LEAD = 0.05  # seconds between "started" and curve second 0
+_REPORT_INTERVAL = 1.0
+_STOP_DRAIN = 3.0  # the longest wait for responses once stopped
+_GRACE = 0.5  # for the timeouts of the last requests to strike
+_LOOK = 0.01
+
+
+class LoadTest:
+    """Sends the job's requests when they are due, and writes what happens.
+
+    Once built, everything is ready and curve second 0 is close: call `run` at once, and once.
+    `pause`, `resume`, `stop` and `abort` come from other greenlets.
+    """
+
+    def __init__(self, job: Job, events: EventWriter) -> None:
+        self._job = job
+        self._events = events
+        curve = job.curve
+        self._recorder = Recorder(curve)
+        self._sender = Sender(
+            SimpleQueue(),
+            Client(job).send,
+            self._recorder,
+            monotonic=time.monotonic,
+            patience=job.timeout,
+        )
+        self._slots = Slots(self._sender.serve)
+        self._slots.start(job.slots)
+        self._may_go_on = Event()
+        self._last_call = math.inf  # when to wait for responses no longer
+        gc.collect()
+        gc.freeze()  # what exists by now stays; going through it again would hold up requests
+        self._report = Report(
+            job, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
+        )
+        self._clock = RunClock(time.monotonic, lead=_LEAD)
+        self._dispatcher = Dispatcher(
+            curve,
+            self._clock,
+            self._sender.hand_over,
+            monotonic=time.monotonic,
+            sleep=gevent.sleep,
+            while_paused=self._may_go_on.wait,
+        )
+
+    def run(self) -> None:
+        """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
+        self._events.write("started", at=_instant(datetime.now(UTC) + timedelta(seconds=_LEAD)))
+        reporting = gevent.spawn(self._report_regularly)
+        is_complete = self._dispatcher.run()
+        self._clock.stop()
+        self._drain(patience=self._job.timeout if is_complete else 0.0)
+        reporting.kill()
+        if reporting.exception:
+            raise reporting.exception
+        elapsed = self._job.duration if is_complete else self._clock.elapsed()
+        self._tell_buckets(elapsed)
+        outcome = "completed" if is_complete else "stopped"
+        self._events.write("finished", **self._report.finished(outcome, elapsed))
+
+    def pause(self) -> None:
+        """Hold the curve; requests already due or under way go on."""
+        self._may_go_on.clear()
+        self._clock.pause()
+        self._events.write("paused", elapsed=round(self._clock.elapsed(), 3))
+
+    def resume(self) -> None:
+        """Let the curve go on from where it was held."""
+        self._clock.resume()
+        self._may_go_on.set()
+        self._events.write("resumed", elapsed=round(self._clock.elapsed(), 3))
+
+    def stop(self) -> None:
+        """End the run early; responses under way get a few seconds."""
+        self._last_call = min(self._last_call, time.monotonic() + _STOP_DRAIN)
+        self._dispatcher.stop()
+        self._may_go_on.set()
+
+    def abort(self) -> None:
+        """End the run early and wait for nothing."""
+        self.stop()
+        self._last_call = time.monotonic()
+
+    def _drain(self, patience: float) -> None:
+        """What still waits may begin within `patience` seconds, what began may end."""
+        self._wait_until_idle(patience)
+        self._sender.give_up_waiting()
+        self._wait_until_idle(self._job.timeout + _GRACE)
+
+    def _wait_until_idle(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._sender.is_idle and time.monotonic() < min(deadline, self._last_call):
+            gevent.sleep(_LOOK)
+
+    def _report_regularly(self) -> None:
+        while True:
+            gevent.sleep(_REPORT_INTERVAL)
+            elapsed = self._clock.elapsed()
+            self._events.write(
+                "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
+            )
+            self._tell_buckets(elapsed)
+
+    def _tell_buckets(self, elapsed: float) -> None:
+        for bucket in self._report.buckets(elapsed):
+            self._events.write("bucket", **bucket)
+            gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,44 @@
+"""Curve time: the seconds since a run started, pauses left out."""
+
+from collections.abc import Callable
+
+
+class RunClock:
+    """A stopwatch that can be paused. `monotonic` supplies seconds that never go back."""
+
+    def __init__(self, monotonic: Callable[[], float], *, lead: float = 0.0) -> None:
+        """Start; curve second 0 is `lead` seconds from now."""
+        self._monotonic = monotonic
+        self._zero = monotonic() + lead
+        self._paused_at: float | None = None
+        self._is_stopped = False
+
+    @property
+    def is_paused(self) -> bool:
+        """True while curve time stands still."""
+        return self._paused_at is not None
+
+    def elapsed(self) -> float:
+        """Curve seconds so far; 0 until the lead has passed."""
+        now = self._monotonic() if self._paused_at is None else self._paused_at
+        return max(0.0, now - self._zero)
+
+    def instant(self, second: float) -> float:
+        """The monotonic time of a curve second, if no further pause comes before it."""
+        return self._zero + second
+
+    def pause(self) -> None:
+        """Stop curve time; a second call changes nothing."""
+        if self._paused_at is None:
+            self._paused_at = self._monotonic()
+
+    def resume(self) -> None:
+        """Let curve time go on from where it was paused; not after `stop`."""
+        if self._paused_at is not None and not self._is_stopped:
+            self._zero += self._monotonic() - self._paused_at
+            self._paused_at = None
+
+    def stop(self) -> None:
+        """Hold curve time for good."""
+        self.pause()
+        self._is_stopped = True

@@ -1,0 +1,86 @@
+"""Whether the machine or the target, and not the plan, set the pace; pure."""
+
+from collections import Counter
+from dataclasses import dataclass, fields
+
+LATE = 0.010
+"""Seconds; a calm dispatcher is within about one millisecond."""
+
+# One hiccup of 25 ms a second makes 2.5 % of the requests late: every shared machine has those.
+_TOO_MANY = 0.05
+_BUSY = 0.90  # share of one core; more leaves requests waiting for Python
+_IDLE = 0.70  # below this the machine has room to spare
+_NEAR_TIMEOUT = 0.80
+_LASTING = 2  # samples in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was seen in about one second.
+
+    Shares of the requests, 0 to 1: `late` were handed to the slots more than `LATE` seconds after
+    they were due, `held` were really sent so late, `lost` got no response at all or were never
+    sent. `cpu` is a share of one core. `is_full`: at some moment all slots were taken.
+    `service_p99`: the time from sending to the end of the response, as a share of the timeout.
+    """
+
+    late: float = 0.0
+    held: float = 0.0
+    lost: float = 0.0
+    cpu: float = 0.0
+    is_full: bool = False
+    service_p99: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Signs of saturation.
+
+    Generator: this machine could not keep the rate. Downstream: the target could not, its p99
+    comes near the request timeout or it holds every slot. Flaky dispatch: a good share of the
+    requests got no answer.
+    """
+
+    generator_saturated: bool = False
+    downstream_saturated: bool = False
+    flaky_dispatch: bool = False
+
+
+def signs(sample: Sample) -> Flags:
+    """The signs in one sample."""
+    is_strained = sample.cpu > _BUSY or sample.late > _TOO_MANY
+    is_held = sample.held > _TOO_MANY
+    # Waiting for a slot is the target's doing only if this machine was clearly not the limit.
+    is_held_by_target = is_held and sample.is_full and not is_strained and sample.cpu < _IDLE
+    return Flags(
+        generator_saturated=is_strained or (is_held and not is_held_by_target),
+        downstream_saturated=is_held_by_target or sample.service_p99 >= _NEAR_TIMEOUT,
+        flaky_dispatch=sample.lost > _TOO_MANY,
+    )
+
+
+class Saturation:
+    """Raises a flag whose sign lasts, and remembers it."""
+
+    def __init__(self) -> None:
+        self._streaks: Counter[str] = Counter()
+        self._ever: set[str] = set()
+
+    def observe(self, sample: Sample) -> None:
+        """Take the next second into account."""
+        seen = signs(sample)
+        for flag in fields(Flags):
+            name = flag.name
+            self._streaks[name] = self._streaks[name] + 1 if getattr(seen, name) else 0
+            if self._streaks[name] >= _LASTING:
+                self._ever.add(name)
+
+    @property
+    def now(self) -> Flags:
+        """The flags whose signs are there and have lasted."""
+        return Flags(**{name: True for name, n in self._streaks.items() if n >= _LASTING})
+
+    @property
+    def ever(self) -> Flags:
+        """The flags raised at any time of the run."""
+        return Flags(**dict.fromkeys(self._ever, True))

@@ -1,0 +1,20 @@
+"""What a user can choose about the embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8092
+    exit_when_unused: bool = False
+    requests_per_minute: int = 600
+    allow_public_targets: bool = False
+    engine_command: Sequence[str] | None = None

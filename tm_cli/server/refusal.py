@@ -1,0 +1,31 @@
+"""An answer of the API that is no success."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Refusal(Exception):
+    """Ends a request with `status` and the error envelope; 400 unless told otherwise."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+    @property
+    def envelope(self) -> dict[str, str]:
+        """The body of the answer."""
+        body = {"error": self.message}
+        if self.code is not None:
+            body["code"] = self.code
+        return body

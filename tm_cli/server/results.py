@@ -1,0 +1,144 @@
+"""What remains of a run: its buckets summed up into one history row. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+from tm_cli.server.engine_events import Bucket, Finished, Flags
+from tm_cli.server.series import WIDTH, middle, rate, ratios
+
+QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+_HIGHEST_US = 3600 * 1_000_000
+
+
+class UnreadableResults(ValueError):
+    """A histogram makes no sense, so there are no quantiles to trust."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time."""
+
+    elapsed: float
+    planned: int
+    sent: int
+    completed: int
+    errors: int
+    shortfall: int
+    flags: Flags
+    codes: dict[str, int]
+    quantiles_ms: dict[str, float]
+    rps_series: list[dict[str, Any]]
+    latency_series: list[dict[str, Any]]
+
+    @property
+    def average_rps(self) -> float:
+        """Requests per second of curve time."""
+        return round(self.sent / self.elapsed, 3) if self.elapsed > 0 else 0.0
+
+    @property
+    def peak_rps(self) -> float:
+        """The rate of the busiest bucket."""
+        return max((float(point["rps"]) for point in self.rps_series), default=0.0)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Percent of the requests with an outcome that did not fail; None without requests."""
+        if not self.completed:
+            return None
+        return round((self.completed - self.errors) * 100 / self.completed, 4)
+
+
+def summarise(
+    buckets: Sequence[Bucket],
+    *,
+    curve_end: float,
+    finished: Finished | None = None,
+    elapsed: float | None = None,
+    flags: Flags | None = None,
+) -> Results:
+    """Sum up a run; without the engine's last word its totals are those of the buckets.
+
+    Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
+    """
+    played = finished.elapsed if finished else elapsed
+    if played is None:  # nobody is left to ask
+        played = max((bucket.index + 1 for bucket in buckets), default=0) * WIDTH
+    planned = finished.planned if finished else sum(bucket.planned for bucket in buckets)
+    sent = finished.sent if finished else sum(bucket.sent for bucket in buckets)
+    return Results(
+        elapsed=played,
+        planned=planned,
+        sent=sent,
+        completed=sum(bucket.completed for bucket in buckets),
+        errors=sum(bucket.errors for bucket in buckets),
+        shortfall=finished.shortfall if finished else 0,
+        flags=finished.flags if finished else flags or Flags(),
+        codes=_codes(buckets),
+        quantiles_ms=_quantiles(bucket.response for bucket in buckets),
+        rps_series=[_rps_point(bucket, played, curve_end) for bucket in buckets],
+        latency_series=[_latency_point(bucket) for bucket in buckets],
+    )
+
+
+def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | None]:
+    """Like `summarise`, but leave unreadable response times out; also say what is wrong, if any."""
+    try:
+        results = summarise(buckets, **facts)
+    except UnreadableResults as error:
+        return summarise([replace(bucket, response="") for bucket in buckets], **facts), str(error)
+    finished: Finished | None = facts.get("finished")
+    if finished and finished.completed != results.completed:
+        told, kept = finished.completed, results.completed
+        return results, f"the load generator counted {told} responses, its buckets hold {kept}"
+    return results, None
+
+
+def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for bucket in buckets:
+        counts.update(bucket.codes)
+        counts.update(bucket.failures)
+    return dict(sorted(counts.items()))
+
+
+def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
+    """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
+    merged = HdrHistogram(1, _HIGHEST_US, 3)
+    try:
+        for text in encoded:
+            if text:
+                merged.decode_and_add(text)
+    except Exception as error:  # the library has many kinds, down to those of zlib
+        raise UnreadableResults(f"the response times cannot be read: {error!r}") from error
+    if not merged.get_total_count():
+        return {}
+    return {
+        name: round(merged.get_value_at_percentile(percent) / 1000, 3)
+        for name, percent in QUANTILES.items()
+    }
+
+
+def _rps_point(bucket: Bucket, elapsed: float, curve_end: float) -> dict[str, Any]:
+    ok, bad = ratios(bucket)
+    return {
+        "t": middle(bucket.index),
+        "rps": rate(bucket.sent, bucket.index, elapsed),
+        "planned": rate(bucket.planned, bucket.index, curve_end),
+        "okRatio": ok,
+        "badRatio": bad,
+    }
+
+
+def _latency_point(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "t": middle(bucket.index),
+        "p50": bucket.p50_ms,
+        "p95": bucket.p95_ms,
+        "p99": bucket.p99_ms,
+    }

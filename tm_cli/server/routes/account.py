@@ -1,0 +1,108 @@
+"""Account, regions, and what this server does not have."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.routes.profiles import slot_count
+from tm_cli.server.services import Services
+
+
+async def get_account(request: Request) -> Response:
+    """Limits, usage and features of the one account there is."""
+    services = Services.of(request)
+    return JSONResponse(
+        {
+            "deploymentMode": "SELF_HOSTED",
+            "subscriptionType": "BUSINESS",
+            "subscriptionStatus": "NONE",
+            "trialEndsAt": None,
+            "trialExpired": False,
+            "graceEndsAt": None,
+            "limits": _limits(services),
+            "usage": _usage(services),
+            "features": {
+                "remoteRegions": False,
+                "lifecycleScripts": False,
+                "domainVerificationRequired": False,
+            },
+        }
+    )
+
+
+def _limits(services: Services) -> dict[str, int | None]:
+    limits = services.limits
+    return {
+        "maxRps": 0,
+        "maxProfileRps": limits.profile_rps,
+        "maxConcurrentRuns": limits.concurrent_runs,
+        "maxProfiles": limits.profiles,
+        "maxScheduledRuns": limits.schedule_slots,
+        "maxNotifyEmails": limits.notify_emails,
+        "maxVariablesSets": 0,
+        "historyRetentionDays": None,
+        "maxRequestBytes": 0,
+        "maxRequestHeadersBytes": 0,
+        "maxRequestHeaderCount": limits.header_count,
+        "maxRequestHeaderBytes": 0,
+        "apiRequestsPerMinute": limits.requests_per_minute,
+    }
+
+
+def _usage(services: Services) -> dict[str, int]:
+    month = services.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    profiles = services.profiles.all()
+    active = services.supervisor.active
+    live = sum(run.state.sent for run in active)
+    return {
+        "usedRequests": services.history.requests_since(month) + live,
+        "includedRequests": 0,
+        "activeRunCount": len(active),
+        "profileCount": len(profiles),
+        "scheduledRunCount": sum(map(slot_count, profiles)),
+        "variablesSetCount": 0,
+    }
+
+
+async def list_regions(request: Request) -> Response:
+    """There is one place to run in: here."""
+    local = {
+        "regionCode": "local",
+        "displayName": "Local",
+        "isLocal": True,
+        "agentCount": 1,
+        "connectedCount": 1,
+    }
+    return JSONResponse([local])
+
+
+async def list_nothing(request: Request) -> Response:
+    """The list of something that cannot be made here."""
+    return JSONResponse([])
+
+
+async def refuse(request: Request) -> Response:
+    """Answer an operation of the API that this server does not have."""
+    noun = request.url.path.split("/")[3]
+    raise Refusal(f"{noun} are not supported by the embedded server")
+
+
+ROUTES = [
+    Route("/account", get_account, methods=["GET"]),
+    Route("/regions", list_regions, methods=["GET"]),
+    Route("/domains", list_nothing, methods=["GET"]),
+    Route("/domains", refuse, methods=["POST"]),
+    Route("/domains/{id}", refuse, methods=["DELETE"]),
+    Route("/domains/{id}/verify/dns", refuse, methods=["POST"]),
+    Route("/domains/{id}/verify/http", refuse, methods=["POST"]),
+    Route("/variables-sets", list_nothing, methods=["GET"]),
+    Route("/variables-sets", refuse, methods=["POST"]),
+    Route("/variables-sets/{id}", refuse, methods=["GET", "PATCH", "DELETE"]),
+    Route("/variables-sets/{id}/mode", refuse, methods=["PATCH"]),
+    Route("/captures/{action}", refuse, methods=["POST"]),
+    Route("/capture-sources", list_nothing, methods=["GET"]),
+    Route("/capture-sources/{id}/files", refuse, methods=["GET"]),
+]

@@ -1,0 +1,121 @@
+"""History: list, read, delete, filters."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tm_cli.server.listing import read_listing
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.services import Services, path_id
+
+
+async def list_history(request: Request) -> Response:
+    """One page of rows, newest first."""
+    listing = read_listing(request.query_params)
+    history = Services.of(request).history
+    rows, total = history.page(listing.wanted, page=listing.page, size=listing.size)
+    return JSONResponse(
+        {
+            "content": [summary(row) for row in rows],
+            "page": listing.page,
+            "size": listing.size,
+            "totalElements": total,
+            "totalPages": -(-total // listing.size),
+        }
+    )
+
+
+async def get_history_item(request: Request) -> Response:
+    """One row with everything that is known of the run."""
+    row = Services.of(request).history.find(path_id(request))
+    if row is None:
+        raise Refusal("Run history not found")
+    return JSONResponse(detail(row))
+
+
+async def delete_run(request: Request) -> Response:
+    """Delete a row for good."""
+    if not Services.of(request).history.delete(path_id(request)):
+        raise Refusal("Run history not found")
+    return Response(status_code=204)
+
+
+async def list_history_filters(request: Request) -> Response:
+    """The values that rows can be filtered by."""
+    facets = Services.of(request).history.facets()
+    return JSONResponse(
+        {
+            "profiles": [{"id": number, "name": name} for number, name in facets.profiles],
+            "regions": facets.regions,
+            "tags": facets.tags,
+            "triggeredBy": ["api", "manual", "scheduled"],
+            "autoVerdicts": ["PASS", "WARN", "FAIL", "NO_BASELINE"],
+        }
+    )
+
+
+async def compare_runs(request: Request) -> Response:
+    """Not part of this server; 404 is how an older one answers."""
+    raise Refusal("Comparing runs is not supported by the embedded server", status=404)
+
+
+def summary(row: sqlite3.Row) -> dict[str, Any]:
+    """A row as the list shows it."""
+    return {
+        "id": row["id"],
+        "runId": row["run_id"],
+        "profileId": row["profile_id"],
+        "profileName": row["profile_name"],
+        "startedAt": row["started_at"],
+        "finishedAt": row["finished_at"],
+        "createdAt": row["created_at"],
+        "durationSeconds": row["duration_seconds"],
+        "totalRequests": row["total_requests"],
+        "totalErrors": row["total_errors"],
+        "avgRps": row["avg_rps"],
+        "peakRps": row["peak_rps"],
+        "successRate": row["success_rate"],
+        "autoVerdict": row["auto_verdict"],
+        "autoVerdictReasons": row["auto_verdict_reasons"],
+        "triggeredBy": row["triggered_by"],
+        "region": row["region"],
+        "regionDisplayName": "Local",
+        "tags": json.loads(row["tags"]),
+        "outcome": row["outcome"],
+    }
+
+
+def detail(row: sqlite3.Row) -> dict[str, Any]:
+    """A row with its series; what holds JSON is text, as the contract has it."""
+    return summary(row) | {
+        "targetUrl": row["target_url"],
+        "responseCodes": row["response_codes"],
+        "latencyQuantiles": row["latency_quantiles"],
+        "rpsSeries": row["rps_series"],
+        "latencySeries": row["latency_series"],
+        "secondaryStats": None,
+        "scriptStats": None,
+        "autoCompareSnapshot": row["auto_compare_snapshot"],
+        "autoCompareBaselineRunId": row["auto_compare_baseline_run_id"],
+        "plannedRequests": row["planned"],
+        "sentRequests": row["sent"],
+        "shortfall": row["shortfall"],
+        "generatorSaturated": bool(row["generator_saturated"]),
+        "downstreamSaturated": bool(row["downstream_saturated"]),
+        "flakyDispatch": bool(row["flaky_dispatch"]),
+    }
+
+
+ROUTES = [
+    Route("/history", list_history, methods=["GET"]),
+    Route("/history/filters", list_history_filters, methods=["GET"]),
+    Route("/history/compare", compare_runs, methods=["GET"]),
+    Route("/history/{id}", get_history_item, methods=["GET"]),
+    Route("/history/{id}", delete_run, methods=["DELETE"]),
+]

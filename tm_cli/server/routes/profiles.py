@@ -1,0 +1,188 @@
+"""Profiles: list, create, read, update, delete, export, import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tm_cli.server.bodies import read_json, read_model
+from tm_cli.server.instants import wire_time
+from tm_cli.server.portable import export_document, imported, read_document
+from tm_cli.server.profile import Profile, ProfileFields, Schedule
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.schemas import ProfileBody
+from tm_cli.server.services import Services, path_id
+
+
+async def list_profiles(request: Request) -> Response:
+    """All profiles, most recently updated first."""
+    profiles = Services.of(request).profiles.all()
+    return JSONResponse(
+        [
+            {
+                "id": profile.id,
+                "name": profile.fields.name,
+                "createdAt": wire_time(profile.created_at),
+            }
+            for profile in profiles
+        ]
+    )
+
+
+async def create_profile(request: Request) -> Response:
+    """Create a profile, or replace the one of the same name."""
+    services = Services.of(request)
+    body = await read_model(request, ProfileBody)
+    current = services.profiles.named(body.name)
+    fields = body.stored(current.fields if current else None)
+    profile = _upsert(services, current, fields)
+    return JSONResponse(_view(services, profile), 201)
+
+
+async def get_profile(request: Request) -> Response:
+    """One profile."""
+    services = Services.of(request)
+    return JSONResponse(_view(services, services.profile(request)))
+
+
+async def update_profile(request: Request) -> Response:
+    """Replace the profile with the id of the path; its name is just another value."""
+    services = Services.of(request)
+    body = await read_model(request, ProfileBody)
+    current = services.profile(request)
+    fields = body.stored(current.fields)
+    _check_lists(services, fields, current)
+    return JSONResponse(_view(services, services.profiles.replace(current, fields)))
+
+
+async def delete_profile(request: Request) -> Response:
+    """Delete a profile and end its active run; the history stays."""
+    services = Services.of(request)
+    profile_id = path_id(request)
+    if not services.profiles.delete(profile_id):
+        raise Refusal("Profile not found")
+    services.supervisor.stop(profile_id)
+    return Response(status_code=204)
+
+
+async def delete_schedule(request: Request) -> Response:
+    """Remove the schedule, if there is one."""
+    services = Services.of(request)
+    profile = services.profile(request)
+    if profile.fields.schedule:
+        services.profiles.replace(profile, profile.fields.model_copy(update={"schedule": None}))
+    return Response(status_code=204)
+
+
+async def export_profile(request: Request) -> Response:
+    """The portable document of a profile."""
+    return JSONResponse(export_document(Services.of(request).profile(request).fields))
+
+
+async def import_profile(request: Request) -> Response:
+    """Create or replace a profile from a portable document."""
+    services = Services.of(request)
+    body, warnings = read_document(await read_json(request))
+    current = services.profiles.named(body.name)
+    fields = imported(body, current.fields if current else None)
+    try:
+        _check_slots(services, fields, current)
+    except Refusal as refusal:
+        warnings.append(f"The schedule was not kept: {refusal.message}")
+        kept = current.fields.schedule if current else None
+        fields = fields.model_copy(update={"schedule": kept})
+    profile = _upsert(services, current, fields)
+    return JSONResponse(
+        {
+            "id": profile.id,
+            "name": profile.fields.name,
+            "callbackSecret": profile.callback_secret,
+            "warnings": warnings,
+        },
+        201,
+    )
+
+
+def _upsert(services: Services, current: Profile | None, fields: ProfileFields) -> Profile:
+    _check_lists(services, fields, current)
+    if current:
+        return services.profiles.replace(current, fields)
+    if len(services.profiles.all()) >= services.limits.profiles:
+        raise Refusal(f"Profile limit reached ({services.limits.profiles})")
+    return services.profiles.add(fields)
+
+
+def _check_lists(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+    """Refuse more headers, addresses or slots than the account has."""
+    limits = services.limits
+    if len(fields.headers) > limits.header_count:
+        raise Refusal(f"requestHeaders: more than {limits.header_count} headers")
+    if len(fields.auto_alert_recipients) > limits.notify_emails:
+        raise Refusal(f"autoAlertRecipients: more than {limits.notify_emails} addresses")
+    _check_slots(services, fields, current)
+
+
+def _check_slots(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+    if fields.schedule is None:
+        return
+    if fields.loop:
+        raise Refusal("schedule: a looping profile cannot be scheduled")
+    if len(fields.schedule.notify_emails) > services.limits.notify_emails:
+        raise Refusal(f"schedule.notifyEmails: more than {services.limits.notify_emails}")
+    others = [
+        profile for profile in services.profiles.all() if profile.id != (current and current.id)
+    ]
+    slots = sum(slot_count(profile) for profile in others) + len(fields.schedule.slots)
+    if slots > services.limits.schedule_slots:
+        raise Refusal(f"schedule.slots: more than {services.limits.schedule_slots} altogether")
+
+
+def slot_count(profile: Profile) -> int:
+    """How many weekly slots a profile has."""
+    return len(profile.fields.schedule.slots) if profile.fields.schedule else 0
+
+
+def _view(services: Services, profile: Profile) -> dict[str, Any]:
+    fields = profile.fields
+    live = services.supervisor.find(profile.id)
+    view = {
+        "id": profile.id,
+        **fields.to_wire(),
+        "callbackSecret": profile.callback_secret,
+        "createdAt": wire_time(profile.created_at),
+        "status": live.status if live else "IDLE",
+    }
+    if fields.schedule:
+        view["schedule"] = _schedule_view(profile, fields.schedule)
+    else:
+        del view["schedule"]  # the official Python client cannot read a null here
+    return view
+
+
+def _schedule_view(profile: Profile, schedule: Schedule) -> dict[str, Any]:
+    return {
+        "profileId": profile.id,
+        "profileName": profile.fields.name,
+        "mode": schedule.mode,
+        "timezone": schedule.timezone,
+        "notifyEmails": schedule.notify_emails,
+        "slots": [
+            {"id": number, **slot.to_wire(), "enabled": True, "lastFiredAt": None}
+            for number, slot in enumerate(schedule.slots, start=1)
+        ],
+    }
+
+
+ROUTES = [
+    Route("/profiles", list_profiles, methods=["GET"]),
+    Route("/profiles", create_profile, methods=["POST"]),
+    Route("/profiles/import", import_profile, methods=["POST"]),
+    Route("/profiles/{id}", get_profile, methods=["GET"]),
+    Route("/profiles/{id}", update_profile, methods=["PUT"]),
+    Route("/profiles/{id}", delete_profile, methods=["DELETE"]),
+    Route("/profiles/{id}/schedule", delete_schedule, methods=["DELETE"]),
+    Route("/profiles/{id}/export", export_profile, methods=["GET"]),
+]

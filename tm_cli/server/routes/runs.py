@@ -1,0 +1,124 @@
+"""Runs: start, stop, pause, resume, status."""
+
+from __future__ import annotations
+
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tm_cli.server.bodies import parse_json, read_bytes, validated
+from tm_cli.server.job import choose_region, engine_job, fingerprint, require_runnable
+from tm_cli.server.profile import Profile
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.run import Run
+from tm_cli.server.run_state import RunState
+from tm_cli.server.schemas import StartBody
+from tm_cli.server.services import Services, path_id
+
+
+async def start(request: Request) -> Response:
+    """Start a run in the profile's own region."""
+    services = Services.of(request)
+    return await _start(services, services.profile(request), StartBody())
+
+
+async def start_run(request: Request) -> Response:
+    """Start a run, optionally with region and tags; a body may be missing or empty."""
+    services = Services.of(request)
+    body = await read_bytes(request)
+    asked = validated(StartBody, parse_json(request, body)) if body.strip() else StartBody()
+    return await _start(services, services.profile(request), asked)
+
+
+async def _start(services: Services, profile: Profile, asked: StartBody) -> Response:
+    fields = profile.fields
+    require_runnable(fields)
+    region = choose_region(asked.region, fields)
+    await services.targets.check(fields.target_url)
+    run = Run(
+        run_id=str(uuid.uuid4()),
+        profile_id=profile.id,
+        profile_name=fields.name,
+        target_url=fields.target_url,
+        region=region,
+        tags=tuple(dict.fromkeys(asked.tags or ())),
+        triggered_by="api",
+        fingerprint=fingerprint(fields, region),
+        duration=float(fields.duration),
+        loop=fields.loop,
+        started_at=services.clock.now(),
+    )
+    services.supervisor.start(run, engine_job(run.run_id, fields, services.limits))
+    return _control(profile.id, run.run_id, "RUNNING")
+
+
+async def stop(request: Request) -> Response:
+    """End the active run; succeeds whatever there is to stop."""
+    profile_id = path_id(request)
+    live = Services.of(request).supervisor.stop(profile_id)
+    return _control(profile_id, live.run.run_id if live else None, "IDLE")
+
+
+async def pause(request: Request) -> Response:
+    """Pause the active run, if there is one."""
+    profile_id = path_id(request)
+    live = Services.of(request).supervisor.find(profile_id)
+    if live is None or not live.is_active:
+        return _control(profile_id, None, "IDLE")
+    live.pause()
+    return _control(profile_id, live.run.run_id, live.status)
+
+
+async def resume(request: Request) -> Response:
+    """Let a paused run go on; a running one simply runs."""
+    services = Services.of(request)
+    profile = services.profile(request)
+    live = services.supervisor.find(profile.id)
+    if live and live.completed:
+        raise Refusal("Run already completed. Start a new run or reset.")
+    if live is None or not live.is_active:
+        raise Refusal("No active run to resume for selected profile")
+    live.resume()
+    return _control(profile.id, live.run.run_id, live.status)
+
+
+async def get_run_status(request: Request) -> Response:
+    """The newest run as it stands."""
+    services = Services.of(request)
+    profile = services.profile(request)
+    live = services.supervisor.find(profile.id)
+    if live is None or live.status == "IDLE":
+        return JSONResponse(_status(profile.id, None, "IDLE"))
+    run = live.run
+    head = _status(profile.id, run.run_id, live.status)
+    return JSONResponse(head | {"region": run.region, "tags": run.tags} | live.state.counters())
+
+
+def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:
+    """The status answer with every counter at rest."""
+    rest: dict[str, object] = {
+        "profileId": profile_id,
+        "runId": run_id,
+        "status": status,
+        "region": None,
+        "scriptOk": 0,
+        "scriptErrors": 0,
+        "tags": [],
+    }
+    return rest | RunState(0.0).counters()
+
+
+def _control(profile_id: int, run_id: str | None, status: str) -> Response:
+    return JSONResponse({"runId": run_id, "status": status, "profileId": profile_id})
+
+
+ROUTES = [
+    Route("/profiles/{id}/start", start, methods=["POST"]),
+    Route("/profiles/{id}/runs", start_run, methods=["POST"]),
+    Route("/profiles/{id}/stop", stop, methods=["POST"]),
+    Route("/profiles/{id}/pause", pause, methods=["POST"]),
+    Route("/profiles/{id}/resume", resume, methods=["POST"]),
+    Route("/profiles/{id}/status", get_run_status, methods=["GET"]),
+]

@@ -1,0 +1,98 @@
+"""The live picture of one run, folded from what its engine says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from tm_cli.server.engine_events import (
+    Bucket,
+    Event,
+    Failed,
+    Finished,
+    Flags,
+    Paused,
+    Progress,
+    Resumed,
+    Started,
+)
+from tm_cli.server.series import middle, rate, ratios
+
+RECENT = 12
+
+
+class RunState:
+    """Counters and recent buckets; histograms are not kept, a long run has many."""
+
+    def __init__(self, duration: float, curve_end: float | None = None) -> None:
+        self.duration = duration
+        self.curve_end = duration if curve_end is None else curve_end
+        self.elapsed = 0.0
+        self.sent = 0
+        self.flags = Flags()
+        self.buckets: dict[int, Bucket] = {}
+        self._codes: Counter[str] = Counter()
+        self.finished: Finished | None = None
+        self.failure: str | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take one event in."""
+        match event:
+            case Started():
+                pass
+            case Bucket():
+                self._take_bucket(replace(event, response="", service=""))
+            case Progress():
+                self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+            case Paused() | Resumed():
+                self.elapsed = event.elapsed
+            case Finished():
+                self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+                self.finished = event
+            case Failed():
+                self.failure = event.message
+
+    def _take_bucket(self, bucket: Bucket) -> None:
+        """Put a bucket in the place of its older line; a long run has too many to count anew."""
+        older = self.buckets.get(bucket.index)
+        for counts in (older.codes, older.failures) if older else ():
+            self._codes.subtract(counts)
+        self._codes.update(bucket.codes)
+        self._codes.update(bucket.failures)
+        self.buckets[bucket.index] = bucket
+
+    def response_codes(self) -> dict[str, int]:
+        """Responses by status code, and failures by the name of what happened."""
+        return dict(+self._codes)
+
+    def counters(self) -> dict[str, Any]:
+        """The part of the status answer that a run fills."""
+        recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
+        newest = recent[-1] if recent else None
+        return {
+            "elapsedSeconds": self.elapsed,
+            "durationSeconds": self.duration,
+            "requestsSent": self.sent,
+            "responseCodeCounts": self.response_codes(),
+            "currentRps": newest["rps"] if newest else None,
+            "plannedRps": newest["plannedRps"] if newest else None,
+            "recentBuckets": recent,
+            "generatorSaturated": self.flags.generator_saturated,
+            "downstreamSaturated": self.flags.downstream_saturated,
+            "flakyDispatch": self.flags.flaky_dispatch,
+        }
+
+    def _bucket_view(self, index: int) -> dict[str, Any]:
+        bucket = self.buckets[index]
+        ok, bad = ratios(bucket)
+        return {
+            "t": middle(index),
+            "rps": rate(bucket.sent, index, self.elapsed),
+            "plannedRps": rate(bucket.planned, index, self.curve_end),
+            "okRatio": ok,
+            "badRatio": bad,
+            "p50Ms": bucket.p50_ms,
+            "p95Ms": bucket.p95_ms,
+            "p99Ms": bucket.p99_ms,
+        }

@@ -1,0 +1,60 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from tm_cli.clock import Clock
+from tm_cli.server.leases import Leases
+from tm_cli.server.limits import ServerLimits
+from tm_cli.server.profile import Profile
+from tm_cli.server.refusal import Refusal
+from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.profiles import ProfileStore
+from tm_cli.server.supervisor import Supervisor
+from tm_cli.server.targets import TargetRule
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once per server, found by the routes on the application."""
+
+    profiles: ProfileStore
+    history: HistoryStore
+    supervisor: Supervisor
+    targets: TargetRule
+    leases: Leases
+    limits: ServerLimits
+    clock: Clock
+
+    @classmethod
+    def of(cls, request: Request) -> Services:
+        """The services of the server that answers `request`."""
+        services = request.app.state.services
+        assert isinstance(services, cls)  # noqa: S101 - put there by create_app
+        return services
+
+    def profile(self, request: Request) -> Profile:
+        """The profile that the path names, or a refusal."""
+        profile = self.profiles.find(path_id(request))
+        if profile is None:
+            raise Refusal("Profile not found")
+        return profile
+
+
+def path_id(request: Request) -> int:
+    """The id in the path: a positive 64-bit integer, or a refusal."""
+    return whole_number(request.path_params["id"], "id")
+
+
+def whole_number(text: str, name: str) -> int:
+    """Read an integer of 64 bits written in plain digits; anything else is refused."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+        raise Refusal(f"{name} must be an integer")
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise Refusal(f"{name} must be an integer of 64 bits")
+    return number

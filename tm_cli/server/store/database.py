@@ -1,0 +1,113 @@
+"""The one SQLite file: opened carefully, written by one connection behind one lock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tm_cli.errors import ConfigurationError
+from tm_cli.server.store.schema import SCHEMA, VERSION
+
+
+class Database:
+    """A connection in a rollback journal with full synchronisation.
+
+    A commit has reached the disk when `transaction` ends. The write rate is tiny, so the plainest
+    journal is the right one.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open or create the file; raises ConfigurationError, and then leaves the file alone."""
+        try:
+            _create_private(path)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"cannot open {path}: {error}") from error
+        connection.row_factory = sqlite3.Row
+        try:
+            _prepare(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise _damaged(path, str(error)) from error
+        except ConfigurationError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block's statements, or none; on disk when the block is left."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()
+                raise
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _create_private(path: Path) -> None:
+    """Make the file readable by its owner only; SQLite gives its journal the same mode."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(path, flags, 0o600))
+    if os.name == "posix":
+        path.chmod(0o600)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA busy_timeout = 2000")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise ConfigurationError(
+            f"{path} was written by a newer tm (schema {version}, this one knows {VERSION})",
+            hint="install that version again, or use another data directory",
+        )
+    complaints = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+    if complaints != ["ok"]:
+        raise _damaged(path, "; ".join(complaints))
+    journal = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    if journal != "delete":
+        raise ConfigurationError(f"{path} insists on the journal mode {journal}")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if version < VERSION:
+        _create_schema(connection, path)
+
+
+def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise ConfigurationError(f"{path} is a database, but not one of tm")
+    connection.executescript(f"BEGIN;\n{SCHEMA}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+
+def _damaged(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is damaged or not a database: {reason}",
+        hint="the file was left as it is; restore a copy, or use another data directory",
+    )

@@ -1,0 +1,199 @@
+"""Finished runs on disk."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tm_cli.clock import Clock
+from tm_cli.server.instants import wire_time
+from tm_cli.server.results import Results
+from tm_cli.server.run import Outcome
+from tm_cli.server.store.database import Database
+from tm_cli.server.store.history_filter import HistoryFilter
+
+_JOINED = "history JOIN runs USING (run_id)"
+# What a list and a comparison need. The series of a two-day run are megabytes, so not those.
+_BRIEF = """
+    id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, total_requests,
+    total_errors, avg_rps, peak_rps, success_rate, latency_quantiles, generator_saturated,
+    auto_verdict, auto_verdict_reasons,
+    profile_id, profile_name, region, tags, triggered_by, fingerprint, started_at
+"""
+_NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFacets:
+    """What the rows can be filtered by."""
+
+    profiles: list[tuple[int, str]] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement as it is stored."""
+
+    verdict: str
+    reasons: Sequence[str]
+    snapshot: dict[str, Any]
+    baseline_id: int | None
+
+
+class HistoryStore:
+    """Rows are added once, judged at most once, and deleted only on request."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self,
+        run_id: str,
+        outcome: Outcome,
+        results: Results,
+        *,
+        finished_at: datetime,
+        reasons: Sequence[str] = (),
+    ) -> int:
+        """Write the row of a run that is over, without verdict; return its history id."""
+        columns = _columns(run_id, outcome, results, reasons)
+        columns["finished_at"] = wire_time(finished_at)
+        with self._database.transaction() as connection:
+            columns["created_at"] = self._creation(connection)
+            names = ", ".join(columns)
+            marks = ", ".join("?" for _ in columns)
+            cursor = connection.execute(
+                f"INSERT INTO history ({names}) VALUES ({marks})",  # noqa: S608 - our own names
+                list(columns.values()),
+            )
+        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
+        return cursor.lastrowid
+
+    def _creation(self, connection: sqlite3.Connection) -> str:
+        """Now, but never before the newest row: pages are scanned by time and id together."""
+        newest = connection.execute("SELECT MAX(created_at) FROM history").fetchone()[0]
+        return max(wire_time(self._clock.now()), newest or "")
+
+    def set_verdict(self, history_id: int, verdict: Verdict) -> bool:
+        """Write the verdict; False when there is one already, which then stays."""
+        values = (
+            verdict.verdict,
+            json.dumps(list(verdict.reasons), ensure_ascii=False),
+            json.dumps(verdict.snapshot, ensure_ascii=False),
+            verdict.baseline_id,
+            history_id,
+        )
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "UPDATE history SET auto_verdict = ?, auto_verdict_reasons = ?,"
+                " auto_compare_snapshot = ?, auto_compare_baseline_run_id = ?"
+                " WHERE id = ? AND auto_verdict IS NULL",
+                values,
+            )
+        return cursor.rowcount == 1
+
+    def find(self, history_id: int) -> sqlite3.Row | None:
+        """The row with this id, joined with its run."""
+        sql = f"SELECT * FROM {_JOINED} WHERE id = ?"  # noqa: S608 - our own words
+        return self._database.row(sql, [history_id])
+
+    def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[sqlite3.Row], int]:
+        """One page of matching rows, newest first, and how many match altogether."""
+        condition, parameters = wanted.where()
+        total = self._count(condition, parameters)
+        sql = (
+            f"SELECT {_BRIEF} FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
+            f" {_NEWEST_FIRST} LIMIT ? OFFSET ?"
+        )
+        return self._database.rows(sql, [*parameters, size, page * size]), total
+
+    def _count(self, condition: str, parameters: Sequence[object]) -> int:
+        sql = f"SELECT COUNT(*) FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
+        row = self._database.row(sql, parameters)
+        return int(row[0]) if row else 0
+
+    def completed_before(self, history_id: int, profile_id: int) -> list[sqlite3.Row]:
+        """The earlier rows of a profile that can be compared with, newest first."""
+        sql = (
+            f"SELECT {_BRIEF} FROM {_JOINED}"  # noqa: S608 - our own words
+            " WHERE profile_id = ? AND id < ? AND outcome = 'COMPLETED' ORDER BY id DESC"
+        )
+        return self._database.rows(sql, [profile_id, history_id])
+
+    def unjudged(self) -> list[int]:
+        """Completed rows without a verdict, oldest first."""
+        sql = "SELECT id FROM history WHERE outcome = 'COMPLETED' AND auto_verdict IS NULL"
+        return [row["id"] for row in self._database.rows(f"{sql} ORDER BY id")]
+
+    def delete(self, history_id: int) -> bool:
+        """Remove a row with its run and buckets; False when there is none."""
+        with self._database.transaction() as connection:
+            sql = "SELECT run_id FROM history WHERE id = ?"
+            row = connection.execute(sql, [history_id]).fetchone()
+            if row is None:
+                return False
+            connection.execute("DELETE FROM history WHERE id = ?", [history_id])
+            connection.execute("DELETE FROM runs WHERE run_id = ?", [row["run_id"]])
+        return True
+
+    def facets(self) -> HistoryFacets:
+        """Profiles by name (as of the newest row), regions and tags that rows have."""
+        newest = self._database.rows(
+            "SELECT profile_id, profile_name, MAX(id) FROM history JOIN runs USING (run_id)"
+            " GROUP BY profile_id"
+        )
+        regions = self._database.rows(
+            "SELECT DISTINCT region FROM history JOIN runs USING (run_id) ORDER BY region"
+        )
+        tags = self._database.rows(
+            "SELECT DISTINCT value FROM history JOIN runs USING (run_id), json_each(tags)"
+            " ORDER BY value"
+        )
+        named = [(row["profile_id"], row["profile_name"]) for row in newest]
+        return HistoryFacets(
+            profiles=sorted(named, key=lambda item: (item[1].lower(), item[0])),
+            regions=[row[0] for row in regions],
+            tags=[row[0] for row in tags],
+        )
+
+    def requests_since(self, instant: datetime) -> int:
+        """How many requests finished runs have sent that started at or after `instant`."""
+        row = self._database.row(
+            "SELECT COALESCE(SUM(sent), 0) FROM history JOIN runs USING (run_id)"
+            " WHERE started_at >= ?",
+            [wire_time(instant)],
+        )
+        return int(row[0]) if row else 0
+
+
+def _columns(
+    run_id: str, outcome: Outcome, results: Results, reasons: Sequence[str]
+) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "outcome": outcome.value,
+        "duration_seconds": round(results.elapsed),
+        "planned": results.planned,
+        "sent": results.sent,
+        "shortfall": results.shortfall,
+        "total_requests": results.completed,
+        "total_errors": results.errors,
+        "avg_rps": results.average_rps,
+        "peak_rps": results.peak_rps,
+        "success_rate": results.success_rate,
+        "response_codes": json.dumps(results.codes),
+        "latency_quantiles": json.dumps(results.quantiles_ms),
+        "rps_series": json.dumps(results.rps_series),
+        "latency_series": json.dumps(results.latency_series),
+        "generator_saturated": results.flags.generator_saturated,
+        "downstream_saturated": results.flags.downstream_saturated,
+        "flaky_dispatch": results.flags.flaky_dispatch,
+        "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
+    }

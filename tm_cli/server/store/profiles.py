@@ -1,0 +1,78 @@
+"""Profiles on disk."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from datetime import datetime
+
+from tm_cli.clock import Clock
+from tm_cli.server.instants import read_time, wire_time
+from tm_cli.server.profile import Profile, ProfileFields, name_key
+from tm_cli.server.store.database import Database
+
+
+class ProfileStore:
+    """Reads and writes profiles; names are not unique, since an update may make twins."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def all(self) -> list[Profile]:
+        """Every profile, the most recently updated first."""
+        rows = self._database.rows("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
+        return [_profile(row) for row in rows]
+
+    def find(self, profile_id: int) -> Profile | None:
+        """The profile with this id."""
+        row = self._database.row("SELECT * FROM profiles WHERE id = ?", [profile_id])
+        return _profile(row) if row else None
+
+    def named(self, name: str) -> Profile | None:
+        """The most recently created profile with this name, compared as the contract says."""
+        sql = "SELECT * FROM profiles WHERE name_key = ? ORDER BY id DESC LIMIT 1"
+        row = self._database.row(sql, [name_key(name)])
+        return _profile(row) if row else None
+
+    def add(self, fields: ProfileFields) -> Profile:
+        """Store a new profile under the next id."""
+        now = self._clock.now()
+        secret = secrets.token_hex(32)
+        values = (*_columns(fields), secret, wire_time(now), wire_time(now))
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO profiles (name_key, fields, callback_secret, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                values,
+            )
+        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
+        return Profile(cursor.lastrowid, fields, secret, now)
+
+    def replace(self, profile: Profile, fields: ProfileFields) -> Profile:
+        """Give an existing profile other contents."""
+        values = (*_columns(fields), self._now(), profile.id)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE profiles SET name_key = ?, fields = ?, updated_at = ? WHERE id = ?", values
+            )
+        return Profile(profile.id, fields, profile.callback_secret, profile.created_at)
+
+    def delete(self, profile_id: int) -> bool:
+        """Remove a profile; False when there was none. Its history stays."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute("DELETE FROM profiles WHERE id = ?", [profile_id])
+        return cursor.rowcount > 0
+
+    def _now(self) -> str:
+        return wire_time(self._clock.now())
+
+
+def _columns(fields: ProfileFields) -> tuple[str, str]:
+    return name_key(fields.name), fields.model_dump_json(by_alias=True)
+
+
+def _profile(row: sqlite3.Row) -> Profile:
+    created: datetime = read_time(row["created_at"])
+    fields = ProfileFields.model_validate_json(row["fields"])
+    return Profile(row["id"], fields, row["callback_secret"], created)

@@ -1,0 +1,115 @@
+"""Runs on disk while they go on: the run itself and its buckets."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+from tm_cli.server.engine_events import Bucket
+from tm_cli.server.instants import read_time, wire_time
+from tm_cli.server.run import Run
+from tm_cli.server.store.database import Database
+
+
+class RunStore:
+    """Writes a run before anybody is told that it started."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, run: Run) -> None:
+        """Put a new run on disk."""
+        values = (
+            run.run_id,
+            run.profile_id,
+            run.profile_name,
+            run.target_url,
+            run.region,
+            json.dumps(run.tags),
+            run.triggered_by,
+            run.fingerprint,
+            run.duration,
+            run.loop,
+            wire_time(run.started_at),
+        )
+        with self._database.transaction() as connection:
+            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def set_start(self, run_id: str, at: datetime) -> None:
+        """Move the start to curve second 0, which the engine knows."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
+            )
+
+    def unfinished(self) -> list[Run]:
+        """Runs without a history row: going on, or cut short when a server died."""
+        rows = self._database.rows(
+            "SELECT * FROM runs WHERE run_id NOT IN (SELECT run_id FROM history)"
+            " ORDER BY started_at"
+        )
+        return [_run(row) for row in rows]
+
+    def save_buckets(self, run_id: str, buckets: Iterable[Bucket]) -> None:
+        """Write buckets; the newest line of an index replaces the older one."""
+        values = [_bucket_values(run_id, bucket) for bucket in buckets]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+            )
+
+    def buckets(self, run_id: str) -> list[Bucket]:
+        """The buckets of a run in order."""
+        sql = "SELECT * FROM buckets WHERE run_id = ? ORDER BY position"
+        return [_bucket(row) for row in self._database.rows(sql, [run_id])]
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(
+        run_id=row["run_id"],
+        profile_id=row["profile_id"],
+        profile_name=row["profile_name"],
+        target_url=row["target_url"],
+        region=row["region"],
+        tags=tuple(json.loads(row["tags"])),
+        triggered_by=row["triggered_by"],
+        fingerprint=row["fingerprint"],
+        duration=row["duration"],
+        loop=bool(row["loop"]),
+        started_at=read_time(row["started_at"]),
+    )
+
+
+def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
+    return (
+        run_id,
+        bucket.index,
+        bucket.planned,
+        bucket.sent,
+        bucket.completed,
+        json.dumps(bucket.codes),
+        json.dumps(bucket.failures),
+        bucket.response,
+        bucket.service,
+        bucket.p50_ms,
+        bucket.p95_ms,
+        bucket.p99_ms,
+    )
+
+
+def _bucket(row: sqlite3.Row) -> Bucket:
+    return Bucket(
+        index=row["position"],
+        planned=row["planned"],
+        sent=row["sent"],
+        completed=row["completed"],
+        codes=json.loads(row["codes"]),
+        failures=json.loads(row["failures"]),
+        response=row["response"],
+        service=row["service"],
+        p50_ms=row["p50_ms"],
+        p95_ms=row["p95_ms"],
+        p99_ms=row["p99_ms"],
+    )
