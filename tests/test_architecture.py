@@ -52,7 +52,7 @@ ONLY_IN = {
     "geventhttpclient": {"server/engine"},
     "hdrh": {"server"},
     "pydantic": {"api", "server"},
-    "yaml": {"systems/profile_documents.py", "commands/profiles.py"},
+    "yaml": {"systems/trafficmorph/profile_documents.py", "commands/profiles.py"},
 }
 """Libraries and the only places that may import them."""
 

@@ -7,7 +7,12 @@ import json
 import pytest
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.systems.profile_documents import FORMAT, names_document, portable, read_document
+from tm_cli.systems.trafficmorph.profile_documents import (
+    FORMAT,
+    names_document,
+    portable,
+    read_document,
+)
 
 MINIMAL = {
     "name": "checkout",

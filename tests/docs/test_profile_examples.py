@@ -7,7 +7,13 @@ import yaml
 from markdown_pages import ROOT, bare, blocks, rows, section
 
 from tm_cli.server.portable import read_document as accept
-from tm_cli.systems.profile_documents import ALIASES, OPTIONAL, REQUIRED, portable, read_document
+from tm_cli.systems.trafficmorph.profile_documents import (
+    ALIASES,
+    OPTIONAL,
+    REQUIRED,
+    portable,
+    read_document,
+)
 
 
 def profiles():

@@ -18,9 +18,8 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api import strict_json
-from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import read_retry_after
+from tm_cli.api.answers import Answer, understand
+from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.base_url import is_loopback, is_plain_http
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError
@@ -128,7 +127,7 @@ class Transport:
         with self._timed(request) as outcome:
             response, content = self._exchange(client, request)
             outcome.append(str(response.status_code))
-        return _understand(response, content)
+        return understand(Answer(_where(request), response.status_code, response.headers, content))
 
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request
@@ -190,73 +189,6 @@ def _translated(request: httpx2.Request, timeout: float) -> Iterator[None]:
             f"the connection to {_where(request)} broke: {clean(error) or type(error).__name__}",
             maybe_sent=True,
         ) from None
-
-
-def _understand(response: httpx2.Response, content: bytes) -> Any:
-    """Return the JSON of a 2xx answer; None for 204."""
-    status, where = response.status_code, _where(response.request)
-    if 300 <= status < 400:
-        raise NotUnderstood(
-            f"{where} redirects to {clean(response.headers.get('location', 'nowhere'))}",
-            hint="redirects are not followed, because the key would go along; fix the base URL",
-        )
-    if status >= 400:
-        raise _http_error(response, content)
-    if status == 204:
-        return None
-    if status not in {200, 201, 202}:
-        raise NotUnderstood(f"{where} answered with the unexpected status {status}")
-    if not _is_json(response):
-        kind = clean(response.headers.get("content-type", "nothing"))
-        raise NotUnderstood(
-            f"{where} answered with {kind} instead of JSON",
-            hint="a login page or a proxy may answer in the server's place",
-        )
-    try:
-        return strict_json.parse(content)
-    except ValueError as problem:
-        raise NotUnderstood(f"{where} answered with unusable JSON: {clean(problem)}") from None
-
-
-def _http_error(response: httpx2.Response, content: bytes) -> HttpError:
-    status, envelope = response.status_code, {}
-    try:
-        document = strict_json.parse(content) if _is_json(response) else None
-        envelope = document if isinstance(document, dict) else {}
-    except ValueError:
-        pass
-    text = envelope.get("error") or envelope.get("message")
-    code = envelope.get("code")
-    api_code = clean(code) if isinstance(code, str) and code else None
-    shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = (
-        f"{clean(text)} ({shown})" if isinstance(text, str) else f"the server answered {shown}"
-    )
-    return HttpError(
-        message,
-        status=status,
-        api_code=api_code,
-        from_api=isinstance(envelope.get("error"), str),
-        retry_after=read_retry_after(response.headers),
-        hint=_HINTS.get(api_code or clean(text) or "") or _HINTS.get(str(status)),
-    )
-
-
-_HINTS = {
-    "401": "check the key: `tm config show` tells where it comes from",
-    "403": "the key is known, but it may not do this",
-    "PLAN_UPGRADE_REQUIRED": "the account's plan does not include the API",
-    "trial_expired": "the account's trial is over",
-    "USAGE_LIMIT_REACHED": "the account's requests of this month are used up",
-    "429": "the account's request budget is used up; wait a minute",
-}
-
-
-def _is_json(response: httpx2.Response) -> bool:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
 
 
 def _where(request: httpx2.Request) -> str:

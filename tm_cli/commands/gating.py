@@ -24,7 +24,7 @@ from tm_cli.gate.polling import CLOSE_BY
 from tm_cli.render.machine import document, to_json
 from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_data, run_summary
-from tm_cli.systems.trafficmorph import TrafficMorphRuns
+from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.text import clean
 
 

@@ -153,7 +153,7 @@ def _describe(session: Session, row: HistoryRow) -> str:
     from tm_cli.render.numbers import codes
     from tm_cli.render.summary import run_summary
     from tm_cli.render.tables import instant
-    from tm_cli.systems.trafficmorph import as_result
+    from tm_cli.systems.trafficmorph.results import as_result
 
     run = Run(row.run_id, clean(row.profile_name or "?"), "", None)
     lines = [run_summary(session.terminal, run, as_result(row), Decision(ExitCode.OK, ""))]

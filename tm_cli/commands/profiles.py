@@ -104,7 +104,7 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
-    from tm_cli.systems.profile_documents import read_document
+    from tm_cli.systems.trafficmorph.profile_documents import read_document
 
     imported = session.client.import_profile(read_document(session.context.cwd / document))
     for warning in imported.warnings:

@@ -10,7 +10,7 @@ from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Profile, ProfileSummary
 from tm_cli.errors import ConfigurationError, Refused, UsageError
-from tm_cli.systems.profile_documents import names_document, read_document
+from tm_cli.systems.trafficmorph.profile_documents import names_document, read_document
 from tm_cli.text import clean
 
 LARGEST_ID = 2**63 - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -11,18 +10,16 @@ from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.retry import observed_nothing, pause_before_retry
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import (
-    Bucket,
     HistoryRow,
-    LiveStatus,
     Profile,
     RunControl,
 )
 from tm_cli.clock import Clock
-from tm_cli.curve import Curve
 from tm_cli.errors import Refused, StartUnknown, TmError, Undecided
 from tm_cli.gate import correlate
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
-from tm_cli.gate.verdict import read_verdict
+from tm_cli.systems.trafficmorph.looks import from_status, phase_of, planned_curve
+from tm_cli.systems.trafficmorph.results import as_result
 from tm_cli.text import clean
 
 PAGE_SIZE = 20
@@ -32,16 +29,6 @@ OUR_TRIGGER = "api"
 
 START_ATTEMPTS = 3
 REFUSALS = frozenset({400, 404, 405, 409, 413, 415, 422, 425})
-
-_PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
-_METRICS = (
-    "totalRequests",
-    "totalErrors",
-    "avgRps",
-    "peakRps",
-    "successRate",
-    "latencyQuantiles",
-)
 
 
 class TrafficMorphRuns:
@@ -140,45 +127,16 @@ class TrafficMorphRuns:
         """Look at the live status, on older servers at the profile."""
         if self._has_status:
             try:
-                return self._from_status(run, self._once.get_run_status(self._profile_id))
+                status = self._once.get_run_status(self._profile_id)
+                return from_status(run, status, self._curve)
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
                     return Progress(Phase.ENDED, clean(error.message))
                 if error.status != 404:
                     raise
                 self._has_status = False
-        status = self._once.get_profile(self._profile_id).status or ""
-        return Progress(_PHASES.get(status, Phase.ENDED), clean(status))
-
-    def _from_status(self, run: Run, status: LiveStatus) -> Progress:
-        phase = _PHASES.get(status.status or "", Phase.ENDED)
-        if status.run_id and run.run_id and status.run_id != run.run_id:
-            phase = Phase.REPLACED
-        buckets = status.recent_buckets or []
-        newest = buckets[-1] if buckets else None
-        return Progress(
-            phase,
-            clean(status.status or "no status"),
-            elapsed=status.elapsed_seconds,
-            duration=status.duration_seconds,
-            requests=status.requests_sent,
-            rps=status.current_rps,
-            planned_rps=self._planned_rps(status, newest),
-            p95_ms=newest.p95_ms if newest else None,
-            rps_series=tuple(bucket.rps or 0.0 for bucket in buckets),
-            p95_series=tuple(bucket.p95_ms or 0.0 for bucket in buckets),
-            codes=dict(status.response_code_counts),
-            bad_ratio=newest.bad_ratio if newest else None,
-            warnings=_warnings(status),
-        )
-
-    def _planned_rps(self, status: LiveStatus, newest: Bucket | None) -> float | None:
-        """What the curve asks for where `current_rps` was measured; some servers say it."""
-        if status.planned_rps is not None or self._curve is None:
-            return status.planned_rps
-        if newest is None or newest.t is None:
-            return None
-        return self._curve.rate(newest.t)
+        state = self._once.get_profile(self._profile_id).status or ""
+        return Progress(phase_of(state), clean(state))
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
@@ -240,53 +198,3 @@ class TrafficMorphRuns:
             return None
         asked = error.retry_after if isinstance(error, HttpError) else None
         return asked or 0.0
-
-
-def planned_curve(profile: Profile) -> Curve | None:
-    """Return the profile's curve; None when the server describes it incompletely."""
-    if not profile.points or not profile.duration:
-        return None
-    linear = (profile.interpolation_mode or "").upper() == "LINEAR"
-    points = [(point.x, point.y) for point in profile.points]
-    try:
-        return Curve(points, profile.duration, "LINEAR" if linear else "SPLINE")
-    except (ValueError, ArithmeticError):
-        return None
-
-
-def _warnings(status: LiveStatus) -> tuple[str, ...]:
-    flags = {
-        "the load generator is saturated: it cannot keep the planned rate": (
-            status.generator_saturated
-        ),
-        "the target is saturated: its response times approach the timeout": (
-            status.downstream_saturated
-        ),
-        "dispatch is flaky: a share of the batches fails": status.flaky_dispatch,
-    }
-    return tuple(text for text, raised in flags.items() if raised)
-
-
-def as_result(row: HistoryRow) -> Result:
-    """Return what a history row says of its run, in the words of the gate."""
-    facts = row.document()
-    cut_off = row.outcome not in (None, "", "COMPLETED")
-    verdict_text = None if cut_off else row.auto_verdict or None
-    return Result(
-        run_id=row.run_id or None,
-        verdict=read_verdict(verdict_text),
-        verdict_text=clean(verdict_text) if verdict_text else None,
-        reasons=_reasons(row.auto_verdict_reasons),
-        metrics={name: facts.get(name) for name in _METRICS},
-        facts=facts,
-        final=cut_off,
-        note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
-    )
-
-
-def _reasons(document: Any) -> tuple[str, ...]:
-    """Reasons are a list of sentences on most servers; anything else is shown as it is."""
-    if document in (None, "", [], {}):
-        return ()
-    items = document if isinstance(document, list) else [document]
-    return tuple(clean(item if isinstance(item, str) else json.dumps(item)) for item in items)

@@ -1,0 +1,104 @@
+"""Every setting: its name, how its text is read, its default, its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tm_cli.api_key import ApiKey
+from tm_cli.base_url import parse_base_url
+from tm_cli.durations import parse_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One setting: its name in files, how its text is read, and its default."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    help: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of this setting."""
+        return "TM_" + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """The command-line option of this setting."""
+        return "--" + self.name.replace("_", "-")
+
+
+def _positive(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise ValueError("it must be longer than zero")
+    return seconds
+
+
+def _poll_interval(text: str) -> float | None:
+    """`auto` is None."""
+    return None if text.strip().lower() == "auto" else _positive(text)
+
+
+def _boolean(text: str) -> bool:
+    match text.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text.strip()
+
+
+DEFINITIONS = {
+    definition.name: definition
+    for definition in (
+        Definition(
+            "base_url",
+            parse_base_url,
+            None,
+            "Server address; `local` asks for the embedded server.",
+        ),
+        Definition("api_key", ApiKey, None, "API key.", secret=True),
+        Definition("api_key_file", _text, None, "File that holds the API key."),
+        Definition("timeout", _positive, 30.0, "Longest time for one request."),
+        Definition("wait_timeout", _positive, 1800.0, "Longest wait for the run to end."),
+        Definition(
+            "verdict_timeout",
+            parse_duration,
+            60.0,
+            "Longest wait for the verdict after the run has ended.",
+        ),
+        Definition(
+            "poll_interval",
+            _poll_interval,
+            None,
+            "Pause between two looks at the run; `auto` paces itself.",
+        ),
+        Definition("fail_on", _text, None, "Verdicts that fail the gate."),
+        Definition("region", _text, None, "Region that generates the load."),
+        Definition("data_dir", _text, None, "Directory of the embedded server."),
+        Definition("ca_file", _text, None, "Certificates (PEM) to trust instead of the system's."),
+        Definition(
+            "allow_insecure_http",
+            _boolean,
+            False,
+            "Permit plain http to a host that is not this machine.",
+        ),
+        Definition(
+            "allow_public_targets",
+            _boolean,
+            False,
+            "Let the embedded server send load to public addresses.",
+        ),
+    )
+}

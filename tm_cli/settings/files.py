@@ -1,0 +1,112 @@
+"""Settings files: where they are found and what they may hold."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tm_cli.errors import ConfigurationError
+from tm_cli.settings.definitions import DEFINITIONS
+
+PROJECT_FILE = "tm.toml"
+USER_FILE = "config.toml"
+
+_NOT_IN_PROJECTS = frozenset({"api_key_file", "allow_insecure_http", "allow_public_targets"})
+"""What a repository must not decide for whoever checks it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A settings file; every value is kept as the text that a flag would have."""
+
+    path: Path
+    values: Mapping[str, str]
+
+
+def find_project_file(cwd: Path) -> ConfigFile | None:
+    """Return the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`."""
+    for directory in (cwd, *cwd.parents):
+        if (path := directory / PROJECT_FILE).is_file():
+            return _project(path, _parse(path))
+        if (path := directory / "pyproject.toml").is_file():
+            table = _parse(path).get("tool", {}).get("tm")
+            if isinstance(table, dict):
+                return _project(path, table)
+    return None
+
+
+def project_root(cwd: Path) -> Path:
+    """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
+    for directory in (cwd, *cwd.parents):
+        if any((directory / name).exists() for name in (PROJECT_FILE, "pyproject.toml", ".git")):
+            return directory
+    return cwd
+
+
+def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+    if "api_key" in table:
+        raise ConfigurationError(
+            f"{path} holds an API key; a project file is shared, a key is not",
+            hint="remove it there, revoke that key, and set TM_API_KEY",
+        )
+    for name in sorted(_NOT_IN_PROJECTS & table.keys()):
+        raise ConfigurationError(
+            f"{path} sets {name}, which is not a project's choice",
+            hint=f"set it in your own file, or as {DEFINITIONS[name].variable}",
+        )
+    return ConfigFile(path, _texts(path, table))
+
+
+def read_user_file(path: Path) -> ConfigFile | None:
+    """Return the user's own file, None when there is none; a key in it must be private."""
+    if not path.is_file():
+        return None
+    table = _parse(path)
+    if (
+        "api_key" in table
+        and os.name == "posix"
+        and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    ):
+        raise ConfigurationError(
+            f"{path} holds an API key and others may read it", hint=f"chmod 600 {path}"
+        )
+    return ConfigFile(path, _texts(path, table))
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
+
+
+def _texts(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
+    values = {}
+    for name, value in table.items():
+        if name not in DEFINITIONS:
+            import difflib
+
+            near = difflib.get_close_matches(name, DEFINITIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`tm config show` lists the settings"
+            raise ConfigurationError(f"{path} has an unknown setting {name!r}", hint=hint)
+        values[name] = _as_text(path, name, value)
+    return values
+
+
+def _as_text(path: Path, name: str, value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str() | int() | float():
+            return str(value)
+        case list() if all(isinstance(item, str) for item in value):
+            return ",".join(value)
+    raise ConfigurationError(f"{name} in {path} is neither text nor a number nor a list of texts")

@@ -1,0 +1,1 @@
+"""TrafficMorph: profiles as files, and their runs for the gate."""
