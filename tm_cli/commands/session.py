@@ -65,10 +65,11 @@ class Session:
     def client(self) -> Client:
         """A client of the configured server."""
         from tm_cli.api.trafficmorph.client import Client
+        from tm_cli.api.transport import Transport
 
-        client = Client(self.connection)
-        self._open.callback(client.close)
-        return client
+        transport = Transport(self.connection)
+        self._open.callback(transport.close)
+        return Client(transport, self.context.clock)
 
     def keep_open(self, close: Callable[[], None]) -> None:
         """Call `close` when the command ends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,11 +20,23 @@ from tm_cli.api.trafficmorph.models import (
     ProfileSummary,
     RunControl,
 )
-from tm_cli.api.transport import Connection, Transport
+from tm_cli.clock import Clock
 
 T = TypeVar("T")
 
 READ_ATTEMPTS = 3
+
+
+class JsonTransport(Protocol):
+    """Carries requests to one server and brings back parsed JSON."""
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+        """GET; raises NotReached, NotUnderstood or HttpError."""
+        ...
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST once; raises the same."""
+        ...
 
 
 class Client:
@@ -34,20 +46,16 @@ class Client:
     when nothing was observed; writes are sent once.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._transport = Transport(connection)
-        self._clock = connection.clock
+    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
         self._read_attempts = READ_ATTEMPTS
 
     def reading_once(self) -> Client:
-        """Return a client on the same connections for callers that repeat reads themselves."""
+        """Return a client on the same transport for callers that repeat reads themselves."""
         twin = copy.copy(self)
         twin._read_attempts = 1  # noqa: SLF001  # our own
         return twin
-
-    def close(self) -> None:
-        """Close the open connections."""
-        self._transport.close()
 
     def list_profiles(self) -> list[ProfileSummary]:
         """Return all profiles, the most recently updated first."""
