@@ -79,6 +79,7 @@ def tm(tmp_path: Path, clock: FakeClock) -> Callable[..., Outcome]:
             clock=clock,
             cwd=work,
             find_user_dir=lambda: home,
+            find_state_dir=lambda: tmp_path / "state",
             launch=launch,
         )
         return Outcome(main(list(argv), context), out.getvalue(), err.getvalue())

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class AppContext:
     """The seams: environment, terminal, time, directories and the embedded server.
 
-    `find_user_dir` returns the directory of the user's own settings;
+    `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
+    for what tm remembers;
     `launch` returns a running embedded server for a data directory; it stays up until closed.
     """
 
@@ -28,6 +29,7 @@ class AppContext:
     clock: Clock
     cwd: Path
     find_user_dir: Callable[[], Path]
+    find_state_dir: Callable[[], Path]
     launch: Callable[[Path], EmbeddedServer]
 
     @classmethod
@@ -39,6 +41,7 @@ class AppContext:
             clock=SystemClock(),
             cwd=Path.cwd(),
             find_user_dir=_user_dir,
+            find_state_dir=_state_dir,
             launch=_launch,
         )
 
@@ -49,6 +52,14 @@ def _user_dir() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("tm", appauthor=False)
+
+
+def _state_dir() -> Path:
+    if chosen := os.environ.get("TM_STATE_DIR"):
+        return Path(chosen)
+    from platformdirs import user_state_path
+
+    return user_state_path("tm", appauthor=False)
 
 
 def _launch(data_dir: Path) -> EmbeddedServer:

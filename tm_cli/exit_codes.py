@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 _MEANINGS = {
     ExitCode.OK: "done; for a gate: our verdict is known and not in --fail-on",
     ExitCode.ERROR: "anything without a code of its own",
-    ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on",
+    ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on; or an --assert failed",
     ExitCode.WARN: "the verdict is WARN, and WARN is in --fail-on",
     ExitCode.NO_BASELINE: "the verdict is NO_BASELINE, and NO_BASELINE is in --fail-on",
     ExitCode.UNDECIDED: "the run ended, but no verdict could be tied to it in time",

@@ -9,12 +9,13 @@ from markdown_pages import bare, blocks, page, rows, section
 from tm_cli.api import errors as api_errors
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Decided
 from tm_cli.gate.policy import Decision
 from tm_cli.render.machine import SCHEMA_VERSION, document, error_document
 from tm_cli.render.summary import run_data
 
 GATE = "A gate: `runs start --wait` and `runs wait`"
-GATE_DATA = run_data(None, None, Decision(ExitCode.OK, ""), profile_id=1, status=None, waited=True)
+GATE_DATA = run_data(Decided(Decision(ExitCode.OK, ""), None, None), profile_id=1, status=None)
 WITHOUT_ENVELOPE = {"profiles export", "serve", "demo", "completion"}
 
 

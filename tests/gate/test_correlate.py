@@ -25,6 +25,21 @@ def test_exact_run_id_is_found_wherever_it_stands():
     assert scan.foreign == ("theirs",)
 
 
+@pytest.mark.parametrize("row_id", [10, 9, None])
+def test_exact_id_on_a_row_from_before_the_start_is_not_ours(row_id):
+    scan = correlate([row(row_id, "ours")], OURS)
+    assert scan.exact == ()
+    assert "was there before the start" in scan.refused[0]
+
+
+def test_attached_run_may_have_ended_long_ago():
+    assert correlate([row(3, "ours")], Ours("ours", None, None)).exact == (0,)
+
+
+def test_row_from_before_the_start_replaced_nothing():
+    assert correlate([row(10, "theirs")], OURS).foreign == ()
+
+
 def test_every_exact_match_is_reported():
     assert correlate([row(12, "ours"), row(11, "ours")], OURS).exact == (0, 1)
 

@@ -19,6 +19,7 @@ import httpx2
 
 from tm_cli import __version__
 from tm_cli.api.answers import Answer, understand
+from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.base_url import is_loopback, is_plain_http
 from tm_cli.durations import format_duration
@@ -49,7 +50,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Everything needed to reach one server; `wire` replaces the sockets in tests."""
+    """Everything needed to reach one server; `wire` replaces the sockets in tests.
+
+    `timeout` is in seconds, for each request as a whole.
+    """
 
     base_url: str
     key: ApiKey
@@ -58,6 +62,7 @@ class Connection:
     environ: Mapping[str, str]
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
+    budget: RequestBudget | None = None
     wire: httpx2.BaseTransport | None = None
 
 
@@ -124,6 +129,8 @@ class Transport:
                 *([] if body is None else [(b"Content-Type", b"application/json")]),
             ],
         )
+        if self._connection.budget:
+            self._connection.budget.take()
         with self._timed(request) as outcome:
             response, content = self._exchange(client, request)
             outcome.append(str(response.status_code))

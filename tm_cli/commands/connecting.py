@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tm_cli.api.budget import RequestBudget
 from tm_cli.api.transport import Connection
 from tm_cli.base_url import LOCAL
 from tm_cli.errors import ConfigurationError
@@ -32,6 +33,7 @@ def connect(session: Session) -> Connection:
         environ=session.context.environ,
         ca_file=settings.value("ca_file"),
         on_exchange=session.show_exchange if session.verbose else None,
+        budget=RequestBudget(session.context.clock),
     )
 
 

@@ -1,11 +1,17 @@
-"""Joins profile, client, gate and output for `tm runs start` and `tm runs wait`."""
+"""Joins profiles, client, gate and output for `tm runs start` and `tm runs wait`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tm_cli.api.errors import ApiError
+from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Profile
-from tm_cli.base_url import is_loopback
+from tm_cli.api.transport import Transport
+from tm_cli.base_url import LOCAL, is_loopback
+from tm_cli.commands.last_run import StartedRun, recall, remember
+from tm_cli.commands.outcome import Outcome, conclude
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import (
     Subject,
@@ -14,74 +20,133 @@ from tm_cli.commands.subject import (
     find_subject,
     upload_subject,
 )
-from tm_cli.errors import UsageError
-from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
+from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.gate.drive import consume, drive
+from tm_cli.gate.events import Event, Started
 from tm_cli.gate.evidence import Run
-from tm_cli.gate.flow import Gate, run_gate
-from tm_cli.gate.policy import Decision
-from tm_cli.gate.polling import CLOSE_BY
-from tm_cli.render.machine import document, to_json
+from tm_cli.gate.flow import Follow
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
 from tm_cli.render.progress import open_view
-from tm_cli.render.summary import run_data, run_summary
 from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.text import clean
+
+STOP_PATIENCE = 1.5
+"""Seconds for the request that stops a run when a signal has come."""
+
+BUDGET_SHARE = 0.7
+"""The part of the request budget that looks at many runs may use; the rest is for their ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """What the user asked to start."""
 
-    profile: str
-    region: str | None
-    tags: tuple[str, ...]
+    profiles: tuple[str, ...]
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a wait behaves beside its gate."""
+
+    fail_fast: bool = False
+    stop_on_interrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run to follow."""
+
+    subject: Subject
+    runs: TrafficMorphRuns
+    attach_to: Run | None = None
 
 
 def start_only(session: Session, request: StartRequest) -> int:
-    """Start a run and return at once."""
-    subject = _upload(session, request.profile)
-    run = _runs(session, subject, request).start()
-    data = {
-        "run_id": run.run_id,
-        "started_run_id": run.run_id,
-        "profile_id": subject.profile_id,
-        "status": run.status or None,
-        "waited": False,
-    }
-    text = f"started run {clean(run.run_id or 'without id')} of {subject.name}: {clean(run.status)}"
-    code = session.emit(data, lambda: text)
-    if run.resume:
-        session.note(f"tm: wait for it with: {run.resume}")
+    """Start the runs and return at once."""
+    started = []
+    for subject in _upload(session, request.profiles):
+        run = _runs(session, subject, request).start()
+        started.append((subject, run))
+    remember(session, [entry for s, run in started for entry in _record(session, s, run)])
+    data = [
+        {
+            "run_id": run.run_id,
+            "started_run_id": run.run_id,
+            "profile_id": subject.profile_id,
+            "status": run.status or None,
+            "waited": False,
+        }
+        for subject, run in started
+    ]
+    lines = [
+        f"started run {clean(run.run_id or 'without id')} of {subject.name}: {clean(run.status)}"
+        for subject, run in started
+    ]
+    code = session.emit(data[0] if len(data) == 1 else {"runs": data}, lambda: "\n".join(lines))
+    for _, run in started:
+        if run.resume:
+            session.note(f"tm: wait for it with: {run.resume}")
     return code
 
 
-def start_and_wait(session: Session, request: StartRequest, gate: Gate) -> int:
-    """Start a run, wait for its verdict and exit by it."""
-    subject = _upload(session, request.profile)
-    profile = find_profile(session.client, subject)
-    if profile.loop:
-        raise UsageError(
-            f"{clean(profile.name)} loops until it is stopped, so it never has a verdict",
-            hint="start it without --wait, or turn `loop` off",
-        )
-    subject = Subject(subject.profile_id, clean(profile.name))
-    runs = _runs(session, subject, request, profile)
-    return _follow(session, subject, runs, gate)
+def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> int:
+    """Start the runs, wait for their verdicts and exit by the worst."""
+    cases = []
+    for subject in _upload(session, request.profiles):
+        profile = find_profile(session.client, subject)
+        if profile.loop:
+            raise UsageError(
+                f"{clean(profile.name)} loops until it is stopped, so it never has a verdict",
+                hint="start it without --wait, or turn `loop` off",
+            )
+        named = Subject(subject.profile_id, clean(profile.name))
+        cases.append(Case(named, _runs(session, named, request, profile)))
+    does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
+    session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
+    return _follow(session, cases, gate, manners)
 
 
-def wait_for(session: Session, text: str, run_id: str, gate: Gate) -> int:
+def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Manners) -> int:
     """Wait for the run of an earlier start."""
     subject = find_subject(session.client, text, session.context.cwd)
-    runs = _runs(session, subject, StartRequest(text, None, ()))
-    return _follow(session, subject, runs, gate, attach_to=runs.attach(run_id))
+    runs = _runs(session, subject, StartRequest((text,)))
+    return _follow(session, [Case(subject, runs, runs.attach(run_id))], gate, manners)
 
 
-def _upload(session: Session, text: str) -> Subject:
-    check_subject(text, session.context.cwd)  # before a server is started for a typo
-    subject = upload_subject(session.client, text, session.context.cwd)
-    for warning in subject.warnings:
-        session.note(f"tm: the server warns about {subject.name}: {clean(warning)}")
-    return subject
+def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
+    """Wait for what was started last in this project."""
+    started = recall(session)
+    server = _server(session)
+    cases = []
+    for entry in started:
+        if entry.server != server:
+            raise ConfigurationError(
+                f"the last run was started on {clean(entry.server)}, not on {server}",
+                hint="name that server with TM_BASE_URL",
+            )
+        subject = Subject(entry.profile_id, clean(entry.subject))
+        runs = _runs(session, subject, StartRequest(()))
+        cases.append(Case(subject, runs, runs.attach(entry.run_id)))
+    return _follow(session, cases, gate, manners)
+
+
+def _upload(session: Session, texts: Sequence[str]) -> list[Subject]:
+    """Find all profiles before anything is started."""
+    for text in texts:  # a typo starts no server
+        check_subject(text, session.context.cwd)
+    subjects = [upload_subject(session.client, text, session.context.cwd) for text in texts]
+    for position, subject in enumerate(subjects):
+        for warning in subject.warnings:
+            session.note(f"tm: the server warns about {subject.name}: {clean(warning)}")
+        if subject.profile_id in [other.profile_id for other in subjects[:position]]:
+            raise UsageError(
+                f"{subject.name} is named twice",
+                hint="a profile has one run at a time: the second would replace the first",
+            )
+    return subjects
 
 
 def _runs(
@@ -95,71 +160,82 @@ def _runs(
         region=request.region,
         tags=request.tags,
         profile=profile,
+        hasty=_hasty_client(session),
     )
 
 
-def _follow(
-    session: Session,
-    subject: Subject,
-    runs: TrafficMorphRuns,
-    gate: Gate,
-    *,
-    attach_to: Run | None = None,
-) -> int:
-    if is_loopback(session.connection.base_url):  # nobody else shares the budget of this machine
-        gate = replace(gate, pace=replace(gate.pace, steady=CLOSE_BY))
-    status: str | None = None
-    with open_view(session.terminal, session.context.clock, quiet=session.quiet) as view:
-        for event in run_gate(runs, gate, session.context.clock, attach_to=attach_to):
-            view.show(event)
-            status = _status(event) or status
-    if not isinstance(event, Decided):
-        raise AssertionError("a gate ends with a decision")
-    return _conclude(session, subject, event, status)
+def _hasty_client(session: Session) -> Client:
+    connection = session.connection
+    hasty = replace(connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None)
+    transport = Transport(hasty)
+    session.keep_open(transport.close)
+    return Client(transport, session.context.clock)
 
 
-def _status(event: Event) -> str | None:
-    match event:
-        case Started(Run(status=status)):
-            return status or None
-        case Observed(progress) | Ended(progress):
-            return progress.status
-    return None
+def _follow(session: Session, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
+    clock = session.context.clock
+    gate = _paced(session, gate, runs=len(cases))
+    follows = [Follow(case.runs, gate, clock, attach_to=case.attach_to) for case in cases]
+    outcomes = [Outcome(case.subject) for case in cases]
+    events = drive(
+        follows,
+        gate,
+        clock,
+        fail_fast=manners.fail_fast,
+        stop_on_interrupt=manners.stop_on_interrupt,
+    )
+    subjects = [case.subject.name for case in cases]
+    with open_view(session.terminal, clock, quiet=session.quiet, subjects=subjects) as view:
+
+        def handle(position: int, event: Event) -> None:
+            outcomes[position].note(event)
+            if isinstance(event, Started) and cases[position].attach_to is None:
+                _remember(session, outcomes)
+            view.show(event, position)
+
+        consume(events, handle)
+    return conclude(session, outcomes)
 
 
-def _conclude(session: Session, subject: Subject, event: Decided, status: str | None) -> int:
-    """Print what is known, whatever the decision; the exit code is the decision's."""
-    decision, terminal = event.decision, session.terminal
-    if session.wants_json:
-        data = run_data(
-            event.run,
-            event.result,
-            decision,
-            profile_id=subject.profile_id,
-            status=status,
-            waited=True,
-        )
-        wrapped = document(data, exit_code=decision.exit_code, error=_error(decision))
-        terminal.result(to_json(wrapped))
-    elif event.run is not None:
-        terminal.result(run_summary(terminal, event.run, event.result, decision))
-    if decision.exit_code is ExitCode.OK:
-        session.note(f"tm: {clean(decision.message)}")
-    elif decision.exit_code not in _VERDICT_CODES:
-        terminal.note(f"tm: {clean(decision.message)}")
-    if decision.hint:
-        terminal.note(f"hint: {clean(decision.hint)}")
-    return int(decision.exit_code)
+def _paced(session: Session, gate: Gate, *, runs: int) -> Gate:
+    """Look often where somebody watches, seldom elsewhere, and with many runs in turn."""
+    steady = SELDOM
+    if session.terminal.live and not session.quiet:
+        steady = CLOSE_BY if is_loopback(session.connection.base_url) else WATCHED
+    share = 0.0
+    budget = session.connection.budget
+    if runs > 1 and budget is not None:
+        budget.per_minute = _allowed_per_minute(session.client) or budget.per_minute
+        share = runs * 60.0 / (budget.per_minute * BUDGET_SHARE)
+    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
 
 
-_VERDICT_CODES = {ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE}
-
-
-def _error(decision: Decision) -> dict[str, str | None] | None:
-    if decision.exit_code is ExitCode.OK or decision.exit_code in _VERDICT_CODES:
+def _allowed_per_minute(client: Client) -> int | None:
+    """What the account may send; None when the server does not tell."""
+    try:
+        limits = client.get_account().limits
+    except ApiError:
         return None
-    return {
-        "code": decision.code or decision.exit_code.name.lower(),
-        "message": decision.message,
-        "hint": decision.hint,
-    }
+    return limits.api_requests_per_minute if limits else None
+
+
+def _remember(session: Session, outcomes: Sequence[Outcome]) -> None:
+    started = [
+        entry
+        for outcome in outcomes
+        if outcome.run is not None
+        for entry in _record(session, outcome.subject, outcome.run)
+    ]
+    remember(session, started)
+
+
+def _record(session: Session, subject: Subject, run: Run) -> list[StartedRun]:
+    """What `--last` needs; a run without an id cannot be waited for later."""
+    if run.run_id is None:
+        return []
+    return [StartedRun(_server(session), subject.profile_id, run.run_id, subject.name)]
+
+
+def _server(session: Session) -> str:
+    """The server by a name that lasts: the embedded one changes its port."""
+    return session.settings.server or LOCAL

@@ -148,6 +148,7 @@ def _unjudged(row: HistoryRow) -> str:
 
 def _describe(session: Session, row: HistoryRow) -> str:
     from tm_cli.exit_codes import ExitCode
+    from tm_cli.gate.events import Decided
     from tm_cli.gate.evidence import Run
     from tm_cli.gate.policy import Decision
     from tm_cli.render.numbers import codes
@@ -156,7 +157,8 @@ def _describe(session: Session, row: HistoryRow) -> str:
     from tm_cli.systems.trafficmorph.results import as_result
 
     run = Run(row.run_id, clean(row.profile_name or "?"), "", None)
-    lines = [run_summary(session.terminal, run, as_result(row), Decision(ExitCode.OK, ""))]
+    shown = Decided(Decision(ExitCode.OK, ""), run, as_result(row))
+    lines = [run_summary(session.terminal, shown)]
     if isinstance(row.response_codes, dict):
         counts = {key: n for key, n in row.response_codes.items() if type(n) is int}
         lines.append(f"  responses {clean(codes(counts))}")

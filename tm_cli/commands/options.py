@@ -11,7 +11,9 @@ from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.gate.flow import Gate
+    from tm_cli.commands.gating import Manners
+    from tm_cli.gate.checks import Check
+    from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
 Profile = Annotated[
@@ -35,6 +37,25 @@ VerdictTimeout = Annotated[
     typer.Option(
         metavar="DURATION", help="Longest wait for the verdict. [TM_VERDICT_TIMEOUT, 60s]"
     ),
+]
+Assert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="CHECK",
+        help="Fail unless it holds: p95<400ms, errors<1%, p99<+10%; repeatable.",
+    ),
+]
+OnInterrupt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ACTION",
+        help="What Ctrl-C does to the run: detach or stop. "
+        "[TM_ON_INTERRUPT, detach; stop where CI is set]",
+    ),
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop the other runs when one fails the gate.")
 ]
 PollInterval = Annotated[
     str | None,
@@ -71,17 +92,41 @@ def read_gate(
     wait_timeout: str | None,
     verdict_timeout: str | None,
     poll_interval: str | None,
+    checks: list[str] | None = None,
+    confirm: int = 0,
 ) -> Gate:
     """Return the gate that flags and settings describe; sends nothing."""
-    from tm_cli.gate.flow import Gate
+    from tm_cli.gate.policy import Gate
     from tm_cli.gate.polling import Pace
 
     return Gate(
         fail_on=read_fail_on(session, fail_on),
+        checks=read_checks(checks or []),
+        confirm=confirm,
         wait_timeout=session.setting("wait_timeout", wait_timeout),
         verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
         pace=Pace(interval=session.setting("poll_interval", poll_interval)),
     )
+
+
+def read_checks(flags: list[str]) -> tuple[Check, ...]:
+    """Return the checks that the flags write."""
+    from tm_cli.gate.checks import parse_check
+
+    try:
+        return tuple(parse_check(flag) for flag in flags)
+    except ValueError as problem:
+        raise UsageError(f"--assert is not usable: {problem}") from None
+
+
+def read_manners(session: Session, *, on_interrupt: str | None, fail_fast: bool) -> Manners:
+    """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
+    from tm_cli.commands.gating import Manners
+
+    chosen = session.setting("on_interrupt", on_interrupt)
+    if chosen is None:
+        chosen = "stop" if session.context.environ.get("CI") else "detach"
+    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop")
 
 
 def read_tags(flags: list[str]) -> tuple[str, ...]:

@@ -25,9 +25,19 @@ def runs() -> None:
 @command
 def start(
     session: Session,
-    profile: options.Profile,
+    profile: Annotated[
+        list[str],
+        typer.Argument(metavar="PROFILE...", help="Ids, names, or paths to profile documents."),
+    ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run's own verdict.")] = False,
     fail_on: options.FailOn = None,
+    checks: options.Assert = None,
+    confirm: Annotated[
+        int,
+        typer.Option(
+            min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."
+        ),
+    ] = 0,
     region: Annotated[
         str | None, typer.Option(metavar="R", help="Region of the load. [TM_REGION]")
     ] = None,
@@ -37,65 +47,94 @@ def start(
     wait_timeout: options.WaitTimeout = None,
     verdict_timeout: options.VerdictTimeout = None,
     poll_interval: options.PollInterval = None,
+    on_interrupt: options.OnInterrupt = None,
+    fail_fast: options.FailFast = False,
 ) -> int:
-    """Start a run; with --wait, exit by its verdict.
-
-    Without --fail-on the verdict is printed and does not change the exit code.
+    """Start a run, or several; with --wait, exit by the verdict.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
     """
-    if fail_on is not None and not wait:
-        raise UsageError(
-            "--fail-on needs --wait", hint="a run that nobody waits for has no verdict"
-        )
+    if not wait:
+        _refuse_without_wait(fail_on=fail_on, checks=checks, confirm=confirm, fail_fast=fail_fast)
     gate = options.read_gate(
         session,
         fail_on=fail_on,
         wait_timeout=wait_timeout,
         verdict_timeout=verdict_timeout,
         poll_interval=poll_interval,
+        checks=checks,
+        confirm=confirm,
     )
+    manners = options.read_manners(session, on_interrupt=on_interrupt, fail_fast=fail_fast)
     from tm_cli.commands import gating
 
     request = gating.StartRequest(
-        profile=profile,
+        profiles=tuple(profile),
         region=session.setting("region", region),
         tags=options.read_tags(tag or []),
     )
     if wait:
-        return gating.start_and_wait(session, request, gate)
+        return gating.start_and_wait(session, request, gate, manners)
     return gating.start_only(session, request)
+
+
+def _refuse_without_wait(**flags: object) -> None:
+    for name, value in flags.items():
+        if value not in (None, 0, False, []):
+            flag = "--assert" if name == "checks" else "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{flag} needs --wait", hint="a run that nobody waits for has no verdict"
+            )
 
 
 @app.command("wait")
 @command
 def wait(
     session: Session,
-    profile: options.Profile,
+    profile: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROFILE]", help="Id, name, or path to a profile document."),
+    ] = None,
     run_id: Annotated[
-        str, typer.Option("--run-id", metavar="ID", help="The id that the start returned.")
-    ],
+        str | None, typer.Option("--run-id", metavar="ID", help="The id that the start returned.")
+    ] = None,
+    last: Annotated[
+        bool, typer.Option("--last", help="Wait for what was started last in this project.")
+    ] = False,
     fail_on: options.FailOn = None,
+    checks: options.Assert = None,
     wait_timeout: options.WaitTimeout = None,
     verdict_timeout: options.VerdictTimeout = None,
     poll_interval: options.PollInterval = None,
+    on_interrupt: options.OnInterrupt = None,
+    fail_fast: options.FailFast = False,
 ) -> int:
     """Wait for a run that was started before, and exit by its verdict.
 
     tm runs wait checkout --run-id 3f2a41c0 --fail-on FAIL
+
+    tm runs wait --last --fail-on FAIL
     """
-    if not run_id.strip():
-        raise UsageError("--run-id is empty")
     gate = options.read_gate(
         session,
         fail_on=fail_on,
         wait_timeout=wait_timeout,
         verdict_timeout=verdict_timeout,
         poll_interval=poll_interval,
+        checks=checks,
     )
+    manners = options.read_manners(session, on_interrupt=on_interrupt, fail_fast=fail_fast)
     from tm_cli.commands import gating
 
-    return gating.wait_for(session, profile, run_id, gate)
+    if last:
+        if profile is not None or run_id is not None:
+            raise UsageError("--last stands alone, without PROFILE and --run-id")
+        return gating.wait_for_last(session, gate, manners)
+    if profile is None or run_id is None:
+        raise UsageError("name PROFILE and --run-id, or give --last")
+    if not run_id.strip():
+        raise UsageError("--run-id is empty")
+    return gating.wait_for(session, profile, run_id, gate, manners)
 
 
 @app.command("status")

@@ -55,15 +55,24 @@ def correlate(rows: Sequence[Row], ours: Ours) -> Scan:
     legacy: int | None = None
     for position, row in enumerate(rows):
         if row.run_id:
-            if ours.run_id is not None and row.run_id == ours.run_id:
+            if row.run_id != ours.run_id:
+                foreign += [row.run_id] if _is_news(row, ours) else []
+            elif _is_news(row, ours):
                 exact.append(position)
-            else:
-                foreign.append(row.run_id)
+            else:  # the server gave us the id of a run that was over
+                refused.append(f"row {row.row_id} has its id, but was there before the start")
         elif (refusal := _refuse_legacy(row, ours)) is None:
             legacy = position if legacy is None else legacy
         elif refusal:
             refused.append(refusal)
     return Scan(tuple(exact), legacy, tuple(foreign), tuple(refused))
+
+
+def _is_news(row: Row, ours: Ours) -> bool:
+    """Whether the row can have come after our start; an attached run may have ended before."""
+    if ours.asked_at is None or ours.newest_before is None:
+        return True
+    return row.row_id is not None and row.row_id > ours.newest_before
 
 
 def _refuse_legacy(row: Row, ours: Ours) -> str | None:

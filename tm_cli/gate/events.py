@@ -24,7 +24,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Unobserved:
-    """A look that showed nothing; `pause` seconds until the next one."""
+    """A look that showed nothing; `pause` seconds, at least, until the next one."""
 
     problem: str
     pause: float
@@ -45,12 +45,45 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """The last event of every gate."""
+class Attempt:
+    """One run of a subject and what was decided about it."""
 
     decision: Decision
     run: Run | None
     result: Result | None
 
 
-Event = Started | Observed | Unobserved | Ended | Awaited | Decided
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A run would fail the gate; another one follows to confirm it."""
+
+    attempt: Attempt
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The last event of every gate.
+
+    `earlier` are the runs that this one confirmed or contradicted. An `abandoned` run was stopped
+    because another one had failed already; it does not count.
+    """
+
+    decision: Decision
+    run: Run | None
+    result: Result | None
+    earlier: tuple[Attempt, ...] = ()
+    abandoned: bool = False
+
+
+Event = Started | Observed | Unobserved | Ended | Awaited | Repeated | Decided
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Not an event: nothing is to be done for this many seconds."""
+
+    seconds: float
+
+
+Step = Event | Pause

@@ -39,11 +39,13 @@ class Phase(Enum):
 class Progress:
     """One look at a run; times in seconds of the run's own clock, pauses excluded.
 
-    The series are the newest buckets, oldest first.
+    The series are the newest buckets, oldest first. `is_ours` says that the server itself named
+    our run as the active one.
     """
 
     phase: Phase
     status: str
+    is_ours: bool = False
     elapsed: float | None = None
     duration: float | None = None
     requests: int | None = None

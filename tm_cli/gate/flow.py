@@ -1,90 +1,101 @@
-"""start -> observe -> find the result -> decide, told as events."""
+"""One run: start -> observe -> find the result -> decide, told as events and pauses.
+
+Nothing here sleeps: a pause is yielded, so that one loop can follow several runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 
 from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
 from tm_cli.errors import TmError, Undecided, WaitTimeout
-from tm_cli.gate.events import Awaited, Decided, Ended, Event, Observed, Started, Unobserved
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import (
+    Attempt,
+    Awaited,
+    Decided,
+    Ended,
+    Observed,
+    Pause,
+    Repeated,
+    Started,
+    Step,
+    Unobserved,
+)
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
-from tm_cli.gate.policy import decide, from_error
-from tm_cli.gate.polling import Pace, pause_before_look, pause_before_scan
+from tm_cli.gate.policy import Decision, Gate, decide, from_error
+from tm_cli.gate.polling import REPLACEMENT_GRACE, pause_before_look, pause_before_scan
 from tm_cli.gate.system import System
-from tm_cli.gate.verdict import Verdict
-from tm_cli.signals import SignalReceived
-
-SCANS_AFTER_REPLACEMENT = 4
-"""A run that ended just before it was replaced still gets its row: look for a few seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What this invocation accepts and how long it waits; limits in seconds."""
+class Follow:
+    """One subject followed to a decision; holds what is known so that an error cannot lose it."""
 
-    fail_on: frozenset[Verdict] = frozenset()
-    wait_timeout: float = 1800.0
-    verdict_timeout: float = 60.0
-    pace: Pace = field(default_factory=Pace)
-
-
-def run_gate(
-    system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
-) -> Iterator[Event]:
-    """Start a run, or attach to one, and follow it to a decision.
-
-    The last event is always Decided: whatever goes wrong becomes a decision that is not OK, and
-    what was known by then stays with it.
-    """
-    follow = _Follow(system, gate, clock, run=attach_to)
-    try:
-        yield from follow.events()
-    except SignalReceived as signal:
-        error = signal.as_error(*follow.interruption())
-        yield Decided(from_error(error, gate.fail_on), follow.run, follow.result)
-    except TmError as error:
-        yield Decided(from_error(error, gate.fail_on), follow.run, follow.result)
-
-
-class _Follow:
-    """One run being followed; holds what is known so that an error cannot lose it."""
-
-    def __init__(self, system: System, gate: Gate, clock: Clock, *, run: Run | None) -> None:
+    def __init__(
+        self, system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
+    ) -> None:
         self._system = system
         self._gate = gate
         self._clock = clock
+        self._attach_to = attach_to
         self._starting = False
-        self.run = run
+        self._seen_active = False
+        self.run: Run | None = None
         self.result: Result | None = None
+        self.earlier: tuple[Attempt, ...] = ()
 
-    def events(self) -> Iterator[Event]:
-        run = self.run or self._start()
+    def steps(self) -> Iterator[Step]:
+        """Yield events and pauses; the last event is Decided, whatever goes wrong."""
+        while True:
+            try:
+                decision = yield from self._one_run()
+            except TmError as error:
+                decision = from_error(error, self._gate)
+            left = self._gate.confirm - len(self.earlier)
+            if not decision.is_gated or left <= 0:
+                yield self.decided(self._confirmed(decision))
+                return
+            attempt = Attempt(decision, self.run, self.result)
+            self.earlier = (*self.earlier, attempt)
+            yield Repeated(attempt, left)
+            self._attach_to = self.run = self.result = None
+
+    def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
+        """Return the last event, with everything that is known."""
+        return Decided(decision, self.run, self.result, self.earlier, abandoned)
+
+    def _confirmed(self, decision: Decision) -> Decision:
+        """Say what a repetition showed; only when all runs agree is the gate red."""
+        if not self.earlier or decision.exit_code is not ExitCode.OK:
+            return decision
+        before = self.earlier[0].decision.message
+        message = f"{decision.message}; not confirmed by a repetition: {before}"
+        return Decision(ExitCode.OK, message, matched=decision.matched, checks=decision.checks)
+
+    def _one_run(self) -> Generator[Step, None, Decision]:
+        run = self._attach_to or self._start()
+        self.run = run
         yield Started(run)
         last = yield from self._watch(run)
+        self._seen_active = False
         yield Ended(last)
         yield from self._search(run, last)
         if self.result is None:
             raise AssertionError("a search ends with a result or an error")
-        yield Decided(decide(self.result, self._gate.fail_on), run, self.result)
-
-    def interruption(self) -> tuple[str, str | None]:
-        """What a signal leaves behind: a sentence and a hint."""
-        if self.run is not None:
-            resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
-            return f"interrupted; run {self.run.run_id or 'without id'} goes on", resume
-        if self._starting:
-            return "interrupted while the start was sent; it may have happened", None
-        return "interrupted; nothing was started", None
+        baseline = None
+        if self._gate.needs_baseline:
+            baseline = self._system.find_baseline(self.result)
+        return decide(self.result, self._gate, baseline=baseline)
 
     def _start(self) -> Run:
         self._system.prepare()
         self._starting = True
-        self.run = self._system.start()
-        return self.run
+        run = self._system.start()
+        self._starting, self._seen_active = False, True
+        return run
 
-    def _watch(self, run: Run) -> Generator[Event, None, Progress]:
+    def _watch(self, run: Run) -> Generator[Step, None, Progress]:
         deadline = self._clock.monotonic() + self._gate.wait_timeout
         last: Progress | None = None
         overdue = 0
@@ -96,27 +107,26 @@ class _Follow:
                 at_least = self._tolerate(error)
                 yield Unobserved(error.message, at_least)
             else:
+                self._seen_active = last.is_ours
                 if last.phase in (Phase.ENDED, Phase.REPLACED):
                     return last
                 yield Observed(last)
             overdue = overdue + 1 if last and last.remaining == 0 else 0
+            remaining = deadline - self._clock.monotonic()
+            if remaining <= 0:
+                raise self._timed_out(run)
             pause = max(pause_before_look(last, self._gate.pace, overdue=overdue), at_least)
-            self._sleep_until(deadline, pause, run)
+            yield Pause(min(pause, remaining))
 
-    def _sleep_until(self, deadline: float, pause: float, run: Run) -> None:
-        remaining = deadline - self._clock.monotonic()
-        if remaining <= 0:
-            waited = format_duration(self._gate.wait_timeout)
-            raise WaitTimeout(
-                f"run {run.run_id or ''} was still going after {waited}; it goes on".replace(
-                    "  ", " "
-                ),
-                hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
-            )
-        self._clock.sleep(min(pause, remaining))
+    def _timed_out(self, run: Run) -> WaitTimeout:
+        waited = format_duration(self._gate.wait_timeout)
+        return WaitTimeout(
+            f"{_name(run)} was still going after {waited}; it goes on",
+            hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
+        )
 
-    def _search(self, run: Run, last: Progress) -> Iterator[Event]:
-        deadline = self._clock.monotonic() + self._gate.verdict_timeout
+    def _search(self, run: Run, last: Progress) -> Iterator[Step]:
+        began = self._clock.monotonic()
         attempt = 0
         while True:
             missing, at_least = self._look_for_result(run)
@@ -124,12 +134,15 @@ class _Follow:
                 self.result = self._system.confirm(run, self.result)
                 return
             replaced = last.phase is Phase.REPLACED and self.result is None
-            remaining = deadline - self._clock.monotonic()
-            if remaining <= 0 or (replaced and attempt >= SCANS_AFTER_REPLACEMENT):
+            limit = self._gate.verdict_timeout
+            limit = min(limit, REPLACEMENT_GRACE) if replaced else limit
+            remaining = began + limit - self._clock.monotonic()
+            if remaining <= 0:
                 self._give_up(missing, replaced=replaced)
                 return
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
-            self._clock.sleep(min(max(pause_before_scan(attempt), at_least), remaining))
+            pause = max(pause_before_scan(attempt, self._gate.pace), at_least)
+            yield Pause(min(pause, remaining))
             attempt += 1
 
     def _look_for_result(self, run: Run) -> tuple[Missing | None, float]:
@@ -167,3 +180,36 @@ class _Follow:
         if pause is None:
             raise error
         return pause
+
+    def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
+        """Say what an interruption leaves behind, a sentence and a hint; stop our run if asked."""
+        if self._starting:
+            return "interrupted while the start was sent; it may have happened", None
+        if self.run is None:
+            return "interrupted; nothing was started", None
+        if stop and self._stopped(self.run):
+            return f"interrupted; {_name(self.run)} was stopped", None
+        resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
+        return f"interrupted; {_name(self.run)} goes on", resume
+
+    def abandon(self) -> Decided:
+        """Stop our run, because another one has failed the gate already."""
+        if self.run is not None:
+            self._stopped(self.run)
+        message = "given up, because another run failed the gate"
+        decision = Decision(ExitCode.UNDECIDED, message, code="abandoned", matched=True)
+        return self.decided(decision, abandoned=True)
+
+    def _stopped(self, run: Run) -> bool:
+        """Stop the run, but only while the last evidence says that the active one is ours."""
+        if not self._seen_active:
+            return False
+        try:
+            self._system.stop(run)
+        except TmError:
+            return False
+        return True
+
+
+def _name(run: Run) -> str:
+    return f"run {run.run_id}" if run.run_id else "the run"

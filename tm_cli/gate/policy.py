@@ -1,12 +1,16 @@
-"""The rule of the gate: evidence and `--fail-on` in, a decision out. Pure."""
+"""The rule of the gate: evidence in, a decision out. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.checks import Check, CheckResult, apply_check
 from tm_cli.gate.evidence import Result
+from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import KNOWN, Verdict
 
 _GATE_CODES = {
@@ -14,14 +18,55 @@ _GATE_CODES = {
     Verdict.WARN: ExitCode.WARN,
     Verdict.NO_BASELINE: ExitCode.NO_BASELINE,
 }
+GATED_CODES = frozenset(_GATE_CODES.values())
+
+WORST_FIRST = (
+    ExitCode.FAIL,
+    ExitCode.START_UNKNOWN,
+    ExitCode.UNDECIDED,
+    ExitCode.WAIT_TIMEOUT,
+    ExitCode.REFUSED,
+    ExitCode.AUTHENTICATION,
+    ExitCode.UNAVAILABLE,
+    ExitCode.ERROR,
+    ExitCode.WARN,
+    ExitCode.NO_BASELINE,
+    ExitCode.OK,
+)
+"""Which outcome wins when several runs end in one call; signals and bugs beat them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What this invocation accepts and how long it waits; limits in seconds.
+
+    `confirm` is how often a run that would fail the gate is repeated before it does.
+    """
+
+    fail_on: frozenset[Verdict] = frozenset()
+    checks: tuple[Check, ...] = ()
+    confirm: int = 0
+    wait_timeout: float = 1800.0
+    verdict_timeout: float = 60.0
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a verdict or a check can fail this gate."""
+        return bool(self.fail_on or self.checks)
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether a check compares with the baseline run."""
+        return any(check.relative for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The exit code and the sentence that explains it.
 
-    `matched` says whether the verdict is in the gate: None without a gate, and true whenever a
-    gate cannot be shown to be satisfied.
+    `matched` says whether the gate matched: None without a gate, and true whenever it cannot be
+    shown to be satisfied. `checks` tells each check beside the verdict.
     """
 
     exit_code: ExitCode
@@ -29,37 +74,59 @@ class Decision:
     hint: str | None = None
     code: str | None = None
     matched: bool | None = None
+    checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether verdict or checks said no; nothing else makes these codes."""
+        return self.exit_code in GATED_CODES
 
 
-def decide(result: Result, fail_on: frozenset[Verdict]) -> Decision:
+def decide(result: Result, gate: Gate, *, baseline: Mapping[str, Any] | None = None) -> Decision:
     """Apply the gate to the record of our own run.
 
-    With a gate, OK needs a verdict that is known and not gated; a missing or unknown one is
-    undecided. Without a gate the verdict only informs.
+    With a gate, OK needs a known verdict outside it and every check passed. A failed check is
+    FAIL; a missing or unknown verdict, or a check that could not be measured, is undecided.
+    Without a gate the verdict only informs.
     """
-    verdict = result.verdict
-    if verdict in KNOWN and verdict is not None:
-        return _known(verdict, fail_on)
-    if verdict is None:
-        message = result.note or "the run has ended, but its verdict is not there yet"
-    else:
+    if result.final or result.verdict not in KNOWN:
+        return _without_verdict(result, gate)
+    checks = tuple(apply_check(check, result.metrics, baseline) for check in gate.checks)
+    decision = _by_verdict(result.verdict, gate)
+    failed = [outcome for outcome in checks if outcome.passed is False]
+    unmeasured = [outcome for outcome in checks if outcome.passed is None]
+    if failed and decision.exit_code is not ExitCode.FAIL:
+        said = f"{len(failed)} of {len(checks)} checks failed ({failed[0].reason})"
+        return Decision(ExitCode.FAIL, said, matched=True, checks=checks)
+    if unmeasured and not decision.is_gated:
+        return Decision(
+            ExitCode.UNDECIDED, unmeasured[0].reason, code="undecided", matched=True, checks=checks
+        )
+    return Decision(decision.exit_code, decision.message, matched=decision.matched, checks=checks)
+
+
+def _without_verdict(result: Result, gate: Gate) -> Decision:
+    message = result.note or "the run has ended, but its verdict is not there yet"
+    if result.verdict is Verdict.UNKNOWN:
         message = f"the verdict {result.verdict_text!r} is unknown to this version of tm"
-    if fail_on:
+    if gate.is_set:
         return Decision(ExitCode.UNDECIDED, message, code="undecided", matched=True)
     return Decision(ExitCode.OK, f"{message}; without --fail-on this is no failure")
 
 
-def _known(verdict: Verdict, fail_on: frozenset[Verdict]) -> Decision:
-    if verdict in fail_on:
-        return Decision(_GATE_CODES[verdict], f"the verdict is {verdict}", matched=True)
-    if fail_on:
-        gate = ",".join(sorted(fail_on))
-        message = f"the verdict is {verdict}, which does not fail on {gate}"
-        return Decision(ExitCode.OK, message, matched=False)
-    return Decision(ExitCode.OK, f"the verdict is {verdict}; no --fail-on, so it only informs")
+def _by_verdict(verdict: Verdict | None, gate: Gate) -> Decision:
+    if verdict in gate.fail_on:
+        return Decision(_GATE_CODES[Verdict(verdict)], f"the verdict is {verdict}", matched=True)
+    if not gate.is_set:
+        message = f"the verdict is {verdict}; no --fail-on, so it only informs"
+        return Decision(ExitCode.OK, message)
+    if not gate.fail_on:
+        return Decision(ExitCode.OK, f"the verdict is {verdict}, all checks passed", matched=False)
+    message = f"the verdict is {verdict}, which does not fail on {','.join(sorted(gate.fail_on))}"
+    return Decision(ExitCode.OK, message, matched=False)
 
 
-def from_error(error: TmError, fail_on: frozenset[Verdict]) -> Decision:
+def from_error(error: TmError, gate: Gate) -> Decision:
     """Turn what went wrong into a decision; it is never OK."""
     exit_code = error.exit_code if error.exit_code is not ExitCode.OK else ExitCode.INTERNAL
     return Decision(
@@ -67,5 +134,16 @@ def from_error(error: TmError, fail_on: frozenset[Verdict]) -> Decision:
         error.message,
         hint=error.hint,
         code=error.code,
-        matched=True if fail_on else None,
+        matched=True if gate.is_set else None,
     )
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the code that wins; one that the order does not know beats them all."""
+    found = set(codes)
+    for code in found - set(WORST_FIRST):
+        return code
+    for code in WORST_FIRST:
+        if code in found:
+            return code
+    return ExitCode.INTERNAL

@@ -6,23 +6,31 @@ from dataclasses import dataclass
 
 from tm_cli.gate.evidence import Phase, Progress
 
-STEADY = 5.0
-"""Between two looks at a run that has a while to go (the API contract's interval)."""
-
+SELDOM = 30.0
+WATCHED = 5.0
 CLOSE_BY = 1.0
-"""The same on a server of this machine, whose budget is our own."""
+LOOKS_PER_RUN = 6
 
-QUICKEST = 0.25
-FIRST_SCAN = 0.5
-SLOWEST_SCAN = 5.0
+QUICKEST = 0.1
+GROWTH = 1.5
+SLOWEST = 5.0
+
+REPLACEMENT_GRACE = 3.0
+"""A run that ended just before it was replaced still gets its row: look that long for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to look: a fixed `interval`, or None for what the run's own clock suggests."""
+    """How often to look.
+
+    A fixed `interval`, or None for what the run's own clock suggests: seldom in the middle, at
+    most every `steady` seconds, and right at the expected end. `share` is the pause that each of
+    several runs must keep on average so that all stay inside one budget of requests.
+    """
 
     interval: float | None = None
-    steady: float = STEADY
+    steady: float = SELDOM
+    share: float = 0.0
 
 
 def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: int = 0) -> float:
@@ -33,14 +41,20 @@ def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: int = 0
     """
     if pace.interval is not None:
         return pace.interval
-    remaining = progress.remaining if progress else None
-    if remaining is None or progress is None or progress.phase is Phase.PAUSED:
-        return pace.steady
-    if remaining > 0 or overdue == 0:
-        return max(min(remaining, pace.steady), QUICKEST)
-    return min(QUICKEST * 2.0 ** min(overdue, 10), pace.steady)
+    steady = max(min(pace.steady, SLOWEST), pace.share)
+    if progress is None or progress.remaining is None or progress.phase is Phase.PAUSED:
+        return steady
+    if progress.remaining <= 0:
+        return max(_growing(overdue - 1), pace.share / LOOKS_PER_RUN)
+    if progress.duration is not None and pace.steady > SLOWEST:
+        steady = min(max(progress.duration / LOOKS_PER_RUN, steady), max(pace.steady, pace.share))
+    return max(min(progress.remaining, steady), QUICKEST)
 
 
-def pause_before_scan(attempt: int) -> float:
-    """Return the pause after the failed scan `attempt` (from 0): 0.5 s, doubling, at most 5 s."""
-    return min(FIRST_SCAN * 2.0 ** min(attempt, 10), SLOWEST_SCAN)
+def pause_before_scan(attempt: int, pace: Pace) -> float:
+    """Return the pause after the failed scan `attempt` (from 0): short, then growing."""
+    return max(_growing(attempt), pace.share / LOOKS_PER_RUN)
+
+
+def _growing(attempt: int) -> float:
+    return min(QUICKEST * GROWTH ** min(max(attempt, 0), 50), SLOWEST)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from tm_cli.errors import TmError
 from tm_cli.gate.evidence import Missing, Progress, Result, Run
@@ -37,6 +38,14 @@ class System(Protocol):
 
     def confirm(self, run: Run, result: Result) -> Result:
         """Return the record in detail; raises Undecided when its verdict is another one."""
+        ...
+
+    def find_baseline(self, result: Result) -> Mapping[str, Any] | None:
+        """Return the metrics of the run that `result` was compared with, None without one."""
+        ...
+
+    def stop(self, run: Run) -> None:
+        """Ask once, and without much patience, that the run be stopped."""
         ...
 
     def observed_nothing(self, error: TmError) -> float | None:

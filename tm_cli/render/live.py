@@ -10,9 +10,18 @@ from rich.text import Text
 
 from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
-from tm_cli.gate.events import Awaited, Ended, Event, Observed, Started, Unobserved
+from tm_cli.gate.events import (
+    Awaited,
+    Ended,
+    Event,
+    Observed,
+    Repeated,
+    Started,
+    Unobserved,
+)
 from tm_cli.gate.evidence import Phase, Progress, Run
 from tm_cli.render.numbers import codes, milliseconds, percent, rate, sparkline
+from tm_cli.render.progress import describe_repetition
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
@@ -43,7 +52,7 @@ class LiveView:
     def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, position: int = 0) -> None:
         """Take the event into the picture."""
         match event:
             case Started(run):
@@ -56,6 +65,9 @@ class LiveView:
                 self._remark = Text(f"no answer this time: {clean(problem)}", style="yellow")
             case Awaited(reason):
                 self._remark = Text(clean(reason), style="dim")
+            case Repeated(attempt, left):
+                self._progress = None
+                self._live.console.print(Text(f"tm: {describe_repetition(attempt, left)}"))
         self._live.refresh()
 
     def _draw(self) -> RenderableType:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
-from tm_cli.gate.events import Awaited, Ended, Event, Observed, Started, Unobserved
+from tm_cli.gate.events import (
+    Attempt,
+    Awaited,
+    Decided,
+    Ended,
+    Event,
+    Observed,
+    Repeated,
+    Started,
+    Unobserved,
+)
 from tm_cli.gate.evidence import Phase, Progress
 from tm_cli.render.numbers import codes, milliseconds, percent, rate
 from tm_cli.terminal import Terminal
@@ -31,20 +42,26 @@ class View(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def show(self, event: Event) -> None:
-        """Take note of what has happened."""
+    def show(self, event: Event, position: int = 0) -> None:
+        """Take note of what has happened to the run at `position`."""
         ...
 
 
-def open_view(terminal: Terminal, clock: Clock, *, quiet: bool) -> View:
-    """Choose the view that fits the terminal."""
+def open_view(
+    terminal: Terminal, clock: Clock, *, quiet: bool, subjects: Sequence[str] = ("",)
+) -> View:
+    """Choose the view that fits the terminal and the number of runs."""
     if quiet:
         return SilentView()
+    if terminal.live and len(subjects) > 1:
+        from tm_cli.render.live_table import LiveTable
+
+        return LiveTable(terminal, subjects)
     if terminal.live:
         from tm_cli.render.live import LiveView
 
         return LiveView(terminal, clock)
-    return PlainView(terminal, clock)
+    return PlainView(terminal, clock, subjects)
 
 
 class SilentView:
@@ -56,43 +73,54 @@ class SilentView:
     def __exit__(self, *_error: object) -> None:
         pass
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, position: int = 0) -> None:
         """Ignore the event."""
 
 
 class PlainView(SilentView):
-    """A line per change, and at most one a minute without any."""
+    """A line per change, and without any at most one a minute for each run."""
 
-    def __init__(self, terminal: Terminal, clock: Clock) -> None:
+    def __init__(self, terminal: Terminal, clock: Clock, subjects: Sequence[str] = ("",)) -> None:
         self._terminal = terminal
         self._clock = clock
-        self._shown: object = None
-        self._shown_at = 0.0
+        self._prefixes = [f"{name}: " if len(subjects) > 1 else "" for name in subjects]
+        self._shown: dict[int, tuple[object, float]] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, position: int = 0) -> None:
         """Print the event when it brings news."""
         match event:
             case Started(run):
                 name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
-                self._say((Started, run.run_id), f"waiting for {name} of {run.subject}")
+                self._say(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):
                 # The first buckets and each warning are news; numbers alone are not.
                 news = (progress.phase, progress.warnings, progress.rps is not None)
-                self._say(news, describe(progress))
+                self._say(position, news, describe(progress))
             case Unobserved(problem, _):
-                self._say(
-                    (Unobserved, problem), f"no answer this time, trying on: {clean(problem)}"
-                )
+                said = f"no answer this time, trying on: {clean(problem)}"
+                self._say(position, (Unobserved, problem), said)
             case Ended(progress):
-                self._say(Ended, f"{_ending(progress)}; looking for its verdict")
+                self._say(position, Ended, f"{_ending(progress)}; looking for its verdict")
             case Awaited(reason):
-                self._say((Awaited, reason), clean(reason))
+                self._say(position, (Awaited, reason), clean(reason))
+            case Repeated(attempt, left):
+                self._say(position, event, describe_repetition(attempt, left))
+            case Decided() if len(self._prefixes) > 1:
+                self._say(position, event, clean(event.decision.message))
 
-    def _say(self, news: object, text: str) -> None:
+    def _say(self, position: int, news: object, text: str) -> None:
         now = self._clock.monotonic()
-        if news != self._shown or now - self._shown_at >= HEARTBEAT:
-            self._shown, self._shown_at = news, now
-            self._terminal.note(f"tm: {text}")
+        shown, shown_at = self._shown.get(position, (None, 0.0))
+        if news != shown or now - shown_at >= HEARTBEAT:
+            self._shown[position] = (news, now)
+            self._terminal.note(f"tm: {self._prefixes[position]}{text}")
+
+
+def describe_repetition(attempt: Attempt, left: int) -> str:
+    """Tell that a run would fail the gate and is repeated first."""
+    name = f"run {clean(attempt.run.run_id)}" if attempt.run and attempt.run.run_id else "the run"
+    times = "once more" if left == 1 else f"up to {left} times more"
+    return f"{name}: {clean(attempt.decision.message)}; starting it {times} to confirm"
 
 
 def describe(progress: Progress) -> str:

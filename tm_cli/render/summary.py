@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.evidence import Result, Run
-from tm_cli.gate.policy import Decision
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.numbers import milliseconds, percent, rate
 from tm_cli.terminal import Terminal
@@ -15,24 +15,17 @@ from tm_cli.text import clean
 _COLORS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31", Verdict.NO_BASELINE: "36"}
 
 
-def run_data(
-    run: Run | None,
-    result: Result | None,
-    decision: Decision,
-    *,
-    profile_id: int,
-    status: str | None,
-    waited: bool,
-) -> dict[str, Any]:
-    """Return the fields of the official tool's result; unknown ones are None.
+def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[str, Any]:
+    """Return the fields of the official tool's result, and ours; unknown ones are None.
 
     As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
     returned.
     """
+    result, decision = ending.result, ending.decision
     facts = result.facts if result else {}
     return {
         "run_id": facts.get("id"),
-        "started_run_id": run.run_id if run else None,
+        "started_run_id": ending.run.run_id if ending.run else None,
         "profile_id": profile_id,
         "status": status,
         "verdict": result.verdict_text if result else None,
@@ -40,8 +33,24 @@ def run_data(
         "fail_on_match": decision.matched,
         "metrics": _metrics(result.metrics) if result else None,
         "verdict_pending": result is None or result.verdict is None,
-        "waited": waited,
+        "waited": True,
         "baseline_run_id": facts.get("autoCompareBaselineRunId"),
+        "checks": [
+            {"check": item.check.text, "passed": item.passed, "reason": item.reason}
+            for item in decision.checks
+        ],
+        "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
+    }
+
+
+def _earlier(attempt: Attempt) -> dict[str, Any]:
+    result = attempt.result
+    return {
+        "run_id": result.facts.get("id") if result else None,
+        "started_run_id": attempt.run.run_id if attempt.run else None,
+        "verdict": result.verdict_text if result else None,
+        "verdict_reasons": list(result.reasons) if result else [],
+        "exit_name": attempt.decision.exit_code.name,
     }
 
 
@@ -54,17 +63,24 @@ def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {**metrics, "successRate": rate_known}
 
 
-def run_summary(
-    terminal: Terminal, run: Run | None, result: Result | None, decision: Decision
-) -> str:
-    """Tell verdict, reasons, metrics and decision in a few lines."""
-    lines = [_headline(terminal, run, result)]
+def run_summary(terminal: Terminal, ending: Decided) -> str:
+    """Tell verdict, reasons, metrics, checks and decision in a few lines."""
+    result, decision = ending.result, ending.decision
+    lines = [_headline(terminal, ending.run, result)]
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
         lines += _measured(_metrics(result.metrics))
+    lines += [f"  {_MARKS[item.passed]} {clean(item.reason)}" for item in decision.checks]
+    for attempt in ending.earlier:
+        verdict = attempt.result.verdict_text if attempt.result else None
+        run_id = clean(attempt.run.run_id) if attempt.run and attempt.run.run_id else "without id"
+        lines.append(f"  repeats run {run_id}, whose verdict was {verdict or 'missing'}")
     if decision.exit_code:
         lines.append(f"  exit {int(decision.exit_code)} ({decision.exit_code.name})")
     return "\n".join(lines)
+
+
+_MARKS = {True: "passed:", False: "failed:", None: "not measured:"}
 
 
 def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str:

@@ -53,6 +53,13 @@ def _boolean(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _on_interrupt(text: str) -> str:
+    choice = text.strip().lower()
+    if choice not in {"detach", "stop"}:
+        raise ValueError(f"{text!r} is neither detach nor stop")
+    return choice
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty")
@@ -85,6 +92,12 @@ DEFINITIONS = {
             "Pause between two looks at the run; `auto` paces itself.",
         ),
         Definition("fail_on", _text, None, "Verdicts that fail the gate."),
+        Definition(
+            "on_interrupt",
+            _on_interrupt,
+            None,
+            "What Ctrl-C does to the run: `detach` lets it go on, `stop` ends it.",
+        ),
         Definition("region", _text, None, "Region that generates the load."),
         Definition("data_dir", _text, None, "Directory of the embedded server."),
         Definition("ca_file", _text, None, "Certificates (PEM) to trust instead of the system's."),

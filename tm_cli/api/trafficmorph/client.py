@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tm_cli.api.errors import ApiError, NotUnderstood
 from tm_cli.api.retry import observed_nothing, pause_before_retry
 from tm_cli.api.trafficmorph.models import (
+    Account,
     HistoryPage,
     HistoryRow,
     ImportedProfile,
@@ -113,6 +114,10 @@ class Client:
     def get_history_item(self, history_id: int) -> HistoryRow:
         """Return one ended run in detail."""
         return self._get(HistoryRow.model_validate, f"history/{quote(str(history_id))}")
+
+    def get_account(self) -> Account:
+        """Return the account behind the key; early servers answer 404."""
+        return self._get(Account.model_validate, "account")
 
     def _get(
         self,

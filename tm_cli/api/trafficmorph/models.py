@@ -219,3 +219,15 @@ class HistoryPage(Payload):
     size: Lenient[StrictInt] = None
     total_elements: Lenient[StrictInt] = None
     total_pages: Lenient[StrictInt] = None
+
+
+class AccountLimits(Payload):
+    """What the account may do; 0 means no cap for most."""
+
+    api_requests_per_minute: Lenient[StrictInt] = None
+
+
+class Account(Payload):
+    """The account behind the key."""
+
+    limits: Lenient[AccountLimits] = None

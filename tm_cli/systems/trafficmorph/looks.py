@@ -28,6 +28,7 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
     return Progress(
         phase,
         clean(status.status or "no status"),
+        is_ours=run.run_id is not None and status.run_id == run.run_id,
         elapsed=status.elapsed_seconds,
         duration=status.duration_seconds,
         requests=status.requests_sent,

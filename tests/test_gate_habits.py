@@ -1,0 +1,356 @@
+"""Several runs, confirmation, checks, interruptions, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, deque
+
+import pytest
+from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
+from werkzeug.wrappers import Response
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.signals import SignalReceived
+
+GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")
+
+
+class Fleet:
+    """A server with many profiles, each of which plays the verdicts it was given, run by run."""
+
+    def __init__(self, httpserver, clock):
+        self._clock = clock
+        self._verdicts = {}
+        self._runs = {}
+        self.calls = Counter()
+        self.times = deque()
+        self.busiest_minute = 0
+        self.duration = 60.0
+        self.per_minute = 60
+        self.url = httpserver.url_for("/")
+        httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
+
+    def profile(self, number, *verdicts):
+        self._verdicts[number] = list(verdicts)
+
+    def _answer(self, request):
+        path = request.path.removeprefix("/api/v1/")
+        self._count(request.method, path)
+        return Response(json.dumps(self._document(request, path)), content_type="application/json")
+
+    def _count(self, method, path):
+        self.calls[method, re.sub(r"\d+", "N", path)] += 1
+        now = self._clock.monotonic()
+        self.times.append(now)
+        while now - self.times[0] >= 60:
+            self.times.popleft()
+        self.busiest_minute = max(self.busiest_minute, len(self.times))
+
+    def _document(self, request, path):
+        if path == "account":
+            return {"limits": {"apiRequestsPerMinute": self.per_minute}}
+        if path == "history":
+            return self._page(int(request.args["profileId"]), int(request.args["size"]))
+        kind, number, *verb = path.split("/")
+        number = int(number)
+        if kind == "history":
+            return detail(number, **self._row(*divmod(number, 1000)))
+        match verb:
+            case []:
+                return profile(id=number, name=f"p{number}")
+            case ["start"]:
+                self._runs.setdefault(number, []).append(self._clock.monotonic())
+            case ["stop"]:
+                self._runs[number][-1] = None
+            case ["status"]:
+                return self._status(number)
+        return {"runId": self._run_id(number), "status": "RUNNING", "profileId": number}
+
+    def _run_id(self, number):
+        return f"run-{number}-{len(self._runs[number])}"
+
+    def _status(self, number):
+        started = self._runs[number][-1]
+        if started is None:
+            return status("IDLE", profileId=number, runId=None)
+        elapsed = min(self._clock.monotonic() - started, self.duration)
+        state = "COMPLETED" if elapsed >= self.duration else "RUNNING"
+        return status(
+            state,
+            profileId=number,
+            runId=self._run_id(number),
+            elapsedSeconds=elapsed,
+            durationSeconds=self.duration,
+        )
+
+    def _row(self, number, place):
+        verdict = self._verdicts[number][place]
+        return {
+            "id": number * 1000 + place,
+            "profileId": number,
+            "runId": f"run-{number}-{place + 1}",
+            "autoVerdict": verdict,
+        }
+
+    def _page(self, number, size):
+        ended = [
+            place
+            for place, started in enumerate(self._runs.get(number, []))
+            if started is not None and self._clock.monotonic() - started >= self.duration
+        ]
+        rows = [row(**{"number": 0, **self._row(number, place)}) for place in reversed(ended)]
+        return page(*rows[:size])
+
+
+@pytest.fixture
+def fleet(httpserver, clock):
+    return Fleet(httpserver, clock)
+
+
+@pytest.fixture
+def run(tm, fleet):
+    def run(*argv, environ=None, **options):
+        settings = {"TM_BASE_URL": fleet.url, "TM_API_KEY": KEY, **(environ or {})}
+        return tm(*argv, environ=settings, **options)
+
+    return run
+
+
+# Several runs at once.
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (["PASS", "PASS", "PASS"], ExitCode.OK),
+        (["PASS", "WARN", "PASS"], ExitCode.WARN),
+        (["WARN", "FAIL", "PASS"], ExitCode.FAIL),
+        (["WARN", "PASS", "ODD"], ExitCode.UNDECIDED),
+        (["FAIL", "PASS", "ODD"], ExitCode.FAIL),
+    ],
+)
+def test_worst_of_several_runs_decides(run, fleet, verdicts, code):
+    for number, verdict in enumerate(verdicts, start=1):
+        fleet.profile(number, verdict)
+    result = run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL,WARN", "--json")
+    assert result.exit_code == result.json["exit_code"] == code
+    assert [entry["verdict"] for entry in result.json["data"]["runs"]] == verdicts
+    assert fleet.calls["POST", "profiles/N/start"] == 3
+
+
+def test_several_runs_are_waited_for_at_the_same_time(run, fleet, clock):
+    for number in (1, 2, 3):
+        fleet.profile(number, "PASS")
+    assert run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL").exit_code == 0
+    assert sum(clock.slept) < 2 * fleet.duration
+
+
+def test_first_failure_stops_the_others_when_asked(run, fleet):
+    fleet.profile(1, "PASS")
+    fleet.profile(2, "FAIL")
+    fleet.profile(3, "PASS")
+    argv = ("runs", "start", "2", "1", "3", "--wait", "--fail-on", "FAIL", "--fail-fast", "--json")
+    fleet.duration = 60.0
+    result = run(*argv)
+    assert result.exit_code == ExitCode.FAIL
+    assert result.json["data"]["runs"][0]["exit_name"] == "FAIL"
+
+
+def test_profile_named_twice_is_a_mistake_and_starts_nothing(run, fleet):
+    fleet.profile(1, "PASS")
+    assert run("runs", "start", "1", "1", "--wait").exit_code == ExitCode.USAGE
+    assert fleet.calls["POST", "profiles/N/start"] == 0
+
+
+def test_many_runs_stay_inside_the_budget_of_the_account(run, fleet):
+    numbers = [str(number) for number in range(1, 41)]
+    for number in numbers:
+        fleet.profile(int(number), "PASS")
+    fleet.duration, fleet.per_minute = 600.0, 50
+    result = run("runs", "start", *numbers, "--wait", "--fail-on", "FAIL", "--quiet")
+    assert result.exit_code == ExitCode.OK
+    assert fleet.busiest_minute <= 60  # the usual budget, until the account has told its own
+    assert len(fleet.times) <= 50
+    assert fleet.calls["GET", "account"] == 1
+
+
+def test_one_run_does_not_ask_for_the_account(run, fleet):
+    fleet.profile(1, "PASS")
+    run("runs", "start", "1", "--wait")
+    assert fleet.calls["GET", "account"] == 0
+
+
+def test_long_run_costs_fewer_requests_than_looking_every_five_seconds(run, fleet):
+    fleet.profile(1, "PASS")
+    fleet.duration = 300.0
+    run("runs", "start", "1", "--wait", "--fail-on", "FAIL")
+    assert fleet.calls["GET", "profiles/N/status"] < 300 / 5 / 2
+
+
+# Confirm before red.
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "confirm", "code", "runs"),
+    [
+        (["PASS"], "2", ExitCode.OK, 1),
+        (["FAIL", "PASS"], "2", ExitCode.OK, 2),
+        (["FAIL", "FAIL"], "1", ExitCode.FAIL, 2),
+        (["FAIL", "WARN", "PASS"], "2", ExitCode.OK, 3),
+        (["FAIL", "FAIL", "FAIL"], "2", ExitCode.FAIL, 3),
+        (["FAIL", "ODD"], "2", ExitCode.UNDECIDED, 2),
+    ],
+)
+def test_red_needs_every_repetition_to_agree(run, fleet, verdicts, confirm, code, runs):
+    fleet.profile(42, *verdicts)
+    result = run(*GATED, "--confirm", confirm, "--json")
+    assert result.exit_code == code
+    assert fleet.calls["POST", "profiles/N/start"] == runs
+    seen = [entry["verdict"] for entry in result.json["data"]["earlier_runs"]]
+    assert [*seen, result.json["data"]["verdict"]] == verdicts[:runs]
+
+
+# Checks beside the verdict.
+
+
+@pytest.mark.parametrize(
+    ("checks", "code"),
+    [
+        (["p95<400ms", "errors<1%"], ExitCode.OK),
+        (["p95<20ms"], ExitCode.FAIL),
+        (["p99.9<1s"], ExitCode.UNDECIDED),
+    ],
+)
+def test_checks_gate_beside_the_verdict(gate, server, checks, code):
+    server.until_ended().scan(row()).detail()
+    argv = [word for check in checks for word in ("--assert", check)]
+    result = gate("runs", "start", "42", "--wait", *argv, "--json")
+    assert result.exit_code == code
+    assert [entry["check"] for entry in result.json["data"]["checks"]] == checks
+
+
+@pytest.mark.parametrize(("before", "code"), [(20.0, ExitCode.OK), (15.0, ExitCode.FAIL)])
+def test_relative_check_reads_the_baseline_run(gate, server, before, code):
+    server.until_ended().scan(row()).detail()
+    server.detail(5, runId="older", latencyQuantiles=json.dumps({"p95": before}))
+    result = gate("runs", "start", "42", "--wait", "--assert", "p95<+10%")
+    assert result.exit_code == code
+    assert "baseline" in result.stdout
+
+
+# Interruptions: the clock raises what a signal handler would.
+
+
+def interrupt_at(clock, moment):
+    """Have the first sleep that passes `moment` seconds be cut short by SIGINT."""
+    began, sleep = clock.seconds, clock.sleep
+
+    def interrupted(seconds):
+        sleep(seconds)
+        if clock.seconds - began >= moment:
+            raise SignalReceived(2)
+
+    clock.sleep = interrupted
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "stops"),
+    [
+        ([], {}, 0),
+        ([], {"CI": "true"}, 1),
+        (["--on-interrupt", "stop"], {}, 1),
+        (["--on-interrupt", "detach"], {"CI": "true"}, 0),
+        ([], {"TM_ON_INTERRUPT": "stop"}, 1),
+    ],
+)
+def test_interrupted_run_goes_on_or_is_stopped_as_announced(
+    run, fleet, clock, argv, environ, stops
+):
+    fleet.profile(42, "PASS")
+    interrupt_at(clock, 30)
+    result = run(*GATED, *argv, environ=environ)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/stop"] == stops
+    assert ("stops the run" if stops else "leaves the run going") in result.stderr
+    assert ("was stopped" if stops else "tm runs wait 42 --run-id run-42-1") in result.stderr
+
+
+def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
+    server.profile().snapshot().start().status(runId="of somebody else").scan()
+    interrupt_at(clock, 0)
+    result = gate(*GATED, "--on-interrupt", "stop")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert "goes on" in result.stderr
+
+
+def test_status_without_run_id_is_no_evidence_for_a_stop(gate, server, clock):
+    server.profile().snapshot().start().status(runId=None)
+    interrupt_at(clock, 0)
+    assert gate(*GATED, "--on-interrupt", "stop").exit_code == ExitCode.INTERRUPTED
+
+
+def test_all_runs_are_stopped_on_an_interrupt(run, fleet, clock):
+    fleet.profile(1, "PASS")
+    fleet.profile(2, "PASS")
+    interrupt_at(clock, 30)
+    argv = ("runs", "start", "1", "2", "--wait", "--on-interrupt", "stop", "--json")
+    result = run(*argv)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/stop"] == 2
+    assert [entry["exit_name"] for entry in result.json["data"]["runs"]] == ["INTERRUPTED"] * 2
+
+
+# What is remembered.
+
+
+def test_last_run_is_found_again(run, fleet, clock):
+    fleet.profile(42, "WARN")
+    interrupt_at(clock, 10)
+    assert run(*GATED).exit_code == ExitCode.INTERRUPTED
+    del clock.sleep
+    result = run("runs", "wait", "--last", "--fail-on", "WARN", "--json")
+    assert result.exit_code == ExitCode.WARN
+    assert result.json["data"]["started_run_id"] == "run-42-1"
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+
+
+def test_start_without_wait_is_remembered_too(gate, server):
+    server.start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    server.status("COMPLETED").scan(row()).detail()
+    assert gate("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
+
+
+def test_last_run_of_another_server_is_not_looked_for(gate, tm, server):
+    server.start()
+    gate("runs", "start", "42")
+    environ = {"TM_BASE_URL": "https://other.example", "TM_API_KEY": KEY}
+    result = tm("runs", "wait", "--last", environ=environ)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert server.url in result.stderr
+
+
+def test_nothing_remembered_is_said(gate, server):
+    assert gate("runs", "wait", "--last").exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize("argv", [("42", "--last"), ("--last", "--run-id", RUN)], ids=" ".join)
+def test_last_stands_alone(gate, server, argv):
+    assert gate("runs", "wait", *argv).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "argv", [("--assert", "p95<1s"), ("--confirm", "1"), ("--fail-fast",)], ids=" ".join
+)
+def test_gate_without_wait_is_a_mistake(gate, server, argv):
+    assert gate("runs", "start", str(PROFILE), *argv).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("--assert", "p95"), ("--confirm", "-1"), ("--confirm", "x"), ("--on-interrupt", "wait")],
+    ids=" ".join,
+)
+def test_value_that_makes_no_sense_sends_nothing(gate, server, argv):
+    assert gate(*GATED, *argv).exit_code == ExitCode.USAGE

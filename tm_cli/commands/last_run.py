@@ -1,0 +1,56 @@
+"""What was started last in a project, so that `tm runs wait --last` finds it after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tm_cli.commands.session import Session
+from tm_cli.errors import ConfigurationError
+from tm_cli.settings import project_root
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that this project started, and the server it runs on: an address or `local`."""
+
+    server: str
+    profile_id: int
+    run_id: str
+    subject: str
+
+
+def remember(session: Session, runs: Sequence[StartedRun]) -> None:
+    """Write down what has been started; a failure is told and changes nothing."""
+    path = _path(session)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
+        draft.replace(path)
+    except OSError as problem:
+        session.note(f"tm: this run is not remembered for --last ({problem.strerror}: {path})")
+
+
+def recall(session: Session) -> list[StartedRun]:
+    """Return what was started last; raises ConfigurationError when nothing usable is there."""
+    path = _path(session)
+    try:
+        found = [StartedRun(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "nothing has been started in this project yet", hint="name a profile and its --run-id"
+        ) from None
+    except (OSError, ValueError, TypeError) as problem:
+        raise ConfigurationError(f"cannot read {path}: {problem}") from None
+    return found
+
+
+def _path(session: Session) -> Path:
+    project = str(project_root(session.context.cwd)).encode("utf-8", "surrogateescape")
+    name = hashlib.sha256(project).hexdigest()[:16]
+    return session.context.find_state_dir() / "last" / f"{name}.json"

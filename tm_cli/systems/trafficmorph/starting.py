@@ -1,0 +1,160 @@
+"""Starting a run exactly once, and knowing afterwards which run it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
+from tm_cli.clock import Clock
+from tm_cli.errors import Refused, StartUnknown, TmError
+from tm_cli.text import clean
+
+OUR_TRIGGER = "api"
+"""Snapshot and scan use the same filter, so that scheduled and web runs are never candidates."""
+
+START_ATTEMPTS = 3
+REFUSALS = frozenset({400, 404, 405, 409, 413, 415, 422, 425, 429})
+CLOCK_SLACK = 1.0
+"""Seconds by which a run's own clock may be ahead of the time since it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """What a start has brought; `asked_at` is the wall clock just before it was sent."""
+
+    run_id: str | None
+    status: str
+    asked_at: datetime
+
+
+class Starter:
+    """Starts one run of a profile."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        profile_id: int,
+        *,
+        region: str | None,
+        tags: Sequence[str],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._profile_id = profile_id
+        self._region = region
+        self._tags = tuple(tags)
+        self._snapshot: HistoryRow | None = None
+        self._active_before: str | None = None
+
+    @property
+    def newest_before(self) -> int | None:
+        """The id of the newest history row before the start, None without one."""
+        return self._snapshot.id if self._snapshot else None
+
+    def prepare(self) -> None:
+        """Take the snapshot, and with tags a look at what runs already.
+
+        Raises NotUnderstood when there is a row and its id cannot be read.
+        """
+        rows = list_own(self._client, self._profile_id, page=0, size=1)
+        self._snapshot = rows[0] if rows else None
+        if self._snapshot is not None and self._snapshot.id is None:
+            raise NotUnderstood("the newest history row has no usable id; nothing was started")
+        if self._tags:
+            active = self._look()
+            self._active_before = active.run_id if active else None
+
+    def start(self) -> StartedRun:
+        """Send the start; repeat it only while nothing can have reached the server.
+
+        Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
+        nobody can tell.
+        """
+        for attempt in range(START_ATTEMPTS):
+            asked_at, began = self._clock.now(), self._clock.monotonic()
+            try:
+                answer = self._client.start_run(
+                    self._profile_id, region=self._region, tags=self._tags
+                )
+                self._check(answer)
+            except NotReached as error:
+                if error.maybe_sent:
+                    return self._recognise(asked_at, began, error.message)
+                if attempt + 1 == START_ATTEMPTS:
+                    raise
+                self._clock.sleep(pause_before_retry(error, attempt))
+            except ApiError as error:
+                if (refusal := _refusal(error)) is not None:
+                    raise refusal from None
+                return self._recognise(asked_at, began, error.message)
+            else:
+                return StartedRun(answer.run_id, answer.status or "", asked_at)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _check(self, answer: RunControl) -> None:
+        """An answer that breaks the contract proves nothing about our start."""
+        if answer.profile_id is not None and answer.profile_id != self._profile_id:
+            raise NotUnderstood("the answer speaks of another profile")
+        before = self._snapshot.run_id if self._snapshot else None
+        if answer.run_id and answer.run_id == before:
+            raise NotUnderstood("the answer names a run that had ended before")
+
+    def _recognise(self, asked_at: datetime, began: float, reason: str) -> StartedRun:
+        """Find our run by its tags after a lost answer; nothing else is ever adopted."""
+        now = self._look()
+        if now is not None and self._is_ours(now, self._clock.monotonic() - began):
+            return StartedRun(now.run_id, now.status or "", asked_at)
+        name = self._profile_id
+        active = clean(now.run_id) if now and now.run_id else "ID"
+        state = f"; the profile is {clean(now.status or 'unknown')} now" if now else ""
+        raise StartUnknown(
+            f"the run may or may not have started: {reason}; tm does not repeat a start{state}",
+            hint=f"look with `tm runs status {name}`; if that run is yours, "
+            f"`tm runs wait {name} --run-id {active}`",
+        )
+
+    def _is_ours(self, now: LiveStatus, since: float) -> bool:
+        """It carries our tags, was not there before, and began after our request."""
+        tags = {tag.lower() for tag in self._tags}
+        return bool(
+            tags
+            and tags <= set(now.tags)
+            and now.run_id
+            and now.status == "RUNNING"
+            and now.run_id != self._active_before
+            and now.elapsed_seconds is not None
+            and now.elapsed_seconds <= since + CLOCK_SLACK
+        )
+
+    def _look(self) -> LiveStatus | None:
+        with suppress(ApiError):
+            return self._client.get_run_status(self._profile_id)
+        return None
+
+
+def _refusal(error: ApiError) -> TmError | None:
+    """Return what to raise when the answer proves that nothing was started.
+
+    Only the API's own error body proves it: a gateway may answer for a server that has acted.
+    """
+    if not isinstance(error, HttpError):
+        return None
+    if error.status in {401, 403}:
+        return error
+    if error.status in REFUSALS and error.from_api:
+        return Refused(f"not started: {error.message}", hint=error.hint, code=error.code)
+    return None
+
+
+def list_own(client: Client, profile_id: int, *, page: int, size: int) -> list[HistoryRow]:
+    """Return one page of the profile's runs that were started through the API."""
+    return client.list_history(
+        page=page, size=size, profileId=profile_id, triggeredBy=OUR_TRIGGER
+    ).content
