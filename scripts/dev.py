@@ -19,6 +19,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "made-from"
+CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
 TASKS: dict[str, list[list[str]]] = {
@@ -33,8 +34,10 @@ TASKS: dict[str, list[list[str]]] = {
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [["scripts/reference.py"]],
-    "bench": [["benchmarks/startup.py"]],
+    "bench": [["benchmarks/startup.py"], ["benchmarks/gate_latency.py"]],
 }
+EXTRA_GROUPS = {"bench": "bench"}
+"""Dependency groups that a task needs beside `dev`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -51,6 +54,8 @@ def main(arguments: list[str]) -> int:
         return 69
     task, *extra = arguments
     prepare()
+    if task in EXTRA_GROUPS:
+        pip("install", *CONSTRAINTS, "--group", EXTRA_GROUPS[task])
     for number, step in enumerate(TASKS[task], start=1):
         last = number == len(TASKS[task])
         code = subprocess.call([str(PYTHON), *step, *(extra if last else [])], cwd=ROOT)
@@ -66,9 +71,8 @@ def prepare() -> None:
         return
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment()
-    constraints = ["--quiet", "--constraint", str(ROOT / "constraints.txt")]
     pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *constraints, "--editable", f"{ROOT}[local]", "--group", "dev")
+    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[local]", "--group", "dev")
     STAMP.write_text(wanted)
 
 

@@ -136,7 +136,7 @@ def test_paging_stops_at_the_snapshot(gate, server):
 def test_row_that_comes_late_is_awaited(gate, server, clock):
     server.until_ended().scan().scan().scan(row()).detail()
     assert gate(*GATED).exit_code == ExitCode.OK
-    assert clock.slept[-2:] == [0.1, 0.15]
+    assert clock.slept[-2:] == [0.2, 0.2]
 
 
 def test_verdict_that_comes_late_is_awaited(gate, server):
@@ -146,7 +146,7 @@ def test_verdict_that_comes_late_is_awaited(gate, server):
 
 def test_verdict_that_never_comes_is_undecided_and_what_is_known_is_shown(gate, server):
     server.until_ended()
-    for _ in range(3):
+    for _ in range(2):
         server.scan(row(autoVerdict=None))
     result = gate(*GATED, "--verdict-timeout", "0.2s", "--json")
     assert result.exit_code == ExitCode.UNDECIDED
@@ -200,7 +200,7 @@ def test_row_of_another_profile_with_our_run_id_is_not_ours(gate, server):
 
 def test_replaced_run_ends_the_wait_at_once(gate, server, clock):
     server.profile().snapshot().start().status(runId=OTHER_RUN)
-    for _ in range(8):
+    for _ in range(14):
         server.scan()
     result = gate(*GATED)
     assert result.exit_code == ExitCode.UNDECIDED
@@ -247,6 +247,32 @@ def test_legacy_row_outside_the_window_is_refused_with_the_reason(gate, server, 
     result = gate(*GATED, "--verdict-timeout", "0")
     assert result.exit_code == ExitCode.UNDECIDED
     assert why in result.stderr
+
+
+def test_two_legacy_candidates_that_disagree_are_undecided(gate, server):
+    server.until_ended()
+    server.scan(row(9, runId=None, autoVerdict="PASS"), row(8, runId=None, autoVerdict="FAIL"))
+    assert gate(*GATED).exit_code == ExitCode.UNDECIDED
+
+
+@pytest.mark.parametrize("run_id", [7, True, ["x"], {"id": RUN}])
+def test_run_id_that_is_no_text_makes_a_row_foreign_and_not_legacy(gate, server, run_id):
+    server.until_ended().scan(row(runId=run_id))
+    assert gate(*GATED, "--verdict-timeout", "0").exit_code == ExitCode.UNDECIDED
+
+
+def test_status_of_the_run_before_ours_is_no_replacement(gate, server):
+    server.profile().snapshot(row(6, runId=OTHER_RUN)).start()
+    server.status("COMPLETED", runId=OTHER_RUN).status().status("COMPLETED")
+    server.scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+
+
+def test_idle_replica_does_not_end_the_wait_for_a_run_that_goes_on(gate, server):
+    server.profile().snapshot().start().status("IDLE", runId=None).scan()
+    server.status().status().status("COMPLETED").scan(row(autoVerdict="WARN"))
+    server.detail(autoVerdict="WARN")
+    assert gate(*GATED).exit_code == ExitCode.WARN
 
 
 def test_exact_match_on_a_later_row_beats_a_legacy_candidate(gate, server):

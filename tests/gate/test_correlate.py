@@ -50,7 +50,7 @@ def test_every_exact_match_is_reported():
 )
 def test_legacy_window_is_closed_at_both_ends(seconds, is_candidate):
     scan = correlate([row(11, seconds=seconds)], OURS)
-    assert (scan.legacy == 0) is is_candidate
+    assert (scan.legacy == (0,)) is is_candidate
     assert bool(scan.refused) is not is_candidate
 
 
@@ -60,20 +60,20 @@ def test_legacy_window_is_closed_at_both_ends(seconds, is_candidate):
 )
 def test_legacy_row_must_be_newer_than_the_snapshot(row_id, newest_before, is_candidate):
     scan = correlate([row(row_id)], Ours("ours", ASKED, newest_before))
-    assert (scan.legacy == 0) is is_candidate
+    assert (scan.legacy == (0,)) is is_candidate
 
 
-def test_first_legacy_candidate_is_kept():
-    assert correlate([row(13), row(12)], OURS).legacy == 0
+def test_every_legacy_candidate_is_reported_newest_first():
+    assert correlate([row(13), row(12)], OURS).legacy == (0, 1)
 
 
 def test_attached_run_never_matches_a_legacy_row():
-    assert correlate([row(13)], Ours("ours", None, None)).legacy is None
+    assert correlate([row(13)], Ours("ours", None, None)).legacy == ()
 
 
 def test_run_without_id_matches_no_row_that_has_one():
     scan = correlate([row(12, "theirs"), row(11)], Ours(None, ASKED, 10))
-    assert (scan.exact, scan.legacy) == ((), 1)
+    assert (scan.exact, scan.legacy) == ((), (1,))
 
 
 ROWS = st.lists(

@@ -39,10 +39,10 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What the rows seen so far say: positions of exact matches and of the first candidate."""
+    """What the rows seen so far say: positions of exact matches and of legacy candidates."""
 
     exact: tuple[int, ...] = ()
-    legacy: int | None = None
+    legacy: tuple[int, ...] = ()
     foreign: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ def correlate(rows: Sequence[Row], ours: Ours) -> Scan:
     exact: list[int] = []
     foreign: list[str] = []
     refused: list[str] = []
-    legacy: int | None = None
+    legacy: list[int] = []
     for position, row in enumerate(rows):
         if row.run_id:
             if row.run_id != ours.run_id:
@@ -62,10 +62,10 @@ def correlate(rows: Sequence[Row], ours: Ours) -> Scan:
             else:  # the server gave us the id of a run that was over
                 refused.append(f"row {row.row_id} has its id, but was there before the start")
         elif (refusal := _refuse_legacy(row, ours)) is None:
-            legacy = position if legacy is None else legacy
+            legacy.append(position)
         elif refusal:
             refused.append(refusal)
-    return Scan(tuple(exact), legacy, tuple(foreign), tuple(refused))
+    return Scan(tuple(exact), tuple(legacy), tuple(foreign), tuple(refused))
 
 
 def _is_news(row: Row, ours: Ours) -> bool:

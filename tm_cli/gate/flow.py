@@ -77,10 +77,13 @@ class Follow:
         run = self._attach_to or self._start()
         self.run = run
         yield Started(run)
-        last = yield from self._watch(run)
-        self._seen_active = False
-        yield Ended(last)
-        yield from self._search(run, last)
+        deadline = self._clock.monotonic() + self._gate.wait_timeout
+        is_over = False
+        while not is_over:
+            last = yield from self._watch(run, deadline)
+            self._seen_active = False
+            yield Ended(last)
+            is_over = yield from self._search(run, last)
         if self.result is None:
             raise AssertionError("a search ends with a result or an error")
         baseline = None
@@ -95,10 +98,9 @@ class Follow:
         self._starting, self._seen_active = False, True
         return run
 
-    def _watch(self, run: Run) -> Generator[Step, None, Progress]:
-        deadline = self._clock.monotonic() + self._gate.wait_timeout
+    def _watch(self, run: Run, deadline: float) -> Generator[Step, None, Progress]:
         last: Progress | None = None
-        overdue = 0
+        due_since: float | None = None
         while True:
             at_least = 0.0
             try:
@@ -111,8 +113,11 @@ class Follow:
                 if last.phase in (Phase.ENDED, Phase.REPLACED):
                     return last
                 yield Observed(last)
-            overdue = overdue + 1 if last and last.remaining == 0 else 0
-            remaining = deadline - self._clock.monotonic()
+            now = self._clock.monotonic()
+            is_due = last is not None and last.remaining == 0
+            due_since = (due_since or now) if is_due else None
+            overdue = now - due_since if due_since is not None else 0.0
+            remaining = deadline - now
             if remaining <= 0:
                 raise self._timed_out(run)
             pause = max(pause_before_look(last, self._gate.pace, overdue=overdue), at_least)
@@ -125,25 +130,38 @@ class Follow:
             hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
         )
 
-    def _search(self, run: Run, last: Progress) -> Iterator[Step]:
+    def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
+        """Find the result; False when the run turns out to be going on."""
         began = self._clock.monotonic()
-        attempt = 0
         while True:
             missing, at_least = self._look_for_result(run)
             if self.result is not None and (self.result.verdict or self.result.final):
                 self.result = self._system.confirm(run, self.result)
-                return
+                return True
             replaced = last.phase is Phase.REPLACED and self.result is None
             limit = self._gate.verdict_timeout
             limit = min(limit, REPLACEMENT_GRACE) if replaced else limit
-            remaining = began + limit - self._clock.monotonic()
+            waited = self._clock.monotonic() - began
+            remaining = limit - waited
             if remaining <= 0:
                 self._give_up(missing, replaced=replaced)
-                return
+                return True
+            if self.result is None and self._goes_on_after_all(run, last):
+                return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
-            pause = max(pause_before_scan(attempt, self._gate.pace), at_least)
+            pause = max(pause_before_scan(waited, self._gate.pace), at_least)
             yield Pause(min(pause, remaining))
-            attempt += 1
+
+    def _goes_on_after_all(self, run: Run, last: Progress) -> bool:
+        """Look again at an end that did not name our run: a stale replica may have shown it."""
+        if last.is_ours or last.phase is Phase.REPLACED:
+            return False
+        try:
+            now = self._system.observe(run)
+        except TmError as error:
+            self._tolerate(error)
+            return False
+        return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED)
 
     def _look_for_result(self, run: Run) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""

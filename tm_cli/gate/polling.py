@@ -9,11 +9,19 @@ from tm_cli.gate.evidence import Phase, Progress
 SELDOM = 30.0
 WATCHED = 5.0
 CLOSE_BY = 1.0
-LOOKS_PER_RUN = 6
+USUAL = 5.0
+"""The API contract's interval, for runs that say nothing of their time."""
 
-QUICKEST = 0.1
-GROWTH = 1.5
+LONG = 20.0
+"""With less than this left, nothing is worth a look before the end."""
+
+QUICKEST = 0.2
 SLOWEST = 5.0
+GROWTH = 0.15
+"""Each pause is this part of what has been waited already, so that lateness stays in proportion."""
+
+BURST = 6
+"""How much quicker than its share one of many runs may ask while its end is due."""
 
 REPLACEMENT_GRACE = 3.0
 """A run that ended just before it was replaced still gets its row: look that long for it."""
@@ -33,28 +41,32 @@ class Pace:
     share: float = 0.0
 
 
-def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: int = 0) -> float:
+def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: float = 0.0) -> float:
     """Return the pause before the next look at a run that is still going.
 
-    `overdue` counts the looks since the run should have ended: the first one comes right at the
-    expected end, the next ones quickly and then ever slower.
+    `overdue` is how long ago the run should have ended by its own clock. The first look comes
+    right at the expected end, the next ones quickly and then ever slower.
     """
     if pace.interval is not None:
         return pace.interval
-    steady = max(min(pace.steady, SLOWEST), pace.share)
     if progress is None or progress.remaining is None or progress.phase is Phase.PAUSED:
-        return steady
+        return max(min(pace.steady, USUAL), pace.share)
     if progress.remaining <= 0:
-        return max(_growing(overdue - 1), pace.share / LOOKS_PER_RUN)
-    if progress.duration is not None and pace.steady > SLOWEST:
-        steady = min(max(progress.duration / LOOKS_PER_RUN, steady), max(pace.steady, pace.share))
-    return max(min(progress.remaining, steady), QUICKEST)
+        return max(_growing(overdue), pace.share / BURST)
+    return max(_within(progress.remaining, pace), QUICKEST)
 
 
-def pause_before_scan(attempt: int, pace: Pace) -> float:
-    """Return the pause after the failed scan `attempt` (from 0): short, then growing."""
-    return max(_growing(attempt), pace.share / LOOKS_PER_RUN)
+def _within(remaining: float, pace: Pace) -> float:
+    """Halve what is left while it is long, and then wait for the end."""
+    is_watched = pace.steady <= USUAL
+    halfway = remaining / 2 if remaining > LONG and not is_watched else remaining
+    return min(max(min(halfway, pace.steady), pace.share), remaining)
 
 
-def _growing(attempt: int) -> float:
-    return min(QUICKEST * GROWTH ** min(max(attempt, 0), 50), SLOWEST)
+def pause_before_scan(waited: float, pace: Pace) -> float:
+    """Return the pause before the next scan, `waited` seconds after the run has ended."""
+    return max(_growing(waited), pace.share / BURST)
+
+
+def _growing(waited: float) -> float:
+    return min(max(waited * GROWTH, QUICKEST), SLOWEST)

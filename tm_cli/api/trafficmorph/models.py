@@ -67,6 +67,13 @@ def _text_list(value: Any) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
+def _row_run_id(value: Any) -> str | None:
+    """Keep a runId that is no text apart from none: only rows without one may match by time."""
+    if value is None or isinstance(value, str):
+        return value or None
+    return "(a runId that is no text)"
+
+
 def _counts(value: Any) -> Mapping[str, int]:
     if not isinstance(value, dict):
         return {}
@@ -78,6 +85,7 @@ Number = Annotated[float | None, BeforeValidator(_number)]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 JsonText = Annotated[Any, BeforeValidator(_json_text)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
+RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]
 Counts = Annotated[Mapping[str, int], BeforeValidator(_counts)]
 
 
@@ -182,7 +190,7 @@ class HistoryRow(Payload):
     """A run that has ended, as a list row or in detail; `outcome` is the embedded server's."""
 
     id: Lenient[StrictInt] = None
-    run_id: Lenient[StrictStr] = None
+    run_id: RowRunId = None
     profile_id: Lenient[StrictInt] = None
     profile_name: Lenient[StrictStr] = None
     started_at: Instant = None

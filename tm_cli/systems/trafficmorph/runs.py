@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tm_cli.api.errors import ApiError, HttpError
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import observed_nothing
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import (
@@ -77,6 +77,8 @@ class TrafficMorphRuns:
         if self._has_status:
             try:
                 status = self._once.get_run_status(self._profile_id)
+                if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
+                    raise NotUnderstood("the status still shows the run before ours")
                 return from_status(run, status, self._curve)
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
@@ -100,10 +102,8 @@ class TrafficMorphRuns:
                 [self._correlated(row) for row in rows], ours, size=PAGE_SIZE
             ):
                 break
-        if scan.exact:
-            return self._agreed([seen[position] for position in scan.exact])
-        if scan.legacy is not None:
-            return as_result(seen[scan.legacy])
+        if found := scan.exact or scan.legacy:
+            return _agreed([seen[position] for position in found])
         return Missing(clean(correlate.explain_missing(scan, ours)))
 
     def _correlated(self, row: HistoryRow) -> correlate.Row:
@@ -111,11 +111,6 @@ class TrafficMorphRuns:
         if row.profile_id is not None and row.profile_id != self._profile_id:
             return correlate.Row(None, f"of profile {row.profile_id}", None)
         return correlate.Row(row.id, row.run_id, row.started_at)
-
-    def _agreed(self, rows: Sequence[HistoryRow]) -> Result:
-        if len({row.auto_verdict for row in rows}) > 1:
-            raise Undecided("the history holds two rows of our run, and they disagree")
-        return as_result(rows[0])
 
     def confirm(self, run: Run, result: Result) -> Result:
         """Fetch the detail, which has the quantiles; without it the verdict stands."""
@@ -154,3 +149,10 @@ class TrafficMorphRuns:
             return None
         asked = error.retry_after if isinstance(error, HttpError) else None
         return asked or 0.0
+
+
+def _agreed(rows: Sequence[HistoryRow]) -> Result:
+    """Return the newest of the rows that may all be ours; raises Undecided when they differ."""
+    if len({row.auto_verdict for row in rows}) > 1:
+        raise Undecided("the history holds several rows that may be our run, and they disagree")
+    return as_result(rows[0])

@@ -58,6 +58,12 @@ class Starter:
         """The id of the newest history row before the start, None without one."""
         return self._snapshot.id if self._snapshot else None
 
+    def is_from_before(self, run_id: str | None) -> bool:
+        """Whether this run had ended before ours was started: a stale replica may still show it."""
+        return (
+            run_id is not None and self._snapshot is not None and (run_id == self._snapshot.run_id)
+        )
+
     def prepare(self) -> None:
         """Take the snapshot, and with tags a look at what runs already.
 
@@ -102,8 +108,7 @@ class Starter:
         """An answer that breaks the contract proves nothing about our start."""
         if answer.profile_id is not None and answer.profile_id != self._profile_id:
             raise NotUnderstood("the answer speaks of another profile")
-        before = self._snapshot.run_id if self._snapshot else None
-        if answer.run_id and answer.run_id == before:
+        if self.is_from_before(answer.run_id):
             raise NotUnderstood("the answer names a run that had ended before")
 
     def _recognise(self, asked_at: datetime, began: float, reason: str) -> StartedRun:
