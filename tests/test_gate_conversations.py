@@ -182,6 +182,11 @@ def test_detail_that_contradicts_the_list_is_undecided(gate, server):
     assert gate(*GATED).exit_code == ExitCode.UNDECIDED
 
 
+def test_detail_never_mends_an_unknown_verdict(gate, server):
+    server.until_ended().scan(row(autoVerdict="PASS ")).detail(autoVerdict="PASS")
+    assert gate(*GATED).exit_code == ExitCode.UNDECIDED
+
+
 def test_verdict_stands_when_the_detail_cannot_be_read(gate, server):
     server.until_ended().scan(row(autoVerdict="FAIL"))
     server.error("GET", "/history/7", 400, "Run history not found")

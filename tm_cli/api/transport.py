@@ -23,7 +23,7 @@ from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.base_url import is_loopback, is_plain_http
 from tm_cli.durations import format_duration
-from tm_cli.errors import ConfigurationError
+from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def _translated(request: httpx2.Request, timeout: float) -> Iterator[None]:
             maybe_sent=False,
             hint="check that the server runs; `tm config show` tells where its address comes from",
         ) from None
-    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+    except TmError:
+        raise
+    except Exception as error:  # sockets and parsers below the library raise what they like
         raise NotReached(
             f"the connection to {_where(request)} broke: {clean(error) or type(error).__name__}",
             maybe_sent=True,

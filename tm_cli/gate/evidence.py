@@ -71,7 +71,8 @@ class Result:
     """What a system recorded of an ended run.
 
     `verdict` is None while the system has not judged; `final` says that it never will, because
-    the run was stopped or cut off, and `note` tells why. `facts` is the record for JSON output.
+    the run was stopped or cut off, and `note` tells why. `verdict_text` and `facts` are what the
+    server sent: clean them before they are shown.
     """
 
     run_id: str | None

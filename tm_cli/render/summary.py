@@ -74,7 +74,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
     for attempt in ending.earlier:
         verdict = attempt.result.verdict_text if attempt.result else None
         run_id = clean(attempt.run.run_id) if attempt.run and attempt.run.run_id else "without id"
-        lines.append(f"  repeats run {run_id}, whose verdict was {verdict or 'missing'}")
+        lines.append(f"  repeats run {run_id}, whose verdict was {clean(verdict or 'missing')}")
     if decision.exit_code:
         lines.append(f"  exit {int(decision.exit_code)} ({decision.exit_code.name})")
     return "\n".join(lines)
@@ -87,7 +87,7 @@ def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str
     word = "NO VERDICT"
     color = "35"
     if result is not None and result.verdict is not None:
-        word = result.verdict_text or word
+        word = clean(result.verdict_text or word)
         color = _COLORS.get(result.verdict, color)
     if terminal.out_color:
         word = f"\x1b[1;{color}m{word}\x1b[0m"

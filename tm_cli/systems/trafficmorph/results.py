@@ -28,7 +28,7 @@ def as_result(row: HistoryRow) -> Result:
     return Result(
         run_id=row.run_id or None,
         verdict=read_verdict(verdict_text),
-        verdict_text=clean(verdict_text) if verdict_text else None,
+        verdict_text=verdict_text,
         reasons=_reasons(row.auto_verdict_reasons),
         metrics={name: facts.get(name) for name in _METRICS},
         facts=facts,
