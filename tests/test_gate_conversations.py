@@ -210,7 +210,7 @@ def test_replaced_run_ends_the_wait_at_once(gate, server, clock):
     result = gate(*GATED)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "replaced" in result.stderr
-    assert sum(clock.slept) == pytest.approx(3.0, abs=0.01)
+    assert sum(clock.slept) == pytest.approx(30.0 + 3.0, abs=0.01)
 
 
 def test_run_that_ended_just_before_it_was_replaced_still_counts(gate, server):
@@ -226,7 +226,7 @@ def test_stopped_run_is_undecided_at_once(gate, server, clock):
     result = gate(*GATED)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "stopped" in result.stderr
-    assert clock.slept == []
+    assert clock.slept == [30.0]
 
 
 # Rows without runId.
@@ -314,9 +314,10 @@ def test_gives_up_at_the_deadline_and_says_how_to_go_on(gate, server, clock):
 
 def test_auto_pace_looks_exactly_at_the_expected_end(gate, server, clock):
     server.profile().snapshot().start()
-    server.status(elapsedSeconds=57.0).status("COMPLETED").scan(row()).detail()
+    server.status(elapsedSeconds=29.0).status(elapsedSeconds=44.0).status("COMPLETED")
+    server.scan(row()).detail()
     gate(*GATED)
-    assert clock.slept == [3.0]
+    assert clock.slept == [30.0, 15.5, 16.0]
 
 
 def test_planned_rate_comes_from_the_curve_where_the_server_does_not_say_it(gate, server):
@@ -390,7 +391,16 @@ def test_rate_limit_while_polling_is_waited_out(gate, server, clock):
     server.error("GET", STATUS_PATH, 429, "slow down", headers={"Retry-After": "17"})
     server.status("COMPLETED").scan(row()).detail()
     assert gate(*GATED).exit_code == ExitCode.OK
-    assert clock.slept == [17.0]
+    assert clock.slept == [30.0, 17.0]
+
+
+def test_failed_look_is_repeated_soon_and_does_not_blur_the_expected_end(gate, server, clock):
+    server.profile().snapshot().start()
+    for _ in range(7):
+        server.error("GET", STATUS_PATH, 503, "busy")
+    server.status("COMPLETED").scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+    assert clock.slept == [30.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 0.2]
 
 
 @pytest.mark.parametrize(

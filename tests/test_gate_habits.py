@@ -279,7 +279,7 @@ def test_interrupted_run_goes_on_or_is_stopped_as_announced(
 def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
     server.profile().snapshot().start().status(runId="of somebody else").scan()
     interrupt_at(clock, 0)
-    result = gate(*GATED, "--on-interrupt", "stop")
+    result = gate(*GATED, "--on-interrupt", "stop", "--poll-interval", "5s")
     assert result.exit_code == ExitCode.INTERRUPTED
     assert "goes on" in result.stderr
 
@@ -287,7 +287,8 @@ def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
 def test_status_without_run_id_is_no_evidence_for_a_stop(gate, server, clock):
     server.profile().snapshot().start().status(runId=None)
     interrupt_at(clock, 0)
-    assert gate(*GATED, "--on-interrupt", "stop").exit_code == ExitCode.INTERRUPTED
+    argv = ("--on-interrupt", "stop", "--poll-interval", "5s")
+    assert gate(*GATED, *argv).exit_code == ExitCode.INTERRUPTED
 
 
 def test_all_runs_are_stopped_on_an_interrupt(run, fleet, clock):

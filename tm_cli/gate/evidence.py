@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -16,7 +16,8 @@ class Run:
     """A started run; `run_id` is None when the server did not name it.
 
     `asked_at` is the wall clock just before the start was sent, and None for a run that an
-    earlier invocation has started. `resume` is the command line that waits for this run.
+    earlier invocation has started. `resume` is the command line that waits for this run, and
+    `duration` how many seconds it should take, None when nobody knows.
     """
 
     run_id: str | None
@@ -24,6 +25,7 @@ class Run:
     status: str
     asked_at: datetime | None
     resume: str | None = None
+    duration: float | None = None
 
 
 class Phase(Enum):
@@ -64,6 +66,12 @@ class Progress:
         if self.elapsed is None or not self.duration:
             return None
         return max(self.duration - self.elapsed, 0.0)
+
+    def after(self, seconds: float) -> Progress:
+        """Return what this look would have shown `seconds` later; a paused clock stands still."""
+        if self.elapsed is None or self.phase is not Phase.ACTIVE:
+            return self
+        return replace(self, elapsed=self.elapsed + seconds)
 
 
 @dataclass(frozen=True, slots=True)

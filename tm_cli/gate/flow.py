@@ -25,7 +25,13 @@ from tm_cli.gate.events import (
 )
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
-from tm_cli.gate.polling import REPLACEMENT_GRACE, pause_before_look, pause_before_scan
+from tm_cli.gate.polling import (
+    REPLACEMENT_GRACE,
+    USUAL,
+    needs_first_look,
+    pause_before_look,
+    pause_before_scan,
+)
 from tm_cli.gate.system import System
 
 
@@ -79,8 +85,10 @@ class Follow:
         yield Started(run)
         deadline = self._clock.monotonic() + self._gate.wait_timeout
         is_over = False
+        first = self._just_started(run)
         while not is_over:
-            last = yield from self._watch(run, deadline)
+            last = yield from self._watch(run, deadline, first)
+            first = None
             self._seen_active = False
             yield Ended(last)
             is_over = yield from self._search(run, last)
@@ -98,30 +106,47 @@ class Follow:
         self._starting, self._seen_active = False, True
         return run
 
-    def _watch(self, run: Run, deadline: float) -> Generator[Step, None, Progress]:
-        last: Progress | None = None
+    def _just_started(self, run: Run) -> Progress | None:
+        """What the answer to the start says already; None when it must be looked up."""
+        if run.asked_at is None or needs_first_look(run.duration, self._gate.pace):
+            return None
+        return Progress(Phase.ACTIVE, run.status, is_ours=True, elapsed=0.0, duration=run.duration)
+
+    def _watch(
+        self, run: Run, deadline: float, last: Progress | None
+    ) -> Generator[Step, None, Progress]:
+        """Look until the run is over; `last` is what is known of it already."""
+        seen_at = self._clock.monotonic()
+        pause = pause_before_look(last, self._gate.pace) if last else 0.0
         due_since: float | None = None
         while True:
-            at_least = 0.0
+            yield from self._pause(run, pause, deadline)
+            at_least, failed = 0.0, False
             try:
                 last = self._system.observe(run)
             except TmError as error:
-                at_least = self._tolerate(error)
+                at_least, failed = self._tolerate(error), True
                 yield Unobserved(error.message, at_least)
             else:
+                seen_at = self._clock.monotonic()
                 self._seen_active = last.is_ours
                 if last.phase in (Phase.ENDED, Phase.REPLACED):
                     return last
                 yield Observed(last)
             now = self._clock.monotonic()
-            is_due = last is not None and last.remaining == 0
-            due_since = (due_since or now) if is_due else None
+            known = last.after(now - seen_at) if last else None
+            due_since = (due_since or now) if known and known.remaining == 0 else None
             overdue = now - due_since if due_since is not None else 0.0
-            remaining = deadline - now
+            pause = pause_before_look(known, self._gate.pace, overdue=overdue)
+            pause = max(min(pause, USUAL) if failed else pause, at_least)
+
+    def _pause(self, run: Run, seconds: float, deadline: float) -> Iterator[Step]:
+        """Pause within the deadline; raises WaitTimeout once a look at the deadline was in vain."""
+        remaining = deadline - self._clock.monotonic()
+        if seconds > 0:
             if remaining <= 0:
                 raise self._timed_out(run)
-            pause = max(pause_before_look(last, self._gate.pace, overdue=overdue), at_least)
-            yield Pause(min(pause, remaining))
+            yield Pause(min(seconds, remaining))
 
     def _timed_out(self, run: Run) -> WaitTimeout:
         waited = format_duration(self._gate.wait_timeout)

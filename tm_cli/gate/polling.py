@@ -41,6 +41,11 @@ class Pace:
     share: float = 0.0
 
 
+def needs_first_look(duration: float | None, pace: Pace) -> bool:
+    """Whether to look right after the start: not where nobody watches and the end is known."""
+    return pace.interval is not None or pace.steady <= USUAL or not duration
+
+
 def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: float = 0.0) -> float:
     """Return the pause before the next look at a run that is still going.
 

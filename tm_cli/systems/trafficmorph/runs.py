@@ -49,6 +49,7 @@ class TrafficMorphRuns:
         self._subject = subject
         self._starter = Starter(client, clock, profile_id, region=region, tags=tags)
         self._curve = planned_curve(profile) if profile else None
+        self._duration = profile.duration if profile else None
         self._has_status = True
 
     def prepare(self) -> None:
@@ -70,7 +71,7 @@ class TrafficMorphRuns:
         resume = None
         if run_id is not None:
             resume = f"tm runs wait {self._profile_id} --run-id {shlex.quote(clean(run_id))}"
-        return Run(run_id, self._subject, status, asked_at, resume)
+        return Run(run_id, self._subject, status, asked_at, resume, self._duration)
 
     def observe(self, run: Run) -> Progress:
         """Look at the live status, on older servers at the profile."""
