@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import pytest
 from pytest_httpserver import HTTPServer
-from trafficmorph_api import KEY, ScriptedServer
 
 from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
+from trafficmorph_api import KEY, ScriptedServer
 
 
 @dataclass

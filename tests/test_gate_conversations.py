@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-from trafficmorph_api import OTHER_RUN, PROFILE, RUN, row
 
 from tm_cli.exit_codes import ExitCode
+from trafficmorph_api import OTHER_RUN, PROFILE, RUN, row
 
 START = ("runs", "start", "42", "--wait")
 GATED = (*START, "--fail-on", "FAIL,WARN")

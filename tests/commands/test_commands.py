@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
 from tm_cli.exit_codes import ExitCode
+from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
 DOCUMENT = """
 name: checkout

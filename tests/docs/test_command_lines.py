@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+
 from command_lines import check_names, parse
 from markdown_pages import PAGES, ROOT, blocks, page, tm_words, without_blocks
 

@@ -1,9 +1,9 @@
 """The settings page lists the settings of the program, and its examples can be read."""
 
 import pytest
+
 from command_lines import leaves
 from markdown_pages import bare, blocks, rows, section
-
 from tm_cli.durations import parse_duration
 from tm_cli.settings import DEFINITIONS, load_settings
 

@@ -1,8 +1,8 @@
 """The numbers on the page of the embedded server are those in the program."""
 
 import pytest
-from markdown_pages import bare, page, rows, section
 
+from markdown_pages import bare, page, rows, section
 from tm_cli.server.job import REQUEST_TIMEOUT, SLOTS
 from tm_cli.server.judge.limits import Limits
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE

@@ -1,8 +1,8 @@
 """Every page that lists exit codes lists those of the program."""
 
 import pytest
-from markdown_pages import bare, page, rows, section
 
+from markdown_pages import bare, page, rows, section
 from tm_cli.exit_codes import ExitCode
 
 

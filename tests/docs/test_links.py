@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from markdown_pages import PAGES, ROOT, without_blocks
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

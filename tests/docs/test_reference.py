@@ -4,6 +4,7 @@ import importlib.util
 import sys
 
 import pytest
+
 from command_lines import leaves
 from markdown_pages import ROOT, page
 

@@ -1,6 +1,7 @@
 """Servers for tests; how they are made is in running_server.py."""
 
 import pytest
+
 from running_server import Api, RunningServer
 
 

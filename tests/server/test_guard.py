@@ -3,6 +3,7 @@ import re
 import socket
 
 import pytest
+
 from running_server import Api, body
 
 

@@ -3,8 +3,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from running_server import Api
 
+from running_server import Api
 from tm_cli.server.leases import UnusedRule
 
 

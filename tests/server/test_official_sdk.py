@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from running_server import eventually
 from trafficmorph import Client
 from trafficmorph.api.account import get_account
 from trafficmorph.api.history import get_history_item, list_history, list_history_filters
@@ -27,6 +26,8 @@ from trafficmorph.models.import_traffic_profile_response import ImportTrafficPro
 from trafficmorph.models.traffic_profile_summary_response import TrafficProfileSummaryResponse
 from trafficmorph.models.traffic_run_control_response import TrafficRunControlResponse
 from trafficmorph.models.user_region_response import UserRegionResponse
+
+from running_server import eventually
 
 DOCUMENT = {
     "_format": "trafficmorph-profile-v1",

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from running_server import Api, eventually
 
 

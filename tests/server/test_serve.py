@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from running_server import Api, RunningServer, eventually
 
+from running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
 
 SERVE = str(Path(__file__).with_name("serve_process.py"))

@@ -5,8 +5,8 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
-from running_server import FAKE_ENGINE
 
+from running_server import FAKE_ENGINE
 from tm_cli.clock import SystemClock
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.run import Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph.client import Client
@@ -11,7 +11,8 @@ from tm_cli.api.trafficmorph.models import Profile
 from tm_cli.api.transport import Transport
 from tm_cli.base_url import LOCAL, is_loopback
 from tm_cli.commands.last_run import StartedRun, recall, remember
-from tm_cli.commands.outcome import Outcome, conclude
+from tm_cli.commands.outcome import Outcome, code_of, tell
+from tm_cli.commands.reports import Reports
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import (
     Subject,
@@ -53,6 +54,7 @@ class Manners:
 
     fail_fast: bool = False
     stop_on_interrupt: bool = False
+    reports: Reports = field(default_factory=Reports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Case:
 
 def start_only(session: Session, request: StartRequest) -> int:
     """Start the runs and return at once."""
+    for text in request.profiles:
+        check_subject(text, session.context.cwd)
     started = []
     for subject in _upload(session, request.profiles):
         run = _runs(session, subject, request).start()
@@ -94,6 +98,14 @@ def start_only(session: Session, request: StartRequest) -> int:
 
 def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> int:
     """Start the runs, wait for their verdicts and exit by the worst."""
+    for text in request.profiles:  # a typo starts no server
+        check_subject(text, session.context.cwd)
+    with manners.reports.begun():
+        _widen_budget(session, runs=len(request.profiles))
+        return _follow(session, _cases(session, request, manners), gate, manners)
+
+
+def _cases(session: Session, request: StartRequest, manners: Manners) -> list[Case]:
     cases = []
     for subject in _upload(session, request.profiles):
         profile = find_profile(session.client, subject)
@@ -106,14 +118,15 @@ def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners:
         cases.append(Case(named, _runs(session, named, request, profile)))
     does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
     session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
-    return _follow(session, cases, gate, manners)
+    return cases
 
 
 def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Manners) -> int:
     """Wait for the run of an earlier start."""
-    subject = find_subject(session.client, text, session.context.cwd)
-    runs = _runs(session, subject, StartRequest((text,)))
-    return _follow(session, [Case(subject, runs, runs.attach(run_id))], gate, manners)
+    with manners.reports.begun():
+        subject = find_subject(session.client, text, session.context.cwd)
+        runs = _runs(session, subject, StartRequest((text,)))
+        return _follow(session, [Case(subject, runs, runs.attach(run_id))], gate, manners)
 
 
 def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
@@ -130,13 +143,13 @@ def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
         subject = Subject(entry.profile_id, clean(entry.subject))
         runs = _runs(session, subject, StartRequest(()))
         cases.append(Case(subject, runs, runs.attach(entry.run_id)))
-    return _follow(session, cases, gate, manners)
+    with manners.reports.begun():
+        _widen_budget(session, runs=len(cases))
+        return _follow(session, cases, gate, manners)
 
 
 def _upload(session: Session, texts: Sequence[str]) -> list[Subject]:
     """Find all profiles before anything is started."""
-    for text in texts:  # a typo starts no server
-        check_subject(text, session.context.cwd)
     subjects = [upload_subject(session.client, text, session.context.cwd) for text in texts]
     for position, subject in enumerate(subjects):
         for warning in subject.warnings:
@@ -194,7 +207,9 @@ def _follow(session: Session, cases: Sequence[Case], gate: Gate, manners: Manner
             view.show(event, position)
 
         consume(events, handle)
-    return conclude(session, outcomes)
+    code = manners.reports.finish(outcomes, code_of(outcomes), session.terminal)
+    tell(session, outcomes, code)
+    return int(code)
 
 
 def _paced(session: Session, gate: Gate, *, runs: int) -> Gate:
@@ -203,11 +218,16 @@ def _paced(session: Session, gate: Gate, *, runs: int) -> Gate:
     if session.terminal.live and not session.quiet:
         steady = CLOSE_BY if is_loopback(session.connection.base_url) else WATCHED
     share = 0.0
+    if runs > 1 and session.connection.budget is not None:
+        share = runs * 60.0 / (session.connection.budget.per_minute * BUDGET_SHARE)
+    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
+
+
+def _widen_budget(session: Session, *, runs: int) -> None:
+    """Ask the account what it may send, where several runs share that."""
     budget = session.connection.budget
     if runs > 1 and budget is not None:
         budget.per_minute = _allowed_per_minute(session.client) or budget.per_minute
-        share = runs * 60.0 / (budget.per_minute * BUDGET_SHARE)
-    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
 
 
 def _allowed_per_minute(client: Client) -> int | None:

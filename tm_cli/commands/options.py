@@ -54,6 +54,14 @@ OnInterrupt = Annotated[
         "[TM_ON_INTERRUPT, detach; stop where CI is set]",
     ),
 ]
+Report = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=FILE",
+        help="Write the outcome to a file: json=FILE or junit=FILE; repeatable.",
+    ),
+]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", help="Stop the other runs when one fails the gate.")
 ]
@@ -119,14 +127,21 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         raise UsageError(f"--assert is not usable: {problem}") from None
 
 
-def read_manners(session: Session, *, on_interrupt: str | None, fail_fast: bool) -> Manners:
+def read_manners(
+    session: Session, *, on_interrupt: str | None, fail_fast: bool, reports: list[str] | None
+) -> Manners:
     """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
     from tm_cli.commands.gating import Manners
+    from tm_cli.commands.reports import read_reports
 
     chosen = session.setting("on_interrupt", on_interrupt)
     if chosen is None:
         chosen = "stop" if session.context.environ.get("CI") else "detach"
-    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop")
+    return Manners(
+        fail_fast=fail_fast,
+        stop_on_interrupt=chosen == "stop",
+        reports=read_reports(reports or [], session.context.cwd),
+    )
 
 
 def read_tags(flags: list[str]) -> tuple[str, ...]:

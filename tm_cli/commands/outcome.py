@@ -48,28 +48,33 @@ class Outcome:
         return run_data(self.ending, profile_id=self.subject.profile_id, status=self.status)
 
 
-def conclude(session: Session, outcomes: Sequence[Outcome]) -> int:
-    """Print what is known, whatever was decided; the exit code is that of the worst."""
+def code_of(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the exit code of the worst; runs that were given up do not count."""
     counted = [outcome for outcome in outcomes if not outcome.ending.abandoned]
-    code = worst(outcome.ending.decision.exit_code for outcome in counted)
+    return worst(outcome.ending.decision.exit_code for outcome in counted)
+
+
+def tell(session: Session, outcomes: Sequence[Outcome], code: ExitCode) -> None:
+    """Print what is known, whatever was decided."""
     if session.wants_json:
-        session.terminal.result(to_json(_document(outcomes, code)))
+        session.terminal.result(to_json(as_document(outcomes, code)))
     for outcome in outcomes:
         _tell(session, outcome, several=len(outcomes) > 1)
-    return int(code)
 
 
-def _document(outcomes: Sequence[Outcome], code: ExitCode) -> dict[str, Any]:
+def as_document(outcomes: Sequence[Outcome], code: ExitCode) -> dict[str, Any]:
+    """Return the JSON document of one or several outcomes."""
     if len(outcomes) == 1:
-        decision = outcomes[0].ending.decision
-        return document(outcomes[0].data(), exit_code=code, error=_error(decision))
+        error = _error(outcomes[0].ending.decision) or _lost(code)
+        return document(outcomes[0].data(), exit_code=code, error=error)
     runs = []
     for outcome in outcomes:
         decision = outcome.ending.decision
         own = {"exit_code": int(decision.exit_code), "exit_name": decision.exit_code.name}
         runs.append({**outcome.data(), **own, "error": _error(decision)})
-    leading = next(item for item in outcomes if item.ending.decision.exit_code is code)
-    return document({"runs": runs}, exit_code=code, error=_error(leading.ending.decision))
+    leading = [item for item in outcomes if item.ending.decision.exit_code is code]
+    error = _error(leading[0].ending.decision) if leading else _lost(code)
+    return document({"runs": runs}, exit_code=code, error=error)
 
 
 def _tell(session: Session, outcome: Outcome, *, several: bool) -> None:
@@ -84,6 +89,12 @@ def _tell(session: Session, outcome: Outcome, *, several: bool) -> None:
         terminal.note(f"tm: {clean(said)}")
     if decision.hint:
         terminal.note(f"hint: {clean(decision.hint)}")
+
+
+def _lost(code: ExitCode) -> dict[str, str | None] | None:
+    if code is not ExitCode.OUTPUT:
+        return None
+    return {"code": "output", "message": "a report could not be written", "hint": None}
 
 
 def _error(decision: Decision) -> dict[str, str | None] | None:

@@ -49,13 +49,16 @@ def start(
     poll_interval: options.PollInterval = None,
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
+    report: options.Report = None,
 ) -> int:
     """Start a run, or several; with --wait, exit by the verdict.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
     """
     if not wait:
-        _refuse_without_wait(fail_on=fail_on, checks=checks, confirm=confirm, fail_fast=fail_fast)
+        _refuse_without_wait(
+            fail_on=fail_on, checks=checks, confirm=confirm, fail_fast=fail_fast, report=report
+        )
     gate = options.read_gate(
         session,
         fail_on=fail_on,
@@ -65,7 +68,9 @@ def start(
         checks=checks,
         confirm=confirm,
     )
-    manners = options.read_manners(session, on_interrupt=on_interrupt, fail_fast=fail_fast)
+    manners = options.read_manners(
+        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+    )
     from tm_cli.commands import gating
 
     request = gating.StartRequest(
@@ -108,6 +113,7 @@ def wait(
     poll_interval: options.PollInterval = None,
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
+    report: options.Report = None,
 ) -> int:
     """Wait for a run that was started before, and exit by its verdict.
 
@@ -123,7 +129,9 @@ def wait(
         poll_interval=poll_interval,
         checks=checks,
     )
-    manners = options.read_manners(session, on_interrupt=on_interrupt, fail_fast=fail_fast)
+    manners = options.read_manners(
+        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+    )
     from tm_cli.commands import gating
 
     if last:

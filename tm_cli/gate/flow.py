@@ -6,6 +6,7 @@ Nothing here sleeps: a pause is yielded, so that one loop can follow several run
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
@@ -77,7 +78,7 @@ class Follow:
             return decision
         before = self.earlier[0].decision.message
         message = f"{decision.message}; not confirmed by a repetition: {before}"
-        return Decision(ExitCode.OK, message, matched=decision.matched, checks=decision.checks)
+        return replace(decision, message=message)
 
     def _one_run(self) -> Generator[Step, None, Decision]:
         run = self._attach_to or self._start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tm_cli.errors import TmError
@@ -66,7 +66,8 @@ class Decision:
     """The exit code and the sentence that explains it.
 
     `matched` says whether the gate matched: None without a gate, and true whenever it cannot be
-    shown to be satisfied. `checks` tells each check beside the verdict.
+    shown to be satisfied. `checks` tells each check beside the verdict, and `verdict_gated`
+    whether the verdict alone says no.
     """
 
     exit_code: ExitCode
@@ -75,6 +76,7 @@ class Decision:
     code: str | None = None
     matched: bool | None = None
     checks: tuple[CheckResult, ...] = ()
+    verdict_gated: bool = False
 
     @property
     def is_gated(self) -> bool:
@@ -97,12 +99,12 @@ def decide(result: Result, gate: Gate, *, baseline: Mapping[str, Any] | None = N
     unmeasured = [outcome for outcome in checks if outcome.passed is None]
     if failed and decision.exit_code is not ExitCode.FAIL:
         said = f"{len(failed)} of {len(checks)} checks failed ({failed[0].reason})"
-        return Decision(ExitCode.FAIL, said, matched=True, checks=checks)
+        return replace(decision, exit_code=ExitCode.FAIL, message=said, matched=True, checks=checks)
     if unmeasured and not decision.is_gated:
         return Decision(
             ExitCode.UNDECIDED, unmeasured[0].reason, code="undecided", matched=True, checks=checks
         )
-    return Decision(decision.exit_code, decision.message, matched=decision.matched, checks=checks)
+    return replace(decision, checks=checks)
 
 
 def _without_verdict(result: Result, gate: Gate) -> Decision:
@@ -116,7 +118,8 @@ def _without_verdict(result: Result, gate: Gate) -> Decision:
 
 def _by_verdict(verdict: Verdict | None, gate: Gate) -> Decision:
     if verdict in gate.fail_on:
-        return Decision(_GATE_CODES[Verdict(verdict)], f"the verdict is {verdict}", matched=True)
+        code = _GATE_CODES[Verdict(verdict)]
+        return Decision(code, f"the verdict is {verdict}", matched=True, verdict_gated=True)
     if not gate.is_set:
         message = f"the verdict is {verdict}; no --fail-on, so it only informs"
         return Decision(ExitCode.OK, message)

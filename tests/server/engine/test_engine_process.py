@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from engine_process import EngineProcess, Target, job
 from hdrh.histogram import HdrHistogram
+
+from engine_process import EngineProcess, Target, job
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,122 @@
+"""`--report FORMAT=FILE`: written as undecided first, replaced by the outcome at the end.
+
+Whoever reads a report after a crash, a kill or a cancelled job must not find an old pass in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tm_cli.commands.outcome import Outcome, as_document
+from tm_cli.errors import TmError, UsageError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.render.junit import Suite, junit
+from tm_cli.render.machine import error_document, to_json
+from tm_cli.terminal import Terminal
+
+
+class Format(StrEnum):
+    """The formats of a report."""
+
+    JSON = "json"
+    JUNIT = "junit"
+
+
+_UNDECIDED = TmError("tm did not come to its end", code="undecided")
+_UNDECIDED.exit_code = ExitCode.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A file and its format."""
+
+    format: Format
+    path: Path
+
+    def write(self, outcomes: Sequence[Outcome], code: ExitCode) -> None:
+        """Write the outcome; raises OSError."""
+        if self.format is Format.JUNIT:
+            suites = [Suite(item.subject.name, item.decided) for item in outcomes]
+            self._replace(junit(suites))
+        else:
+            self._replace(to_json(as_document(outcomes, code)) + "\n")
+
+    def write_error(self, error: TmError) -> None:
+        """Write that nothing was decided, and why; raises OSError."""
+        if self.format is Format.JUNIT:
+            self._replace(junit([Suite("tm", None)]))
+        else:
+            self._replace(to_json(error_document(error)) + "\n")
+
+    def _replace(self, text: str) -> None:
+        """Replace the file in one step, so that nobody reads half of it."""
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """All reports of one wait."""
+
+    reports: tuple[Report, ...] = ()
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Write every report as undecided; an error that ends the wait goes into them.
+
+        Raises UsageError, before anything is sent, when a file cannot be written.
+        """
+        for report in self.reports:
+            try:
+                report.write_error(_UNDECIDED)
+            except OSError as problem:
+                raise UsageError(
+                    f"--report: cannot write {report.path}: {problem.strerror}"
+                ) from None
+        try:
+            yield
+        except TmError as error:
+            for report in self.reports:
+                with suppress(OSError):
+                    report.write_error(error)
+            raise
+
+    def finish(self, outcomes: Sequence[Outcome], code: ExitCode, terminal: Terminal) -> ExitCode:
+        """Write the outcome into every report; one that is lost turns OK into OUTPUT."""
+        for report in self.reports:
+            try:
+                report.write(outcomes, code)
+            except OSError as problem:
+                terminal.note(f"tm: cannot write {report.path}: {problem.strerror}")
+                code = ExitCode.OUTPUT if code is ExitCode.OK else code
+        return code
+
+
+def read_reports(flags: Sequence[str], cwd: Path) -> Reports:
+    """Return the reports that `FORMAT=FILE` flags ask for; raises UsageError."""
+    return Reports(tuple(_report(flag, cwd) for flag in flags))
+
+
+def _report(flag: str, cwd: Path) -> Report:
+    name, separator, file = flag.partition("=")
+    formats = " and ".join(item.value for item in Format)
+    if not separator or name.lower() not in list(Format) or not file.strip():
+        raise UsageError(f"--report: {flag!r} is not FORMAT=FILE; the formats are {formats}")
+    path = cwd / file
+    if path.is_dir():
+        raise UsageError(f"--report: {file} is a directory")
+    return Report(Format(name.lower()), path)

@@ -1,0 +1,57 @@
+"""The outcome as JUnit XML, which every CI platform reads: verdict and checks are its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Decided
+from tm_cli.gate.policy import Decision
+from tm_cli.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One subject and how its gate ended; None while that is not known."""
+
+    subject: str
+    ending: Decided | None
+
+
+def junit(suites: Sequence[Suite]) -> str:
+    """Return the XML document. What is not known to be good is an error or a failure."""
+    root = ET.Element("testsuites", name="tm")
+    for suite in suites:
+        element = ET.SubElement(root, "testsuite", name=clean(suite.subject))
+        for name, kind, message in _cases(suite.ending):
+            case = ET.SubElement(element, "testcase", classname="tm", name=clean(name))
+            if kind:
+                ET.SubElement(case, kind, message=clean(message)).text = clean(message)
+        for attribute, kind in (("failures", "failure"), ("errors", "error")):
+            element.set(attribute, str(len(element.findall(f"testcase/{kind}"))))
+        element.set("tests", str(len(element.findall("testcase"))))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _cases(ending: Decided | None) -> list[tuple[str, str, str]]:
+    """Name, kind (empty for a pass) and message of each case."""
+    if ending is None:
+        return [("verdict", "error", "undecided: tm did not come to its end")]
+    decision = ending.decision
+    checks = [
+        (item.check.text, {True: "", False: "failure", None: "error"}[item.passed], item.reason)
+        for item in decision.checks
+    ]
+    reasons = "; ".join(ending.result.reasons) if ending.result else ""
+    message = f"{decision.message}: {reasons}" if reasons else decision.message
+    return [("verdict", _verdict_kind(decision), message), *checks]
+
+
+def _verdict_kind(decision: Decision) -> str:
+    """With checks the verdict is known, and it may be good while they are not."""
+    if decision.exit_code is ExitCode.OK or (decision.checks and not decision.verdict_gated):
+        return ""
+    return "failure" if decision.is_gated else "error"
