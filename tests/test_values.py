@@ -147,6 +147,7 @@ def test_key_shows_itself_nowhere():
         ("a\n::set-output name=x::y", "a ::set-output name=x::y"),
         ("x ##[set-output name=gate]pass", "x # #[set-output name=gate]pass"),
         ("##vso[task.complete]", "# #vso[task.complete]"),
+        (" \t::set-output name=x::y", ": :set-output name=x::y"),
         ("a\u202eb\u200bc", "abc"),
         ("\ud800", "�"),
         ("a\u2028b", "a b"),
@@ -162,4 +163,5 @@ def test_clean_text_holds_nothing_that_steers_a_terminal(text):
     assert len(shown) <= LONGEST
     assert all(ord(character) >= 0x20 and ord(character) != 0x7F for character in shown)
     assert "##[" not in shown
+    assert not shown.lstrip().startswith("::")
     shown.encode()

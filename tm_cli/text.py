@@ -16,11 +16,14 @@ def clean(text: object, *, longest: int = LONGEST) -> str:
 
     Control and format characters (escape sequences, bidi overrides, zero-width joiners) and lone
     surrogates are dropped or replaced, line breaks become spaces, and the legacy workflow commands
-    that a CI runner recognises in the middle of a line are broken up. Rich markup is not touched:
-    print the result as `rich.text.Text`, never as markup.
+    that a CI runner recognises are broken up: `::` where it may come first on a line (runners skip
+    blanks before it), `##[` anywhere. Rich markup is not touched: print the result as
+    `rich.text.Text`, never as markup.
     """
     shown = "".join(_harmless(character) for character in str(text)[: longest + 1])
     shown = _WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))
+    if shown.startswith("::"):
+        shown = ": :" + shown[2:]
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

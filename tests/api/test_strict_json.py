@@ -55,3 +55,13 @@ def test_one_byte_order_mark_is_tolerated():
 def test_refuses_what_is_ambiguous_or_broken(data):
     with pytest.raises(ValueError):
         parse(data)
+
+
+def test_lone_surrogates_are_replaced_and_pairs_are_kept():
+    document = parse(b'{"a\\ud800": ["\\uDC00x", "\\ud83d\\ude00", 1]}')
+    assert document == {"a\ufffd": ["\ufffdx", "\U0001f600", 1]}
+
+
+def test_keys_that_become_equal_are_refused():
+    with pytest.raises(ValueError):
+        parse(b'{"\\ud800": 1, "\\ud801": 2}')

@@ -15,19 +15,33 @@ def parse(data: bytes | str) -> Any:
 
     Raises ValueError for anything but one UTF-8 JSON document, and beyond the standard for a
     repeated key (Python would keep the last: FAIL, then PASS reads as PASS), NaN, infinities,
-    numbers too large for a float, and nesting too deep to read.
+    numbers too large for a float, and nesting too deep to read. Lone surrogates, which no output
+    can encode, become U+FFFD.
     """
     text = data if isinstance(data, str) else data.decode("utf-8-sig")
     try:
-        return json.loads(
+        document = json.loads(
             text,
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_float=_finite,
             parse_int=_integer,
         )
+        return _without_surrogates(document) if "\\ud" in text.lower() else document
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_without_surrogates(item) for item in value]
+        case dict():
+            pairs = [(_without_surrogates(key), item) for key, item in value.items()]
+            return _unique([(key, _without_surrogates(item)) for key, item in pairs])
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def export(
     """
     document = session.client.export_profile(_stored(session, profile).profile_id)
     if output is None:
-        session.terminal.result(jsonlib.dumps(document, indent=2))
+        from tm_cli.render.machine import to_json
+
+        session.terminal.result(to_json(document))
         return 0
     path = session.context.cwd / output
     try:

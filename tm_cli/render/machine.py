@@ -34,5 +34,8 @@ def error_document(error: TmError, data: Any = None) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """Return indented JSON in ASCII, so that no text in it can steer a terminal."""
-    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
+    """Return indented JSON whose texts can steer neither a terminal nor a CI runner.
+
+    It is ASCII, and `#`, which stands in texts only, is escaped: runners look for `##[` anywhere.
+    """
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False).replace("#", "\\u0023")
