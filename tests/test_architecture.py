@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "global_options": set(),
     "lazy": set(),
     "context": {"terminal", "embedded"},
-    "settings": set(),
+    "settings": {"gate"},
     "terminal": set(),
     "signals": set(),
     "embedded": set(),

@@ -145,3 +145,31 @@ def test_signal_ends_with_its_code(stuck, number, code):
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert "canary" not in errors
+
+
+@posix
+def test_signal_that_is_ignored_stays_ignored(stuck):
+    def ignore_hangup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    settings = {"TM_BASE_URL": stuck, "TM_API_KEY": "tm_k", "TM_TIMEOUT": "1s"}
+    process = tm("profiles", "list", environ=settings, preexec_fn=ignore_hangup)
+    assert Slow.arrived.wait(20)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == ExitCode.UNAVAILABLE
+
+
+def test_bug_is_an_internal_error_and_no_verdict(tm_in_process):
+    def broken(_data_dir):
+        raise ZeroDivisionError("oops")
+
+    result = tm_in_process("profiles", "list", launch=broken)
+    assert result.exit_code == ExitCode.INTERNAL
+    assert "internal error: ZeroDivisionError: oops" in result.stderr
+    assert "report it" in result.stderr
+
+
+@pytest.fixture
+def tm_in_process(request):
+    return request.getfixturevalue("tm")

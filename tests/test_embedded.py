@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +89,50 @@ def test_directory_that_cannot_be_made_is_a_configuration_error(tmp_path):
     assert result.returncode == 78
     assert "cannot keep the embedded server's data" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+class Sink(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def target():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_killed_server_is_started_again_and_its_run_is_undecided(tmp_path, target):
+    document = {"name": "p", "duration": 30, "endpointUrl": target, "points": [[0, 5], [30, 5]]}
+    (tmp_path / "p.json").write_text(json.dumps(document), encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TM_")}
+    gate = subprocess.Popen(
+        [sys.executable, "-m", "tm_cli", "runs", "start", "p.json", "--wait", "--fail-on", "FAIL"],
+        cwd=tmp_path,
+        env={**kept, "TM_BASE_URL": "local", "TM_POLL_INTERVAL": "200ms"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    info = tmp_path / ".tm" / "server.json"
+
+    def is_running() -> bool:
+        return info.exists() and "RUNNING" in tm(tmp_path, "runs", "status", "p").stdout
+
+    assert eventually(is_running)
+    os.kill(json.loads(info.read_text(encoding="utf-8"))["pid"], signal.SIGTERM)
+    output, errors = gate.communicate(timeout=PATIENCE)
+    assert gate.returncode == 5, errors
+    assert "interrupted" in output

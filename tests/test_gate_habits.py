@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter, deque
 
 import pytest
@@ -273,7 +274,38 @@ def test_interrupted_run_goes_on_or_is_stopped_as_announced(
     assert result.exit_code == ExitCode.INTERRUPTED
     assert fleet.calls["POST", "profiles/N/stop"] == stops
     assert ("stops the run" if stops else "leaves the run going") in result.stderr
-    assert ("was stopped" if stops else "tm runs wait 42 --run-id run-42-1") in result.stderr
+    resume = "tm runs wait 42 --run-id run-42-1 --fail-on FAIL,WARN"
+    assert ("was stopped" if stops else resume) in result.stderr
+
+
+def test_printed_command_repeats_the_gate_and_the_server(run, fleet, clock, tmp_path):
+    fleet.profile(42, "FAIL")
+    (tmp_path / "key").write_text(KEY, encoding="utf-8")
+    flags = ("--base-url", fleet.url, "--api-key-file", str(tmp_path / "key"))
+    interrupt_at(clock, 30)
+    result = run(*GATED, "--assert", "p95<1s", *flags)
+    hint = next(line for line in result.stderr.splitlines() if line.startswith("hint: "))
+    del clock.sleep
+    again = run(*shlex.split(hint.partition(" tm ")[2]))
+    assert again.exit_code == ExitCode.FAIL
+
+
+def test_start_tells_what_the_user_may_not_have_meant(gate, server):
+    server.profile(status="RUNNING", duration=7200).snapshot().start().status("COMPLETED")
+    server.scan(row()).detail()
+    result = gate(*GATED)
+    assert "this start replaces that run" in result.stderr
+    assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
+
+
+def test_mistyped_run_id_is_not_called_replaced(gate, server):
+    server.status()
+    for _ in range(2):
+        server.scan(row(8))
+    argv = ("runs", "wait", "42", "--run-id", "mistyped", "--verdict-timeout", "0.1")
+    result = gate(*argv)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "check the id" in result.stderr
 
 
 def test_run_that_was_replaced_is_never_stopped(gate, server, clock):

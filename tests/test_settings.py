@@ -135,6 +135,14 @@ def test_unusable_key_is_refused_without_showing_it(load, variable):
     assert "tm_x" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["", "FIAL", "PASS"])
+def test_gate_of_a_variable_is_checked_like_every_setting(load, text):
+    with pytest.raises(ConfigurationError, match="TM_FAIL_ON"):
+        load(environ={"TM_FAIL_ON": text}).value("fail_on")
+    with pytest.raises(UsageError, match="--fail-on"):
+        load(flags={"fail_on": text}).value("fail_on")
+
+
 def test_missing_key_is_a_configuration_error(load):
     with pytest.raises(ConfigurationError, match="no API key"):
         _ = load().key

@@ -10,7 +10,10 @@ from tm_cli.render.tables import columns
 from tm_cli.terminal import Terminal
 
 
-class Tty(io.StringIO):
+class Tty(io.TextIOWrapper):
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+
     def isatty(self) -> bool:
         return True
 
@@ -41,6 +44,12 @@ def system(monkeypatch):
 def test_what_a_terminal_shows(system, environ, tty, live, color):
     terminal = system(environ, tty=tty)
     assert (terminal.live, terminal.err_color, terminal.out_color) == (live, color, color)
+
+
+def test_terminal_that_cannot_draw_bars_gets_lines(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Tty("ascii"))
+    monkeypatch.setattr("sys.stderr", Tty("ascii"))
+    assert Terminal.system({}).live is False
 
 
 @pytest.mark.parametrize("columns", ["0", "-3", "x", ""])

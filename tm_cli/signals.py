@@ -10,6 +10,10 @@ from types import FrameType
 
 from tm_cli.errors import Interrupted
 
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
 
 class SignalReceived(BaseException):  # not an Exception: libraries must not swallow it
     """SIGINT, SIGTERM or SIGHUP arrived."""
@@ -29,19 +33,20 @@ def signals_raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), _raise) for name in names}
+    # What is ignored stays ignored: `nohup` means that.
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _raise) for number in numbers}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _exit_now)
+    for other in _SIGNALS:
+        if signal.getsignal(other) == _raise:
+            signal.signal(other, _exit_now)
     raise SignalReceived(number)
 
 

@@ -48,7 +48,7 @@ class Terminal:
         return cls(
             out=sys.stdout,
             err=sys.stderr,
-            live=err_is_terminal and smart and not environ.get("CI"),
+            live=err_is_terminal and smart and _can_draw(sys.stderr) and not environ.get("CI"),
             out_is_terminal=out_is_terminal,
             out_color=_wants_color(environ, is_terminal=out_is_terminal and smart),
             err_color=_wants_color(environ, is_terminal=err_is_terminal and smart),
@@ -127,6 +127,15 @@ def _is_terminal(stream: TextIO | None) -> bool:
     with suppress(OSError, ValueError):
         return stream is not None and stream.isatty()
     return False
+
+
+def _can_draw(stream: TextIO) -> bool:
+    """Whether bars come out as one column each; escaped, they would scroll the screen."""
+    try:
+        "█×▁".encode(stream.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def _wants_color(environ: Mapping[str, str], *, is_terminal: bool) -> bool:

@@ -134,10 +134,18 @@ def test_export_that_cannot_be_written_is_an_output_error(gate, server):
 
 @pytest.mark.parametrize("verb", ["stop", "pause", "resume"])
 def test_controls_are_sent_once(gate, server, verb):
-    answer = {"runId": RUN, "status": "IDLE", "profileId": PROFILE}
+    answer = {"runId": RUN, "status": "PAUSED", "profileId": PROFILE}
     server.answer("POST", f"/profiles/{PROFILE}/{verb}", answer)
     result = gate("runs", verb, "42", "--json")
-    assert result.json["data"] == {"profile_id": PROFILE, "run_id": RUN, "status": "IDLE"}
+    assert result.json["data"] == {"profile_id": PROFILE, "run_id": RUN, "status": "PAUSED"}
+
+
+def test_pause_without_a_run_is_no_success(gate, server):
+    answer = {"runId": None, "status": "IDLE", "profileId": PROFILE}
+    server.answer("POST", f"/profiles/{PROFILE}/pause", answer)
+    result = gate("runs", "pause", "42")
+    assert result.exit_code == ExitCode.ERROR
+    assert "nothing was paused" in result.stderr
 
 
 def test_resume_that_is_refused_says_why(gate, server):

@@ -49,6 +49,10 @@ def test_other_bounds_are_the_judges():
         f"{unsent.warn:g} %",
         f"{unsent.fail:g} %",
     )
+    assert VERDICT["errors, whatever the baseline"] == (
+        f"{limits.errors.warn:g} %",
+        f"{limits.errors.fail:g} %",
+    )
     assert f"fewer than {limits.fewest_completed} completed requests" in VERDICT
     text = section(NAME, "How the verdict is reached")
     assert f"less than {limits.smallest_rise_ms:g} ms never counts" in text

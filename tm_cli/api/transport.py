@@ -52,7 +52,8 @@ class Exchange:
 class Connection:
     """Everything needed to reach one server; `wire` replaces the sockets in tests.
 
-    `timeout` is in seconds, for each request as a whole.
+    `timeout` is in seconds, for each request as a whole. `revive` returns a connection to the same
+    server after its process has gone away, where tm can start it anew.
     """
 
     base_url: str
@@ -63,6 +64,7 @@ class Connection:
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
+    revive: Callable[[], Connection] | None = None
     wire: httpx2.BaseTransport | None = None
 
 
@@ -83,6 +85,14 @@ class Transport:
 
         Raises NotReached, NotUnderstood or HttpError.
         """
+        try:
+            return self._send(self._client, "GET", path, params=params)
+        except NotReached as error:
+            if error.maybe_sent or self._connection.revive is None:
+                raise
+        self._client.close()
+        self._connection = self._connection.revive()
+        self._client = self._new_client()
         return self._send(self._client, "GET", path, params=params)
 
     def post(self, path: str, body: Any = None) -> Any:

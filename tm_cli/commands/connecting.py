@@ -43,7 +43,11 @@ def _embedded(session: Session) -> Connection:
             "no server is configured",
             hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
         )
-    directory = data_dir(session)
+    return _lease(session, data_dir(session))
+
+
+def _lease(session: Session, directory: Path) -> Connection:
+    """Find or start the server of `directory` and keep it until the command ends."""
     server = session.context.launch(directory)
     session.keep_open(server.close)
     began = "started" if server.started_here else "found"
@@ -55,6 +59,7 @@ def _embedded(session: Session) -> Connection:
         timeout=session.settings.value("timeout"),
         environ=session.context.environ,
         on_exchange=session.show_exchange if session.verbose else None,
+        revive=lambda: _lease(session, directory),
     )
 
 

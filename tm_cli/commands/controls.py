@@ -9,6 +9,7 @@ from tm_cli.api.trafficmorph.models import LiveStatus
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import Subject, find_subject
 from tm_cli.durations import format_duration
+from tm_cli.errors import TmError
 from tm_cli.render.numbers import codes, milliseconds, rate
 from tm_cli.text import clean
 
@@ -32,6 +33,8 @@ def control(session: Session, text: str, action: Action) -> int:
     """Do it once and say how the run is afterwards."""
     subject = find_subject(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
+    if action is Action.PAUSE and answer.status == "IDLE":
+        raise TmError(f"nothing was paused: {subject.name} has no run", code="nothing_runs")
     return session.emit(
         {
             "profile_id": subject.profile_id,

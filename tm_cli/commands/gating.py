@@ -21,6 +21,7 @@ from tm_cli.commands.subject import (
     find_subject,
     upload_subject,
 )
+from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Event, Started
@@ -29,6 +30,7 @@ from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
 from tm_cli.render.progress import open_view
+from tm_cli.settings import DEFINITIONS
 from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.text import clean
 
@@ -102,10 +104,10 @@ def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners:
         check_subject(text, session.context.cwd)
     with manners.reports.begun():
         _widen_budget(session, runs=len(request.profiles))
-        return _follow(session, _cases(session, request, manners), gate, manners)
+        return _follow(session, _cases(session, request, gate, manners), gate, manners)
 
 
-def _cases(session: Session, request: StartRequest, manners: Manners) -> list[Case]:
+def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> list[Case]:
     cases = []
     for subject in _upload(session, request.profiles):
         profile = find_profile(session.client, subject)
@@ -114,18 +116,30 @@ def _cases(session: Session, request: StartRequest, manners: Manners) -> list[Ca
                 f"{clean(profile.name)} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
+        _warn(session, profile, gate)
         named = Subject(subject.profile_id, clean(profile.name))
-        cases.append(Case(named, _runs(session, named, request, profile)))
+        runs = _runs(session, named, request, gate=gate, profile=profile)
+        cases.append(Case(named, runs))
     does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
     session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
     return cases
+
+
+def _warn(session: Session, profile: Profile, gate: Gate) -> None:
+    """Tell before the start what the user may not have meant."""
+    name = clean(profile.name)
+    if profile.status in {"RUNNING", "PAUSED"}:
+        session.terminal.note(f"tm: {name} is {profile.status}; this start replaces that run")
+    if profile.duration is not None and profile.duration > gate.wait_timeout:
+        takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
+        session.terminal.note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
 
 
 def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Manners) -> int:
     """Wait for the run of an earlier start."""
     with manners.reports.begun():
         subject = find_subject(session.client, text, session.context.cwd)
-        runs = _runs(session, subject, StartRequest((text,)))
+        runs = _runs(session, subject, StartRequest((text,)), gate=gate)
         return _follow(session, [Case(subject, runs, runs.attach(run_id))], gate, manners)
 
 
@@ -141,7 +155,7 @@ def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
                 hint="name that server with TM_BASE_URL",
             )
         subject = Subject(entry.profile_id, clean(entry.subject))
-        runs = _runs(session, subject, StartRequest(()))
+        runs = _runs(session, subject, StartRequest(()), gate=gate)
         cases.append(Case(subject, runs, runs.attach(entry.run_id)))
     with manners.reports.begun():
         _widen_budget(session, runs=len(cases))
@@ -163,7 +177,12 @@ def _upload(session: Session, texts: Sequence[str]) -> list[Subject]:
 
 
 def _runs(
-    session: Session, subject: Subject, request: StartRequest, profile: Profile | None = None
+    session: Session,
+    subject: Subject,
+    request: StartRequest,
+    *,
+    gate: Gate | None = None,
+    profile: Profile | None = None,
 ) -> TrafficMorphRuns:
     return TrafficMorphRuns(
         session.client,
@@ -174,12 +193,28 @@ def _runs(
         tags=request.tags,
         profile=profile,
         hasty=_hasty_client(session),
+        resume_flags=_resume_flags(session, gate),
     )
+
+
+def _resume_flags(session: Session, gate: Gate | None) -> list[str]:
+    """What `tm runs wait` must be told again: the gate, and a server that flags have named."""
+    flags = []
+    if gate is not None and gate.fail_on:
+        flags += ["--fail-on", ",".join(sorted(gate.fail_on))]
+    for check in gate.checks if gate is not None else ():
+        flags += ["--assert", check.text]
+    for name in ("base_url", "api_key_file"):
+        if (value := session.flags.get(name)) is not None:
+            flags += [DEFINITIONS[name].flag, str(value)]
+    return flags
 
 
 def _hasty_client(session: Session) -> Client:
     connection = session.connection
-    hasty = replace(connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None)
+    hasty = replace(
+        connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None, revive=None
+    )
     transport = Transport(hasty)
     session.keep_open(transport.close)
     return Client(transport, session.context.clock)

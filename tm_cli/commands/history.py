@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
+SOURCES = ("api", "manual", "scheduled")
+
 HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
 
 
@@ -55,6 +57,8 @@ def list_history(
 
     tm history list --profile checkout --verdict FAIL
     """
+    if triggered_by is not None and triggered_by not in SOURCES:
+        raise UsageError(f"--triggered-by: {triggered_by!r} is not one of {', '.join(SOURCES)}")
     filters = {
         "autoVerdict": _verdict(verdict),
         "triggeredBy": triggered_by,
@@ -151,7 +155,6 @@ def _describe(session: Session, row: HistoryRow) -> str:
     from tm_cli.gate.events import Decided
     from tm_cli.gate.evidence import Run
     from tm_cli.gate.policy import Decision
-    from tm_cli.render.numbers import codes
     from tm_cli.render.summary import run_summary
     from tm_cli.render.tables import instant
     from tm_cli.systems.trafficmorph.results import as_result
@@ -159,9 +162,6 @@ def _describe(session: Session, row: HistoryRow) -> str:
     run = Run(row.run_id, clean(row.profile_name or "?"), "", None)
     shown = Decided(Decision(ExitCode.OK, ""), run, as_result(row))
     lines = [run_summary(session.terminal, shown)]
-    if isinstance(row.response_codes, dict):
-        counts = {key: n for key, n in row.response_codes.items() if type(n) is int}
-        lines.append(f"  responses {clean(codes(counts))}")
     details: list[tuple[str, Any]] = [
         ("started", instant(row.started_at)),
         ("finished", instant(row.finished_at)),

@@ -10,7 +10,7 @@ import typer
 
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
-from tm_cli.errors import OutputError
+from tm_cli.errors import OutputError, UsageError
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
@@ -81,6 +81,8 @@ def export(
 
     tm profiles export checkout -o checkout.yaml
     """
+    if output is not None and output.suffix.lower() not in {".json", ".yaml", ".yml"}:
+        raise UsageError(f"--output: {output} ends neither in .json nor in .yaml")
     document = session.client.export_profile(_stored(session, profile).profile_id)
     if output is None:
         from tm_cli.render.machine import to_json

@@ -117,7 +117,7 @@ def wait(
 ) -> int:
     """Wait for a run that was started before, and exit by its verdict.
 
-    tm runs wait checkout --run-id 3f2a41c0 --fail-on FAIL
+    tm runs wait checkout --run-id 6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21 --fail-on FAIL
 
     tm runs wait --last --fail-on FAIL
     """

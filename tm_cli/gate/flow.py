@@ -170,7 +170,7 @@ class Follow:
             waited = self._clock.monotonic() - began
             remaining = limit - waited
             if remaining <= 0:
-                self._give_up(missing, replaced=replaced)
+                self._give_up(run, missing, replaced=replaced)
                 return True
             if self.result is None and self._goes_on_after_all(run, last):
                 return False
@@ -201,12 +201,16 @@ class Follow:
         self.result = found
         return None, 0.0
 
-    def _give_up(self, missing: Missing | None, *, replaced: bool) -> None:
+    def _give_up(self, run: Run, missing: Missing | None, *, replaced: bool) -> None:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
             return
         if missing is None:
             raise AssertionError("neither a result nor a reason")
+        if replaced and run.asked_at is None:
+            raise Undecided(
+                f"{missing.reason}; another run is going on", hint="check the id of the run"
+            )
         if replaced:
             raise Undecided(
                 f"another run replaced ours before it ended ({missing.reason})",

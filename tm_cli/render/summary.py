@@ -8,7 +8,7 @@ from typing import Any
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.verdict import Verdict
-from tm_cli.render.numbers import milliseconds, percent, rate
+from tm_cli.render.numbers import codes, milliseconds, percent, rate
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
@@ -67,9 +67,12 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
     """Tell verdict, reasons, metrics, checks and decision in a few lines."""
     result, decision = ending.result, ending.decision
     lines = [_headline(terminal, ending.run, result)]
+    if result is None or result.verdict is None:
+        lines.append(f"  {clean(decision.message)}")
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
         lines += _measured(_metrics(result.metrics))
+        lines += _answered(result.facts.get("responseCodes"))
     lines += [f"  {_MARKS[item.passed]} {clean(item.reason)}" for item in decision.checks]
     for attempt in ending.earlier:
         verdict = attempt.result.verdict_text if attempt.result else None
@@ -91,7 +94,8 @@ def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str
         color = _COLORS.get(result.verdict, color)
     if terminal.out_color:
         word = f"\x1b[1;{color}m{word}\x1b[0m"
-    subject = run.subject if run else "-"
+    named = result.facts.get("profileName") if result else None
+    subject = clean(named) if isinstance(named, str) else run.subject if run else "-"
     name = f"run {clean(run.run_id)}" if run and run.run_id else "run without id"
     row = result.facts.get("id") if result else None
     return f"{word}  {subject}, {name}" + (f" (history {row})" if row is not None else "")
@@ -116,3 +120,11 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
         if shown:
             lines.append("  response time " + ", ".join(shown))
     return lines
+
+
+def _answered(counts: Any) -> list[str]:
+    """How the target answered, and how it failed to."""
+    if not isinstance(counts, Mapping):
+        return []
+    known = {str(key): count for key, count in counts.items() if type(count) is int}
+    return [f"  responses {clean(codes(known))}"] if known else []

@@ -53,7 +53,7 @@ def address_refusal(address: Address, *, allow_public: bool) -> str | None:
     if any(address in network for network in _PRIVATE):
         return None
     if not allow_public:
-        return f"{address} is public; `tm serve --allow-public-targets` would permit it"
+        return f"{address} is public; TM_ALLOW_PUBLIC_TARGETS=true would permit it"
     return None if address.is_global else f"{address} is reserved"
 
 

@@ -34,7 +34,7 @@ def judge_row(history: HistoryStore, history_id: int) -> None:
         return
     run = facts(row)
     earlier = [facts(row) for row in history.completed_before(history_id, row["profile_id"])]
-    judgement = judge(run, choose_baseline(run, earlier))
+    judgement = judge(run, choose_baseline(run, earlier), others=len(earlier))
     verdict = Verdict(
         verdict=judgement.verdict,
         reasons=judgement.reasons,

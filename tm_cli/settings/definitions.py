@@ -9,6 +9,7 @@ from typing import Any
 from tm_cli.api_key import ApiKey
 from tm_cli.base_url import parse_base_url
 from tm_cli.durations import parse_duration
+from tm_cli.gate.verdict import GATED, parse_fail_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ def _boolean(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _fail_on(text: str) -> str:
+    """Verdicts in their usual order and spelling."""
+    verdicts = parse_fail_on(text)
+    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+
+
 def _on_interrupt(text: str) -> str:
     choice = text.strip().lower()
     if choice not in {"detach", "stop"}:
@@ -91,7 +98,7 @@ DEFINITIONS = {
             None,
             "Pause between two looks at the run; `auto` paces itself.",
         ),
-        Definition("fail_on", _text, None, "Verdicts that fail the gate."),
+        Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition(
             "on_interrupt",
             _on_interrupt,

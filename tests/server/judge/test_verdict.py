@@ -77,14 +77,26 @@ def test_against_its_baseline_a_run_is(run: RunFacts, verdict: str) -> None:
 
 def test_without_a_baseline_the_verdict_says_so() -> None:
     expected = Judgement("NO_BASELINE", ("no earlier run to compare with",), {}, None)
-    assert judge(replace(RUN, errors=4_999), None) == expected
+    assert judge(replace(RUN, errors=500), None) == expected
 
 
-@pytest.mark.parametrize("errors", [5_000, 10_000])
-def test_run_that_mostly_failed_needs_no_baseline_to_fail(errors):
-    judgement = judge(replace(RUN, errors=errors), None)
-    assert judgement.verdict == "FAIL"
-    assert judgement.reasons == (f"{errors} of 10000 requests failed, and no run to compare with",)
+def test_earlier_runs_that_are_not_comparable_are_mentioned() -> None:
+    judgement = judge(RUN, None, others=3)
+    assert judgement.verdict == "NO_BASELINE"
+    assert "of the 3 before it none had the same target" in judgement.reasons[0]
+
+
+@pytest.mark.parametrize("baseline", [None, BASELINE], ids=["alone", "compared"])
+@pytest.mark.parametrize(
+    ("errors", "verdict"), [(501, "WARN"), (4_999, "WARN"), (5_000, "FAIL"), (10_000, "FAIL")]
+)
+def test_many_errors_are_bad_whatever_the_baseline(baseline, errors, verdict) -> None:
+    same = replace(baseline, errors=errors) if baseline else None
+    assert judge(replace(RUN, errors=errors), same).verdict == verdict
+
+
+def test_run_without_a_completed_request_fails() -> None:
+    assert judge(replace(RUN, sent=0, completed=0, errors=0), None).verdict == "FAIL"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def findings(run: RunFacts, baseline: RunFacts, limits: Limits) -> Iterator[Find
     for name, bound in limits.quantiles.items():
         yield _quantile(name, run, baseline, bound, limits.smallest_rise_ms)
     yield _error_rate(run, baseline, limits)
+    yield all_errors(run, limits.errors)
     yield _shortfall(run, limits.shortfall)
     yield _sample_size(run, limits.fewest_completed)
     yield _machine(run, baseline)
@@ -69,8 +70,6 @@ def _error_rate(run: RunFacts, baseline: RunFacts, limits: Limits) -> Finding:
     expected = baseline.error_rate * run.completed / 100
     counts = run.errors - expected >= limits.fewest_more_errors
     severity = _severity(rise, limits.error_rate) if counts else Severity.PASS
-    if run.completed and run.errors == run.completed:
-        severity = Severity.FAIL
     limit = limits.error_rate.warn if severity is Severity.WARN else limits.error_rate.fail
     reason = (
         f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed}), "
@@ -84,6 +83,26 @@ def _error_rate(run: RunFacts, baseline: RunFacts, limits: Limits) -> Finding:
         "change": rise,
         "warn": limits.error_rate.warn,
         "fail": limits.error_rate.fail,
+    }
+    return Finding(severity, reason, numbers)
+
+
+def all_errors(run: RunFacts, bound: Bound) -> Finding:
+    """Judge the errors by themselves: a failing target is no measure, not even the first time."""
+    severity = _severity(run.error_rate, bound)
+    if run.errors and 2 * run.errors >= run.completed:
+        severity = Severity.FAIL
+    limit = bound.warn if severity is Severity.WARN else bound.fail
+    reason = (
+        f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed} requests), "
+        f"limit {limit:g} %, whatever the baseline"
+    )
+    numbers = {
+        "metric": "all_errors",
+        "unit": "%",
+        "value": run.error_rate,
+        "warn": bound.warn,
+        "fail": bound.fail,
     }
     return Finding(severity, reason, numbers)
 

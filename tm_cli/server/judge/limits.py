@@ -25,13 +25,14 @@ class Limits:
 
     `quantiles`: rise of a response time in percent. `smallest_rise_ms`: a smaller rise never
     counts. `error_rate`: rise in percentage points. `fewest_more_errors`: fewer additional errors
-    never count. `shortfall`: percent of the plan not sent. `fewest_completed`: with less there is
-    nothing to rely on.
+    never count. `errors`: percent of the requests, whatever the baseline. `shortfall`: percent of
+    the plan not sent. `fewest_completed`: with less there is nothing to rely on.
     """
 
     quantiles: Mapping[str, Bound] = field(default_factory=_quantile_bounds)
     smallest_rise_ms: float = 5.0
     error_rate: Bound = Bound(0.2, 1.0)
     fewest_more_errors: int = 2
+    errors: Bound = Bound(5.0, 50.0)
     shortfall: Bound = Bound(1.0, 5.0)
     fewest_completed: int = 100

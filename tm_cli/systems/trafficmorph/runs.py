@@ -40,6 +40,7 @@ class TrafficMorphRuns:
         tags: Sequence[str] = (),
         profile: Profile | None = None,
         hasty: Client | None = None,
+        resume_flags: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._once = client.reading_once()  # the flow repeats what observed nothing
@@ -47,6 +48,7 @@ class TrafficMorphRuns:
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
+        self._resume_flags = tuple(resume_flags)
         self._starter = Starter(client, clock, profile_id, region=region, tags=tags)
         self._curve = planned_curve(profile) if profile else None
         self._duration = profile.duration if profile else None
@@ -70,7 +72,8 @@ class TrafficMorphRuns:
             run_id = None
         resume = None
         if run_id is not None:
-            resume = f"tm runs wait {self._profile_id} --run-id {shlex.quote(clean(run_id))}"
+            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", clean(run_id)]
+            resume = shlex.join([*words, *self._resume_flags])
         return Run(run_id, self._subject, status, asked_at, resume, self._duration)
 
     def observe(self, run: Run) -> Progress:
