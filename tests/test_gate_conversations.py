@@ -280,6 +280,16 @@ def test_idle_replica_does_not_end_the_wait_for_a_run_that_goes_on(gate, server)
     assert gate(*GATED).exit_code == ExitCode.WARN
 
 
+def test_second_look_obeys_retry_after(gate, server, clock):
+    server.profile().snapshot().start().status("IDLE", runId=None)
+    server.error("GET", "/history", 503, "busy", headers={"Retry-After": "9"})
+    server.scan()
+    server.error("GET", STATUS_PATH, 429, "slow down", headers={"Retry-After": "11"})
+    server.scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+    assert clock.slept == [30.0, 9.0, 11.0]
+
+
 def test_exact_match_on_a_later_row_beats_a_legacy_candidate(gate, server):
     legacy = row(9, runId=None, autoVerdict="PASS")
     server.until_ended().scan(legacy, row(autoVerdict="FAIL")).detail(autoVerdict="FAIL")

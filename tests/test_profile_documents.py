@@ -65,6 +65,8 @@ def test_api_name_of_the_target_is_accepted():
         ({**MINIMAL, "duration": "soon"}, "not a duration"),
         ({**MINIMAL, "duration": 10.5}, "whole number"),
         ({**MINIMAL, "duration": True}, "whole number"),
+        ({**MINIMAL, "duration": float("inf")}, "whole number"),
+        ({**MINIMAL, "duration": float("nan")}, "whole number"),
         ({**MINIMAL, "points": "0 5"}, "points is not a list"),
     ],
 )
@@ -88,6 +90,8 @@ def test_json_and_yaml_say_the_same(tmp_path, name):
         ("p.yaml", "a: [", "not a profile document"),
         ("p.yaml", "!!python/object/apply:os.system ['true']", "not a profile document"),
         ("p.yaml", "", "not a mapping"),
+        ("p.yaml", "[" * 5000, "not a profile document"),
+        ("p.yaml", "{a: " * 3000, "not a profile document"),
         ("p.json", "{", "not a profile document"),
         ("p.json", "\udcff", "not UTF-8"),
     ],

@@ -172,22 +172,26 @@ class Follow:
             if remaining <= 0:
                 self._give_up(run, missing, replaced=replaced)
                 return True
-            if self.result is None and self._goes_on_after_all(run, last):
-                return False
+            if self.result is None and not at_least:
+                goes_on, at_least = self._look_again(run, last)
+                if goes_on:
+                    return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
             pause = max(pause_before_scan(waited, self._gate.pace), at_least)
             yield Pause(min(pause, remaining))
 
-    def _goes_on_after_all(self, run: Run, last: Progress) -> bool:
-        """Look again at an end that did not name our run: a stale replica may have shown it."""
+    def _look_again(self, run: Run, last: Progress) -> tuple[bool, float]:
+        """Doubt an end that did not name our run: a stale replica may have shown it.
+
+        Return whether the run goes on after all, and the least pause before the next read.
+        """
         if last.is_ours or last.phase is Phase.REPLACED:
-            return False
+            return False, 0.0
         try:
             now = self._system.observe(run)
         except TmError as error:
-            self._tolerate(error)
-            return False
-        return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED)
+            return False, self._tolerate(error)
+        return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED), 0.0
 
     def _look_for_result(self, run: Run) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""

@@ -185,6 +185,7 @@ def test_the_snapshot_holds_every_comparison() -> None:
         "p95": "FAIL",
         "p99": "PASS",
         "errors": "PASS",
+        "all_errors": "PASS",
         "shortfall": "PASS",
         "completed": "PASS",
         "generator_saturated": "PASS",

@@ -103,7 +103,7 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seconds(value: Any) -> int:
     seconds = parse_duration(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != int(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds % 1 != 0:
         raise ValueError(f"duration {value!r} is not a whole number of seconds")
     return int(seconds)
 
@@ -132,5 +132,7 @@ def _yaml(text: str) -> Any:
 
     try:
         return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     except yaml.YAMLError as problem:
         raise ValueError(" ".join(str(problem).split())) from None
