@@ -34,7 +34,8 @@ TASKS: dict[str, list[list[str]]] = {
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [["scripts/reference.py"]],
-    "bench": [["benchmarks/startup.py"], ["benchmarks/gate_latency.py"]],
+    "bench": [["benchmarks/startup.py"], ["benchmarks/gate_latency.py"], ["benchmarks/fleet.py"]],
+    "soak": [["tests/faults/soak.py"]],
 }
 EXTRA_GROUPS = {"bench": "bench"}
 """Dependency groups that a task needs beside `dev`."""

@@ -289,3 +289,19 @@ def test_completion_script_is_printed(tm, shell):
     result = tm("completion", shell)
     assert result.exit_code == ExitCode.OK
     assert "_TM_COMPLETE" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "path"),
+    [
+        (("profiles", "delete", "42"), f"/profiles/{PROFILE}"),
+        (("history", "delete", "7"), "/history/7"),
+    ],
+)
+def test_deletion_is_sent_once_and_only_when_confirmed(gate, server, argv, path):
+    assert gate(*argv).exit_code == ExitCode.USAGE
+    assert not server.requests
+    server.answer("DELETE", path, code=204, text="")
+    assert gate(*argv, "--yes").exit_code == ExitCode.OK
+    server.error("DELETE", path, 400, "not found")
+    assert gate(*argv, "--yes").exit_code == ExitCode.ERROR

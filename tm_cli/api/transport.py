@@ -104,6 +104,10 @@ class Transport:
         with self._new_client() as client:
             return self._send(client, "POST", path, body=body)
 
+    def delete(self, path: str) -> None:
+        """DELETE `path` once; raises NotReached, NotUnderstood or HttpError."""
+        self._send(self._client, "DELETE", path)
+
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
         return httpx2.Client(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
@@ -91,6 +92,20 @@ def get(session: Session, history_id: HistoryId) -> int:
 
     session.terminal.result(to_json(session.client.get_history_item(history_id).document()))
     return 0
+
+
+@app.command("delete")
+@command
+def delete(session: Session, history_id: HistoryId, yes: options.Yes = False) -> int:
+    """Delete one ended run for good; later runs are no longer compared with it.
+
+    tm history delete 42 --yes
+    """
+    options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
+    session.client.delete_history_item(history_id)
+    return session.emit(
+        {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
+    )
 
 
 def _verdict(text: str | None) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Profile = Annotated[
     str, typer.Argument(metavar="PROFILE", help="Id, name, or path to a profile document.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
@@ -73,6 +74,16 @@ PollInterval = Annotated[
 MOST_TAGS = 20
 LONGEST_TAG = 60
 _TAG = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
+    """Ask before something is lost; where nobody can be asked, `--yes` must have said it."""
+    if yes:
+        return
+    if not session.terminal.live:
+        raise UsageError(f"deleting {what} needs --yes")
+    if not typer.confirm(f"Delete {what}?", err=True):
+        raise UsageError("nothing was deleted")
 
 
 def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:

@@ -119,6 +119,22 @@ def import_profile(
     )
 
 
+@app.command("delete")
+@command
+def delete(session: Session, profile: options.Profile, yes: options.Yes = False) -> int:
+    """Delete a profile; a run that is going on ends, the history stays.
+
+    tm profiles delete checkout --yes
+    """
+    subject = _stored(session, profile)
+    options.confirm_deletion(session, f"profile {subject.profile_id} ({subject.name})", yes=yes)
+    session.client.delete_profile(subject.profile_id)
+    return session.emit(
+        {"profile_id": subject.profile_id},
+        lambda: f"deleted profile {subject.profile_id}: {subject.name}",
+    )
+
+
 def _stored(session: Session, text: str) -> Subject:
     from tm_cli.commands.subject import find_subject
 

@@ -39,6 +39,10 @@ class JsonTransport(Protocol):
         """POST once; raises the same."""
         ...
 
+    def delete(self, path: str) -> None:
+        """DELETE once; raises the same."""
+        ...
+
 
 class Client:
     """The operations of one server.
@@ -73,6 +77,10 @@ class Client:
     def import_profile(self, document: Mapping[str, Any]) -> ImportedProfile:
         """Create a profile, or overwrite the one of the same name."""
         return self._post(ImportedProfile.model_validate, "profiles/import", document)
+
+    def delete_profile(self, profile_id: int) -> None:
+        """Delete a profile and cancel its active run; its history stays."""
+        self._transport.delete(f"api/v1/profiles/{profile_id}")
 
     def start_run(
         self, profile_id: int, *, region: str | None = None, tags: Sequence[str] = ()
@@ -114,6 +122,10 @@ class Client:
     def get_history_item(self, history_id: int) -> HistoryRow:
         """Return one ended run in detail."""
         return self._get(HistoryRow.model_validate, f"history/{quote(str(history_id))}")
+
+    def delete_history_item(self, history_id: int) -> None:
+        """Delete an ended run for good."""
+        self._transport.delete(f"api/v1/history/{history_id}")
 
     def get_account(self) -> Account:
         """Return the account behind the key; early servers answer 404."""
