@@ -15,7 +15,7 @@ from tm_cli.text import clean
 
 def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
-    with signals_raised():
+    with signals_raised(restore=context is not None):
         try:
             context = context or AppContext.system()
             return _settle(_run(arguments, context), context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -28,8 +28,12 @@ class SignalReceived(BaseException):  # not an Exception: libraries must not swa
 
 
 @contextmanager
-def signals_raised() -> Iterator[None]:
-    """Raise SignalReceived in the main thread when a signal arrives; a second one kills at once."""
+def signals_raised(*, restore: bool) -> Iterator[None]:
+    """Raise SignalReceived in the main thread when a signal arrives; a second one kills at once.
+
+    A process that ends afterwards has `restore` false: a signal during its last moments must not
+    change the exit code that has been decided.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -40,17 +44,35 @@ def signals_raised() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Python takes its own handlers away while it winds down, but leaves what is ignored.
+            signal.signal(number, handler if restore else signal.SIG_IGN)
+
+
+def let_decision_stand() -> None:
+    """From now on, pass over one signal: what was decided is being told."""
+    _switch(_raise, _pass_over)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    for other in _SIGNALS:
-        if signal.getsignal(other) == _raise:
-            signal.signal(other, _exit_now)
+    _switch(_raise, _exit_now)
     raise SignalReceived(number)
+
+
+def _pass_over(_number: int, _frame: FrameType | None) -> None:
+    _switch(_pass_over, _exit_now)
 
 
 def _exit_now(number: int, _frame: FrameType | None) -> None:
     import os
 
     os._exit(128 + number)
+
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+def _switch(old: _Handler, new: _Handler) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) == old:
+                signal.signal(number, new)

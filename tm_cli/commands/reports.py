@@ -62,7 +62,7 @@ class Report:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)
-        except OSError:
+        except BaseException:  # a signal, too, must not leave the draft behind
             with suppress(OSError):
                 draft.unlink()
             raise

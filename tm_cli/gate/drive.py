@@ -12,7 +12,7 @@ from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate, from_error
 from tm_cli.gate.system import System
-from tm_cli.signals import SignalReceived
+from tm_cli.signals import SignalReceived, let_decision_stand
 
 
 def run_gate(
@@ -60,7 +60,10 @@ def drive(
 def consume(
     events: Generator[tuple[int, Event], None, None], handle: Callable[[int, Event], None]
 ) -> None:
-    """Handle every event; a signal that arrives meanwhile goes to the loop that made the event."""
+    """Handle every event; a signal that arrives meanwhile goes to the loop that made the event.
+
+    After the last event everything is decided, and a signal changes nothing any more.
+    """
     item = next(events, None)
     while item is not None:
         try:
@@ -70,7 +73,8 @@ def consume(
             try:
                 item = events.throw(signal)
             except StopIteration:
-                return
+                break
+    let_decision_stand()
 
 
 def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Event]]:
