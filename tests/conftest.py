@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
-from trafficmorph_api import KEY, ScriptedServer
+from trafficmorph_api import KEY, TOKEN, ScriptedServer
 
 
 @dataclass
@@ -81,6 +81,7 @@ def tm(tmp_path: Path, clock: FakeClock) -> Callable[..., Outcome]:
             find_user_dir=lambda: home,
             find_state_dir=lambda: tmp_path / "state",
             launch=launch,
+            make_token=lambda: TOKEN,
         )
         return Outcome(main(list(argv), context), out.getvalue(), err.getvalue())
 

@@ -14,6 +14,8 @@ KEY = "tm_test-key-1234567890"
 RUN = "6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21"
 OTHER_RUN = "0b9e7a44-1f52-4a0e-b7a3-5d2f9c6e8d10"
 PROFILE = 42
+TOKEN = "0123456789abcdef"
+OWN_TAG = f"tm-{TOKEN}"
 
 
 def profile(**changes: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class AppContext:
     `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
     for what tm remembers;
     `launch` returns a running embedded server for a data directory; it stays up until closed.
+    `make_token` returns letters and digits that nobody else has.
     """
 
     environ: Mapping[str, str]
@@ -31,6 +32,7 @@ class AppContext:
     find_user_dir: Callable[[], Path]
     find_state_dir: Callable[[], Path]
     launch: Callable[[Path], EmbeddedServer]
+    make_token: Callable[[], str]
 
     @classmethod
     def system(cls) -> AppContext:
@@ -43,6 +45,7 @@ class AppContext:
             find_user_dir=_user_dir,
             find_state_dir=_state_dir,
             launch=_launch,
+            make_token=_make_token,
         )
 
 
@@ -66,3 +69,9 @@ def _launch(data_dir: Path) -> EmbeddedServer:
     from tm_cli.embedded import launch
 
     return launch(data_dir)
+
+
+def _make_token() -> str:
+    import secrets
+
+    return secrets.token_hex(8)

@@ -11,6 +11,7 @@ from tm_cli.api.trafficmorph.models import Profile
 from tm_cli.api.transport import Transport
 from tm_cli.base_url import LOCAL, is_loopback
 from tm_cli.commands.last_run import StartedRun, recall, remember
+from tm_cli.commands.options import MOST_TAGS
 from tm_cli.commands.outcome import Outcome, code_of, tell
 from tm_cli.commands.reports import Reports
 from tm_cli.commands.session import Session
@@ -191,10 +192,18 @@ def _runs(
         subject=subject.name,
         region=request.region,
         tags=request.tags,
+        own_tag=_own_tag(session, request),
         profile=profile,
         hasty=_hasty_client(session),
         resume_flags=_resume_flags(session, gate),
     )
+
+
+def _own_tag(session: Session, request: StartRequest) -> str | None:
+    """A tag beside the user's, which others may share; without any, older servers must do."""
+    if not request.tags or len(request.tags) >= MOST_TAGS:
+        return None
+    return f"tm-{session.context.make_token()}"
 
 
 def _resume_flags(session: Session, gate: Gate | None) -> list[str]:

@@ -38,6 +38,7 @@ class TrafficMorphRuns:
         subject: str,
         region: str | None = None,
         tags: Sequence[str] = (),
+        own_tag: str | None = None,
         profile: Profile | None = None,
         hasty: Client | None = None,
         resume_flags: Sequence[str] = (),
@@ -49,7 +50,9 @@ class TrafficMorphRuns:
         self._profile_id = profile_id
         self._subject = subject
         self._resume_flags = tuple(resume_flags)
-        self._starter = Starter(client, clock, profile_id, region=region, tags=tags)
+        self._starter = Starter(
+            client, clock, profile_id, region=region, tags=tags, own_tag=own_tag
+        )
         self._curve = planned_curve(profile) if profile else None
         self._duration = profile.duration if profile else None
         self._has_status = True

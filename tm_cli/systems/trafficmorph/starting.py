@@ -20,8 +20,6 @@ OUR_TRIGGER = "api"
 
 START_ATTEMPTS = 3
 REFUSALS = frozenset({400, 404, 405, 409, 413, 415, 422, 425, 429})
-CLOCK_SLACK = 1.0
-"""Seconds by which a run's own clock may be ahead of the time since it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,11 @@ class StartedRun:
 
 
 class Starter:
-    """Starts one run of a profile."""
+    """Starts one run of a profile.
+
+    `own_tag` is a tag that no other start has; it is what a run is recognised by when the answer to
+    the start is lost.
+    """
 
     def __init__(
         self,
@@ -44,14 +46,15 @@ class Starter:
         *,
         region: str | None,
         tags: Sequence[str],
+        own_tag: str | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._profile_id = profile_id
         self._region = region
-        self._tags = tuple(tags)
+        self._own_tag = own_tag
+        self._tags = (*tags, own_tag) if own_tag else tuple(tags)
         self._snapshot: HistoryRow | None = None
-        self._active_before: str | None = None
 
     @property
     def newest_before(self) -> int | None:
@@ -65,17 +68,11 @@ class Starter:
         )
 
     def prepare(self) -> None:
-        """Take the snapshot, and with tags a look at what runs already.
-
-        Raises NotUnderstood when there is a row and its id cannot be read.
-        """
+        """Take the snapshot; raises NotUnderstood when there is a row and its id cannot be read."""
         rows = list_own(self._client, self._profile_id, page=0, size=1)
         self._snapshot = rows[0] if rows else None
         if self._snapshot is not None and self._snapshot.id is None:
             raise NotUnderstood("the newest history row has no usable id; nothing was started")
-        if self._tags:
-            active = self._look()
-            self._active_before = active.run_id if active else None
 
     def start(self) -> StartedRun:
         """Send the start; repeat it only while nothing can have reached the server.
@@ -84,7 +81,7 @@ class Starter:
         nobody can tell.
         """
         for attempt in range(START_ATTEMPTS):
-            asked_at, began = self._clock.now(), self._clock.monotonic()
+            asked_at = self._clock.now()
             try:
                 answer = self._client.start_run(
                     self._profile_id, region=self._region, tags=self._tags
@@ -92,14 +89,14 @@ class Starter:
                 self._check(answer)
             except NotReached as error:
                 if error.maybe_sent:
-                    return self._recognise(asked_at, began, error.message)
+                    return self._recognise(asked_at, error.message)
                 if attempt + 1 == START_ATTEMPTS:
                     raise
                 self._clock.sleep(pause_before_retry(error, attempt))
             except ApiError as error:
                 if (refusal := _refusal(error)) is not None:
                     raise refusal from None
-                return self._recognise(asked_at, began, error.message)
+                return self._recognise(asked_at, error.message)
             else:
                 return StartedRun(answer.run_id, answer.status or "", asked_at)
         raise AssertionError("unreachable")  # pragma: no cover
@@ -111,10 +108,10 @@ class Starter:
         if self.is_from_before(answer.run_id):
             raise NotUnderstood("the answer names a run that had ended before")
 
-    def _recognise(self, asked_at: datetime, began: float, reason: str) -> StartedRun:
-        """Find our run by its tags after a lost answer; nothing else is ever adopted."""
+    def _recognise(self, asked_at: datetime, reason: str) -> StartedRun:
+        """Find our run by its own tag after a lost answer; nothing else is ever adopted."""
         now = self._look()
-        if now is not None and self._is_ours(now, self._clock.monotonic() - began):
+        if now is not None and now.run_id and self._own_tag and self._own_tag in now.tags:
             return StartedRun(now.run_id, now.status or "", asked_at)
         name = self._profile_id
         active = clean(now.run_id) if now and now.run_id else "ID"
@@ -123,19 +120,6 @@ class Starter:
             f"the run may or may not have started: {reason}; tm does not repeat a start{state}",
             hint=f"look with `tm runs status {name}`; if that run is yours, "
             f"`tm runs wait {name} --run-id {active}`",
-        )
-
-    def _is_ours(self, now: LiveStatus, since: float) -> bool:
-        """It carries our tags, was not there before, and began after our request."""
-        tags = {tag.lower() for tag in self._tags}
-        return bool(
-            tags
-            and tags <= set(now.tags)
-            and now.run_id
-            and now.status == "RUNNING"
-            and now.run_id != self._active_before
-            and now.elapsed_seconds is not None
-            and now.elapsed_seconds <= since + CLOCK_SLACK
         )
 
     def _look(self) -> LiveStatus | None:
