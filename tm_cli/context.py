@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from tm_cli.embedded import EmbeddedServer
 
 
+def _make_token() -> str:
+    import secrets
+
+    return secrets.token_hex(8)
+
+
 @dataclass(frozen=True, slots=True)
 class AppContext:
     """The seams: environment, terminal, time, directories and the embedded server.
@@ -32,7 +38,7 @@ class AppContext:
     find_user_dir: Callable[[], Path]
     find_state_dir: Callable[[], Path]
     launch: Callable[[Path], EmbeddedServer]
-    make_token: Callable[[], str]
+    make_token: Callable[[], str] = _make_token
 
     @classmethod
     def system(cls) -> AppContext:
@@ -45,7 +51,6 @@ class AppContext:
             find_user_dir=_user_dir,
             find_state_dir=_state_dir,
             launch=_launch,
-            make_token=_make_token,
         )
 
 
@@ -69,9 +74,3 @@ def _launch(data_dir: Path) -> EmbeddedServer:
     from tm_cli.embedded import launch
 
     return launch(data_dir)
-
-
-def _make_token() -> str:
-    import secrets
-
-    return secrets.token_hex(8)
