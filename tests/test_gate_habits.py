@@ -28,6 +28,7 @@ class Fleet:
         self.times = deque()
         self.busiest_minute = 0
         self.duration = 60.0
+        self.durations = {}
         self.per_minute = 60
         self.url = httpserver.url_for("/")
         httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
@@ -59,7 +60,7 @@ class Fleet:
             return detail(number, **self._row(*divmod(number, 1000)))
         match verb:
             case []:
-                return profile(id=number, name=f"p{number}")
+                return profile(id=number, name=f"p{number}", duration=self._duration(number))
             case ["start"]:
                 self._runs.setdefault(number, []).append(self._clock.monotonic())
             case ["stop"]:
@@ -71,18 +72,22 @@ class Fleet:
     def _run_id(self, number):
         return f"run-{number}-{len(self._runs[number])}"
 
+    def _duration(self, number):
+        return self.durations.get(number, self.duration)
+
     def _status(self, number):
         started = self._runs[number][-1]
         if started is None:
             return status("IDLE", profileId=number, runId=None)
-        elapsed = min(self._clock.monotonic() - started, self.duration)
-        state = "COMPLETED" if elapsed >= self.duration else "RUNNING"
+        duration = self._duration(number)
+        elapsed = min(self._clock.monotonic() - started, duration)
+        state = "COMPLETED" if elapsed >= duration else "RUNNING"
         return status(
             state,
             profileId=number,
             runId=self._run_id(number),
             elapsedSeconds=elapsed,
-            durationSeconds=self.duration,
+            durationSeconds=duration,
         )
 
     def _row(self, number, place):
@@ -98,7 +103,7 @@ class Fleet:
         ended = [
             place
             for place, started in enumerate(self._runs.get(number, []))
-            if started is not None and self._clock.monotonic() - started >= self.duration
+            if started is not None and self._clock.monotonic() - started >= self._duration(number)
         ]
         rows = [row(**{"number": 0, **self._row(number, place)}) for place in reversed(ended)]
         return page(*rows[:size])
@@ -147,15 +152,18 @@ def test_several_runs_are_waited_for_at_the_same_time(run, fleet, clock):
     assert sum(clock.slept) < 2 * fleet.duration
 
 
-def test_first_failure_stops_the_others_when_asked(run, fleet):
-    fleet.profile(1, "PASS")
-    fleet.profile(2, "FAIL")
-    fleet.profile(3, "PASS")
-    argv = ("runs", "start", "2", "1", "3", "--wait", "--fail-on", "FAIL", "--fail-fast", "--json")
-    fleet.duration = 60.0
-    result = run(*argv)
-    assert result.exit_code == ExitCode.FAIL
-    assert result.json["data"]["runs"][0]["exit_name"] == "FAIL"
+@pytest.mark.parametrize(("flags", "stops"), [(["--fail-fast"], 2), ([], 0)])
+def test_first_failure_stops_the_others_when_asked(run, fleet, clock, flags, stops):
+    for number, verdict in ((1, "PASS"), (2, "WARN"), (3, "PASS")):
+        fleet.profile(number, verdict)
+    fleet.durations = {1: 600.0, 2: 30.0, 3: 600.0}
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "WARN", "--json")
+    result = run(*argv, *flags)
+    assert result.exit_code == ExitCode.WARN
+    assert fleet.calls["POST", "profiles/N/stop"] == stops
+    assert (sum(clock.slept) < 100) is bool(stops)
+    names = [entry["exit_name"] for entry in result.json["data"]["runs"]]
+    assert names == (["UNDECIDED", "WARN", "UNDECIDED"] if stops else ["OK", "WARN", "OK"])
 
 
 def test_profile_named_twice_is_a_mistake_and_starts_nothing(run, fleet):

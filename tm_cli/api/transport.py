@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -74,6 +74,7 @@ class Transport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._verify = _verification(connection)
+        self._proxy = _proxy(connection.base_url, connection.environ)
         self._client = self._new_client()
 
     def close(self) -> None:
@@ -113,7 +114,7 @@ class Transport:
         return httpx2.Client(
             transport=connection.wire,
             verify=self._verify,
-            proxy=None if connection.wire else _proxy(connection.base_url, connection.environ),
+            proxy=None if connection.wire else self._proxy,
             timeout=connection.timeout,
             trust_env=False,
             follow_redirects=False,
@@ -232,16 +233,25 @@ def _verification(connection: Connection) -> ssl.SSLContext | bool:
         ) from None
 
 
-def _proxy(base_url: str, environ: Mapping[str, str]) -> str | None:
+def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     """The proxy that the environment names for this server; never one for this machine."""
     parts = urlsplit(base_url)
     if is_loopback(base_url):
         return None
-    proxies = {
-        name.lower().removesuffix("_proxy"): value
+    named = {
+        name.lower().removesuffix("_proxy"): (name, value)
         for name, value in environ.items()
         if name.lower().endswith("_proxy") and value
     }
-    if proxy_bypass_environment(parts.netloc, proxies):
+    values = {kind: value for kind, (_, value) in named.items()}
+    chosen = named.get(parts.scheme) or named.get("all")
+    if chosen is None or proxy_bypass_environment(parts.netloc, values):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    name, value = chosen
+    with suppress(ValueError, httpx2.InvalidURL):
+        if urlsplit(value).hostname:  # the library takes a proxy without a host
+            return httpx2.Proxy(value)
+    raise ConfigurationError(
+        f"{name} does not name a proxy",
+        hint="write http://HOST:PORT, or list the server in NO_PROXY",
+    )

@@ -40,8 +40,6 @@ def drive(
     undecided = set(range(len(follows)))
     try:
         for position, event in _in_turn(follows, clock):
-            if position not in undecided:
-                continue
             if isinstance(event, Decided):
                 undecided.discard(position)
             yield position, event
@@ -70,6 +68,8 @@ def consume(
             handle(*item)
             item = next(events, None)
         except SignalReceived as signal:
+            if item is not None and isinstance(item[1], Decided):
+                handle(*item)  # once more: this outcome must not be lost
             try:
                 item = events.throw(signal)
             except StopIteration:
