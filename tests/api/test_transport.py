@@ -166,7 +166,9 @@ def test_proxy_comes_from_the_environment_and_never_for_this_machine(url, enviro
     assert (None if found is None else str(found.url)) == proxy
 
 
-@pytest.mark.parametrize("value", ["junk", "http://[bad", "socks9://h:1", "http://"])
+@pytest.mark.parametrize(
+    "value", ["junk", "http://[bad", "socks9://h:1", "http://", "socks5://h:1"]
+)
 def test_malformed_proxy_is_a_configuration_error(connect, value):
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
         connect("https://tm.example/", environ={"HTTPS_PROXY": value})

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
@@ -248,6 +249,11 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     if chosen is None or proxy_bypass_environment(parts.netloc, values):
         return None
     name, value = chosen
+    if value.lower().startswith("socks") and find_spec("socksio") is None:
+        raise ConfigurationError(
+            f"{name} names a SOCKS proxy, for which a package is missing",
+            hint="pip install socksio, or list the server in NO_PROXY",
+        )
     with suppress(ValueError, httpx2.InvalidURL):
         if urlsplit(value).hostname:  # the library takes a proxy without a host
             return httpx2.Proxy(value)
