@@ -1,0 +1,41 @@
+"""Every mutant is found; a patch that no longer fits fails instead of being passed over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from faults.mutants import of_the_gate, of_the_wire
+from faults.mutants.catalogue import MUTANTS
+from faults.report import say
+
+SUBSET = Path(__file__).with_name("subset.py")
+AT_ONCE = 2
+FEWEST = 40
+
+
+def meet(name: str | None) -> subprocess.CompletedProcess[str]:
+    """Run the quick part of the engine against a mutant, or against tm as it is."""
+    argv = [sys.executable, str(SUBSET), *([name] if name else [])]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_there_are_enough_and_each_has_a_name_of_its_own():
+    assert len(MUTANTS) == len(of_the_gate.MUTANTS) + len(of_the_wire.MUTANTS) >= FEWEST
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_patch_fits(name):
+    MUTANTS[name].source()
+
+
+def test_every_mutant_is_found_and_nothing_is_found_without_one():
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(meet, [None, *MUTANTS]))
+    say("\n".join(result.stdout.strip() for result in results))
+    survivors = [result.stdout + result.stderr[-500:] for result in results if result.returncode]
+    assert survivors == []

@@ -1,0 +1,96 @@
+"""Faults, and the plan that says which request meets which.
+
+A fault is a kind and whether the server has acted before the answer was lost or spoilt. Kinds fall
+into three groups: the answer never arrives (`LOST`), it is an error (`STATUSES`), or it arrives
+spoilt (`faults.bodies.SPOILT`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from faults.bodies import DECISIVE, SPOILT
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a lost answer proves: whether bytes may have left, and whether time ran out."""
+
+    maybe_sent: bool
+    takes_timeout: bool = False
+
+
+LOST = {
+    "dns": Loss(False),
+    "refused": Loss(False),
+    "connect-timeout": Loss(False, takes_timeout=True),
+    "tls": Loss(False),
+    "proxy": Loss(False),
+    "pool-timeout": Loss(False, takes_timeout=True),
+    "hang": Loss(True, takes_timeout=True),
+    "drip": Loss(True, takes_timeout=True),
+    "reset": Loss(True),
+    "cut-connection": Loss(True),
+    "write-error": Loss(True),
+    "write-timeout": Loss(True, takes_timeout=True),
+    "protocol": Loss(True),
+}
+
+TRANSIENT_STATUSES = frozenset(
+    {"408", "425", "429", "429-html", "500", "502", "503", "503-html", "504"}
+)
+FINAL_STATUSES = frozenset({"400", "401", "403", "404", "405", "409", "413", "422"})
+REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
+ODD_STATUSES = frozenset({"203", "204", "206", "299", "304"})
+STATUSES = TRANSIENT_STATUSES | FINAL_STATUSES | REDIRECTS | ODD_STATUSES
+
+REFUSALS = (FINAL_STATUSES | {"425", "429"}) - {"401", "403"}
+"""Statuses by which the API says that it has not acted."""
+
+NEVER_ACTED = FINAL_STATUSES | {"425", "429"} | {k for k, v in LOST.items() if not v.maybe_sent}
+KINDS = (*LOST, *sorted(STATUSES), *SPOILT, "slow")
+
+TRANSIENT = (
+    frozenset(LOST) | TRANSIENT_STATUSES | REDIRECTS | ODD_STATUSES | {"slow"}
+    | (frozenset(SPOILT) - DECISIVE)
+)  # fmt: skip
+"""Kinds that say nothing of a run when they befall a read: tm must ride them out."""
+
+RETRY_AFTERS = (
+    "0", "1", "7", "30", "120", "300", "301", "999999999", "", "-5", "1e9", "nan", "inf", "+5",
+    "1_000", "٣", "9" * 400, "2, 3", "Sun, 01 Mar 2026 12:10:00 GMT", "Sun, 01 Mar 99999 12:10:00",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault; `acted` says that its effect happened although the answer was lost."""
+
+    kind: str
+    acted: bool = False
+    arg: int = 0
+
+    @property
+    def cell(self) -> str:
+        """The cell of the coverage table beside its endpoint."""
+        return f"{self.kind}/{'after' if self.acted else 'before'}"
+
+    def retry_after(self) -> str | None:
+        """What the answer's Retry-After says, garbage included; None when it has none."""
+        if self.kind not in TRANSIENT_STATUSES or self.arg % 3 == 0:
+            return None
+        return RETRY_AFTERS[self.arg % len(RETRY_AFTERS)]
+
+
+Plan = Mapping[str, tuple[Fault | None, ...]]
+"""For each endpoint the faults of its requests in order; None lets one pass, as does the end."""
+
+
+def possible_phases(endpoint: str, kind: str) -> tuple[bool, ...]:
+    """The values that `acted` can have; only for a start is there a difference to see."""
+    if endpoint != "start" or kind in NEVER_ACTED:
+        return (False,)
+    if kind in SPOILT or kind == "slow":
+        return (True,)
+    return (False, True)

@@ -1,0 +1,160 @@
+"""Everything in tm that shows text from elsewhere: hostile strings in, what a user sees out."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from faults.clock import VirtualClock
+from faults.hostile import text
+from tm_cli.api.answers import Answer, understand
+from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
+from tm_cli.boundary import explain
+from tm_cli.context import AppContext
+from tm_cli.errors import TmError
+from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
+from tm_cli.gate.events import Unobserved as Unanswered
+from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.policy import Gate, decide, from_error
+from tm_cli.gate.verdict import Verdict
+from tm_cli.render.junit import Suite, junit
+from tm_cli.render.machine import document, error_document, to_json
+from tm_cli.render.progress import open_view
+from tm_cli.render.summary import run_data, run_summary
+from tm_cli.render.tables import columns
+from tm_cli.systems.trafficmorph.looks import from_status
+from tm_cli.systems.trafficmorph.results import as_result
+from tm_cli.terminal import Terminal
+from tm_cli.text import clean
+
+Say = Callable[[], str]
+STRINGS_PER_CASE = 10
+
+
+class Case:
+    """A run whose every text is hostile."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._say: Say = lambda: text(chance)
+        say = self._say
+        self.run = Run(say(), clean(say()), clean(say()), datetime.now(UTC), None)
+        self.result = as_result(HistoryRow.model_validate(self._row(chance)))
+        self.status = LiveStatus.model_validate(
+            {
+                "runId": self.run.run_id,
+                "status": say(),
+                "elapsedSeconds": 1.0,
+                "durationSeconds": 9.0,
+                "responseCodeCounts": {say(): 3},
+                "currentRps": chance.choice((1.0, 1e300)),
+            }
+        )
+        gate = Gate(fail_on=frozenset({Verdict.FAIL}))
+        self.decision = decide(self.result, gate)
+        self.problem = self._problem(chance)
+        self.ending = Decided(
+            from_error(self.problem, gate) if chance.random() < 0.3 else self.decision,
+            self.run,
+            self.result,
+            (Attempt(self.decision, self.run, self.result),),
+        )
+
+    def _row(self, chance: random.Random) -> dict[str, Any]:
+        say = self._say
+        return {
+            "id": 7,
+            "runId": self.run.run_id,
+            "autoVerdict": chance.choice(("PASS", "FAIL", say())),
+            "autoVerdictReasons": chance.choice((json.dumps([say(), say()]), [say()], say())),
+            "outcome": chance.choice((None, None, say())),
+            "totalRequests": 10,
+            "totalErrors": 1,
+            "avgRps": 1.0,
+            "peakRps": 1.0,
+            "latencyQuantiles": json.dumps({say(): 1.5}),
+        }
+
+    def _problem(self, chance: random.Random) -> TmError:
+        """An error that tells what a server said."""
+        say = self._say
+        status = chance.choice((400, 401, 409, 429, 500, 302, 200, 299))
+        kind = chance.choice(("application/json", say()))
+        body = json.dumps({chance.choice(("error", "message")): say(), "code": say()}).encode()
+        headers = {"content-type": kind, "location": say(), "retry-after": say()}
+        try:
+            understand(Answer(clean(say()), status, headers, body))
+        except TmError as error:
+            return error
+        return TmError(say(), hint=say())
+
+    def events(self) -> list[Event]:
+        looked = from_status(self.run, self.status, None)
+        return [
+            Started(self.run),
+            Observed(looked),
+            Unanswered(self._say(), 1.0),
+            Ended(looked),
+            Awaited(self._say()),
+            Repeated(Attempt(self.decision, self.run, self.result), 1),
+            self.ending,
+        ]
+
+
+def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
+    """Name, output and whether it is redrawn, of every sink."""
+    yield "summary", run_summary(_terminal()[0], case.ending), False
+    yield "json", to_json(document(run_data(case.ending, profile_id=1, status=None))), False
+    yield "json error", to_json(error_document(case.problem)), False
+    yield "error", _errors(case), False
+    yield (
+        "junit",
+        junit([Suite(case.run.subject, case.ending), Suite(clean(case.run.run_id), None)]),
+        False,
+    )
+    for live in (False, True):
+        for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
+            yield f"view of {len(subjects)}", _view(case, subjects, live=live), live
+    for terminal in (_terminal()[0], _terminal(out_is_terminal=True)[0]):
+        shown = columns(terminal, ("A", "B"), [(case.run.run_id, _verdict(case.result))])
+        yield "table", shown, terminal.out_is_terminal
+
+
+def _verdict(result: Result) -> str:
+    return result.verdict_text or "-"
+
+
+def _terminal(**options: Any) -> tuple[Terminal, io.StringIO]:
+    err = io.StringIO()
+    return Terminal(io.StringIO(), err, width=60, **options), err
+
+
+def _view(case: Case, subjects: tuple[str, ...], *, live: bool) -> str:
+    terminal, err = _terminal(live=live, err_color=live)
+    with open_view(terminal, VirtualClock(), quiet=False, subjects=subjects) as view:
+        for event in case.events():
+            view.show(event, 0)
+    return err.getvalue()
+
+
+def _errors(case: Case) -> str:
+    terminal, err = _terminal()
+
+    def forbidden(*_arguments: object) -> NoReturn:
+        raise AssertionError("no directory and no server is needed to tell an error")
+
+    context = AppContext(
+        environ={},
+        terminal=terminal,
+        clock=VirtualClock(),
+        cwd=Path(),
+        find_user_dir=forbidden,
+        find_state_dir=forbidden,
+        launch=forbidden,
+    )
+    explain(case.problem, context)
+    return err.getvalue()
