@@ -238,6 +238,14 @@ def test_legacy_row_inside_the_window_is_ours(gate, server):
     assert gate(*GATED).exit_code == ExitCode.OK
 
 
+def test_row_without_run_id_on_a_server_that_writes_them_is_not_ours(gate, server):
+    before = row(6, runId=OTHER_RUN)
+    server.profile().snapshot(before).start().status("COMPLETED").scan(row(runId=None), before)
+    result = gate(*GATED, "--verdict-timeout", "0")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "although this server writes them" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("started_at", "why"),
     [

@@ -47,7 +47,7 @@ CORNERS = (
     ),
     corner(
         "run ids that are no text beside a passing run of others",
-        Truth("FAIL", duration=3.0, row_delay=20.0),
+        Truth("FAIL", duration=3.0, row_delay=20.0, earlier=0),
         *(2, 5),
         plan={
             "history": (Fault("mistyped-run-id", False, 0),) * 60,

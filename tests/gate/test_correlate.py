@@ -63,6 +63,13 @@ def test_legacy_row_must_be_newer_than_the_snapshot(row_id, newest_before, is_ca
     assert (scan.legacy == (0,)) is is_candidate
 
 
+def test_server_that_writes_run_ids_has_no_legacy_rows():
+    named = Ours("ours", ASKED, newest_before=10, rows_are_named=True)
+    scan = correlate([row(11)], named)
+    assert scan.legacy == ()
+    assert "although this server writes them" in scan.refused[0]
+
+
 def test_every_legacy_candidate_is_reported_newest_first():
     assert correlate([row(13), row(12)], OURS).legacy == (0, 1)
 

@@ -1,7 +1,8 @@
 """Which history row is ours. Pure; the rules are in section 20.2 of the API contract, step E.
 
 An exact `runId` decides. A row without one (old data, old servers) is a candidate only when it is
-newer than the snapshot taken before the start and began close to it.
+newer than the snapshot taken before the start and began close to it. Stricter than the contract, a
+server whose newest row had a runId before the start is expected to go on writing them.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ class Ours:
     """What is known of our run before its row is found.
 
     `newest_before` is the id of the newest row before the start, None when there was no row;
-    `asked_at` is None for a run that another invocation started, which needs an exact match.
+    `asked_at` is None for a run that another invocation started, which needs an exact match;
+    `rows_are_named` says that the newest row before the start had a runId.
     """
 
     run_id: str | None
     asked_at: datetime | None
     newest_before: int | None
+    rows_are_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def _refuse_legacy(row: Row, ours: Ours) -> str | None:
         return ""
     if ours.asked_at is None:
         return f"row {row.row_id} has no runId to compare"
+    if ours.rows_are_named:
+        return f"row {row.row_id} has no runId, although this server writes them"
     if row.started_at is None:
         return f"row {row.row_id} has no runId and no usable startedAt"
     distance = row.started_at - ours.asked_at

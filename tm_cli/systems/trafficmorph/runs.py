@@ -98,7 +98,8 @@ class TrafficMorphRuns:
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
-        ours = correlate.Ours(run.run_id, run.asked_at, self._starter.newest_before)
+        before = self._starter
+        ours = correlate.Ours(run.run_id, run.asked_at, before.newest_before, before.rows_are_named)
         seen: list[HistoryRow] = []
         scan = correlate.Scan()
         for page in range(LAST_PAGE + 1):

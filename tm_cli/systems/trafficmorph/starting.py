@@ -61,6 +61,11 @@ class Starter:
         """The id of the newest history row before the start, None without one."""
         return self._snapshot.id if self._snapshot else None
 
+    @property
+    def rows_are_named(self) -> bool:
+        """Whether the server had written a runId into the newest row before the start."""
+        return self._snapshot is not None and self._snapshot.run_id is not None
+
     def is_from_before(self, run_id: str | None) -> bool:
         """Whether this run had ended before ours was started: a stale replica may still show it."""
         return (
