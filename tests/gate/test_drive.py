@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Decided, Ended, Observed, Started
@@ -68,3 +69,60 @@ def test_signal_while_an_event_is_shown_reaches_the_run(clock, moment, code, sto
     assert isinstance(seen[-1], Decided)
     assert seen[-1].decision.exit_code == code
     assert system.stopped == stops
+
+
+class Interrupted(QuickSystem):
+    """Raises a signal in one of its methods, as a handler would."""
+
+    def __init__(self, method):
+        super().__init__()
+        setattr(self, method, self._interrupt)
+
+    def _interrupt(self, *_arguments):
+        raise SignalReceived(15)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("prepare", "nothing was started"),
+        ("start", "it may have happened"),
+        ("observe", "was stopped"),
+        ("find_result", "goes on"),
+    ],
+)
+def test_interruption_says_what_it_leaves_behind(clock, method, words):
+    gate, system = Gate(frozenset({Verdict.FAIL})), Interrupted(method)
+    events = drive([Follow(system, gate, clock)], gate, clock, stop_on_interrupt=True)
+    *_, (_, last) = events
+    assert last.decision.exit_code == ExitCode.TERMINATED
+    assert words in last.decision.message
+    assert system.stopped == (1 if words == "was stopped" else 0)
+
+
+def test_stop_that_fails_is_not_called_a_stop(clock):
+    class Stubborn(Interrupted):
+        def stop(self, run):
+            raise TmError("no answer")
+
+    gate = Gate()
+    events = drive([Follow(Stubborn("observe"), gate, clock)], gate, clock, stop_on_interrupt=True)
+    *_, (_, last) = events
+    assert "goes on" in last.decision.message
+
+
+def test_runs_that_were_not_started_are_given_up_with_the_first_failure(clock):
+    class Failing(QuickSystem):
+        def observe(self, run):
+            return Progress(Phase.ENDED, "", is_ours=True)
+
+        def find_result(self, run):
+            return Result("r", Verdict.FAIL, "FAIL")
+
+    gate, other = Gate(frozenset({Verdict.FAIL})), QuickSystem()
+    follows = [Follow(Failing(), gate, clock), Follow(other, gate, clock)]
+    endings = [event for _, event in drive(follows, gate, clock, fail_fast=True)]
+    assert isinstance(endings[-1], Decided)
+    assert endings[-1].abandoned
+    assert endings[-1].run is None
+    assert other.stopped == 0

@@ -93,7 +93,7 @@ class Follow:
             self._seen_active = False
             yield Ended(last)
             is_over = yield from self._search(run, last)
-        if self.result is None:
+        if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
         baseline = None
         if self._gate.needs_baseline:
@@ -209,7 +209,7 @@ class Follow:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
             return
-        if missing is None:
+        if missing is None:  # pragma: no cover
             raise AssertionError("neither a result nor a reason")
         if replaced and run.asked_at is None:
             raise Undecided(
