@@ -75,7 +75,8 @@ def explain(error: TmError, context: AppContext) -> None:
 def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
     import traceback
 
-    shown = TmError(f"internal error: {type(error).__name__}: {error}", code="internal")
+    said = _without_keys(f"{type(error).__name__}: {error}", context.environ)
+    shown = TmError(f"internal error: {said}", code="internal")
     shown.exit_code = ExitCode.INTERNAL
     shown.hint = "this is a bug in tm; please report it with the lines above"
     for line in traceback.format_tb(error.__traceback__):

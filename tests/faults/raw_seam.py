@@ -19,8 +19,9 @@ from faults.world import PROFILE, World
 from tm_cli.api.answers import Answer, understand
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.trafficmorph.client import Client
-from tm_cli.gate.drive import run_gate
+from tm_cli.gate.drive import drive
 from tm_cli.gate.events import Decided, Started
+from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import Verdict
@@ -112,7 +113,7 @@ def follow(simulation: Simulation, client: Client) -> Recording:
         pace=Pace(interval=schedule.interval),
     )
     try:
-        for event in run_gate(runs, gate, simulation.clock):
+        for _, event in drive([Follow(runs, gate, simulation.clock)], gate, simulation.clock):
             _note(recording, simulation.clock.elapsed, event)
     except (Hang, ImpossibleSleep, SignalReceived) as problem:
         recording.broken = f"{type(problem).__name__}: {problem}"

@@ -8,20 +8,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from tm_cli.clock import Clock
 from tm_cli.gate.events import Decided, Event, Pause
-from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate, from_error
-from tm_cli.gate.system import System
 from tm_cli.signals import SignalReceived, let_decision_stand
-
-
-def run_gate(
-    system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
-) -> Iterator[Event]:
-    """Start a run, or attach to one, and follow it to a decision: the last event is Decided."""
-    follow = Follow(system, gate, clock, attach_to=attach_to)
-    for _, event in drive([follow], gate, clock):
-        yield event
 
 
 def drive(
