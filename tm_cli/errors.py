@@ -3,7 +3,6 @@
 TmError                  error
   UsageError             usage            64
   ConfigurationError     configuration    78
-  AuthenticationError    authentication   77
   Unavailable            unavailable      69
   Refused                refused           8
   StartUnknown           start_unknown     7
@@ -45,13 +44,6 @@ class ConfigurationError(TmError):
 
     exit_code = ExitCode.CONFIGURATION
     slug = "configuration"
-
-
-class AuthenticationError(TmError):
-    """The server refused the key, or the account may not use the API."""
-
-    exit_code = ExitCode.AUTHENTICATION
-    slug = "authentication"
 
 
 class Unavailable(TmError):

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from tm_cli.errors import AuthenticationError, StartUnknown, TmError, WaitTimeout
+from tm_cli.api.errors import HttpError
+from tm_cli.errors import StartUnknown, TmError, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.evidence import Result
@@ -52,7 +53,7 @@ def test_wider_gate_never_passes_more(verdict):
 
 
 @pytest.mark.parametrize(
-    "error", [TmError("x"), WaitTimeout("x"), StartUnknown("x"), AuthenticationError("x")]
+    "error", [TmError("x"), WaitTimeout("x"), StartUnknown("x"), HttpError("x", status=401)]
 )
 def test_error_keeps_its_code_and_counts_as_a_match(error):
     decision = from_error(error, Gate(frozenset({Verdict.FAIL})))

@@ -23,8 +23,8 @@ class System(Protocol):
     def start(self) -> Run:
         """Start exactly one run.
 
-        Raises Refused, Unavailable or AuthenticationError when nothing was started, and
-        StartUnknown when nobody can tell.
+        Raises StartUnknown when nobody can tell whether a run was started, and any other TmError
+        when none was.
         """
         ...
 
