@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -21,12 +22,14 @@ class Target:
     /ok: 200. /status/N: that code. /close: closed without an answer. /never: no answer.
     /drip: a header line now and then, without end. /freeze: like /ok, but nothing is answered
     during second 1 to 2 after the first request. /truncated: half a body, then closed.
-    /closing: 200, then closed. /large: one megabyte.
+    /closing: 200, then closed. /second: 200 to the first request of a connection, closed without
+    an answer at the next. /large: one megabyte.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: Counter[str] = Counter()
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.connections = 0
         self.first_at: float | None = None
         self._tls = tls
@@ -66,6 +69,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, target: Target) -> None:
         self._target = target
         self._received = b""
+        self._answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -75,16 +79,23 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while b"\r\n\r\n" in self._received:
-            head, _, self._received = self._received.partition(b"\r\n\r\n")
+            head, _, rest = self._received.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+            end = int(length[1]) if length else 0
+            if len(rest) < end:
+                return
+            self._target.bodies.append(rest[:end])
+            self._received = rest[end:]
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
         target, path = self._target, head.split()[1].decode()
+        self._answered += 1
         target.first_at = target.first_at or time.monotonic()
         target.requests[path] += 1
         target.heads.append(head)
         _, kind, *rest = path.split("/")
-        if kind == "close":
+        if kind == "close" or (kind == "second" and self._answered > 1):
             self._transport.close()
         elif kind == "drip":
             self._drip(b"HTTP/1.1 200 OK\r\n")
@@ -101,8 +112,8 @@ class _Connection(asyncio.Protocol):
         elif kind == "freeze":
             age = time.monotonic() - target.first_at
             target._loop.call_later(2 - age if 1 <= age < 2 else 0, self._write, 200)
-        elif kind == "ok":
-            self._write(200)
+        elif kind in ("ok", "second"):
+            self._write(200, body=b"" if head.startswith(b"HEAD ") else b"hello")
 
     def _write(self, code: int, headers: bytes = b"", body: bytes = b"hello") -> None:
         length = b"Content-Length: %d\r\n" % len(body)
@@ -183,6 +194,11 @@ class EngineProcess:
     def buckets(self) -> dict[int, dict[str, Any]]:
         """The newest line of each bucket."""
         return {e["index"]: e for e in self.events if e["event"] == "bucket"}
+
+    def sides(self, side: int) -> dict[int, dict[str, Any]]:
+        """The newest line of each bucket of one side."""
+        lines = (e for e in self.events if e["event"] == "bucket" and e["side"] == side)
+        return {line["index"]: line for line in lines}
 
     def sums(self, kind: str) -> Counter[str]:
         """The `codes` or `failures` of all buckets."""

@@ -5,6 +5,7 @@ import pytest
 
 from tm_cli.server.engine.control import obey, read_job
 from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.plan import WHOLE, Share
 
 VALID = {
     "run_id": "r1",
@@ -29,6 +30,20 @@ def test_a_valid_job_is_taken_as_it_is() -> None:
     assert job.curve.planned_before(60) == 900
 
 
+def test_a_worker_alone_sends_everything_to_one_target_at_once() -> None:
+    job = Job.parse(VALID)
+    assert (job.share, job.hold, len(job.targets), job.plan.sides) == (WHOLE, False, 1, range(1))
+
+
+def test_a_duet_has_two_targets_and_two_sides() -> None:
+    against = {"target_url": "http://b.test:81/y", "seed": 5, "addresses": ["10.0.0.7"]}
+    job = Job.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
+    new, old = job.targets
+    assert (new.host, new.addresses) == ("127.0.0.1", ("127.0.0.1", "::1"))
+    assert (old.host, old.port, old.addresses) == ("b.test", 81, ("10.0.0.7",))
+    assert job.plan.sides == range(2)
+
+
 def test_the_cap_applies_to_the_curve() -> None:
     assert Job.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
 
@@ -50,7 +65,7 @@ def test_the_cap_applies_to_the_curve() -> None:
 def test_a_target_is_split(
     url: str, host: str, port: int, is_tls: bool, request_target: str
 ) -> None:
-    target = Job.parse({**VALID, "target_url": url}).target
+    target = Job.parse({**VALID, "target_url": url}).targets[0]
     assert (target.host, target.port, target.is_tls) == (host, port, is_tls)
     assert target.request_target == request_target
 
@@ -83,6 +98,12 @@ def test_a_target_is_split(
         ({"timeout": -1}, "timeout"),
         ({"max_rps": 0}, "max_rps"),
         ({"target_url": None}, "target_url"),
+        ({"share": {"index": 2, "count": 2}}, "no share 2 of 2"),
+        ({"share": {"index": -1, "count": 2}}, "no share -1 of 2"),
+        ({"against": {"target_url": "ftp://a.test/"}}, "against.target_url: .* not an http"),
+        ({"against": {"target_url": "http://a.test/"}, "slots": 1}, "slots: a duet needs two"),
+        ({"addresses": []}, "addresses"),
+        ({"addresses": ["localhost"]}, "addresses"),
     ],
 )
 def test_an_invalid_job_is_refused_by_name(change: dict[str, Any], reason: str) -> None:
@@ -100,6 +121,12 @@ def test_a_first_line_that_is_no_job_is_refused(lines: list[bytes]) -> None:
 class Obedient:
     def __init__(self) -> None:
         self.done: list[str] = []
+
+    def go(self) -> None:
+        self.done.append("go")
+
+    def share(self, share: Share, second: float) -> None:
+        self.done.append(f"share {share.index} of {share.count} from {second:g}")
 
     def pause(self) -> None:
         self.done.append("pause")
@@ -119,6 +146,29 @@ def test_commands_are_carried_out_and_the_end_of_input_aborts() -> None:
     commands = [b'{"command": "pause"}', b'{"command": "resume"}', b'{"command": "stop"}']
     obey(iter(commands), obedient)
     assert obedient.done == ["pause", "resume", "stop", "abort"]
+
+
+def test_a_share_is_passed_on() -> None:
+    obedient = Obedient()
+    change = b'{"command": "share", "index": 1, "count": 3, "from": 12.5}'
+    obey(iter([change, b'{"command": "go"}']), obedient)
+    assert obedient.done == ["share 1 of 3 from 12.5", "go", "abort"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b'{"command": "share"}',
+        b'{"command": "share", "index": 3, "count": 3, "from": 1}',
+        b'{"command": "share", "index": 0, "count": 0, "from": 1}',
+        b'{"command": "share", "index": 0, "count": 1, "from": -1}',
+        b'{"command": "share", "index": 0, "count": 1, "from": NaN}',
+    ],
+)
+def test_an_impossible_share_is_ignored(change: bytes) -> None:
+    obedient = Obedient()
+    obey(iter([change]), obedient)
+    assert obedient.done == ["abort"]
 
 
 def test_nonsense_is_ignored() -> None:

@@ -3,7 +3,6 @@
 import os
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,21 +23,6 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Target]:
-    with Target() as target:
-        yield target
-
-
-@pytest.fixture
-def target(server: Target) -> Target:
-    server.requests.clear()
-    server.heads.clear()
-    server.connections = 0
-    server.first_at = None
-    return server
 
 
 def test_exactly_the_planned_requests_arrive(target: Target) -> None:
@@ -96,6 +80,19 @@ def test_headers_method_and_body_are_sent_as_given(target: Target) -> None:
     assert not any(line.lower().startswith(b"accept-encoding") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [("PUT", "größe"), ("PATCH", "{}"), ("DELETE", None), ("HEAD", None), ("QUERY", "x" * 100_000)],
+)
+def test_any_method_and_body_is_sent(target: Target, method: str, body: str | None) -> None:
+    with EngineProcess(job(target.url(), method=method, body=body, points=[[0, 5]])) as engine:
+        engine.finish()
+    assert engine.sums("codes") == {"200": 5}
+    assert target.heads[0].startswith(f"{method} /ok HTTP/1.1\r\n".encode())
+    assert target.bodies == [(body or "").encode()] * 5
+    assert target.connections < 5
+
+
 def test_connections_are_kept_alive(target: Target) -> None:
     with EngineProcess(job(target.url())) as engine:
         engine.finish()
@@ -112,12 +109,16 @@ def test_a_status_is_counted_and_not_acted_upon(target: Target, code: str) -> No
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_closed_connection_is_one_failure_and_no_repetition(target: Target, method: str) -> None:
-    with EngineProcess(job(target.url("/close"), method=method)) as engine:
+@pytest.mark.parametrize("path", ["/close", "/second"])
+def test_a_closed_connection_is_one_failure_and_no_repetition(
+    target: Target, method: str, path: str
+) -> None:
+    with EngineProcess(job(target.url(path), method=method)) as engine:
         _, finished = engine.finish()
-    assert target.total == 100
-    assert engine.sums("failures") == {"HTTPConnectionClosed": 100}
-    assert finished["completed"] == 100
+    assert target.total == finished["completed"] == 100
+    codes, failures = engine.sums("codes"), engine.sums("failures")
+    assert failures == {"HTTPConnectionClosed": 100 - codes["200"]}
+    assert codes["200"] == (0 if path == "/close" else target.connections)
 
 
 def test_half_a_body_is_a_failure(target: Target) -> None:
@@ -157,6 +158,14 @@ def test_no_answer_in_time_is_a_failure(target: Target, path: str) -> None:
     assert finished["completed"] == target.total == 20
     [bucket] = engine.buckets.values()
     assert bucket["p50_ms"] == pytest.approx(500, rel=0.2)
+
+
+def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: Target) -> None:
+    url = f"https://127.0.0.1:{target.port}/"
+    with EngineProcess(job(url, points=[[0, 5]], timeout=0.5)) as engine:
+        _, finished = engine.finish()
+    assert engine.sums("failures") == {"TimeoutError": 5}
+    assert finished["completed"] == 5
 
 
 def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: Target) -> None:
@@ -257,7 +266,7 @@ def test_an_invalid_job_fails_with_a_reason() -> None:
     assert code == 1
     assert failed == {
         "event": "failed",
-        "message": "the job is invalid: target_url 'ftp://localhost/' is not an http or https URL",
+        "message": "the job is invalid: target_url: 'ftp://localhost/' is not an http or https URL",
     }
 
 
@@ -270,6 +279,24 @@ def test_a_trusted_certificate_is_accepted_and_connections_are_kept(
         engine.finish()
     assert engine.sums("codes") == {"200": 100}
     assert target.connections < 50
+
+
+def test_certificates_are_checked_for_the_name_though_addresses_are_given(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    environ = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("shop.test").configure_cert(context)
+    with Target(context) as target:
+        for name, expected in (("shop.test", "codes"), ("other.test", "failures")):
+            url = f"https://{name}:{target.port}/ok"
+            few = job(url, addresses=["127.0.0.1"], points=[[0, 5]])
+            with EngineProcess(few, environ) as engine:
+                engine.finish()
+            assert engine.sums(expected).total() == 5
+    assert len(target.heads) == 5
+    assert all(b"Host: shop.test:%d" % target.port in head.split(b"\r\n") for head in target.heads)
 
 
 def test_an_unknown_certificate_is_a_failure(tls: ssl.SSLContext) -> None:

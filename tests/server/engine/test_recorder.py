@@ -2,7 +2,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.curve import Curve
+from tm_cli.server.engine.plan import WHOLE, Plan, Share
 from tm_cli.server.engine.recorder import Bucket, Recorder
+from tm_cli.server.engine.sides import Sides
 
 
 def about(microseconds: int) -> object:
@@ -10,14 +12,34 @@ def about(microseconds: int) -> object:
     return pytest.approx(microseconds, rel=0.001)
 
 
-def recorder(rate: float = 10, duration: float = 12) -> Recorder:
-    return Recorder(Curve([(0, rate)], duration))
+class Records(Recorder):
+    """A recorder whose requests are claimed one after the other."""
+
+    def __init__(self, curve: Curve, share: Share = WHOLE, sides: Sides | None = None) -> None:
+        self.plan = Plan(curve, share, sides)
+        super().__init__(self.plan)
+        self._arrivals = enumerate(curve.arrivals())
+
+    def next(self) -> Bucket:
+        """Claim the next request that is ours."""
+        number, second = next(item for item in self._arrivals if self.plan.takes(item[0]))
+        return self.claim(number, second)
+
+
+def recorder(rate: float = 10, duration: float = 12) -> Records:
+    return Records(Curve([(0, rate)], duration))
+
+
+def longest(histogram: HdrHistogram | None) -> int:
+    """Microseconds."""
+    assert histogram
+    return int(histogram.get_max_value())
 
 
 def send(
-    recorder: Recorder, *, wait: float = 0, service: float = 0.1, result: int | str = 200
+    recorder: Records, *, wait: float = 0, service: float = 0.1, result: int | str = 200
 ) -> Bucket:
-    bucket = recorder.bucket_of_next()
+    bucket = recorder.next()
     start = 100.0 + wait
     recorder.began(bucket, 100.0, start)
     recorder.ended(bucket, 100.0, start, start + service, result)
@@ -27,33 +49,33 @@ def send(
 def test_every_bucket_gets_exactly_what_was_planned_for_it() -> None:
     records = recorder(rate=7.3)
     curve = Curve([(0, 7.3)], 12)
-    indexes = [records.bucket_of_next().index for _ in range(curve.planned_before(12))]
+    indexes = [records.next().index for _ in range(curve.planned_before(12))]
     assert [indexes.count(k) for k in range(3)] == [
         curve.planned_between(5 * k, 5 * k + 5) for k in range(3)
     ]
 
 
 def test_buckets_without_a_plan_are_passed_over() -> None:
-    records = Recorder(Curve([(0, 0), (10, 0), (10, 5), (20, 5)], 20, "LINEAR"))
-    assert records.bucket_of_next().index == 2
+    records = Records(Curve([(0, 0), (10, 0), (10, 5), (20, 5)], 20, "LINEAR"))
+    assert records.next().index == 2
 
 
 def test_a_passed_bucket_without_a_plan_may_be_gone() -> None:
-    records = Recorder(Curve([(0, 0), (10, 0), (10, 5), (20, 5)], 20, "LINEAR"))
+    records = Records(Curve([(0, 0), (10, 0), (10, 5), (20, 5)], 20, "LINEAR"))
     assert [bucket.index for bucket in records.news(9)] == [0, 1]
-    assert records.bucket_of_next().index == 2
+    assert records.next().index == 2
 
 
 def test_response_counts_from_due_and_service_from_sent() -> None:
     records = recorder()
     bucket = send(records, wait=0.5, service=0.1)
-    assert bucket.response.get_max_value() == about(600_000)
-    assert bucket.service.get_max_value() == about(100_000)
+    assert longest(bucket.response) == about(600_000)
+    assert longest(bucket.service) == about(100_000)
 
 
 def test_a_timer_a_millisecond_late_is_not_the_targets_doing() -> None:
     bucket = send(recorder(), wait=0.0015, service=0.1)
-    assert bucket.response.get_max_value() == about(100_000)
+    assert longest(bucket.response) == about(100_000)
 
 
 def test_codes_and_failures_are_counted_by_name() -> None:
@@ -79,7 +101,7 @@ def test_the_document_carries_histograms_of_microseconds() -> None:
 
 
 def test_an_empty_bucket_knows_no_quantiles() -> None:
-    document = recorder().bucket_of_next().document()
+    document = recorder().next().document()
     assert (document["p50_ms"], document["p95_ms"], document["p99_ms"]) == (None, None, None)
     assert HdrHistogram.decode(document["service"]).get_total_count() == 0
 
@@ -87,8 +109,8 @@ def test_an_empty_bucket_knows_no_quantiles() -> None:
 @pytest.mark.parametrize(("service", "recorded"), [(0.0, 1), (1e-9, 1), (1e9, 3_600_000_000)])
 def test_times_beyond_the_range_are_kept_at_its_edge(service: float, recorded: int) -> None:
     bucket = send(recorder(), service=service)
-    assert bucket.completed == bucket.service.get_total_count() == 1
-    assert bucket.service.get_max_value() == about(recorded)
+    assert bucket.completed == 1
+    assert longest(bucket.service) == about(recorded)
 
 
 def test_only_changed_buckets_are_news() -> None:
@@ -102,7 +124,7 @@ def test_only_changed_buckets_are_news() -> None:
 
 def test_a_late_response_is_news_of_its_old_bucket() -> None:
     records = recorder(rate=0.2, duration=20)  # one request for each bucket
-    bucket = records.bucket_of_next()
+    bucket = records.next()
     records.began(bucket, 100, 100)
     list(records.news(1))
     assert [b.index for b in records.news(7)] == [1]
@@ -117,23 +139,90 @@ def test_no_bucket_lies_beyond_the_end() -> None:
 
 
 def test_a_loop_goes_on_opening_buckets() -> None:
-    records = Recorder(Curve([(0, 1)], 5, loop=True))
+    records = Records(Curve([(0, 1)], 5, loop=True))
     assert [bucket.index for bucket in records.news(17)] == [0, 1, 2, 3]
 
 
 def test_what_was_given_up_settles_a_bucket_too() -> None:
     records = recorder(rate=0.4, duration=20)  # two requests for each bucket
     bucket = send(records)
-    records.gave_up(records.bucket_of_next())
+    records.gave_up(records.next())
     assert bucket.is_settled
     assert (bucket.sent, bucket.unsent, records.unsent) == (1, 1, 1)
 
 
 def test_the_window_starts_anew_when_taken() -> None:
     records = recorder()
-    bucket = records.bucket_of_next()
+    bucket = records.next()
     records.began(bucket, 100, 100.25)
     send(records, result="TimeoutError")
     first, second = records.take_window(), records.take_window()
     assert (first.waits, first.most_in_flight, first.failed) == ([0.25, 0], 2, 1)
     assert (second.waits, second.most_in_flight, second.failed) == ([], 1, 0)
+
+
+def test_a_share_of_the_requests_is_a_share_of_every_bucket() -> None:
+    shares = [Records(Curve([(0, 7.3)], 12), Share(index, 3)) for index in range(3)]
+    planned = [[bucket.planned for bucket in records.news(12)] for records in shares]
+    curve = Curve([(0, 7.3)], 12)
+    whole = [curve.planned_between(5 * k, 5 * k + 5) for k in range(3)]
+    assert [sum(column) for column in zip(*planned, strict=True)] == whole
+
+
+def test_a_bucket_whose_share_changes_tells_its_new_plan() -> None:
+    records = Records(Curve([(0, 10)], 10), Share(0, 2))
+    assert [bucket.planned for bucket in records.news(1)] == [25]
+    records.plan.change(WHOLE, 2.0)
+    records.replan()
+    assert [bucket.planned for bucket in records.news(2)] == [10 + 30]
+
+
+def test_a_duet_has_a_bucket_for_each_side() -> None:
+    records = Records(Curve([(0, 10)], 10), sides=Sides(1))
+    for _ in range(100):
+        send(records)
+    told = [bucket.document() for bucket in records.news(10)]
+    assert [(line["index"], line["side"]) for line in told] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [line["planned"] for line in told] == [25] * 4
+    assert [line["sent"] for line in told] == [25] * 4
+
+
+def test_a_bucket_without_a_request_has_no_histogram() -> None:
+    bucket = recorder().next()
+    assert (bucket.response, bucket.service) == (None, None)
+
+
+def test_news_that_comes_while_a_bucket_is_told_is_told_later() -> None:
+    records = recorder(rate=0.2, duration=20)
+    bucket = records.next()
+    records.began(bucket, 100, 100)
+    telling = records.news(8)
+    assert next(telling).index == 0
+    records.ended(bucket, 100, 100, 108, 200)  # while the line is written
+    assert [b.index for b in telling] == [1]
+    assert [(b.index, b.completed) for b in records.news(9)] == [(0, 1)]
+
+
+def test_a_bucket_stays_until_what_was_claimed_for_it_is_handed_over() -> None:
+    records = recorder(rate=0.2, duration=20)
+    bucket = records.next()
+    list(records.news(6))  # the dispatcher is late
+    list(records.news(7))
+    records.began(bucket, 100, 100)
+    assert [b.index for b in records.news(8)] == [0]
+
+
+def test_of_two_days_few_buckets_are_alive_at_once() -> None:
+    hour = 3600
+    points = [(0, 0.2), (2 * hour, 0), (46 * hour, 0), (48 * hour, 0.2)]
+    curve = Curve(points, 48 * hour, "LINEAR")
+    records = Records(curve)
+    most = total = 0
+    for second in range(5, 48 * hour + 5, 5):
+        while total < curve.planned_before(second):
+            send(records)
+            total += 1
+        list(records.news(second))
+        most = max(most, len(records._live))
+    assert records.sent == total == 1440
+    assert most <= 2

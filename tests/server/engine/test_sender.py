@@ -1,8 +1,10 @@
 from collections import deque
 
 from tm_cli.curve import Curve
+from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.sender import Due, Sender
+from tm_cli.server.engine.sides import Sides
 
 
 class FakeQueue:
@@ -24,11 +26,12 @@ class Stage:
 
     def __init__(self, patience: float = 10) -> None:
         self.now = 1000.0
-        self.recorder = Recorder(Curve([(0, 10)], 10))
+        self.recorder = Recorder(Plan(Curve([(0, 10)], 10)))
+        self.due = 0
         self.queue = FakeQueue()
         self.sender = Sender(
-            self.queue,
-            self.send,
+            [self.queue],
+            [self.send],
             self.recorder,
             monotonic=lambda: self.now,
             patience=patience,
@@ -38,6 +41,11 @@ class Stage:
         self.now += 0.05
         return 200
 
+    def hand_over(self, due: float, now: float) -> None:
+        bucket = self.recorder.claim(self.due, 0.0)
+        self.due += 1
+        self.sender.hand_over(bucket, due, now)
+
     def serve(self) -> None:
         while self.queue.items:
             self.sender.serve_one(*self.queue.get())
@@ -45,7 +53,7 @@ class Stage:
 
 def test_a_request_handed_over_is_sent_once_and_recorded() -> None:
     stage = Stage()
-    stage.sender.hand_over(due=1000.0, now=1000.0)
+    stage.hand_over(due=1000.0, now=1000.0)
     assert not stage.sender.is_idle
     stage.serve()
     assert stage.sender.is_idle
@@ -55,9 +63,11 @@ def test_a_request_handed_over_is_sent_once_and_recorded() -> None:
 def test_waiting_for_a_slot_is_part_of_the_response_time() -> None:
     stage = Stage()
     for _ in range(10):
-        stage.sender.hand_over(due=1000.0, now=1000.0)
+        stage.hand_over(due=1000.0, now=1000.0)
     stage.serve()
     [bucket] = stage.recorder.news(0)
+    assert bucket.service
+    assert bucket.response
     assert bucket.service.get_max_value() < 51_000
     assert 499_000 < bucket.response.get_max_value() < 501_000
 
@@ -65,14 +75,14 @@ def test_waiting_for_a_slot_is_part_of_the_response_time() -> None:
 def test_what_waited_beyond_patience_is_given_up() -> None:
     stage = Stage(patience=0.12)
     for _ in range(10):
-        stage.sender.hand_over(due=1000.0, now=1000.0)
+        stage.hand_over(due=1000.0, now=1000.0)
     stage.serve()
     assert (stage.recorder.sent, stage.recorder.unsent) == (3, 7)
 
 
 def test_what_still_waits_can_be_given_up() -> None:
     stage = Stage()
-    stage.sender.hand_over(due=1000.0, now=1000.0)
+    stage.hand_over(due=1000.0, now=1000.0)
     stage.sender.give_up_waiting()
     assert stage.sender.is_idle
     assert (stage.recorder.sent, stage.recorder.unsent) == (0, 1)
@@ -80,5 +90,27 @@ def test_what_still_waits_can_be_given_up() -> None:
 
 def test_the_dispatchers_lag_is_kept_for_the_report() -> None:
     stage = Stage()
-    stage.sender.hand_over(due=1000.0, now=1000.25)
+    stage.hand_over(due=1000.0, now=1000.25)
     assert stage.recorder.take_window().lags == [0.25]
+
+
+def test_each_side_of_a_duet_has_its_own_queue_and_target() -> None:
+    asked: list[int] = []
+    sides = Sides(7)
+    recorder = Recorder(Plan(Curve([(0, 10)], 10), sides=sides))
+    queues = [FakeQueue(), FakeQueue()]
+    sender = Sender(
+        queues,
+        [lambda: asked.append(0) or 200, lambda: asked.append(1) or 200],
+        recorder,
+        monotonic=lambda: 1000.0,
+        patience=1,
+    )
+    for number in range(10):
+        sender.hand_over(recorder.claim(number, number / 10), 1000.0, 1000.0)
+    assert [len(queue.items) for queue in queues] == [5, 5]
+    for queue in queues:
+        sender.serve_one(*queue.get())
+    assert asked == [0, 1]
+    sender.give_up_waiting()
+    assert (sender.is_idle, recorder.unsent) == (True, 8)

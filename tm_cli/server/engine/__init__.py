@@ -3,5 +3,5 @@
 Start it with `python -m tm_cli.server.engine`; JSON lines on standard input steer it, JSON lines
 on standard output tell what happens. Only that process may import the gevent half (`__main__`,
 `load_test`, `slots`, `client`, `lines`): Locust replaces the standard library's sockets and
-threads. The rest, `curve` above all, is pure and safe anywhere.
+threads. The rest, `plan` and `recorder` above all, does no input or output and is safe anywhere.
 """

@@ -9,12 +9,14 @@ import logging  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 from types import FrameType  # noqa: E402
 
 import gevent  # noqa: E402
 
 from tm_cli.server.engine import control, descriptors  # noqa: E402
 from tm_cli.server.engine.job import JobError  # noqa: E402
+from tm_cli.server.engine.leash import Leash  # noqa: E402
 from tm_cli.server.engine.lines import EventWriter, read_lines  # noqa: E402
 from tm_cli.server.engine.load_test import LoadTest  # noqa: E402
 
@@ -44,7 +46,8 @@ def main() -> int:
 
 
 def _run(events: EventWriter) -> None:
-    lines = read_lines(sys.stdin.fileno())
+    leash = Leash(read_lines(sys.stdin.fileno()), time.monotonic)
+    lines = leash.lines()
     job = control.read_job(lines)
     try:
         descriptors.allow(job.slots)
@@ -57,6 +60,8 @@ def _run(events: EventWriter) -> None:
 
     signal.signal(signal.SIGTERM, on_terminate)
     gevent.spawn(control.obey, lines, load_test)
+    if job.watch is not None:
+        gevent.spawn(leash.watch, job.watch, load_test.abort, gevent.sleep)
     load_test.run()
 
 

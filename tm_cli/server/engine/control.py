@@ -3,16 +3,39 @@
 import json
 import logging
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Annotated, Protocol, Self
+
+from pydantic import AllowInfNan, BaseModel, Field, ValidationError, model_validator
 
 from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.plan import Share
 
 _LOG = logging.getLogger(__name__)
+
+
+class ShareChange(BaseModel):
+    """From a second of the curve on, another share is this worker's."""
+
+    index: int
+    count: int
+    second: Annotated[float, Field(alias="from", ge=0), AllowInfNan(False)]
+
+    @property
+    def share(self) -> Share:
+        """That share."""
+        return Share(self.index, self.count)
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Self:
+        Share(self.index, self.count)
+        return self
 
 
 class Steered(Protocol):
     """What can be commanded."""
 
+    def go(self) -> None: ...
+    def share(self, share: Share, second: float) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def stop(self) -> None: ...
@@ -32,21 +55,39 @@ def read_job(lines: Iterator[bytes]) -> Job:
 
 def obey(lines: Iterator[bytes], load_test: Steered) -> None:
     """Carry out commands until the input ends or breaks: then nobody is in charge, so abort."""
-    commands = {
+    try:
+        for line in lines:
+            if not _carry_out(_object(line) or {}, load_test):
+                _LOG.warning("ignored a line that is no known command")
+    finally:
+        load_test.abort()
+
+
+def _carry_out(message: dict[str, object], load_test: Steered) -> bool:
+    """Whether the message was a command."""
+    simple = {
+        "go": load_test.go,
         "pause": load_test.pause,
         "resume": load_test.resume,
         "stop": load_test.stop,
+        "alive": _nothing,
     }
-    try:
-        for line in lines:
-            name = (_object(line) or {}).get("command")
-            command = commands.get(name) if isinstance(name, str) else None
-            if command is None:
-                _LOG.warning("ignored a line that is no known command")
-            else:
-                command()
-    finally:
-        load_test.abort()
+    name = message.get("command")
+    if name == "share":
+        try:
+            change = ShareChange.model_validate(message)
+        except ValidationError:
+            return False
+        load_test.share(change.share, change.second)
+        return True
+    if not isinstance(name, str) or name not in simple:
+        return False
+    simple[name]()
+    return True
+
+
+def _nothing() -> None:
+    """That the line came is all that it says."""
 
 
 def _object(line: bytes) -> dict[str, object] | None:

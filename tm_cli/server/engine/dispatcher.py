@@ -1,32 +1,42 @@
 """Hands every request over at the moment it is due."""
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from tm_cli.curve import Curve
+from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.run_clock import RunClock
 
 _NAP = 0.05  # seconds within which a pause or stop is noticed
 _BURST = 16  # requests handed over in a row when late, before the senders get their turn
+_AHEAD = 0.25  # seconds; the share of requests farther ahead may still change
+
+Place = TypeVar("Place")
+"""Where a request counts."""
 
 
-class Dispatcher:
-    """Walks the curve. `hand_over(due, now)` gets monotonic instants; `sleep(0)` lets others run.
+class Dispatcher(Generic[Place]):
+    """Walks the curve and hands over what is ours.
 
+    `claim(number, second)` says where a request counts and is called as soon as it is known to be
+    ours; `hand_over(place, due, now)` gets monotonic instants; `sleep(0)` lets others run.
     `while_paused` is called when the clock is paused, and returns when it may have been resumed.
     """
 
     def __init__(
         self,
-        curve: Curve,
+        plan: Plan,
         clock: RunClock,
-        hand_over: Callable[[float, float], None],
+        claim: Callable[[int, float], Place],
+        hand_over: Callable[[Place, float, float], None],
         *,
         monotonic: Callable[[], float],
         sleep: Callable[[float], None],
         while_paused: Callable[[], None],
     ) -> None:
-        self._curve = curve
+        self._plan = plan
+        self._curve = plan.curve
         self._clock = clock
+        self._claim = claim
         self._hand_over = hand_over
         self._monotonic = monotonic
         self._sleep = sleep
@@ -39,18 +49,30 @@ class Dispatcher:
 
     def run(self) -> bool:
         """Walk to the end of the curve; False if stopped before."""
-        in_a_row = 0
-        for second in self._curve.arrivals():
-            in_a_row = 0 if self._wait_until(second) else in_a_row + 1
+        in_a_row, horizon = 0, _AHEAD
+        for number, second in enumerate(self._curve.arrivals()):
+            if second > horizon:
+                self._wait_until(second - _AHEAD)
+                horizon = self._clock.elapsed() + _AHEAD
             if self._is_stopped:
                 return False
-            self._hand_over(self._clock.instant(second), self._monotonic())
+            in_a_row += 1
+            if self._plan.takes(number) and self._dispatch(number, second):
+                in_a_row = 0
             if in_a_row >= _BURST:
                 in_a_row = 0
                 self._sleep(0)
         end = float("inf") if self._curve.loop else self._curve.duration
         self._wait_until(end)
         return not self._is_stopped
+
+    def _dispatch(self, number: int, second: float) -> bool:
+        """Hand one request of ours over when it is due; True if that took waiting."""
+        place = self._claim(number, second)
+        waited = self._wait_until(second)
+        if not self._is_stopped:
+            self._hand_over(place, self._clock.instant(second), self._monotonic())
+        return waited
 
     def _wait_until(self, second: float) -> bool:
         """Wait for a curve second or for stop; True if there was anything to wait for."""

@@ -1,6 +1,7 @@
 """The first line on standard input: what to send where, and how fast."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Self
 from urllib.parse import quote, urlsplit
 
@@ -10,11 +11,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     ValidationError,
     model_validator,
 )
 
 from tm_cli.curve import Curve, Interpolation
+from tm_cli.server.engine.plan import WHOLE, Plan, Share
+from tm_cli.server.engine.sides import Sides
 
 MOST_SLOTS = 900
 """geventhttpclient probes idle connections with select(), which fails from descriptor 1024 on."""
@@ -53,17 +57,42 @@ def _finite_points(points: list[tuple[float, float]]) -> list[tuple[float, float
     return points
 
 
+def _usable(url: str) -> str:
+    Target.parse(url)
+    return url
+
+
+Url = Annotated[str, AfterValidator(_usable)]
+Addresses = Annotated[list[IPvAnyAddress], Field(min_length=1)] | None
 Positive = Annotated[float, Field(gt=0), AllowInfNan(False)]
 Finite = Annotated[float, AllowInfNan(False)]
 
 
+class Against(BaseModel):
+    """The other target of a duet; `seed` draws the order within each pair of requests."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target_url: Url
+    addresses: Addresses = None
+    seed: int = 0
+
+
 class Job(BaseModel):
-    """A validated job. Durations are seconds, rates are requests per second."""
+    """A validated job. Durations are seconds, rates are requests per second.
+
+    `share` of all requests is this worker's. With `hold` it waits for `go` once everything is
+    ready. `against` makes the run a duet: half of the requests go there, in pairs of random order.
+    With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
+    `watch` the run ends when no line, `alive` for instance, has come for so long.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     run_id: str
-    target_url: str
+    target_url: Url
+    addresses: Addresses = None
+    against: Against | None = None
     method: Annotated[str, AfterValidator(_method)] = "GET"
     headers: list[Annotated[tuple[str, str], AfterValidator(_header)]] = []
     body: str | None = None
@@ -76,6 +105,9 @@ class Job(BaseModel):
     slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] = 256
     timeout: Positive = 10.0
     max_rps: Positive | None = None
+    share: Share = WHOLE
+    hold: bool = False
+    watch: Positive | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -85,10 +117,23 @@ class Job(BaseModel):
         except ValidationError as error:
             raise JobError(f"the job is invalid: {_reasons(error)}") from error
 
+    @model_validator(mode="after")
+    def _has_slots_for_every_side(self) -> Self:
+        if self.against and self.slots < len(self.targets):
+            raise ValueError("slots: a duet needs two")
+        return self
+
     @property
-    def target(self) -> "Target":
-        """Where the requests go."""
-        return Target.parse(self.target_url)
+    def targets(self) -> list["Target"]:
+        """Where the requests go: one target for each side."""
+        sides: list[Job | Against] = [self, self.against] if self.against else [self]
+        return [Target.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def plan(self) -> Plan:
+        """Which requests are ours, and their sides."""
+        sides = Sides(self.against.seed) if self.against else None
+        return Plan(self.curve, self.share, sides)
 
     @property
     def curve(self) -> Curve:
@@ -101,14 +146,12 @@ class Job(BaseModel):
             max_rate=self.max_rps,
         )
 
-    @model_validator(mode="after")
-    def _has_a_usable_target(self) -> Self:
-        Target.parse(self.target_url)
-        return self
-
 
 class Target(BaseModel):
-    """The parts of the target URL that a connection and a request line need."""
+    """The parts of a target URL that a connection and a request line need.
+
+    `addresses` are the only ones to connect to; without any, those that `host` resolves to.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,19 +159,20 @@ class Target(BaseModel):
     port: int
     is_tls: bool
     request_target: str
+    addresses: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, url: str) -> Self:
+    def parse(cls, url: str, addresses: Iterable[object] | None = None) -> Self:
         """Split an http or https URL; ValueError when no request could be made of it."""
         if _CONTROL.search(url):
-            raise ValueError("target_url contains blanks or control characters")
+            raise ValueError("it contains blanks or control characters")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"target_url {url!r} is not an http or https URL")
+            raise ValueError(f"{url!r} is not an http or https URL")
         if "@" in parts.netloc:
-            raise ValueError("target_url carries credentials; send them in a header")
+            raise ValueError("it carries credentials; send them in a header")
         if parts.path.startswith("//"):
-            raise ValueError("the path of target_url begins with two slashes")
+            raise ValueError("the path begins with two slashes")
         is_tls = parts.scheme == "https"
         query = f"?{parts.query}" if parts.query else ""
         return cls(
@@ -136,6 +180,7 @@ class Target(BaseModel):
             port=parts.port or (443 if is_tls else 80),
             is_tls=is_tls,
             request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
+            addresses=tuple(map(str, addresses or ())),
         )
 
 

@@ -13,6 +13,7 @@ from tm_cli.server.engine.client import Client
 from tm_cli.server.engine.dispatcher import Dispatcher
 from tm_cli.server.engine.job import Job
 from tm_cli.server.engine.lines import EventWriter
+from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.report import Report
 from tm_cli.server.engine.run_clock import RunClock
@@ -29,35 +30,38 @@ _LOOK = 0.01
 class LoadTest:
     """Sends the job's requests when they are due, and writes what happens.
 
-    Once built, everything is ready and curve second 0 is close: call `run` at once, and once.
-    `pause`, `resume`, `stop` and `abort` come from other greenlets.
+    Once built, everything is ready: call `run` at once, and once. `go`, `share`, `pause`, `resume`,
+    `stop` and `abort` come from other greenlets.
     """
 
     def __init__(self, job: Job, events: EventWriter) -> None:
         self._job = job
         self._events = events
-        curve = job.curve
-        self._recorder = Recorder(curve)
+        self._plan = job.plan
+        self._recorder = Recorder(self._plan)
         self._sender = Sender(
-            SimpleQueue(),
-            Client(job).send,
+            [SimpleQueue() for _ in self._plan.sides],
+            [Client(job, target).send for target in job.targets],
             self._recorder,
             monotonic=time.monotonic,
             patience=job.timeout,
         )
         self._slots = Slots(self._sender.serve)
         self._slots.start(job.slots)
+        self._may_begin = Event()
         self._may_go_on = Event()
+        self._is_stopped = False
         self._last_call = math.inf  # when to wait for responses no longer
         gc.collect()
         gc.freeze()  # what exists by now stays; going through it again would hold up requests
         self._report = Report(
-            job, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
+            job, self._plan, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
         )
-        self._clock = RunClock(time.monotonic, lead=_LEAD)
+        self._clock = RunClock(time.monotonic)
         self._dispatcher = Dispatcher(
-            curve,
+            self._plan,
             self._clock,
+            self._recorder.claim,
             self._sender.hand_over,
             monotonic=time.monotonic,
             sleep=gevent.sleep,
@@ -66,7 +70,7 @@ class LoadTest:
 
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
-        self._events.write("started", at=_instant(datetime.now(UTC) + timedelta(seconds=_LEAD)))
+        self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
         self._clock.stop()
@@ -78,6 +82,15 @@ class LoadTest:
         self._tell_buckets(elapsed)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
+
+    def go(self) -> None:
+        """Begin now, after `hold`."""
+        self._may_begin.set()
+
+    def share(self, share: Share, second: float) -> None:
+        """From this second of the curve on, another share is ours."""
+        self._plan.change(share, second)
+        self._recorder.replan()
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way go on."""
@@ -95,12 +108,24 @@ class LoadTest:
         """End the run early; responses under way get a few seconds."""
         self._last_call = min(self._last_call, time.monotonic() + _STOP_DRAIN)
         self._dispatcher.stop()
+        self._is_stopped = True
+        self._may_begin.set()
         self._may_go_on.set()
 
     def abort(self) -> None:
         """End the run early and wait for nothing."""
         self.stop()
         self._last_call = time.monotonic()
+
+    def _begin(self) -> None:
+        if self._job.hold:
+            self._events.write("ready")
+            self._may_begin.wait()
+        if self._is_stopped:
+            return
+        self._report.begin()
+        self._clock.start(_LEAD)
+        self._events.write("started", at=_instant(datetime.now(UTC) + timedelta(seconds=_LEAD)))
 
     def _drain(self, patience: float) -> None:
         """What still waits may begin within `patience` seconds, what began may end."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.saturation import LATE, Sample, Saturation
 from tm_cli.server.engine.window import Window, p99, share_above
@@ -22,24 +23,29 @@ class Report:
     def __init__(
         self,
         job: Job,
+        plan: Plan,
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
         cpu_time: Callable[[], float],
     ) -> None:
         self._job = job
-        self._curve = job.curve
+        self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
         self._cpu_time = cpu_time
         self._saturation = Saturation()
         self._seen_at = monotonic(), cpu_time()
 
+    def begin(self) -> None:
+        """The run begins: what the processor did before does not matter."""
+        self._seen_at = self._monotonic(), self._cpu_time()
+
     def progress(self, elapsed: float, *, is_paused: bool) -> Fields:
         """The state of the run; called about once a second, it also looks out for saturation."""
         window = self._recorder.take_window()
         cpu = self._cpu_share()
-        due = self._curve.planned_before(elapsed)
+        due = self._plan.planned_before(elapsed)
         backlog = max(0, due - self._recorder.sent - self._recorder.unsent)
         if not is_paused:
             self._saturation.observe(self._sample(window, cpu, backlog))
@@ -60,8 +66,8 @@ class Report:
             yield bucket.document()
 
     def finished(self, outcome: str, elapsed: float) -> Fields:
-        """The sums of the run. `planned` goes as far as the run went."""
-        due = self._curve.planned_before(elapsed)
+        """The sums of our share of the run. `planned` goes as far as the run went."""
+        due = self._plan.planned_before(elapsed)
         return {
             "outcome": outcome,
             "elapsed": round(elapsed, 3),
@@ -86,6 +92,6 @@ class Report:
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,
             cpu=cpu,
-            is_full=window.most_in_flight >= self._job.slots,
+            is_full=window.most_in_flight >= self._job.slots // len(self._plan.sides),
             service_p99=p99(window.services) / self._job.timeout,
         )

@@ -1,17 +1,24 @@
 """Curve time: the seconds since a run started, pauses left out."""
 
+import math
 from collections.abc import Callable
 
 
 class RunClock:
     """A stopwatch that can be paused. `monotonic` supplies seconds that never go back."""
 
-    def __init__(self, monotonic: Callable[[], float], *, lead: float = 0.0) -> None:
-        """Start; curve second 0 is `lead` seconds from now."""
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._zero = monotonic() + lead
+        self._zero = math.inf
         self._paused_at: float | None = None
         self._is_stopped = False
+
+    def start(self, lead: float = 0.0) -> None:
+        """Curve second 0 is `lead` seconds from now, or from the end of a pause."""
+        now = self._monotonic()
+        self._zero = now + lead
+        if self._paused_at is not None:
+            self._paused_at = now
 
     @property
     def is_paused(self) -> bool:
@@ -19,7 +26,7 @@ class RunClock:
         return self._paused_at is not None
 
     def elapsed(self) -> float:
-        """Curve seconds so far; 0 until the lead has passed."""
+        """Curve seconds so far; 0 until started and the lead has passed."""
         now = self._monotonic() if self._paused_at is None else self._paused_at
         return max(0.0, now - self._zero)
 

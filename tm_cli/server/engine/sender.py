@@ -1,6 +1,7 @@
 """The way of a due request from the dispatcher to a slot and on to the target."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tm_cli.server.engine.recorder import Bucket, Recorder
@@ -22,18 +23,21 @@ class Sender:
 
     A request that found no slot for longer than `patience` seconds is given up: sending it later
     would add a burst that nobody planned. It counts as unsent.
+
+    Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
     """
 
     def __init__(
         self,
-        queue: DueQueue,
-        send: Callable[[], int | str],
+        queues: Sequence[DueQueue],
+        send: Sequence[Callable[[], int | str]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
         patience: float,
     ) -> None:
-        self._queue = queue
+        self._queues = queues
+        self._sides = itertools.cycle(range(len(queues)))
         self._send = send
         self._recorder = recorder
         self._monotonic = monotonic
@@ -42,17 +46,18 @@ class Sender:
     @property
     def is_idle(self) -> bool:
         """True when nothing waits and nothing is under way."""
-        return self._queue.empty() and self._recorder.in_flight == 0
+        return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, due: float, now: float) -> None:
+    def hand_over(self, bucket: Bucket, due: float, now: float) -> None:
         """Accept a request that is due, from the dispatcher."""
         self._recorder.window.lags.append(now - due)
-        self._queue.put((self._recorder.bucket_of_next(), due))
+        self._queues[bucket.side].put((bucket, due))
 
     def serve(self) -> None:
         """Be one slot: send what is due, one request after the other, without end."""
+        queue = self._queues[next(self._sides)]
         while True:
-            self.serve_one(*self._queue.get())
+            self.serve_one(*queue.get())
 
     def serve_one(self, bucket: Bucket, due: float) -> None:
         """Send one request, or give it up."""
@@ -61,11 +66,12 @@ class Sender:
             self._recorder.gave_up(bucket)
             return
         self._recorder.began(bucket, due, start)
-        result = self._send()
+        result = self._send[bucket.side]()
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
         """Drop everything that no slot has taken yet."""
-        while not self._queue.empty():
-            bucket, _ = self._queue.get()
-            self._recorder.gave_up(bucket)
+        for queue in self._queues:
+            while not queue.empty():
+                bucket, _ = queue.get()
+                self._recorder.gave_up(bucket)

@@ -9,6 +9,7 @@ class Window:
     """Measurements of about one second. Durations are seconds.
 
     `lags`: from due to handed over; `waits`: from due to sent; `services`: from sent to ended.
+    `most_in_flight` is that of the side with the most.
     """
 
     lags: list[float] = field(default_factory=list)

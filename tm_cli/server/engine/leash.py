@@ -1,0 +1,32 @@
+"""Ends the load when whoever is in charge has fallen silent without going away."""
+
+from collections.abc import Callable, Iterator
+
+_LOOKS = 10  # within the time that silence may last
+
+
+class Leash:
+    """Passes lines on and remembers when the last one came. Durations are seconds.
+
+    A frozen process keeps its end of the pipe open, and the load would go on although its share
+    has been given to others.
+    """
+
+    def __init__(self, lines: Iterator[bytes], monotonic: Callable[[], float]) -> None:
+        self._lines = lines
+        self._monotonic = monotonic
+        self._heard = monotonic()
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, as they come."""
+        for line in self._lines:
+            self._heard = self._monotonic()
+            yield line
+
+    def watch(
+        self, patience: float, let_go: Callable[[], None], sleep: Callable[[float], None]
+    ) -> None:
+        """Call `let_go` and return once nothing has been heard for `patience` seconds."""
+        while self._monotonic() - self._heard <= patience:
+            sleep(patience / _LOOKS)
+        let_go()
