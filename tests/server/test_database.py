@@ -2,6 +2,7 @@ import os
 import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore, Verdict
 from tm_cli.server.store.history_filter import HistoryFilter
 from tm_cli.server.store.runs import RunStore
+from tm_cli.server.store.schema import VERSION
+from tm_cli.server.verdicts import Judge
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -33,7 +36,7 @@ def database(tmp_path):
     database.close()
 
 
-def add_run(database, run_id="r1", profile_id=7):
+def add_run(database, run_id="r1", profile_id=7, fingerprint="f"):
     run = Run(
         run_id=run_id,
         profile_id=profile_id,
@@ -42,7 +45,7 @@ def add_run(database, run_id="r1", profile_id=7):
         region="local",
         tags=("a", "b"),
         triggered_by="api",
-        fingerprint="f",
+        fingerprint=fingerprint,
         duration=20.0,
         loop=False,
         started_at=NOON,
@@ -199,3 +202,52 @@ def test_deleting_a_row_takes_its_buckets_along(database):
     assert not history.delete(row_id)
     assert database.rows("SELECT * FROM buckets") == []
     assert RunStore(database).unfinished() == []
+
+
+class TestAFileOfAnOlderVersion:
+    @pytest.fixture
+    def upgraded(self, tmp_path):
+        older = Path(__file__).parent / "older" / "version_1.sql"
+        connection = sqlite3.connect(tmp_path / "tm.db")
+        connection.executescript(older.read_text(encoding="utf-8"))
+        connection.close()
+        database = Database.open(tmp_path / "tm.db")
+        yield database
+        database.close()
+
+    def test_keeps_its_history(self, upgraded):
+        row = HistoryStore(upgraded, SystemClock()).find(7)
+        assert (row["run_id"], row["auto_verdict"], row["notes"]) == ("r1", "PASS", "[]")
+        buckets = RunStore(upgraded).buckets("r1")
+        assert [(b.side, b.index, b.sent) for b in buckets] == [(0, 0, 100), (0, 1, 90)]
+        assert [run.run_id for run in RunStore(upgraded).unfinished()] == ["r2"]
+
+    def test_is_like_a_new_one(self, upgraded, database):
+        def columns(of):
+            tables = [
+                row[0] for row in of.rows("SELECT name FROM sqlite_master WHERE type='table'")
+            ]
+            return {
+                table: [(c["name"], c["type"]) for c in of.rows(f"PRAGMA table_info({table})")]
+                for table in tables
+            }
+
+        assert columns(upgraded).keys() == columns(database).keys()
+        for table, found in columns(upgraded).items():
+            assert sorted(found) == sorted(columns(database)[table])
+        [version] = upgraded.row("PRAGMA user_version")
+        assert version == VERSION
+        assert upgraded.rows("PRAGMA foreign_key_check") == []
+        assert upgraded.rows("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+
+    def test_deletes_a_run_with_its_buckets(self, upgraded):
+        HistoryStore(upgraded, SystemClock()).delete(7)
+        assert RunStore(upgraded).buckets("r1") == []
+
+    def test_its_runs_are_a_baseline_for_new_ones(self, upgraded):
+        history = HistoryStore(upgraded, SystemClock())
+        run = add_run(upgraded, "r3", profile_id=3, fingerprint="same")
+        results = summarise([Bucket(0, 200, 200, 200, {"200": 200})], curve_end=20.0, elapsed=20.0)
+        row = history.add(run.run_id, Outcome.COMPLETED, results, finished_at=NOON)
+        Judge(history, RunStore(upgraded), lambda: NOON)(row)
+        assert history.find(row)["auto_compare_baseline_run_id"] == 7

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.profile import ProfileFields
 from tm_cli.server.refusal import Refusal
+from tm_cli.server.regions import LOCAL
 
-LOCAL = "local"
 SLOTS = 256
 REQUEST_TIMEOUT = 10.0
 _FRAMING = {"content-length", "transfer-encoding", "expect"}
@@ -54,19 +55,39 @@ def _require_sendable(fields: ProfileFields) -> None:
         raise Refusal("targetUrl: the path begins with two slashes")
 
 
-def choose_region(asked: str | None, fields: ProfileFields) -> str:
-    """The region of a run; there is only the local one."""
+def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
+    """The region of a run: as asked, else the profile's, else the local one.
+
+    `remote` has the other regions with the number of their workers; one without is refused.
+    """
     region = (asked or "").strip() or (fields.region or "").strip() or LOCAL
-    if region != LOCAL:
-        raise Refusal(f"Region {region!r} is not available: the embedded server runs locally")
-    return region
+    if region == LOCAL or remote.get(region):
+        return region
+    reason = "no agent is connected there" if region in remote else "there is no such region"
+    ready = ", ".join([LOCAL, *(name for name in sorted(remote) if remote[name])])
+    raise Refusal(f"Region {region!r} is not available: {reason}; available now: {ready}")
 
 
-def engine_job(run_id: str, fields: ProfileFields, limits: ServerLimits) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A target, and the addresses that were judged; None where an agent judges for itself."""
+
+    url: str
+    addresses: Sequence[str] | None = None
+
+
+def engine_job(
+    run_id: str,
+    fields: ProfileFields,
+    limits: ServerLimits,
+    aim: Aim,
+    against: Aim | None = None,
+) -> dict[str, Any]:
     """The first line for the engine, as data."""
     return {
+        "against": _aim(against) | {"seed": _seed(run_id)} if against else None,
+        **_aim(aim),
         "run_id": run_id,
-        "target_url": fields.target_url,
         "method": fields.http_method,
         "headers": [list(pair) for pair in fields.headers],
         "body": fields.request_body,
@@ -80,8 +101,11 @@ def engine_job(run_id: str, fields: ProfileFields, limits: ServerLimits) -> dict
     }
 
 
-def fingerprint(fields: ProfileFields, region: str) -> str:
-    """Equal for runs that may be compared: same target, method, curve, duration and region."""
+def fingerprint(fields: ProfileFields, region: str, against_url: str | None) -> str:
+    """Equal for runs that may be compared: same target, method, curve, duration and region.
+
+    A duet is comparable with duets against the same other target only.
+    """
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -89,8 +113,35 @@ def fingerprint(fields: ProfileFields, region: str) -> str:
         fields.duration,
         fields.interpolation_mode,
         region,
+        *([against_url] if against_url else []),
     )
+    return _digest(facts)
+
+
+def traits(fields: ProfileFields, region: str, against_url: str | None) -> dict[str, str]:
+    """What the fingerprint is made of, by name, to say why two runs cannot be compared."""
+    return {
+        "target": fields.target_url,
+        "method": fields.http_method,
+        "curve": _digest([_curve(fields), fields.interpolation_mode]),
+        "duration": str(fields.duration),
+        "region": region,
+        "other target": against_url or "",
+    }
+
+
+def _digest(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _aim(aim: Aim) -> dict[str, Any]:
+    addresses = None if aim.addresses is None else list(aim.addresses)
+    return {"target_url": aim.url, "addresses": addresses}
+
+
+def _seed(run_id: str) -> int:
+    """Which of a pair of requests goes where is chance, but the same on every worker."""
+    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4])
 
 
 def _curve(fields: ProfileFields) -> list[list[float]]:

@@ -75,6 +75,7 @@ class ProfileFields(Wire):
     readiness_url: str | None = None
     interpolation_mode: str = "SPLINE"
     schedule: Schedule | None = None
+    gate: dict[str, Any] | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,10 @@ class UnreadableResults(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time."""
+    """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
+
+    Those of a duet are of the profile's own target; `against` are those of the other one.
+    """
 
     elapsed: float
     planned: int
@@ -35,6 +38,7 @@ class Results:
     quantiles_ms: dict[str, float]
     rps_series: list[dict[str, Any]]
     latency_series: list[dict[str, Any]]
+    against: Results | None = None
 
     @property
     def average_rps(self) -> float:
@@ -65,20 +69,40 @@ def summarise(
     """Sum up a run; without the engine's last word its totals are those of the buckets.
 
     Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
+    In a duet both sides are summed up by themselves, and the totals are those of their buckets.
     """
     played = finished.elapsed if finished else elapsed
     if played is None:  # nobody is left to ask
         played = max((bucket.index + 1 for bucket in buckets), default=0) * WIDTH
+    flags = finished.flags if finished else flags or Flags()
+    own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
+    if not other:
+        return _side(own, played, curve_end, flags, finished)
+    is_complete = finished is not None and finished.completed_curve
+    against = _side(other, played, curve_end, flags, is_complete=is_complete)
+    return replace(_side(own, played, curve_end, flags, is_complete=is_complete), against=against)
+
+
+def _side(
+    buckets: Sequence[Bucket],
+    played: float,
+    curve_end: float,
+    flags: Flags,
+    finished: Finished | None = None,
+    *,
+    is_complete: bool = False,
+) -> Results:
     planned = finished.planned if finished else sum(bucket.planned for bucket in buckets)
     sent = finished.sent if finished else sum(bucket.sent for bucket in buckets)
+    shortfall = finished.shortfall if finished else planned - sent if is_complete else 0
     return Results(
         elapsed=played,
         planned=planned,
         sent=sent,
         completed=sum(bucket.completed for bucket in buckets),
         errors=sum(bucket.errors for bucket in buckets),
-        shortfall=finished.shortfall if finished else 0,
-        flags=finished.flags if finished else flags or Flags(),
+        shortfall=shortfall,
+        flags=flags,
         codes=_codes(buckets),
         quantiles_ms=_quantiles(bucket.response for bucket in buckets),
         rps_series=[_rps_point(bucket, played, curve_end) for bucket in buckets],
@@ -93,10 +117,42 @@ def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | Non
     except UnreadableResults as error:
         return summarise([replace(bucket, response="") for bucket in buckets], **facts), str(error)
     finished: Finished | None = facts.get("finished")
-    if finished and finished.completed != results.completed:
-        told, kept = finished.completed, results.completed
+    kept = sum(bucket.completed for bucket in buckets)
+    if finished and finished.completed != kept:
+        told = finished.completed
         return results, f"the load generator counted {told} responses, its buckets hold {kept}"
     return results, None
+
+
+def other_side(results: Results) -> dict[str, Any]:
+    """The results of a duet's other target, as the history keeps and shows them."""
+    return {
+        "planned": results.planned,
+        "sent": results.sent,
+        "totalRequests": results.completed,
+        "totalErrors": results.errors,
+        "avgRps": results.average_rps,
+        "peakRps": results.peak_rps,
+        "successRate": results.success_rate,
+        "responseCodes": results.codes,
+        "latencyQuantiles": results.quantiles_ms,
+        "rpsSeries": results.rps_series,
+        "latencySeries": results.latency_series,
+    }
+
+
+def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
+    """How many requests ended in each class of error: 4xx, 5xx, timeout, connection.
+
+    `codes`: responses by status code, and failures by the name of what happened.
+    """
+    counts: Counter[str] = Counter()
+    for code, count in codes.items():
+        if not code.isdigit():
+            counts["timeout" if "timeout" in code.lower() else "connection"] += count
+        elif int(code) >= 400:
+            counts["4xx" if int(code) < 500 else "5xx"] += count
+    return dict(counts)
 
 
 def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, unique
+from typing import Any
 
 
 @unique
@@ -21,7 +23,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a profile."""
+    """One execution of a profile.
+
+    `traits` are what the fingerprint is made of, by name. `against_url` is the other target of a
+    duet. `gate` are the limits that differ from the defaults, `wish` how a baseline was named
+    ("asked", "pinned") and its history id.
+    """
 
     run_id: str
     profile_id: int
@@ -34,6 +41,10 @@ class Run:
     duration: float
     loop: bool
     started_at: datetime
+    traits: Mapping[str, str] = field(default_factory=dict)
+    against_url: str | None = None
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    wish: tuple[str, int] | None = None
 
     @property
     def curve_end(self) -> float:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from tm_cli.server.judge import Limits
 from tm_cli.server.profile import Point, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
 from tm_cli.server.timezones import is_timezone
@@ -78,6 +79,12 @@ def _check_timezone(name: str) -> str:
     return name
 
 
+def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
+    Limits().changed(document)  # says what is wrong
+    return document
+
+
+Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
@@ -148,6 +155,7 @@ class ProfileBody(Wire):
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
+    gate: Gate | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -192,7 +200,20 @@ Tag = Annotated[str, AfterValidator(_check_tag)]
 
 
 class StartBody(Wire):
-    """The optional body of `POST /profiles/{id}/runs`."""
+    """The optional body of `POST /profiles/{id}/runs`.
+
+    `baseline_run_id` names the run to compare with, `against_url` makes the run a duet with
+    another target, `gate` holds limits that differ from the defaults.
+    """
 
     region: Region | None = None
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
+    baseline_run_id: Identity | None = None
+    against_url: Url | None = None
+    gate: Gate | None = None
+
+
+class PinBody(Wire):
+    """The body of `PUT /profiles/{id}/baseline`."""
+
+    history_id: Identity

@@ -5,15 +5,107 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
-from tm_cli.server.judge import RunFacts, choose_baseline, judge
+from tm_cli.server.instants import read_time
+from tm_cli.server.judge import (
+    How,
+    Judgement,
+    Limits,
+    RunFacts,
+    Wish,
+    choose_baseline,
+    judge,
+    judge_duet,
+)
+from tm_cli.server.measurements import blocks
+from tm_cli.server.results import error_classes
 from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.store.runs import RunStore
 
 logger = logging.getLogger(__name__)
 
 
-def facts(row: sqlite3.Row) -> RunFacts:
-    """What the judge needs of a history row."""
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compares completed runs with their baselines and writes the verdicts down, each once."""
+
+    history: HistoryStore
+    runs: RunStore
+    now: Callable[[], datetime]
+
+    def __call__(self, history_id: int) -> None:
+        """Judge the run of this row, unless it is not complete or was judged before."""
+        row = self.history.find(history_id)
+        if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
+            return
+        judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
+        verdict = Verdict(
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            snapshot=judgement.snapshot,
+            baseline_id=judgement.baseline_id,
+        )
+        if not self.history.set_verdict(history_id, verdict):
+            logger.warning("run %d had its verdict already", history_id)
+
+    def measured(self, row: sqlite3.Row) -> RunFacts:
+        """The facts of a row with its response times by blocks."""
+        return self._with_blocks(facts(row, self.now()), row["run_id"])
+
+    def earlier(self, row: sqlite3.Row) -> list[sqlite3.Row]:
+        """The comparable completed rows of the row's profile before it, newest first."""
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
+
+    def runs_before(self, row: sqlite3.Row) -> list[RunFacts]:
+        """The completed runs of the row's profile before it, newest first, without blocks."""
+        earlier = self.history.completed_before(row["id"], row["profile_id"])
+        return [facts(other, self.now()) for other in earlier]
+
+    def _judged(self, row: sqlite3.Row) -> Judgement:
+        run = self.measured(row)
+        choice = choose_baseline(run, self.runs_before(row), self._wish(row))
+        if choice.baseline is not None:
+            choice = replace(choice, baseline=self._with_blocks(choice.baseline))
+        if choice.reference is not None:
+            choice = replace(choice, reference=self._with_blocks(choice.reference))
+        return judge(run, choice, limits(row))
+
+    def _judged_duet(self, row: sqlite3.Row) -> Judgement:
+        now, before = facts(row, self.now()), other_facts(row, self.now())
+        sides = self.runs.buckets(row["run_id"])
+        now, before = (
+            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
+            for side, run in enumerate((now, before))
+        )
+        return judge_duet(now, before, limits(row))
+
+    def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
+        if run_id is None:
+            row = self.history.find(run.history_id)
+            run_id = row["run_id"] if row else ""
+        own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
+        return replace(run, blocks=blocks(own))
+
+    def _wish(self, row: sqlite3.Row) -> Wish | None:
+        if row["wish"] is None:
+            return None
+        wished = self.history.find(row["wished_id"])
+        run = facts(wished, self.now()) if wished and wished["outcome"] == "COMPLETED" else None
+        return Wish(How(row["wish"]), row["wished_id"], run)
+
+
+def limits(row: sqlite3.Row) -> Limits:
+    """The limits that this run was started with."""
+    return Limits().changed(json.loads(row["gate"]))
+
+
+def facts(row: sqlite3.Row, now: datetime) -> RunFacts:
+    """What the judge needs of a history row, without response times by blocks."""
     return RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
@@ -22,24 +114,25 @@ def facts(row: sqlite3.Row) -> RunFacts:
         sent=row["sent"],
         completed=row["total_requests"],
         errors=row["total_errors"],
+        error_classes=error_classes(json.loads(row["response_codes"])),
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
+        traits=json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]),
+        age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
+        notes=tuple(json.loads(row["notes"])),
     )
 
 
-def judge_row(history: HistoryStore, history_id: int) -> None:
-    """Compare a completed run with its baseline and store the verdict, once."""
-    row = history.find(history_id)
-    if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
-        return
-    run = facts(row)
-    earlier = [facts(row) for row in history.completed_before(history_id, row["profile_id"])]
-    judgement = judge(run, choose_baseline(run, earlier), others=len(earlier))
-    verdict = Verdict(
-        verdict=judgement.verdict,
-        reasons=judgement.reasons,
-        snapshot=judgement.snapshot,
-        baseline_id=judgement.baseline_id,
+def other_facts(row: sqlite3.Row, now: datetime) -> RunFacts:
+    """The same of a duet's other target."""
+    other: dict[str, Any] = json.loads(row["against"])
+    return replace(
+        facts(row, now),
+        planned=other["planned"],
+        sent=other["sent"],
+        completed=other["totalRequests"],
+        errors=other["totalErrors"],
+        error_classes=error_classes(other["responseCodes"]),
+        quantiles_ms=other["latencyQuantiles"],
     )
-    if not history.set_verdict(history_id, verdict):
-        logger.warning("run %d had its verdict already", history_id)

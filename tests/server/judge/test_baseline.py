@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from tm_cli.server.judge import RunFacts, choose_baseline
+from tm_cli.server.judge import How, RunFacts, Wish, choose_baseline
 
 
 def run(
@@ -46,5 +48,62 @@ NEW = run(10)
     ],
 )
 def test_the_baseline_is(earlier: list[RunFacts], chosen: int | None) -> None:
-    baseline = choose_baseline(NEW, earlier)
+    baseline = choose_baseline(NEW, earlier).baseline
     assert (baseline.history_id if baseline else None) == chosen
+
+
+PASSED = [run(1, "NO_BASELINE"), run(2, "PASS"), run(3, "WARN"), run(4, "PASS"), run(5, "PASS")]
+
+
+def test_the_first_run_that_passed_is_a_reference_beside_the_newest() -> None:
+    choice = choose_baseline(NEW, PASSED)
+    assert choice.baseline is not None
+    assert choice.reference is not None
+    assert (choice.baseline.history_id, choice.reference.history_id) == (5, 2)
+    assert [other.history_id for other in choice.passed] == [2, 4, 5]
+
+
+@pytest.mark.parametrize("how", [How.ASKED, How.PINNED])
+def test_what_the_user_names_comes_first(how: How) -> None:
+    choice = choose_baseline(NEW, PASSED, Wish(how, 3, PASSED[2]))
+    assert (choice.baseline, choice.how, choice.reference) == (PASSED[2], how, None)
+
+
+@pytest.mark.parametrize(
+    ("wished", "reason"),
+    [
+        pytest.param(None, "is not in the history any more", id="deleted"),
+        pytest.param(
+            replace(run(3, fingerprint="other"), traits={"curve": "a", "region": "x"}),
+            "has another curve and region",
+            id="another-load",
+        ),
+        pytest.param(run(3, errors=1000), "mostly failed", id="failed"),
+    ],
+)
+def test_a_pinned_run_that_cannot_serve_is_not_replaced_by_another(wished, reason) -> None:
+    new = replace(NEW, traits={"curve": "b", "region": "y"})
+    choice = choose_baseline(new, PASSED, Wish(How.PINNED, 3, wished))
+    assert choice.baseline is None
+    assert choice.reason == f"the baseline that was pinned, run 3, {reason}"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "reason"),
+    [
+        pytest.param([], "no earlier run to compare with", id="nothing"),
+        pytest.param(
+            [replace(run(4, fingerprint="other"), traits={"target": "a"})],
+            "run 4, the newest, has another target",
+            id="another-target",
+        ),
+        pytest.param(
+            [run(4, fingerprint="older")], "the newest, has another load", id="of-an-older-server"
+        ),
+        pytest.param([run(4, errors=1000)], "run 4, the newest, mostly failed", id="failed"),
+    ],
+)
+def test_without_a_baseline_the_reason_says_why(earlier: list[RunFacts], reason: str) -> None:
+    choice = choose_baseline(replace(NEW, traits={"target": "b"}), earlier)
+    assert choice.baseline is None
+    assert choice.reason.endswith(reason)

@@ -5,18 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.server.judge import Judgement, Limits, RunFacts, judge
+from tm_cli.server.judge import Choice, How, Limits, RunFacts, judge, judge_duet
 
 BASELINE = RunFacts(
     history_id=7,
     verdict="PASS",
     fingerprint="same",
-    planned=10_000,
-    sent=10_000,
-    completed=10_000,
-    errors=10,
+    planned=20_000,
+    sent=20_000,
+    completed=20_000,
+    errors=20,
     quantiles_ms={"p50": 100.0, "p90": 150.0, "p95": 200.0, "p99": 400.0, "p99.9": 800.0},
     generator_saturated=False,
+    seconds=100.0,
 )
 RUN = replace(BASELINE, history_id=8, verdict=None)
 
@@ -26,7 +27,18 @@ def with_quantiles(facts: RunFacts, **quantiles: float) -> RunFacts:
 
 
 def small(facts: RunFacts, requests: int, errors: int = 0) -> RunFacts:
-    return replace(facts, planned=requests, sent=requests, completed=requests, errors=errors)
+    return replace(
+        facts,
+        planned=requests,
+        sent=requests,
+        completed=requests,
+        errors=errors,
+        seconds=requests / 200,
+    )
+
+
+def against(baseline: RunFacts | None = BASELINE, reason: str = "no earlier run") -> Choice:
+    return Choice(baseline, How.NEWEST_PASSING, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -34,85 +46,92 @@ def small(facts: RunFacts, requests: int, errors: int = 0) -> RunFacts:
     [
         pytest.param(RUN, "PASS", id="the-same"),
         pytest.param(with_quantiles(RUN, p50=50, p95=90, p99=100), "PASS", id="faster"),
-        pytest.param(with_quantiles(RUN, p50=110), "PASS", id="p50-at-the-warning-limit"),
-        pytest.param(with_quantiles(RUN, p50=110.1), "WARN", id="p50-above-it"),
-        pytest.param(with_quantiles(RUN, p50=125), "WARN", id="p50-at-the-failure-limit"),
-        pytest.param(with_quantiles(RUN, p50=125.1), "FAIL", id="p50-beyond-it"),
-        pytest.param(with_quantiles(RUN, p95=221), "WARN", id="p95-a-bit-slower"),
-        pytest.param(with_quantiles(RUN, p95=251), "FAIL", id="p95-much-slower"),
-        pytest.param(with_quantiles(RUN, p99=500), "PASS", id="p99-may-vary-more"),
-        pytest.param(with_quantiles(RUN, p99=501), "WARN", id="p99-slower"),
-        pytest.param(with_quantiles(RUN, p99=601), "FAIL", id="p99-much-slower"),
-        pytest.param(with_quantiles(RUN, **{"p99.9": 8000}), "PASS", id="p99.9-is-not-judged"),
-        pytest.param(replace(RUN, errors=30), "PASS", id="errors-at-the-warning-limit"),
-        pytest.param(replace(RUN, errors=31), "WARN", id="errors-above-it"),
-        pytest.param(replace(RUN, errors=110), "WARN", id="errors-at-the-failure-limit"),
-        pytest.param(replace(RUN, errors=111), "FAIL", id="errors-beyond-it"),
+        pytest.param(with_quantiles(RUN, p50=104.9), "PASS", id="p50-below-the-warning-limit"),
+        pytest.param(with_quantiles(RUN, p50=105.1), "WARN", id="p50-above-it"),
+        pytest.param(with_quantiles(RUN, p50=114.9), "WARN", id="p50-below-the-failure-limit"),
+        pytest.param(with_quantiles(RUN, p50=115.1), "FAIL", id="p50-beyond-it"),
+        pytest.param(with_quantiles(RUN, p95=211), "WARN", id="p95-a-bit-slower"),
+        pytest.param(with_quantiles(RUN, p95=231), "FAIL", id="p95-much-slower"),
+        pytest.param(with_quantiles(RUN, p99=439), "PASS", id="p99-may-vary-more"),
+        pytest.param(with_quantiles(RUN, p99=441), "WARN", id="p99-slower"),
+        pytest.param(with_quantiles(RUN, p99=521), "FAIL", id="p99-much-slower"),
+        pytest.param(with_quantiles(RUN, **{"p99.9": 970}), "WARN", id="p99.9-slower"),
+        pytest.param(with_quantiles(RUN, **{"p99.9": 8000}), "FAIL", id="p99.9-much-slower"),
+        pytest.param(
+            small(with_quantiles(RUN, **{"p99.9": 8000}), 19_999, 20),
+            "PASS",
+            id="p99.9-takes-many-requests",
+        ),
+        pytest.param(replace(RUN, errors=60), "PASS", id="errors-at-the-warning-limit"),
+        pytest.param(replace(RUN, errors=61), "WARN", id="errors-above-it"),
+        pytest.param(replace(RUN, errors=120), "WARN", id="errors-at-the-failure-limit"),
+        pytest.param(replace(RUN, errors=121), "FAIL", id="errors-beyond-it"),
         pytest.param(replace(RUN, errors=0), "PASS", id="fewer-errors"),
-        pytest.param(small(RUN, 100, errors=1), "PASS", id="a-single-error-does-not-count"),
-        pytest.param(small(RUN, 100, errors=3), "FAIL", id="three-of-a-hundred-do"),
-        pytest.param(replace(RUN, errors=10_000), "FAIL", id="nothing-but-errors"),
-        pytest.param(replace(RUN, sent=9900), "PASS", id="shortfall-at-the-warning-limit"),
-        pytest.param(replace(RUN, sent=9899), "WARN", id="shortfall-above-it"),
-        pytest.param(replace(RUN, sent=9499), "FAIL", id="shortfall-beyond-the-failure-limit"),
+        pytest.param(replace(RUN, error_classes={"5xx": 121}), "FAIL", id="a-new-class-of-errors"),
+        pytest.param(small(RUN, 300, errors=1), "PASS", id="a-single-error-does-not-count"),
+        pytest.param(small(RUN, 300, errors=5), "FAIL", id="five-of-a-few-hundred-do"),
+        pytest.param(replace(RUN, errors=20_000), "FAIL", id="nothing-but-errors"),
+        pytest.param(replace(RUN, sent=19_800), "PASS", id="shortfall-at-the-warning-limit"),
+        pytest.param(replace(RUN, sent=19_799), "WARN", id="shortfall-above-it"),
+        pytest.param(replace(RUN, sent=18_999), "FAIL", id="shortfall-beyond-the-failure-limit"),
+        pytest.param(replace(RUN, seconds=103.0), "WARN", id="less-throughput"),
+        pytest.param(replace(RUN, seconds=112.0), "FAIL", id="much-less-throughput"),
         pytest.param(replace(RUN, generator_saturated=True), "WARN", id="saturated-machine"),
+        pytest.param(replace(RUN, notes=("worker 2 was lost",)), "WARN", id="a-lost-worker"),
         pytest.param(
             replace(with_quantiles(RUN, p95=400), generator_saturated=True),
             "FAIL",
             id="saturation-excuses-nothing",
         ),
-        pytest.param(small(RUN, 99), "WARN", id="too-few-to-say"),
-        pytest.param(small(RUN, 100), "PASS", id="just-enough-to-say"),
-        pytest.param(small(RUN, 0), "WARN", id="an-empty-run"),
         pytest.param(replace(RUN, sent=0, completed=0, errors=0), "FAIL", id="nothing-was-sent"),
         pytest.param(replace(RUN, quantiles_ms={}), "WARN", id="unknown-response-times"),
         pytest.param(small(replace(RUN, quantiles_ms={}), 1, errors=1), "FAIL", id="one-failure"),
     ],
 )
 def test_against_its_baseline_a_run_is(run: RunFacts, verdict: str) -> None:
-    judgement = judge(run, BASELINE)
+    judgement = judge(run, against())
     assert (judgement.verdict, judgement.baseline_id) == (verdict, 7)
     assert judgement.reasons
 
 
+@pytest.mark.parametrize(("requests", "verdict"), [(199, "WARN"), (200, "PASS")])
+def test_too_little_data_is_a_warning(requests: int, verdict: str) -> None:
+    same = small(BASELINE, requests)
+    judgement = judge(small(RUN, requests), against(same))
+    assert judgement.verdict == verdict
+
+
 def test_without_a_baseline_the_verdict_says_so() -> None:
-    expected = Judgement("NO_BASELINE", ("no earlier run to compare with",), {}, None)
-    assert judge(replace(RUN, errors=500), None) == expected
-
-
-def test_earlier_runs_that_are_not_comparable_are_mentioned() -> None:
-    judgement = judge(RUN, None, others=3)
-    assert judgement.verdict == "NO_BASELINE"
-    assert "of the 3 before it none had the same target" in judgement.reasons[0]
+    judgement = judge(replace(RUN, errors=500), against(None, "no earlier run to compare with"))
+    assert (judgement.verdict, judgement.baseline_id) == ("NO_BASELINE", None)
+    assert judgement.reasons == ("no earlier run to compare with",)
 
 
 @pytest.mark.parametrize("baseline", [None, BASELINE], ids=["alone", "compared"])
 @pytest.mark.parametrize(
-    ("errors", "verdict"), [(501, "WARN"), (4_999, "WARN"), (5_000, "FAIL"), (10_000, "FAIL")]
+    ("errors", "verdict"), [(1_001, "WARN"), (9_999, "WARN"), (10_000, "FAIL"), (20_000, "FAIL")]
 )
 def test_many_errors_are_bad_whatever_the_baseline(baseline, errors, verdict) -> None:
     same = replace(baseline, errors=errors) if baseline else None
-    assert judge(replace(RUN, errors=errors), same).verdict == verdict
+    assert judge(replace(RUN, errors=errors), against(same)).verdict == verdict
 
 
 def test_run_without_a_completed_request_fails() -> None:
-    assert judge(replace(RUN, sent=0, completed=0, errors=0), None).verdict == "FAIL"
+    assert judge(replace(RUN, sent=0, completed=0, errors=0), against(None)).verdict == "FAIL"
 
 
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [
-        pytest.param(1.0, 5.9, "PASS", id="within-the-floor"),
-        pytest.param(1.0, 6.0, "FAIL", id="at-the-floor"),
-        pytest.param(0.0, 4.0, "PASS", id="from-nothing-within-the-floor"),
-        pytest.param(0.0, 9.0, "FAIL", id="from-nothing"),
+        pytest.param(1.0, 2.9, "PASS", id="within-the-floor"),
+        pytest.param(1.0, 3.1, "FAIL", id="above-the-floor"),
     ],
 )
 def test_a_rise_of_a_few_milliseconds_never_counts(
     before: float, after: float, verdict: str
 ) -> None:
-    judgement = judge(with_quantiles(RUN, p95=after), with_quantiles(BASELINE, p95=before))
-    assert judgement.verdict == verdict
+    baseline = with_quantiles(BASELINE, p95=before)
+    assert judge(with_quantiles(RUN, p95=after), against(baseline)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -120,82 +139,124 @@ def test_a_rise_of_a_few_milliseconds_never_counts(
     [
         pytest.param(
             with_quantiles(RUN, p95=312),
-            "p95 312 ms, baseline 200 ms, +56 %, limit +25 %",
+            "p95 312 ms, baseline 200 ms, +56.0 %, limit +15 %",
             id="failed-quantile",
         ),
         pytest.param(
-            with_quantiles(RUN, p50=115),
-            "p50 115 ms, baseline 100 ms, +15 %, limit +10 %",
+            with_quantiles(RUN, p50=110),
+            "p50 110 ms, baseline 100 ms, +10.0 %, limit +5 %",
             id="warned-quantile",
         ),
         pytest.param(
             with_quantiles(RUN, p95=204),
-            "p95 204 ms, baseline 200 ms, +2 %, limit +25 %",
+            "p95 204 ms, baseline 200 ms, +2.0 %, limit +15 %",
             id="pass",
         ),
         pytest.param(
-            replace(RUN, errors=210),
-            "errors 2.10 % (210 of 10000), baseline 0.10 %, +2.00 points, limit +1 points",
+            replace(RUN, errors=420),
+            "errors 2.10 % (420 of 20000), baseline 0.10 %, +2.00 points, limit +0.5 points",
             id="errors",
         ),
         pytest.param(
-            replace(RUN, sent=9000),
-            "1000 of 10000 planned requests were not sent, 10.00 %, limit 5 %",
+            replace(RUN, sent=18_000),
+            "2000 of 20000 planned requests were not sent, 10.00 %, limit 5 %",
             id="shortfall",
         ),
         pytest.param(
-            small(RUN, 12), "12 requests completed; fewer than 100 say little", id="too-few"
+            replace(RUN, seconds=105.0),
+            "throughput 190.5/s, baseline 200.0/s, -4.8 %, limit -2 %",
+            id="throughput",
         ),
         pytest.param(
             replace(RUN, generator_saturated=True),
             "the load generator's machine, not the target, was the limit of this run",
             id="saturated",
         ),
+        pytest.param(replace(RUN, notes=("worker 2 was lost",)), "worker 2 was lost", id="worker"),
         pytest.param(replace(RUN, quantiles_ms={}), "p50 is not known of this run", id="unknown"),
     ],
 )
 def test_the_reason_has_the_numbers(run: RunFacts, reason: str) -> None:
-    assert judge(run, BASELINE).reasons[0] == reason
+    assert judge(run, against()).reasons[0] == reason
 
 
 def test_a_pass_explains_a_big_relative_rise() -> None:
-    judgement = judge(with_quantiles(RUN, p95=4.0), with_quantiles(BASELINE, p95=2.0))
+    judgement = judge(with_quantiles(RUN, p95=3.0), against(with_quantiles(BASELINE, p95=2.0)))
     assert judgement.reasons == (
-        "p95 4.0 ms, baseline 2.0 ms, +100 %, limit +25 %; a rise under 5 ms does not count",
+        "p95 3.0 ms, baseline 2.0 ms, +50.0 %, limit +15 %; a rise under 2 ms does not count",
     )
 
 
 def test_the_worst_reason_comes_first() -> None:
-    run = replace(with_quantiles(RUN, p50=115, p99=900), generator_saturated=True)
-    assert [reason.split()[0] for reason in judge(run, BASELINE).reasons] == ["p99", "p50", "the"]
+    run = replace(with_quantiles(RUN, p50=110, p99=900), generator_saturated=True)
+    assert [reason.split()[0] for reason in judge(run, against()).reasons] == ["p99", "p50", "the"]
 
 
 def test_a_saturated_baseline_is_mentioned() -> None:
-    judgement = judge(RUN, replace(BASELINE, generator_saturated=True))
+    judgement = judge(RUN, against(replace(BASELINE, generator_saturated=True)))
     assert judgement.verdict == "WARN"
     assert "baseline" in judgement.reasons[0]
 
 
+def test_many_small_slides_are_seen_against_the_first_run_that_passed() -> None:
+    first = with_quantiles(replace(BASELINE, history_id=2), p95=170)
+    choice = replace(against(), reference=first)
+    judgement = judge(with_quantiles(RUN, p95=206), choice)
+    assert judgement.verdict == "FAIL"
+    assert judgement.reasons == (
+        "p95 206 ms, reference 170 ms, +21.2 %, limit +15 % (run 2, the first that passed)",
+    )
+    assert judgement.snapshot["reference"] == 2
+
+
 def test_the_snapshot_holds_every_comparison() -> None:
-    snapshot = judge(with_quantiles(RUN, p95=251), BASELINE).snapshot
+    aged = replace(BASELINE, age=86_400.0)
+    snapshot = judge(with_quantiles(RUN, p95=251), against(aged)).snapshot
     assert json.loads(json.dumps(snapshot, allow_nan=False)) == snapshot
     verdicts = {c["metric"]: c["verdict"] for c in snapshot["comparisons"]}
     assert verdicts == {
         "p50": "PASS",
         "p95": "FAIL",
         "p99": "PASS",
+        "p99.9": "PASS",
         "errors": "PASS",
+        "throughput": "PASS",
         "all_errors": "PASS",
         "shortfall": "PASS",
-        "completed": "PASS",
-        "generator_saturated": "PASS",
+        "requests": "PASS",
+        "workers": "PASS",
+        "generator": "PASS",
     }
-    assert snapshot["baseline"] == 7
+    head = {name: snapshot[name] for name in ("method", "baseline", "baselineChoice")}
+    assert head == {"method": "runs", "baseline": 7, "baselineChoice": "newest passing"}
+    assert snapshot["baselineAgeSeconds"] == 86_400.0
+    assert snapshot["limits"]["p95"] == {"warn": 5, "fail": 15}
 
 
 def test_limits_can_be_chosen() -> None:
-    strict = Limits(fewest_completed=20_000)
-    assert judge(RUN, BASELINE, strict).verdict == "WARN"
+    assert judge(RUN, against(), Limits(fewest_requests=40_000)).verdict == "WARN"
+
+
+class TestADuet:
+    @pytest.mark.parametrize(
+        ("now", "verdict"),
+        [
+            pytest.param(RUN, "PASS", id="alike"),
+            pytest.param(with_quantiles(RUN, p95=231), "FAIL", id="slower"),
+            pytest.param(replace(RUN, errors=121), "FAIL", id="more-errors"),
+            pytest.param(replace(RUN, generator_saturated=True), "WARN", id="saturated-machine"),
+        ],
+    )
+    def test_is_judged_by_the_other_side(self, now: RunFacts, verdict: str) -> None:
+        judgement = judge_duet(now, BASELINE)
+        assert (judgement.verdict, judgement.baseline_id) == (verdict, None)
+        assert judgement.snapshot["method"] == "duet"
+
+    def test_fails_when_there_is_nothing_to_be_measured_by(self) -> None:
+        broken = replace(BASELINE, errors=20_000)
+        judgement = judge_duet(replace(RUN, errors=20_000), broken)
+        assert judgement.verdict == "FAIL"
+        assert any("the other target mostly failed" in reason for reason in judgement.reasons)
 
 
 @given(
@@ -212,9 +273,9 @@ def test_a_pass_is_never_far_from_the_baseline(
         with_quantiles(small(RUN, requests, min(errors, requests)), p95=p95 * factor),
         generator_saturated=saturated,
     )
-    judgement = judge(run, with_quantiles(BASELINE, p95=p95))
+    judgement = judge(run, against(with_quantiles(BASELINE, p95=p95)))
     json.dumps(judgement.snapshot, allow_nan=False)
     if judgement.verdict == "PASS":
         assert not saturated
-        assert requests >= 100
-        assert p95 * factor <= max(p95 * 1.1000001, p95 + 5)
+        assert requests >= 200
+        assert p95 * factor <= max(p95 * 1.0500001, p95 + 2)

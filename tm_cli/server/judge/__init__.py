@@ -1,8 +1,19 @@
 """The verdict of a finished run: choose a baseline, compare, decide. Pure: no I/O, no clock."""
 
-from tm_cli.server.judge.baseline import choose_baseline
+from tm_cli.server.judge.baseline import Choice, How, Wish, choose_baseline
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.limits import Limits
-from tm_cli.server.judge.verdict import Judgement, judge
+from tm_cli.server.judge.limits import Bound, Limits
+from tm_cli.server.judge.verdict import Judgement, judge, judge_duet
 
-__all__ = ["Judgement", "Limits", "RunFacts", "choose_baseline", "judge"]
+__all__ = [
+    "Bound",
+    "Choice",
+    "How",
+    "Judgement",
+    "Limits",
+    "RunFacts",
+    "Wish",
+    "choose_baseline",
+    "judge",
+    "judge_duet",
+]

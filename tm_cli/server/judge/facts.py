@@ -1,16 +1,25 @@
 """What the judge needs to know of a run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Times = Sequence[tuple[int, int]]
+"""Response times of some requests: ascending (microseconds, how many)."""
+
+ERROR_CLASSES = ("4xx", "5xx", "timeout", "connection")
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A finished run in numbers.
+    """A finished run in numbers, or one side of a duet.
 
     `verdict`: the stored verdict of an earlier run, None for the run being judged. `fingerprint`:
-    equal for runs that may be compared. `errors`: requests without a response, and responses of
-    status 400 and above. `quantiles_ms`: response times by name, such as "p95".
+    equal for runs that may be compared; `traits` are what it is made of, by name. `errors`:
+    requests without a response, and responses of status 400 and above; `error_classes` splits
+    them into `ERROR_CLASSES`. `quantiles_ms`: response times by name, such as "p95". `blocks`:
+    response times by stretches of the curve, in order, the same stretches for comparable runs;
+    empty where they are not needed. `seconds`: how long the curve was played. `age`: seconds from
+    its end to the judgement. `notes`: what went wrong with the machines that sent the load.
     """
 
     history_id: int
@@ -22,11 +31,17 @@ class RunFacts:
     errors: int
     quantiles_ms: Mapping[str, float]
     generator_saturated: bool
+    error_classes: Mapping[str, int] = field(default_factory=dict)
+    blocks: Sequence[Times] = ()
+    traits: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    age: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def error_rate(self) -> float:
         """Errors as a percentage of the completed requests."""
-        return 100 * self.errors / self.completed if self.completed else 0.0
+        return self.share(self.errors)
 
     @property
     def shortfall(self) -> float:
@@ -34,6 +49,15 @@ class RunFacts:
         return 100 * max(0, self.planned - self.sent) / self.planned if self.planned else 0.0
 
     @property
+    def throughput(self) -> float:
+        """Completed requests per second of the curve."""
+        return self.completed / self.seconds if self.seconds > 0 else 0.0
+
+    @property
     def is_measure(self) -> bool:
         """True when others may be measured by this run: most of its requests succeeded."""
         return self.completed > 2 * self.errors
+
+    def share(self, count: int) -> float:
+        """`count` as a percentage of the completed requests."""
+        return 100 * count / self.completed if self.completed else 0.0

@@ -1,12 +1,24 @@
-"""Single comparisons: one number of a run against its baseline or its plan."""
+"""Single comparisons: one number of a run against another run, against its plan, or by itself."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.limits import Bound, Limits
+from tm_cli.server.judge.distributions import binomial_tail
+from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
+from tm_cli.server.judge.limits import NEVER, Bound, Limits
+
+BASELINE = "baseline"
+
+SURE, LIKELY = 0.003, 0.03
+"""A change that chance alone makes no more often than this may fail a run, or is worth a warning.
+
+Several numbers are compared at once, so one of them must be rarer than the usual 0.05.
+"""
 
 
 class Severity(IntEnum):
@@ -19,145 +31,168 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One comparison: how bad, in words, and the numbers behind it (JSON-able)."""
+    """One comparison: how bad, in words, and the numbers behind it.
 
+    `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
+    chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
+    names what the run was compared with, None for what needs no other run.
+    """
+
+    metric: str
     severity: Severity
     reason: str
-    numbers: dict[str, Any]
+    unit: str = ""
+    value: float | None = None
+    baseline: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    noise: float | None = None
+    bound: Bound | None = None
+    than: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        bound = self.bound or Bound(NEVER, NEVER)
+        return {
+            "metric": self.metric,
+            "unit": self.unit,
+            "value": _finite(self.value),
+            "baseline": _finite(self.baseline),
+            "change": _finite(self.change),
+            "ciLow": _finite(self.low),
+            "ciHigh": _finite(self.high),
+            "pValue": _finite(self.p_value),
+            "noise": _finite(self.noise),
+            "warn": _finite(bound.warn),
+            "fail": _finite(bound.fail),
+            "verdict": self.severity.name,
+            "significant": self.p_value is not None and self.p_value < LIKELY,
+            "than": self.than,
+            "reason": self.reason,
+        }
 
 
-def findings(run: RunFacts, baseline: RunFacts, limits: Limits) -> Iterator[Finding]:
-    """Every comparison of the two runs, good ones included."""
-    for name, bound in limits.quantiles.items():
-        yield _quantile(name, run, baseline, bound, limits.smallest_rise_ms)
-    yield _error_rate(run, baseline, limits)
-    yield all_errors(run, limits.errors)
+def alone(run: RunFacts, limits: Limits) -> Iterator[Finding]:
+    """What can be said of a run without any other."""
+    yield _all_errors(run, limits.all_errors)
     yield _shortfall(run, limits.shortfall)
-    yield _sample_size(run, limits.fewest_completed)
-    yield _machine(run, baseline)
+    yield _requests(run, limits.fewest_requests)
+    yield _workers(run)
 
 
-def _quantile(
-    name: str, run: RunFacts, baseline: RunFacts, bound: Bound, smallest_rise: float
+def error_rates(run: RunFacts, other: RunFacts, limits: Limits, than: str) -> Iterator[Finding]:
+    """The error rate, all together and per class of error."""
+    yield _error_rate("errors", run, other, run.errors, other.errors, limits, than)
+    for name in ERROR_CLASSES:
+        now, before = run.error_classes.get(name, 0), other.error_classes.get(name, 0)
+        if now or before:
+            yield _error_rate(f"errors_{name}", run, other, now, before, limits, than)
+
+
+def _error_rate(
+    metric: str, run: RunFacts, other: RunFacts, now: int, before: int, limits: Limits, than: str
 ) -> Finding:
-    value, before = run.quantiles_ms.get(name), baseline.quantiles_ms.get(name)
-    if value is None or before is None:
-        whose = "this run" if value is None else "the baseline"
-        numbers = {"metric": name, "value": value, "baseline": before}
-        return Finding(Severity.WARN, f"{name} is not known of {whose}", numbers)
-    rise = value - before
-    change = 100 * rise / before if before > 0 else 0.0 if rise <= 0 else float("inf")
-    severity = Severity.PASS if rise < smallest_rise else _severity(change, bound)
-    limit = bound.warn if severity is Severity.WARN else bound.fail
-    reason = f"{name} {_ms(value)}, baseline {_ms(before)}, {_percent(change)}, limit +{limit:g} %"
-    if severity is Severity.PASS and change > bound.warn:
-        reason += f"; a rise under {smallest_rise:g} ms does not count"
-    numbers = {
-        "metric": name,
-        "unit": "ms",
-        "value": value,
-        "baseline": before,
-        "change": change if change != float("inf") else None,
-        "warn": bound.warn,
-        "fail": bound.fail,
-    }
-    return Finding(severity, reason, numbers)
-
-
-def _error_rate(run: RunFacts, baseline: RunFacts, limits: Limits) -> Finding:
-    rise = run.error_rate - baseline.error_rate
-    # what the baseline's rate would have meant for this run's number of requests
-    expected = baseline.error_rate * run.completed / 100
-    counts = run.errors - expected >= limits.fewest_more_errors
-    severity = _severity(rise, limits.error_rate) if counts else Severity.PASS
-    limit = limits.error_rate.warn if severity is Severity.WARN else limits.error_rate.fail
+    value, rate = run.share(now), other.share(before)
+    rise, bound = value - rate, limits.errors
+    # If nothing has changed, every error hit either run in proportion to its requests.
+    both = run.completed + other.completed
+    p_value = binomial_tail(now, now + before, run.completed / both) if both else 1.0
+    more = now - rate * run.completed / 100
+    severity = Severity.PASS
+    if more >= limits.fewest_more_errors:
+        severity = _severity(rise, bound, p_value)
+    what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
-        f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed}), "
-        f"baseline {baseline.error_rate:.2f} %, {rise:+.2f} points, limit +{limit:g} points"
+        f"{what} {value:.2f} % ({now} of {run.completed}), {than} {rate:.2f} %, "
+        f"{rise:+.2f} points, limit {_limit(bound, severity, '{:+g} points')}"
     )
-    numbers = {
-        "metric": "errors",
-        "unit": "%",
-        "value": run.error_rate,
-        "baseline": baseline.error_rate,
-        "change": rise,
-        "warn": limits.error_rate.warn,
-        "fail": limits.error_rate.fail,
-    }
-    return Finding(severity, reason, numbers)
+    low, high = _rate_interval(now, run.completed, before, other.completed)
+    return Finding(
+        metric, severity, reason, "%", value, rate, rise, low, high, p_value, None, bound, than
+    )
 
 
-def all_errors(run: RunFacts, bound: Bound) -> Finding:
+def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[float, float]:
+    """95 % interval of the difference of two shares in points (Agresti and Caffo, 2000)."""
+    a, b = (now + 1) / (requests + 2), (before + 1) / (others + 2)
+    width = 1.96 * math.sqrt(a * (1 - a) / (requests + 2) + b * (1 - b) / (others + 2))
+    return 100 * (a - b - width), 100 * (a - b + width)
+
+
+def throughput(run: RunFacts, other: RunFacts, bound: Bound, than: str) -> Finding:
+    """Completed requests per second of the curve."""
+    value, before = run.throughput, other.throughput
+    fall = 100 * (before - value) / before if before else 0.0
+    severity = _severity(fall, bound)
+    reason = (
+        f"throughput {value:.1f}/s, {than} {before:.1f}/s, {-fall:+.1f} %, "
+        f"limit {_limit(bound, severity, '-{:g} %')}"
+    )
+    return Finding(
+        "throughput", severity, reason, "/s", value, before, -fall, bound=bound, than=than
+    )
+
+
+def _all_errors(run: RunFacts, bound: Bound) -> Finding:
     """Judge the errors by themselves: a failing target is no measure, not even the first time."""
     severity = _severity(run.error_rate, bound)
     if run.errors and 2 * run.errors >= run.completed:
         severity = Severity.FAIL
-    limit = bound.warn if severity is Severity.WARN else bound.fail
     reason = (
         f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed} requests), "
-        f"limit {limit:g} %, whatever the baseline"
+        f"limit {_limit(bound, severity, '{:g} %')}, whatever the baseline"
     )
-    numbers = {
-        "metric": "all_errors",
-        "unit": "%",
-        "value": run.error_rate,
-        "warn": bound.warn,
-        "fail": bound.fail,
-    }
-    return Finding(severity, reason, numbers)
+    return Finding("all_errors", severity, reason, "%", run.error_rate, bound=bound)
 
 
 def _shortfall(run: RunFacts, bound: Bound) -> Finding:
     severity = _severity(run.shortfall, bound)
-    limit = bound.warn if severity is Severity.WARN else bound.fail
     reason = (
         f"{run.planned - run.sent} of {run.planned} planned requests were not sent, "
-        f"{run.shortfall:.2f} %, limit {limit:g} %"
+        f"{run.shortfall:.2f} %, limit {_limit(bound, severity, '{:g} %')}"
     )
-    numbers = {
-        "metric": "shortfall",
-        "unit": "%",
-        "value": run.shortfall,
-        "warn": bound.warn,
-        "fail": bound.fail,
-    }
-    return Finding(severity, reason, numbers)
+    return Finding("shortfall", severity, reason, "%", run.shortfall, bound=bound)
 
 
-def _sample_size(run: RunFacts, fewest: int) -> Finding:
+def _requests(run: RunFacts, fewest: int) -> Finding:
     severity = Severity.WARN if run.completed < fewest else Severity.PASS
-    reason = (
-        f"{run.completed} requests completed; fewer than {fewest} say little"
-        if severity
-        else f"{run.completed} requests completed"
-    )
-    return Finding(severity, reason, {"metric": "completed", "value": run.completed})
+    reason = f"{run.completed} requests completed"
+    if severity:
+        reason += f"; fewer than {fewest} say little"
+    return Finding("requests", severity, reason, "requests", float(run.completed))
 
 
-def _machine(run: RunFacts, baseline: RunFacts) -> Finding:
-    numbers = {
-        "metric": "generator_saturated",
-        "value": run.generator_saturated,
-        "baseline": baseline.generator_saturated,
-    }
+def _workers(run: RunFacts) -> Finding:
+    """A run that lost a worker has lost what it measured last."""
+    if run.notes:
+        return Finding("workers", Severity.WARN, "; ".join(run.notes))
+    return Finding("workers", Severity.PASS, "no worker was lost")
+
+
+def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Finding:
+    """Whether the machine that generates the load was the limit; then nothing can pass."""
     if run.generator_saturated:
         reason = "the load generator's machine, not the target, was the limit of this run"
-        return Finding(Severity.WARN, reason, numbers)
-    if baseline.generator_saturated:
-        reason = "the load generator's machine was the limit of the baseline run"
-        return Finding(Severity.WARN, reason, numbers)
-    return Finding(Severity.PASS, "the load generator kept up", numbers)
+        return Finding("generator", Severity.WARN, reason, value=1.0, than=than)
+    if other is not None and other.generator_saturated:
+        reason = f"the load generator's machine was the limit of the {than} run"
+        return Finding("generator", Severity.WARN, reason, value=0.0, than=than)
+    return Finding("generator", Severity.PASS, "the load generator kept up", value=0.0, than=than)
 
 
-def _severity(value: float, bound: Bound) -> Severity:
-    if value > bound.fail:
+def _severity(value: float, bound: Bound, p_value: float = 0.0) -> Severity:
+    if value > bound.fail and p_value < SURE:
         return Severity.FAIL
-    return Severity.WARN if value > bound.warn else Severity.PASS
+    return Severity.WARN if value > bound.warn and p_value < LIKELY else Severity.PASS
 
 
-def _ms(value: float) -> str:
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+def _limit(bound: Bound, severity: Severity, form: str) -> str:
+    """The limit that was passed, or the one that would have failed the run."""
+    limit = bound.warn if severity is Severity.WARN else bound.fail
+    return "none" if limit == NEVER else form.format(limit)
 
 
-def _percent(change: float) -> str:
-    return "from nothing" if change == float("inf") else f"{change:+.0f} %"
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None

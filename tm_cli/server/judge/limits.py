@@ -1,8 +1,18 @@
 """How much worse than its baseline a run may be."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
+
+QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})
+"""The judged response times and the share of the requests that is quicker."""
+
+_FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
+NEVER = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +22,22 @@ class Bound:
     warn: float
     fail: float
 
+    def document(self) -> dict[str, float | bool] | bool:
+        """The bound as JSON; False is never."""
+        if self.warn == self.fail == NEVER:
+            return False
+        sides = {"warn": self.warn, "fail": self.fail}
+        return {name: value != NEVER and value for name, value in sides.items()}
+
 
 def _quantile_bounds() -> Mapping[str, Bound]:
     return MappingProxyType(
-        {"p50": Bound(10, 25), "p95": Bound(10, 25), "p99": Bound(25, 50)}  # p99 is noisier
+        {
+            "p50": Bound(5, 15),
+            "p95": Bound(5, 15),
+            "p99": Bound(10, 30),  # the further out, the noisier
+            "p99.9": Bound(20, 60),
+        }
     )
 
 
@@ -23,16 +45,104 @@ def _quantile_bounds() -> Mapping[str, Bound]:
 class Limits:
     """The bounds of the judgement.
 
-    `quantiles`: rise of a response time in percent. `smallest_rise_ms`: a smaller rise never
-    counts. `error_rate`: rise in percentage points. `fewest_more_errors`: fewer additional errors
-    never count. `errors`: percent of the requests, whatever the baseline. `shortfall`: percent of
-    the plan not sent. `fewest_completed`: with less there is nothing to rely on.
+    `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
+    counts; the other quantiles have floors in proportion. `errors`: rise of the error rate, all
+    together and per class, in percentage points. `fewest_more_errors`: fewer additional errors
+    never count. `all_errors`: percent of the requests, whatever the baseline. `shortfall`: percent
+    of the plan not sent. `throughput`: fall of the completed requests per second in percent.
+    `fewest_requests`: with less there is nothing to rely on.
     """
 
     quantiles: Mapping[str, Bound] = field(default_factory=_quantile_bounds)
-    smallest_rise_ms: float = 5.0
-    error_rate: Bound = Bound(0.2, 1.0)
+    floor_ms: float = 2.0
+    errors: Bound = Bound(0.2, 0.5)
     fewest_more_errors: int = 2
-    errors: Bound = Bound(5.0, 50.0)
+    all_errors: Bound = Bound(5.0, 50.0)
     shortfall: Bound = Bound(1.0, 5.0)
-    fewest_completed: int = 100
+    throughput: Bound = Bound(2.0, 10.0)
+    fewest_requests: int = 200
+
+    def floor(self, quantile: str) -> float:
+        """The rise in milliseconds below which this quantile never counts."""
+        return self.floor_ms * _FLOOR_SHARES[quantile]
+
+    def document(self) -> dict[str, Any]:
+        """The limits as the API writes them."""
+        bounds = {
+            **self.quantiles,
+            "errors": self.errors,
+            "allErrors": self.all_errors,
+            "shortfall": self.shortfall,
+            "throughput": self.throughput,
+        }
+        documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
+        return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
+
+    def changed(self, document: Mapping[str, Any] | None) -> Limits:
+        """These limits with what `document` (the API's form) says otherwise.
+
+        Raises ValueError naming the key that is unknown or unusable.
+        """
+        limits = self
+        for key, value in (document or {}).items():
+            try:
+                limits = limits._with(key, value)
+            except ValueError as error:
+                raise ValueError(f"gate: {key}: {error}") from None
+        return limits
+
+    def _with(self, key: str, value: object) -> Limits:
+        match key:
+            case "floorMs":
+                return replace(self, floor_ms=_number(value))
+            case "minRequests":
+                return replace(self, fewest_requests=_whole(value))
+            case "errors":
+                return replace(self, errors=_bound(value, self.errors))
+            case "allErrors":
+                return replace(self, all_errors=_bound(value, self.all_errors))
+            case "shortfall":
+                return replace(self, shortfall=_bound(value, self.shortfall))
+            case "throughput":
+                return replace(self, throughput=_bound(value, self.throughput))
+        if key not in self.quantiles:
+            raise ValueError("there is no such limit")
+        bound = _bound(value, self.quantiles[key])
+        return replace(self, quantiles=MappingProxyType({**self.quantiles, key: bound}))
+
+
+def _bound(value: object, default: Bound) -> Bound:
+    if value is False:
+        return Bound(NEVER, NEVER)
+    if not isinstance(value, Mapping):
+        raise ValueError("it is neither an object with warn and fail, nor false")
+    if unknown := [key for key in value if key not in ("warn", "fail")]:
+        raise ValueError(f"it has {unknown[0]!r}, which is neither warn nor fail")
+    given = dict(_sides(value))
+    if not given:
+        raise ValueError("it has neither warn nor fail")
+    if given.get("warn") != NEVER and given.get("warn", 0.0) > given.get("fail", NEVER):
+        raise ValueError("warn is above fail")
+    # one side alone carries the default of the other along
+    warn = given.get("warn", min(default.warn, given.get("fail", NEVER)))
+    return Bound(warn, given.get("fail", max(default.fail, warn)))
+
+
+def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
+    for side, number in value.items():
+        yield side, NEVER if number is False else _number(number)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it is no number")
+    if not 0 <= value < math.inf:
+        raise ValueError("it must be finite and not negative")
+    return float(value)
+
+
+def _whole(value: object) -> int:
+    number = _number(value)
+    if number % 1:
+        raise ValueError("it must be a whole number")
+    return int(number)

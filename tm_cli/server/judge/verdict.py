@@ -1,11 +1,24 @@
 """From the comparisons to the verdict."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from tm_cli.server.judge.baseline import Choice
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import Finding, Severity, all_errors, findings
+from tm_cli.server.judge.findings import (
+    BASELINE,
+    Finding,
+    Severity,
+    alone,
+    error_rates,
+    generator,
+    throughput,
+)
 from tm_cli.server.judge.limits import Limits
+from tm_cli.server.judge.quantiles import quantile_findings
 
 Verdict = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
 
@@ -15,6 +28,8 @@ _BY_SEVERITY: dict[Severity, Verdict] = {
     Severity.FAIL: "FAIL",
 }
 _EXAMPLE = "p95"
+REFERENCE = "reference"
+OTHER_TARGET = "other target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +42,102 @@ class Judgement:
     baseline_id: int | None
 
 
-def judge(
-    run: RunFacts, baseline: RunFacts | None, limits: Limits | None = None, *, others: int = 0
-) -> Judgement:
+def judge(run: RunFacts, choice: Choice, limits: Limits | None = None) -> Judgement:
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
     Without a baseline there is nothing to compare with, and the verdict says only that, unless too
-    many requests failed or none was completed. `others` counts the runs before it.
+    many requests failed or none was completed.
     """
     limits = limits or Limits()
+    baseline = choice.baseline
     if baseline is None:
-        return _alone(run, limits, others)
-    found = list(findings(run, baseline, limits))
-    worst = max(finding.severity for finding in found)
-    return Judgement(
-        _BY_SEVERITY[worst],
-        _reasons(found, worst),
-        {"baseline": baseline.history_id, "comparisons": _numbers(found)},
-        baseline.history_id,
+        return _alone(run, limits, choice)
+    found = compare(run, baseline, limits, than=BASELINE, passed=choice.passed)
+    if choice.reference is not None:
+        found += _against_reference(run, choice.reference, limits, choice.passed)
+    found += alone(run, limits)
+    found.append(generator(run, baseline, BASELINE))
+    snapshot = _snapshot("runs", choice, limits, found)
+    return _judged(found, snapshot, baseline.history_id)
+
+
+def judge_duet(now: RunFacts, before: RunFacts, limits: Limits | None = None) -> Judgement:
+    """Compare the two sides of a duet: the new version with the old one, in the same run."""
+    limits = limits or Limits()
+    found = compare(now, before, limits, than=OTHER_TARGET, is_paired=True)
+    found += alone(now, limits)
+    if not before.is_measure:
+        reason = f"the other target mostly failed: {before.error_rate:.2f} % errors"
+        found.append(Finding("other_target", Severity.FAIL, reason))
+    found.append(generator(now, None, None))
+    return _judged(found, _snapshot("duet", Choice(None), limits, found), None)
+
+
+def compare(
+    run: RunFacts,
+    other: RunFacts,
+    limits: Limits,
+    *,
+    than: str,
+    passed: Sequence[RunFacts] = (),
+    is_paired: bool = False,
+) -> list[Finding]:
+    """Every comparison of two runs, good ones included."""
+    found = list(
+        quantile_findings(run, other, limits, than=than, passed=passed, is_paired=is_paired)
     )
+    found += error_rates(run, other, limits, than)
+    found.append(throughput(run, other, limits.throughput, than))
+    return found
 
 
-def _alone(run: RunFacts, limits: Limits, others: int) -> Judgement:
+def _against_reference(
+    run: RunFacts, reference: RunFacts, limits: Limits, passed: Sequence[RunFacts]
+) -> list[Finding]:
+    """Many small steps, each of which passed, add up: the first run that passed sees them."""
+    found = list(quantile_findings(run, reference, limits, than=REFERENCE, passed=passed))
+    found += error_rates(run, reference, limits, REFERENCE)
+    which = f" (run {reference.history_id}, the first that passed)"
+    return [replace(finding, reason=finding.reason + which) for finding in found]
+
+
+def _alone(run: RunFacts, limits: Limits, choice: Choice) -> Judgement:
+    found = list(alone(run, limits))
+    found.append(generator(run, None, None))
+    snapshot = _snapshot("runs", choice, limits, found)
     if run.completed == 0:
-        return Judgement("FAIL", ("no request was completed",), {}, None)
-    errors = all_errors(run, limits.errors)
+        return Judgement("FAIL", ("no request was completed",), snapshot, None)
+    errors = next(finding for finding in found if finding.metric == "all_errors")
     if errors.severity:
-        snapshot = {"baseline": None, "comparisons": _numbers([errors])}
         return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
-    reason = "no earlier run to compare with"
-    if others:
-        reason += (
-            f": of the {others} before it none had the same target, method, curve, duration and "
-            "region, and mostly succeeded"
-        )
-    return Judgement("NO_BASELINE", (reason,), {}, None)
+    return Judgement("NO_BASELINE", (choice.reason,), snapshot, None)
 
 
-def _numbers(found: list[Finding]) -> list[dict[str, Any]]:
-    return [finding.numbers | {"verdict": _BY_SEVERITY[finding.severity]} for finding in found]
+def _judged(found: list[Finding], snapshot: dict[str, Any], baseline_id: int | None) -> Judgement:
+    worst = max(finding.severity for finding in found)
+    return Judgement(_BY_SEVERITY[worst], _reasons(found, worst), snapshot, baseline_id)
+
+
+def _snapshot(
+    method: str, choice: Choice, limits: Limits, found: Sequence[Finding]
+) -> dict[str, Any]:
+    baseline, reference = choice.baseline, choice.reference
+    return {
+        "version": 2,
+        "method": method,
+        "baseline": baseline.history_id if baseline else None,
+        "baselineChoice": choice.how.value if choice.how else None,
+        "baselineAgeSeconds": baseline.age if baseline else None,
+        "reference": reference.history_id if reference else None,
+        "limits": limits.document(),
+        "comparisons": [finding.document() for finding in found],
+    }
 
 
 def _reasons(found: list[Finding], worst: Severity) -> tuple[str, ...]:
     """What is wrong, worst first; of a pass, one comparison as an example."""
     if worst is Severity.PASS:
-        shown = [f for f in found if f.numbers["metric"] == _EXAMPLE] or found[:1]
+        shown = [finding for finding in found if finding.metric == _EXAMPLE] or found[:1]
         return tuple(finding.reason for finding in shown)
     wrong = [finding for finding in found if finding.severity]
     return tuple(f.reason for f in sorted(wrong, key=lambda f: f.severity, reverse=True))

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.refusal import Refusal
+from tm_cli.server.regions import LOCAL
 from tm_cli.server.routes.profiles import slot_count
 from tm_cli.server.services import Services
 
@@ -25,9 +26,12 @@ async def get_account(request: Request) -> Response:
             "limits": _limits(services),
             "usage": _usage(services),
             "features": {
-                "remoteRegions": False,
+                "remoteRegions": True,
                 "lifecycleScripts": False,
                 "domainVerificationRequired": False,
+                "baselinePins": True,
+                "runLimits": True,
+                "duet": True,
             },
         }
     )
@@ -68,15 +72,25 @@ def _usage(services: Services) -> dict[str, int]:
 
 
 async def list_regions(request: Request) -> Response:
-    """There is one place to run in: here."""
-    local = {
-        "regionCode": "local",
-        "displayName": "Local",
-        "isLocal": True,
-        "agentCount": 1,
-        "connectedCount": 1,
+    """This machine, and the regions with agents connected, in the order of their codes."""
+    remote = Services.of(request).agents.regions
+    regions = [_region(LOCAL, "Local", agents=1, connections=1)]
+    regions += [
+        _region(name, name, agents=agents, connections=connections)
+        for name, (agents, connections) in remote.items()
+        if connections
+    ]
+    return JSONResponse(sorted(regions, key=lambda region: str(region["regionCode"])))
+
+
+def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str, object]:
+    return {
+        "regionCode": code,
+        "displayName": name,
+        "isLocal": code == LOCAL,
+        "agentCount": agents,
+        "connectedCount": connections,
     }
-    return JSONResponse([local])
 
 
 async def list_nothing(request: Request) -> Response:

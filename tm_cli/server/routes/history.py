@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from typing import Any
@@ -10,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tm_cli.server.comparison import comparison
 from tm_cli.server.listing import read_listing
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.services import Services, path_id
+from tm_cli.server.regions import display_name
+from tm_cli.server.services import Services, path_id, whole_number
 
 
 async def list_history(request: Request) -> Response:
@@ -61,8 +64,26 @@ async def list_history_filters(request: Request) -> Response:
 
 
 async def compare_runs(request: Request) -> Response:
-    """Not part of this server; 404 is how an older one answers."""
-    raise Refusal("Comparing runs is not supported by the embedded server", status=404)
+    """Two runs of one profile side by side, the newer one first."""
+    services = Services.of(request)
+    ids = [_run_id(request, name) for name in ("runA", "runB")]
+    if ids[0] == ids[1]:
+        raise Refusal("runA and runB are the same run")
+    rows = [row for number in ids if (row := services.history.find(number)) is not None]
+    if len(rows) < len(ids):
+        raise Refusal("Run history not found", status=404)
+    if rows[0]["profile_id"] != rows[1]["profile_id"]:
+        raise Refusal("runA and runB are runs of different profiles")
+    older, newer = sorted(rows, key=lambda row: (row["created_at"], row["id"]))
+    document = await asyncio.to_thread(comparison, services.judge, newer, older)
+    return JSONResponse(document)
+
+
+def _run_id(request: Request, name: str) -> int:
+    text = request.query_params.get(name)
+    if not text:
+        raise Refusal(f"{name} is missing")
+    return whole_number(text, name)
 
 
 def summary(row: sqlite3.Row) -> dict[str, Any]:
@@ -85,7 +106,7 @@ def summary(row: sqlite3.Row) -> dict[str, Any]:
         "autoVerdictReasons": row["auto_verdict_reasons"],
         "triggeredBy": row["triggered_by"],
         "region": row["region"],
-        "regionDisplayName": "Local",
+        "regionDisplayName": display_name(row["region"]),
         "tags": json.loads(row["tags"]),
         "outcome": row["outcome"],
     }
@@ -109,7 +130,17 @@ def detail(row: sqlite3.Row) -> dict[str, Any]:
         "generatorSaturated": bool(row["generator_saturated"]),
         "downstreamSaturated": bool(row["downstream_saturated"]),
         "flakyDispatch": bool(row["flaky_dispatch"]),
+        "against": _against(row),
+        "notes": json.loads(row["notes"]),
     }
+
+
+def _against(row: sqlite3.Row) -> dict[str, Any] | None:
+    """The other target of a duet, with its results."""
+    if row["against"] is None:
+        return None
+    results: dict[str, Any] = json.loads(row["against"])
+    return {"targetUrl": row["against_url"], **results}
 
 
 ROUTES = [

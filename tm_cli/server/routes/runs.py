@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.bodies import parse_json, read_bytes, validated
-from tm_cli.server.job import choose_region, engine_job, fingerprint, require_runnable
 from tm_cli.server.profile import Profile
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.run import Run
+from tm_cli.server.run_plan import prepare_run
 from tm_cli.server.run_state import RunState
 from tm_cli.server.schemas import StartBody
 from tm_cli.server.services import Services, path_id
@@ -33,24 +30,8 @@ async def start_run(request: Request) -> Response:
 
 
 async def _start(services: Services, profile: Profile, asked: StartBody) -> Response:
-    fields = profile.fields
-    require_runnable(fields)
-    region = choose_region(asked.region, fields)
-    await services.targets.check(fields.target_url)
-    run = Run(
-        run_id=str(uuid.uuid4()),
-        profile_id=profile.id,
-        profile_name=fields.name,
-        target_url=fields.target_url,
-        region=region,
-        tags=tuple(dict.fromkeys(asked.tags or ())),
-        triggered_by="api",
-        fingerprint=fingerprint(fields, region),
-        duration=float(fields.duration),
-        loop=fields.loop,
-        started_at=services.clock.now(),
-    )
-    services.supervisor.start(run, engine_job(run.run_id, fields, services.limits))
+    run, job = await prepare_run(services, profile, asked)
+    services.supervisor.start(run, job)
     return _control(profile.id, run.run_id, "RUNNING")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.store.schema import SCHEMA, VERSION
+from tm_cli.server.store.schema import SCHEMA, UPGRADES, VERSION
 
 
 class Database:
@@ -96,14 +96,28 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise ConfigurationError(f"{path} insists on the journal mode {journal}")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    if version < VERSION:
+    if version == 0:
         _create_schema(connection, path)
+        return
+    for older in range(version, VERSION):
+        _upgrade(connection, older)
 
 
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise ConfigurationError(f"{path} is a database, but not one of tm")
     connection.executescript(f"BEGIN;\n{SCHEMA}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
+
+
+def _upgrade(connection: sqlite3.Connection, older: int) -> None:
+    """One step to the next version, all of it or nothing; nothing of the history is lost."""
+    steps = f"BEGIN IMMEDIATE;\n{UPGRADES[older]}\nPRAGMA user_version = {older + 1};\nCOMMIT;"
+    try:
+        connection.executescript(steps)
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
 
 
 def _damaged(path: Path, reason: str) -> ConfigurationError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tm_cli.clock import Clock
 from tm_cli.server.instants import wire_time
-from tm_cli.server.results import Results
+from tm_cli.server.results import Results, other_side
 from tm_cli.server.run import Outcome
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history_filter import HistoryFilter
@@ -22,7 +22,9 @@ _BRIEF = """
     id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, total_requests,
     total_errors, avg_rps, peak_rps, success_rate, latency_quantiles, generator_saturated,
     auto_verdict, auto_verdict_reasons,
-    profile_id, profile_name, region, tags, triggered_by, fingerprint, started_at
+    response_codes, notes,
+    profile_id, profile_name, region, tags, triggered_by, fingerprint, started_at, traits,
+    against_url, gate, wish, wished_id
 """
 _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
 
@@ -61,9 +63,11 @@ class HistoryStore:
         *,
         finished_at: datetime,
         reasons: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> int:
         """Write the row of a run that is over, without verdict; return its history id."""
         columns = _columns(run_id, outcome, results, reasons)
+        columns["notes"] = json.dumps(list(notes))
         columns["finished_at"] = wire_time(finished_at)
         with self._database.transaction() as connection:
             columns["created_at"] = self._creation(connection)
@@ -196,4 +200,5 @@ def _columns(
         "downstream_saturated": results.flags.downstream_saturated,
         "flaky_dispatch": results.flags.flaky_dispatch,
         "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
+        "against": json.dumps(other_side(results.against)) if results.against else None,
     }

@@ -33,9 +33,14 @@ class RunStore:
             run.duration,
             run.loop,
             wire_time(run.started_at),
+            json.dumps(dict(run.traits)),
+            run.against_url,
+            json.dumps(dict(run.gate)),
+            *(run.wish or (None, None)),
         )
+        marks = ", ".join("?" for _ in values)
         with self._database.transaction() as connection:
-            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            connection.execute(f"INSERT INTO runs VALUES ({marks})", values)  # noqa: S608
 
     def set_start(self, run_id: str, at: datetime) -> None:
         """Move the start to curve second 0, which the engine knows."""
@@ -57,12 +62,13 @@ class RunStore:
         values = [_bucket_values(run_id, bucket) for bucket in buckets]
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+                "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
             )
 
     def buckets(self, run_id: str) -> list[Bucket]:
-        """The buckets of a run in order."""
-        sql = "SELECT * FROM buckets WHERE run_id = ? ORDER BY position"
+        """The buckets of a run in order; those of a duet's other target come after the first."""
+        sql = "SELECT * FROM buckets WHERE run_id = ? ORDER BY side, position"
         return [_bucket(row) for row in self._database.rows(sql, [run_id])]
 
 
@@ -79,12 +85,17 @@ def _run(row: sqlite3.Row) -> Run:
         duration=row["duration"],
         loop=bool(row["loop"]),
         started_at=read_time(row["started_at"]),
+        traits=json.loads(row["traits"]),
+        against_url=row["against_url"],
+        gate=json.loads(row["gate"]),
+        wish=(row["wish"], row["wished_id"]) if row["wish"] else None,
     )
 
 
 def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
     return (
         run_id,
+        bucket.side,
         bucket.index,
         bucket.planned,
         bucket.sent,
@@ -112,4 +123,5 @@ def _bucket(row: sqlite3.Row) -> Bucket:
         p50_ms=row["p50_ms"],
         p95_ms=row["p95_ms"],
         p99_ms=row["p99_ms"],
+        side=row["side"],
     )

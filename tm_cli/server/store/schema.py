@@ -1,6 +1,6 @@
-"""The tables, version 1."""
+"""The tables, and how an older file becomes a newer one."""
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -29,12 +29,18 @@ CREATE TABLE runs (
     fingerprint  TEXT NOT NULL,
     duration     REAL NOT NULL,
     loop         INTEGER NOT NULL,
-    started_at   TEXT NOT NULL
+    started_at   TEXT NOT NULL,
+    traits       TEXT NOT NULL,     -- what the fingerprint is made of
+    against_url  TEXT,              -- the other target of a duet
+    gate         TEXT NOT NULL,     -- limits that differ from the defaults
+    wish         TEXT,              -- 'asked' or 'pinned': how the baseline was named
+    wished_id    INTEGER            -- its history id
 );
 CREATE INDEX runs_by_profile ON runs (profile_id);
 
 CREATE TABLE buckets (
     run_id    TEXT    NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+    side      INTEGER NOT NULL,     -- 1 is the other target of a duet
     position  INTEGER NOT NULL,
     planned   INTEGER NOT NULL,
     sent      INTEGER NOT NULL,
@@ -46,7 +52,7 @@ CREATE TABLE buckets (
     p50_ms    REAL,
     p95_ms    REAL,
     p99_ms    REAL,
-    PRIMARY KEY (run_id, position)
+    PRIMARY KEY (run_id, side, position)
 );
 
 -- A run has its row here as soon as it is over, and not before.
@@ -76,9 +82,21 @@ CREATE TABLE history (
     auto_verdict_reasons         TEXT,
     auto_compare_snapshot        TEXT,
     auto_compare_baseline_run_id INTEGER,
+    against                      TEXT,             -- results of the other target of a duet
+    notes                        TEXT    NOT NULL, -- what happened to the workers
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
+
+-- The runs that others are compared with because somebody said so. A deleted one stays: what it was
+-- meant to guard must not pass unseen.
+CREATE TABLE pins (
+    profile_id INTEGER NOT NULL,
+    region     TEXT    NOT NULL,
+    history_id INTEGER NOT NULL,
+    pinned_at  TEXT    NOT NULL,
+    PRIMARY KEY (profile_id, region)
+);
 
 CREATE TRIGGER verdict_is_written_once
 BEFORE UPDATE OF auto_verdict ON history WHEN OLD.auto_verdict IS NOT NULL
@@ -86,3 +104,45 @@ BEGIN
     SELECT RAISE(ABORT, 'the verdict has been written already');
 END;
 """
+
+UPGRADES = {
+    1: """
+ALTER TABLE runs ADD COLUMN traits      TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN against_url TEXT;
+ALTER TABLE runs ADD COLUMN gate        TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN wish        TEXT;
+ALTER TABLE runs ADD COLUMN wished_id   INTEGER;
+ALTER TABLE history ADD COLUMN against TEXT;
+ALTER TABLE history ADD COLUMN notes   TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE buckets RENAME TO older_buckets;
+CREATE TABLE buckets (
+    run_id    TEXT    NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+    side      INTEGER NOT NULL,
+    position  INTEGER NOT NULL,
+    planned   INTEGER NOT NULL,
+    sent      INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    codes     TEXT    NOT NULL,
+    failures  TEXT    NOT NULL,
+    response  TEXT    NOT NULL,
+    service   TEXT    NOT NULL,
+    p50_ms    REAL,
+    p95_ms    REAL,
+    p99_ms    REAL,
+    PRIMARY KEY (run_id, side, position)
+);
+INSERT INTO buckets
+    SELECT run_id, 0, position, planned, sent, completed, codes, failures, response, service,
+           p50_ms, p95_ms, p99_ms
+    FROM older_buckets;
+DROP TABLE older_buckets;
+CREATE TABLE pins (
+    profile_id INTEGER NOT NULL,
+    region     TEXT    NOT NULL,
+    history_id INTEGER NOT NULL,
+    pinned_at  TEXT    NOT NULL,
+    PRIMARY KEY (profile_id, region)
+);
+"""
+}
+"""From one version to the next, each in one transaction."""

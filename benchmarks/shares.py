@@ -1,0 +1,32 @@
+"""What so many hits in so many trials say about a promised rate."""
+
+from __future__ import annotations
+
+import math
+
+_RARELY = 0.01
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share, in percent (Wilson, 1927)."""
+    z, share = 1.96, hits / trials
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
+    spread /= 1 + z * z / trials
+    return 100 * max(0.0, middle - spread), 100 * min(1.0, middle + spread)
+
+
+def may_be_at_most(percent: float, hits: int, trials: int) -> bool:
+    """Whether a true rate of `percent` brings so many hits or more in at least 1 % of cases."""
+    rate = percent / 100
+    fewer = sum(_binomial(count, trials, rate) for count in range(hits))
+    return 1 - fewer >= _RARELY
+
+
+def may_be_at_least(percent: float, hits: int, trials: int) -> bool:
+    """Whether a true rate of `percent` brings so few hits or fewer in at least 1 % of cases."""
+    return may_be_at_most(100 - percent, trials - hits, trials)
+
+
+def _binomial(count: int, trials: int, rate: float) -> float:
+    return math.comb(trials, count) * rate**count * (1 - rate) ** (trials - count)

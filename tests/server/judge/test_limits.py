@@ -1,0 +1,69 @@
+import math
+
+import pytest
+
+from tm_cli.server.judge import Bound, Limits
+
+
+def test_what_is_not_said_keeps_its_default() -> None:
+    assert Limits().changed(None) == Limits().changed({}) == Limits()
+
+
+@pytest.mark.parametrize(
+    ("said", "bound"),
+    [
+        pytest.param({"warn": 7, "fail": 20}, Bound(7, 20), id="both"),
+        pytest.param({"fail": 20}, Bound(5, 20), id="fail-alone"),
+        pytest.param({"fail": 3}, Bound(3, 3), id="fail-below-the-default-warning"),
+        pytest.param({"warn": 40}, Bound(40, 40), id="warning-above-the-default-failure"),
+        pytest.param({"warn": 0, "fail": 0}, Bound(0, 0), id="nothing-at-all"),
+        pytest.param(False, Bound(math.inf, math.inf), id="never"),
+        pytest.param({"fail": False}, Bound(5, math.inf), id="warn-only"),
+    ],
+)
+def test_a_limit_can_be_said(said: object, bound: Bound) -> None:
+    limits = Limits().changed({"p95": said})
+    assert limits.quantiles["p95"] == bound
+    assert limits.quantiles["p50"] == Limits().quantiles["p50"]
+
+
+def test_every_limit_of_the_document_can_be_read_back() -> None:
+    changed = Limits().changed(
+        {
+            "p50": False,
+            "p99": {"warn": False, "fail": 12},
+            "errors": {"warn": 0.1, "fail": 2},
+            "allErrors": False,
+            "shortfall": {"fail": 9},
+            "throughput": {"warn": 1},
+            "floorMs": 0,
+            "minRequests": 1000,
+        }
+    )
+    assert Limits().changed(changed.document()) == changed
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ({"p96": {"warn": 1}}, "gate: p96: there is no such limit"),
+        ({"p95": 5}, "gate: p95: it is neither an object with warn and fail, nor false"),
+        ({"p95": {}}, "gate: p95: it has neither warn nor fail"),
+        ({"p95": {"wran": 5}}, "gate: p95: it has 'wran', which is neither warn nor fail"),
+        ({"p95": {"warn": 9, "fail": 5}}, "gate: p95: warn is above fail"),
+        ({"p95": {"warn": True}}, "gate: p95: it is no number"),
+        ({"p95": {"warn": "5"}}, "gate: p95: it is no number"),
+        ({"errors": {"fail": -1}}, "gate: errors: it must be finite and not negative"),
+        ({"floorMs": math.nan}, "gate: floorMs: it must be finite and not negative"),
+        ({"minRequests": 1.5}, "gate: minRequests: it must be a whole number"),
+    ],
+)
+def test_a_mistake_is_named(document, complaint: str) -> None:
+    with pytest.raises(ValueError, match=r"^gate") as caught:
+        Limits().changed(document)
+    assert str(caught.value) == complaint
+
+
+def test_rarer_quantiles_have_higher_floors() -> None:
+    floors = [Limits(floor_ms=2.0).floor(name) for name in ("p50", "p95", "p99", "p99.9")]
+    assert floors == [1.0, 2.0, 5.0, 10.0]

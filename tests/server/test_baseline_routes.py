@@ -1,0 +1,176 @@
+"""Which run the server compares with: pinned, asked for, or chosen."""
+
+import json
+
+import pytest
+
+FLAT = [{"x": 0, "y": 20}, {"x": 20, "y": 20}]
+
+
+@pytest.fixture
+def profile(api):
+    return api.save(script="ms=20")
+
+
+def judged(api, profile_id, **asked):
+    detail = api.judged(api.start(profile_id, **asked))
+    return detail, json.loads(detail["autoCompareSnapshot"])
+
+
+def pin(api, profile_id, history_id):
+    return api.put(f"/profiles/{profile_id}/baseline", json={"historyId": history_id})
+
+
+def test_a_profile_without_a_pin_says_so(api, profile):
+    assert api.get(f"/profiles/{profile}/baseline").json() == {
+        "profileId": profile,
+        "region": "local",
+        "historyId": None,
+        "pinnedAt": None,
+        "exists": False,
+        "runId": None,
+        "startedAt": None,
+        "autoVerdict": None,
+    }
+
+
+def test_the_pinned_run_is_the_baseline_until_it_is_unpinned(api, profile):
+    first, _ = judged(api, profile)
+    second, _ = judged(api, profile)
+    third, chosen = judged(api, profile)
+    assert third["autoCompareBaselineRunId"] == second["id"]
+    assert chosen["baselineChoice"] == "newest passing"
+
+    pinned = pin(api, profile, first["id"])
+    assert pinned.status_code == 200
+    assert pinned.json() == api.get(f"/profiles/{profile}/baseline").json()
+    assert (pinned.json()["historyId"], pinned.json()["exists"]) == (first["id"], True)
+    fourth, chosen = judged(api, profile)
+    assert fourth["autoCompareBaselineRunId"] == first["id"]
+    assert chosen["baselineChoice"] == "pinned"
+    assert chosen["baselineAgeSeconds"] >= 0
+
+    assert api.delete(f"/profiles/{profile}/baseline").status_code == 204
+    assert api.delete(f"/profiles/{profile}/baseline").status_code == 204
+    _, chosen = judged(api, profile)
+    assert chosen["baselineChoice"] == "newest passing"
+
+
+def test_a_pinned_run_that_was_deleted_is_missed(api, profile):
+    first, _ = judged(api, profile)
+    judged(api, profile)
+    pin(api, profile, first["id"])
+    api.delete(f"/history/{first['id']}")
+    view = api.get(f"/profiles/{profile}/baseline").json()
+    assert (view["historyId"], view["exists"]) == (first["id"], False)
+    detail, _ = judged(api, profile)
+    assert detail["autoVerdict"] == "NO_BASELINE"
+    assert f"pinned, run {first['id']}, is not in the history" in detail["autoVerdictReasons"]
+
+
+def test_a_pinned_run_of_another_curve_is_not_replaced_by_another(api, profile):
+    first, _ = judged(api, profile)
+    pin(api, profile, first["id"])
+    points = [{"x": 0, "y": 10}, {"x": 20, "y": 10}]
+    assert api.save(script="ms=20", points=points) == profile
+    detail, _ = judged(api, profile)
+    assert detail["autoVerdict"] == "NO_BASELINE"
+    assert "has another curve" in detail["autoVerdictReasons"]
+
+
+def test_a_run_can_be_compared_with_one_of_the_users_choice(api, profile):
+    first, _ = judged(api, profile)
+    second, _ = judged(api, profile)
+    pin(api, profile, second["id"])
+    third, chosen = judged(api, profile, baselineRunId=first["id"])
+    assert third["autoCompareBaselineRunId"] == first["id"]
+    assert chosen["baselineChoice"] == "asked"
+
+
+class TestAreRefused:
+    def test_runs_that_are_not_there(self, api, profile):
+        for answer in (pin(api, profile, 999), self.start(api, profile, 999)):
+            assert answer.status_code == 400
+            assert "no run 999 in the history" in answer.json()["error"]
+        assert api.rows(profileId=profile) == []
+
+    def test_runs_of_another_profile(self, api, profile):
+        other, _ = judged(api, api.save("other", script="ms=20"))
+        for answer in (pin(api, profile, other["id"]), self.start(api, profile, other["id"])):
+            assert answer.status_code == 400
+            assert "this profile has no run" in answer.json()["error"]
+
+    def test_runs_that_did_not_end_by_themselves(self, api):
+        profile = api.save(script="mode=hold")
+        run_id = api.start(profile)
+        api.post(f"/profiles/{profile}/stop")
+        stopped = api.row_of(run_id)["id"]
+        for answer in (pin(api, profile, stopped), self.start(api, profile, stopped)):
+            assert answer.status_code == 400
+            assert "was stopped, not completed" in answer.json()["error"]
+
+    def test_runs_of_another_load_as_the_baseline_of_one_run(self, api, profile):
+        first, _ = judged(api, profile)
+        api.save(script="ms=20", duration=25, points=FLAT)
+        answer = self.start(api, profile, first["id"])
+        assert answer.status_code == 400
+        assert "cannot be compared" in answer.json()["error"]
+
+    def test_baselines_of_a_duet(self, api, profile):
+        first, _ = judged(api, profile)
+        answer = api.post(
+            f"/profiles/{profile}/runs",
+            json={"baselineRunId": first["id"], "againstUrl": "http://127.0.0.1:9/?ms=20"},
+        )
+        assert answer.status_code == 400
+
+    @pytest.mark.parametrize("body", [{}, {"historyId": "1"}, {"historyId": 0}, []])
+    def test_bodies_without_sense(self, api, profile, body):
+        assert api.put(f"/profiles/{profile}/baseline", json=body).status_code == 400
+
+    def test_pins_of_unknown_profiles(self, api):
+        answers = (api.get("/profiles/99/baseline"), pin(api, 99, 1))
+        assert [answer.status_code for answer in answers] == [400, 400]
+
+    @staticmethod
+    def start(api, profile, history_id):
+        return api.post(f"/profiles/{profile}/runs", json={"baselineRunId": history_id})
+
+
+class TestLimits:
+    def slower_by_six_percent(self, api, **gate):
+        profile = api.save(script="ms=100", **gate)
+        first, _ = judged(api, profile)
+        pin(api, profile, first["id"])
+        return profile, first
+
+    def test_of_the_profile_are_kept_and_shown(self, api):
+        gate = {"p95": {"warn": 1, "fail": 2}}
+        profile = api.save(gate=gate)
+        assert api.get(f"/profiles/{profile}").json()["gate"] == gate
+        exported = api.get(f"/profiles/{profile}/export").json()
+        assert exported["gate"] == gate
+        again = api.post("/profiles/import", json={**exported, "gate": None})
+        assert again.status_code == 201
+        assert api.get(f"/profiles/{profile}").json()["gate"] is None
+
+    def test_of_the_profile_come_before_those_of_the_start(self, api):
+        profile = api.save(script="ms=20", gate={"p95": {"warn": 1, "fail": 2}})
+        gate = {"p95": {"warn": 30, "fail": 40}, "p99": False, "minRequests": 1000}
+        detail, snapshot = judged(api, profile, gate=gate)
+        limits = snapshot["limits"]
+        assert limits["p95"] == {"warn": 1, "fail": 2}
+        assert limits["p99"] is False
+        assert limits["minRequests"] == 1000
+        detail, _ = judged(api, profile, gate=gate)
+        assert detail["autoVerdict"] == "WARN"
+        assert "fewer than 1000 say little" in detail["autoVerdictReasons"]
+
+    @pytest.mark.parametrize(
+        "gate", [{"p96": {"warn": 1}}, {"p95": {"warn": 3, "fail": 2}}, {"floorMs": -1}, 7]
+    )
+    def test_without_sense_are_refused(self, api, profile, gate):
+        refused = api.post(f"/profiles/{profile}/runs", json={"gate": gate})
+        assert (refused.status_code, "gate" in refused.json()["error"]) == (400, True)
+        saved = api.post("/profiles", json={"name": "x", "gate": gate})
+        assert saved.status_code == 400

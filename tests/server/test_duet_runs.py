@@ -1,0 +1,78 @@
+"""Runs against two targets."""
+
+import json
+
+import pytest
+
+OLD = "http://127.0.0.1:9/old?{}"
+
+
+def played(api, script, old):
+    profile = api.save(script=script)
+    detail = api.judged(api.start(profile, againstUrl=OLD.format(old)))
+    return profile, detail, json.loads(detail["autoCompareSnapshot"])
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdict"),
+    [
+        pytest.param("ms=100", "ms=100", "PASS", id="alike"),
+        pytest.param("ms=150", "ms=100", "FAIL", id="slower"),
+        pytest.param("ms=50", "ms=100", "PASS", id="quicker"),
+        pytest.param("codes=200:97,500:3", "codes=200:100", "FAIL", id="more-errors"),
+        pytest.param("ms=100", "codes=500:100", "FAIL", id="nothing-to-measure-by"),
+    ],
+)
+def test_the_new_version_is_judged_by_the_old_one(api, new, old, verdict):
+    _, detail, snapshot = played(api, new, old)
+    assert detail["autoVerdict"] == verdict
+    assert (snapshot["method"], snapshot["baseline"]) == ("duet", None)
+    assert detail["autoCompareBaselineRunId"] is None
+
+
+def test_each_side_has_results_of_its_own(api):
+    _, detail, _ = played(api, "ms=150", "ms=100&codes=200:90,404:10")
+    against = detail["against"]
+    assert against["targetUrl"] == OLD.format("ms=100&codes=200:90,404:10")
+    quantiles = json.loads(detail["latencyQuantiles"])
+    assert quantiles["p95"] == pytest.approx(150, rel=0.01)
+    assert against["latencyQuantiles"]["p95"] == pytest.approx(100, rel=0.01)
+    assert (detail["totalRequests"], detail["totalErrors"]) == (400, 0)
+    assert (against["totalRequests"], against["totalErrors"]) == (400, 40)
+    assert len(against["latencySeries"]) == len(json.loads(detail["latencySeries"])) == 4
+
+
+def test_an_ordinary_run_has_no_other_side(api):
+    assert api.judged(api.start(api.save()))["against"] is None
+
+
+def test_a_duet_is_no_baseline_for_an_ordinary_run(api):
+    profile, duet, _ = played(api, "ms=100", "ms=100")
+    assert api.judged(api.start(profile))["autoVerdict"] == "NO_BASELINE"
+    pinned = api.put(f"/profiles/{profile}/baseline", json={"historyId": duet["id"]})
+    assert pinned.status_code == 400
+
+
+def test_the_engine_is_told_of_both_targets(api, tmp_path):
+    log = tmp_path / "log"
+    profile = api.save(script=f"log={log}")
+    api.judged(api.start(profile, againstUrl=OLD.format("")))
+    against = json.loads(log.read_text().splitlines()[0])["job"]["against"]
+    assert against["target_url"] == OLD.format("")
+    assert isinstance(against["seed"], int)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1/",
+        "http://169.254.169.254/",
+        "http://93.184.216.34/",
+        "http://u:p@127.0.0.1/",
+    ],
+)
+def test_the_other_target_is_checked_like_the_first(api, url):
+    profile = api.save()
+    refused = api.post(f"/profiles/{profile}/runs", json={"againstUrl": url})
+    assert refused.status_code == 400
+    assert api.rows(profileId=profile) == []

@@ -1,0 +1,46 @@
+"""How much unchanged runs differ from each other, whatever happens within them."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tm_cli.server.judge.resampling import Chance
+
+# Two runs of the same code on hosted runners differ by about 2.7 % (standard deviation), so one
+# run by 2.7 / sqrt(2). That holds until the history of a target knows better.
+ASSUMED = 0.017
+_ASSUMED_RUNS = 8
+MOST_RUNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Standard deviation of the logarithm of a change, known with `freedom` degrees."""
+
+    deviation: float
+    freedom: float
+
+
+def between_runs(values: Sequence[float], within: Chance) -> Chance:
+    """Variance of a quantile's logarithm from run to run, of one run.
+
+    `values`: the quantile in the last comparable runs that passed, oldest first. Neighbours are
+    compared, so that a slow drift does not count as noise; what chance within the runs explains
+    already (`within`, of a difference of two runs) is left out.
+    """
+    logs = [math.log(value) for value in values[-MOST_RUNS:] if value > 0]
+    steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
+    seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
+    together = len(steps) + _ASSUMED_RUNS
+    return Chance((len(steps) * seen + _ASSUMED_RUNS * ASSUMED**2) / together, together)
+
+
+def noise(within: Chance, between: Chance | None) -> Noise:
+    """Join both kinds of chance (Welch and Satterthwaite); a duet has no `between`."""
+    if between is None:
+        return Noise(math.sqrt(within.variance), within.freedom)
+    apart = 2 * between.variance  # two runs differ
+    variance = within.variance + apart
+    freedom = variance**2 / (within.variance**2 / within.freedom + apart**2 / between.freedom)
+    return Noise(math.sqrt(variance), freedom)
