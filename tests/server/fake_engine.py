@@ -11,9 +11,15 @@
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
+- pids=PATH             append the process id to this file
+
+A value that begins with @ is the content of that file, so that runs of one target can differ.
+With `against` in its job it plays a duet; `ms` and `codes` of the other target's query are those of
+the other side. With `hold` in its job it says `ready` and waits for `go`.
 """
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,19 +35,36 @@ def counts(text):
     return {name: int(count) for name, count in pairs}
 
 
+def script_of(url):
+    query = parse_qs(urlsplit(url).query)
+    return {name: read(values[-1]) for name, values in query.items()}
+
+
+def read(value):
+    return Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
+
+
 class FakeEngine:
     def __init__(self):
         self.job = self.read()["job"]
-        query = parse_qs(urlsplit(self.job["target_url"]).query)
-        self.script = {name: values[-1] for name, values in query.items()}
+        self.script = script_of(self.job["target_url"])
+        self.scripts = [self.script]
+        if against := self.job.get("against"):
+            self.scripts.append(script_of(against["target_url"]))
         self.codes = counts(self.script.get("codes", "200:100"))
         self.fails = counts(self.script.get("fails", ""))
         self.per_bucket = sum(self.codes.values()) + sum(self.fails.values())
         self.log(json.dumps({"job": self.job}))
+        if path := self.script.get("pids"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
 
     def read(self):
-        line = sys.stdin.readline()
-        return json.loads(line) if line else None
+        while line := sys.stdin.readline():
+            message = json.loads(line)
+            if message.get("command") != "alive":
+                return message
+        return None
 
     def log(self, text):
         if path := self.script.get("log"):
@@ -52,23 +75,28 @@ class FakeEngine:
         sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
         sys.stdout.flush()
 
-    def histogram(self):
+    def histogram(self, ms):
         histogram = HdrHistogram(1, 3_600_000_000, 3)
-        histogram.record_value(int(float(self.script.get("ms", 20)) * 1000), self.per_bucket)
+        histogram.record_value(int(ms * 1000), self.per_bucket)
         return histogram.encode().decode()
 
     def bucket(self, index):
-        ms = float(self.script.get("ms", 20))
-        encoded = self.script.get("histogram") or self.histogram()
+        for side, script in enumerate(self.scripts):
+            self.bucket_of(index, side, script)
+
+    def bucket_of(self, index, side, script):
+        ms = float(script.get("ms", 20))
+        encoded = self.script.get("histogram") or self.histogram(ms)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
         self.say(
             "bucket",
             index=index,
+            side=side,
             planned=self.per_bucket,
             sent=self.per_bucket,
             completed=self.per_bucket - swallowed,
-            codes=self.codes,
-            failures=self.fails,
+            codes=counts(script.get("codes", "200:100")),
+            failures=counts(script.get("fails", "")),
             response=encoded,
             service=encoded,
             p50_ms=ms,
@@ -77,7 +105,7 @@ class FakeEngine:
         )
 
     def progress(self, buckets):
-        total = buckets * self.per_bucket
+        total = buckets * self.per_bucket * len(self.scripts)
         self.say(
             "progress",
             elapsed=float(buckets * WIDTH),
@@ -97,7 +125,7 @@ class FakeEngine:
         return {name: name in self.script.get("flags", "") for name in names}
 
     def finish(self, outcome, buckets, elapsed):
-        total = buckets * self.per_bucket
+        total = buckets * self.per_bucket * len(self.scripts)
         self.say(
             "finished",
             outcome=outcome,
@@ -115,6 +143,9 @@ class FakeEngine:
         if mode == "fail":
             self.say("failed", message="the curve makes no sense")
             return 1
+        if self.job.get("hold") and not self.wait_for_go():
+            self.finish("stopped", 0, 0.0)
+            return 0
         self.say("started", at=datetime.now(UTC).isoformat().replace("+00:00", "Z"))
         if mode == "quick":
             return self.play_all()
@@ -127,6 +158,16 @@ class FakeEngine:
             sys.stdout.write("hello\n")
             return 0
         return self.obey(mode)
+
+    def wait_for_go(self):
+        self.say("ready")
+        while (message := self.read()) is not None:
+            self.log(json.dumps(message))
+            if message["command"] == "go":
+                return True
+            if message["command"] == "stop":
+                return False
+        return False
 
     def play_all(self):
         buckets = int(-(-self.job["duration"] // WIDTH))

@@ -148,7 +148,7 @@ def test_a_loop_has_no_end_of_the_plan():
 def test_histograms_are_not_kept_in_memory():
     state = RunState(20.0)
     state.apply(bucket(0, response="x" * 5000, service="y" * 5000))
-    assert (state.buckets[0].response, state.buckets[0].service) == ("", "")
+    assert (state.buckets[0][0].response, state.buckets[0][0].service) == ("", "")
 
 
 def test_an_event_of_a_newer_engine_is_ignored():

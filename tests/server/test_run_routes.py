@@ -68,6 +68,8 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
     assert job.pop("target_url").startswith("http://127.0.0.1:9/?log=")
     assert job == {
         "run_id": run_id,
+        "against": None,
+        "addresses": ["127.0.0.1"],
         "method": "PUT",
         "headers": [["X-Trace", "1"]],
         "body": "hello",

@@ -127,9 +127,15 @@ def test_a_taken_port_is_a_configuration_error(tmp_path):
             RunningServer(tmp_path / "data", port=port).start()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.168.1.1", "example.test", "::"])
-def test_only_loopback_is_listened_on(tmp_path, host):
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::"])
+def test_without_tls_only_loopback_is_listened_on(tmp_path, host):
     with pytest.raises(ConfigurationError, match="loopback only"):
+        RunningServer(tmp_path / "data", host=host).start()
+
+
+@pytest.mark.parametrize("host", ["", "example.test", "1.2.3"])
+def test_only_addresses_are_listened_on(tmp_path, host):
+    with pytest.raises(ConfigurationError, match="is no address"):
         RunningServer(tmp_path / "data", host=host).start()
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from running_server import FAKE_ENGINE
 from tm_cli.clock import SystemClock
+from tm_cli.server.crew.agents import Agents
+from tm_cli.server.crew.launching import launch_with
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.run import Run
 from tm_cli.server.store.database import Database
@@ -30,7 +32,7 @@ def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
         runs=RunStore(database),
         history=history,
         clock=SystemClock(),
-        engine_command=FAKE_ENGINE,
+        launch=launch_with(Agents(), FAKE_ENGINE, slots=1, clock=SystemClock()),
         judge=judge,
         concurrent_runs=concurrent_runs,
     )

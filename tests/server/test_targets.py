@@ -85,13 +85,30 @@ def check(url, addresses, **options):
             raise OSError("Name or service not known")
         return addresses
 
-    asyncio.run(TargetRule(OWN_PORT, resolve=resolve, **options).check(url))
+    asyncio.run(TargetRule({OWN_PORT}, resolve=resolve, **options).check(url))
 
 
 def test_every_address_behind_a_name_must_be_fine():
     check("http://shop.test/", ["10.0.0.1", "::1"])
     with pytest.raises(Refusal, match="link-local"):
         check("http://shop.test/", ["10.0.0.1", "169.254.169.254"])
+
+
+def test_the_addresses_that_were_judged_are_told():
+    async def resolve(host, port):
+        return ["10.0.0.1", "::1"]
+
+    rule = TargetRule(resolve=resolve)
+    assert asyncio.run(rule.check("http://shop.test/")) == ["10.0.0.1", "::1"]
+
+
+def test_for_another_host_only_what_is_written_is_judged():
+    rule = TargetRule()
+    assert rule.check_literally("https://shop.test/") == ("shop.test", 443)
+    assert rule.check_literally("http://8.8.8.8:81/") == ("8.8.8.8", 81)
+    for url in ("http://169.254.169.254/", "http://user@shop.test/"):
+        with pytest.raises(Refusal):
+            rule.check_literally(url)
 
 
 def test_a_name_that_does_not_resolve_is_refused():
@@ -103,7 +120,7 @@ def test_a_resolver_without_answer_is_given_up():
     async def resolve(host, port):
         await asyncio.Event().wait()
 
-    rule = TargetRule(OWN_PORT, resolve=resolve, resolve_timeout=0.01)
+    rule = TargetRule({OWN_PORT}, resolve=resolve, resolve_timeout=0.01)
     with pytest.raises(Refusal, match="no answer in time"):
         asyncio.run(rule.check("http://shop.test/"))
 
@@ -125,4 +142,4 @@ def _rule_on(port):
     async def resolve(host, port):
         return ["127.0.0.1"]
 
-    return TargetRule(port, resolve=resolve)
+    return TargetRule({port}, resolve=resolve)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,9 +26,39 @@ app = typer.Typer(add_completion=False)
 @command
 def serve(
     session: Session,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on; beyond this machine only with TLS, 0.0.0.0 for all.",
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = (
         DEFAULT_PORT
     ),
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificate chain (PEM); answer by https."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Private key (PEM) of the certificate.")
+    ] = None,
+    hostname: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name under which clients call this server; repeat it for more.",
+        ),
+    ] = None,
+    slots: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Requests of one run that may be under way at the same time; beyond 900, "
+            "more load generators are started.",
+        ),
+    ] = 256,
     data: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +81,13 @@ def serve(
 ) -> int:
     """Run the embedded server: the TrafficMorph API on this machine, with real load.
 
+    With a certificate it serves other machines too, so that agents (`tm agent`) can join and share
+    the load; commands on this machine then use a port of their own on loopback. Behind a proxy
+    with TLS, keep to 127.0.0.1 and give the proxy's name with --hostname.
+
     tm serve --port 8092
+
+    tm serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --hostname load.example
     """
     try:
         from tm_cli.server.serve import ServeOptions
@@ -64,7 +101,12 @@ def serve(
         raise UsageError("--data-dir is empty")
     options = ServeOptions(
         data_dir=session.context.cwd / data if data else data_dir(session),
+        host=host,
         port=port,
+        tls_cert=_path(session, tls_cert),
+        tls_key=_path(session, tls_key),
+        hostnames=tuple(hostname or ()),
+        slots=slots,
         exit_when_unused=exit_when_unused,
         requests_per_minute=requests_per_minute,
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
@@ -75,11 +117,18 @@ def serve(
 
 def _announce(session: Session, info: ServerInfo) -> None:
     if session.wants_json:
-        document = {name: _plain(value) for name, value in asdict(info).items()}
+        values = {name: value for name, value in asdict(info).items() if value is not None}
+        document = {name: _plain(value) for name, value in values.items()}
         session.terminal.result(jsonlib.dumps(document))
         return
     session.terminal.result(f"listening on {info.base_url}")
+    if info.public_url:
+        session.terminal.result(f"listening on {info.public_url} for other machines")
     session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {info.api_key_file})"')
+
+
+def _path(session: Session, given: Path | None) -> Path | None:
+    return None if given is None else session.context.cwd / given.expanduser()
 
 
 def _plain(value: object) -> object:

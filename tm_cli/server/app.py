@@ -1,4 +1,4 @@
-"""The application: routes under `/api/v1`, the lease beside them, every error in one envelope."""
+"""The application: routes under `/api/v1`, lease and agents beside them, one error envelope."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Mount, Route, Router, WebSocketRoute
 
+from tm_cli.server.crew.endpoint import join
+from tm_cli.server.crew.frames import PATH
 from tm_cli.server.guard import refusal_response
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.routes import account, history, profiles, runs
+from tm_cli.server.routes import account, baselines, history, profiles, runs
 from tm_cli.server.services import Services
 
 
@@ -26,10 +28,20 @@ async def lease(request: Request) -> Response:
 
 def create_app(services: Services) -> Starlette:
     """Build the application around `services`; the guard goes around it."""
-    operations = [*profiles.ROUTES, *runs.ROUTES, *history.ROUTES, *account.ROUTES]
+    operations = [
+        *profiles.ROUTES,
+        *runs.ROUTES,
+        *baselines.ROUTES,
+        *history.ROUTES,
+        *account.ROUTES,
+    ]
     api = Mount("/api/v1", app=Router(operations, redirect_slashes=False))
     app = Starlette(
-        routes=[api, Route("/tm/lease", lease, methods=["GET"])],
+        routes=[
+            api,
+            Route("/tm/lease", lease, methods=["GET"]),
+            WebSocketRoute(f"/{PATH}", join),
+        ],
         exception_handlers={
             Refusal: _refused,
             HTTPException: _not_routed,

@@ -24,11 +24,15 @@ _DIGEST = "api_key_sha256"
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Where a running server is found; the key itself stays in its file."""
+    """Where a running server is found; the key itself stays in its file.
+
+    `public_url` is what clients on other hosts call it, if they can.
+    """
 
     base_url: str
     api_key_file: Path
     pid: int
+    public_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
-import socket
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
-import uvicorn
+from starlette.types import ASGIApp
 
 from tm_cli.clock import Clock
-from tm_cli.errors import ConfigurationError
 from tm_cli.server.app import create_app
+from tm_cli.server.crew.agents import Agents
+from tm_cli.server.crew.launching import launch_with
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.engine_process import DEFAULT_COMMAND
 from tm_cli.server.guard import Guard
 from tm_cli.server.leases import Leases, wait_until_unused
 from tm_cli.server.limits import ServerLimits
-from tm_cli.server.listener import base_url_of, port_of
+from tm_cli.server.listener import Door
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.services import Services
+from tm_cli.server.stop_signals import signals_set
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.pins import PinStore
 from tm_cli.server.store.profiles import ProfileStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.supervisor import Supervisor
 from tm_cli.server.targets import TargetRule
-from tm_cli.server.verdicts import judge_row
+from tm_cli.server.verdicts import Judge
+from tm_cli.server.web_server import WebServer
 
 
 class EmbeddedServer:
-    """One server on one listening socket."""
+    """One server behind one or two doors; the first one is for this machine."""
 
     def __init__(
         self,
         options: ServeOptions,
         database: Database,
         key_digest: str,
-        listener: socket.socket,
+        doors: Sequence[Door],
         clock: Clock,
     ) -> None:
         self._options = options
         self._database = database
         self._key_digest = key_digest
-        self._listener = listener
+        self._doors = doors
         self._clock = clock
 
     async def run(
@@ -57,18 +57,20 @@ class EmbeddedServer:
         """Serve until `stop` is set or the server ends for a reason of its own."""
         services = self._services()
         services.supervisor.recover()
-        web = _WebServer(self._config(services), self._listener)
-        info = ServerInfo(base_url_of(self._listener), data.key_file, os.getpid())
-        serving = asyncio.create_task(web.serve())
-        await _either(web.listening, serving)
-        with _signals_set(stop):
+        guarded = self._guarded(create_app(services), services.limits)
+        servers = [WebServer(app, door) for app, door in zip(guarded, self._doors, strict=True)]
+        serving = [await server.begin() for server in servers]
+        inside, *outside = (door.base_url for door in self._doors)
+        info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
+        with signals_set(stop):
             with data.announced(info):
                 on_ready(info)
                 await self._wait_for_end(services, stop)
             services.leases.close()
             await services.supervisor.shut_down()
-            web.should_exit = True
-            await serving
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*serving)
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -85,82 +87,48 @@ class EmbeddedServer:
     def _services(self) -> Services:
         limits = ServerLimits(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
+        runs = RunStore(self._database)
+        judge = Judge(history, runs, self._clock.now)
+        agents = Agents()
         return Services(
             profiles=ProfileStore(self._database, self._clock),
             history=history,
             supervisor=Supervisor(
-                runs=RunStore(self._database),
+                runs=runs,
                 history=history,
                 clock=self._clock,
-                engine_command=self._options.engine_command or DEFAULT_COMMAND,
-                judge=partial(judge_row, history),
+                launch=launch_with(
+                    agents,
+                    self._options.engine_command or DEFAULT_COMMAND,
+                    slots=self._options.slots,
+                    clock=self._clock,
+                ),
+                judge=judge,
                 concurrent_runs=limits.concurrent_runs,
             ),
-            targets=TargetRule(port_of(self._listener), self._options.allow_public_targets),
+            targets=TargetRule(
+                {door.port for door in self._doors},
+                self._options.allow_public_targets,
+                own_address=self._doors[-1].address,
+            ),
+            agents=agents,
+            pins=PinStore(self._database, self._clock),
+            judge=judge,
             leases=Leases(),
             limits=limits,
             clock=self._clock,
         )
 
-    def _config(self, services: Services) -> uvicorn.Config:
-        window = SlidingWindow(services.limits.requests_per_minute, self._clock.monotonic)
-        guard = Guard(create_app(services), port_of(self._listener), self._key_digest, window)
-        return uvicorn.Config(
-            guard,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            loop="asyncio",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=64,
-            timeout_graceful_shutdown=1,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-
-
-async def _either(listening: asyncio.Event, serving: asyncio.Task[None]) -> None:
-    """Wait until the server listens; raise what keeps it from that."""
-    waiting = asyncio.create_task(listening.wait())
-    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
-        waiting.cancel()
-        serving.result()
-        raise ConfigurationError("the server ended before it listened")
-
-
-class _WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers, which would raise the signal again at the end."""
-
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-        self._listener = listener
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().serve(sockets or [self._listener])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-@contextmanager
-def _signals_set(stop: asyncio.Event) -> Iterator[None]:
-    """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
-    loop = asyncio.get_running_loop()
-    previous = {}
-    with contextlib.suppress(ValueError):  # not the main thread: somebody else decides the end
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    def _guarded(self, app: ASGIApp, limits: ServerLimits) -> list[Guard]:
+        """The application behind a guard for each door; they share the budget of requests."""
+        window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
+        guard = partial(Guard, app, key_digest=self._key_digest, window=window)
+        return [
+            guard(
+                port=door.port,
+                scheme=door.scheme,
+                names=door.names,
+                is_open=door.tls is not None,
+            )
+            for door in self._doors
+        ]

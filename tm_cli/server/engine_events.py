@@ -13,7 +13,11 @@ from tm_cli.server.instants import read_time
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Five seconds of a run, counted by due time; `index` k covers curve seconds [5k, 5k+5)."""
+    """Five seconds of a run, counted by due time; `index` k covers curve seconds [5k, 5k+5).
+
+    `side` tells the two targets of a duet apart: 0 is the profile's own, 1 the one it is set
+    against. Everywhere else it is 0.
+    """
 
     index: int
     planned: int
@@ -26,12 +30,18 @@ class Bucket:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    side: int = 0
 
     @property
     def errors(self) -> int:
         """Failures, and answers from 400 on."""
         refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
         return refused + sum(self.failures.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An engine that was told to hold waits for `go`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,14 @@ class Failed:
     message: str
 
 
-Event = Started | Progress | Bucket | Paused | Resumed | Finished | Failed
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence for the history row; no engine says it, those who lead several engines do."""
+
+    text: str
+
+
+Event = Ready | Started | Progress | Bucket | Paused | Resumed | Finished | Failed | Note
 
 
 def parse_event(line: bytes) -> Event | None:
@@ -119,6 +136,7 @@ def _bucket(data: dict[str, Any]) -> Bucket:
         p50_ms=data["p50_ms"],
         p95_ms=data["p95_ms"],
         p99_ms=data["p99_ms"],
+        side=1 if int(data.get("side", 0)) else 0,
     )
 
 
@@ -143,6 +161,7 @@ def _flags(data: dict[str, Any]) -> Flags:
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "ready": lambda data: Ready(),
     "started": lambda data: Started(read_time(data["at"])),
     "progress": lambda data: Progress(float(data["elapsed"]), int(data["sent"]), _flags(data)),
     "bucket": _bucket,

@@ -51,24 +51,33 @@ class EngineProcess:
         """The process id."""
         return self._process.pid
 
-    def send(self, command: str) -> None:
-        """Send `pause`, `resume` or `stop`."""
-        self._write({"command": command})
+    def send(self, command: str, **details: object) -> None:
+        """Send `pause`, `resume`, `stop`, `go` or `share`."""
+        self._write({"command": command, **details})
 
     def _write(self, message: Mapping[str, Any]) -> None:
+        self.write_line(json.dumps(message))
+
+    def write_line(self, line: str) -> None:
+        """Hand it one line as it is."""
         stdin = self._process.stdin
         if stdin is not None and not stdin.is_closing():
-            stdin.write(json.dumps(message).encode() + b"\n")
+            stdin.write(line.encode() + b"\n")
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
-        """What the engine says until it closes its output.
+    async def lines(self, *, patience: float | None) -> AsyncIterator[bytes]:
+        """What the engine says until it closes its output, line by line.
 
-        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
+        Raises ValueError when a line has no end, TimeoutError after `patience` seconds without
         a word.
         """
         output = self._process.stdout
         assert output is not None  # noqa: S101 - asked for above
         while line := await asyncio.wait_for(output.readline(), patience):
+            yield line
+
+    async def events(self, *, patience: float) -> AsyncIterator[Event]:
+        """Like `lines`, but understood; raises ValueError when a line makes no sense."""
+        async for line in self.lines(patience=patience):
             event = parse_event(line)
             if event is not None:
                 yield event

@@ -1,9 +1,10 @@
-"""What every request passes before it is routed: host, origin, key, rate."""
+"""What every request and WebSocket handshake passes first: host, origin, key, rate."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
 
-UNLIMITED_PATHS = ("/tm/lease",)
+UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def digest_of(key: str) -> str:
@@ -27,28 +29,33 @@ class Guard:
     """ASGI middleware. A web page in the user's browser must not get in, nor another user.
 
     The host is checked first, because a rebound DNS name makes a foreign page look like our own.
+    `names` are hosts beside the loopback ones, with a port or without; `is_open` also admits the
+    address at which the client has reached the server.
     """
 
     app: ASGIApp
     port: int
     key_digest: str
     window: SlidingWindow
+    scheme: str = "http"
+    names: Sequence[str] = ()
+    is_open: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with a refusal."""
-        if scope["type"] != "http":
+        """Pass the request or the WebSocket's handshake on, or answer it with a refusal."""
+        if scope["type"] not in ("http", "websocket"):
             return
         send = _with_safe_headers(send)
         try:
-            self._check(Headers(scope=scope), scope["path"])
+            self._check(Headers(scope=scope), scope["path"], self._own_hosts(scope))
         except Refusal as refusal:
             await refusal_response(refusal)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _check(self, headers: Headers, path: str) -> None:
-        self._check_host(headers)
-        self._check_origin(headers)
+    def _check(self, headers: Headers, path: str, own_hosts: set[str]) -> None:
+        self._check_host(headers, own_hosts)
+        self._check_origin(headers, own_hosts)
         self._check_key(headers)
         if path in UNLIMITED_PATHS:
             return
@@ -56,23 +63,37 @@ class Guard:
         if wait is not None:
             raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": str(wait)})
 
-    def _check_host(self, headers: Headers) -> None:
+    def _check_host(self, headers: Headers, own_hosts: set[str]) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1:
             raise Refusal("The request needs exactly one Host header")
-        if hosts[0].lower() not in self._own_hosts():
-            raise Refusal("This server answers on loopback only", status=421)
+        if hosts[0].lower() not in own_hosts:
+            raise Refusal(self._wrong_host, status=421)
 
-    def _check_origin(self, headers: Headers) -> None:
-        own = {f"http://{host}" for host in self._own_hosts()}
+    @property
+    def _wrong_host(self) -> str:
+        if self.is_open or self.names:
+            return "This server does not go by that name; tm serve --hostname adds one"
+        return "This server answers on loopback only"
+
+    def _check_origin(self, headers: Headers, own_hosts: set[str]) -> None:
+        own = {f"{self.scheme}://{host}" for host in own_hosts}
         foreign = any(origin.lower() not in own for origin in headers.getlist("origin"))
         site = headers.get("sec-fetch-site", "none").lower()
         if foreign or site not in ("none", "same-origin"):
             raise Refusal("Requests from web pages are refused", status=403)
 
-    def _own_hosts(self) -> set[str]:
-        bare = set(_HOSTS) if self.port == 80 else set()
-        return {f"{host}:{self.port}" for host in _HOSTS} | bare
+    def _own_hosts(self, scope: Scope) -> set[str]:
+        hosts = set(_HOSTS)
+        if self.is_open and scope.get("server"):
+            address = str(scope["server"][0])
+            hosts.add(f"[{address}]" if ":" in address else address)
+        bare = hosts if self.port == _USUAL_PORTS[self.scheme] else set()
+        return {f"{host}:{self.port}" for host in hosts} | bare | self._own_names()
+
+    def _own_names(self) -> set[str]:
+        names = {name.lower() for name in self.names}
+        return names | {f"{name}:{self.port}" for name in names}
 
     def _check_key(self, headers: Headers) -> None:
         if not hmac.compare_digest(digest_of(_sent_key(headers)), self.key_digest):
@@ -95,7 +116,7 @@ def refusal_response(refusal: Refusal) -> JSONResponse:
 
 def _with_safe_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"].endswith("http.response.start"):
             headers = MutableHeaders(scope=message)
             headers["X-Content-Type-Options"] = "nosniff"
             headers["Cache-Control"] = "no-store"

@@ -1,26 +1,118 @@
-"""The listening socket: on loopback and nowhere else."""
+"""The listening sockets: on loopback always, elsewhere only behind TLS."""
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import ssl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from tm_cli.errors import ConfigurationError
+from tm_cli.server.options import ServeOptions
 
-_ADDRESSES = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+_LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way in; `names` are hosts that a request may give beside the address."""
+
+    listener: socket.socket
+    tls: ssl.SSLContext | None = None
+    names: Sequence[str] = ()
+
+    @property
+    def address(self) -> str:
+        """The address it is bound to."""
+        return str(self.listener.getsockname()[0])
+
+    @property
+    def port(self) -> int:
+        """The port that was taken."""
+        return int(self.listener.getsockname()[1])
+
+    @property
+    def scheme(self) -> str:
+        """How a URL of it begins."""
+        return "https" if self.tls else "http"
+
+    @property
+    def base_url(self) -> str:
+        """What clients call it."""
+        host = self.names[0] if self.tls and self.names else self.address
+        shown = f"[{host}]" if ":" in host else host
+        return f"{self.scheme}://{shown}:{self.port}"
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port, 0 meaning any free one; raises ConfigurationError when that fails."""
-    address = _ADDRESSES.get(host)
-    if address is None:
+def doors(options: ServeOptions) -> Iterator[list[Door]]:
+    """Open the way in for this machine first, then, with TLS, the one for others.
+
+    Raises ConfigurationError when a port is taken, or when the key could be read on its way.
+    """
+    with ExitStack() as open_doors:
+        tls = _tls(options)
+        if tls is None:
+            address = _loopback(options.host)
+            inside = open_doors.enter_context(_listening(address, options.port))
+            yield [Door(inside, names=options.hostnames)]
+            return
+        outside = open_doors.enter_context(_listening(_address(options.host), options.port))
+        inside = open_doors.enter_context(_listening("127.0.0.1", 0))
+        yield [Door(inside), Door(outside, tls, options.hostnames)]
+
+
+def _tls(options: ServeOptions) -> ssl.SSLContext | None:
+    if options.tls_cert is None and options.tls_key is None:
+        return None
+    if options.tls_cert is None or options.tls_key is None:
+        raise ConfigurationError("--tls-cert and --tls-key belong together: one is missing")
+    return _context(options.tls_cert, options.tls_key)
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")  # or it would ask
+    except (OSError, ssl.SSLError, ValueError) as error:
         raise ConfigurationError(
-            f"the embedded server listens on loopback only, not on {host}",
-            hint="use 127.0.0.1, localhost or ::1",
+            f"cannot use the certificate {certificate} with the key {key}: {error}",
+            hint="both are PEM files, and the key has no passphrase",
+        ) from error
+    return context
+
+
+def _loopback(host: str) -> str:
+    address = _LOOPBACK.get(host)
+    if address is None:
+        _address(host)
+        raise ConfigurationError(
+            f"without TLS the server listens on loopback only, not on {host}: "
+            "the API key could be read on its way",
+            hint="add --tls-cert and --tls-key, or put a proxy with TLS in front of 127.0.0.1",
         )
+    return address
+
+
+def _address(host: str) -> str:
+    if host in _LOOPBACK:
+        return _LOOPBACK[host]
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ConfigurationError(
+            f"the server cannot listen on {host!r}, which is no address",
+            hint="give an address of this machine, or 0.0.0.0 or :: for all of them",
+        ) from None
+
+
+@contextmanager
+def _listening(address: str, port: int) -> Iterator[socket.socket]:
+    """Take the port, 0 meaning any free one."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         _claim_exclusively(listener)
@@ -29,7 +121,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.listen(128)
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"cannot listen on {host} port {port}: {error}",
+                f"cannot listen on {address} port {port}: {error}",
                 hint="choose another port; 0 takes any free one",
             ) from error
         yield listener
@@ -41,14 +133,3 @@ def _claim_exclusively(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
-
-def port_of(listener: socket.socket) -> int:
-    """The port that was taken."""
-    return int(listener.getsockname()[1])
-
-
-def base_url_of(listener: socket.socket) -> str:
-    """What clients call the server."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

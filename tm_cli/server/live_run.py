@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.server.engine_events import Bucket, Event, Started
-from tm_cli.server.engine_process import EngineProcess
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.run_state import RunState
+from tm_cli.server.running_engine import Launch, RunningEngine
 from tm_cli.server.store.runs import RunStore
 
 PATIENCE = 60.0
@@ -29,9 +29,9 @@ class LiveRun:
         """Set once the row is in the history."""
         self._job = job
         self._store = store
-        self._engine: EngineProcess | None = None
+        self._engine: RunningEngine | None = None
         self._grace = 0.0
-        self._pending: dict[int, Bucket] = {}
+        self._pending: dict[tuple[int, int], Bucket] = {}
 
     @property
     def is_active(self) -> bool:
@@ -93,12 +93,12 @@ class LiveRun:
         else:
             self.ending = outcome
 
-    async def play(self, command: Sequence[str]) -> Outcome:
-        """Run the engine to its end and return how the run ended."""
+    async def play(self, launch: Launch) -> Outcome:
+        """Generate the load to its end and return how the run ended."""
         if self.ending:
             return self.ending
         try:
-            self._engine = await EngineProcess.start(command, self._job)
+            self._engine = await launch(self.run.region, self._job)
         except OSError as error:
             self.state.failure = f"the load generator could not be started: {error}"
             return Outcome.ABORTED
@@ -116,7 +116,7 @@ class LiveRun:
         if self.ending:
             self._halt()
 
-    async def _listen(self, engine: EngineProcess) -> None:
+    async def _listen(self, engine: RunningEngine) -> None:
         try:
             async for event in engine.events(patience=PATIENCE):
                 self._take(event)
@@ -130,7 +130,7 @@ class LiveRun:
         self.state.apply(event)
         match event:
             case Bucket():
-                self._pending[event.index] = event
+                self._pending[event.index, event.side] = event
             case Started():
                 self._store.set_start(self.run.run_id, event.at)
             case _:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease."""
+    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
+
+    With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
+    its own on loopback besides. `hostnames` are names under which clients may call it. `slots` is
+    how many requests of one run may be under way at the same time.
+    """
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -18,3 +23,7 @@ class ServeOptions:
     requests_per_minute: int = 600
     allow_public_targets: bool = False
     engine_command: Sequence[str] | None = None
+    slots: int = 256
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    hostnames: Sequence[str] = ()

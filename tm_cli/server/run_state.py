@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,10 @@ from tm_cli.server.engine_events import (
     Failed,
     Finished,
     Flags,
+    Note,
     Paused,
     Progress,
+    Ready,
     Resumed,
     Started,
 )
@@ -31,7 +34,9 @@ class RunState:
         self.elapsed = 0.0
         self.sent = 0
         self.flags = Flags()
-        self.buckets: dict[int, Bucket] = {}
+        self.notes: list[str] = []
+        """Sentences about the run that belong into its history row."""
+        self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
         self.finished: Finished | None = None
         self.failure: str | None = None
@@ -39,7 +44,7 @@ class RunState:
     def apply(self, event: Event) -> None:
         """Take one event in."""
         match event:
-            case Started():
+            case Ready() | Started():
                 pass
             case Bucket():
                 self._take_bucket(replace(event, response="", service=""))
@@ -52,15 +57,18 @@ class RunState:
                 self.finished = event
             case Failed():
                 self.failure = event.message
+            case Note():
+                self.notes.append(event.text)
 
     def _take_bucket(self, bucket: Bucket) -> None:
         """Put a bucket in the place of its older line; a long run has too many to count anew."""
-        older = self.buckets.get(bucket.index)
+        sides = self.buckets.setdefault(bucket.index, {})
+        older = sides.get(bucket.side)
         for counts in (older.codes, older.failures) if older else ():
             self._codes.subtract(counts)
         self._codes.update(bucket.codes)
         self._codes.update(bucket.failures)
-        self.buckets[bucket.index] = bucket
+        sides[bucket.side] = bucket
 
     def response_codes(self) -> dict[str, int]:
         """Responses by status code, and failures by the name of what happened."""
@@ -84,7 +92,7 @@ class RunState:
         }
 
     def _bucket_view(self, index: int) -> dict[str, Any]:
-        bucket = self.buckets[index]
+        bucket = _both(self.buckets[index])
         ok, bad = ratios(bucket)
         return {
             "t": middle(index),
@@ -96,3 +104,18 @@ class RunState:
             "p95Ms": bucket.p95_ms,
             "p99Ms": bucket.p99_ms,
         }
+
+
+def _both(sides: Mapping[int, Bucket]) -> Bucket:
+    """The sides of a duet in one: counts summed, times those of the profile's own target."""
+    first, *others = (sides[side] for side in sorted(sides))
+    for other in others:
+        first = replace(
+            first,
+            planned=first.planned + other.planned,
+            sent=first.sent + other.sent,
+            completed=first.completed + other.completed,
+            codes=dict(Counter(first.codes) + Counter(other.codes)),
+            failures=dict(Counter(first.failures) + Counter(other.failures)),
+        )
+    return first

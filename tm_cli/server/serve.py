@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tm_cli.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.embedded_server import EmbeddedServer
-from tm_cli.server.listener import listening
+from tm_cli.server.listener import doors
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.settings import SettingStore
@@ -28,11 +28,11 @@ def serve(
     directory is taken, or when the database cannot be used.
     """
     data = DataDir(options.data_dir)
-    with data.exclusive(), listening(options.host, options.port) as listener:
+    with data.exclusive(), doors(options) as open_doors:
         database = Database.open(data.database)
         try:
             digest = data.key_digest(SettingStore(database))
-            server = EmbeddedServer(options, database, digest, listener, SystemClock())
+            server = EmbeddedServer(options, database, digest, open_doors, SystemClock())
             asyncio.run(server.run(data, on_ready, stop or asyncio.Event()))
         finally:
             database.close()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from tm_cli.clock import Clock
+from tm_cli.server.crew.agents import Agents
 from tm_cli.server.leases import Leases
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.profile import Profile
 from tm_cli.server.refusal import Refusal
+from tm_cli.server.regions import LOCAL
 from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.pins import PinStore
 from tm_cli.server.store.profiles import ProfileStore
 from tm_cli.server.supervisor import Supervisor
 from tm_cli.server.targets import TargetRule
+from tm_cli.server.verdicts import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,15 @@ class Services:
     history: HistoryStore
     supervisor: Supervisor
     targets: TargetRule
+    agents: Agents
+    pins: PinStore
+    judge: Judge
     leases: Leases
     limits: ServerLimits
     clock: Clock
 
     @classmethod
-    def of(cls, request: Request) -> Services:
+    def of(cls, request: HTTPConnection) -> Services:
         """The services of the server that answers `request`."""
         services = request.app.state.services
         assert isinstance(services, cls)  # noqa: S101 - put there by create_app
@@ -42,6 +49,17 @@ class Services:
         if profile is None:
             raise Refusal("Profile not found")
         return profile
+
+    async def check_target(self, url: str, region: str) -> list[str] | None:
+        """Raise `Refusal` unless a run in `region` may be aimed at `url`.
+
+        Returns the addresses that were judged, to which the load is then bound. Agents see other
+        addresses than this host does, and judge those themselves; for them it is None.
+        """
+        if region == LOCAL:
+            return await self.targets.check(url)
+        self.targets.check_literally(url)
+        return None
 
 
 def path_id(request: Request) -> int:

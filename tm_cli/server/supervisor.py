@@ -13,6 +13,7 @@ from tm_cli.server.live_run import LiveRun
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.results import Results, salvage
 from tm_cli.server.run import Outcome, Run
+from tm_cli.server.running_engine import Launch
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
 
@@ -30,7 +31,7 @@ class Supervisor:
     runs: RunStore
     history: HistoryStore
     clock: Clock
-    engine_command: Sequence[str]
+    launch: Launch
     judge: Callable[[int], None]
     concurrent_runs: int
     _closing: bool = field(default=False, init=False)
@@ -105,7 +106,7 @@ class Supervisor:
         if after:
             await after.over.wait()
         try:
-            outcome = await live.play(self.engine_command)
+            outcome = await live.play(self.launch)
         except Exception:  # a bug; the run must get its row all the same
             logger.exception("run %s broke", live.run.run_id)
             live.state.failure = "the server failed to follow the load generator"
@@ -120,7 +121,7 @@ class Supervisor:
             live.over.set()
         if outcome is Outcome.COMPLETED:
             await asyncio.sleep(0)  # the row is visible before its verdict, as in the reference
-            self._judge(history_id)
+            await asyncio.to_thread(self._judge, history_id)
 
     async def _write_down(self, live: LiveRun, outcome: Outcome) -> tuple[Outcome, int]:
         """Write the row first, then let the status change: nobody sees the end without the row.
@@ -140,15 +141,26 @@ class Supervisor:
         if complaint and outcome is Outcome.COMPLETED:
             outcome, state.failure = Outcome.ABORTED, complaint
         reasons = [state.failure] if state.failure else []
-        history_id = self._write_row(live.run, outcome, results, reasons=reasons)
+        history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
         live.conclude(outcome)
         return outcome, history_id
 
     def _write_row(
-        self, run: Run, outcome: Outcome, results: Results, *, reasons: Sequence[str]
+        self,
+        run: Run,
+        outcome: Outcome,
+        results: Results,
+        *,
+        reasons: Sequence[str],
+        notes: Sequence[str] = (),
     ) -> int:
         return self.history.add(
-            run.run_id, outcome, results, finished_at=self.clock.now(), reasons=reasons
+            run.run_id,
+            outcome,
+            results,
+            finished_at=self.clock.now(),
+            reasons=reasons,
+            notes=notes,
         )
 
     def _judge(self, history_id: int) -> None:

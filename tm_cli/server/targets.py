@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -78,23 +78,36 @@ async def system_resolve(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """The server's view of targets; `own_port` is where it listens itself."""
+    """One host's view of targets; `own_ports` are where the server listens itself, if it is here.
 
-    own_port: int
+    `own_address` is where it listens beside loopback.
+    """
+
+    own_ports: Collection[int] = ()
     allow_public: bool = False
     resolve: Resolve = system_resolve
     resolve_timeout: float = 5.0
+    own_address: str | None = None
 
-    async def check(self, url: str) -> None:
-        """Raise `Refusal` unless every address behind `url` may be loaded."""
+    async def check(self, url: str) -> list[str]:
+        """Return the addresses behind `url`; raise `Refusal` unless all of them may be loaded."""
+        host, port = self.check_literally(url)
+        addresses = await self._addresses(host, port)
+        self._check_all(addresses, port)
+        return addresses
+
+    def check_literally(self, url: str) -> tuple[str, int]:
+        """Judge `url` without asking the DNS, for a host that sees other addresses than this one.
+
+        Return its host and port.
+        """
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         host = parts.hostname or ""
         if parts.username is not None:
             raise Refusal("targetUrl carries credentials; send them in a request header instead")
         if refusal := literal_refusal(host):
             raise Refusal(f"targetUrl cannot be used: {refusal}")
-        self._check_all(await self._addresses(host, port), port)
+        return host, parts.port or (443 if parts.scheme == "https" else 80)
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
@@ -108,5 +121,6 @@ class TargetRule:
             address = ipaddress.ip_address(text.partition("%")[0])
             if refusal := address_refusal(address, allow_public=self.allow_public):
                 raise Refusal(f"targetUrl cannot be used: {refusal}")
-            if plain(address).is_loopback and port == self.own_port:
+            is_here = plain(address).is_loopback or str(plain(address)) == self.own_address
+            if is_here and port in self.own_ports:
                 raise Refusal("targetUrl cannot be used: it is this server itself")

@@ -1,0 +1,125 @@
+import asyncio
+
+import pytest
+
+from tm_cli.server.crew.conversation import converse
+from tm_cli.server.crew.frames import BEAT, KILL, Frame
+from tm_cli.server.crew.launching import split
+from tm_cli.server.crew.names import agent_name, agent_refusal, region_refusal
+
+FRAMES = [
+    Frame("r", line='{"event": "ready"}'),
+    Frame("r", line=""),
+    Frame("r", order=KILL),
+    Frame("r", over=""),
+    Frame("r", over="out of files"),
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_frames_arrive_as_they_were_sent(frame):
+    assert Frame.decode(frame.encode()) == frame
+
+
+def test_a_sign_of_life_is_no_frame():
+    assert Frame.decode(BEAT) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "null", "1", "{", '{"run": "r"}', '{"line": "x"}', '{"run": 1, "line": "x"}',
+        '{"run": "r", "line": null}', '{"run": "r", "line": "x", "over": ""}',
+        '{"run": "r", "what": "x"}', '{"run": "r", "line": {}}',
+    ],
+)  # fmt: skip
+def test_what_is_no_frame_is_refused(text):
+    with pytest.raises(ValueError):
+        Frame.decode(text)
+
+
+class Peer:
+    """The other end: it sends what it is told to and remembers what it got."""
+
+    def __init__(self, *texts):
+        self.texts = asyncio.Queue()
+        for text in texts:
+            self.texts.put_nowait(text)
+        self.got = []
+
+    async def receive(self):
+        text = await self.texts.get()
+        if isinstance(text, Exception):
+            raise text
+        return text
+
+    async def send(self, text):
+        self.got.append(text)
+
+
+def conversation(*texts, outgoing=()):
+    """What was taken from a peer that sends these texts, what it got, and how it ended."""
+
+    async def scenario():
+        peer, taken, queue = Peer(*texts), [], asyncio.Queue()
+        for frame in outgoing:
+            queue.put_nowait(frame)
+        with pytest.raises(ConnectionError) as ended:
+            await converse(
+                peer.receive, peer.send, queue, taken.append, beat=0.01, longest_silence=0.1
+            )
+        return taken, peer.got, str(ended.value)
+
+    return asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_frames_are_taken_in_order_until_the_peer_is_gone():
+    taken, _, ended = conversation(
+        FRAMES[0].encode(), BEAT, FRAMES[4].encode(), ConnectionError("it was closed")
+    )
+    assert taken == [FRAMES[0], FRAMES[4]]
+    assert ended == "it was closed"
+
+
+def test_frames_are_sent_in_order_with_signs_of_life_after_them():
+    _, got, ended = conversation(outgoing=FRAMES)
+    assert got[:5] == [frame.encode() for frame in FRAMES]
+    assert set(got[5:]) == {BEAT}
+    assert ended == "no sign of life for 0.1 s"
+
+
+def test_a_peer_that_makes_no_sense_is_left():
+    assert conversation("hello")[2] == "the peer said something without sense"
+
+
+@pytest.mark.parametrize("name", ["eu-west", "a", "1.2_3", "x" * 30])
+def test_names_of_regions(name):
+    assert region_refusal(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "local", "EU", "a b", "ä", "x" * 31, "a/b", "a\n"])
+def test_names_that_no_region_can_have(name):
+    assert region_refusal(name)
+
+
+def test_names_of_agents():
+    assert agent_refusal("x" * 60) is None
+    assert agent_refusal("x" * 61)
+    assert agent_refusal("Host")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("Build-7.example.test", "build-7"), ("a b", "a-b"), ("", "agent"), ("ö", "agent")],
+)
+def test_an_agent_is_named_after_its_host(host, name):
+    assert agent_name(host) == name
+    assert agent_refusal(agent_name(host)) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "shares"),
+    [(1, [1]), (256, [256]), (900, [900]), (901, [451, 450]), (2000, [667, 667, 666])],
+)
+def test_slots_beyond_900_go_to_more_engines(slots, shares):
+    assert split(slots) == shares

@@ -1,0 +1,118 @@
+"""`tm agent`: a worker that generates load for a server on another machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.base_url import LOCAL, is_plain_http
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from tm_cli.server.agent.options import AgentOptions
+    from tm_cli.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("agent")
+@command
+def run_agent(
+    session: Session,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Address of the `tm serve` to work for. [TM_BASE_URL]"),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Region to join; runs choose it. [TM_REGION]"),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What to call this agent. [the name of its host]"),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Workers; each takes a share of every run and up to one core."
+        ),
+    ] = 1,
+    allow_public_targets: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public-targets",
+            help="Send load to public addresses too. [TM_ALLOW_PUBLIC_TARGETS]",
+        ),
+    ] = False,
+) -> int:
+    """Generate load for a server on another machine, until Ctrl-C or SIGTERM.
+
+    It joins a region of the server and takes a share of every run that is started there. Whoever
+    has the server's key decides what is sent; the agent refuses targets on public addresses
+    unless told otherwise. When the connection is lost, its load ends at once, and it tries to
+    connect again.
+
+    tm agent --server https://load.example:8443 --region eu-west
+    """
+    flags = {"base_url": server, "region": region}
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = replace(session.settings, flags={**session.flags, **given})
+    allow_public = allow_public_targets or settings.value("allow_public_targets")
+    try:
+        from tm_cli.server.agent.agent import Agent
+
+        options = _options(settings, name, workers=workers, allow_public=allow_public)
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"agents are not installed ({missing.name} is missing)",
+            hint="pip install 'tm-cli[local]'",
+        ) from None
+    agent = Agent(options, lambda text: session.note(f"tm: {text}"))
+    asyncio.run(agent.run(asyncio.Event()))
+    return int(ExitCode.OK)
+
+
+def _options(
+    settings: Settings, name: str | None, *, workers: int, allow_public: bool
+) -> AgentOptions:
+    from tm_cli.server.agent.options import AgentOptions
+    from tm_cli.server.crew.names import agent_name, agent_refusal, region_refusal
+
+    region = settings.value("region")
+    if region is None:
+        raise UsageError("--region is missing: it names the region to join")
+    called = name or agent_name(socket.gethostname())
+    if refusal := region_refusal(region) or agent_refusal(called):
+        raise UsageError(refusal)
+    url = _server(settings)
+    return AgentOptions(
+        server=url,
+        key=settings.key,
+        region=region,
+        name=called,
+        workers=workers,
+        allow_public_targets=allow_public,
+        tls=None if is_plain_http(url) else _tls(settings.value("ca_file")),
+    )
+
+
+def _server(settings: Settings) -> str:
+    if settings.server in (None, LOCAL):
+        raise ConfigurationError(
+            "no server is configured", hint="name the one to work for with --server URL"
+        )
+    return settings.server
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigurationError(f"cannot use the certificates in {ca_file}: {problem}") from None

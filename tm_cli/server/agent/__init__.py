@@ -1,0 +1,1 @@
+"""A worker on another host: it joins a server and plays shares of runs with its own engines."""

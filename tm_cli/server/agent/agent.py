@@ -1,0 +1,86 @@
+"""An agent from its first connection to its last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tm_cli.server.agent.errand import Errand
+from tm_cli.server.agent.link import Link
+from tm_cli.server.agent.options import AgentOptions
+from tm_cli.server.agent.workplace import Workplace
+from tm_cli.server.crew.conversation import converse
+from tm_cli.server.crew.frames import Frame
+from tm_cli.server.stop_signals import signals_set
+from tm_cli.server.targets import TargetRule
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Keeps a connection for each worker; `tell` gets a plain line for each thing that happens."""
+
+    options: AgentOptions
+    tell: Callable[[str], None]
+    _targets: TargetRule = field(init=False)
+
+    def __post_init__(self) -> None:
+        allow_public = self.options.allow_public_targets
+        object.__setattr__(self, "_targets", TargetRule(allow_public=allow_public))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set or a signal comes.
+
+        Raises TmError when the server refuses the agent.
+        """
+        with signals_set(stop):
+            numbers = range(1, self.options.workers + 1)
+            workers = [asyncio.create_task(self._keep_connected(number)) for number in numbers]
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (*workers, stopping):
+                    task.cancel()
+                results = await asyncio.gather(*workers, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _keep_connected(self, number: int) -> None:
+        pause = FIRST_PAUSE
+        who = f"worker {number}: " if self.options.workers > 1 else ""
+        while True:
+            try:
+                link = await Link.open(self.options)
+                pause = FIRST_PAUSE
+                self.tell(f"{who}connected to {self.options.server} as {self._title}")
+                await self._work(link)
+            except ConnectionError as error:
+                self.tell(
+                    f"{who}no connection to {self.options.server}: {error}; next try in {pause:g} s"
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.options.region}/{self.options.name}"
+
+    async def _work(self, link: Link) -> None:
+        """Do what the server asks; raises ConnectionError once it is gone."""
+        outgoing: asyncio.Queue[Frame] = asyncio.Queue()
+
+        def errand(run_id: str) -> Errand:
+            command = self.options.engine_command
+            return Errand(run_id, command, self._targets, outgoing.put_nowait)
+
+        workplace = Workplace(errand, self.tell)
+        try:
+            await converse(link.receive, link.send, outgoing, workplace.take)
+        finally:
+            await workplace.leave()
+            await link.close()

@@ -1,0 +1,48 @@
+"""What server and agent say to each other: lines of several engines over one connection.
+
+A frame names its run and carries one of: a line of the engine's protocol, from or to the engine; an
+`order` of the server to the agent; the last word `over` of the agent about an engine. An empty
+object is a sign of life.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+PATH = "tm/agent"
+"""Where agents knock, below the server's address."""
+LARGEST_FRAME = 8 * 1024 * 1024
+BEAT = "{}"
+
+HANG_UP = "hang up"
+KILL = "kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message; `over` is the engine's last complaint, or empty."""
+
+    run: str
+    line: str | None = None
+    order: str | None = None
+    over: str | None = None
+
+    def encode(self) -> str:
+        """The frame as text."""
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if value is not None}
+        )
+
+    @classmethod
+    def decode(cls, text: str) -> Frame | None:
+        """Read a frame, None for a sign of life; ValueError when it makes no sense."""
+        values = json.loads(text)
+        if values == {}:
+            return None
+        known = isinstance(values, dict) and values.keys() <= {"run", "line", "order", "over"}
+        if not known or not all(isinstance(value, str) for value in values.values()):
+            raise ValueError("a frame makes no sense")
+        if "run" not in values or len(values) != 2:
+            raise ValueError("a frame makes no sense")
+        return cls(**values)

@@ -1,0 +1,54 @@
+"""Where the load of a run comes from: engines on this machine, or the agents of a region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tm_cli.clock import Clock
+from tm_cli.server.crew.agents import Agents
+from tm_cli.server.crew.crew import Crew, Recruit
+from tm_cli.server.engine_process import EngineProcess
+from tm_cli.server.regions import LOCAL
+from tm_cli.server.running_engine import Launch, RunningEngine
+
+MOST_SLOTS = 900
+"""Requests under way at the same time that one engine can hold."""
+
+
+def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
+    """How runs are launched; `slots` requests of a local run may be under way at the same time.
+
+    In other regions each worker has so many, at most `MOST_SLOTS`.
+    """
+
+    async def launch(region: str, job: Mapping[str, Any]) -> RunningEngine:
+        if region != LOCAL:
+            recruits = agents.recruits(region)
+            if not recruits:
+                raise OSError(f"no agent is connected in region {region}")
+            return await Crew.start(recruits, {**job, "slots": min(slots, MOST_SLOTS)}, clock)
+        shares = split(slots)
+        if len(shares) == 1:
+            return await EngineProcess.start(command, {**job, "slots": slots})
+        return await Crew.start(_local_recruits(command, shares), job, clock)
+
+    return launch
+
+
+def split(slots: int) -> list[int]:
+    """How many slots each of as few engines as possible gets."""
+    count = math.ceil(slots / MOST_SLOTS)
+    return [slots // count + (index < slots % count) for index in range(count)]
+
+
+def _local_recruits(command: Sequence[str], shares: Sequence[int]) -> list[Recruit]:
+    async def start(slots: int, job: Mapping[str, Any]) -> RunningEngine:
+        return await EngineProcess.start(command, {**job, "slots": slots})
+
+    return [
+        Recruit(f"{LOCAL}/{number}", partial(start, slots))
+        for number, slots in enumerate(shares, 1)
+    ]

@@ -1,0 +1,118 @@
+"""From what several workers tell of a bucket to one bucket. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from hdrh.histogram import HdrHistogram
+
+from tm_cli.server.engine_events import Bucket
+
+_ONE_HOUR_US = 3600 * 1_000_000
+_PERCENTILES = (50.0, 95.0, 99.0)
+
+Key = tuple[int, int]
+"""Index and side of a bucket."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the newest lines of one worker add up to."""
+
+    sent: int = 0
+    completed: int = 0
+
+
+class Merge:
+    """Keeps the newest line of each worker for each bucket, and says what changed.
+
+    `planned` tells how many requests the whole curve has in a bucket: a worker knows its own share
+    only, and one that is gone tells nothing.
+    """
+
+    def __init__(self, planned: Callable[[int, int], int]) -> None:
+        self._planned = planned
+        self._lines: dict[Key, dict[int, Bucket]] = {}
+        self._changed: set[Key] = set()
+        self._first = 0
+        self.tallies: defaultdict[int, Tally] = defaultdict(Tally)
+        """By worker."""
+
+    def take(self, worker: int, bucket: Bucket) -> None:
+        """Put a line in the place of the worker's older one."""
+        if bucket.index < self._first:
+            return  # its totals will not add up, and the run will not be judged
+        key = bucket.index, bucket.side
+        lines = self._lines.setdefault(key, {})
+        older = lines.get(worker)
+        tally = self.tallies[worker]
+        tally.sent += bucket.sent - (older.sent if older else 0)
+        tally.completed += bucket.completed - (older.completed if older else 0)
+        lines[worker] = bucket
+        self._changed.add(key)
+
+    def changed(self) -> Iterator[Bucket]:
+        """The buckets with something new since the last call, in order."""
+        keys, self._changed = sorted(self._changed), set()
+        for index, side in keys:
+            lines = list(self._lines[index, side].values())
+            yield merged(lines, planned=self._planned(index, side))
+
+    def forget_before(self, index: int) -> None:
+        """Let go of buckets that nobody will tell of again: a long run has too many to keep."""
+        self._first = max(self._first, index)
+        for key in [key for key in self._lines if key[0] < index and key not in self._changed]:
+            del self._lines[key]
+
+
+def merged(lines: Sequence[Bucket], *, planned: int) -> Bucket:
+    """One bucket out of the lines that workers told of it.
+
+    Histograms are added without loss, and quantiles are taken from the sum. What cannot be read is
+    passed on, so that it is found where a single engine's would be.
+    """
+    whole = replace(lines[0], planned=planned)
+    if len(lines) == 1:
+        return whole
+    response, histogram = _added([line.response for line in lines])
+    service, _ = _added([line.service for line in lines])
+    p50_ms, p95_ms, p99_ms = _quantiles_ms(histogram)
+    return replace(
+        whole,
+        sent=sum(line.sent for line in lines),
+        completed=sum(line.completed for line in lines),
+        codes=_summed(line.codes for line in lines),
+        failures=_summed(line.failures for line in lines),
+        response=response,
+        service=service,
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+    )
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items()))
+
+
+def _added(texts: Sequence[str]) -> tuple[str, HdrHistogram]:
+    histogram = HdrHistogram(1, _ONE_HOUR_US, 3)
+    for text in texts:
+        try:
+            if text:
+                histogram.decode_and_add(text)
+        except Exception:  # the library has many kinds, down to those of zlib
+            return text, histogram
+    return histogram.encode().decode(), histogram
+
+
+def _quantiles_ms(histogram: HdrHistogram) -> tuple[float | None, ...]:
+    if not histogram.get_total_count():
+        return (None,) * len(_PERCENTILES)
+    found = histogram.get_percentile_to_value_dict(list(_PERCENTILES))
+    return tuple(found[percentile] / 1000 for percentile in _PERCENTILES)

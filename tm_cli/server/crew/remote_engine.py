@@ -1,0 +1,76 @@
+"""An engine on another host, reached through its agent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from tm_cli.server.crew.frames import HANG_UP, KILL, Frame
+from tm_cli.server.engine_events import Event, parse_event
+
+
+class RemoteEngine:
+    """Sends by `post`; its agent's link puts in what comes back."""
+
+    def __init__(self, run_id: str, job: Mapping[str, Any], post: Callable[[Frame], None]) -> None:
+        self.run_id = run_id
+        self._post = post
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._complaint: str | None = None
+        self._is_over = False
+        self._write({"job": job})
+
+    def take(self, frame: Frame) -> None:
+        """The agent told something of this engine."""
+        if frame.line is not None:
+            self._lines.put_nowait(frame.line)
+        if frame.over is not None:
+            self.end(frame.over)
+
+    def end(self, complaint: str) -> None:
+        """Nothing will come any more."""
+        if not self._is_over:
+            self._is_over = True
+            self._complaint = complaint or None
+            self._lines.put_nowait(None)
+
+    def send(self, command: str, **details: object) -> None:
+        """Send a command of the engine's protocol."""
+        self._write({"command": command, **details})
+
+    def _write(self, message: Mapping[str, object]) -> None:
+        if not self._is_over:
+            self._post(Frame(self.run_id, line=json.dumps(message)))
+
+    async def events(self, *, patience: float) -> AsyncIterator[Event]:
+        """What the engine says until it is over or its agent is gone.
+
+        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
+        a word.
+        """
+        while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
+            event = parse_event(line.encode())
+            if event is not None:
+                yield event
+
+    async def close(self) -> int:
+        """Have it ended; nobody waits for hosts elsewhere, so its exit code stays unknown."""
+        self.hang_up()
+        return 0
+
+    def hang_up(self) -> None:
+        """Have its input closed, which means: stop at once."""
+        if not self._is_over:
+            self._post(Frame(self.run_id, order=HANG_UP))
+
+    def kill(self) -> None:
+        """Have it ended without asking."""
+        if not self._is_over:
+            self._post(Frame(self.run_id, order=KILL))
+
+    @property
+    def last_complaint(self) -> str | None:
+        """What it, or its agent, last complained about."""
+        return self._complaint
