@@ -39,6 +39,11 @@ def test_minimal_document_gets_its_format():
         ({"requestHeaders": "[]"}, {"requestHeaders": "[]"}),
         ({"requestPayload": {"sku": "A"}}, {"requestPayload": '{"sku": "A"}'}),
         ({"requestBody": "text"}, {"requestPayload": "text"}),
+        (
+            {"gate": {"p95": {"warn": "5%"}, "floor": "3ms"}},
+            {"gate": {"p95": {"warn": 5}, "floorMs": 3}},
+        ),
+        ({"gate": None}, {"gate": None}),
     ],
 )
 def test_conveniences_become_the_portable_form(written, sent):
@@ -68,6 +73,10 @@ def test_api_name_of_the_target_is_accepted():
         ({**MINIMAL, "duration": float("inf")}, "whole number"),
         ({**MINIMAL, "duration": float("nan")}, "whole number"),
         ({**MINIMAL, "points": "0 5"}, "points is not a list"),
+        ({**MINIMAL, "gate": []}, "gate is not a table"),
+        ({**MINIMAL, "gate": {"p95": 10}}, "gate.p95 is neither false nor a pair"),
+        ({**MINIMAL, "gate": {"p95": {"warn": float("nan")}}}, "gate.p95.warn is nan"),
+        ({**MINIMAL, "gate": {"p9": {"warn": 1}}}, "unknown key 'gate.p9'"),
     ],
 )
 def test_what_is_no_profile_is_refused_with_the_reason(document, words):

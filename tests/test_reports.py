@@ -10,7 +10,7 @@ import pytest
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.signals import SignalReceived
-from trafficmorph_api import row
+from trafficmorph_api import comparison, row, verdict_snapshot
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")
 BOTH = ("--report", "json=out.json", "--report", "junit=out.xml")
@@ -58,6 +58,27 @@ def test_each_check_is_a_case_and_a_good_verdict_stays_good(gate, tm, server):
     suite = root.find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
+
+
+def test_reports_tell_what_the_verdict_rests_on_and_its_comparisons_are_no_cases(gate, tm, server):
+    found = verdict_snapshot(comparison(), comparison("p50", verdict="WARN"))
+    server.until_ended().scan(row()).detail(autoCompareSnapshot=found, notes=["a worker was lost"])
+    assert gate(*GATED, *BOTH).exit_code == ExitCode.OK
+    document, root = read(tm)
+    assert document["data"]["baseline_choice"] == "pinned"
+    assert len(document["data"]["comparisons"]) == 2
+    facts = {item.get("name"): item.get("value") for item in root.iter("property")}
+    assert facts == {
+        "run_id": "7",
+        "baseline_run_id": "5",
+        "baseline_choice": "pinned",
+        "baseline_age_seconds": "7200.0",
+        "reference_run_id": "2",
+    }
+    said = root.findtext(".//system-out").splitlines()
+    assert said[0] == "note: a worker was lost"
+    assert said[1].startswith("FAIL p95 26 ms, baseline 20 ms")
+    assert kinds(root) == []
 
 
 def test_report_of_an_earlier_pass_is_gone_before_the_first_request(gate, tm, server):

@@ -75,6 +75,11 @@ def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
         ("timeout = [1, 2]", "neither text nor a number"),
         ("timeout", "not valid TOML"),
         ("\udcff", "not valid TOML"),
+        ("gate = 3", "gate is not a table"),
+        ("[gate]\np95 = {wran = 3}", "unknown key 'gate.p95.wran'; did you mean warn"),
+        ("[gate]\np95 = {warn = nan}", "gate.p95.warn is nan"),
+        ("[gate]\np95 = {warn = 20, fail = 10}", "above its fail"),
+        ("gaet = 3", "unknown setting 'gaet'"),
     ],
 )
 def test_bad_project_file_is_refused(load, tmp_path, text, words):
@@ -202,3 +207,22 @@ def test_users_file_with_a_key_must_be_private(load, tmp_path):
     (tmp_path / "user" / "config.toml").chmod(0o640)
     with pytest.raises(ConfigurationError, match="others may read it"):
         load()
+
+
+def test_limits_of_both_files_are_joined_and_the_projects_win(load):
+    settings = load(
+        project_file='[gate]\np95 = {warn = "10%", fail = "20%"}\n"p99.9" = false',
+        user_file='[gate]\np95 = {warn = 1}\nfloor = "5ms"',
+    )
+    found = {name: (value, str(origin)) for name, (value, origin) in settings.limits.items()}
+    assert found["p95"][0] == {"warn": 10, "fail": 20}
+    assert found["p99.9"][0] is False
+    assert found["floorMs"][0] == 5
+    assert found["p95"][1].startswith("project file")
+    assert found["floorMs"][1].startswith("user file")
+
+
+def test_limits_may_stand_in_a_pyproject(load):
+    assert not load().limits
+    settings = load(pyproject="[tool.tm.gate]\nminRequests = 50\n")
+    assert settings.limits["minRequests"][0] == 50

@@ -101,6 +101,73 @@ def detail(number: int = 7, **changes: Any) -> dict[str, Any]:
     )
 
 
+def comparison(metric: str = "p95", **changes: Any) -> dict[str, Any]:
+    """One item of a snapshot or of an answer to compare."""
+    return {
+        "metric": metric,
+        "unit": "ms",
+        "value": 26.0,
+        "baseline": 20.0,
+        "change": 30.0,
+        "ciLow": 24.5,
+        "ciHigh": 35.5,
+        "pValue": 0.0004,
+        "noise": 4.2,
+        "warn": 5.0,
+        "fail": 15.0,
+        "verdict": "FAIL",
+        "significant": True,
+        "than": "baseline",
+        "reason": "p95 26 ms, baseline 20 ms, +30 %, limit +15 %",
+        **changes,
+    }
+
+
+def verdict_snapshot(*comparisons: Mapping[str, Any], **changes: Any) -> str:
+    """What `autoCompareSnapshot` holds on the embedded server."""
+    return json.dumps(
+        {
+            "version": 2,
+            "method": "runs",
+            "baseline": 5,
+            "baselineChoice": "pinned",
+            "baselineAgeSeconds": 7200.0,
+            "reference": 2,
+            "limits": {},
+            "comparisons": list(comparisons or (comparison(),)),
+            **changes,
+        }
+    )
+
+
+def series(middle: float = 20.0) -> dict[str, str]:
+    """The two series of a detail: a minute, whose seventh bucket is the slowest."""
+    times = [2.5 + 5 * n for n in range(12)]
+    rates = [
+        {"t": t, "rps": 10.0, "planned": 10.0, "okRatio": 1.0, "badRatio": 0.05 if t == 47.5 else 0}
+        for t in times
+    ]
+    latencies = [
+        {"t": t, "p50": middle / 2, "p95": middle, "p99": middle * (9 if t == 32.5 else 1.5)}
+        for t in times
+    ]
+    return {"rpsSeries": json.dumps(rates), "latencySeries": json.dumps(latencies)}
+
+
+def other_side(**changes: Any) -> dict[str, Any]:
+    """The other target of a duet, as a detail has it."""
+    found = {name: json.loads(text) for name, text in series(18.0).items()}
+    return {
+        "targetUrl": "https://old.shop.example/checkout",
+        "totalRequests": 300,
+        "totalErrors": 0,
+        "latencyQuantiles": {"p50": 8.0, "p95": 20.0, "p99": 33.0},
+        "responseCodes": {"200": 300},
+        **found,
+        **changes,
+    }
+
+
 def page(*rows: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "content": list(rows),
@@ -178,6 +245,11 @@ class ScriptedServer:
     def until_ended(self) -> ScriptedServer:
         """Profile, snapshot, start, one look at the run, and its end."""
         return self.profile().snapshot().start().status().status("COMPLETED")
+
+    def features(self, **features: bool) -> ScriptedServer:
+        """The account, whose server can do these."""
+        limits = {"apiRequestsPerMinute": 600}
+        return self.answer("GET", "/account", {"limits": limits, "features": features})
 
     def error(self, method: str, path: str, status: int, error: str, **more: Any) -> ScriptedServer:
         headers = more.pop("headers", None)

@@ -21,8 +21,14 @@ class _Root(LazyGroup):
         "runs": Entry("tm_cli.commands.runs", "Start runs, wait for their verdict.", _GATES),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry("tm_cli.commands.profiles", "List, show and exchange profiles.", _SERVER),
-        "history": Entry("tm_cli.commands.history", "Look at runs that have ended.", _SERVER),
+        "history": Entry(
+            "tm_cli.commands.history", "Look at runs that have ended, compare them.", _SERVER
+        ),
+        "baseline": Entry(
+            "tm_cli.commands.baseline", "Choose the run that others are compared with.", _SERVER
+        ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
+        "agent": Entry("tm_cli.commands.agent", "Generate load for a server elsewhere.", _SERVER),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
         "completion": Entry(
             "tm_cli.commands.completion", "Print the completion script of a shell.", _SETUP

@@ -11,7 +11,18 @@ from werkzeug.wrappers import Response
 
 from faults.github_runner import commands, other_systems, steering
 from faults.hostile import text
-from trafficmorph_api import KEY, detail, page, profile, row, status
+from trafficmorph_api import (
+    KEY,
+    comparison,
+    detail,
+    other_side,
+    page,
+    profile,
+    row,
+    series,
+    status,
+    verdict_snapshot,
+)
 
 ROUNDS = 60
 VIEWS = (
@@ -19,10 +30,50 @@ VIEWS = (
     ("profiles", "show", "42"),
     ("history", "list"),
     ("history", "show", "7"),
+    ("history", "compare", "9", "7"),
+    ("baseline", "show", "42"),
+    ("baseline", "pin", "7"),
     ("runs", "status", "42"),
     ("runs", "stop", "42"),
     ("profiles", "export", "42"),
 )
+MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
+
+
+def hostile_comparisons(say):
+    texts = {"unit": say(), "verdict": say(), "than": say(), "reason": say()}
+    return [comparison(say(), **texts), comparison(say(), verdict="FAIL")]
+
+
+def hostile_row(say):
+    rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
+    rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
+    rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
+    rows |= {"latencyQuantiles": json.dumps({say(): 3.0}), "notes": [say()]}
+    found = verdict_snapshot(*hostile_comparisons(say), baselineChoice=say())
+    return rows | {"autoCompareSnapshot": found}
+
+
+def hostile_answer(path, say, chance):
+    if path == "profiles":
+        return [{"id": 1, "name": say(), "createdAt": say()}]
+    if path == "account":
+        return {"features": {"baselinePins": True}}
+    if path == "history":
+        return page(row(**hostile_row(say)))
+    if path == "history/compare":
+        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
+        items = chance.choice((hostile_comparisons(say), say()))
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items}
+    if path.startswith("history/"):
+        against = chance.choice((None, other_side(targetUrl=say())))
+        return detail(**hostile_row(say), against=against, **series())
+    if path.endswith("/baseline"):
+        return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
+    if path.endswith(("/status", "/stop")):
+        return status(say(), runId=say(), responseCodeCounts={say(): 2})
+    words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
+    return profile(**words, status=say(), interpolationMode=say())
 
 
 @pytest.fixture
@@ -33,38 +84,21 @@ def hostile(httpserver):
     def say():
         return text(chance)
 
-    def document(request):
-        path = request.path.removeprefix("/api/v1/")
-        words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
-        rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
-        rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
-        rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
-        rows |= {"latencyQuantiles": json.dumps({say(): 3.0})}
-        if path == "profiles":
-            return [{"id": 1, "name": say(), "createdAt": say()}]
-        if path == "history":
-            return page(row(**rows))
-        if path.startswith("history/"):
-            return detail(**rows)
-        if path.endswith(("/status", "/stop")):
-            return status(say(), runId=say(), responseCodeCounts={say(): 2})
-        return profile(**words, status=say(), interpolationMode=say())
-
     def answer(request):
-        return Response(json.dumps(document(request)), content_type="application/json")
+        found = hostile_answer(request.path.removeprefix("/api/v1/"), say, chance)
+        return Response(json.dumps(found), content_type="application/json")
 
     httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(answer)
     httpserver.reseed = chance.seed
     return httpserver
 
 
-@pytest.mark.parametrize("argv", VIEWS, ids=" ".join)
-@pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["text", "json"])
-def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv, json_flag):
+@pytest.mark.parametrize("argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS), MARKDOWN])
+def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
     environ = {"TM_BASE_URL": hostile.url_for("/"), "TM_API_KEY": KEY}
     for seed in range(ROUNDS):
         hostile.reseed(f"{argv} {seed}")
-        result = tm(*argv, *json_flag, environ=environ)
+        result = tm(*argv, environ=environ)
         shown = result.stdout + result.stderr
         found = [*commands(shown), *other_systems(shown), *steering(shown)]
         assert found == [], f"seed {seed}"

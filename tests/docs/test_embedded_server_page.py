@@ -4,14 +4,12 @@ import pytest
 
 from markdown_pages import bare, page, rows, section
 from tm_cli.server.job import REQUEST_TIMEOUT, SLOTS
-from tm_cli.server.judge.limits import Limits
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.run import Outcome
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
-VERDICT = {row[0]: tuple(row[1:]) for row in rows(section(NAME, "How the verdict is reached"))}
 
 
 @pytest.mark.parametrize(
@@ -32,31 +30,6 @@ def test_limit_is_the_one_in_force(what, number):
 
 def test_request_rate_is_the_one_in_force():
     assert f"not more than {ServerLimits().requests_per_minute} requests" in page(NAME)
-
-
-@pytest.mark.parametrize("quantile", Limits().quantiles)
-def test_bounds_of_response_times_are_the_judges(quantile):
-    bound = Limits().quantiles[quantile]
-    row = VERDICT[f"{quantile} response time"]
-    assert row == (f"+{bound.warn:g} %", f"+{bound.fail:g} %")
-
-
-def test_other_bounds_are_the_judges():
-    limits = Limits()
-    errors, unsent = limits.error_rate, limits.shortfall
-    assert VERDICT["error rate"] == (f"+{errors.warn:g} points", f"+{errors.fail:g} points")
-    assert VERDICT["planned requests that were not sent"] == (
-        f"{unsent.warn:g} %",
-        f"{unsent.fail:g} %",
-    )
-    assert VERDICT["errors, whatever the baseline"] == (
-        f"{limits.errors.warn:g} %",
-        f"{limits.errors.fail:g} %",
-    )
-    assert f"fewer than {limits.fewest_completed} completed requests" in VERDICT
-    text = section(NAME, "How the verdict is reached")
-    assert f"less than {limits.smallest_rise_ms:g} ms never counts" in text
-    assert f"fewer than {limits.fewest_more_errors} additional errors" in text
 
 
 def test_page_lists_every_outcome():

@@ -9,14 +9,16 @@ from markdown_pages import bare, blocks, page, rows, section
 from tm_cli.api import errors as api_errors
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.comparison import Comparison
 from tm_cli.gate.events import Decided
 from tm_cli.gate.policy import Decision
+from tm_cli.render.comparisons import comparison_data
 from tm_cli.render.machine import SCHEMA_VERSION, document, error_document
 from tm_cli.render.summary import run_data
 
 GATE = "A gate: `runs start --wait` and `runs wait`"
 GATE_DATA = run_data(Decided(Decision(ExitCode.OK, ""), None, None), profile_id=1, status=None)
-WITHOUT_ENVELOPE = {"profiles export", "serve", "demo", "completion"}
+WITHOUT_ENVELOPE = {"profiles export", "serve", "agent", "demo", "completion"}
 
 
 def keys(heading):
@@ -39,6 +41,15 @@ def test_error_has_exactly_the_named_keys():
 
 def test_gate_data_has_exactly_the_listed_keys():
     assert keys(GATE) == list(GATE_DATA)
+
+
+def test_comparison_has_exactly_the_listed_keys():
+    listed = [name.strip(" `") for key in keys("Comparisons") for name in key.split(",")]
+    assert listed == list(comparison_data(Comparison("p95")))
+    examples = (json.loads(block.text)["data"] for block in ENVELOPES)
+    compared = [item for data in examples if data for item in data["comparisons"]]
+    assert all(list(item) == listed for item in compared)
+    assert compared
 
 
 ENVELOPES = [block for block in blocks("json") if "schema_version" in block.text]

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from markdown_pages import ROOT, bare, blocks, rows, section
+from tm_cli.gate_limits import KEYS
 from tm_cli.server.portable import read_document as accept
 from tm_cli.systems.trafficmorph.profile_documents import (
     ALIASES,
@@ -58,6 +59,15 @@ def test_page_lists_every_key():
     table = {bare(row[0]): row[1] for row in rows(section("docs/profiles.md", "Keys"))}
     assert {key for key, required in table.items() if required == "yes"} == set(REQUIRED)
     assert {key for key, required in table.items() if required == "no"} == set(OPTIONAL)
+
+
+def test_page_lists_every_limit():
+    listed = [
+        name.strip(" `")
+        for row in rows(section("docs/profiles.md", "Limits"))
+        for name in row[0].split(",")
+    ]
+    assert listed == list(KEYS)
 
 
 def test_page_lists_every_other_name():

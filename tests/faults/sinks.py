@@ -22,6 +22,7 @@ from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.policy import Gate, decide, from_error
 from tm_cli.gate.verdict import Verdict
+from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.junit import Suite, junit
 from tm_cli.render.machine import document, error_document, to_json
 from tm_cli.render.progress import open_view
@@ -77,7 +78,16 @@ class Case:
             "avgRps": 1.0,
             "peakRps": 1.0,
             "latencyQuantiles": json.dumps({say(): 1.5}),
+            "autoCompareSnapshot": {"baselineChoice": say(), "comparisons": self._comparisons()},
+            "autoCompareBaselineRunId": 5,
+            "against": chance.choice((None, {"targetUrl": say()})),
+            "notes": [say()],
         }
+
+    def _comparisons(self) -> list[dict[str, Any]]:
+        say = self._say
+        texts = ("metric", "unit", "verdict", "than", "reason")
+        return [{"value": 1.0, "baseline": 2.0, **{name: say() for name in texts}}]
 
     def _problem(self, chance: random.Random) -> TmError:
         """An error that tells what a server said."""
@@ -108,6 +118,9 @@ class Case:
 def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     """Name, output and whether it is redrawn, of every sink."""
     yield "summary", run_summary(_terminal()[0], case.ending), False
+    items = case.result.comparisons
+    title = case.run.subject
+    yield "markdown", comparison_markdown(items, title=title, names=("A", "B")), False
     yield "json", to_json(document(run_data(case.ending, profile_id=1, status=None))), False
     yield "json error", to_json(error_document(case.problem)), False
     yield "error", _errors(case), False

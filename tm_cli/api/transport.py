@@ -106,9 +106,14 @@ class Transport:
         with self._new_client() as client:
             return self._send(client, "POST", path, body=body)
 
-    def delete(self, path: str) -> None:
+    def put(self, path: str, body: Any) -> Any:
+        """PUT `body` as JSON once, like `post`; raises the same."""
+        with self._new_client() as client:
+            return self._send(client, "PUT", path, body=body)
+
+    def delete(self, path: str, params: Mapping[str, str | int] | None = None) -> None:
         """DELETE `path` once; raises NotReached, NotUnderstood or HttpError."""
-        self._send(self._client, "DELETE", path)
+        self._send(self._client, "DELETE", path, params=params)
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from tm_cli.commands.session import Session, command
+from tm_cli.gate_limits import show_limit
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.render.tables import columns
@@ -24,7 +25,7 @@ def config() -> None:
 @app.command("show")
 @command
 def show(session: Session) -> int:
-    """Print every setting, its value and its origin; the key is masked.
+    """Print every setting and every limit, its value and its origin; the key is masked.
 
     tm config show
     """
@@ -34,6 +35,9 @@ def show(session: Session) -> int:
         item.definition.name: {"value": _data(item), "origin": str(item.origin)}
         for item in settings
     }
+    for name, (value, origin) in session.settings.limits.items():
+        rows.append((f"gate.{name}", show_limit(name, value), str(origin)))
+        data[f"gate.{name}"] = {"value": value, "origin": str(origin)}
     return session.emit(data, lambda: columns(session.terminal, ("SETTING", "VALUE", "FROM"), rows))
 
 

@@ -22,6 +22,7 @@ from tm_cli.commands.subject import (
     find_subject,
     upload_subject,
 )
+from tm_cli.commands.terms import Terms, require
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.gate.drive import consume, drive
@@ -49,6 +50,7 @@ class StartRequest:
     profiles: tuple[str, ...]
     region: str | None = None
     tags: tuple[str, ...] = ()
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def start_only(session: Session, request: StartRequest) -> int:
     """Start the runs and return at once."""
     for text in request.profiles:
         check_subject(text, session.context.cwd)
+    require(session, request.terms, profiles=request.profiles)
     started = []
     for subject in _upload(session, request.profiles):
         run = _runs(session, subject, request).start()
@@ -104,6 +107,7 @@ def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners:
     for text in request.profiles:  # a typo starts no server
         check_subject(text, session.context.cwd)
     with manners.reports.begun():
+        require(session, request.terms, profiles=request.profiles)
         _widen_budget(session, runs=len(request.profiles))
         return _follow(session, _cases(session, request, gate, manners), gate, manners)
 
@@ -193,6 +197,7 @@ def _runs(
         region=request.region,
         tags=request.tags,
         own_tag=_own_tag(session, request),
+        terms=request.terms.document(),
         profile=profile,
         hasty=_hasty_client(session),
         resume_flags=_resume_flags(session, gate),
@@ -271,13 +276,13 @@ def _widen_budget(session: Session, *, runs: int) -> None:
     """Ask the account what it may send, where several runs share that."""
     budget = session.connection.budget
     if runs > 1 and budget is not None:
-        budget.per_minute = _allowed_per_minute(session.client) or budget.per_minute
+        budget.per_minute = _allowed_per_minute(session) or budget.per_minute
 
 
-def _allowed_per_minute(client: Client) -> int | None:
+def _allowed_per_minute(session: Session) -> int | None:
     """What the account may send; None when the server does not tell."""
     try:
-        limits = client.get_account().limits
+        limits = session.account.limits
     except ApiError:
         return None
     return limits.api_requests_per_minute if limits else None

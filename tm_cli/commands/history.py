@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
-from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
@@ -21,13 +20,11 @@ app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 SOURCES = ("api", "manual", "scheduled")
 
-HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
-
 
 @app.callback()
 @group
 def history() -> None:
-    """Look at runs that have ended."""
+    """Look at runs that have ended, compare them."""
 
 
 @app.command("list")
@@ -75,8 +72,8 @@ def list_history(
 
 @app.command("show")
 @command
-def show(session: Session, history_id: HistoryId) -> int:
-    """Show one ended run in detail.
+def show(session: Session, history_id: options.HistoryId) -> int:
+    """Show one ended run in detail, drawn over time and beside its baseline.
 
     tm history show 42
     """
@@ -84,9 +81,33 @@ def show(session: Session, history_id: HistoryId) -> int:
     return session.emit(row.document(), lambda: _describe(session, row))
 
 
+@app.command("compare")
+@command
+def compare(
+    session: Session,
+    first: Annotated[
+        int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
+    ],
+    second: Annotated[
+        int, typer.Argument(metavar="B", min=1, max=2**63 - 1, help="History id of the other run.")
+    ],
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
+    ] = "table",
+) -> int:
+    """Compare two ended runs of one profile; whatever the order, A is the newer one.
+
+    tm history compare 42 41 --format markdown
+    """
+    from tm_cli.commands import comparing
+
+    chosen = comparing.read_format(form, wants_json=session.wants_json)
+    return comparing.compare(session, first, second, chosen)
+
+
 @app.command("get", hidden=True)
 @command
-def get(session: Session, history_id: HistoryId) -> int:
+def get(session: Session, history_id: options.HistoryId) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
     from tm_cli.render.machine import to_json
 
@@ -96,7 +117,7 @@ def get(session: Session, history_id: HistoryId) -> int:
 
 @app.command("delete")
 @command
-def delete(session: Session, history_id: HistoryId, yes: options.Yes = False) -> int:
+def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = False) -> int:
     """Delete one ended run for good; later runs are no longer compared with it.
 
     tm history delete 42 --yes
@@ -166,24 +187,6 @@ def _unjudged(row: HistoryRow) -> str:
 
 
 def _describe(session: Session, row: HistoryRow) -> str:
-    from tm_cli.exit_codes import ExitCode
-    from tm_cli.gate.events import Decided
-    from tm_cli.gate.evidence import Run
-    from tm_cli.gate.policy import Decision
-    from tm_cli.render.summary import run_summary
-    from tm_cli.render.tables import instant
-    from tm_cli.systems.trafficmorph.results import as_result
+    from tm_cli.commands.showing import describe_run
 
-    run = Run(row.run_id, clean(row.profile_name or "?"), "", None)
-    shown = Decided(Decision(ExitCode.OK, ""), run, as_result(row))
-    lines = [run_summary(session.terminal, shown)]
-    details: list[tuple[str, Any]] = [
-        ("started", instant(row.started_at)),
-        ("finished", instant(row.finished_at)),
-        ("baseline", row.auto_compare_baseline_run_id),
-        ("target", row.target_url),
-        ("region", row.region),
-        ("tags", ", ".join(row.tags)),
-    ]
-    lines += [f"  {name} {clean(value)}" for name, value in details if value not in (None, "")]
-    return "\n".join(lines)
+    return describe_run(session, row)

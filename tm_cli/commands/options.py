@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Profile = Annotated[
     str, typer.Argument(metavar="PROFILE", help="Id, name, or path to a profile document.")
 ]
+HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 FailOn = Annotated[
     str | None,
@@ -45,6 +46,23 @@ Assert = Annotated[
         "--assert",
         metavar="CHECK",
         help="Fail unless it holds: p95<400ms, errors<1%, p99<+10%; repeatable.",
+    ),
+]
+Baseline = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        min=1,
+        max=2**63 - 1,
+        help="Compare with this run of the history, whatever the server would choose.",
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Play the run against this target too, half of the requests each, "
+        "and compare the profile's target with it.",
     ),
 ]
 OnInterrupt = Annotated[

@@ -108,9 +108,13 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
+    from tm_cli.commands.terms import LIMITS, require_features
     from tm_cli.systems.trafficmorph.profile_documents import read_document
 
-    imported = session.client.import_profile(read_document(session.context.cwd / document))
+    portable = read_document(session.context.cwd / document)
+    if portable.get("gate"):
+        require_features(session, [LIMITS], ending="; nothing was imported")
+    imported = session.client.import_profile(portable)
     for warning in imported.warnings:
         session.terminal.note(f"tm: the server warns: {clean(warning)}")
     return session.emit(

@@ -38,6 +38,8 @@ def start(
             min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."
         ),
     ] = 0,
+    baseline: options.Baseline = None,
+    against: options.Against = None,
     region: Annotated[
         str | None, typer.Option(metavar="R", help="Region of the load. [TM_REGION]")
     ] = None,
@@ -54,6 +56,8 @@ def start(
     """Start a run, or several; with --wait, exit by the verdict.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
+
+    tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
     """
     if not wait:
         _refuse_without_wait(
@@ -72,11 +76,13 @@ def start(
         session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
     )
     from tm_cli.commands import gating
+    from tm_cli.commands.terms import read_terms
 
     request = gating.StartRequest(
         profiles=tuple(profile),
         region=session.setting("region", region),
         tags=options.read_tags(tag or []),
+        terms=read_terms(session, baseline=baseline, against=against, profiles=profile),
     )
     if wait:
         return gating.start_and_wait(session, request, gate, manners)

@@ -17,6 +17,7 @@ from tm_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
+    from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection, Exchange
     from tm_cli.settings import Settings
 
@@ -70,6 +71,11 @@ class Session:
         transport = Transport(self.connection)
         self._open.callback(transport.close)
         return Client(transport, self.context.clock)
+
+    @cached_property
+    def account(self) -> Account:
+        """The account behind the key, read once; raises ApiError, on early servers with 404."""
+        return self.client.get_account()
 
     def keep_open(self, close: Callable[[], None]) -> None:
         """Call `close` when the command ends."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from tm_cli.gate.comparison import Basis, Comparison
 from tm_cli.gate.verdict import Verdict
 
 
@@ -79,8 +80,8 @@ class Result:
     """What a system recorded of an ended run.
 
     `verdict` is None while the system has not judged; `final` says that it never will, because
-    the run was stopped or cut off, and `note` tells why. `verdict_text` and `facts` are what the
-    server sent: clean them before they are shown.
+    the run was stopped or cut off, and `note` tells why. `notes` are sentences about the run.
+    `verdict_text` and `facts` are what the server sent: clean them before they are shown.
     """
 
     run_id: str | None
@@ -91,6 +92,9 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
     final: bool = False
     note: str | None = None
+    basis: Basis = field(default_factory=Basis)
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

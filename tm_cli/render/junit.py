@@ -25,15 +25,50 @@ def junit(suites: Sequence[Suite]) -> str:
     root = ET.Element("testsuites", name="tm")
     for suite in suites:
         element = ET.SubElement(root, "testsuite", name=clean(suite.subject))
+        _add_properties(element, suite.ending)
         for name, kind, message in _cases(suite.ending):
             case = ET.SubElement(element, "testcase", classname="tm", name=clean(name))
             if kind:
                 ET.SubElement(case, kind, message=clean(message)).text = clean(message)
         for attribute, kind in (("failures", "failure"), ("errors", "error")):
             element.set(attribute, str(len(element.findall(f"testcase/{kind}"))))
+        if said := _comparisons(suite.ending):
+            ET.SubElement(element, "system-out").text = said
         element.set("tests", str(len(element.findall("testcase"))))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_properties(element: ET.Element, ending: Decided | None) -> None:
+    """Tell what the verdict rests on; what is not known is left out."""
+    result = ending.result if ending else None
+    if result is None:
+        return
+    basis = result.basis
+    facts = {
+        "run_id": result.facts.get("id"),
+        "baseline_run_id": basis.baseline,
+        "baseline_choice": basis.choice,
+        "baseline_age_seconds": basis.age,
+        "reference_run_id": basis.reference,
+        "against": basis.against,
+    }
+    known = [(name, str(value)) for name, value in facts.items() if value is not None]
+    properties = ET.SubElement(element, "properties") if known else element
+    for name, value in known:
+        ET.SubElement(properties, "property", name=name, value=clean(value))
+
+
+def _comparisons(ending: Decided | None) -> str:
+    """A line for each note and each comparison; they inform, the cases decide."""
+    if ending is None or ending.result is None:
+        return ""
+    notes = [f"note: {note}" for note in ending.result.notes]
+    compared = [
+        f"{item.verdict or '-'} {item.reason or item.metric}" for item in ending.result.comparisons
+    ]
+    lines = [*notes, *compared]
+    return "\n".join(clean(line) for line in lines)
 
 
 def _cases(ending: Decided | None) -> list[tuple[str, str, str]]:

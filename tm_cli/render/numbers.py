@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tm_cli.durations import format_duration
+
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -28,6 +30,12 @@ def milliseconds(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """A percentage with the digits that matter near 0 and 100."""
     return "-" if value is None else f"{value:.2f} %"
+
+
+def age(seconds: float) -> str:
+    """How long ago: `42s`, `5h`, `3 days`."""
+    days = seconds / 86400
+    return f"{days:,.0f} days" if days >= 2 else format_duration(max(seconds, 0.0))
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tm_cli.gate.comparison import Basis, Comparison
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.verdict import Verdict
-from tm_cli.render.numbers import codes, milliseconds, percent, rate
+from tm_cli.render.numbers import age, codes, milliseconds, percent, rate
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
@@ -21,8 +22,12 @@ def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[st
     As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
     returned.
     """
+    from tm_cli.render.comparisons import comparison_data
+
     result, decision = ending.result, ending.decision
     facts = result.facts if result else {}
+    basis = result.basis if result else Basis()
+    compared = result.comparisons if result else ()
     return {
         "run_id": facts.get("id"),
         "started_run_id": ending.run.run_id if ending.run else None,
@@ -35,12 +40,26 @@ def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[st
         "verdict_pending": result is None or result.verdict is None,
         "waited": True,
         "baseline_run_id": facts.get("autoCompareBaselineRunId"),
+        "baseline_choice": basis.choice,
+        "baseline_age_seconds": basis.age,
+        "reference_run_id": basis.reference,
+        "against": _other_side(facts.get("against")),
+        "comparisons": [comparison_data(item) for item in compared],
+        "notes": list(result.notes) if result else [],
         "checks": [
             {"check": item.check.text, "passed": item.passed, "reason": item.reason}
             for item in decision.checks
         ],
         "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
     }
+
+
+def _other_side(against: Any) -> dict[str, Any] | None:
+    """The other target of a duet, without its series."""
+    if not isinstance(against, Mapping):
+        return None
+    names = ("targetUrl", "totalRequests", "totalErrors", "latencyQuantiles", "responseCodes")
+    return {name: against.get(name) for name in names}
 
 
 def _earlier(attempt: Attempt) -> dict[str, Any]:
@@ -64,15 +83,17 @@ def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_summary(terminal: Terminal, ending: Decided) -> str:
-    """Tell verdict, reasons, metrics, checks and decision in a few lines."""
+    """Tell verdict, reasons, what it rests on, metrics, checks and decision."""
     result, decision = ending.result, ending.decision
     lines = [_headline(terminal, ending.run, result)]
     if result is None or result.verdict is None:
         lines.append(f"  {clean(decision.message)}")
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
+        lines += [f"  {text}" for text in (*_rests_on(result.basis), *map(_noted, result.notes))]
         lines += _measured(_metrics(result.metrics))
         lines += _answered(result.facts.get("responseCodes"))
+        lines += _compared(terminal, result)
     lines += [f"  {_MARKS[item.passed]} {clean(item.reason)}" for item in decision.checks]
     for attempt in ending.earlier:
         verdict = attempt.result.verdict_text if attempt.result else None
@@ -81,6 +102,41 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
     if decision.exit_code:
         lines.append(f"  exit {int(decision.exit_code)} ({decision.exit_code.name})")
     return "\n".join(lines)
+
+
+def _noted(note: str) -> str:
+    return f"note: {note}"
+
+
+def _rests_on(basis: Basis) -> list[str]:
+    """Which run or target this one was compared with, how it was chosen and how old it is."""
+    if basis.against is not None:
+        return [f"compared with {clean(basis.against)}, which was under the same load"]
+    if basis.baseline is None:
+        return []
+    older = f", {age(basis.age)} older" if basis.age is not None else ""
+    choice = f" ({clean(basis.choice)})" if basis.choice else ""
+    reference = f"; reference run {basis.reference}" if basis.reference is not None else ""
+    return [f"baseline run {basis.baseline}{older}{choice}{reference}"]
+
+
+def comparison_names(basis: Basis) -> tuple[str, str]:
+    """Return the heads of the columns for this run and for what it was compared with."""
+    return "THIS RUN", "OTHER TARGET" if basis.is_duet else "BASELINE"
+
+
+def _compared(terminal: Terminal, result: Result) -> list[str]:
+    """Every comparison that needed another run or target, and every other one that is not fine."""
+    shown = [item for item in result.comparisons if _is_worth_a_row(item)]
+    if not shown:
+        return []
+    from tm_cli.render.comparisons import comparison_table
+
+    return [comparison_table(terminal, shown, names=comparison_names(result.basis), indent=2)]
+
+
+def _is_worth_a_row(item: Comparison) -> bool:
+    return item.baseline is not None or item.verdict != "PASS"
 
 
 _MARKS = {True: "passed:", False: "failed:", None: "not measured:"}
@@ -127,4 +183,7 @@ def _answered(counts: Any) -> list[str]:
     if not isinstance(counts, Mapping):
         return []
     known = {str(key): count for key, count in counts.items() if type(count) is int}
-    return [f"  responses {clean(codes(known))}"] if known else []
+    failures = {name: count for name, count in known.items() if not name.isdigit()}
+    answers = {name: count for name, count in known.items() if name.isdigit()}
+    lines = [f"  responses {clean(codes(answers))}"] if answers else []
+    return lines + ([f"  failures {clean(codes(failures))}"] if failures else [])

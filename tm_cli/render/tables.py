@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def columns(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table without lines; long cells wrap on a terminal and are never cut."""
+def columns(
+    terminal: Terminal,
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    indent: int = 0,
+) -> str:
+    """Return a table without lines; long cells wrap on a terminal and are never cut.
+
+    A cell that is a `rich.text.Text` is shown as it is: whoever makes it cleans it.
+    """
+    from rich.padding import Padding
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -22,12 +32,14 @@ def columns(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[obj
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    return terminal.sketch(table)
+    return terminal.sketch(Padding(table, (0, 0, 0, indent)) if indent else table)
 
 
 def _cell(value: object) -> Text:
     from rich.text import Text
 
+    if isinstance(value, Text):
+        return value
     return Text("-" if value is None or value == "" else clean(value))
 
 

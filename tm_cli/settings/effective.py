@@ -70,6 +70,19 @@ class Settings:
         """Return just the effective value."""
         return self[name].value
 
+    @property
+    def limits(self) -> dict[str, tuple[Any, Origin]]:
+        """The limits of the files and the file of each; the project's beat the user's, one by one.
+
+        What is not there is left to the server.
+        """
+        found: dict[str, tuple[Any, Origin]] = {}
+        for source, file in ((Source.USER, self.user), (Source.PROJECT, self.project)):
+            if file is not None:
+                origin = Origin(source, str(file.path))
+                found |= {name: (value, origin) for name, value in file.limits.items()}
+        return found
+
     def _candidates(self, definition: Definition) -> list[tuple[Origin, str]]:
         found = []
         if (flag := self.flags.get(definition.name)) is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
+from tm_cli.gate_limits import read_limits
 from tm_cli.settings.definitions import DEFINITIONS
 
 PROJECT_FILE = "tm.toml"
@@ -18,13 +19,20 @@ USER_FILE = "config.toml"
 _NOT_IN_PROJECTS = frozenset({"api_key_file", "allow_insecure_http", "allow_public_targets"})
 """What a repository must not decide for whoever checks it out."""
 
+LIMITS = "gate"
+"""The table of limits; it is no setting, because neither flag nor variable could hold it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A settings file; every value is kept as the text that a flag would have."""
+    """A settings file; every value is kept as the text that a flag would have.
+
+    `limits` is its table of limits, in the form that the API takes.
+    """
 
     path: Path
     values: Mapping[str, str]
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_project_file(cwd: Path) -> ConfigFile | None:
@@ -58,7 +66,7 @@ def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
             f"{path} sets {name}, which is not a project's choice",
             hint=f"set it in your own file, or as {DEFINITIONS[name].variable}",
         )
-    return ConfigFile(path, _texts(path, table))
+    return _config_file(path, table)
 
 
 def read_user_file(path: Path) -> ConfigFile | None:
@@ -74,7 +82,16 @@ def read_user_file(path: Path) -> ConfigFile | None:
         raise ConfigurationError(
             f"{path} holds an API key and others may read it", hint=f"chmod 600 {path}"
         )
-    return ConfigFile(path, _texts(path, table))
+    return _config_file(path, table)
+
+
+def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+    settings = {name: value for name, value in table.items() if name != LIMITS}
+    try:
+        limits = read_limits(table.get(LIMITS, {}))
+    except ValueError as problem:
+        raise ConfigurationError(f"{path} is not usable: {problem}") from None
+    return ConfigFile(path, _texts(path, settings), limits)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -94,7 +111,7 @@ def _texts(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
         if name not in DEFINITIONS:
             import difflib
 
-            near = difflib.get_close_matches(name, DEFINITIONS, n=1)
+            near = difflib.get_close_matches(name, [*DEFINITIONS, LIMITS], n=1)
             hint = f"did you mean {near[0]}?" if near else "`tm config show` lists the settings"
             raise ConfigurationError(f"{path} has an unknown setting {name!r}", hint=hint)
         values[name] = _as_text(path, name, value)

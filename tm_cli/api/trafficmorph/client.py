@@ -13,12 +13,14 @@ from tm_cli.api.errors import ApiError, NotUnderstood
 from tm_cli.api.retry import observed_nothing, pause_before_retry
 from tm_cli.api.trafficmorph.models import (
     Account,
+    BaselinePin,
     HistoryPage,
     HistoryRow,
     ImportedProfile,
     LiveStatus,
     Profile,
     ProfileSummary,
+    RunComparison,
     RunControl,
 )
 from tm_cli.clock import Clock
@@ -39,7 +41,11 @@ class JsonTransport(Protocol):
         """POST once; raises the same."""
         ...
 
-    def delete(self, path: str) -> None:
+    def put(self, path: str, body: Any) -> Any:
+        """PUT once; raises the same."""
+        ...
+
+    def delete(self, path: str, params: Mapping[str, str | int] | None = None) -> None:
         """DELETE once; raises the same."""
         ...
 
@@ -83,16 +89,24 @@ class Client:
         self._transport.delete(f"api/v1/profiles/{profile_id}")
 
     def start_run(
-        self, profile_id: int, *, region: str | None = None, tags: Sequence[str] = ()
+        self,
+        profile_id: int,
+        *,
+        region: str | None = None,
+        tags: Sequence[str] = (),
+        terms: Mapping[str, Any] | None = None,
     ) -> RunControl:
-        """Start a run once; older servers know a start without region and tags only."""
+        """Start a run once; older servers know a start without any of these only.
+
+        `terms` is how the run shall be judged: `baselineRunId`, `againstUrl`, `gate`.
+        """
         path = f"profiles/{profile_id}"
-        if region is None and not tags:
+        body: dict[str, Any] = {"region": region} if region is not None else {}
+        body |= {"tags": list(tags)} if tags else {}
+        body |= terms or {}
+        if not body:
             return self._post(RunControl.model_validate, f"{path}/start")
-        body = {"region": region} if region is not None else {}
-        return self._post(
-            RunControl.model_validate, f"{path}/runs", body | ({"tags": list(tags)} if tags else {})
-        )
+        return self._post(RunControl.model_validate, f"{path}/runs", body)
 
     def stop_run(self, profile_id: int) -> RunControl:
         """Stop whatever runs on this profile; succeeds when nothing does."""
@@ -127,6 +141,27 @@ class Client:
         """Delete an ended run for good."""
         self._transport.delete(f"api/v1/history/{history_id}")
 
+    def compare_runs(self, run_a: int, run_b: int) -> RunComparison:
+        """Compare two ended runs of one profile; servers before this operation answer 404."""
+        return self._get(
+            RunComparison.model_validate, "history/compare", {"runA": run_a, "runB": run_b}
+        )
+
+    def get_baseline(self, profile_id: int, region: str | None = None) -> BaselinePin:
+        """Return what is pinned as the baseline of a profile in a region."""
+        path = f"profiles/{profile_id}/baseline"
+        return self._get(BaselinePin.model_validate, path, _region(region))
+
+    def pin_baseline(self, profile_id: int, history_id: int) -> BaselinePin:
+        """Make an ended run the baseline of its profile in its region."""
+        path = f"profiles/{profile_id}/baseline"
+        answer = self._transport.put(f"api/v1/{path}", {"historyId": history_id})
+        return _understood(BaselinePin.model_validate, path, answer)
+
+    def unpin_baseline(self, profile_id: int, region: str | None = None) -> None:
+        """Leave the choice of the baseline to the server again."""
+        self._transport.delete(f"api/v1/profiles/{profile_id}/baseline", _region(region))
+
     def get_account(self) -> Account:
         """Return the account behind the key; early servers answer 404."""
         return self._get(Account.model_validate, "account")
@@ -159,6 +194,10 @@ def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
         raise NotUnderstood(
             f"the server's answer to {path} has an unusable {field}: {first['msg']}"
         ) from None
+
+
+def _region(region: str | None) -> dict[str, str | int]:
+    return {} if region is None else {"region": region}
 
 
 def _object(document: Any) -> dict[str, Any]:

@@ -187,7 +187,10 @@ class LiveStatus(Payload):
 
 
 class HistoryRow(Payload):
-    """A run that has ended, as a list row or in detail; `outcome` is the embedded server's."""
+    """A run that has ended, as a list row or in detail.
+
+    `outcome`, `against` (the other side of a duet) and `notes` are the embedded server's.
+    """
 
     id: Lenient[StrictInt] = None
     run_id: RowRunId = None
@@ -217,6 +220,8 @@ class HistoryRow(Payload):
     auto_compare_snapshot: JsonText = None
     auto_compare_baseline_run_id: Lenient[StrictInt] = None
     outcome: Lenient[StrictStr] = None
+    against: JsonText = None
+    notes: TextList = ()
 
 
 class HistoryPage(Payload):
@@ -235,7 +240,42 @@ class AccountLimits(Payload):
     api_requests_per_minute: Lenient[StrictInt] = None
 
 
+class AccountFeatures(Payload):
+    """What the server can do; a feature that it does not name is one that it lacks."""
+
+    baseline_pins: Lenient[StrictBool] = None
+    run_limits: Lenient[StrictBool] = None
+    duet: Lenient[StrictBool] = None
+
+
 class Account(Payload):
     """The account behind the key."""
 
     limits: Lenient[AccountLimits] = None
+    features: Lenient[AccountFeatures] = None
+
+
+class BaselinePin(Payload):
+    """The run that is pinned as a profile's baseline in a region; no `history_id`: none is."""
+
+    profile_id: Lenient[StrictInt] = None
+    region: Lenient[StrictStr] = None
+    history_id: Lenient[StrictInt] = None
+    run_id: Lenient[StrictStr] = None
+    started_at: Instant = None
+    auto_verdict: Lenient[StrictStr] = None
+    pinned_at: Instant = None
+    exists: Lenient[StrictBool] = None
+
+
+class RunComparison(Payload):
+    """Two runs compared by the server (section 11 of the contract); `run_a` is the newer one."""
+
+    run_a: Lenient[HistoryRow] = None
+    run_b: Lenient[HistoryRow] = None
+    latency: JsonText = None
+    success_comparison: JsonText = None
+    error_comparison: JsonText = None
+    response_code_comparisons: JsonText = None
+    comparisons: JsonText = None
+    not_comparable: Lenient[StrictStr] = None

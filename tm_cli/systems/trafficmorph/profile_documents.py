@@ -2,7 +2,7 @@
 
 They hold the portable form of the API (section 7 of its contract) in JSON or YAML. What is easier
 to write in a file is accepted too: `duration: 1m`, headers as a mapping, points as pairs, a JSON
-body as a document, and the API's own names `targetUrl` and `requestBody`.
+body as a document, limits such as `10%`, and the API's own names `targetUrl` and `requestBody`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from tm_cli.api import strict_json
 from tm_cli.durations import parse_duration
 from tm_cli.errors import ConfigurationError
+from tm_cli.gate_limits import read_limits
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -36,6 +37,7 @@ OPTIONAL = (
     "autoAlertCooldownMinutes",
     "autoAlertRecipients",
     "schedule",
+    "gate",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 
@@ -98,6 +100,8 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
     payload = fields.get("requestPayload")
     if isinstance(payload, Mapping | list):
         converted["requestPayload"] = json.dumps(payload)
+    if fields.get("gate") is not None:
+        converted["gate"] = read_limits(fields["gate"])
     return converted
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.verdict import read_verdict
+from tm_cli.systems.trafficmorph.snapshots import number, read_basis, read_comparisons
 from tm_cli.text import clean
 
 _METRICS = (
@@ -34,7 +36,31 @@ def as_result(row: HistoryRow) -> Result:
         facts=facts,
         final=cut_off,
         note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
+        basis=read_basis(row),
+        comparisons=read_comparisons(row.auto_compare_snapshot),
+        notes=tuple(clean(text) for text in row.notes),
     )
+
+
+def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the metrics of a duet's other target; None when the row has none.
+
+    Both sides were loaded for the same time, so that their rates are as their totals.
+    """
+    against = facts.get("against")
+    if not isinstance(against, Mapping):
+        return None
+    total, errors = number(against.get("totalRequests")), number(against.get("totalErrors"))
+    ours, rate = number(facts.get("totalRequests")), number(facts.get("avgRps"))
+    share = total / ours if total is not None and ours else None
+    return {
+        "totalRequests": against.get("totalRequests"),
+        "totalErrors": against.get("totalErrors"),
+        "avgRps": rate * share if rate is not None and share is not None else None,
+        "peakRps": None,
+        "successRate": (total - errors) * 100 / total if total and errors is not None else None,
+        "latencyQuantiles": against.get("latencyQuantiles"),
+    }
 
 
 def _reasons(document: Any) -> tuple[str, ...]:

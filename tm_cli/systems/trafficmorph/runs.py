@@ -17,8 +17,9 @@ from tm_cli.clock import Clock
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate import correlate
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
+from tm_cli.gate.verdict import Verdict
 from tm_cli.systems.trafficmorph.looks import from_status, phase_of, planned_curve
-from tm_cli.systems.trafficmorph.results import as_result
+from tm_cli.systems.trafficmorph.results import as_result, metrics_of_other_side
 from tm_cli.systems.trafficmorph.starting import Starter, list_own
 from tm_cli.text import clean
 
@@ -39,6 +40,7 @@ class TrafficMorphRuns:
         region: str | None = None,
         tags: Sequence[str] = (),
         own_tag: str | None = None,
+        terms: Mapping[str, Any] | None = None,
         profile: Profile | None = None,
         hasty: Client | None = None,
         resume_flags: Sequence[str] = (),
@@ -50,8 +52,9 @@ class TrafficMorphRuns:
         self._profile_id = profile_id
         self._subject = subject
         self._resume_flags = tuple(resume_flags)
+        self._terms = terms or {}
         self._starter = Starter(
-            client, clock, profile_id, region=region, tags=tags, own_tag=own_tag
+            client, clock, profile_id, region=region, tags=tags, own_tag=own_tag, terms=terms
         )
         self._curve = planned_curve(profile) if profile else None
         self._duration = profile.duration if profile else None
@@ -135,10 +138,17 @@ class TrafficMorphRuns:
                 f"{result.run_id}, its detail says {detail.verdict_text or 'no verdict'}",
                 hint=f"look with `tm history show {history_id}`",
             )
+        if broken := broken_terms(self._terms, detail):
+            raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
         return detail
 
     def find_baseline(self, result: Result) -> Mapping[str, Any] | None:
-        """Fetch the metrics of the baseline run; None without one, or when it cannot be read."""
+        """Return the metrics of the other side of a duet, else fetch those of the baseline run.
+
+        None without either, or when they cannot be read.
+        """
+        if result.basis.is_duet:
+            return metrics_of_other_side(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
@@ -157,6 +167,21 @@ class TrafficMorphRuns:
             return None
         asked = error.retry_after if isinstance(error, HttpError) else None
         return asked or 0.0
+
+
+def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
+    """Say how a verdict rests on something else than the start has asked for; None: it does not.
+
+    A server that overlooks a wish must not pass the gate with the verdict of another question.
+    """
+    if "againstUrl" in terms and not result.basis.is_duet:
+        return "the run was judged without the other target that --against named"
+    asked, used = terms.get("baselineRunId"), result.basis.baseline
+    if asked is None or used == asked:
+        return None
+    if used is None and result.verdict is not Verdict.PASS:
+        return None  # why it could not be used is among the reasons
+    return f"the run was compared with {used or 'no run'} instead of run {asked} (--baseline)"
 
 
 def _agreed(rows: Sequence[HistoryRow]) -> Result:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.retry import pause_before_retry
@@ -35,7 +36,7 @@ class Starter:
     """Starts one run of a profile.
 
     `own_tag` is a tag that no other start has; it is what a run is recognised by when the answer to
-    the start is lost.
+    the start is lost. `terms` is how the server shall judge the run; see `Client.start_run`.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Starter:
         region: str | None,
         tags: Sequence[str],
         own_tag: str | None = None,
+        terms: Mapping[str, Any] | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._profile_id = profile_id
         self._region = region
+        self._terms = terms
         self._own_tag = own_tag
         self._tags = (*tags, own_tag) if own_tag else tuple(tags)
         self._snapshot: HistoryRow | None = None
@@ -89,7 +92,7 @@ class Starter:
             asked_at = self._clock.now()
             try:
                 answer = self._client.start_run(
-                    self._profile_id, region=self._region, tags=self._tags
+                    self._profile_id, region=self._region, tags=self._tags, terms=self._terms
                 )
                 self._check(answer)
             except NotReached as error:

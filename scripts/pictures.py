@@ -1,0 +1,101 @@
+"""Draw the pictures of the documentation: real runs, shown by the product's own commands.
+
+    python scripts/pictures.py
+
+Takes about two minutes. Writes SVG files without any reference to the network to docs/pictures/.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from tm_cli.demo.target import Target
+
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+WIDTH = 100
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+PROFILE = """
+name: checkout
+duration: 40s
+httpMethod: GET
+endpointUrl: {url}/checkout
+points: [[0, 40], [15, 160], [25, 160], [40, 40]]
+"""
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as name, Target(delay=0.040) as target:
+        directory = Path(name)
+        (directory / "checkout.yaml").write_text(PROFILE.format(url=target.url), encoding="utf-8")
+        for delay in (0.040, 0.040, 0.052):
+            with busier_later(target, delay):
+                run(directory, "tm runs start checkout.yaml --wait")
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for file, command in (
+            ("history-show.svg", "tm history show 3"),
+            ("history-compare.svg", "tm history compare 2 3"),
+        ):
+            (PICTURES / file).write_text(picture(command, run(directory, command)), "utf-8")
+            print(f"wrote {PICTURES / file}")
+    return 0
+
+
+@contextmanager
+def busier_later(target: Target, delay: float) -> Iterator[None]:
+    """Let the service be half as slow again for three seconds in the middle of the run."""
+    target.delay = delay
+    timers = [
+        threading.Timer(second, setattr, (target, "delay", delay * factor))
+        for second, factor in ((20.0, 1.5), (23.0, 1.0))
+    ]
+    for timer in timers:
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        time.sleep(0.2)
+
+
+def run(directory: Path, command: str) -> str:
+    """What a command of the product prints at a terminal of our width."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TM_")}
+    environ |= {"TM_BASE_URL": "local", "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "LINES": "60"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tm_cli", *shlex.split(command)[1:]],
+        cwd=directory,
+        env=environ,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+    )
+    return done.stdout
+
+
+def picture(command: str, output: str) -> str:
+    """The command and its output as an SVG in the look of a terminal."""
+    console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
+    console.print(Text(f"$ {command}", style="bold"))
+    console.print(Text.from_ansi(output))
+    drawn = FONTS.sub("", console.export_svg(title="tm", theme=MONOKAI))
+    return drawn.replace("Fira Code, monospace", "monospace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The numbers on the page of the verdicts are those of the judge."""
+
+import pytest
+
+from markdown_pages import ROOT, page, rows, section
+from tm_cli.server.judge import How, Limits
+from tm_cli.server.judge.findings import LIKELY, SURE
+from tm_cli.server.judge.limits import QUANTILES
+from tm_cli.server.judge.quantiles import _FEWEST_BEYOND
+from tm_cli.server.judge.resampling import DRAWS
+from tm_cli.server.judge.spread import ASSUMED, MOST_RUNS
+
+NAME = "docs/verdicts.md"
+LIMITS = Limits()
+COMPARED = {row[0]: row[1:] for row in rows(section(NAME, "What is compared"))}
+TEXT = " ".join(page(NAME).split())
+
+
+@pytest.mark.parametrize("quantile", QUANTILES)
+def test_bounds_of_response_times_are_the_judges(quantile):
+    bound = LIMITS.quantiles[quantile]
+    expected = [f"+{bound.warn:g} %", f"+{bound.fail:g} %", f"{LIMITS.floor(quantile):g} ms"]
+    assert list(COMPARED[f"{quantile} response time"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "form"),
+    [
+        ("error rate", LIMITS.errors, "+{:g} points"),
+        ("throughput", LIMITS.throughput, "-{:g} %"),
+        ("errors, whatever the baseline", LIMITS.all_errors, "{:g} %"),
+        ("planned requests that were not sent", LIMITS.shortfall, "{:g} %"),
+    ],
+)
+def test_other_bounds_are_the_judges(name, bound, form):
+    [row] = [row for what, row in COMPARED.items() if what.startswith(name)]
+    assert list(row[:2]) == [form.format(bound.warn), form.format(bound.fail)]
+
+
+def test_too_little_is_what_the_judge_calls_so():
+    assert f"fewer than {LIMITS.fewest_requests} completed requests" in COMPARED
+    for quantile, share in QUANTILES.items():
+        if quantile != "p50":
+            fewest = round(_FEWEST_BEYOND[quantile] / (1 - share))
+            assert f"{fewest:,} for {quantile}" in TEXT
+
+
+def test_constants_of_the_noise_are_the_judges():
+    assert f"drawn with replacement {DRAWS} times" in TEXT
+    assert f"{100 * ASSUMED:g} % per run is assumed" in TEXT
+    assert MOST_RUNS == 10
+    assert "the last ten comparable runs that passed" in TEXT
+    assert (
+        f"Below {100 * LIKELY:g} % it is worth a warning, below {100 * SURE:g} % it may fail"
+        in TEXT
+    )
+
+
+def test_every_way_to_a_baseline_is_there():
+    table = rows(section(NAME, "What a run is compared with"))
+    assert [row[0] for row in table] == list(How)
+
+
+def test_pictures_ask_nothing_of_the_network():
+    pictures = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+    assert len(pictures) >= 2
+    for picture in pictures:
+        text = picture.read_text(encoding="utf-8")
+        assert f"pictures/{picture.name}" in page(NAME)
+        links = text.replace("http://www.w3.org/", "")
+        assert "url(http" not in links
+        assert "@import" not in links
+        assert "href" not in links

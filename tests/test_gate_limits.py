@@ -1,0 +1,80 @@
+"""Limits of a verdict as people write them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tm_cli.gate_limits import BOUNDS, read_limits, show_limit
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({}, {}),
+        ({"p95": {"warn": 10, "fail": 25}}, {"p95": {"warn": 10, "fail": 25}}),
+        ({"p95": {"warn": "10%", "fail": "12.5 %"}}, {"p95": {"warn": 10, "fail": 12.5}}),
+        ({"p99.9": {"fail": 60.0}}, {"p99.9": {"fail": 60}}),
+        ({"p50": False}, {"p50": False}),
+        ({"errors": {"warn": "0.1"}}, {"errors": {"warn": 0.1}}),
+        ({"floor": "5ms"}, {"floorMs": 5}),
+        ({"floor": "0.5 s"}, {"floorMs": 500}),
+        ({"floorMs": 2.5}, {"floorMs": 2.5}),
+        ({"minRequests": 100}, {"minRequests": 100}),
+        ({"p95": {"warn": False, "fail": 5}}, {"p95": {"warn": False, "fail": 5}}),
+        ({"throughput": {"warn": 0, "fail": 0}}, {"throughput": {"warn": 0, "fail": 0}}),
+    ],
+)
+def test_limits_become_what_the_api_takes(written, read):
+    assert read_limits(written) == read
+    assert read_limits(read_limits(written)) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (None, "gate is not a table"),
+        ([], "gate is not a table"),
+        ({"p909": {"warn": 1}}, "unknown key 'gate.p909'; did you mean p99"),
+        ({"all_errors": {"warn": 1}}, "did you mean allErrors"),
+        ({"xyzzy": 1}, "the keys are p50"),
+        ({"p95": {"wran": 1}}, "'gate.p95.wran'; did you mean warn"),
+        ({"p99": {"9": {"warn": 1}}}, 'write "p99.9" in quotes'),
+        ({"p95": "10%"}, "gate.p95 is neither false nor a pair"),
+        ({"p95": True}, "gate.p95 is neither false nor a pair"),
+        ({"p95": None}, "gate.p95 is neither false nor a pair"),
+        ({"p95": {}}, "names neither warn nor fail"),
+        ({"p95": {"warn": 30, "fail": 25}}, "gate.p95 warns at 30, which is above its fail"),
+        ({"p95": {"warn": True}}, "gate.p95.warn is no number"),
+        ({"p95": {"warn": None}}, "gate.p95.warn is no number"),
+        ({"p95": {"warn": "10 ms"}}, "gate.p95.warn is no number"),
+        ({"p95": {"warn": -1}}, "gate.p95.warn is -1"),
+        ({"p95": {"warn": math.nan}}, "gate.p95.warn is nan"),
+        ({"p95": {"fail": math.inf}}, "gate.p95.fail is inf"),
+        ({"p95": {"fail": "1e999"}}, "gate.p95.fail is no number"),
+        ({"p95": {"fail": 10**400}}, "gate.p95.fail is too large"),
+        ({"p95": {"fail": -(10**400)}}, "gate.p95.fail is too large"),
+        ({"floorMs": "5"}, "gate.floorMs is no number"),
+        ({"floorMs": False}, "gate.floorMs is no number"),
+        ({"floor": 1, "floorMs": 2}, "gate.floorMs is there under two names"),
+        ({"minRequests": 1.5}, "not a whole number"),
+        ({"minRequests": "100"}, "gate.minRequests is no number"),
+        ({3: 4}, "unknown key 'gate.3'"),
+    ],
+)
+def test_what_is_no_limit_is_refused_with_its_key(written, words):
+    with pytest.raises(ValueError) as caught:
+        read_limits(written)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("key", BOUNDS)
+def test_every_limit_can_be_shown(key):
+    assert show_limit(key, {"warn": 1, "fail": 2.5}).startswith("warn 1 ")
+    assert show_limit(key, False) == "never"
+
+
+def test_floor_and_requests_are_shown_with_their_units():
+    assert show_limit("floorMs", 5) == "5 ms"
+    assert show_limit("minRequests", 100) == "100"

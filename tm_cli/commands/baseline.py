@@ -1,0 +1,120 @@
+"""`tm baseline`: which run the next ones are compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.commands import options
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import TmError
+from tm_cli.global_options import group
+from tm_cli.lazy import QuickGroup
+from tm_cli.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph.models import BaselinePin
+    from tm_cli.commands.subject import Subject
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="R", help="Region of the runs. [TM_REGION, local]"),
+]
+
+
+@app.callback()
+@group
+def baseline() -> None:
+    """Choose the run that the next ones are compared with."""
+
+
+@app.command("pin")
+@command
+def pin(session: Session, history_id: options.HistoryId) -> int:
+    """Compare the next runs of its profile with this run, until it is unpinned.
+
+    tm baseline pin 42
+    """
+    _require_pins(session)
+    row = session.client.get_history_item(history_id)
+    if row.profile_id is None:
+        raise TmError(f"the server does not say of which profile run {history_id} is")
+    pinned = session.client.pin_baseline(row.profile_id, history_id)
+    name = clean(row.profile_name or f"profile {row.profile_id}")
+    return session.emit(pinned.document(), lambda: f"pinned {_describe(pinned, name)}")
+
+
+@app.command("unpin")
+@command
+def unpin(session: Session, profile: options.Profile, region: Region = None) -> int:
+    """Leave the choice of the baseline to the server again.
+
+    tm baseline unpin checkout
+    """
+    _require_pins(session)
+    subject, where = _subject(session, profile), session.setting("region", region)
+    session.client.unpin_baseline(subject.profile_id, where)
+    return session.emit(
+        {"profile_id": subject.profile_id, "region": where},
+        lambda: f"no run is pinned for {subject.name} in {where or 'local'} any more",
+    )
+
+
+@app.command("show")
+@command
+def show(session: Session, profile: options.Profile, region: Region = None) -> int:
+    """Show which run is pinned.
+
+    tm baseline show checkout
+    """
+    _require_pins(session)
+    subject, where = _subject(session, profile), session.setting("region", region)
+    pinned = session.client.get_baseline(subject.profile_id, where)
+    return session.emit(pinned.document(), lambda: _shown(pinned, subject, where or "local"))
+
+
+def _require_pins(session: Session) -> None:
+    from tm_cli.commands.terms import require_features
+
+    require_features(session, [("baseline_pins", "pin a baseline")])
+
+
+def _subject(session: Session, text: str) -> Subject:
+    from tm_cli.commands.subject import find_subject
+
+    return find_subject(session.client, text, session.context.cwd)
+
+
+def _shown(pinned: BaselinePin, subject: Subject, region: str) -> str:
+    if pinned.history_id is None:
+        where = clean(pinned.region or region)
+        return (
+            f"no run is pinned for {subject.name} in {where}; "
+            "the server chooses the newest comparable run that passed"
+        )
+    shown = _describe(pinned, subject.name)
+    if pinned.exists is False:
+        shown += (
+            "\n  it has been deleted, so the next verdict is NO_BASELINE: "
+            "pin another run, or unpin this one"
+        )
+    return shown
+
+
+def _describe(pinned: BaselinePin, name: str) -> str:
+    from tm_cli.render.tables import instant
+
+    facts = [
+        clean(pinned.auto_verdict) if pinned.auto_verdict else None,
+        f"started {started}" if (started := instant(pinned.started_at)) else None,
+    ]
+    known = ", ".join(fact for fact in facts if fact)
+    where = clean(pinned.region or "local")
+    return (
+        f"run {pinned.history_id}"
+        + (f" ({known})" if known else "")
+        + (f" as the baseline of {name} in {where}")
+    )

@@ -1,0 +1,131 @@
+"""The limits of a verdict, as people write them in a `gate:` block or a `[gate]` table. Pure.
+
+The result is the object that the API takes: a pair of numbers or `false` for each comparison, the
+floor in milliseconds, and the fewest requests.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+BOUNDS = {
+    "p50": "%",
+    "p95": "%",
+    "p99": "%",
+    "p99.9": "%",
+    "errors": "points",
+    "allErrors": "%",
+    "shortfall": "%",
+    "throughput": "%",
+}
+"""What has a limit for WARN and one for FAIL, and the unit of both."""
+
+FLOOR = "floorMs"
+FEWEST = "minRequests"
+KEYS = (*BOUNDS, FLOOR, FEWEST)
+ALIASES = {"floor": FLOOR}
+SEVERITIES = ("warn", "fail")
+
+LARGEST = 1e9
+"""More is a typing mistake; nothing grows ten million times."""
+
+_PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*%?", re.ASCII)
+_TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s)", re.ASCII)
+
+
+def read_limits(table: Any) -> dict[str, Any]:
+    """Return the limits that `table` writes; what it does not name is left to the server.
+
+    Raises ValueError, which names the key, for an unknown key and for whatever is no limit.
+    """
+    if not isinstance(table, Mapping):
+        raise ValueError("gate is not a table of limits")
+    limits: dict[str, Any] = {}
+    for written, value in table.items():
+        key = ALIASES.get(str(written), str(written))
+        if key in limits:
+            raise ValueError(f"gate.{key} is there under two names")
+        limits[key] = _read(key, value)
+    return limits
+
+
+def show_limit(key: str, value: Any) -> str:
+    """Return one limit for people: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
+    if value is False:
+        return "never"
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{name} never" if value[name] is False else f"{name} {value[name]:g} {BOUNDS[key]}"
+            for name in SEVERITIES
+            if name in value
+        )
+    return f"{value:g} ms" if key == FLOOR else f"{value:g}"
+
+
+def _read(key: str, value: Any) -> Any:
+    where = f"gate.{key}"
+    if key == FLOOR:
+        return _milliseconds(where, value)
+    if key == FEWEST:
+        return _count(where, value)
+    if key not in BOUNDS:
+        raise ValueError(f"unknown key {where!r}" + _suggestion(key, (*KEYS, *ALIASES)))
+    return False if value is False else _bound(where, value)
+
+
+def _bound(where: str, value: Any) -> dict[str, float | bool]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where} is neither false nor a pair such as {{warn: 10, fail: 25}}")
+    for name in value:
+        if name not in SEVERITIES:
+            hint = _suggestion(str(name), SEVERITIES)
+            if where == "gate.p99" and str(name) == "9":
+                hint = '; write "p99.9" in quotes'
+            raise ValueError(f"unknown key '{where}.{name}'{hint}")
+    if not value:
+        raise ValueError(f"{where} names neither warn nor fail")
+    bound = {name: _percent(f"{where}.{name}", value[name]) for name in SEVERITIES if name in value}
+    if bound.get("fail") is not False and bound.get("warn", 0) > bound.get("fail", LARGEST):
+        raise ValueError(f"{where} warns at {bound['warn']:g}, which is above its fail")
+    return bound
+
+
+def _percent(where: str, value: Any) -> float | bool:
+    if value is False:
+        return False
+    if isinstance(value, str) and (form := _PERCENT.fullmatch(value.strip())):
+        value = float(form[1])
+    return _number(where, value, "10 or '10%'")
+
+
+def _milliseconds(where: str, value: Any) -> float:
+    if isinstance(value, str) and (form := _TIME.fullmatch(value.strip())):
+        value = float(form[1]) * (1000 if form[2] == "s" else 1)
+    return _number(where, value, "5 or '5ms'")
+
+
+def _count(where: str, value: Any) -> int:
+    number = _number(where, value, "100")
+    if number % 1:
+        raise ValueError(f"{where} is not a whole number")
+    return int(number)
+
+
+def _number(where: str, value: Any, example: str) -> float:
+    """Return a finite number that is not negative; whole ones stay whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{where} is no number; write for instance {example}")
+    if abs(value) > LARGEST and abs(value) != math.inf:
+        raise ValueError(f"{where} is too large")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{where} is {value:g}; a limit is a number from 0 up")
+    return int(value) if value % 1 == 0 else float(value)
+
+
+def _suggestion(word: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; the keys are {', '.join(known)}"

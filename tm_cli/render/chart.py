@@ -1,0 +1,198 @@
+"""Small charts of lines over time, made of braille dots or, where those cannot go, of ASCII."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from tm_cli.durations import format_duration
+from tm_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+WIDEST = 100
+NARROWEST = 10
+HEIGHT = 5
+MARGIN = 9
+"""Columns for the labels of the values."""
+
+_DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""The braille bits of the left and the right column of a cell, from the bottom up."""
+
+Points = Sequence[tuple[float, float]]
+"""Times in seconds and values, in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """What charts are drawn with; a cell has `across` times `up` dots.
+
+    `line` and `band` are samples for a legend.
+    """
+
+    across: int
+    up: int
+    line: str
+    band: str
+    axis: str
+    corner: str
+    base: str
+
+
+BRAILLE = Ink(2, 4, "⠒⠒", "⠔⠔", "│", "└", "─")
+ASCII = Ink(1, 1, "*", ".", "|", "+", "-")
+
+
+def choose_ink(terminal: Terminal) -> Ink:
+    """Return the finest ink that the encoding of standard output carries."""
+    encoding = getattr(terminal.out, "encoding", None) or "utf-8"
+    try:
+        "⣿│└─".encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return ASCII
+    return BRAILLE
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What all charts of one picture share: `end` in seconds, `width` in columns."""
+
+    end: float
+    width: int
+    ink: Ink
+
+    @classmethod
+    def fitting(cls, terminal: Terminal, end: float) -> Scale:
+        """A scale as wide as the terminal, within reason."""
+        width = min(terminal.width, WIDEST) - MARGIN - 2
+        return cls(max(end, 1.0), max(width, NARROWEST), choose_ink(terminal))
+
+
+def sample(
+    points: Points, slots: int, end: float, pick: Callable[[list[float]], float] = max
+) -> list[float | None]:
+    """Return a value for each of `slots` parts of 0 to `end` seconds, None where nothing is known.
+
+    A point counts from halfway to the one before it to halfway to the next.
+    """
+    found: list[list[float]] = [[] for _ in range(slots)]
+    reach = _spacing(points, end) / 2
+    for t, value in points:
+        first = max(int((t - reach) / end * slots), 0)
+        last = min(math.ceil((t + reach) / end * slots), slots)
+        for slot in range(first, max(last, min(first + 1, slots))):
+            found[slot].append(value)
+    return [pick(values) if values else None for values in found]
+
+
+def chart(
+    scale: Scale,
+    line: Points,
+    *,
+    low: Points = (),
+    high: Points = (),
+    label: Callable[[float], str],
+    style: str,
+    from_zero: bool = False,
+) -> Text:
+    """Draw `line` and a dotted band that reaches from `low`, or the bottom, to `high`.
+
+    The bottom is zero, or half of the largest value where nothing is lower; `label` writes both.
+    Lines end in a line break.
+    """
+    from rich.text import Text
+
+    values = [value for _, value in (*line, *low, *high)]
+    top = max(values, default=0.0) or 1.0
+    bottom = 0.0 if from_zero or min(values, default=0.0) < top / 2 else top / 2
+    slots, steps = scale.width * scale.ink.across, HEIGHT * scale.ink.up
+
+    def level(value: float | None) -> int | None:
+        if value is None:
+            return None
+        return min(max(int((value - bottom) / (top - bottom) * steps), 0), steps - 1)
+
+    strokes = _strokes([level(value) for value in sample(line, slots, scale.end)])
+    band = _band(
+        [level(value) for value in sample(low, slots, scale.end, min)],
+        [level(value) for value in sample(high, slots, scale.end)],
+    )
+    drawn = Text()
+    for row in reversed(range(HEIGHT)):
+        name = {HEIGHT - 1: label(top), 0: label(bottom)}.get(row, "")
+        drawn.append(f"{name:>{MARGIN}} {scale.ink.axis}", style="dim")
+        cells = (_cell(strokes, band, row, n, scale.ink, style) for n in range(scale.width))
+        for shade, run in groupby(cells, key=itemgetter(1)):
+            drawn.append("".join(character for character, _ in run), style=shade)
+        drawn.append("\n")
+    return drawn
+
+
+def time_axis(scale: Scale) -> Text:
+    """Draw the axis that the charts above it share."""
+    from rich.text import Text
+
+    end = format_duration(scale.end)
+    blanks = " " * (MARGIN + 1)
+    base = blanks + scale.ink.corner + scale.ink.base * scale.width
+    return Text(f"{base}\n{blanks} 0s{end:>{scale.width - 2}}\n", style="dim")
+
+
+def _spacing(points: Points, end: float) -> float:
+    gaps = sorted(after - before for (before, _), (after, _) in pairwise(points))
+    return min(gaps[(len(gaps) - 1) // 2], end) if gaps else min(5.0, end)
+
+
+Span = tuple[int, int] | None
+"""The lowest and the highest dot of one slot, both included."""
+
+
+def _strokes(levels: list[int | None]) -> list[Span]:
+    """Return the dots of a line, so that it has no gaps where it jumps."""
+    spans: list[Span] = []
+    before: int | None = None
+    for level in levels:
+        if level is None:
+            spans.append(None)
+        elif before is None or abs(level - before) <= 1:
+            spans.append((level, level))
+        else:
+            spans.append((min(level, before + 1), max(level, before - 1)))
+        before = level
+    return spans
+
+
+def _band(lows: list[int | None], highs: list[int | None]) -> list[Span]:
+    return [
+        None if high is None else (low or 0, high) for low, high in zip(lows, highs, strict=True)
+    ]
+
+
+def _cell(
+    strokes: Sequence[Span], band: Sequence[Span], row: int, column: int, ink: Ink, style: str
+) -> tuple[str, str]:
+    """Return the character of one cell and its style."""
+    line = shade = 0
+    for side in range(ink.across):
+        slot = column * ink.across + side
+        for dot in range(ink.up):
+            height = row * ink.up + dot
+            if _covers(strokes[slot], height):
+                line |= _DOTS[side][dot]
+            elif _covers(band[slot], height) and (ink.up == 1 or (slot + height) % 2):
+                shade |= _DOTS[side][dot]
+    if not line and not shade:
+        return " ", ""
+    # a cell has one colour, so where the line is, the band is left out
+    if ink.up == 1:
+        return (ink.line, style) if line else (ink.band, "dim")
+    return (chr(0x2800 + line), style) if line else (chr(0x2800 + shade), "dim")
+
+
+def _covers(span: Span, height: int) -> bool:
+    return span is not None and span[0] <= height <= span[1]
