@@ -25,7 +25,7 @@ INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest"]],
+    "test": [["-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile"]],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
@@ -34,15 +34,31 @@ TASKS: dict[str, list[list[str]]] = {
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [["scripts/reference.py"]],
-    "bench": [["benchmarks/startup.py"], ["benchmarks/gate_latency.py"], ["benchmarks/fleet.py"]],
-    "soak": [["tests/faults/soak.py"]],
+    "bench": [
+        ["benchmarks/startup.py"],
+        ["benchmarks/gate_latency.py"],
+        ["benchmarks/fleet.py"],
+        ["benchmarks/verdict.py"],
+        ["benchmarks/engine.py"],
+    ],
+    "soak": [
+        ["tests/soak/kills_at_random.py"],
+        ["tests/faults/soak.py"],
+        ["tests/soak/real_verdicts.py"],
+    ],
 }
 EXTRA_GROUPS = {"bench": "bench"}
 """Dependency groups that a task needs beside `dev`."""
+SHARED_ARGUMENTS = {"soak"}
+"""Tasks whose every step takes the same arguments; elsewhere they are for the last step."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run one task and return its exit code; what follows the task's name goes to its last step."""
+    """Run one task and return its exit code.
+
+    What follows the task's name goes to its last step; of `soak`, whose steps all take a SCALE
+    (1 by default), to every step.
+    """
     if not arguments or arguments[0] not in TASKS:
         print(f"usage: python scripts/dev.py {{{','.join(TASKS)}}} [argument ...]", file=sys.stderr)
         return 64
@@ -58,8 +74,8 @@ def main(arguments: list[str]) -> int:
     if task in EXTRA_GROUPS:
         pip("install", *CONSTRAINTS, "--group", EXTRA_GROUPS[task])
     for number, step in enumerate(TASKS[task], start=1):
-        last = number == len(TASKS[task])
-        code = subprocess.call([str(PYTHON), *step, *(extra if last else [])], cwd=ROOT)
+        takes_extra = number == len(TASKS[task]) or task in SHARED_ARGUMENTS
+        code = subprocess.call([str(PYTHON), *step, *(extra if takes_extra else [])], cwd=ROOT)
         if code:
             return code
     return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.comparison import Basis, Comparison
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.evidence import Result
+from tm_cli.gate.policy import Decision
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.numbers import age, codes, milliseconds, percent, rate
 from tm_cli.terminal import Terminal
@@ -85,9 +87,11 @@ def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def run_summary(terminal: Terminal, ending: Decided) -> str:
     """Tell verdict, reasons, what it rests on, metrics, checks and decision."""
     result, decision = ending.result, ending.decision
-    lines = [_headline(terminal, ending.run, result)]
+    lines = [_headline(terminal, ending)]
     if result is None or result.verdict is None:
         lines.append(f"  {clean(decision.message)}")
+    elif not _rests_on_verdict(decision):
+        lines.append(f"  its verdict is {clean(result.verdict_text)}; {clean(decision.message)}")
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
         lines += [f"  {text}" for text in (*_rests_on(result.basis), *map(_noted, result.notes))]
@@ -142,10 +146,18 @@ def _is_worth_a_row(item: Comparison) -> bool:
 _MARKS = {True: "passed:", False: "failed:", None: "not measured:"}
 
 
-def _headline(terminal: Terminal, run: Run | None, result: Result | None) -> str:
+def _rests_on_verdict(decision: Decision) -> bool:
+    """Whether the verdict is what the exit code says; an interruption comes before any verdict."""
+    return decision.is_gated or decision.exit_code in (ExitCode.OK, ExitCode.OUTPUT)
+
+
+def _headline(terminal: Terminal, ending: Decided) -> str:
+    run, result = ending.run, ending.result
     word = "NO VERDICT"
     color = "35"
-    if result is not None and result.verdict is not None:
+    if result is not None and result.verdict is not None and not _rests_on_verdict(ending.decision):
+        word = ending.decision.exit_code.name
+    elif result is not None and result.verdict is not None:
         word = clean(result.verdict_text or word)
         color = _COLORS.get(result.verdict, color)
     if terminal.out_color:
