@@ -233,6 +233,14 @@ def test_the_snapshot_holds_every_comparison() -> None:
     assert snapshot["limits"]["p95"] == {"warn": 5, "fail": 15}
 
 
+def test_what_says_too_little_is_shown_without_a_verdict() -> None:
+    few = small(with_quantiles(RUN, p99=800), 500)
+    [p99] = [c for c in judge(few, against()).snapshot["comparisons"] if c["metric"] == "p99"]
+    assert (p99["verdict"], p99["significant"], p99["pValue"]) == (None, False, None)
+    assert p99["change"] == pytest.approx(100)
+    assert p99["reason"] == "p99 is not judged: that takes 1,000 requests"
+
+
 def test_limits_can_be_chosen() -> None:
     assert judge(RUN, against(), Limits(fewest_requests=40_000)).verdict == "WARN"
 

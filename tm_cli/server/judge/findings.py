@@ -35,7 +35,8 @@ class Finding:
 
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
     chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
-    names what the run was compared with, None for what needs no other run.
+    names what the run was compared with, None for what needs no other run. What is not judged is
+    only shown.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class Finding:
     noise: float | None = None
     bound: Bound | None = None
     than: str | None = None
+    is_judged: bool = True
 
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""
@@ -67,7 +69,7 @@ class Finding:
             "noise": _finite(self.noise),
             "warn": _finite(bound.warn),
             "fail": _finite(bound.fail),
-            "verdict": self.severity.name,
+            "verdict": self.severity.name if self.is_judged else None,
             "significant": self.p_value is not None and self.p_value < LIKELY,
             "than": self.than,
             "reason": self.reason,

@@ -45,8 +45,7 @@ def quantile_findings(
             continue
         enough = round(_FEWEST_BEYOND[name] / (1 - QUANTILES[name]))
         if min(run.completed, other.completed) < enough:
-            reason = f"{name} is not judged: that takes {enough:,} requests"
-            yield Finding(name, Severity.PASS, reason, "ms", value, before, than=than)
+            yield _unjudged(name, value, before, than, enough)
             continue
         usual = [run.quantiles_ms.get(name, 0.0) for run in passed]
         chance = None
@@ -55,6 +54,20 @@ def quantile_findings(
             chance = noise(within[name], between)
         odds = _odds(value, before, usual if than == BASELINE else (), chance)
         yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
+
+
+def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> Finding:
+    return Finding(
+        name,
+        Severity.PASS,
+        f"{name} is not judged: that takes {enough:,} requests",
+        "ms",
+        value,
+        before,
+        _percent(math.log(value / before)),
+        than=than,
+        is_judged=False,
+    )
 
 
 def _odds(
