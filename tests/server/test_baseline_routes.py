@@ -91,14 +91,14 @@ class TestAreRefused:
     def test_runs_that_are_not_there(self, api, profile):
         for answer in (pin(api, profile, 999), self.start(api, profile, 999)):
             assert answer.status_code == 400
-            assert "no run 999 in the history" in answer.json()["error"]
+            assert "has no run 999 in the history" in answer.json()["error"]
         assert api.rows(profileId=profile) == []
 
     def test_runs_of_another_profile(self, api, profile):
         other, _ = judged(api, api.save("other", script="ms=20"))
         for answer in (pin(api, profile, other["id"]), self.start(api, profile, other["id"])):
             assert answer.status_code == 400
-            assert "this profile has no run" in answer.json()["error"]
+            assert "This profile has no run" in answer.json()["error"]
 
     def test_runs_that_did_not_end_by_themselves(self, api):
         profile = api.save(script="mode=hold")
@@ -107,14 +107,21 @@ class TestAreRefused:
         stopped = api.row_of(run_id)["id"]
         for answer in (pin(api, profile, stopped), self.start(api, profile, stopped)):
             assert answer.status_code == 400
-            assert "was stopped, not completed" in answer.json()["error"]
+            assert "it was stopped, not completed" in answer.json()["error"]
 
     def test_runs_of_another_load_as_the_baseline_of_one_run(self, api, profile):
         first, _ = judged(api, profile)
         api.save(script="ms=20", duration=25, points=FLAT)
         answer = self.start(api, profile, first["id"])
         assert answer.status_code == 400
-        assert "cannot be compared" in answer.json()["error"]
+        assert "cannot be the baseline: it has another duration" in answer.json()["error"]
+
+    def test_runs_that_mostly_failed(self, api):
+        profile = api.save(script="codes=500:100")
+        failed, _ = judged(api, profile)
+        for answer in (pin(api, profile, failed["id"]), self.start(api, profile, failed["id"])):
+            assert answer.status_code == 400
+            assert "it mostly failed" in answer.json()["error"]
 
     def test_baselines_of_a_duet(self, api, profile):
         first, _ = judged(api, profile)
@@ -165,6 +172,12 @@ class TestLimits:
         detail, _ = judged(api, profile, gate=gate)
         assert detail["autoVerdict"] == "WARN"
         assert "fewer than 1000 say little" in detail["autoVerdictReasons"]
+
+    def test_that_contradict_each_other_are_refused(self, api):
+        profile = api.save(gate={"p95": {"warn": 14}})
+        refused = api.post(f"/profiles/{profile}/runs", json={"gate": {"p95": {"fail": 10}}})
+        assert refused.status_code == 400
+        assert refused.json()["error"] == "gate: p95: warn 14 is above fail 10"
 
     @pytest.mark.parametrize(
         "gate", [{"p96": {"warn": 1}}, {"p95": {"warn": 3, "fail": 2}}, {"floorMs": -1}, 7]

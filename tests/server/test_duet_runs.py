@@ -21,6 +21,8 @@ def played(api, script, old):
         pytest.param("ms=50", "ms=100", "PASS", id="quicker"),
         pytest.param("codes=200:97,500:3", "codes=200:100", "FAIL", id="more-errors"),
         pytest.param("ms=100", "codes=500:100", "FAIL", id="nothing-to-measure-by"),
+        pytest.param("ms=100", "ms=100&codes=200:90,500:10", "WARN", id="a-doubtful-measure"),
+        pytest.param("ms=100", "ms=900&codes=200:70,500:30", "WARN", id="slow-because-it-is-sick"),
     ],
 )
 def test_the_new_version_is_judged_by_the_old_one(api, new, old, verdict):
@@ -75,4 +77,13 @@ def test_the_other_target_is_checked_like_the_first(api, url):
     profile = api.save()
     refused = api.post(f"/profiles/{profile}/runs", json={"againstUrl": url})
     assert refused.status_code == 400
+    assert "againstUrl" in refused.json()["error"]
     assert api.rows(profileId=profile) == []
+
+
+def test_a_target_is_not_compared_with_itself(api):
+    profile = api.save()
+    own = api.get(f"/profiles/{profile}").json()["targetUrl"]
+    refused = api.post(f"/profiles/{profile}/runs", json={"againstUrl": own})
+    assert refused.status_code == 400
+    assert "nothing would be compared" in refused.json()["error"]

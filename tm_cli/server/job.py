@@ -101,7 +101,15 @@ def engine_job(
     }
 
 
-def fingerprint(fields: ProfileFields, region: str, against_url: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What makes two runs comparable; `traits` are what the fingerprint is made of, by name."""
+
+    fingerprint: str
+    traits: Mapping[str, str]
+
+
+def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
     A duet is comparable with duets against the same other target only.
@@ -115,19 +123,15 @@ def fingerprint(fields: ProfileFields, region: str, against_url: str | None) -> 
         region,
         *([against_url] if against_url else []),
     )
-    return _digest(facts)
-
-
-def traits(fields: ProfileFields, region: str, against_url: str | None) -> dict[str, str]:
-    """What the fingerprint is made of, by name, to say why two runs cannot be compared."""
-    return {
+    traits = {
         "target": fields.target_url,
         "method": fields.http_method,
         "curve": _digest([_curve(fields), fields.interpolation_mode]),
         "duration": str(fields.duration),
         "region": region,
-        "other target": against_url or "",
+        "second target": against_url or "",
     }
+    return Load(_digest(facts), traits)
 
 
 def _digest(facts: Sequence[object]) -> str:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from tm_cli.server.job import Aim, choose_region, engine_job, fingerprint, require_runnable, traits
+from tm_cli.server.job import Aim, Load, choose_region, engine_job, load_of, require_runnable
 from tm_cli.server.judge import Limits
+from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profile import Profile
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.run import Run
 from tm_cli.server.schemas import StartBody
 from tm_cli.server.services import Services
+from tm_cli.server.verdicts import facts
 
 
 async def prepare_run(
     services: Services, profile: Profile, asked: StartBody
 ) -> tuple[Run, dict[str, Any]]:
     """Check everything that can be checked before the start; raises Refusal."""
-    fields, against = profile.fields, asked.against_url
+    fields = profile.fields
     require_runnable(fields)
     region = choose_region(asked.region, fields, services.agents.workers)
     aim = Aim(fields.target_url, await services.check_target(fields.target_url, region))
-    other = None
-    if against is not None:
-        if asked.baseline_run_id is not None:
-            raise Refusal("a run against another target has no baseline: leave baselineRunId out")
-        other = Aim(against, await services.check_target(against, region))
-    print_ = fingerprint(fields, region, against)
+    rival = await _rival(services, asked, aim, region)
+    load = load_of(fields, region, rival.url if rival else None)
     run = Run(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -37,18 +36,31 @@ async def prepare_run(
         region=region,
         tags=tuple(dict.fromkeys(asked.tags or ())),
         triggered_by="api",
-        fingerprint=print_,
+        fingerprint=load.fingerprint,
         duration=float(fields.duration),
         loop=fields.loop,
         started_at=services.clock.now(),
-        traits=traits(fields, region, against),
-        against_url=against,
+        traits=load.traits,
+        against_url=rival.url if rival else None,
         gate=_limits(asked.gate, fields.gate),
-        wish=None
-        if against
-        else _wish(services, profile.id, region, asked.baseline_run_id, print_),
+        wish=None if rival else _wish(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.limits, aim, other)
+    return run, engine_job(run.run_id, fields, services.limits, aim, rival)
+
+
+async def _rival(services: Services, asked: StartBody, aim: Aim, region: str) -> Aim | None:
+    """The other target of a duet, judged like the first."""
+    url = asked.against_url
+    if url is None:
+        return None
+    if asked.baseline_run_id is not None:
+        raise Refusal("A run against another target has no baseline: leave baselineRunId out")
+    if url == aim.url:
+        raise Refusal("againstUrl is the profile's own target: nothing would be compared")
+    try:
+        return Aim(url, await services.check_target(url, region))
+    except Refusal as refusal:
+        raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
 def _limits(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -56,13 +68,16 @@ def _limits(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
     if not any(documents):
         return {}
     limits = Limits()
-    for document in documents:
-        limits = limits.changed(document)
+    try:
+        for document in documents:
+            limits = limits.changed(document)
+    except ValueError as error:  # each by itself was checked, but they do not go together
+        raise Refusal(str(error)) from None
     return limits.document()
 
 
 def _wish(
-    services: Services, profile_id: int, region: str, asked: int | None, fingerprint: str
+    services: Services, profile_id: int, region: str, asked: int | None, load: Load
 ) -> tuple[str, int] | None:
     """The baseline that the user has named; one for this run alone must be usable now.
 
@@ -71,14 +86,20 @@ def _wish(
     if asked is None:
         pin = services.pins.find(profile_id, region)
         return ("pinned", pin.history_id) if pin else None
-    row = services.history.find(asked)
-    if row is None or row["profile_id"] != profile_id:
-        raise Refusal(f"baselineRunId: this profile has no run {asked} in the history")
-    if row["outcome"] != "COMPLETED":
-        raise Refusal(f"baselineRunId: run {asked} was {row['outcome'].lower()}, not completed")
-    if row["fingerprint"] != fingerprint:
-        raise Refusal(
-            f"baselineRunId: run {asked} cannot be compared: it has another target, method, curve, "
-            "duration or region"
-        )
+    row = measure(services, profile_id, asked)
+    if difference := differences(load, facts(row, services.clock.now())):
+        raise Refusal(f"Run {asked} cannot be the baseline: it has {difference}")
     return "asked", asked
+
+
+def measure(services: Services, profile_id: int, history_id: int) -> sqlite3.Row:
+    """The row of a run that others of the profile can be measured by, or a refusal."""
+    row = services.history.find(history_id)
+    if row is None or row["profile_id"] != profile_id:
+        raise Refusal(f"This profile has no run {history_id} in the history")
+    if row["outcome"] != "COMPLETED":
+        outcome = row["outcome"].lower()
+        raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
+    if not facts(row, services.clock.now()).is_measure:
+        raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
+    return row

@@ -20,7 +20,7 @@ from tm_cli.server.engine_events import (
     Resumed,
     Started,
 )
-from tm_cli.server.series import middle, rate, ratios
+from tm_cli.server.series import WIDTH, middle, rate, ratios
 
 RECENT = 12
 
@@ -77,7 +77,7 @@ class RunState:
     def counters(self) -> dict[str, Any]:
         """The part of the status answer that a run fills."""
         recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
-        newest = recent[-1] if recent else None
+        newest = self._newest_full_enough(recent)
         return {
             "elapsedSeconds": self.elapsed,
             "durationSeconds": self.duration,
@@ -90,6 +90,13 @@ class RunState:
             "downstreamSaturated": self.flags.downstream_saturated,
             "flakyDispatch": self.flags.flaky_dispatch,
         }
+
+    def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The newest view that covers a second or more; a rate over less is chance."""
+        full = [view for view in recent if self.elapsed - (view["t"] - WIDTH / 2) >= 1.0]
+        if full:
+            return full[-1]
+        return recent[0] if recent else None
 
     def _bucket_view(self, index: int) -> dict[str, Any]:
         bucket = _both(self.buckets[index])

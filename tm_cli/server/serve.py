@@ -9,6 +9,7 @@ from tm_cli.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.embedded_server import EmbeddedServer
 from tm_cli.server.listener import doors
+from tm_cli.server.logs import log_to_stderr
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.settings import SettingStore
@@ -27,6 +28,7 @@ def serve(
     `on_ready` is called once the server listens. Raises ConfigurationError when the port or the
     directory is taken, or when the database cannot be used.
     """
+    log_to_stderr()
     data = DataDir(options.data_dir)
     with data.exclusive(), doors(options) as open_doors:
         database = Database.open(data.database)

@@ -215,6 +215,7 @@ def test_the_snapshot_holds_every_comparison() -> None:
     assert json.loads(json.dumps(snapshot, allow_nan=False)) == snapshot
     verdicts = {c["metric"]: c["verdict"] for c in snapshot["comparisons"]}
     assert verdicts == {
+        "yardstick": "PASS",
         "p50": "PASS",
         "p95": "FAIL",
         "p99": "PASS",
@@ -241,6 +242,22 @@ def test_what_says_too_little_is_shown_without_a_verdict() -> None:
     assert p99["reason"] == "p99 is not judged: that takes 1,000 requests"
 
 
+def test_without_any_response_time_to_judge_nothing_passes() -> None:
+    limits = Limits(fewest_requests=1)
+    few = against(small(BASELINE, 19))
+    assert judge(small(RUN, 19), few, limits).verdict == "WARN"
+    assert judge(small(RUN, 20), against(small(BASELINE, 20)), limits).verdict == "PASS"
+
+
+def test_what_is_switched_off_has_no_verdict() -> None:
+    limits = Limits().changed({"errors": False, "p95": False})
+    found = judge(with_quantiles(RUN, p95=900), against(), limits).snapshot["comparisons"]
+    assert {c["metric"]: c["verdict"] for c in found if c["metric"] in ("errors", "p95")} == {
+        "errors": None,
+        "p95": None,
+    }
+
+
 def test_limits_can_be_chosen() -> None:
     assert judge(RUN, against(), Limits(fewest_requests=40_000)).verdict == "WARN"
 
@@ -261,10 +278,25 @@ class TestADuet:
         assert judgement.snapshot["method"] == "duet"
 
     def test_fails_when_there_is_nothing_to_be_measured_by(self) -> None:
-        broken = replace(BASELINE, errors=20_000)
-        judgement = judge_duet(replace(RUN, errors=20_000), broken)
+        broken = with_quantiles(replace(BASELINE, errors=20_000), p50=0.1, p95=0.1, p99=0.1)
+        judgement = judge_duet(RUN, broken)
         assert judgement.verdict == "FAIL"
-        assert any("the other target mostly failed" in reason for reason in judgement.reasons)
+        assert judgement.reasons == (
+            "the other target had 100.00 % errors (20000 of 20000): nothing can be measured by it",
+        )
+
+    @pytest.mark.parametrize(
+        "sick",
+        [
+            pytest.param(replace(BASELINE, errors=1_200), id="errors"),
+            pytest.param(replace(BASELINE, planned=20_600), id="requests-that-it-never-got"),
+        ],
+    )
+    def test_is_in_doubt_when_the_other_side_is_sick(self, sick: RunFacts) -> None:
+        slow = with_quantiles(sick, p50=900, p95=9000, p99=10_000)
+        judgement = judge_duet(RUN, slow)
+        assert judgement.verdict == "WARN"
+        assert "a doubtful measure" in judgement.reasons[0]
 
 
 @given(

@@ -1,8 +1,9 @@
 """Which earlier run a run is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from tm_cli.server.judge.facts import RunFacts
 
@@ -97,7 +98,21 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
     )
 
 
-def differences(run: RunFacts, other: RunFacts) -> str | None:
+class Loaded(Protocol):
+    """Anything that knows under which load it was or will be."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for what may be compared."""
+        ...
+
+    @property
+    def traits(self) -> Mapping[str, str]:
+        """What the fingerprint is made of, by name."""
+        ...
+
+
+def differences(run: Loaded, other: Loaded) -> str | None:
     """Why two runs cannot be compared, such as "another target and curve"; None if they can."""
     if run.fingerprint == other.fingerprint:
         return None

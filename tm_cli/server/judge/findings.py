@@ -57,6 +57,7 @@ class Finding:
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""
         bound = self.bound or Bound(NEVER, NEVER)
+        is_off = self.bound is not None and bound.warn == bound.fail == NEVER
         return {
             "metric": self.metric,
             "unit": self.unit,
@@ -69,7 +70,7 @@ class Finding:
             "noise": _finite(self.noise),
             "warn": _finite(bound.warn),
             "fail": _finite(bound.fail),
-            "verdict": self.severity.name if self.is_judged else None,
+            "verdict": self.severity.name if self.is_judged and not is_off else None,
             "significant": self.p_value is not None and self.p_value < LIKELY,
             "than": self.than,
             "reason": self.reason,
@@ -121,6 +122,27 @@ def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[f
     a, b = (now + 1) / (requests + 2), (before + 1) / (others + 2)
     width = 1.96 * math.sqrt(a * (1 - a) / (requests + 2) + b * (1 - b) / (others + 2))
     return 100 * (a - b - width), 100 * (a - b + width)
+
+
+def yardstick(other: RunFacts, limits: Limits, than: str) -> Finding:
+    """Whether the other run is a measure at all: what fails is quick, or slow, for its own reasons.
+
+    Half of its requests failed: nothing was measured. Fewer, but too many: a doubtful measure.
+    """
+    is_doubtful = (
+        other.error_rate > limits.all_errors.warn or other.shortfall > limits.shortfall.warn
+    )
+    severity = Severity.WARN if is_doubtful else Severity.PASS
+    reason = f"the {than} had {other.error_rate:.2f} % errors ({other.errors} of {other.completed})"
+    if other.shortfall:
+        reason += f", and {other.shortfall:.2f} % of its requests were not sent"
+    if not other.is_measure:
+        severity, reason = Severity.FAIL, f"{reason}: nothing can be measured by it"
+    elif severity:
+        reason += ": a doubtful measure"
+    return Finding(
+        "yardstick", severity, reason, "%", other.error_rate, bound=limits.all_errors, than=than
+    )
 
 
 def throughput(run: RunFacts, other: RunFacts, bound: Bound, than: str) -> Finding:

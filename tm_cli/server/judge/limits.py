@@ -121,11 +121,12 @@ def _bound(value: object, default: Bound) -> Bound:
     given = dict(_sides(value))
     if not given:
         raise ValueError("it has neither warn nor fail")
-    if given.get("warn") != NEVER and given.get("warn", 0.0) > given.get("fail", NEVER):
-        raise ValueError("warn is above fail")
-    # one side alone carries the default of the other along
-    warn = given.get("warn", min(default.warn, given.get("fail", NEVER)))
-    return Bound(warn, given.get("fail", max(default.fail, warn)))
+    fail = given.get("fail", default.fail)
+    # a failure limit below the usual warning brings that down; the other way would hide failures
+    warn = given.get("warn", min(default.warn, fail))
+    if warn != NEVER and warn > fail:
+        raise ValueError(f"warn {warn:g} is above fail {fail:g}")
+    return Bound(warn, fail)
 
 
 def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,7 @@ from tm_cli.server.judge.findings import (
     error_rates,
     generator,
     throughput,
+    yardstick,
 )
 from tm_cli.server.judge.limits import Limits
 from tm_cli.server.judge.quantiles import quantile_findings
@@ -66,9 +67,6 @@ def judge_duet(now: RunFacts, before: RunFacts, limits: Limits | None = None) ->
     limits = limits or Limits()
     found = compare(now, before, limits, than=OTHER_TARGET, is_paired=True)
     found += alone(now, limits)
-    if not before.is_measure:
-        reason = f"the other target mostly failed: {before.error_rate:.2f} % errors"
-        found.append(Finding("other_target", Severity.FAIL, reason))
     found.append(generator(now, None, None))
     return _judged(found, _snapshot("duet", Choice(None), limits, found), None)
 
@@ -82,13 +80,24 @@ def compare(
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
 ) -> list[Finding]:
-    """Every comparison of two runs, good ones included."""
-    found = list(
+    """Every comparison of two runs, good ones included; none with a run that mostly failed."""
+    found = [yardstick(other, limits, than)]
+    if not other.is_measure:
+        return found
+    times = list(
         quantile_findings(run, other, limits, than=than, passed=passed, is_paired=is_paired)
     )
-    found += error_rates(run, other, limits, than)
+    found += [*times, *error_rates(run, other, limits, than)]
     found.append(throughput(run, other, limits.throughput, than))
+    if not any(finding.is_judged for finding in times):
+        found.append(_nothing_timed(run))
     return found
+
+
+def _nothing_timed(run: RunFacts) -> Finding:
+    """Too few requests to judge any response time are too few to pass."""
+    reason = f"{run.completed} requests are too few to judge any response time"
+    return Finding("times", Severity.WARN, reason)
 
 
 def _against_reference(

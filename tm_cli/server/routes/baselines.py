@@ -12,6 +12,7 @@ from tm_cli.server.bodies import read_model
 from tm_cli.server.instants import wire_time
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
+from tm_cli.server.run_plan import measure
 from tm_cli.server.schemas import PinBody
 from tm_cli.server.services import Services
 
@@ -27,13 +28,9 @@ async def pin_baseline(request: Request) -> Response:
     services = Services.of(request)
     profile = services.profile(request)
     wanted = (await read_model(request, PinBody)).history_id
-    row = services.history.find(wanted)
-    if row is None or row["profile_id"] != profile.id:
-        raise Refusal(f"historyId: this profile has no run {wanted} in the history")
-    if row["outcome"] != "COMPLETED":
-        raise Refusal(f"historyId: run {wanted} was {row['outcome'].lower()}, not completed")
+    row = measure(services, profile.id, wanted)
     if row["against_url"]:
-        raise Refusal(f"historyId: run {wanted} was played against another target")
+        raise Refusal(f"Run {wanted} cannot be the baseline: it was played against another target")
     services.pins.pin(profile.id, row["region"], wanted)
     return JSONResponse(_view(services, profile.id, row["region"]))
 
