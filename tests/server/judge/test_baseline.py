@@ -44,6 +44,9 @@ NEW = run(10)
         pytest.param([run(1, errors=1000), run(2)], 2, id="a-failed-first-run-is-skipped"),
         pytest.param([run(1, errors=1000)], None, id="even-if-it-is-the-only-one"),
         pytest.param([run(1, saturated=True), run(2, "WARN")], 2, id="a-sound-run-is-preferred"),
+        pytest.param(
+            [replace(run(1), notes=("a worker was lost",)), run(2, "WARN")], 2, id="a-whole-run-too"
+        ),
         pytest.param([run(1, saturated=True)], 1, id="an-unsound-one-is-better-than-none"),
     ],
 )

@@ -48,7 +48,7 @@ def choose_baseline(run: RunFacts, earlier: Sequence[RunFacts], wish: Wish | Non
     target, method, curve, duration and region. A wish that cannot be met is not replaced by
     another run: the choice is empty and says why. A run that mostly failed is never chosen:
     refused connections are quick, and everything after them would look slow. One that this
-    machine slowed down is chosen only for want of a better.
+    machine slowed down, or that lost a worker, is chosen only for want of a better.
     """
     comparable = sorted(
         (
@@ -67,10 +67,14 @@ def choose_baseline(run: RunFacts, earlier: Sequence[RunFacts], wish: Wish | Non
         oldest = passed[0] if len(passed) > 1 else None
         return Choice(passed[-1], How.NEWEST_PASSING, oldest, passed)
     if comparable:
-        # runs that this machine slowed down come behind all others
-        first = min(comparable, key=lambda other: (other.generator_saturated, other.history_id))
+        # runs that this machine slowed down, or that lost a worker, come behind all others
+        first = min(comparable, key=lambda other: (_is_doubtful(other), other.history_id))
         return Choice(first, How.OLDEST)
     return Choice(None, reason=_nothing(run, earlier))
+
+
+def _is_doubtful(run: RunFacts) -> bool:
+    return run.generator_saturated or bool(run.notes)
 
 
 def _wished(run: RunFacts, wish: Wish, passed: tuple[RunFacts, ...]) -> Choice:
