@@ -2,6 +2,7 @@
 
 import pytest
 
+from counting_target import CountingTarget
 from running_server import Api, RunningServer
 
 
@@ -53,3 +54,9 @@ def shared_api(tmp_path_factory):
     with server.client() as client:
         yield Api(client)
     server.stop()
+
+
+@pytest.fixture
+def target():
+    with CountingTarget() as target:
+        yield target

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 
 from running_server import PATIENCE
@@ -10,10 +11,11 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class CountingTarget:
-    """Answers 200 to every request without a body; `served` counts by path."""
+    """Answers 200 to every request without a body; `served` counts by path, `times` says when."""
 
     def __init__(self):
         self.served = Counter()
+        self.times = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -32,7 +34,7 @@ class CountingTarget:
     async def _serve(self):
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(
-            lambda: _Connection(self.served), "127.0.0.1", 0, backlog=1024
+            lambda: _Connection(self), "127.0.0.1", 0, backlog=1024
         )
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -41,8 +43,8 @@ class CountingTarget:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, served):
-        self._served = served
+    def __init__(self, target):
+        self._target = target
         self._received = b""
 
     def connection_made(self, transport):
@@ -51,5 +53,6 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data):
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")
         for head in heads:
-            self._served[head.split()[1].decode()] += 1
+            self._target.served[head.split()[1].decode()] += 1
+            self._target.times.append(time.monotonic())
             self._transport.write(_OK)

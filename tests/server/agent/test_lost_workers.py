@@ -5,9 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -20,39 +18,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9")
 
 RATE = 90
 SECONDS = 10
-
-
-class Target(ThreadingHTTPServer):
-    """Answers 200 and remembers when."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.times = []
-
-
-class _Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.times.append(time.monotonic())
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def target():
-    with Target() as target:
-        thread = threading.Thread(target=target.serve_forever, args=(0.05,))
-        thread.start()
-        yield target
-        target.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -102,7 +67,7 @@ def test_a_lost_workers_share_moves_and_what_it_did_not_send_is_shortfall(
         )
         profile_id = api.save(
             httpMethod="GET",
-            targetUrl=f"http://127.0.0.1:{target.server_port}/",
+            targetUrl=target.url("/"),
             points=[{"x": 0, "y": RATE}, {"x": SECONDS, "y": RATE}],
             duration=SECONDS,
         )
