@@ -26,7 +26,7 @@ def result(verdict: Verdict | None) -> Result:
     return Result(run_id="r", verdict=verdict, verdict_text=verdict)
 
 
-@pytest.mark.parametrize("gate", GATES, ids=",".join)
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: ",".join(sorted(gate)))
 @pytest.mark.parametrize("verdict", [*Verdict, None])
 def test_gate_passes_only_on_a_known_verdict_outside_it(verdict, gate):
     decision = decide(result(verdict), Gate(gate))
