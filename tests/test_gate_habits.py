@@ -220,6 +220,16 @@ def test_red_needs_every_repetition_to_agree(run, fleet, verdicts, confirm, code
     assert [*seen, result.json["data"]["verdict"]] == verdicts[:runs]
 
 
+def test_earlier_run_tells_the_check_that_it_failed(run, fleet):
+    fleet.profile(42, "PASS", "PASS")
+    argv = ("runs", "start", "42", "--wait", "--assert", "p95<20ms", "--confirm", "1")
+    result = run(*argv)
+    assert "whose verdict was PASS; it failed p95<20ms: p95 is 21 ms" in result.stdout
+    fleet.profile(42, "PASS", "PASS", "PASS", "PASS")
+    (earlier,) = run(*argv, "--json").json["data"]["earlier_runs"]
+    assert [check["passed"] for check in earlier["checks"]] == [False]
+
+
 # Checks beside the verdict.
 
 
@@ -386,6 +396,45 @@ def test_last_stands_alone(gate, server, argv):
 )
 def test_gate_without_wait_is_a_mistake(gate, server, argv):
     assert gate("runs", "start", str(PROFILE), *argv).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
+def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, server, quiet):
+    (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n', encoding="utf-8")
+    server.start()
+    result = gate("runs", "start", "42", *quiet)
+    assert result.exit_code == ExitCode.OK
+    (line,) = [line for line in result.stderr.splitlines() if "does not gate" in line]
+    assert f"project file {tm.cwd / 'tm.toml'}" in line
+    assert "--wait" in line
+
+
+def test_start_without_any_gate_says_nothing_of_one(gate, server):
+    server.start()
+    assert "gate" not in gate("runs", "start", "42").stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("start", "checkout", "--wait", "--fail-on", "FAIL,", "WARN"),
+        ("start", "--fail-on", "FAIL", ",warn", "--wait", "checkout"),
+        ("wait", "--last", "--fail-on", "FAIL,", "WARN"),
+    ],
+    ids=" ".join,
+)
+def test_blank_beside_a_comma_makes_no_profile_of_a_verdict(gate, server, argv):
+    result = gate("runs", *argv)
+    assert result.exit_code == ExitCode.USAGE
+    assert "no blank beside the comma: --fail-on FAIL," in result.stderr
+    assert not server.requests
+
+
+def test_profile_may_be_named_like_a_verdict(gate, server):
+    server.answer("GET", "/profiles", [{"id": PROFILE, "name": "WARN"}]).until_ended()
+    server.scan(row()).detail()
+    argv = ("runs", "start", "WARN", "--wait", "--fail-on", "FAIL")
+    assert gate(*argv).exit_code == ExitCode.OK
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,15 @@ def test_report_that_cannot_be_written_is_noticed_before_anything_is_sent(gate, 
     assert not server.requests
 
 
+@pytest.mark.parametrize("second", ["json=out.json", "junit=out.json", "junit=../work/./out.json"])
+def test_two_reports_in_one_file_are_a_mistake(gate, tm, server, second):
+    result = gate(*GATED, "--report", "json=out.json", "--report", second)
+    assert result.exit_code == ExitCode.USAGE
+    assert "named twice" in result.stderr
+    assert not server.requests
+    assert not (tm.cwd / "out.json").exists()
+
+
 @pytest.mark.parametrize(("verdict", "code"), [("PASS", ExitCode.OUTPUT), ("FAIL", ExitCode.FAIL)])
 def test_report_lost_at_the_end_never_hides_the_verdict(gate, tm, server, clock, verdict, code):
     server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)

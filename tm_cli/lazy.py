@@ -94,6 +94,18 @@ class LazyGroup(QuickGroup):
             return TyperCommand(cmd_name, help=entry.summary, rich_help_panel=entry.panel)
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Find the command; for one that stands in a group, say in which."""
+        if args[0] not in self.entries and (groups := self._groups_with(args[0])):
+            whole = " or ".join(f"`{ctx.command_path} {name} {args[0]}`" for name in groups)
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {whole}?")
+        return super().resolve_command(ctx, args)
+
+    def _groups_with(self, word: str) -> list[str]:
+        """Import every module: it is slow, and the command line is wrong anyway."""
+        found = {name: getattr(self.commands[name], "commands", {}) for name in self.entries}
+        return [name for name, own in found.items() if word in own and not own[word].hidden]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show the help without importing a single command."""
         self._listing = True

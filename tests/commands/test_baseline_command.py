@@ -44,6 +44,13 @@ def test_pin_that_the_server_refuses_says_why(gate, server):
     assert "only a completed run can be a baseline" in result.stderr
 
 
+def test_run_that_is_not_there_is_named(gate, server):
+    server.features(baselinePins=True).error("GET", "/history/99", 400, "Run history not found")
+    result = gate("baseline", "pin", "99")
+    assert result.exit_code == ExitCode.ERROR
+    assert "there is no run 99 in the history" in result.stderr
+
+
 def test_run_without_a_profile_cannot_be_pinned(gate, server):
     server.features(baselinePins=True).detail(profileId=None)
     assert gate("baseline", "pin", "7").exit_code == ExitCode.ERROR

@@ -305,3 +305,47 @@ def test_deletion_is_sent_once_and_only_when_confirmed(gate, server, argv, path)
     assert gate(*argv, "--yes").exit_code == ExitCode.OK
     server.error("DELETE", path, 400, "not found")
     assert gate(*argv, "--yes").exit_code == ExitCode.ERROR
+
+
+@pytest.mark.parametrize(
+    ("argv", "method"),
+    [
+        (("history", "show", "99"), "GET"),
+        (("history", "get", "99"), "GET"),
+        (("history", "delete", "99", "--yes"), "DELETE"),
+    ],
+    ids=["show", "get", "delete"],
+)
+def test_run_that_is_not_in_the_history_is_named(gate, server, argv, method):
+    server.error(method, "/history/99", 400, "Run history not found")
+    result = gate(*argv)
+    assert result.exit_code == ExitCode.ERROR
+    assert result.stderr.splitlines() == [
+        "tm: there is no run 99 in the history",
+        "hint: `tm history list` shows what is there",
+    ]
+
+
+def test_page_of_a_gateway_is_not_taken_for_a_missing_run(gate, server):
+    server.answer("GET", "/history/99", code=404, text="<html>", content_type="text/html")
+    assert "there is no run" not in gate("history", "show", "99").stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "suggested"),
+    [
+        (("start", "checkout"), "`tm runs start`"),
+        (("pin", "7"), "`tm baseline pin`"),
+        (("list",), "`tm profiles list` or `tm history list`"),
+        (("run", "start"), "'runs'"),
+    ],
+    ids=["start", "pin", "list", "run"],
+)
+def test_command_without_its_group_is_found(tm, argv, suggested):
+    result = tm(*argv)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"Did you mean {suggested}?" in result.stderr
+
+
+def test_hidden_command_is_not_suggested(tm):
+    assert "history get" not in tm("get", "7").stderr

@@ -99,7 +99,10 @@ def test_contracts_own_fields_are_shown_where_there_are_no_others(gate, server):
     shown = gate("history", "compare", "9", "7").stdout
     assert "p95 (mean of buckets)" in shown
     assert "+30.0 % *" in shown
-    assert "responses 503" in shown
+    rows = [line for line in shown.splitlines() if line.startswith(("  success", "  responses"))]
+    assert rows[0].split()[1:5] == ["99.00", "%", "100.00", "%"]
+    assert rows[1].split()[2:6] == ["6.00", "%", "0.00", "%"]
+    assert "-1.0 pt" in rows[0]
 
 
 @pytest.mark.parametrize("document", [{}, {"runA": 1, "latency": 7, "comparisons": [1, {}]}])
@@ -108,8 +111,8 @@ def test_answer_that_says_nothing_breaks_nothing(gate, server, document):
     assert "named no comparison" in gate("history", "compare", "9", "7").stdout
 
 
-def plain(server, newer=None, older=None):
-    server.error("GET", "/history/compare", 404, "Not found")
+def plain(server, newer=None, older=None, status=404, error="Not found"):
+    server.error("GET", "/history/compare", status, error)
     server.answer("GET", "/history/7", detail(7, createdAt="2026-03-01T12:00:00Z", **(older or {})))
     server.answer("GET", "/history/9", detail(9, createdAt="2026-03-02T12:00:00Z", **(newer or {})))
 
@@ -146,11 +149,30 @@ def test_fall_of_the_success_rate_is_marked_above_a_tenth(gate, server, newer, m
     assert rate["change"] == pytest.approx(newer - 99.5)
 
 
-def test_runs_of_two_profiles_are_not_compared(gate, server):
-    plain(server, newer={"profileId": 43})
+@pytest.mark.parametrize("status", [404, 400])
+def test_runs_of_two_profiles_are_not_compared(gate, server, status):
+    plain(server, newer={"profileId": 43}, status=status)
     result = gate("history", "compare", "7", "9", "--json")
     assert result.exit_code == ExitCode.ERROR
     assert result.json["error"]["code"] == "not_comparable"
+    assert result.json["error"]["message"] == "runs 7 and 9 are of different profiles"
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_run_that_is_not_there_is_named(gate, server, status):
+    server.error("GET", "/history/compare", status, "Run history not found").detail(7)
+    server.error("GET", "/history/9", 400, "Run history not found")
+    result = gate("history", "compare", "7", "9")
+    assert result.exit_code == ExitCode.ERROR
+    assert "there is no run 9 in the history" in result.stderr
+    assert "tm history list" in result.stderr
+
+
+def test_other_refusal_of_the_server_is_passed_on(gate, server):
+    plain(server, status=400, error="runs of 2024 are gone")
+    result = gate("history", "compare", "7", "9")
+    assert result.exit_code == ExitCode.ERROR
+    assert "runs of 2024 are gone" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,13 @@ def test_other_target_goes_with_the_start_and_is_what_was_compared(gate, server)
     assert "OTHER TARGET" in result.stdout
 
 
+def test_relative_check_of_a_duet_names_the_other_target(gate, server):
+    server.features(duet=True)
+    expect_run(server, {"againstUrl": OLD}, against=other_side(), autoCompareBaselineRunId=None)
+    shown = gate("runs", "start", "42", "--wait", "--assert", "p95<+10%", "--against", OLD).stdout
+    assert "p95<+10%: p95 is 21 ms, other target 20 ms" in shown
+
+
 @pytest.mark.parametrize(
     ("check", "code"),
     [
@@ -96,7 +103,8 @@ def test_duet_that_the_server_did_not_play_is_undecided(gate, server, against):
         ("FAIL", 4, ExitCode.UNDECIDED),
         ("PASS", None, ExitCode.UNDECIDED),
         ("FAIL", None, ExitCode.FAIL),
-        ("NO_BASELINE", None, ExitCode.NO_BASELINE),
+        ("WARN", None, ExitCode.UNDECIDED),
+        ("NO_BASELINE", None, ExitCode.UNDECIDED),
     ],
 )
 def test_verdict_against_another_baseline_than_asked_for_decides_nothing(
@@ -129,8 +137,54 @@ def test_repetitions_to_confirm_ask_for_the_same(gate, server):
 
 
 def test_start_without_wait_takes_them_too(gate, server):
-    server.features(**CAN_ALL)
+    server.features(**CAN_ALL).profile()
     server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"againstUrl": OLD})
+    assert gate("runs", "start", "42", "--against", OLD).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("target", "against"),
+    [
+        ("http://localhost:8080/a?b=1", "http://localhost:8080/a?b=1"),
+        (" http://localhost:8080 ", "http://localhost:8080/"),
+        ("https://shop.example:443/a", "https://SHOP.example/a"),
+        ("HTTP://shop.example/a", "http://shop.example:80/a"),
+    ],
+)
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["start", "wait"])
+def test_target_is_not_compared_with_itself(gate, server, target, against, wait):
+    server.features(duet=True).profile(targetUrl=target)
+    result = gate("runs", "start", "42", "--against", against, *wait)
+    assert result.exit_code == ExitCode.USAGE
+    assert "both targets are the same" in result.stderr
+    assert "another query" in result.stderr
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["start", "wait"])
+def test_target_of_a_document_is_compared_with_another_before_anything_is_sent(
+    gate, tm, server, wait
+):
+    (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
+    argv = ("runs", "start", "checkout.yaml", "--against", "https://shop.example/checkout")
+    assert gate(*argv, *wait).exit_code == ExitCode.USAGE
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://localhost:8081/checkout",
+        "http://localhost:8082/checkout",
+        "http://localhost:8081/Checkout",
+        "http://localhost:8081/checkout?again",
+        "http://[broken",
+        "",
+        None,
+    ],
+)
+def test_other_scheme_port_path_or_query_is_another_target(gate, server, target):
+    server.features(duet=True).profile(targetUrl=target)
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED)
     assert gate("runs", "start", "42", "--against", OLD).exit_code == ExitCode.OK
 
 

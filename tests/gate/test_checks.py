@@ -81,6 +81,15 @@ def test_reason_tells_the_numbers():
     assert outcome.reason == "p95<+10%: p95 is 100 ms, baseline 80 ms"
 
 
+def test_reason_names_what_it_compares_with():
+    check = parse_check("p95<+10%")
+    there = {"latencyQuantiles": {"p95": 80.0}}
+    outcome = apply_check(check, METRICS, there, than="other target")
+    assert outcome.reason == "p95<+10%: p95 is 100 ms, other target 80 ms"
+    outcome = apply_check(check, METRICS, None, than="other target")
+    assert outcome.reason == "p95<+10%: there is no other target to compare with"
+
+
 @pytest.mark.parametrize("value", [None, "12", True, [], {}])
 def test_metric_that_is_no_number_is_not_measured(value):
     outcome = apply_check(parse_check("rps>1"), {"avgRps": value}, None)

@@ -11,6 +11,7 @@ from tm_cli.gate.events import Decided, Ended, Observed, Started
 from tm_cli.gate.evidence import Phase, Progress, Result, Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
+from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import Verdict
 from tm_cli.signals import SignalReceived
 
@@ -109,6 +110,79 @@ def test_stop_that_fails_is_not_called_a_stop(clock):
     events = drive([Follow(Stubborn("observe"), gate, clock)], gate, clock, stop_on_interrupt=True)
     *_, (_, last) = events
     assert "goes on" in last.decision.message
+
+
+class Silent(QuickSystem):
+    """Shows the run once; later looks take `takes` seconds and bring nothing."""
+
+    def __init__(self, clock, takes=3.0):
+        super().__init__()
+        self._clock, self._takes = clock, takes
+
+    def observe(self, run):
+        self.looks += 1
+        if self.looks == 1:
+            return Progress(Phase.ACTIVE, "RUNNING", is_ours=True)
+        self._clock.sleep(self._takes)
+        raise TmError("no answer")
+
+    def observed_nothing(self, error):
+        return 0.0
+
+
+def test_timeout_claims_nothing_of_a_run_that_the_server_is_silent_about(clock):
+    gate = Gate(wait_timeout=60.0)
+    *_, (_, last) = drive([Follow(Silent(clock), gate, clock)], gate, clock)
+    assert last.decision.exit_code == ExitCode.WAIT_TIMEOUT
+    assert last.decision.message == (
+        "waited 1m: the server has not answered for 58s; nothing is known about run r"
+    )
+
+
+def test_timeout_tells_of_a_run_that_was_seen_going_on(clock):
+    class Going(QuickSystem):
+        def observe(self, run):
+            return Progress(Phase.ACTIVE, "RUNNING", is_ours=True)
+
+    gate = Gate(wait_timeout=60.0)
+    *_, (_, last) = drive([Follow(Going(), gate, clock)], gate, clock)
+    assert last.decision.message == "run r was still going after 1m; it goes on"
+
+
+@pytest.mark.parametrize(
+    ("failed", "waiting", "words"),
+    [
+        (False, 0.1, "run r goes on"),
+        (False, 18.0, "the server has not answered for 18s; nothing is known about run r"),
+        (True, 0.0, "the server has not answered; nothing is known about run r"),
+        (True, 18.0, "the server has not answered for 18s; nothing is known about run r"),
+    ],
+)
+def test_interruption_claims_nothing_while_the_server_is_silent(clock, failed, waiting, words):
+    class Awaited(Silent):
+        def observe(self, run):
+            if self.looks < (2 if failed else 1):
+                return super().observe(run)
+            clock.sleep(waiting)
+            raise SignalReceived(2)
+
+    gate = Gate(pace=Pace(interval=0.01))
+    follow = Follow(Awaited(clock, takes=0.0), gate, clock)
+    *_, (_, last) = drive([follow], gate, clock)
+    assert last.decision.exit_code == ExitCode.INTERRUPTED
+    assert last.decision.message == f"interrupted; {words}"
+
+
+def test_server_that_answers_again_is_believed_again(clock):
+    class Recovered(Silent):
+        def observe(self, run):
+            if self.looks < 2:
+                return super().observe(run)
+            return Progress(Phase.ACTIVE, "RUNNING", is_ours=True)
+
+    gate = Gate(wait_timeout=60.0)
+    *_, (_, last) = drive([Follow(Recovered(clock), gate, clock)], gate, clock)
+    assert "it goes on" in last.decision.message
 
 
 def test_runs_that_were_not_started_are_given_up_with_the_first_failure(clock):

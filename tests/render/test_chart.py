@@ -96,3 +96,19 @@ def test_run_without_series_draws_and_says_nothing():
 def test_slowest_moment_is_that_of_the_highest_known_quantile():
     moments = (Moment(2.5, p50=9.0, p95=10.0), Moment(7.5, p50=1.0, p95=11.0))
     assert remarkable_moments(moments) == ["slowest 5s to 10s: p50 1.0 ms, p95 11 ms"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "end"), [(12.0, "12s"), (15.0, "15s"), (None, "15s"), (0.0, "15s"), (9.0, "15s")]
+)
+def test_last_moment_and_axis_end_with_the_curve(duration, end):
+    moments = course(3)
+    assert remarkable_moments(moments, duration)[0].startswith(f"slowest 10s to {end}: ")
+    axis = draw_course(terminal(), moments, duration=duration).splitlines()[-1]
+    assert axis.split() == ["0s", end]
+
+
+def test_longer_curve_than_the_run_is_drawn_to_its_end():
+    axis = draw_course(terminal(), course(3), duration=60.0).splitlines()[-1]
+    assert axis.split() == ["0s", "1m"]
+    assert remarkable_moments(course(3), 60.0)[0].startswith("slowest 10s to 15s: ")

@@ -121,6 +121,12 @@ def test_an_agent_sends_no_key_to_a_server_it_cannot_trust(server):
     assert agent.error is None
 
 
+def test_an_agent_that_knocks_by_http_is_told_to_try_https(server):
+    agent = RunningAgent(server, url=f"http://127.0.0.1:{public_port(server)}/").start()
+    eventually(lambda: any("try https" in line for line in agent.said))
+    agent.stop()
+
+
 @pytest.mark.parametrize("given", [{"tls_cert": "cert"}, {"tls_key": "key"}])
 def test_certificate_and_key_belong_together(tmp_path, certificate, given):
     options = {name: certificate[file] for name, file in given.items()}

@@ -76,6 +76,7 @@ def run_agent(
         ) from None
     agent = Agent(options, lambda text: session.note(f"tm: {text}"))
     asyncio.run(agent.run(asyncio.Event()))
+    session.note(f"tm: {options.region}/{options.name} has left {options.server}")
     return int(ExitCode.OK)
 
 

@@ -38,8 +38,10 @@ def pin(session: Session, history_id: options.HistoryId) -> int:
 
     tm baseline pin 42
     """
+    from tm_cli.commands.ended_run import find_ended_run
+
     _require_pins(session)
-    row = session.client.get_history_item(history_id)
+    row = find_ended_run(session.client, history_id)
     if row.profile_id is None:
         raise TmError(f"the server does not say of which profile run {history_id} is")
     pinned = session.client.pin_baseline(row.profile_id, history_id)

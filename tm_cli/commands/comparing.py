@@ -9,6 +9,7 @@ from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph.models import HistoryRow, RunComparison
+from tm_cli.commands.ended_run import find_ended_run
 from tm_cli.commands.session import Session
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.comparison import Comparison
@@ -65,6 +66,8 @@ def _by_server(session: Session, first: int, second: int) -> Compared | None:
     try:
         answer = session.client.compare_runs(first, second)
     except HttpError as error:
+        if error.status == 400:  # it says why, but not in words that name the runs
+            _rows(session, first, second)
         if error.status != 404:
             raise
         return None
@@ -82,18 +85,12 @@ def _items(answer: RunComparison) -> Sequence[Comparison]:
 
 def _by_tm(session: Session, first: int, second: int) -> Compared:
     """Compare what the history says of both; raises TmError for runs of two profiles."""
-    rows = [session.client.get_history_item(number) for number in (first, second)]
-    if rows[0].profile_id != rows[1].profile_id:
-        raise TmError(
-            f"runs {first} and {second} are of different profiles",
-            hint="`tm history list --profile` shows the runs of one",
-            code="not_comparable",
-        )
+    rows = _rows(session, first, second)
     session.terminal.note(
         "tm: this server does not compare runs; these are plain differences, which may be noise: "
         "WARN marks more than 10 %"
     )
-    newer, older = newer_first(rows[0], rows[1])
+    newer, older = newer_first(*rows)
     items = compare_rows(newer, older)
     data = {
         "compared_by": "tm",
@@ -102,6 +99,18 @@ def _by_tm(session: Session, first: int, second: int) -> Compared:
         "comparisons": [comparison_data(item) for item in items],
     }
     return Compared(newer, older, items, data)
+
+
+def _rows(session: Session, first: int, second: int) -> tuple[HistoryRow, HistoryRow]:
+    """Return both runs; raises TmError when one is not there or their profiles differ."""
+    one, other = (find_ended_run(session.client, number) for number in (first, second))
+    if one.profile_id != other.profile_id:
+        raise TmError(
+            f"runs {first} and {second} are of different profiles",
+            hint="`tm history list --profile` shows the runs of one",
+            code="not_comparable",
+        )
+    return one, other
 
 
 def _side(row: HistoryRow) -> dict[str, Any]:

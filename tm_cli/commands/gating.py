@@ -12,6 +12,7 @@ from tm_cli.api.transport import Transport
 from tm_cli.base_url import LOCAL, is_loopback
 from tm_cli.commands.last_run import StartedRun, recall, remember
 from tm_cli.commands.options import MOST_TAGS
+from tm_cli.commands.other_target import require_another
 from tm_cli.commands.outcome import Outcome, code_of, tell
 from tm_cli.commands.reports import Reports
 from tm_cli.commands.session import Session
@@ -78,6 +79,9 @@ def start_only(session: Session, request: StartRequest) -> int:
     require(session, request.terms, profiles=request.profiles)
     started = []
     for subject in _upload(session, request.profiles):
+        if request.terms.against is not None:
+            target = find_profile(session.client, subject).target_url
+            require_another(request.terms.against, target)
         run = _runs(session, subject, request).start()
         started.append((subject, run))
     remember(session, [entry for s, run in started for entry in _record(session, s, run)])
@@ -121,6 +125,7 @@ def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners
                 f"{clean(profile.name)} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
+        require_another(request.terms.against, profile.target_url)
         _warn(session, profile, gate)
         named = Subject(subject.profile_id, clean(profile.name))
         runs = _runs(session, named, request, gate=gate, profile=profile)

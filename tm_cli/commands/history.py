@@ -77,7 +77,7 @@ def show(session: Session, history_id: options.HistoryId) -> int:
 
     tm history show 42
     """
-    row = session.client.get_history_item(history_id)
+    row = _row(session, history_id)
     return session.emit(row.document(), lambda: _describe(session, row))
 
 
@@ -111,7 +111,7 @@ def get(session: Session, history_id: options.HistoryId) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
     from tm_cli.render.machine import to_json
 
-    session.terminal.result(to_json(session.client.get_history_item(history_id).document()))
+    session.terminal.result(to_json(_row(session, history_id).document()))
     return 0
 
 
@@ -122,11 +122,20 @@ def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = F
 
     tm history delete 42 --yes
     """
+    from tm_cli.commands.ended_run import told_when_missing
+
     options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
-    session.client.delete_history_item(history_id)
+    with told_when_missing(history_id):
+        session.client.delete_history_item(history_id)
     return session.emit(
         {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
     )
+
+
+def _row(session: Session, history_id: int) -> HistoryRow:
+    from tm_cli.commands.ended_run import find_ended_run
+
+    return find_ended_run(session.client, history_id)
 
 
 def _verdict(text: str | None) -> str | None:
@@ -175,7 +184,7 @@ def _table(session: Session, page: HistoryPage) -> str:
         )
         for row in page.content
     ]
-    table = columns(session.terminal, head, rows)
+    table = columns(session.terminal, head, rows, least=("RUN", "AVG RPS", "SUCCESS"))
     shown, total = len(page.content), page.total_elements
     if total is not None and total > shown:
         session.note(f"tm: {shown} of {total} runs; --page and --size show others")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -110,6 +111,20 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
 
     text = session.setting("fail_on", flag)
     return frozenset() if text is None else parse_fail_on(text)
+
+
+def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
+    """Raise UsageError when a blank beside a comma has made a verdict one of the `words`."""
+    from tm_cli.gate.verdict import GATED
+
+    for word in words:
+        is_torn = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
+        if fail_on is not None and is_torn and word.strip(" ,").upper() in GATED:
+            whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
+            raise UsageError(
+                f"--fail-on {fail_on} ends at the blank, and {word} stands alone",
+                hint=f"leave no blank beside the comma: --fail-on {whole}",
+            )
 
 
 def read_gate(

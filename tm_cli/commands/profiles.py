@@ -38,7 +38,7 @@ def list_profiles(session: Session) -> int:
     rows = [(profile.id, profile.name, instant(profile.created_at)) for profile in found]
     return session.emit(
         [profile.document() for profile in found],
-        lambda: columns(session.terminal, ("ID", "NAME", "CREATED"), rows),
+        lambda: columns(session.terminal, ("ID", "NAME", "CREATED"), rows, least=("CREATED",)),
     )
 
 

@@ -108,7 +108,15 @@ class Reports:
 
 def read_reports(flags: Sequence[str], cwd: Path) -> Reports:
     """Return the reports that `FORMAT=FILE` flags ask for; raises UsageError."""
-    return Reports(tuple(_report(flag, cwd) for flag in flags))
+    reports = tuple(_report(flag, cwd) for flag in flags)
+    files = [report.path.parent.resolve() / report.path.name for report in reports]
+    for position, report in enumerate(reports):
+        if files[position] in files[:position]:
+            raise UsageError(
+                f"--report: {report.path} is named twice",
+                hint="the second report would replace the first: give each a file of its own",
+            )
+    return Reports(reports)
 
 
 def _report(flag: str, cwd: Path) -> Report:

@@ -59,6 +59,7 @@ def start(
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
     """
+    options.refuse_torn_verdicts(fail_on, profile)
     if not wait:
         _refuse_without_wait(
             fail_on=fail_on, checks=checks, confirm=confirm, fail_fast=fail_fast, report=report
@@ -86,7 +87,10 @@ def start(
     )
     if wait:
         return gating.start_and_wait(session, request, gate, manners)
-    return gating.start_only(session, request)
+    code = gating.start_only(session, request)
+    if gate.fail_on:
+        _say_ungated(session)
+    return code
 
 
 def _refuse_without_wait(**flags: object) -> None:
@@ -96,6 +100,15 @@ def _refuse_without_wait(**flags: object) -> None:
             raise UsageError(
                 f"{flag} needs --wait", hint="a run that nobody waits for has no verdict"
             )
+
+
+def _say_ungated(session: Session) -> None:
+    """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
+    origin = session.settings["fail_on"].origin
+    session.terminal.note(
+        f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
+        "or later in `tm runs wait --last`"
+    )
 
 
 @app.command("wait")
@@ -127,6 +140,7 @@ def wait(
 
     tm runs wait --last --fail-on FAIL
     """
+    options.refuse_torn_verdicts(fail_on, [profile] if profile is not None else [])
     gate = options.read_gate(
         session,
         fail_on=fail_on,

@@ -50,11 +50,11 @@ def _picture(session: Session, row: HistoryRow, result: Result) -> list[str]:
         session.terminal,
         course,
         other=_other_course(session, row, result),
-        other_name="other target" if is_duet else "baseline",
+        other_name=result.basis.other,
         duration=row.duration_seconds,
         draws_other_rates=is_duet,
     )
-    said = [f"  {line}" for line in remarkable_moments(course)]
+    said = [f"  {line}" for line in remarkable_moments(course, row.duration_seconds)]
     return [*said, "", drawn] if drawn else said
 
 

@@ -68,9 +68,16 @@ def parse_check(text: str) -> Check:
 
 
 def apply_check(
-    check: Check, metrics: Mapping[str, Any], baseline: Mapping[str, Any] | None
+    check: Check,
+    metrics: Mapping[str, Any],
+    baseline: Mapping[str, Any] | None,
+    *,
+    than: str = "baseline",
 ) -> CheckResult:
-    """Compare the metrics of a run, where needed with those of its baseline."""
+    """Compare the metrics of a run, where needed with those of its baseline.
+
+    `than` is what people call that baseline.
+    """
     value = measure(check.metric, metrics)
     if value is None:
         return CheckResult(check, None, f"{check.text}: the run has no {check.metric}")
@@ -79,9 +86,9 @@ def apply_check(
     if check.relative:
         before = measure(check.metric, baseline or {})
         if before is None:
-            return CheckResult(check, None, f"{check.text}: there is no baseline to compare with")
+            return CheckResult(check, None, f"{check.text}: there is no {than} to compare with")
         limit = before * (1 + check.limit / 100)
-        shown += f", baseline {_shown(check.metric, before)}"
+        shown += f", {than} {_shown(check.metric, before)}"
     passed = bool(_RELATIONS[check.relation](value, limit))
     return CheckResult(check, passed, f"{check.text}: {check.metric} is {shown}")
 

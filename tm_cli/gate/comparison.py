@@ -50,3 +50,8 @@ class Basis:
     def is_duet(self) -> bool:
         """Whether two targets were compared within one run."""
         return self.against is not None
+
+    @property
+    def other(self) -> str:
+        """What people call the other side of the comparison."""
+        return "other target" if self.is_duet else "baseline"

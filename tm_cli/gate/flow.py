@@ -12,6 +12,7 @@ from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.contact import Contact
 from tm_cli.gate.events import (
     Attempt,
     Awaited,
@@ -46,6 +47,7 @@ class Follow:
         self._gate = gate
         self._clock = clock
         self._attach_to = attach_to
+        self._contact = Contact(clock)
         self._starting = False
         self._seen_active = False
         self.run: Run | None = None
@@ -124,7 +126,7 @@ class Follow:
             yield from self._pause(run, pause, deadline)
             at_least, failed = 0.0, False
             try:
-                last = self._system.observe(run)
+                last = self._observe(run)
             except TmError as error:
                 at_least, failed = self._tolerate(error), True
                 yield Unobserved(error.message, at_least)
@@ -150,9 +152,12 @@ class Follow:
             yield Pause(min(seconds, remaining))
 
     def _timed_out(self, run: Run) -> WaitTimeout:
-        waited = format_duration(self._gate.wait_timeout)
+        waited, silence = format_duration(self._gate.wait_timeout), self._contact.silence
+        said = f"{_name(run)} was still going after {waited}; it goes on"
+        if silence:
+            said = f"waited {waited}: {silence}; nothing is known about {_name(run)}"
         return WaitTimeout(
-            f"{_name(run)} was still going after {waited}; it goes on",
+            said,
             hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
         )
 
@@ -188,7 +193,7 @@ class Follow:
         if last.is_ours or last.phase is Phase.REPLACED:
             return False, 0.0
         try:
-            now = self._system.observe(run)
+            now = self._observe(run)
         except TmError as error:
             return False, self._tolerate(error)
         return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED), 0.0
@@ -196,7 +201,7 @@ class Follow:
     def _look_for_result(self, run: Run) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""
         try:
-            found = self._system.find_result(run)
+            found = self._contact.ask(lambda: self._system.find_result(run))
         except TmError as error:
             at_least = self._tolerate(error)
             return Missing(f"the history could not be read: {error.message}"), at_least
@@ -226,11 +231,15 @@ class Follow:
             hint=missing.hint or "raise --verdict-timeout if the server is slow to judge",
         )
 
+    def _observe(self, run: Run) -> Progress:
+        return self._contact.ask(lambda: self._system.observe(run))
+
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""
         pause = self._system.observed_nothing(error)
         if pause is None:
             raise error
+        self._contact.fail()
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
@@ -242,6 +251,8 @@ class Follow:
         if stop and self._stopped(self.run):
             return f"interrupted; {_name(self.run)} was stopped", None
         resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
+        if silence := self._contact.silence:
+            return f"interrupted; {silence}; nothing is known about {_name(self.run)}", resume
         return f"interrupted; {_name(self.run)} goes on", resume
 
     def abandon(self) -> Decided:

@@ -93,7 +93,10 @@ def decide(result: Result, gate: Gate, *, baseline: Mapping[str, Any] | None = N
     """
     if result.final or result.verdict not in KNOWN:
         return _without_verdict(result, gate)
-    checks = tuple(apply_check(check, result.metrics, baseline) for check in gate.checks)
+    checks = tuple(
+        apply_check(check, result.metrics, baseline, than=result.basis.other)
+        for check in gate.checks
+    )
     decision = _by_verdict(result.verdict, gate)
     failed = [outcome for outcome in checks if outcome.passed is False]
     unmeasured = [outcome for outcome in checks if outcome.passed is None]

@@ -8,15 +8,15 @@ from typing import Any
 
 from tm_cli.gate.comparison import Comparison
 from tm_cli.render.numbers import milliseconds, percent, rate
-from tm_cli.render.tables import columns
+from tm_cli.render.tables import columns, fitting
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
 
 _VERDICT = 7
-_LEAST_FIRST = (5, 6, 4)
-"""Columns that a narrow table does without: p-values, limits, intervals."""
+_LEAST_FIRST = (5, 4, 6)
+"""Columns that a narrow table does without: p-values, intervals, limits."""
 
 _CHANGE_UNITS = {"%": " pt", "": ""}
 """What a change is counted in, by the unit of the metric; percent for all others."""
@@ -59,7 +59,8 @@ def comparison_table(
     cells = [_cells(item) for item in items]
     said = [n for n in range(len(head)) if n < 3 or any(row[n] != "-" for row in cells)]
     room = terminal.width - indent if terminal.out_is_terminal else None
-    used = _fitting(said, [[len(cell) for cell in row] for row in (head, *cells)], room)
+    widths = [max(len(row[n]) for row in (head, *cells)) for n in range(len(head))]
+    used = fitting(said, widths, room, _LEAST_FIRST)
     styles = [STYLES.get(item.verdict or "", "") for item in items]
     rows = [
         [Text(row[n], style=style if n == _VERDICT else "") for n in used]
@@ -70,17 +71,6 @@ def comparison_table(
     legend = [_legend(items), f"a wider terminal shows {left_out}" if left_out else ""]
     below = "; ".join(text for text in legend if text)
     return f"{table}\n{' ' * indent}{below}" if below else table
-
-
-def _fitting(used: list[int], lengths: list[list[int]], room: int | None) -> list[int]:
-    """Return the columns that fit into `room`, two blanks between them; None is room for all."""
-    chosen = list(used)
-    for least in _LEAST_FIRST:
-        width = sum(max(row[n] for row in lengths) + 2 for n in chosen)
-        if room is None or width <= room:
-            break
-        chosen = [n for n in chosen if n != least]
-    return chosen
 
 
 def comparison_markdown(

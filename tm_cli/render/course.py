@@ -37,7 +37,7 @@ def draw_course(
     last = max((moment.t for moment in course), default=0.0)
     if not last:
         return ""
-    scale = Scale.fitting(terminal, max(duration or 0.0, last + _width(course) / 2))
+    scale = Scale.fitting(terminal, max(duration or 0.0, _end(last, _width(course) / 2, duration)))
     parts = _rates(scale, course, "")
     if draws_other_rates:
         parts += _rates(scale, other, f" of the {other_name}")
@@ -51,10 +51,15 @@ def draw_course(
     return terminal.sketch(drawn).rstrip("\n")
 
 
-def remarkable_moments(course: Course) -> list[str]:
-    """Say when the run was slowest and when it failed most."""
+def remarkable_moments(course: Course, duration: float | None = None) -> list[str]:
+    """Say when the run was slowest and when it failed most; `duration` is that of the curve."""
     lines = []
     half = _width(course) / 2
+
+    def span(moment: Moment) -> str:
+        begin, end = max(moment.t - half, 0.0), _end(moment.t, half, duration)
+        return f"{format_duration(begin)} to {format_duration(end)}"
+
     slow = max(course, key=lambda moment: _slowness(moment) or 0.0, default=None)
     if slow is not None and _slowness(slow):
         times = ", ".join(
@@ -63,10 +68,10 @@ def remarkable_moments(course: Course) -> list[str]:
             if (value := getattr(slow, name)) is not None
         )
         at = f" at {rate(slow.rps)} requests/s" if slow.rps is not None else ""
-        lines.append(f"slowest {_span(slow, half)}: {times}{at}")
+        lines.append(f"slowest {span(slow)}: {times}{at}")
     worst = max(course, key=lambda moment: moment.bad or 0.0, default=None)
     if worst is not None and worst.bad:
-        lines.append(f"most failures {_span(worst, half)}: {percent(worst.bad * 100)} of requests")
+        lines.append(f"most failures {span(worst)}: {percent(worst.bad * 100)} of requests")
     return lines
 
 
@@ -146,6 +151,7 @@ def _width(course: Course) -> float:
     return gaps[(len(gaps) - 1) // 2] if gaps else 5.0
 
 
-def _span(moment: Moment, half: float) -> str:
-    begin, end = max(moment.t - half, 0.0), moment.t + half
-    return f"{format_duration(begin)} to {format_duration(end)}"
+def _end(middle: float, half: float, duration: float | None) -> float:
+    """When the bucket around `middle` ends; the last one of a curve is cut off by its end."""
+    end = middle + half
+    return duration if duration and middle - half < duration < end else end

@@ -48,10 +48,7 @@ def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[st
         "against": _other_side(facts.get("against")),
         "comparisons": [comparison_data(item) for item in compared],
         "notes": list(result.notes) if result else [],
-        "checks": [
-            {"check": item.check.text, "passed": item.passed, "reason": item.reason}
-            for item in decision.checks
-        ],
+        "checks": _checks(decision),
         "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
     }
 
@@ -72,7 +69,15 @@ def _earlier(attempt: Attempt) -> dict[str, Any]:
         "verdict": result.verdict_text if result else None,
         "verdict_reasons": list(result.reasons) if result else [],
         "exit_name": attempt.decision.exit_code.name,
+        "checks": _checks(attempt.decision),
     }
+
+
+def _checks(decision: Decision) -> list[dict[str, Any]]:
+    return [
+        {"check": item.check.text, "passed": item.passed, "reason": item.reason}
+        for item in decision.checks
+    ]
 
 
 def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,13 +104,19 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
         lines += _answered(result.facts.get("responseCodes"))
         lines += _compared(terminal, result)
     lines += [f"  {_MARKS[item.passed]} {clean(item.reason)}" for item in decision.checks]
-    for attempt in ending.earlier:
-        verdict = attempt.result.verdict_text if attempt.result else None
-        run_id = clean(attempt.run.run_id) if attempt.run and attempt.run.run_id else "without id"
-        lines.append(f"  repeats run {run_id}, whose verdict was {clean(verdict or 'missing')}")
+    lines += [f"  repeats run {_earlier_run(attempt)}" for attempt in ending.earlier]
     if decision.exit_code:
         lines.append(f"  exit {int(decision.exit_code)} ({decision.exit_code.name})")
     return "\n".join(lines)
+
+
+def _earlier_run(attempt: Attempt) -> str:
+    """Name a run, its verdict and the checks that failed beside it."""
+    verdict = attempt.result.verdict_text if attempt.result else None
+    run_id = clean(attempt.run.run_id) if attempt.run and attempt.run.run_id else "without id"
+    failed = [item.reason for item in attempt.decision.checks if item.passed is False]
+    checks = f"; it failed {clean('; '.join(failed))}" if failed else ""
+    return f"{run_id}, whose verdict was {clean(verdict or 'missing')}{checks}"
 
 
 def _noted(note: str) -> str:
@@ -126,7 +137,7 @@ def _rests_on(basis: Basis) -> list[str]:
 
 def comparison_names(basis: Basis) -> tuple[str, str]:
     """Return the heads of the columns for this run and for what it was compared with."""
-    return "THIS RUN", "OTHER TARGET" if basis.is_duet else "BASELINE"
+    return "THIS RUN", basis.other.upper()
 
 
 def _compared(terminal: Terminal, result: Result) -> list[str]:

@@ -19,20 +19,55 @@ def columns(
     rows: Sequence[Sequence[object]],
     *,
     indent: int = 0,
+    least: Sequence[str] = (),
 ) -> str:
     """Return a table without lines; long cells wrap on a terminal and are never cut.
 
-    A cell that is a `rich.text.Text` is shown as it is: whoever makes it cleans it.
+    Before anything wraps, a terminal does without the columns named in `least`, the first one
+    first, and is told which. A cell that is a `rich.text.Text` is shown as it is: whoever makes it
+    cleans it.
     """
     from rich.padding import Padding
     from rich.table import Table
 
+    cells = [[_cell(value) for value in row] for row in rows]
+    used = _shown(terminal, head, cells, indent, least)
+    left_out = ", ".join(title for n, title in enumerate(head) if n not in used)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in head:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    return terminal.sketch(Padding(table, (0, 0, 0, indent)) if indent else table)
+    for n in used:
+        table.add_column(head[n], overflow="fold")
+    for row in cells:
+        table.add_row(*(row[n] for n in used))
+    drawn = terminal.sketch(Padding(table, (0, 0, 0, indent)) if indent else table)
+    return f"{drawn}\n{' ' * indent}a wider terminal shows {left_out}" if left_out else drawn
+
+
+def fitting(
+    used: Sequence[int], widths: Sequence[int], room: int | None, least: Sequence[int]
+) -> list[int]:
+    """Return which of the `used` columns fit into `room`, two blanks between them.
+
+    The columns in `least` go first, in that order; None is room for all.
+    """
+    chosen = list(used)
+    for column in least:
+        if room is None or sum(widths[n] + 2 for n in chosen) <= room:
+            break
+        chosen = [n for n in chosen if n != column]
+    return chosen
+
+
+def _shown(
+    terminal: Terminal,
+    head: Sequence[str],
+    cells: Sequence[Sequence[Text]],
+    indent: int,
+    least: Sequence[str],
+) -> list[int]:
+    columns_of = range(len(head))
+    widths = [max(len(head[n]), *(row[n].cell_len for row in cells), 0) for n in columns_of]
+    room = terminal.width - indent if terminal.out_is_terminal else None
+    return fitting(columns_of, widths, room, [head.index(title) for title in least])
 
 
 def _cell(value: object) -> Text:

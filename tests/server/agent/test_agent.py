@@ -137,6 +137,8 @@ def test_an_agent_comes_back_to_a_server_that_comes_back(server, start_server, s
     agent = start_agent().connected()
     server.stop()
     eventually(lambda: any("next try in" in line for line in agent.said))
+    assert "Errno" not in "".join(agent.said)
+    assert "1012" not in "".join(agent.said)
     again = start_server(port=port_of(server))
     with again.client() as client:
         eventually(lambda: "eu-west" in regions(Api(client)))

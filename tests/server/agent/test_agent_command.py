@@ -1,10 +1,13 @@
 """What `tm agent` says before and instead of working."""
 
+import os
+import signal
 import socketserver
 import threading
 
 import pytest
 
+from running_server import eventually
 from tm_cli.exit_codes import ExitCode
 
 KEY = {"TM_API_KEY": "tm_secret"}
@@ -49,6 +52,22 @@ def test_a_wrong_key_is_an_authentication_error(tm, server):
     assert result.exit_code == ExitCode.AUTHENTICATION
     assert "Authentication required" in result.stderr
     assert "tm_wrong" not in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT for the own process")
+def test_an_agent_that_leaves_says_so(tm, server):
+    def interrupt():
+        with server.client() as client:
+            eventually(lambda: "eu" in client.get("/api/v1/regions").text)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    words = ["--server", server.info.base_url, "--region", "eu", "--name", "a1"]
+    result = tm("agent", *words, environ={"TM_API_KEY": server.key})
+    thread.join()
+    assert result.exit_code == ExitCode.OK
+    assert result.stderr.splitlines()[-1] == f"tm: eu/a1 has left {server.info.base_url}/"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -13,6 +12,7 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.server.agent.options import AgentOptions
+from tm_cli.server.agent.outage import why_closed, why_not_opened
 from tm_cli.server.crew.frames import LARGEST_FRAME
 from tm_cli.text import clean
 
@@ -62,11 +62,9 @@ class Link:
             raise ConfigurationError(
                 f"cannot connect to {options.server}: {clean(error)}"
             ) from None
-        except ssl.SSLCertVerificationError as error:
-            reason = f"{clean(error.verify_message)} (TM_CA_FILE names certificates to trust)"
-            raise ConnectionError(reason) from None
         except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
-            raise ConnectionError(clean(error) or type(error).__name__) from None
+            reason = why_not_opened(error, is_encrypted=options.tls is not None)
+            raise ConnectionError(reason) from None
         return cls(connection)
 
     async def receive(self) -> str:
@@ -74,7 +72,7 @@ class Link:
         try:
             message = await self._connection.recv(decode=True)
         except ConnectionClosed as error:
-            raise ConnectionError(clean(error) or "it was closed") from None
+            raise ConnectionError(why_closed(error)) from None
         return str(message)
 
     async def send(self, text: str) -> None:
@@ -82,7 +80,7 @@ class Link:
         try:
             await self._connection.send(text)
         except ConnectionClosed as error:
-            raise ConnectionError(clean(error) or "it was closed") from None
+            raise ConnectionError(why_closed(error)) from None
 
     async def close(self) -> None:
         """Say goodbye, but do not wait for a peer who may be dead."""

@@ -43,6 +43,7 @@ def _share(name: str, entry: Mapping[str, Any]) -> Comparison:
     bootstrap = found if isinstance(found, Mapping) else {}
     return Comparison(
         metric=name,
+        unit="%",
         value=number(entry.get("valueA")),
         baseline=number(entry.get("valueB")),
         change=number(entry.get("delta")),

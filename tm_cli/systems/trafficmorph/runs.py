@@ -179,8 +179,8 @@ def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
     asked, used = terms.get("baselineRunId"), result.basis.baseline
     if asked is None or used == asked:
         return None
-    if used is None and result.verdict is not Verdict.PASS:
-        return None  # why it could not be used is among the reasons
+    if used is None and result.verdict in (None, Verdict.FAIL):
+        return None  # without any baseline a FAIL is a FAIL
     return f"the run was compared with {used or 'no run'} instead of run {asked} (--baseline)"
 
 
