@@ -29,6 +29,13 @@ from tm_cli.demo.target import Target
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 WIDTH = 100
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+BRAILLE = re.compile(
+    r'<text class="(?P<style>[^"]+)" x="(?P<x>[^"]+)" y="(?P<y>[^"]+)" '
+    r'textLength="(?P<length>[^"]+)"[^>]*>(?P<cells>[\u2800-\u28ff]+)</text>'
+)
+LEGEND = re.compile(r"^.*(achieved|this run) .*$", re.MULTILINE)
+DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+"""The braille bits of the left and the right column, from the top down."""
 PROFILE = """
 name: checkout
 duration: 40s
@@ -90,11 +97,31 @@ def run(directory: Path, command: str) -> str:
 
 def picture(command: str, output: str) -> str:
     """The command and its output as an SVG in the look of a terminal."""
-    console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
+    console = Console(file=io.StringIO(), record=True, width=WIDTH + 2, force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
-    console.print(Text.from_ansi(output))
+    console.print(Text.from_ansi(LEGEND.sub(_in_words, output)))
     drawn = FONTS.sub("", console.export_svg(title="tm", theme=MONOKAI))
-    return drawn.replace("Fira Code, monospace", "monospace")
+    return BRAILLE.sub(_dots, drawn.replace("Fira Code, monospace", "monospace"))
+
+
+def _in_words(title: re.Match[str]) -> str:
+    """The samples in the title of a chart, in characters that every font has."""
+    return title[0].replace("⠒⠒", "──").replace("⠔⠔", "··")
+
+
+def _dots(text: re.Match[str]) -> str:
+    """Draw the dots of a chart, because few fonts have them."""
+    left, bottom = float(text["x"]), float(text["y"]) + 3
+    width, height = float(text["length"]) / len(text["cells"]), 6.1
+    return "".join(
+        f'<circle class="{text["style"]}" r="1.5" '
+        f'cx="{left + (cell + 0.25 + 0.5 * column) * width:.1f}" '
+        f'cy="{bottom - (3 - row) * height:.1f}"/>'
+        for cell, character in enumerate(text["cells"])
+        for column, bits in enumerate(DOTS)
+        for row, bit in enumerate(bits)
+        if ord(character) - 0x2800 & bit
+    )
 
 
 if __name__ == "__main__":
