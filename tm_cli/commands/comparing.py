@@ -122,14 +122,13 @@ def _side(row: HistoryRow) -> dict[str, Any]:
 def _shown(session: Session, found: Compared, chosen: Format) -> str:
     if chosen is Format.JSON:
         return to_json(document(found.data))
-    if not found.items:
+    items = [item for item in found.items if item.is_worth_a_row]
+    if not items:
         return f"{_title(found)}\n  the server named no comparison"
     names = (f"A: run {found.newer.id}", f"B: run {found.older.id}")
     if chosen is Format.MARKDOWN:
-        return comparison_markdown(
-            found.items, title=_title(found), names=names, notes=[_times(found)]
-        )
-    table = comparison_table(session.terminal, found.items, names=names, indent=2)
+        return comparison_markdown(items, title=_title(found), names=names, notes=[_times(found)])
+    table = comparison_table(session.terminal, items, names=names, indent=2)
     return f"{_title(found)}\n  {_times(found)}\n{table}"
 
 

@@ -30,6 +30,11 @@ class Comparison:
     than: str | None = None
     reason: str | None = None
 
+    @property
+    def is_worth_a_row(self) -> bool:
+        """Whether people want to see it: it has two sides, or it is not fine."""
+        return self.baseline is not None or self.verdict != "PASS"
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.comparison import Basis, Comparison
+from tm_cli.gate.comparison import Basis
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.policy import Decision
@@ -142,16 +142,12 @@ def comparison_names(basis: Basis) -> tuple[str, str]:
 
 def _compared(terminal: Terminal, result: Result) -> list[str]:
     """Every comparison that needed another run or target, and every other one that is not fine."""
-    shown = [item for item in result.comparisons if _is_worth_a_row(item)]
+    shown = [item for item in result.comparisons if item.is_worth_a_row]
     if not shown:
         return []
     from tm_cli.render.comparisons import comparison_table
 
     return [comparison_table(terminal, shown, names=comparison_names(result.basis), indent=2)]
-
-
-def _is_worth_a_row(item: Comparison) -> bool:
-    return item.baseline is not None or item.verdict != "PASS"
 
 
 _MARKS = {True: "passed:", False: "failed:", None: "not measured:"}
