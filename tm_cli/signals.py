@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from tm_cli.errors import Interrupted
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+_Hook = Callable[["sys.UnraisableHookArgs"], object]
+_SOON = 0.02  # seconds; by then the finaliser is over
 
 
 class SignalReceived(BaseException):  # not an Exception: libraries must not swallow it
@@ -40,9 +43,12 @@ def signals_raised(*, restore: bool) -> Iterator[None]:
     # What is ignored stays ignored: `nohup` means that.
     numbers = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, _raise) for number in numbers}
+    hook = sys.unraisablehook
+    sys.unraisablehook = _repeating_ignored(hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             # Python takes its own handlers away while it winds down, but leaves what is ignored.
             signal.signal(number, handler if restore else signal.SIG_IGN)
@@ -56,6 +62,31 @@ def let_decision_stand() -> None:
 def _raise(number: int, _frame: FrameType | None) -> None:
     _switch(_raise, _exit_now)
     raise SignalReceived(number)
+
+
+def _repeating_ignored(otherwise: _Hook) -> _Hook:
+    """A hook that repeats a signal that came in a finaliser, where what is raised is ignored."""
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        error = ignored.exc_value
+        if not isinstance(error, SignalReceived):
+            otherwise(ignored)
+            return
+        _switch(_exit_now, _raise)
+        timer = threading.Timer(_SOON, _signal_main_thread, [error.number])
+        timer.daemon = True
+        timer.start()
+
+    return hook
+
+
+def _signal_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        import _thread
+
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def _pass_over(_number: int, _frame: FrameType | None) -> None:
