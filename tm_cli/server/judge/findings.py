@@ -13,6 +13,7 @@ from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
 from tm_cli.server.judge.limits import NEVER, Bound, Limits
 
 BASELINE = "baseline"
+REFERENCE = "reference"
 
 SURE, LIKELY = 0.003, 0.03
 """A change that chance alone makes no more often than this may fail a run, or is worth a warning.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from tm_cli.server.judge.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Finding, Severity
+from tm_cli.server.judge.findings import BASELINE, LIKELY, REFERENCE, SURE, Finding, Severity
 from tm_cli.server.judge.limits import NEVER, QUANTILES, Bound, Limits
 from tm_cli.server.judge.resampling import Sample, chances
 from tm_cli.server.judge.spread import Noise, between_runs, noise
@@ -18,6 +18,8 @@ _FEWEST_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20}
 """Requests slower than the quantile that it takes, in both runs."""
 
 _ENOUGH_RUNS = 3  # to have a middle
+# A second comparison is a second chance to be wrong, and slow slides only grow.
+_REFERENCE_DOUBT = 3.0
 _BLIND = 2.0  # times the failure limit: what hides in so much noise should not pass
 
 
@@ -53,6 +55,8 @@ def quantile_findings(
             between = None if is_paired else between_runs(usual, within[name])
             chance = noise(within[name], between)
         odds = _odds(value, before, usual if than == BASELINE else (), chance)
+        if than == REFERENCE and odds is not None:
+            odds = min(odds * _REFERENCE_DOUBT, 1.0)
         yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
 
 

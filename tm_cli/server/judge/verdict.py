@@ -10,6 +10,7 @@ from tm_cli.server.judge.baseline import Choice
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BASELINE,
+    REFERENCE,
     Finding,
     Severity,
     alone,
@@ -29,7 +30,6 @@ _BY_SEVERITY: dict[Severity, Verdict] = {
     Severity.FAIL: "FAIL",
 }
 _EXAMPLE = "p95"
-REFERENCE = "reference"
 OTHER_TARGET = "other target"
 
 
