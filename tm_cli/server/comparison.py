@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.server.judge import RunFacts
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.judge.difference import against_history, welch
 from tm_cli.server.judge.findings import BASELINE
@@ -23,8 +23,7 @@ def comparison(judge: Judge, newer: sqlite3.Row, older: sqlite3.Row) -> dict[str
     `comparisons` holds what the judge would say of these two, limits and noise included; it is
     empty where they are not comparable, and `notComparable` says why.
     """
-    run, other = judge.measured(newer), judge.measured(older)
-    difference = differences(other, run)
+    difference = differences(judge.facts(older), judge.facts(newer))
     earlier = judge.earlier(newer)
     return {
         "runA": _head(newer),
@@ -43,18 +42,15 @@ def comparison(judge: Judge, newer: sqlite3.Row, older: sqlite3.Row) -> dict[str
             for code in sorted(_codes(newer) | _codes(older))
         },
         "notComparable": difference,
-        "comparisons": [] if difference else _judged(judge, newer, run, other),
+        "comparisons": [] if difference else _judged(judge, newer, older, earlier),
     }
 
 
 def _judged(
-    judge: Judge, newer: sqlite3.Row, run: RunFacts, other: RunFacts
+    judge: Judge, newer: sqlite3.Row, older: sqlite3.Row, earlier: Sequence[sqlite3.Row]
 ) -> list[dict[str, Any]]:
-    passed = [
-        earlier
-        for earlier in reversed(judge.runs_before(newer))
-        if earlier.verdict == "PASS" and earlier.fingerprint == run.fingerprint
-    ]
+    passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
+    run, other = judge.measured(newer), judge.measured(older)
     found = compare(run, other, limits(newer), than=BASELINE, passed=passed)
     return [finding.document() for finding in found]
 

@@ -52,23 +52,23 @@ class Judge:
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
 
+    def facts(self, row: sqlite3.Row) -> RunFacts:
+        """The facts of a row without response times by blocks."""
+        return facts(row, self.now())
+
     def measured(self, row: sqlite3.Row) -> RunFacts:
         """The facts of a row with its response times by blocks."""
-        return self._with_blocks(facts(row, self.now()), row["run_id"])
+        return self._with_blocks(self.facts(row), row["run_id"])
 
     def earlier(self, row: sqlite3.Row) -> list[sqlite3.Row]:
         """The comparable completed rows of the row's profile before it, newest first."""
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
-    def runs_before(self, row: sqlite3.Row) -> list[RunFacts]:
-        """The completed runs of the row's profile before it, newest first, without blocks."""
-        earlier = self.history.completed_before(row["id"], row["profile_id"])
-        return [facts(other, self.now()) for other in earlier]
-
     def _judged(self, row: sqlite3.Row) -> Judgement:
         run = self.measured(row)
-        choice = choose_baseline(run, self.runs_before(row), self._wish(row))
+        earlier = self.history.completed_before(row["id"], row["profile_id"])
+        choice = choose_baseline(run, list(map(self.facts, earlier)), self._wish(row))
         if choice.baseline is not None:
             choice = replace(choice, baseline=self._with_blocks(choice.baseline))
         if choice.reference is not None:
@@ -76,7 +76,7 @@ class Judge:
         return judge(run, choice, limits(row))
 
     def _judged_duet(self, row: sqlite3.Row) -> Judgement:
-        now, before = facts(row, self.now()), other_facts(row, self.now())
+        now, before = self.facts(row), other_facts(row, self.now())
         sides = self.runs.buckets(row["run_id"])
         now, before = (
             replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
@@ -95,7 +95,7 @@ class Judge:
         if row["wish"] is None:
             return None
         wished = self.history.find(row["wished_id"])
-        run = facts(wished, self.now()) if wished and wished["outcome"] == "COMPLETED" else None
+        run = self.facts(wished) if wished and wished["outcome"] == "COMPLETED" else None
         return Wish(How(row["wish"]), row["wished_id"], run)
 
 

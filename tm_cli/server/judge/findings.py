@@ -106,11 +106,11 @@ def _error_rate(
     more = now - rate * run.completed / 100
     severity = Severity.PASS
     if more >= limits.fewest_more_errors:
-        severity = _severity(rise, bound, p_value)
+        severity = severity_of(rise, bound, p_value)
     what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
         f"{what} {value:.2f} % ({now} of {run.completed}), {than} {rate:.2f} %, "
-        f"{rise:+.2f} points, limit {_limit(bound, severity, '{:+g} points')}"
+        f"{rise:+.2f} points, limit {limit_text(bound, severity, '{:+g} points')}"
     )
     low, high = _rate_interval(now, run.completed, before, other.completed)
     return Finding(
@@ -150,10 +150,10 @@ def throughput(run: RunFacts, other: RunFacts, bound: Bound, than: str) -> Findi
     """Completed requests per second of the curve."""
     value, before = run.throughput, other.throughput
     fall = 100 * (before - value) / before if before else 0.0
-    severity = _severity(fall, bound)
+    severity = severity_of(fall, bound)
     reason = (
         f"throughput {value:.1f}/s, {than} {before:.1f}/s, {-fall:+.1f} %, "
-        f"limit {_limit(bound, severity, '-{:g} %')}"
+        f"limit {limit_text(bound, severity, '-{:g} %')}"
     )
     return Finding(
         "throughput", severity, reason, "/s", value, before, -fall, bound=bound, than=than
@@ -162,21 +162,21 @@ def throughput(run: RunFacts, other: RunFacts, bound: Bound, than: str) -> Findi
 
 def _all_errors(run: RunFacts, bound: Bound) -> Finding:
     """Judge the errors by themselves: a failing target is no measure, not even the first time."""
-    severity = _severity(run.error_rate, bound)
+    severity = severity_of(run.error_rate, bound)
     if run.errors and 2 * run.errors >= run.completed:
         severity = Severity.FAIL
     reason = (
         f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed} requests), "
-        f"limit {_limit(bound, severity, '{:g} %')}, whatever the baseline"
+        f"limit {limit_text(bound, severity, '{:g} %')}, whatever the baseline"
     )
     return Finding("all_errors", severity, reason, "%", run.error_rate, bound=bound)
 
 
 def _shortfall(run: RunFacts, bound: Bound) -> Finding:
-    severity = _severity(run.shortfall, bound)
+    severity = severity_of(run.shortfall, bound)
     reason = (
         f"{run.planned - run.sent} of {run.planned} planned requests were not sent, "
-        f"{run.shortfall:.2f} %, limit {_limit(bound, severity, '{:g} %')}"
+        f"{run.shortfall:.2f} %, limit {limit_text(bound, severity, '{:g} %')}"
     )
     return Finding("shortfall", severity, reason, "%", run.shortfall, bound=bound)
 
@@ -207,13 +207,14 @@ def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Findin
     return Finding("generator", Severity.PASS, "the load generator kept up", value=0.0, than=than)
 
 
-def _severity(value: float, bound: Bound, p_value: float = 0.0) -> Severity:
+def severity_of(value: float, bound: Bound, p_value: float = 0.0) -> Severity:
+    """Judge a change for the worse; `p_value` says how often chance alone would make it."""
     if value > bound.fail and p_value < SURE:
         return Severity.FAIL
     return Severity.WARN if value > bound.warn and p_value < LIKELY else Severity.PASS
 
 
-def _limit(bound: Bound, severity: Severity, form: str) -> str:
+def limit_text(bound: Bound, severity: Severity, form: str) -> str:
     """The limit that was passed, or the one that would have failed the run."""
     limit = bound.warn if severity is Severity.WARN else bound.fail
     return "none" if limit == NEVER else form.format(limit)

@@ -9,7 +9,15 @@ from types import MappingProxyType
 
 from tm_cli.server.judge.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import BASELINE, LIKELY, REFERENCE, SURE, Finding, Severity
+from tm_cli.server.judge.findings import (
+    BASELINE,
+    LIKELY,
+    REFERENCE,
+    Finding,
+    Severity,
+    limit_text,
+    severity_of,
+)
 from tm_cli.server.judge.limits import NEVER, QUANTILES, Bound, Limits
 from tm_cli.server.judge.resampling import Sample, chances
 from tm_cli.server.judge.spread import Noise, between_runs, noise
@@ -106,9 +114,11 @@ def _compared(
     value, before = times
     rise, log = value - before, math.log(value / before)
     change = _percent(log)
-    severity = _severity(rise, change, bound, floor, odds or 0.0)
+    severity = Severity.PASS
+    if rise >= floor:
+        severity = severity_of(change, bound, odds or 0.0)
     reason = f"{name} {_ms(value)}, {than} {_ms(before)}, {change:+.1f} %"
-    limit = f", limit {_limit(bound, severity)}"
+    limit = f", limit {limit_text(bound, severity, '+{:g} %')}"
     if severity is Severity.PASS:
         limit += _excuse(rise, change, bound, floor)
     if chance is None or odds is None:
@@ -127,14 +137,6 @@ def _compared(
     )
 
 
-def _severity(rise: float, change: float, bound: Bound, floor: float, p_value: float) -> Severity:
-    if rise < floor or p_value >= LIKELY:
-        return Severity.PASS
-    if change > bound.fail and p_value < SURE:
-        return Severity.FAIL
-    return Severity.WARN if change > bound.warn else Severity.PASS
-
-
 def _excuse(rise: float, change: float, bound: Bound, floor: float) -> str:
     """Why a rise above the limit did not count."""
     if change <= bound.warn:
@@ -149,11 +151,6 @@ def _is_blind(name: str, hidden: float, before: float, bound: Bound, floor: floa
     if name not in ("p50", "p95") or bound.fail == NEVER:
         return False
     return hidden > _BLIND * bound.fail and before * hidden / 100 > floor
-
-
-def _limit(bound: Bound, severity: Severity) -> str:
-    limit = bound.warn if severity is Severity.WARN else bound.fail
-    return "none" if limit == NEVER else f"+{limit:g} %"
 
 
 def _percent(log: float) -> float:
