@@ -92,11 +92,14 @@ def fire(shot: Shot, home: Path) -> list[str]:
         *process.problems_of_output(running.returncode, out, err, wants_json=False),
         *process.problems_of_reports(running.returncode, home),
     ]
+    codes = _codes(shot)
     if not had_requests:  # Python itself was not up yet, and tells so in its own way
         wrong = [text for text in wrong if "traceback" not in text]
+        if "KeyboardInterrupt" in err and f"tm_cli{os.sep}" not in err:
+            codes.add(1)
     if took > LATEST:
         wrong.append(f"took {took:.1f} s")
-    if running.returncode not in _codes(shot):
+    if running.returncode not in codes:
         wrong.append(f"exit {running.returncode} after signal {shot.number}")
     if any(op.endpoint == "start" and op.began > at + 0.1 for op in ops):
         wrong.append("started after the signal")
