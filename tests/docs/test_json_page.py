@@ -12,12 +12,14 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.comparison import Comparison
 from tm_cli.gate.events import Decided
 from tm_cli.gate.policy import Decision
+from tm_cli.gate.record import Record
 from tm_cli.render.comparisons import comparison_data
 from tm_cli.render.machine import SCHEMA_VERSION, document, error_document
 from tm_cli.render.summary import run_data
 
 GATE = "A gate: `runs start --wait` and `runs wait`"
-GATE_DATA = run_data(Decided(Decision(ExitCode.OK, ""), None, None), profile_id=1, status=None)
+ENDING = Decided(Decision(ExitCode.OK, ""), None, None)
+GATE_DATA = run_data(Record("trafficmorph", "checkout", 1, None, ENDING))
 WITHOUT_ENVELOPE = {"profiles export", "serve", "agent", "demo", "completion"}
 
 

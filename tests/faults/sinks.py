@@ -21,9 +21,10 @@ from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.policy import Gate, decide, from_error
+from tm_cli.gate.record import Record
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
-from tm_cli.render.junit import Suite, junit
+from tm_cli.render.junit import junit
 from tm_cli.render.machine import document, error_document, to_json
 from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_data, run_summary
@@ -121,12 +122,21 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     items = case.result.comparisons
     title = case.run.subject
     yield "markdown", comparison_markdown(items, title=title, names=("A", "B")), False
-    yield "json", to_json(document(run_data(case.ending, profile_id=1, status=None))), False
+    yield (
+        "json",
+        to_json(document(run_data(Record("trafficmorph", case.run.subject, 1, None, case.ending)))),
+        False,
+    )
     yield "json error", to_json(error_document(case.problem)), False
     yield "error", _errors(case), False
     yield (
         "junit",
-        junit([Suite(case.run.subject, case.ending), Suite(clean(case.run.run_id), None)]),
+        junit(
+            [
+                Record("tm", case.run.subject, ending=case.ending),
+                Record("tm", clean(case.run.run_id)),
+            ]
+        ),
         False,
     )
     for live in (False, True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,34 @@ class Answer:
     content: bytes
 
 
-def understand(answer: Answer) -> Any:
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the body of an error says: a sentence and a word for programs, as the server wrote them.
+
+    `from_api` says that the body is the API's own, and not that of a gateway in front of it.
+    """
+
+    text: str | None = None
+    code: str | None = None
+    from_api: bool = False
+
+
+Explain = Callable[[Any], Explanation]
+"""Reads the parsed JSON of an error; None stands for a body that is no JSON."""
+
+
+def explain_error(document: Any) -> Explanation:
+    """Read `{"error": sentence, "code": word}`, as TrafficMorph writes it (section 5)."""
+    envelope = document if isinstance(document, dict) else {}
+    text, code = envelope.get("error") or envelope.get("message"), envelope.get("code")
+    return Explanation(
+        text if isinstance(text, str) else None,
+        code if isinstance(code, str) and code else None,
+        from_api=isinstance(envelope.get("error"), str),
+    )
+
+
+def understand(answer: Answer, explain: Explain = explain_error) -> Any:
     """Return the JSON of a 2xx answer; None for 204.
 
     Raises HttpError for an error status, and NotUnderstood for what the API cannot have sent.
@@ -34,7 +61,7 @@ def understand(answer: Answer) -> Any:
             hint="redirects are not followed, because the key would go along; fix the base URL",
         )
     if status >= 400:
-        raise _http_error(answer)
+        raise _http_error(answer, explain)
     if status == 204:
         return None
     if status not in {200, 201, 202}:
@@ -51,28 +78,26 @@ def understand(answer: Answer) -> Any:
         raise NotUnderstood(f"{where} answered with unusable JSON: {clean(problem)}") from None
 
 
-def _http_error(answer: Answer) -> HttpError:
-    status, envelope = answer.status, {}
-    try:
-        document = strict_json.parse(answer.content) if _is_json(answer) else None
-        envelope = document if isinstance(document, dict) else {}
-    except ValueError:
-        pass
-    text = envelope.get("error") or envelope.get("message")
-    code = envelope.get("code")
-    api_code = clean(code) if isinstance(code, str) and code else None
+def _http_error(answer: Answer, explain: Explain) -> HttpError:
+    status, said = answer.status, explain(_json_or_none(answer))
+    api_code = clean(said.code) if said.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = (
-        f"{clean(text)} ({shown})" if isinstance(text, str) else f"the server answered {shown}"
-    )
+    message = f"{clean(said.text)} ({shown})" if said.text else f"the server answered {shown}"
     return HttpError(
         message,
         status=status,
         api_code=api_code,
-        from_api=isinstance(envelope.get("error"), str),
+        from_api=said.from_api,
         retry_after=read_retry_after(answer.headers),
-        hint=_HINTS.get(api_code or clean(text) or "") or _HINTS.get(str(status)),
+        hint=_HINTS.get(api_code or clean(said.text or "")) or _HINTS.get(str(status)),
     )
+
+
+def _json_or_none(answer: Answer) -> Any:
+    try:
+        return strict_json.parse(answer.content) if _is_json(answer) else None
+    except ValueError:
+        return None
 
 
 _HINTS = {

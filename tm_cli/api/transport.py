@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.answers import Answer, understand
+from tm_cli.api.answers import Answer, Explain, explain_error, understand
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.base_url import is_loopback, is_plain_http
+from tm_cli.api.proxies import choose_proxy
+from tm_cli.base_url import is_plain_http
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.text import clean
@@ -35,6 +35,10 @@ LARGEST_BODY = 8 * 1024 * 1024
 """Bytes of one answer; the longest history page is a fraction of it."""
 
 USER_AGENT = f"tm-cli/{__version__}"
+KEY_HEADER = b"X-Api-Key"
+
+Params = Mapping[str, str | int | Sequence[str]] | None
+"""Query parameters; one with several values is repeated."""
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -53,8 +57,10 @@ class Exchange:
 class Connection:
     """Everything needed to reach one server; `wire` replaces the sockets in tests.
 
-    `timeout` is in seconds, for each request as a whole. `revive` returns a connection to the same
-    server after its process has gone away, where tm can start it anew.
+    `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
+    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
+    `revive` returns a connection to the same server after its process has gone away, where tm can
+    start it anew.
     """
 
     base_url: str
@@ -62,6 +68,8 @@ class Connection:
     clock: Clock
     timeout: float = 30.0
     environ: Mapping[str, str]
+    bearer: bool = False
+    explain: Explain = explain_error
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
@@ -69,12 +77,21 @@ class Connection:
     wire: httpx2.BaseTransport | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 2xx answer: its JSON, its status and its headers, whose names are in any case."""
+
+    document: Any
+    status: int
+    headers: Mapping[str, str]
+
+
 class Transport:
     """Sends requests below the base URL and returns parsed JSON."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._verify = _verification(connection)
+        self._verify = verification(connection.base_url, connection.ca_file)
         self._proxy = _proxy(connection.base_url, connection.environ)
         self._client = self._new_client()
 
@@ -82,38 +99,69 @@ class Transport:
         """Close the open connections."""
         self._client.close()
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+    def get(self, path: str, params: Params = None) -> Any:
         """GET `path` and return its JSON.
 
         Raises NotReached, NotUnderstood or HttpError.
         """
         try:
-            return self._send(self._client, "GET", path, params=params)
+            return self._send(self._client, "GET", path, params=params).document
         except NotReached as error:
             if error.maybe_sent or self._connection.revive is None:
                 raise
         self._client.close()
         self._connection = self._connection.revive()
         self._client = self._new_client()
-        return self._send(self._client, "GET", path, params=params)
+        return self._send(self._client, "GET", path, params=params).document
 
     def post(self, path: str, body: Any = None) -> Any:
-        """POST `body` as JSON, or nothing, over a connection that nobody has used.
+        """POST `body` as JSON, or nothing; see `send_once`."""
+        return self.send_once("POST", path, body).document
+
+    def put(self, path: str, body: Any) -> Any:
+        """PUT `body` as JSON; see `send_once`."""
+        return self.send_once("PUT", path, body).document
+
+    def delete(self, path: str, params: Params = None) -> Any:
+        """DELETE `path` once; raises NotReached, NotUnderstood or HttpError."""
+        return self._send(self._client, "DELETE", path, params=params).document
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request over a connection that nobody has used.
 
         On a connection kept alive the server may hang up just as the request leaves, and nobody
         could tell whether it was heard. Raises NotReached, NotUnderstood or HttpError.
         """
         with self._new_client() as client:
-            return self._send(client, "POST", path, body=body)
+            return self._send(client, method, path, params=params, body=body, headers=headers)
 
-    def put(self, path: str, body: Any) -> Any:
-        """PUT `body` as JSON once, like `post`; raises the same."""
+    @contextmanager
+    def stream(self, path: str, *, accept: str, silence: float) -> Iterator[httpx2.Response]:
+        """Open an answer that goes on for long; nothing for `silence` seconds ends it.
+
+        It counts against no time limit of a request. Raises NotReached, also while it is read,
+        NotUnderstood or HttpError.
+        """
         with self._new_client() as client:
-            return self._send(client, "PUT", path, body=body)
-
-    def delete(self, path: str, params: Mapping[str, str | int] | None = None) -> None:
-        """DELETE `path` once; raises NotReached, NotUnderstood or HttpError."""
-        self._send(self._client, "DELETE", path, params=params)
+            request = self._request(client, "GET", path, headers={"Accept": accept})
+            request.extensions["timeout"] = httpx2.Timeout(silence).as_dict()
+            self._count()
+            with _translated(request, silence):
+                response = client.send(request, stream=True)
+                try:
+                    if response.status_code != httpx2.codes.OK:
+                        self._understand(request, response, self._read(response))
+                    yield response
+                finally:
+                    response.close()
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
@@ -137,25 +185,55 @@ class Transport:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Params = None,
         body: Any = None,
-    ) -> Any:
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        request = self._request(client, method, path, params=params, body=body, headers=headers)
+        self._count()
+        with self._timed(request) as outcome:
+            response, content = self._exchange(client, request)
+            outcome.append(str(response.status_code))
+        document = self._understand(request, response, content)
+        return Reply(document, response.status_code, response.headers)
+
+    def _request(
+        self,
+        client: httpx2.Client,
+        method: str,
+        path: str,
+        *,
+        params: Params = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Request:
         url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
-        request = client.build_request(
+        return client.build_request(
             method,
             url,
             content=None if body is None else json.dumps(body, allow_nan=False).encode(),
             headers=[
-                (b"X-Api-Key", self._connection.key.reveal()),  # the client's repr shows defaults
+                self._credential(),  # the client's repr shows defaults
                 *([] if body is None else [(b"Content-Type", b"application/json")]),
+                *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
             ],
         )
+
+    def _credential(self) -> tuple[bytes, bytes]:
+        key = self._connection.key.reveal()
+        return (
+            (b"Authorization", b"Bearer " + key) if self._connection.bearer else (KEY_HEADER, key)
+        )
+
+    def _count(self) -> None:
         if self._connection.budget:
             self._connection.budget.take()
-        with self._timed(request) as outcome:
-            response, content = self._exchange(client, request)
-            outcome.append(str(response.status_code))
-        return understand(Answer(_where(request), response.status_code, response.headers, content))
+
+    def _understand(
+        self, request: httpx2.Request, response: httpx2.Response, content: bytes
+    ) -> Any:
+        answer = Answer(_where(request), response.status_code, response.headers, content)
+        return understand(answer, self._connection.explain)
 
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request
@@ -225,35 +303,27 @@ def _where(request: httpx2.Request) -> str:
     return clean(f"{request.method} {request.url.copy_with(query=None)}")
 
 
-def _verification(connection: Connection) -> ssl.SSLContext | bool:
-    """The system's trust store, or the user's file; plain http needs neither."""
-    if is_plain_http(connection.base_url):
+def verification(base_url: str, ca_file: str | None) -> ssl.SSLContext | bool:
+    """The system's trust store, or the user's file; plain http needs neither.
+
+    Raises ConfigurationError for a file that holds no certificates.
+    """
+    if is_plain_http(base_url):
         return False
-    if connection.ca_file is None:
+    if ca_file is None:
         return httpx2.create_ssl_context(trust_env=False)
     try:
-        return ssl.create_default_context(cafile=connection.ca_file)
+        return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as problem:
-        raise ConfigurationError(
-            f"cannot use the certificates in {connection.ca_file}: {problem}"
-        ) from None
+        raise ConfigurationError(f"cannot use the certificates in {ca_file}: {problem}") from None
 
 
 def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     """The proxy that the environment names for this server; never one for this machine."""
-    parts = urlsplit(base_url)
-    if is_loopback(base_url):
+    chosen = choose_proxy(base_url, environ)
+    if chosen is None:
         return None
-    named = {
-        name.lower().removesuffix("_proxy"): (name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: value for kind, (_, value) in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    name, value = chosen
+    name, value = chosen.variable, chosen.address
     if value.lower().startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError(
             f"{name} names a SOCKS proxy, for which a package is missing",

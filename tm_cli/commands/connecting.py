@@ -37,6 +37,25 @@ def connect(session: Session) -> Connection:
     )
 
 
+def connect_to(session: Session, system: str) -> Connection:
+    """Return a connection to the server of a system that knows keys as bearer tokens.
+
+    Raises ConfigurationError when there is no key for it.
+    """
+    endpoint = session.settings.endpoint(system)
+    return Connection(
+        base_url=endpoint.base_url,
+        key=endpoint.key,
+        bearer=True,
+        clock=session.context.clock,
+        timeout=session.settings.value("timeout"),
+        environ=session.context.environ,
+        ca_file=session.settings.value("ca_file"),
+        on_exchange=session.show_exchange if session.verbose else None,
+        budget=RequestBudget(session.context.clock),
+    )
+
+
 def _embedded(session: Session) -> Connection:
     if session.settings.server is None and session.context.environ.get("CI"):
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Joins profiles, client, gate and output for `tm runs start` and `tm runs wait`."""
+"""Joins profiles, client and gate for `tm runs start` and `tm runs wait`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Profile
 from tm_cli.api.transport import Transport
-from tm_cli.base_url import LOCAL, is_loopback
-from tm_cli.commands.last_run import StartedRun, recall, remember
+from tm_cli.base_url import LOCAL
+from tm_cli.commands.following import Case, Line, Manners, follow, remember_started
+from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.options import MOST_TAGS
 from tm_cli.commands.other_target import require_another
-from tm_cli.commands.outcome import Outcome, code_of, tell
-from tm_cli.commands.reports import Reports
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import (
     Subject,
@@ -26,22 +25,16 @@ from tm_cli.commands.subject import (
 from tm_cli.commands.terms import Terms, require
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, UsageError
-from tm_cli.gate.drive import consume, drive
-from tm_cli.gate.events import Event, Started
 from tm_cli.gate.evidence import Run
-from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
-from tm_cli.render.progress import open_view
 from tm_cli.settings import DEFINITIONS
 from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.text import clean
 
+SYSTEM = "trafficmorph"
+
 STOP_PATIENCE = 1.5
 """Seconds for the request that stops a run when a signal has come."""
-
-BUDGET_SHARE = 0.7
-"""The part of the request budget that looks at many runs may use; the rest is for their ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +47,6 @@ class StartRequest:
     terms: Terms = field(default_factory=Terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """How a wait behaves beside its gate."""
-
-    fail_fast: bool = False
-    stop_on_interrupt: bool = False
-    reports: Reports = field(default_factory=Reports)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One run to follow."""
-
-    subject: Subject
-    runs: TrafficMorphRuns
-    attach_to: Run | None = None
-
-
 def start_only(session: Session, request: StartRequest) -> int:
     """Start the runs and return at once."""
     for text in request.profiles:
@@ -82,9 +57,9 @@ def start_only(session: Session, request: StartRequest) -> int:
         if request.terms.against is not None:
             target = find_profile(session.client, subject).target_url
             require_another(request.terms.against, target)
-        run = _runs(session, subject, request).start()
-        started.append((subject, run))
-    remember(session, [entry for s, run in started for entry in _record(session, s, run)])
+        runs = _runs(session, subject, request)
+        started.append((_case(session, subject, runs), subject, runs.start()))
+    remember_started(session, [(case, run) for case, _, run in started])
     data = [
         {
             "run_id": run.run_id,
@@ -93,14 +68,14 @@ def start_only(session: Session, request: StartRequest) -> int:
             "status": run.status or None,
             "waited": False,
         }
-        for subject, run in started
+        for _, subject, run in started
     ]
     lines = [
         f"started run {clean(run.run_id or 'without id')} of {subject.name}: {clean(run.status)}"
-        for subject, run in started
+        for _, subject, run in started
     ]
     code = session.emit(data[0] if len(data) == 1 else {"runs": data}, lambda: "\n".join(lines))
-    for _, run in started:
+    for _, _, run in started:
         if run.resume:
             session.note(f"tm: wait for it with: {run.resume}")
     return code
@@ -129,7 +104,7 @@ def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners
         _warn(session, profile, gate)
         named = Subject(subject.profile_id, clean(profile.name))
         runs = _runs(session, named, request, gate=gate, profile=profile)
-        cases.append(Case(named, runs))
+        cases.append(_case(session, named, runs))
     does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
     session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
     return cases
@@ -150,12 +125,14 @@ def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Mann
     with manners.reports.begun():
         subject = find_subject(session.client, text, session.context.cwd)
         runs = _runs(session, subject, StartRequest((text,)), gate=gate)
-        return _follow(session, [Case(subject, runs, runs.attach(run_id))], gate, manners)
+        case = _case(session, subject, runs, attach_to=runs.attach(run_id))
+        return _follow(session, [case], gate, manners)
 
 
-def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
+def wait_for_last(
+    session: Session, started: Sequence[StartedRun], gate: Gate, manners: Manners
+) -> int:
     """Wait for what was started last in this project."""
-    started = recall(session)
     server = _server(session)
     cases = []
     for entry in started:
@@ -164,12 +141,23 @@ def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
                 f"the last run was started on {clean(entry.server)}, not on {server}",
                 hint="name that server with TM_BASE_URL",
             )
-        subject = Subject(entry.profile_id, clean(entry.subject))
+        subject = Subject(int(entry.subject_id), clean(entry.subject))
         runs = _runs(session, subject, StartRequest(()), gate=gate)
-        cases.append(Case(subject, runs, runs.attach(entry.run_id)))
+        cases.append(_case(session, subject, runs, attach_to=runs.attach(entry.run_id)))
     with manners.reports.begun():
         _widen_budget(session, runs=len(cases))
         return _follow(session, cases, gate, manners)
+
+
+def _case(
+    session: Session, subject: Subject, runs: TrafficMorphRuns, *, attach_to: Run | None = None
+) -> Case:
+    def record(run: Run) -> StartedRun | None:
+        if run.run_id is None:
+            return None
+        return StartedRun(SYSTEM, _server(session), subject.profile_id, run.run_id, subject.name)
+
+    return Case(subject.name, runs, record, attach_to, subject.profile_id, SYSTEM)
 
 
 def _upload(session: Session, texts: Sequence[str]) -> list[Subject]:
@@ -240,41 +228,9 @@ def _hasty_client(session: Session) -> Client:
 
 
 def _follow(session: Session, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
-    clock = session.context.clock
-    gate = _paced(session, gate, runs=len(cases))
-    follows = [Follow(case.runs, gate, clock, attach_to=case.attach_to) for case in cases]
-    outcomes = [Outcome(case.subject) for case in cases]
-    events = drive(
-        follows,
-        gate,
-        clock,
-        fail_fast=manners.fail_fast,
-        stop_on_interrupt=manners.stop_on_interrupt,
-    )
-    subjects = [case.subject.name for case in cases]
-    with open_view(session.terminal, clock, quiet=session.quiet, subjects=subjects) as view:
-
-        def handle(position: int, event: Event) -> None:
-            outcomes[position].note(event)
-            if isinstance(event, Started) and cases[position].attach_to is None:
-                _remember(session, outcomes)
-            view.show(event, position)
-
-        consume(events, handle)
-    code = manners.reports.finish(outcomes, code_of(outcomes), session.terminal)
-    tell(session, outcomes, code)
-    return int(code)
-
-
-def _paced(session: Session, gate: Gate, *, runs: int) -> Gate:
-    """Look often where somebody watches, seldom elsewhere, and with many runs in turn."""
-    steady = SELDOM
-    if session.terminal.live and not session.quiet:
-        steady = CLOSE_BY if is_loopback(session.connection.base_url) else WATCHED
-    share = 0.0
-    if runs > 1 and session.connection.budget is not None:
-        share = runs * 60.0 / (session.connection.budget.per_minute * BUDGET_SHARE)
-    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
+    connection = session.connection
+    per_minute = connection.budget.per_minute if connection.budget else None
+    return follow(session, cases, gate, manners, Line(connection.base_url, per_minute))
 
 
 def _widen_budget(session: Session, *, runs: int) -> None:
@@ -291,23 +247,6 @@ def _allowed_per_minute(session: Session) -> int | None:
     except ApiError:
         return None
     return limits.api_requests_per_minute if limits else None
-
-
-def _remember(session: Session, outcomes: Sequence[Outcome]) -> None:
-    started = [
-        entry
-        for outcome in outcomes
-        if outcome.run is not None
-        for entry in _record(session, outcome.subject, outcome.run)
-    ]
-    remember(session, started)
-
-
-def _record(session: Session, subject: Subject, run: Run) -> list[StartedRun]:
-    """What `--last` needs; a run without an id cannot be waited for later."""
-    if run.run_id is None:
-        return []
-    return [StartedRun(_server(session), subject.profile_id, run.run_id, subject.name)]
 
 
 def _server(session: Session) -> str:

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
@@ -16,12 +17,17 @@ from tm_cli.settings import project_root
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run that this project started, and the server it runs on: an address or `local`."""
+    """A run that this project started, and the server it runs on: an address or `local`.
 
+    `details` is what the system needs beside it to judge the run later.
+    """
+
+    system: str
     server: str
-    profile_id: int
+    subject_id: int | str
     run_id: str
     subject: str
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def remember(session: Session, runs: Sequence[StartedRun]) -> None:

@@ -12,7 +12,7 @@ from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.commands.gating import Manners
+    from tm_cli.commands.following import Manners
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -165,7 +165,7 @@ def read_manners(
     session: Session, *, on_interrupt: str | None, fail_fast: bool, reports: list[str] | None
 ) -> Manners:
     """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
-    from tm_cli.commands.gating import Manners
+    from tm_cli.commands.following import Manners
     from tm_cli.commands.reports import read_reports
 
     chosen = session.setting("on_interrupt", on_interrupt)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.commands.session import Session
-from tm_cli.commands.subject import Subject
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Decision, worst
+from tm_cli.gate.record import Evidence, Record
 from tm_cli.render.machine import document, to_json
 from tm_cli.render.summary import run_data, run_summary
 from tm_cli.text import clean
@@ -21,7 +21,9 @@ from tm_cli.text import clean
 class Outcome:
     """One subject's run as far as it is known."""
 
-    subject: Subject
+    system: str
+    subject: str
+    subject_id: int | str | None
     run: Run | None = None
     status: str | None = None
     decided: Decided | None = None
@@ -36,53 +38,54 @@ class Outcome:
             case Decided():
                 self.decided = event
 
-    @property
-    def ending(self) -> Decided:
-        """The last event; every run has one."""
-        if self.decided is None:
-            raise AssertionError("a gate ends with a decision")
-        return self.decided
-
-    def data(self) -> dict[str, Any]:
-        """The outcome for `--json`."""
-        return run_data(self.ending, profile_id=self.subject.profile_id, status=self.status)
+    def record(self) -> Record:
+        """Return what is known now."""
+        return Record(self.system, self.subject, self.subject_id, self.status, self.decided)
 
 
-def code_of(outcomes: Sequence[Outcome]) -> ExitCode:
+def code_of(records: Sequence[Record]) -> ExitCode:
     """Return the exit code of the worst; runs that were given up do not count."""
-    counted = [outcome for outcome in outcomes if not outcome.ending.abandoned]
-    return worst(outcome.ending.decision.exit_code for outcome in counted)
+    endings = [_ending(record) for record in records]
+    return worst(ending.decision.exit_code for ending in endings if not ending.abandoned)
 
 
-def tell(session: Session, outcomes: Sequence[Outcome], code: ExitCode) -> None:
+def tell(session: Session, evidence: Evidence) -> None:
     """Print what is known, whatever was decided."""
     if session.wants_json:
-        session.terminal.result(to_json(as_document(outcomes, code)))
-    for outcome in outcomes:
-        _tell(session, outcome, several=len(outcomes) > 1)
+        session.terminal.result(to_json(as_document(evidence)))
+    for record in evidence.records:
+        _tell(session, record, several=len(evidence.records) > 1)
 
 
-def as_document(outcomes: Sequence[Outcome], code: ExitCode) -> dict[str, Any]:
+def as_document(evidence: Evidence) -> dict[str, Any]:
     """Return the JSON document of one or several outcomes."""
-    if len(outcomes) == 1:
-        error = _error(outcomes[0].ending.decision) or _lost(code)
-        return document(outcomes[0].data(), exit_code=code, error=error)
+    records, code = evidence.records, evidence.exit_code
+    if len(records) == 1:
+        error = _error(_ending(records[0]).decision) or _lost(code)
+        return document(run_data(records[0]), exit_code=code, error=error)
     runs = []
-    for outcome in outcomes:
-        decision = outcome.ending.decision
+    for record in records:
+        decision = _ending(record).decision
         own = {"exit_code": int(decision.exit_code), "exit_name": decision.exit_code.name}
-        runs.append({**outcome.data(), **own, "error": _error(decision)})
-    leading = [item for item in outcomes if item.ending.decision.exit_code is code]
-    error = _error(leading[0].ending.decision) if leading else _lost(code)
+        runs.append({**run_data(record), **own, "error": _error(decision)})
+    decisions = [_ending(record).decision for record in records]
+    leading = [decision for decision in decisions if decision.exit_code is code]
+    error = _error(leading[0]) if leading else _lost(code)
     return document({"runs": runs}, exit_code=code, error=error)
 
 
-def _tell(session: Session, outcome: Outcome, *, several: bool) -> None:
-    ending, terminal = outcome.ending, session.terminal
+def _ending(record: Record) -> Decided:
+    if record.ending is None:
+        raise AssertionError("a gate ends with a decision")
+    return record.ending
+
+
+def _tell(session: Session, record: Record, *, several: bool) -> None:
+    ending, terminal = _ending(record), session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.result(run_summary(terminal, ending))
-    said = f"{outcome.subject.name}: {decision.message}" if several else decision.message
+    said = f"{record.subject}: {decision.message}" if several else decision.message
     if decision.exit_code is ExitCode.OK:
         session.note(f"tm: {clean(said)}")
     elif not decision.is_gated or not ending.result:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tm_cli.commands.outcome import Outcome, as_document
+from tm_cli.commands.outcome import as_document
 from tm_cli.errors import TmError, UsageError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.junit import Suite, junit
+from tm_cli.gate.record import Evidence, Record
+from tm_cli.render.junit import junit
 from tm_cli.render.machine import error_document, to_json
 from tm_cli.terminal import Terminal
 
@@ -38,18 +39,17 @@ class Report:
     format: Format
     path: Path
 
-    def write(self, outcomes: Sequence[Outcome], code: ExitCode) -> None:
+    def write(self, evidence: Evidence) -> None:
         """Write the outcome; raises OSError."""
         if self.format is Format.JUNIT:
-            suites = [Suite(item.subject.name, item.decided) for item in outcomes]
-            self._replace(junit(suites))
+            self._replace(junit(evidence.records))
         else:
-            self._replace(to_json(as_document(outcomes, code)) + "\n")
+            self._replace(to_json(as_document(evidence)) + "\n")
 
     def write_error(self, error: TmError) -> None:
         """Write that nothing was decided, and why; raises OSError."""
         if self.format is Format.JUNIT:
-            self._replace(junit([Suite("tm", None)]))
+            self._replace(junit([Record("tm", "tm")]))
         else:
             self._replace(to_json(error_document(error)) + "\n")
 
@@ -95,11 +95,17 @@ class Reports:
                     report.write_error(error)
             raise
 
-    def finish(self, outcomes: Sequence[Outcome], code: ExitCode, terminal: Terminal) -> ExitCode:
+    @property
+    def want_baseline(self) -> bool:
+        """Whether a report shows the baseline run beside ours."""
+        return False
+
+    def finish(self, evidence: Evidence, terminal: Terminal) -> ExitCode:
         """Write the outcome into every report; one that is lost turns OK into OUTPUT."""
+        code = evidence.exit_code
         for report in self.reports:
             try:
-                report.write(outcomes, code)
+                report.write(evidence)
             except OSError as problem:
                 terminal.note(f"tm: cannot write {report.path}: {problem.strerror}")
                 code = ExitCode.OUTPUT if code is ExitCode.OK else code

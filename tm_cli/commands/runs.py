@@ -152,12 +152,12 @@ def wait(
     manners = options.read_manners(
         session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
     )
-    from tm_cli.commands import gating
+    from tm_cli.commands import gating, last_gate
 
     if last:
         if profile is not None or run_id is not None:
             raise UsageError("--last stands alone, without PROFILE and --run-id")
-        return gating.wait_for_last(session, gate, manners)
+        return last_gate.wait_for_last(session, gate, manners)
     if profile is None or run_id is None:
         raise UsageError("name PROFILE and --run-id, or give --last")
     if not run_id.strip():

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """One command's view of the world; clients are made when first used."""
+    """One command's view of the world; clients are made when first used.
+
+    `tree` is the root command, for commands that tell about others.
+    """
 
     context: AppContext
     flags: Mapping[str, Any]
     wants_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    tree: Any = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -61,6 +65,12 @@ class Session:
         from tm_cli.commands.connecting import connect
 
         return connect(self)
+
+    def connect_to(self, system: str) -> Connection:
+        """How to reach the server of another system, with its own key; see `Settings.endpoint`."""
+        from tm_cli.commands.connecting import connect_to
+
+        return connect_to(self, system)
 
     @cached_property
     def client(self) -> Client:
@@ -109,6 +119,7 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
 
     def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
         session = _session(ctx.obj, options)
+        session.tree = ctx.find_root().command
         try:
             return function(session, **values)
         finally:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
-from typing import Any
+from typing import Any, Protocol
+
+from tm_cli.gate.evidence import Result
 
 _FORM = re.compile(
     r"(?P<metric>p[0-9]{1,2}(?:\.[0-9]{1,3})?|errors|success|rps|requests)\s*"
@@ -21,6 +23,23 @@ _FORM = re.compile(
 _RELATIONS = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FIELDS = {"rps": "avgRps", "requests": "totalRequests", "success": "successRate"}
 _UNITS = {"errors": "%", "success": "%", "rps": "", "requests": ""}
+
+
+class Condition(Protocol):
+    """What must hold of a run beside its verdict; `text` is how people write it.
+
+    `relative` says that it compares with the baseline run.
+    """
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+
+    @property
+    def relative(self) -> bool: ...  # noqa: D102
+
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+        """Return how it came out for this run, beside the metrics of its baseline."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +55,16 @@ class Check:
     limit: float
     relative: bool
 
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+        """Compare the metrics of the run, where needed with those of its baseline."""
+        return apply_check(self, result.metrics, baseline, than=result.basis.other)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """How a check came out: `passed` is None when it could not be measured."""
 
-    check: Check
+    check: Condition
     passed: bool | None
     reason: str
 

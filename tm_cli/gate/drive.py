@@ -5,8 +5,11 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from tm_cli.clock import Clock
+from tm_cli.gate.bell import Bell
 from tm_cli.gate.events import Decided, Event, Pause
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate, from_error
@@ -66,17 +69,60 @@ def consume(
     let_decision_stand()
 
 
+@dataclass(order=True, slots=True)
+class _Turn:
+    """When a run is next, at the earliest when there is news; ties go by `order`."""
+
+    due: float
+    order: int
+    position: int = field(compare=False)
+    earliest: float = field(compare=False)
+
+
 def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Event]]:
     order = itertools.count()
     steps = [follow.steps() for follow in follows]
+    bell = _bell(follows)
     now = clock.monotonic()
-    queue = [(now, next(order), position) for position in range(len(follows))]
+    queue = [_Turn(now, next(order), position, now) for position in range(len(follows))]
     while queue:
-        due, _, position = heapq.heappop(queue)
-        if (pause := due - clock.monotonic()) > 0:
-            clock.sleep(pause)
+        if bell is not None:
+            _hasten(queue, bell.take())
+        if _is_early(queue[0], clock, bell):
+            continue
+        position = heapq.heappop(queue).position
         for step in steps[position]:
             if isinstance(step, Pause):
-                heapq.heappush(queue, (clock.monotonic() + step.seconds, next(order), position))
+                now = clock.monotonic()
+                turn = _Turn(now + step.seconds, next(order), position, now + step.at_least)
+                heapq.heappush(queue, turn)
                 break
             yield position, step
+
+
+def _bell(follows: Sequence[Follow]) -> Bell | None:
+    """Return a bell that the systems ring; None where none of them does."""
+    bell = Bell()
+    rings = [
+        follow.announce_to(partial(bell.ring, position)) for position, follow in enumerate(follows)
+    ]
+    return bell if any(rings) else None
+
+
+def _is_early(turn: _Turn, clock: Clock, bell: Bell | None) -> bool:
+    """Pause until it is this run's turn; True when it rang meanwhile."""
+    pause = turn.due - clock.monotonic()
+    if pause <= 0:
+        return False
+    if bell is not None:
+        return bell.wait(pause, clock)
+    clock.sleep(pause)
+    return False
+
+
+def _hasten(queue: list[_Turn], positions: frozenset[int]) -> None:
+    """Bring forward the runs that there is news of."""
+    for turn in queue:
+        if turn.position in positions:
+            turn.due = min(turn.due, turn.earliest)
+    heapq.heapify(queue)

@@ -8,6 +8,10 @@ from tm_cli.gate.evidence import Progress, Result, Run
 from tm_cli.gate.policy import Decision
 
 
+NEWS_PAUSE = 1.0
+"""Seconds between two looks, however much news there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """The run exists (or was attached to) and is ours."""
@@ -65,7 +69,8 @@ class Repeated:
 class Decided:
     """The last event of every gate.
 
-    `earlier` are the runs that this one confirmed or contradicted. An `abandoned` run was stopped
+    `baseline` is the run it was compared with, where that was read. `earlier` are the runs that
+    this one confirmed or contradicted. An `abandoned` run was stopped
     because another one had failed already; it does not count.
     """
 
@@ -74,6 +79,7 @@ class Decided:
     result: Result | None
     earlier: tuple[Attempt, ...] = ()
     abandoned: bool = False
+    baseline: Result | None = None
 
 
 Event = Started | Observed | Unobserved | Ended | Awaited | Repeated | Decided
@@ -81,9 +87,13 @@ Event = Started | Observed | Unobserved | Ended | Awaited | Repeated | Decided
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Not an event: nothing is to be done for this many seconds."""
+    """Not an event: nothing is to be done for this many seconds.
+
+    News of the run may end it sooner, but not before `at_least`.
+    """
 
     seconds: float
+    at_least: float = NEWS_PAUSE
 
 
 Step = Event | Pause

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from tm_cli.gate.comparison import Basis, Comparison
+from tm_cli.gate.course import Course
 from tm_cli.gate.verdict import Verdict
 
 
@@ -43,7 +44,8 @@ class Progress:
     """One look at a run; times in seconds of the run's own clock, pauses excluded.
 
     The series are the newest buckets, oldest first. `is_ours` says that the server itself named
-    our run as the active one.
+    our run as the active one. A run of many parts tells how many of them are in which state
+    (`items`) and how many there should be (`expected`).
     """
 
     phase: Phase
@@ -60,6 +62,8 @@ class Progress:
     codes: Mapping[str, int] = field(default_factory=dict)
     bad_ratio: float | None = None
     warnings: tuple[str, ...] = ()
+    items: Mapping[str, int] = field(default_factory=dict)
+    expected: int | None = None
 
     @property
     def remaining(self) -> float | None:
@@ -80,7 +84,8 @@ class Result:
     """What a system recorded of an ended run.
 
     `verdict` is None while the system has not judged; `final` says that it never will, because
-    the run was stopped or cut off, and `note` tells why. `notes` are sentences about the run.
+    the run was stopped or cut off, and `note` tells why. `notes` are sentences about the run, and
+    `course` is how it went over time.
     `verdict_text` and `facts` are what the server sent: clean them before they are shown.
     """
 
@@ -95,6 +100,7 @@ class Result:
     basis: Basis = field(default_factory=Basis)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    course: Course = ()
 
 
 @dataclass(frozen=True, slots=True)

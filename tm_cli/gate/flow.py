@@ -5,7 +5,7 @@ Nothing here sleeps: a pause is yielded, so that one loop can follow several run
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from tm_cli.clock import Clock
@@ -14,6 +14,7 @@ from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.contact import Contact
 from tm_cli.gate.events import (
+    NEWS_PAUSE,
     Attempt,
     Awaited,
     Decided,
@@ -34,7 +35,7 @@ from tm_cli.gate.polling import (
     pause_before_look,
     pause_before_scan,
 )
-from tm_cli.gate.system import System
+from tm_cli.gate.system import Announcing, System
 
 
 class Follow:
@@ -52,6 +53,7 @@ class Follow:
         self._seen_active = False
         self.run: Run | None = None
         self.result: Result | None = None
+        self.baseline: Result | None = None
         self.earlier: tuple[Attempt, ...] = ()
 
     def steps(self) -> Iterator[Step]:
@@ -68,11 +70,11 @@ class Follow:
             attempt = Attempt(decision, self.run, self.result)
             self.earlier = (*self.earlier, attempt)
             yield Repeated(attempt, left)
-            self._attach_to = self.run = self.result = None
+            self._attach_to = self.run = self.result = self.baseline = None
 
     def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
         """Return the last event, with everything that is known."""
-        return Decided(decision, self.run, self.result, self.earlier, abandoned)
+        return Decided(decision, self.run, self.result, self.earlier, abandoned, self.baseline)
 
     def _confirmed(self, decision: Decision) -> Decision:
         """Say what a repetition showed; only when all runs agree is the gate red."""
@@ -97,10 +99,10 @@ class Follow:
             is_over = yield from self._search(run, last)
         if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
-        baseline = None
         if self._gate.needs_baseline:
-            baseline = self._system.find_baseline(self.result)
-        return decide(self.result, self._gate, baseline=baseline)
+            self.baseline = self._system.find_baseline(self.result)
+        metrics = self.baseline.metrics if self.baseline else None
+        return decide(self.result, self._gate, baseline=metrics)
 
     def _start(self) -> Run:
         self._system.prepare()
@@ -122,8 +124,9 @@ class Follow:
         seen_at = self._clock.monotonic()
         pause = pause_before_look(last, self._gate.pace) if last else 0.0
         due_since: float | None = None
+        at_least = 0.0
         while True:
-            yield from self._pause(run, pause, deadline)
+            yield from self._pause(run, pause, deadline, at_least=at_least)
             at_least, failed = 0.0, False
             try:
                 last = self._observe(run)
@@ -143,13 +146,15 @@ class Follow:
             pause = pause_before_look(known, self._gate.pace, overdue=overdue)
             pause = max(min(pause, USUAL) if failed else pause, at_least)
 
-    def _pause(self, run: Run, seconds: float, deadline: float) -> Iterator[Step]:
+    def _pause(
+        self, run: Run, seconds: float, deadline: float, *, at_least: float
+    ) -> Iterator[Step]:
         """Pause within the deadline; raises WaitTimeout once a look at the deadline was in vain."""
         remaining = deadline - self._clock.monotonic()
         if seconds > 0:
             if remaining <= 0:
                 raise self._timed_out(run)
-            yield Pause(min(seconds, remaining))
+            yield Pause(min(seconds, remaining), max(at_least, NEWS_PAUSE))
 
     def _timed_out(self, run: Run) -> WaitTimeout:
         waited, silence = format_duration(self._gate.wait_timeout), self._contact.silence
@@ -230,6 +235,12 @@ class Follow:
             f"{missing.reason}, {waited} after it ended",
             hint=missing.hint or "raise --verdict-timeout if the server is slow to judge",
         )
+
+    def announce_to(self, ring: Callable[[], None]) -> bool:
+        """Have `ring` called when a look may show something new; False when nobody will."""
+        if not isinstance(self._system, Announcing):
+            return False
+        return self._system.announce_to(ring)
 
     def _observe(self, run: Run) -> Progress:
         return self._contact.ask(lambda: self._system.observe(run))

@@ -8,7 +8,7 @@ from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import Check, CheckResult, apply_check
+from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import KNOWN, Verdict
@@ -44,7 +44,7 @@ class Gate:
     """
 
     fail_on: frozenset[Verdict] = frozenset()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Condition, ...] = ()
     confirm: int = 0
     wait_timeout: float = 1800.0
     verdict_timeout: float = 60.0
@@ -93,10 +93,7 @@ def decide(result: Result, gate: Gate, *, baseline: Mapping[str, Any] | None = N
     """
     if result.final or result.verdict not in KNOWN:
         return _without_verdict(result, gate)
-    checks = tuple(
-        apply_check(check, result.metrics, baseline, than=result.basis.other)
-        for check in gate.checks
-    )
+    checks = tuple(check.judge(result, baseline) for check in gate.checks)
     decision = _by_verdict(result.verdict, gate)
     failed = [outcome for outcome in checks if outcome.passed is False]
     unmeasured = [outcome for outcome in checks if outcome.passed is None]

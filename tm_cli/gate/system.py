@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from tm_cli.errors import TmError
 from tm_cli.gate.evidence import Missing, Progress, Result, Run
@@ -40,8 +40,8 @@ class System(Protocol):
         """Return the record in detail; raises Undecided when its verdict is another one."""
         ...
 
-    def find_baseline(self, result: Result) -> Mapping[str, Any] | None:
-        """Return the metrics of the run that `result` was compared with, None without one."""
+    def find_baseline(self, result: Result) -> Result | None:
+        """Return the run that `result` was compared with; None without one that can be read."""
         ...
 
     def stop(self, run: Run) -> None:
@@ -50,4 +50,19 @@ class System(Protocol):
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Return the least pause in seconds before asking again, or None when asking is no use."""
+        ...
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """A system that may hear of its runs between two looks.
+
+    What it hears makes the next look come sooner and counts for nothing else.
+    """
+
+    def announce_to(self, ring: Callable[[], None]) -> bool:
+        """Call `ring` from now on, from any thread, when a look may show something new.
+
+        Returns whether it ever will.
+        """
         ...

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
 from tm_cli.gate.policy import Decision
+from tm_cli.gate.record import Record
 from tm_cli.text import clean
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """One subject and how its gate ended; None while that is not known."""
-
-    subject: str
-    ending: Decided | None
-
-
-def junit(suites: Sequence[Suite]) -> str:
+def junit(records: Sequence[Record]) -> str:
     """Return the XML document. What is not known to be good is an error or a failure."""
     root = ET.Element("testsuites", name="tm")
-    for suite in suites:
-        element = ET.SubElement(root, "testsuite", name=clean(suite.subject))
-        _add_properties(element, suite.ending)
-        for name, kind, message in _cases(suite.ending):
+    for record in records:
+        element = ET.SubElement(root, "testsuite", name=clean(record.subject))
+        _add_properties(element, record.ending)
+        for name, kind, message in _cases(record.ending):
             case = ET.SubElement(element, "testcase", classname="tm", name=clean(name))
             if kind:
                 ET.SubElement(case, kind, message=clean(message)).text = clean(message)
         for attribute, kind in (("failures", "failure"), ("errors", "error")):
             element.set(attribute, str(len(element.findall(f"testcase/{kind}"))))
-        if said := _comparisons(suite.ending):
+        if said := _comparisons(record.ending):
             ET.SubElement(element, "system-out").text = said
         element.set("tests", str(len(element.findall("testcase"))))
     ET.indent(root)

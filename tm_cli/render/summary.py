@@ -10,6 +10,7 @@ from tm_cli.gate.comparison import Basis
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.policy import Decision
+from tm_cli.gate.record import Record
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.numbers import age, codes, milliseconds, percent, rate
 from tm_cli.terminal import Terminal
@@ -18,14 +19,17 @@ from tm_cli.text import clean
 _COLORS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31", Verdict.NO_BASELINE: "36"}
 
 
-def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[str, Any]:
+def run_data(record: Record) -> dict[str, Any]:
     """Return the fields of the official tool's result, and ours; unknown ones are None.
 
     As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
-    returned.
+    returned. The record has ended.
     """
     from tm_cli.render.comparisons import comparison_data
 
+    ending = record.ending
+    if ending is None:
+        raise ValueError("this gate has not ended")
     result, decision = ending.result, ending.decision
     facts = result.facts if result else {}
     basis = result.basis if result else Basis()
@@ -33,8 +37,8 @@ def run_data(ending: Decided, *, profile_id: int, status: str | None) -> dict[st
     return {
         "run_id": facts.get("id"),
         "started_run_id": ending.run.run_id if ending.run else None,
-        "profile_id": profile_id,
-        "status": status,
+        "profile_id": record.subject_id,
+        "status": record.status,
         "verdict": result.verdict_text if result else None,
         "verdict_reasons": list(result.reasons) if result else [],
         "fail_on_match": decision.matched,

@@ -9,6 +9,7 @@ from typing import Any
 from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.verdict import read_verdict
+from tm_cli.systems.trafficmorph.series import read_course
 from tm_cli.systems.trafficmorph.snapshots import number, read_basis, read_comparisons
 from tm_cli.text import clean
 
@@ -39,7 +40,16 @@ def as_result(row: HistoryRow) -> Result:
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=tuple(clean(text) for text in row.notes),
+        course=read_course(facts),
     )
+
+
+def other_side(facts: Mapping[str, Any]) -> Result | None:
+    """Return a duet's other target as if it were a run; None when the row has none."""
+    metrics, against = metrics_of_other_side(facts), facts.get("against")
+    if metrics is None or not isinstance(against, Mapping):
+        return None
+    return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
 
 
 def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from tm_cli.gate import correlate
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
 from tm_cli.systems.trafficmorph.looks import from_status, phase_of, planned_curve
-from tm_cli.systems.trafficmorph.results import as_result, metrics_of_other_side
+from tm_cli.systems.trafficmorph.results import as_result, other_side
 from tm_cli.systems.trafficmorph.starting import Starter, list_own
 from tm_cli.text import clean
 
@@ -142,18 +142,15 @@ class TrafficMorphRuns:
             raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
         return detail
 
-    def find_baseline(self, result: Result) -> Mapping[str, Any] | None:
-        """Return the metrics of the other side of a duet, else fetch those of the baseline run.
-
-        None without either, or when they cannot be read.
-        """
+    def find_baseline(self, result: Result) -> Result | None:
+        """Return the other side of a duet, else fetch the baseline run."""
         if result.basis.is_duet:
-            return metrics_of_other_side(result.facts)
+            return other_side(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
         try:
-            return as_result(self._client.get_history_item(baseline)).metrics
+            return as_result(self._client.get_history_item(baseline))
         except ApiError:
             return None
 

@@ -1,0 +1,22 @@
+"""`--last`: what was started last in this project, on whichever system."""
+
+from __future__ import annotations
+
+from tm_cli.commands import gating
+from tm_cli.commands.following import Manners
+from tm_cli.commands.last_run import recall
+from tm_cli.commands.session import Session
+from tm_cli.errors import ConfigurationError
+from tm_cli.gate.policy import Gate
+
+WAITS = {gating.SYSTEM: gating.wait_for_last}
+"""How each system waits for its remembered runs."""
+
+
+def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
+    """Wait for the runs of the last start; a start has runs of one system only."""
+    started = recall(session)
+    wait = WAITS.get(started[0].system) if started else None
+    if wait is None:
+        raise ConfigurationError("what was started last cannot be waited for by this version of tm")
+    return wait(session, started, gate, manners)

@@ -1,0 +1,40 @@
+"""What a gate came to: the one thing that every report, document and replay is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Decided
+from tm_cli.gate.policy import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One subject and how its gate ended; `ending` is None while that is not known.
+
+    `system` names the API behind which the run lives, `subject_id` is what that API calls the
+    subject, and `status` is the last one that was seen, as the server wrote it.
+    """
+
+    system: str
+    subject: str
+    subject_id: int | str | None = None
+    status: str | None = None
+    ending: Decided | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All subjects of one call, the gate they were held against and the exit code of the whole.
+
+    `error` is what ended the call before its gates had ended. `made_at` is the wall clock.
+    """
+
+    records: tuple[Record, ...]
+    gate: Gate
+    exit_code: ExitCode
+    made_at: datetime
+    error: TmError | None = None
