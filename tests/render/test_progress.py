@@ -139,3 +139,27 @@ def test_view_fits_the_terminal(terminal, clock):
 )
 def test_numbers_read_well(shown, text):
     assert shown == text
+
+
+def test_line_of_a_run_of_many_parts_tells_their_states():
+    counts = {"running": 3, "completed": 9}
+    shown = describe(Progress(Phase.ACTIVE, "running", items=counts, expected=50))
+    assert shown == "running, 12 of 50 started: 9 completed, 3 running"
+
+
+def test_log_tells_each_state_of_a_run_that_is_not_over(terminal, clock):
+    view = PlainView(terminal, clock)
+    for status in ("queued", "queued", "executing", "queued"):
+        view.show(Observed(Progress(Phase.ACTIVE, status)))
+    assert lines(terminal) == ["tm: queued", "tm: executing", "tm: queued"]
+
+
+def test_live_view_draws_the_parts_of_a_run(terminal, clock):
+    terminal.live = True
+    with LiveView(terminal, clock) as view:
+        view.show(Started(RUN))
+        counts = {"running": 3, "completed": 9}
+        view.show(Observed(Progress(Phase.ACTIVE, "running", items=counts, expected=50)))
+        shown = terminal.sketch(view._draw())
+    assert "12 of 50 started: 9 completed, 3 running" in shown
+    assert "━" in shown

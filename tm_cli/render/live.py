@@ -21,12 +21,15 @@ from tm_cli.gate.events import (
 )
 from tm_cli.gate.evidence import Phase, Progress, Run
 from tm_cli.render.numbers import codes, milliseconds, percent, rate, sparkline
-from tm_cli.render.progress import describe_repetition
+from tm_cli.render.progress import describe_repetition, items, state
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
 FRAMES_PER_SECOND = 4
 BAR_WIDTH = 30
+
+UNDER_WAY = frozenset({"pending", "queued", "running", "scoring"})
+"""States of a part that still has work before it."""
 
 
 class LiveView:
@@ -73,7 +76,8 @@ class LiveView:
     def _draw(self) -> RenderableType:
         parts: list[RenderableType] = [self._headline()]
         if self._progress is not None:
-            parts += [self._timeline(self._progress), self._numbers(self._progress)]
+            numbers = self._items if self._progress.items else self._numbers
+            parts += [self._timeline(self._progress), numbers(self._progress)]
             parts += [Text(f"! {clean(text)}", style="yellow") for text in self._progress.warnings]
         if self._remark.plain:
             parts.append(self._remark)
@@ -87,7 +91,7 @@ class LiveView:
         return Text.assemble(
             (clean(self._run.subject), "bold"),
             f"  run {clean(self._run.run_id or 'without id')}  ",
-            (phase.value, style),
+            (state(self._progress) if self._progress else phase.value, style),
         )
 
     def _timeline(self, progress: Progress) -> RenderableType:
@@ -108,6 +112,17 @@ class LiveView:
             return progress.elapsed
         now = progress.elapsed + self._clock.monotonic() - self._seen_at
         return min(now, progress.duration or now)
+
+    def _items(self, progress: Progress) -> RenderableType:
+        """The parts of a run, and how many of them are through."""
+        line = Table.grid(padding=(0, 1))
+        through = sum(n for name, n in progress.items.items() if name not in UNDER_WAY)
+        cells: list[RenderableType] = [Text(clean(items(progress)))]
+        if progress.expected:
+            bar = ProgressBar(total=progress.expected, completed=through, width=BAR_WIDTH)
+            cells.insert(0, bar)
+        line.add_row(*cells)
+        return line
 
     def _numbers(self, progress: Progress) -> RenderableType:
         planned = f" of {rate(progress.planned_rps)} planned" if progress.planned_rps else ""

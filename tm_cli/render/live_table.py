@@ -14,6 +14,7 @@ from tm_cli.durations import format_duration
 from tm_cli.gate.events import Awaited, Decided, Ended, Event, Observed, Repeated, Unobserved
 from tm_cli.gate.evidence import Phase, Progress
 from tm_cli.render.numbers import milliseconds, percent, rate
+from tm_cli.render.progress import state
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
@@ -56,7 +57,7 @@ class LiveTable:
         row = self._rows[position]
         match event:
             case Observed(progress):
-                row.progress, row.state = progress, progress.phase.value
+                row.progress, row.state = progress, state(progress)
                 row.style = "yellow" if progress.phase is Phase.PAUSED else "cyan"
             case Ended(progress):
                 row.progress, row.state, row.style = progress, "ended", "dim"

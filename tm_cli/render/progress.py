@@ -94,7 +94,7 @@ class PlainView(SilentView):
                 self._say(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):
                 # The first buckets and each warning are news; numbers alone are not.
-                news = (progress.phase, progress.warnings, progress.rps is not None)
+                news = (state(progress), progress.warnings, progress.rps is not None)
                 self._say(position, news, describe(progress))
             case Unobserved(problem, _):
                 said = f"no answer this time, trying on: {clean(problem)}"
@@ -125,7 +125,9 @@ def describe_repetition(attempt: Attempt, left: int) -> str:
 
 def describe(progress: Progress) -> str:
     """Tell one look at a run in one line."""
-    parts = [progress.phase.value if progress.phase is not Phase.ACTIVE else "running"]
+    parts = [state(progress)]
+    if progress.items:
+        parts.append(items(progress))
     if progress.elapsed is not None:
         parts.append(f"{format_duration(progress.elapsed)} played")
     if progress.remaining is not None:
@@ -140,6 +142,21 @@ def describe(progress: Progress) -> str:
     if progress.bad_ratio:
         parts.append(f"{percent(progress.bad_ratio * 100)} errors")
     return clean(", ".join([*parts, *(f"warning: {text}" for text in progress.warnings)]))
+
+
+def state(progress: Progress) -> str:
+    """The server's word for where an active run is, else ours."""
+    if progress.phase is Phase.ACTIVE and progress.status:
+        return clean(progress.status).lower()
+    return progress.phase.value
+
+
+def items(progress: Progress) -> str:
+    """Tell the parts of a run by state: `12 of 50 started: 9 completed, 3 running`."""
+    started = sum(progress.items.values())
+    of = f" of {progress.expected:,}" if progress.expected is not None else ""
+    ordered = sorted(progress.items.items(), key=lambda item: (-item[1], item[0]))
+    return f"{started:,}{of} started: " + ", ".join(f"{n:,} {name}" for name, n in ordered)
 
 
 def _ending(progress: Progress) -> str:
