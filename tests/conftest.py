@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,8 @@ from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
 from trafficmorph_api import KEY, TOKEN, ScriptedServer
+
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # the user's is off limits
 
 
 @dataclass
@@ -39,6 +43,11 @@ class FakeClock:
         self.slept.append(round(seconds, 3))
         self.seconds += seconds
         self.wall += timedelta(seconds=seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        if not event.is_set():
+            self.sleep(seconds)
+        return event.is_set()
 
 
 @dataclass(frozen=True)
@@ -71,17 +80,27 @@ def tm(tmp_path: Path, clock: FakeClock) -> Callable[..., Outcome]:
         environ: Mapping[str, str] | None = None,
         live: bool = False,
         launch: Callable[[Path], Any] = _no_launch,
+        typed: str | None = None,
+        secret: str | None = None,
+        make_token: Callable[[], str] = lambda: TOKEN,
     ) -> Outcome:
         out, err = io.StringIO(), io.StringIO()
         context = AppContext(
             environ=environ if environ is not None else {},
-            terminal=Terminal(out, err, live=live, width=100),
+            terminal=Terminal(
+                out,
+                err,
+                live=live,
+                width=100,
+                keyboard=None if typed is None else io.StringIO(typed),
+            ),
             clock=clock,
             cwd=work,
             find_user_dir=lambda: home,
             find_state_dir=lambda: tmp_path / "state",
             launch=launch,
-            make_token=lambda: TOKEN,
+            make_token=make_token,
+            read_secret=lambda _prompt: secret or _no_secret(),
         )
         return Outcome(main(list(argv), context), out.getvalue(), err.getvalue())
 
@@ -92,6 +111,10 @@ def tm(tmp_path: Path, clock: FakeClock) -> Callable[..., Outcome]:
 
 def _no_launch(_data_dir: Path) -> NoReturn:
     raise AssertionError("this test must not start a server")
+
+
+def _no_secret() -> NoReturn:
+    raise AssertionError("this test must not ask for a key")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tm_cli.api_key import KEY_VARIABLES
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.settings import DEFINITIONS, load_settings
 
@@ -98,8 +99,14 @@ def test_misspelt_setting_gets_a_suggestion(load):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_setting_has_a_variable_and_a_help_text(name):
     definition = DEFINITIONS[name]
-    assert definition.variable == f"TM_{name.upper()}"
+    of_another_system = name.startswith(("runloop_", "strait_"))
+    assert definition.variable == ("" if of_another_system else "TM_") + name.upper()
     assert definition.help.endswith(".")
+
+
+def test_every_secret_variable_is_hidden_in_messages():
+    secrets = {item.variable for item in DEFINITIONS.values() if item.secret}
+    assert secrets <= set(KEY_VARIABLES)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,9 @@ def test_key_is_revealed_as_it_was_given(text):
     [
         ("", "empty"),
         ("   ", "empty"),
+        (" tm_a", "begins or ends with a blank"),
+        ("tm_a\t", "begins or ends with a blank"),
+        ("tm_a\u00a0", "begins or ends with a blank"),
         ("tm_a\n", "byte 0x0A at position 4"),
         ("tm_\x7fa", "byte 0x7F at position 3"),
         ("\x00", "byte 0x00 at position 0"),

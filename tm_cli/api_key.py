@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import final
 
+KEY_VARIABLES = (
+    "TM_API_KEY", "RUNLOOP_API_KEY", "STRAIT_API_KEY", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN",
+)  # fmt: skip
+"""Environment variables whose values are shown nowhere."""
+
 
 @final
 class ApiKey:
@@ -14,8 +19,9 @@ class ApiKey:
     def __init__(self, text: str) -> None:
         """Validate `text` by the rules of the API (section 2 of its contract).
 
-        Raises ValueError, naming the offending byte and its position, when the key is empty or
-        holds a byte that cannot stand in a header. The message never holds the key.
+        Raises ValueError when the key is empty, begins or ends with a blank, or holds a byte that
+        cannot stand in a header; that one is named with its position. The message never holds the
+        key.
         """
         raw = text.encode("utf-8", "surrogateescape")
         if not raw.strip():
@@ -27,6 +33,8 @@ class ApiKey:
                     "which cannot stand in a header"
                     + (" (a line break after the key?)" if byte in b"\r\n" else "")
                 )
+        if text != text.strip():
+            raise ValueError("the API key begins or ends with a blank")
         self._bytes = raw
 
     def reveal(self) -> bytes:

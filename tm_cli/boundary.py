@@ -12,6 +12,9 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.signals import SignalReceived, signals_raised
 from tm_cli.text import clean
 
+SHORTEST_HIDDEN = 4
+"""Characters; whatever is shorter is no key and stands in many words."""
+
 
 def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
@@ -67,9 +70,14 @@ def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> in
 
 def explain(error: TmError, context: AppContext) -> None:
     """Print the message and the hint to standard error."""
-    context.terminal.note(f"tm: {_without_keys(clean(error.message), context.environ)}")
+    context.terminal.note(f"tm: {_shown(error.message, context)}")
     if error.hint:
-        context.terminal.note(f"hint: {_without_keys(clean(error.hint), context.environ)}")
+        context.terminal.note(f"hint: {_shown(error.hint, context)}")
+
+
+def _shown(text: str, context: AppContext) -> str:
+    """Take keys out before a long text is cut, which could leave a part of one, and afterwards."""
+    return _without_keys(clean(_without_keys(text, context.environ)), context.environ)
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
@@ -85,8 +93,12 @@ def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext)
 
 
 def _without_keys(text: str, environ: Mapping[str, str]) -> str:
-    key = environ.get("TM_API_KEY", "").strip()
-    return text.replace(key, "***") if len(key) >= 4 else text
+    from tm_cli.api_key import KEY_VARIABLES
+
+    for variable in KEY_VARIABLES:
+        key = environ.get(variable, "").strip()
+        text = text.replace(key, "***") if len(key) >= SHORTEST_HIDDEN else text
+    return text
 
 
 def _settle(code: int, context: AppContext) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.clock import Clock, SystemClock
+from tm_cli.secret_input import read_secret
 from tm_cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from tm_cli.driver import ProcessDriver
     from tm_cli.embedded import EmbeddedServer
 
 
@@ -21,6 +23,12 @@ def _make_token() -> str:
     return secrets.token_hex(8)
 
 
+def _spawn(words: Sequence[str], environ: Mapping[str, str]) -> ProcessDriver:
+    from tm_cli.driver import ProcessDriver
+
+    return ProcessDriver(words, environ)
+
+
 @dataclass(frozen=True, slots=True)
 class AppContext:
     """The seams: environment, terminal, time, directories and the embedded server.
@@ -28,7 +36,9 @@ class AppContext:
     `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
     for what tm remembers;
     `launch` returns a running embedded server for a data directory; it stays up until closed.
-    `make_token` returns letters and digits that nobody else has.
+    `make_token` returns letters and digits that nobody else has; `read_secret` returns what is
+    entered at a prompt that does not show it, or piped in. `spawn` starts a command with a whole
+    environment and returns it running.
     """
 
     environ: Mapping[str, str]
@@ -39,6 +49,8 @@ class AppContext:
     find_state_dir: Callable[[], Path]
     launch: Callable[[Path], EmbeddedServer]
     make_token: Callable[[], str] = _make_token
+    read_secret: Callable[[str], str] = read_secret
+    spawn: Callable[[Sequence[str], Mapping[str, str]], ProcessDriver] = _spawn
 
     @classmethod
     def system(cls) -> AppContext:

@@ -39,6 +39,17 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "context": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Context of your own settings file: its server, its key. [TM_CONTEXT]",
+                metavar="NAME",
+                rich_help_panel=_PANEL,
+            ),
+        ],
+        None,
+    ),
     "timeout": (
         Annotated[
             str | None,

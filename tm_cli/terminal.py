@@ -23,8 +23,9 @@ PIPE_WIDTH = 2000
 class Terminal:
     """Two streams and what they can show.
 
-    `live` says that standard error can redraw lines. A stream that breaks is given up in silence,
-    because it must not change an exit code; `results_lost` remembers that results went with it.
+    `live` says that standard error can redraw lines. `keyboard` is where a person types answers,
+    None where nobody can. A stream that breaks is given up in silence, because it must not change
+    an exit code; `results_lost` remembers that results went with it.
     """
 
     out: TextIO | None
@@ -34,6 +35,7 @@ class Terminal:
     out_color: bool = False
     err_color: bool = False
     width: int = DEFAULT_WIDTH
+    keyboard: TextIO | None = None
     results_lost: bool = field(default=False, init=False)
 
     @classmethod
@@ -53,6 +55,7 @@ class Terminal:
             out_color=_wants_color(environ, is_terminal=out_is_terminal and smart),
             err_color=_wants_color(environ, is_terminal=err_is_terminal and smart),
             width=_width(environ),
+            keyboard=_keyboard(environ, err_is_terminal=err_is_terminal),
         )
 
     def result(self, text: str) -> None:
@@ -73,6 +76,15 @@ class Terminal:
         with suppress(OSError, ValueError):
             self.err.write(text + "\n")
             self.err.flush()
+
+    def ask(self, question: str) -> str | None:
+        """Show a question on standard error and return the line typed; None without an answer."""
+        if self.keyboard is None or self.err is None:
+            return None
+        self.err.write(question + " ")
+        self.err.flush()
+        line = self.keyboard.readline()
+        return line.strip() if line else None
 
     def console(self) -> Console:
         """A rich console that writes to standard error."""
@@ -127,6 +139,11 @@ def _is_terminal(stream: TextIO | None) -> bool:
     with suppress(OSError, ValueError):
         return stream is not None and stream.isatty()
     return False
+
+
+def _keyboard(environ: Mapping[str, str], *, err_is_terminal: bool) -> TextIO | None:
+    answered = err_is_terminal and not environ.get("CI") and _is_terminal(sys.stdin)
+    return sys.stdin if answered else None
 
 
 def _can_draw(stream: TextIO) -> bool:

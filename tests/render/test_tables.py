@@ -8,7 +8,7 @@ import pytest
 
 from tm_cli.gate.comparison import Comparison
 from tm_cli.render.comparisons import comparison_table
-from tm_cli.render.tables import columns
+from tm_cli.render.tables import columns, listed
 from tm_cli.terminal import Terminal
 
 HEAD = ("ID", "PROFILE", "RUN")
@@ -55,3 +55,14 @@ def test_limits_stay_longer_than_intervals():
     assert "WARN / FAIL" in table
     assert "5 / 15" in table
     assert "a wider terminal shows 95 % INTERVAL, P" in table
+
+
+def test_list_is_a_table_where_it_fits_and_blocks_where_it_does_not():
+    assert listed(terminal(80), HEAD, ROWS) == columns(terminal(80), HEAD, ROWS)
+    assert listed(terminal(20), HEAD, ROWS).splitlines() == [
+        "1  checkout",
+        "    6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21",
+        "2  -",
+        "    -",
+    ]
+    assert len(listed(terminal(20, out_is_terminal=False), HEAD, ROWS).splitlines()) == 3

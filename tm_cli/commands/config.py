@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import typer
 
 from tm_cli.commands.session import Session, command
+from tm_cli.errors import TmError
 from tm_cli.gate_limits import show_limit
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
-from tm_cli.render.tables import columns
-from tm_cli.settings import DEFINITIONS, Setting
+from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
+from tm_cli.text import clean
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A name, what JSON has, what people read, and an origin."""
+
+    name: str
+    value: Any
+    shown: str
+    origin: str
 
 
 @app.callback()
@@ -25,28 +40,66 @@ def config() -> None:
 @app.command("show")
 @command
 def show(session: Session) -> int:
-    """Print every setting and every limit, its value and its origin; the key is masked.
+    """Print every setting and every limit, its value and its origin; keys are masked.
 
     tm config show
+
+    tm config show --context staging
     """
-    settings = [session.settings[name] for name in DEFINITIONS]
-    rows = [(item.definition.name, _shown(item), str(item.origin)) for item in settings]
-    data = {
-        item.definition.name: {"value": _data(item), "origin": str(item.origin)}
-        for item in settings
+    from tm_cli.render.tables import listed
+
+    rows = [*_settings(session), *_limits(session)]
+    data = {row.name: {"value": row.value, "origin": row.origin} for row in rows}
+    cells = [(row.name, row.shown, row.origin) for row in rows]
+    head = ("SETTING", "VALUE", "FROM")
+    return session.emit(data, lambda: listed(session.terminal, head, cells))
+
+
+def _settings(session: Session) -> Iterator[_Row]:
+    used = {system: _origin_of_key(session, system) for system in SYSTEMS}
+    keys = {
+        setting_name(system, name): used[system]
+        for system in SYSTEMS
+        for name in ("api_key", "api_key_file")
     }
+    for name in DEFINITIONS:
+        setting = session.settings[name]
+        if name in keys:
+            yield _key_row(setting, keys[name])
+        else:
+            yield _Row(name, setting.value, _shown(setting), str(setting.origin))
+
+
+def _limits(session: Session) -> Iterator[_Row]:
     for name, (value, origin) in session.settings.limits.items():
-        rows.append((f"gate.{name}", show_limit(name, value), str(origin)))
-        data[f"gate.{name}"] = {"value": value, "origin": str(origin)}
-    return session.emit(data, lambda: columns(session.terminal, ("SETTING", "VALUE", "FROM"), rows))
+        yield _Row(f"gate.{name}", value, show_limit(name, value), str(origin))
 
 
-def _data(item: Setting) -> Any:
-    return "***" if item.definition.secret and item.value is not None else item.value
+def _origin_of_key(session: Session, system: str) -> Origin | None:
+    """Where the key of a system is taken from; says why it is not, unless there is none."""
+    try:
+        return session.settings.endpoint(system).credential.origin
+    except MissingKey:
+        return None
+    except TmError as problem:
+        session.note(f"tm: {clean(problem.message)}")
+        return None
+
+
+def _key_row(setting: Setting, used: Origin | None) -> _Row:
+    """A key or its file; one that is there and not used is said to be so."""
+    name, secret = setting.definition.name, setting.definition.secret
+    if secret and used is not None and used.source is Source.STORED:
+        return _Row(name, _MASK, _MASK, str(used))
+    if setting.value is None:
+        return _Row(name, None, "-", str(setting.origin))
+    value = _MASK if secret else setting.value
+    origin = str(setting.origin) if setting.origin == used else f"{setting.origin}, not used"
+    return _Row(name, value, str(value), origin)
 
 
 def _shown(item: Setting) -> str:
-    match _data(item):
+    match item.value:
         case None:
             return "auto" if item.definition.name == "poll_interval" else "-"
         case bool() as flag:

@@ -9,9 +9,10 @@ from tm_cli.api.budget import RequestBudget
 from tm_cli.api.transport import Connection
 from tm_cli.base_url import LOCAL
 from tm_cli.errors import ConfigurationError
-from tm_cli.settings import project_root, read_key_file
+from tm_cli.settings import TRAFFICMORPH, Endpoint, project_root, read_key_file
 
 if TYPE_CHECKING:
+    from tm_cli.api_key import ApiKey
     from tm_cli.commands.session import Session
 
 DATA_DIR = ".tm"
@@ -22,35 +23,32 @@ def connect(session: Session) -> Connection:
 
     Raises ConfigurationError when there is no server and none may be started.
     """
-    settings = session.settings
-    if settings.server in (None, LOCAL):
+    endpoint = session.settings.endpoint(TRAFFICMORPH)
+    if endpoint.base_url in (None, LOCAL):
         return _embedded(session)
-    return Connection(
-        base_url=settings.server,
-        key=settings.key,
-        clock=session.context.clock,
-        timeout=settings.value("timeout"),
-        environ=session.context.environ,
-        ca_file=settings.value("ca_file"),
-        on_exchange=session.show_exchange if session.verbose else None,
-        budget=RequestBudget(session.context.clock),
-    )
+    return reach(session, endpoint, endpoint.key)
 
 
 def connect_to(session: Session, system: str) -> Connection:
-    """Return a connection to the server of a system that knows keys as bearer tokens.
+    """Return a connection to the configured server of another system than TrafficMorph.
 
     Raises ConfigurationError when there is no key for it.
     """
     endpoint = session.settings.endpoint(system)
+    return reach(session, endpoint, endpoint.key)
+
+
+def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
+    """Return a connection to a server that is there, with a key that need not be stored yet."""
+    settings = endpoint.settings
     return Connection(
-        base_url=endpoint.base_url,
-        key=endpoint.key,
-        bearer=True,
+        base_url=str(endpoint.base_url),
+        key=key,
+        bearer=endpoint.system != TRAFFICMORPH,
         clock=session.context.clock,
-        timeout=session.settings.value("timeout"),
+        timeout=settings.value("timeout"),
         environ=session.context.environ,
-        ca_file=session.settings.value("ca_file"),
+        ca_file=settings.value("ca_file"),
         on_exchange=session.show_exchange if session.verbose else None,
         budget=RequestBudget(session.context.clock),
     )

@@ -42,6 +42,21 @@ def columns(
     return f"{drawn}\n{' ' * indent}a wider terminal shows {left_out}" if left_out else drawn
 
 
+def listed(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table if it fits; on a narrower terminal each row is a block of lines.
+
+    A block begins with the first two cells; each cell after them has a line of its own.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    if len(_shown(terminal, head, cells, 0, head)) == len(head):
+        return columns(terminal, head, rows)
+    blocks = [
+        [f"{name.plain}  {value.plain}", *(f"    {cell.plain}" for cell in more)]
+        for name, value, *more in cells
+    ]
+    return "\n".join(line for block in blocks for line in block)
+
+
 def fitting(
     used: Sequence[int], widths: Sequence[int], room: int | None, least: Sequence[int]
 ) -> list[int]:

@@ -1,22 +1,45 @@
-"""Settings: flag, then variable, then project file, then user file, then default.
+"""Settings: where a value comes from, and which server and key belong together.
 
 Every value remembers its origin, so that `tm config show` and error messages can name it.
 """
 
-from tm_cli.settings.definitions import DEFINITIONS, Definition
-from tm_cli.settings.effective import Origin, Setting, Settings, Source, load_settings
+from tm_cli.settings.contexts import Context
+from tm_cli.settings.definitions import (
+    DEFINITIONS,
+    RUNLOOP,
+    STRAIT,
+    SYSTEMS,
+    TRAFFICMORPH,
+    Definition,
+    setting_name,
+)
+from tm_cli.settings.effective import Settings, load_settings
+from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
 from tm_cli.settings.files import ConfigFile, project_root
 from tm_cli.settings.keys import read_key_file
+from tm_cli.settings.sources import Origin, Setting, Source
+from tm_cli.settings.stored_keys import StoredKey, StoredKeys
 
 __all__ = [
     "DEFINITIONS",
+    "RUNLOOP",
+    "STRAIT",
+    "SYSTEMS",
+    "TRAFFICMORPH",
     "ConfigFile",
+    "Context",
+    "Credential",
     "Definition",
+    "Endpoint",
+    "MissingKey",
     "Origin",
     "Setting",
     "Settings",
     "Source",
+    "StoredKey",
+    "StoredKeys",
     "load_settings",
     "project_root",
     "read_key_file",
+    "setting_name",
 ]

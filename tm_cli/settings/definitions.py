@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.api_key import ApiKey
-from tm_cli.base_url import parse_base_url
+from tm_cli.base_url import LOCAL, parse_base_url
 from tm_cli.durations import parse_duration
 from tm_cli.gate.verdict import GATED, parse_fail_on
+
+TRAFFICMORPH = "trafficmorph"
+RUNLOOP = "runloop"
+STRAIT = "strait"
+SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
+
+ENDPOINT = ("base_url", "api_key", "api_key_file")
+"""What each system has of its own; its flags mean the system of the command."""
+
+NO_CONTEXT = "none"
+"""The name that chooses no context, whatever a file says."""
+
+_CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One setting: its name in files, how its text is read, and its default."""
+    """One setting: its name in files, how its text is read, and its default.
+
+    `own_prefix` marks the settings of another system, whose variables are that system's; a
+    `personal` setting is no choice for the project file.
+    """
 
     name: str
     read: Callable[[str], Any]
     default: Any
     help: str
     secret: bool = False
+    personal: bool = False
+    own_prefix: str = ""
 
     @property
     def variable(self) -> str:
         """The environment variable of this setting."""
-        return "TM_" + self.name.upper()
+        return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
 
     @property
     def flag(self) -> str:
         """The command-line option of this setting."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
+
+
+def setting_name(system: str, name: str) -> str:
+    """Return what a setting of `ENDPOINT` is called for a system."""
+    return name if system == TRAFFICMORPH else f"{system}_{name}"
+
+
+def parse_context_name(text: str) -> str:
+    """Return the name of a context; raises ValueError for what cannot be one."""
+    name = text.strip()
+    if not _CONTEXT_NAME.fullmatch(name):
+        raise ValueError("a context is named with letters, digits, dots, dashes and underscores")
+    return name
 
 
 def _positive(text: str) -> float:
@@ -73,6 +106,24 @@ def _text(text: str) -> str:
     return text.strip()
 
 
+def _remote_url(text: str) -> str:
+    url = parse_base_url(text)
+    if url == LOCAL:
+        raise ValueError("the embedded server stands in for TrafficMorph only")
+    return url
+
+
+def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]:
+    """What another system than TrafficMorph has of `ENDPOINT`."""
+    own = f"{system}_"
+    key, file = f"API key of {title}.", f"File that holds the API key of {title}."
+    return (
+        Definition(own + "base_url", _remote_url, base_url, f"Address of {title}.", own_prefix=own),
+        Definition(own + "api_key", ApiKey, None, key, secret=True, personal=True, own_prefix=own),
+        Definition(own + "api_key_file", _text, None, file, personal=True, own_prefix=own),
+    )
+
+
 DEFINITIONS = {
     definition.name: definition
     for definition in (
@@ -82,8 +133,11 @@ DEFINITIONS = {
             None,
             "Server address; `local` asks for the embedded server.",
         ),
-        Definition("api_key", ApiKey, None, "API key.", secret=True),
-        Definition("api_key_file", _text, None, "File that holds the API key."),
+        Definition("api_key", ApiKey, None, "API key.", secret=True, personal=True),
+        Definition("api_key_file", _text, None, "File that holds the API key.", personal=True),
+        Definition("context", parse_context_name, None, "Context of the user file to use."),
+        *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
+        *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
         Definition("timeout", _positive, 30.0, "Longest time for one request."),
         Definition("wait_timeout", _positive, 1800.0, "Longest wait for the run to end."),
         Definition(
@@ -106,6 +160,8 @@ DEFINITIONS = {
             "What Ctrl-C does to the run: `detach` lets it go on, `stop` ends it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
+        Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
+        Definition("github_annotations", _boolean, True, "Write annotations in GitHub Actions."),
         Definition("data_dir", _text, None, "Directory of the embedded server."),
         Definition("ca_file", _text, None, "Certificates (PEM) to trust instead of the system's."),
         Definition(
@@ -113,12 +169,14 @@ DEFINITIONS = {
             _boolean,
             False,
             "Permit plain http to a host that is not this machine.",
+            personal=True,
         ),
         Definition(
             "allow_public_targets",
             _boolean,
             False,
             "Let the embedded server send load to public addresses.",
+            personal=True,
         ),
     )
 }

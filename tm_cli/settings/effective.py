@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL, is_loopback, is_plain_http, parse_base_url, quote_base_url
-from tm_cli.errors import ConfigurationError, TmError, UsageError
-from tm_cli.settings.definitions import DEFINITIONS, Definition
+from tm_cli.settings.contexts import Context, find_context, order
+from tm_cli.settings.definitions import (
+    DEFINITIONS,
+    ENDPOINT,
+    SYSTEMS,
+    TRAFFICMORPH,
+    Definition,
+    setting_name,
+)
+from tm_cli.settings.endpoints import Endpoint
 from tm_cli.settings.files import USER_FILE, ConfigFile, find_project_file, read_user_file
-from tm_cli.settings.keys import read_key_file
+from tm_cli.settings.sources import Layer, Origin, Setting, Source
+from tm_cli.settings.stored_keys import StoredKeys
 
-
-class Source(Enum):
-    """Where a value can come from, strongest first."""
-
-    FLAG = "flag"
-    VARIABLE = "variable"
-    PROJECT = "project file"
-    USER = "user file"
-    DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A source and the flag, variable or path within it."""
-
-    source: Source
-    place: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.source.value} {self.place}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """An effective value and its origin."""
-
-    definition: Definition
-    value: Any
-    origin: Origin
+KEYS_DIR = "keys"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The effective settings of one invocation, read lazily and validated one by one."""
+    """The effective settings of one invocation, read lazily and validated one by one.
+
+    `system` is the one that the flags for server and key mean; they say nothing about the others.
+    """
 
     flags: Mapping[str, Any]
     environ: Mapping[str, str]
     project: ConfigFile | None
     user: ConfigFile | None
+    stored: StoredKeys
+    system: str = TRAFFICMORPH
 
     def __getitem__(self, name: str) -> Setting:
         """Return the effective setting.
@@ -62,13 +46,49 @@ class Settings:
         Raises UsageError for a bad flag, ConfigurationError for a bad variable or file entry.
         """
         definition = DEFINITIONS[name]
-        for origin, text in self._candidates(definition):
-            return Setting(definition, _read(definition, origin, text), origin)
-        return Setting(definition, definition.default, Origin(Source.DEFAULT))
+        if name == "context":
+            return _first(order(self._plain, None), definition)
+        return _first(self.layers, definition)
 
     def value(self, name: str) -> Any:
         """Return just the effective value."""
         return self[name].value
+
+    @cached_property
+    def context(self) -> Context | None:
+        """The context in effect; raises ConfigurationError when the chosen one does not exist."""
+        return find_context(self["context"], self.contexts)
+
+    @property
+    def contexts(self) -> Mapping[str, Mapping[str, str]]:
+        """The contexts of the user file by name."""
+        return self.user.contexts if self.user is not None else {}
+
+    @cached_property
+    def layers(self) -> Sequence[Layer]:
+        """Every source that has values, strongest first."""
+        return order(self._plain, self.context)
+
+    @cached_property
+    def _plain(self) -> dict[Source, Layer]:
+        variables = {
+            name: self.environ[definition.variable]
+            for name, definition in DEFINITIONS.items()
+            if definition.variable in self.environ
+        }
+        return {
+            Source.FLAG: Layer(Source.FLAG, self._given()),
+            Source.VARIABLE: Layer(Source.VARIABLE, variables),
+            Source.PROJECT: _layer(Source.PROJECT, self.project),
+            Source.USER: _layer(Source.USER, self.user),
+        }
+
+    def _given(self) -> dict[str, str]:
+        return {
+            setting_name(self.system, name) if name in ENDPOINT else name: str(value)
+            for name, value in self.flags.items()
+            if value is not None
+        }
 
     @property
     def limits(self) -> dict[str, tuple[Any, Origin]]:
@@ -83,69 +103,36 @@ class Settings:
                 found |= {name: (value, origin) for name, value in file.limits.items()}
         return found
 
-    def _candidates(self, definition: Definition) -> list[tuple[Origin, str]]:
-        found = []
-        if (flag := self.flags.get(definition.name)) is not None:
-            found.append((Origin(Source.FLAG, definition.flag), str(flag)))
-        if (variable := self.environ.get(definition.variable)) is not None:
-            found.append((Origin(Source.VARIABLE, definition.variable), variable))
-        for source, file in ((Source.PROJECT, self.project), (Source.USER, self.user)):
-            if file is not None and definition.name in file.values:
-                found.append((Origin(source, str(file.path)), file.values[definition.name]))
-        return found
+    def endpoint(self, system: str) -> Endpoint:
+        """Return server and key of one of `SYSTEMS`."""
+        return self._endpoints[system]
 
     @cached_property
+    def _endpoints(self) -> dict[str, Endpoint]:
+        return {system: Endpoint(self, system) for system in SYSTEMS}
+
+    def for_system(self, system: str) -> Settings:
+        """Return the settings of a command whose flags mean another system."""
+        return replace(self, system=system)
+
+    @property
     def server(self) -> str | None:
-        """The base URL ending in `/`, `local`, or None when no server is configured.
+        """The base URL of TrafficMorph; see `Endpoint.base_url`."""
+        return self.endpoint(TRAFFICMORPH).base_url
 
-        Raises ConfigurationError when a key would travel unencrypted to another machine.
-        """
-        setting = self["base_url"]
-        url: str | None = setting.value
-        if url in (None, LOCAL):
-            return url
-        if is_plain_http(url) and not is_loopback(url) and not self.value("allow_insecure_http"):
-            raise _refusal(
-                setting.origin,
-                "base_url: plain http would send the API key unencrypted to another machine",
-                hint="use https, or permit it with TM_ALLOW_INSECURE_HTTP=true",
-            )
-        return url
-
-    @cached_property
+    @property
     def key(self) -> ApiKey:
-        """The API key for the configured server.
-
-        Raises ConfigurationError when there is none, when its file cannot be read, or when it
-        would go to a server that only a project file names.
-        """
-        key, file = self["api_key"], self["api_key_file"]
-        strongest = min((key, file), key=lambda setting: list(Source).index(setting.origin.source))
-        if strongest.value is None:
-            raise ConfigurationError(
-                "no API key is configured", hint="set TM_API_KEY, or api_key_file in a file"
-            )
-        self._check_binding()
-        return strongest.value if strongest is key else read_key_file(Path(strongest.value))
-
-    def _check_binding(self) -> None:
-        """Keep the key from a server that only a checked-out file names.
-
-        Whoever can write to a repository could have everybody's key sent to them.
-        """
-        url = self["base_url"]
-        if url.origin.source is not Source.PROJECT or url.value == LOCAL or is_loopback(url.value):
-            return
-        trusted = self.user.values.get("base_url") if self.user else None
-        if trusted is None or parse_base_url(trusted) != url.value:
-            raise ConfigurationError(
-                f"the API key is not sent to {url.value}, which only {url.origin.place} names",
-                hint="confirm the server with TM_BASE_URL, or as base_url in your own file",
-            )
+        """The API key for that server; see `Endpoint.key`."""
+        return self.endpoint(TRAFFICMORPH).key
 
 
 def load_settings(
-    flags: Mapping[str, Any], environ: Mapping[str, str], *, cwd: Path, user_dir: Path
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    cwd: Path,
+    user_dir: Path,
+    system: str = TRAFFICMORPH,
 ) -> Settings:
     """Find and read the settings files; values are validated when they are asked for."""
     return Settings(
@@ -153,21 +140,17 @@ def load_settings(
         environ=environ,
         project=find_project_file(cwd),
         user=read_user_file(user_dir / USER_FILE),
+        stored=StoredKeys(user_dir / KEYS_DIR),
+        system=system,
     )
 
 
-def _read(definition: Definition, origin: Origin, text: str) -> Any:
-    try:
-        return definition.read(text)
-    except ValueError as problem:
-        shown = quote_base_url(text) + ": " if definition.name == "base_url" else ""
-        name = origin.place
-        if origin.source in (Source.PROJECT, Source.USER):
-            name = f"{definition.name} in {origin.place}"
-        raise _refusal(origin, f"{name} is not usable: {shown}{problem}") from None
+def _layer(source: Source, file: ConfigFile | None) -> Layer:
+    return Layer(source, {}) if file is None else Layer(source, file.values, str(file.path))
 
 
-def _refusal(origin: Origin, message: str, *, hint: str | None = None) -> TmError:
-    if origin.source is Source.FLAG:
-        return UsageError(message, hint=hint)
-    return ConfigurationError(message, hint=hint or "`tm config show` prints what is in effect")
+def _first(layers: Sequence[Layer], definition: Definition) -> Setting:
+    for layer in layers:
+        if (setting := layer.read(definition)) is not None:
+            return setting
+    return Setting(definition, definition.default, Origin(Source.DEFAULT))

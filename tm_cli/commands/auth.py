@@ -1,0 +1,80 @@
+"""`tm auth`: keys that stand in no variable and in no file of a project."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tm_cli.commands.session import Session, command
+from tm_cli.global_options import group
+from tm_cli.lazy import QuickGroup
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+
+class System(StrEnum):
+    """Whose key."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
+
+
+SystemOption = Annotated[System, typer.Option("--system", help="Whose key it is.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Do not ask the server.")]
+
+
+@app.callback()
+@group
+def auth() -> None:
+    """Store a key, check keys, remove one."""
+
+
+@app.command("login")
+@command
+def login(
+    session: Session, *, system: SystemOption = System.TRAFFICMORPH, no_check: NoCheck = False
+) -> int:
+    """Ask for a key, or read it from a pipe; check it with its server and store it.
+
+    It goes into the system's keyring, else into a file that only you can read,
+    and is sent to this server alone.
+
+    tm auth login --base-url https://trafficmorph.example
+
+    tm auth login --context staging --system runloop < key.txt
+    """
+    from tm_cli.commands.key_login import store_key
+
+    stored = store_key(session, system.value, check=not no_check)
+    return session.emit(stored.data(), stored.summary)
+
+
+@app.command("status")
+@command
+def status(session: Session, *, no_check: NoCheck = False) -> int:
+    """Show where each key is, for which server, and whether the server takes it.
+
+    All systems and contexts are looked at. No part of a key is shown. Exits with
+    0 when there is a key and each one works.
+
+    tm auth status
+    """
+    from tm_cli.commands.key_status import key_statuses, show_statuses
+
+    return show_statuses(session, key_statuses(session, check=not no_check))
+
+
+@app.command("logout")
+@command
+def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> int:
+    """Remove the stored key of a server; the server goes on taking it.
+
+    tm auth logout --context staging
+    """
+    from tm_cli.commands.key_login import remove_key
+
+    removed = remove_key(session, system.value)
+    return session.emit(removed.data(), removed.summary)
