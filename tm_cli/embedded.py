@@ -74,24 +74,41 @@ def launch(data_dir: Path) -> EmbeddedServer:
     )
 
 
-def _attach(data_dir: Path, *, started_here: bool) -> EmbeddedServer | None:
-    """Take a lease from the server that `server.json` names; None when nobody is there."""
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a server says about itself in its directory, for as long as it runs or until it dies."""
+
+    base_url: str
+    api_key_file: Path
+    pid: int
+
+
+def read_announcement(data_dir: Path) -> Announcement | None:
+    """Return where the server of `data_dir` says it is; None when it says nothing."""
     try:
         info = json.loads((data_dir / "server.json").read_text(encoding="utf-8"))
-        address = urlsplit(info["base_url"])
-        key_file = Path(info["api_key_file"])
-        key = key_file.read_text(encoding="utf-8").strip()
-        pid = int(info["pid"])
+        url, pid = str(info["base_url"]).rstrip("/") + "/", int(info["pid"])
+        return Announcement(url, Path(info["api_key_file"]), pid)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _attach(data_dir: Path, *, started_here: bool) -> EmbeddedServer | None:
+    """Take a lease from the server that `server.json` names; None when nobody is there."""
+    if (said := read_announcement(data_dir)) is None:
+        return None
+    try:
+        address = urlsplit(said.base_url)
+        key = said.api_key_file.read_text(encoding="utf-8").strip()
         lease = http.client.HTTPConnection(
             address.hostname or "", address.port or 80, timeout=LEASE_TIMEOUT
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
     with suppress(OSError, http.client.HTTPException):
         lease.request("GET", "/tm/lease", headers={"X-Api-Key": key})
         if lease.getresponse().status == http.client.OK:
-            base_url = info["base_url"].rstrip("/") + "/"
-            return EmbeddedServer(base_url, key_file, pid, started_here, lease)
+            return EmbeddedServer(said.base_url, said.api_key_file, said.pid, started_here, lease)
     lease.close()
     return None
 

@@ -31,6 +31,11 @@ class ExitCode(IntEnum):
         """One line for people."""
         return _MEANINGS[self]
 
+    @property
+    def advice(self) -> str:
+        """What to do about it, in one line."""
+        return _ADVICE[self]
+
 
 _MEANINGS = {
     ExitCode.OK: "done; for a gate: our verdict is known and not in --fail-on",
@@ -51,4 +56,25 @@ _MEANINGS = {
     ExitCode.HANGUP: "ended by SIGHUP before a decision",
     ExitCode.INTERRUPTED: "ended by Ctrl-C (SIGINT) before a decision",
     ExitCode.TERMINATED: "ended by SIGTERM before a decision",
+}
+
+_ADVICE = {
+    ExitCode.OK: "go on",
+    ExitCode.ERROR: "read the message",
+    ExitCode.FAIL: "read the reasons; `tm history show` has the details",
+    ExitCode.WARN: "read the reasons; `tm history show` has the details",
+    ExitCode.NO_BASELINE: "run it once where it should pass",
+    ExitCode.UNDECIDED: "look at the history; start anew if the run was stopped or replaced",
+    ExitCode.WAIT_TIMEOUT: "raise the limit, or wait again with the printed `tm runs wait`",
+    ExitCode.START_UNKNOWN: "look with `tm runs status` before starting another run",
+    ExitCode.REFUSED: "read the server's reason: a limit, a target, an unknown profile",
+    ExitCode.USAGE: "correct the command line",
+    ExitCode.UNAVAILABLE: "`tm doctor` looks for the cause; try again later",
+    ExitCode.INTERNAL: "report it with the printed lines",
+    ExitCode.OUTPUT: "free the disk, check the path",
+    ExitCode.AUTHENTICATION: "check the key",
+    ExitCode.CONFIGURATION: "`tm config show` tells where each value comes from",
+    ExitCode.HANGUP: "the run goes on; wait again",
+    ExitCode.INTERRUPTED: "the run goes on; wait again",
+    ExitCode.TERMINATED: "the run goes on; wait again",
 }

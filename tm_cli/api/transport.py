@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes of one answer; the longest history page is a fraction of it."""
 
+LARGEST_FILE = 256 * 1024 * 1024
+"""Bytes of a file that is downloaded."""
+
 USER_AGENT = f"tm-cli/{__version__}"
 KEY_HEADER = b"X-Api-Key"
 
@@ -143,6 +146,26 @@ class Transport:
         with self._new_client() as client:
             return self._send(client, method, path, params=params, body=body, headers=headers)
 
+    def download(
+        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Send one request and return the file that answers it, of the media type `accept`.
+
+        Raises NotReached, NotUnderstood or HttpError.
+        """
+        with self._new_client() as client:
+            request = self._request(client, method, path, headers=headers)
+            request.headers["Accept"] = accept
+            self._count()
+            with self._timed(request) as outcome:
+                response, content = self._exchange(client, request, most=LARGEST_FILE)
+                outcome.append(str(response.status_code))
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.status_code != httpx2.codes.OK or kind != accept:
+            self._understand(request, response, content[:LARGEST_BODY])
+            raise NotUnderstood(f"{_where(request)} answered with {clean(kind)}, not {accept}")
+        return content
+
     @contextmanager
     def stream(self, path: str, *, accept: str, silence: float) -> Iterator[httpx2.Response]:
         """Open an answer that goes on for long; nothing for `silence` seconds ends it.
@@ -236,16 +259,16 @@ class Transport:
         return understand(answer, self._connection.explain)
 
     def _exchange(
-        self, client: httpx2.Client, request: httpx2.Request
+        self, client: httpx2.Client, request: httpx2.Request, *, most: int = LARGEST_BODY
     ) -> tuple[httpx2.Response, bytes]:
         with _translated(request, self._connection.timeout):
             response = client.send(request, stream=True)
             try:
-                return response, self._read(response)
+                return response, self._read(response, most)
             finally:
                 response.close()
 
-    def _read(self, response: httpx2.Response) -> bytes:
+    def _read(self, response: httpx2.Response, most: int = LARGEST_BODY) -> bytes:
         """Read the body as it came; `timeout` bounds the whole, not just each piece of it."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise NotUnderstood(f"{_where(response.request)} answered with a compressed body")
@@ -253,7 +276,7 @@ class Transport:
         deadline = clock.monotonic() + self._connection.timeout
         for piece in response.iter_raw():
             content += piece
-            if len(content) > LARGEST_BODY:
+            if len(content) > most:
                 raise NotUnderstood(f"{_where(response.request)} answered with too large a body")
             if clock.monotonic() > deadline:
                 raise httpx2.ReadTimeout("the answer came too slowly", request=response.request)

@@ -20,6 +20,8 @@ def demo(session: Session) -> int:
 
     Starts a small service on this machine, tests it with real load three times, makes it slower
     before the last time, and exits 0 only if every command returned the code it must return.
+
+    tm demo
     """
     from tm_cli.demo.script import play
 

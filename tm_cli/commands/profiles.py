@@ -31,7 +31,10 @@ def profiles() -> None:
 @app.command("list")
 @command
 def list_profiles(session: Session) -> int:
-    """List the profiles of the server, the most recently updated first."""
+    """List the profiles of the server, the most recently updated first.
+
+    tm profiles list
+    """
     from tm_cli.render.tables import columns, instant
 
     found = session.client.list_profiles()

@@ -14,5 +14,8 @@ app = typer.Typer(add_completion=False)
 @app.command("version")
 @command
 def version(session: Session) -> int:
-    """Print the version of tm and of the API it speaks."""
+    """Print the version of tm and of the API it speaks.
+
+    tm version
+    """
     return session.emit({"version": __version__, "spec": "v1"}, lambda: VERSION_LINE)

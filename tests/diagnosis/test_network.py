@@ -1,0 +1,82 @@
+"""The real look: over sockets of this machine, with TLS, and through a proxy."""
+
+import ssl
+from datetime import UTC, datetime
+
+import pytest
+import trustme
+from pytest_httpserver import HTTPServer
+
+from tm_cli.diagnosis.network import Route, SystemNetwork
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure_server(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with HTTPServer(ssl_context=context) as server:
+        yield server
+
+
+def trusting(authority):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def test_a_plain_server_shows_status_and_date_and_gets_no_key(httpserver):
+    httpserver.expect_request("/mount/", method="HEAD").respond_with_data("", status=404)
+    sight = SystemNetwork().look(Route(httpserver.url_for("/mount/")))
+    assert sight.status == 404
+    assert abs((datetime.now(UTC) - sight.date).total_seconds()) < 60
+    assert sight.tls is None
+    request = httpserver.log[0][0]
+    assert "X-Api-Key" not in request.headers
+    assert "Authorization" not in request.headers
+
+
+def test_a_trusted_certificate_is_read(secure_server, authority):
+    secure_server.expect_request("/").respond_with_data("")
+    sight = SystemNetwork().look(Route(secure_server.url_for("/"), trust=trusting(authority)))
+    assert sight.tls.startswith("TLSv1.")
+    assert sight.expires > datetime(2026, 1, 1, tzinfo=UTC)
+    assert "trustme" in sight.issuer
+
+
+def test_an_unknown_authority_is_refused(secure_server):
+    trust = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
+        SystemNetwork().look(Route(secure_server.url_for("/"), trust=trust))
+
+
+def test_a_server_without_tls_is_no_https_server(httpserver, authority):
+    url = httpserver.url_for("/").replace("http:", "https:")
+    with pytest.raises(ssl.SSLError):
+        SystemNetwork().look(Route(url, trust=trusting(authority)))
+
+
+def test_a_plain_request_goes_through_the_proxy_with_its_password(httpserver):
+    httpserver.expect_request("/").respond_with_data("")
+    proxy = httpserver.url_for("").replace("http://", "http://ada:pw@")
+    sight = SystemNetwork().look(Route("http://tm.example/", proxy=proxy))
+    assert sight.status == 200
+    request = httpserver.log[0][0]
+    assert request.headers["Host"] == "tm.example"
+    assert request.headers["Proxy-Authorization"] == "Basic YWRhOnB3"
+
+
+def test_a_proxy_that_builds_no_tunnel_is_an_error(httpserver, authority):
+    httpserver.expect_request("/", method="CONNECT").respond_with_data("", status=407)
+    with pytest.raises(OSError, match="Tunnel connection failed"):
+        SystemNetwork().look(
+            Route("https://tm.example/", httpserver.url_for(""), trusting(authority))
+        )
+
+
+def test_names_resolve_once_each():
+    assert SystemNetwork().resolve("127.0.0.1", 80) == ["127.0.0.1"]

@@ -1,0 +1,69 @@
+"""`tm doctor`: can a gate work here, and if not, what is to be done?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tm_cli import __version__
+from tm_cli.commands.session import Session, command
+from tm_cli.exit_codes import ExitCode
+
+app = typer.Typer(add_completion=False)
+
+
+class System(StrEnum):
+    """The systems that tm gates on."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
+
+
+@app.command("doctor")
+@command
+def doctor(
+    session: Session,
+    system: Annotated[
+        System, typer.Option(help="Whose server and key: trafficmorph, runloop or strait.")
+    ] = System.TRAFFICMORPH,
+) -> int:
+    """Look whether a gate can work here: settings, network, key, embedded server, CI, terminal.
+
+    It starts nothing, changes nothing, and shows no key. Exits with the code that a gate would
+    end with.
+
+    tm doctor
+
+    tm doctor --system strait --json
+    """
+    from tm_cli.commands.connecting import data_dir
+    from tm_cli.diagnosis.examination import Examination
+    from tm_cli.diagnosis.finding import Finding, worst
+    from tm_cli.diagnosis.machine import SystemMachine
+    from tm_cli.diagnosis.network import SystemNetwork
+    from tm_cli.render.diagnosis import diagnosis_data, diagnosis_error, show_diagnosis
+    from tm_cli.render.machine import document, to_json
+
+    examination = Examination(
+        context=session.context,
+        system=system.value,
+        version=__version__,
+        network=SystemNetwork(),
+        machine=SystemMachine(),
+        load_settings=lambda: session.settings.for_system(system.value),
+        find_data_dir=lambda: data_dir(session),
+    )
+    findings: list[Finding] = list(examination.findings())
+    decisive = worst(findings)
+    code = decisive.code if decisive else ExitCode.OK
+    if session.wants_json:
+        data = diagnosis_data(system.value, findings)
+        session.terminal.result(
+            to_json(document(data, exit_code=code, error=diagnosis_error(decisive)))
+        )
+    else:
+        session.terminal.result(show_diagnosis(session.terminal, findings))
+    return int(code)

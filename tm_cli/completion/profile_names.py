@@ -1,0 +1,157 @@
+"""The profiles of the configured server, from a short-lived cache or one quick request.
+
+Whoever presses the tab key must not wait: the server has a second, and its silence is remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tm_cli.api_key import ApiKey
+from tm_cli.base_url import LOCAL
+from tm_cli.completion.candidates import Candidate
+from tm_cli.context import AppContext
+from tm_cli.embedded import read_announcement
+from tm_cli.errors import TmError
+from tm_cli.private_dir import make_private_dir
+from tm_cli.settings import TRAFFICMORPH, Settings, read_key_file
+from tm_cli.text import clean
+
+LIFETIME = 60.0
+"""Seconds for which an answer is used, and for which a silent server is not asked again."""
+
+PATIENCE = 1.0
+"""Seconds for the whole of a request, name resolution included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Id and name of a profile."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A server and the key for it; `whose` tells apart the accounts of one server."""
+
+    base_url: str
+    key: ApiKey
+    whose: str
+    ca_file: str | None = None
+
+
+def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]:
+    """Return names; the id stands for a name that cannot be typed or would mean something else."""
+    found = [
+        Candidate(item.name, f"profile {item.number}")
+        if _is_typable(item.name)
+        else Candidate(str(item.number), clean(item.name))
+        for item in profiles
+    ]
+    if current.isdigit():
+        found += [Candidate(str(item.number), clean(item.name)) for item in profiles]
+    return found
+
+
+def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | None:
+    """Return whom to ask; None without a server or a key. The embedded one is never started."""
+    try:
+        endpoint = settings.endpoint(TRAFFICMORPH)
+        if endpoint.base_url in (None, LOCAL):
+            running = read_announcement(data_dir())
+            if running is None:
+                return None
+            path = running.api_key_file
+            return Source(running.base_url, read_key_file(path), str(path))
+        found, url = endpoint.credential, str(endpoint.base_url)
+        return Source(url, found.key, str(found.origin), settings.value("ca_file"))
+    except TmError:
+        return None
+
+
+def read_profiles(context: AppContext, source: Source, patience: float = PATIENCE) -> list[Profile]:
+    """Return the profiles as they were at most a minute ago, or longer if the server is silent."""
+    path = _cache_file(context, source)
+    at, cached = _read_cache(path)
+    now = context.clock.now().timestamp()
+    if 0 <= now - at <= LIFETIME:
+        return cached
+    asked = _ask(context, source, patience)
+    profiles = cached if asked is None else asked
+    _write_cache(path, now, profiles)
+    return profiles
+
+
+def _ask(context: AppContext, source: Source, patience: float) -> list[Profile] | None:
+    """Ask in a thread of its own, which is left behind when it takes too long: DNS may."""
+    answers: list[list[Profile]] = []
+
+    def ask() -> None:
+        with suppress(Exception):  # whatever it is, a later command will tell
+            answers.append(_fetch(context, source, patience))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return answers[0] if answers else None
+
+
+def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile]:
+    from tm_cli.api.trafficmorph.client import Client
+    from tm_cli.api.transport import Connection, Transport
+
+    connection = Connection(
+        base_url=source.base_url,
+        key=source.key,
+        clock=context.clock,
+        timeout=patience,
+        environ=context.environ,
+        ca_file=source.ca_file,
+    )
+    with closing(Transport(connection)) as transport:
+        found = Client(transport, context.clock).reading_once().list_profiles()
+    return [Profile(item.id, item.name) for item in found]
+
+
+def _cache_file(context: AppContext, source: Source) -> Path:
+    name = hashlib.sha256(f"{source.base_url}\n{source.whose}".encode()).hexdigest()[:16]
+    return context.find_state_dir() / "completion" / f"{name}.json"
+
+
+def _read_cache(path: Path) -> tuple[float, list[Profile]]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        profiles = [Profile(int(number), str(name)) for number, name in document["profiles"]]
+        return float(document["at"]), profiles
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("-inf"), []
+
+
+def _write_cache(path: Path, at: float, profiles: list[Profile]) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    content = {"at": at, "profiles": [[item.number, item.name] for item in profiles]}
+    try:
+        make_private_dir(path.parent)
+        draft.write_text(json.dumps(content), encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        return  # without a cache, the next tab asks again
+
+
+def _is_typable(name: str) -> bool:
+    """Whether a shell can be given this name, and tm would read it as one."""
+    return (
+        name == clean(name, longest=len(name) + 1)
+        and not name.startswith(("-", "~"))
+        and not name.isdigit()
+        and "/" not in name
+    )

@@ -1,0 +1,150 @@
+"""All checks in their order; a check that needs a lost one is skipped, the others go on."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.transport import Connection, Transport, verification
+from tm_cli.base_url import LOCAL
+from tm_cli.context import AppContext
+from tm_cli.diagnosis.account import examine_account, examine_reading
+from tm_cli.diagnosis.configuration import Target, examine_endpoint, examine_settings
+from tm_cli.diagnosis.finding import Finding, Status, failed_by, skipped, without_key
+from tm_cli.diagnosis.local_server import LocalServer, examine_local_server, examine_software
+from tm_cli.diagnosis.machine import Machine
+from tm_cli.diagnosis.network import Network, Route
+from tm_cli.diagnosis.platforms import examine_platform
+from tm_cli.diagnosis.screen import examine_terminal
+from tm_cli.diagnosis.server import Place, examine_server
+from tm_cli.embedded import Announcement, read_announcement
+from tm_cli.errors import TmError
+from tm_cli.settings import TRAFFICMORPH, Settings, read_key_file
+
+PATIENCE = 10.0
+"""Seconds for one request, where the user allows as many."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examination:
+    """What is examined: the seams, the settings of one invocation, and a system.
+
+    `load_settings` raises ConfigurationError where a file is broken; `find_data_dir` raises it too.
+    """
+
+    context: AppContext
+    system: str
+    version: str
+    network: Network
+    machine: Machine
+    load_settings: Callable[[], Settings]
+    find_data_dir: Callable[[], Path]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what every check finds."""
+        yield from examine_software(self.machine, self.version)
+        yield from self._about_server()
+        yield examine_platform(self.context.environ)
+        yield examine_terminal(self.context.terminal)
+
+    def _about_server(self) -> Iterator[Finding]:
+        try:
+            settings = self.load_settings()
+        except TmError as error:
+            yield failed_by("settings", error)
+            yield skipped("server", "the settings cannot be read")
+            yield from self._about_local(Target(None))
+            return
+        told = list(examine_settings(settings))
+        yield from told
+        found, target = examine_endpoint(settings.endpoint(self.system), self.context.environ)
+        for finding in found:
+            is_told = finding.text in {item.text for item in told}
+            yield skipped(finding.check, "see the settings") if is_told else finding
+        if target.base_url not in (None, LOCAL):
+            yield from self._about_remote(settings, target)
+        if self.system == TRAFFICMORPH:
+            yield from self._about_local(target)
+
+    def _about_remote(self, settings: Settings, target: Target) -> Iterator[Finding]:
+        url = target.base_url or ""
+        try:
+            trust = verification(url, settings.value("ca_file"))
+        except TmError as error:
+            yield failed_by("TLS", error)
+            return
+        place = Place(url, trust or None, self.context.environ)  # type: ignore[arg-type]
+        is_there = True
+        for finding in examine_server(place, self.network, self.context.clock):
+            is_there = is_there and finding.status is not Status.FAIL
+            yield finding
+        if not (is_there and target.is_usable):
+            reason = "there is no key to try" if is_there else "the server cannot be reached"
+            yield skipped("access", reason)
+            return
+        yield from self._about_access(lambda: self._connection(settings))
+
+    def _connection(self, settings: Settings) -> Connection:
+        endpoint = settings.endpoint(self.system)
+        return Connection(
+            base_url=endpoint.base_url or "",
+            key=endpoint.key,
+            bearer=self.system != TRAFFICMORPH,
+            clock=self.context.clock,
+            timeout=min(PATIENCE, settings.value("timeout")),
+            environ=self.context.environ,
+            ca_file=settings.value("ca_file"),
+        )
+
+    def _about_access(self, connect: Callable[[], Connection]) -> Iterator[Finding]:
+        try:
+            connection = connect()
+            transport = Transport(connection)
+        except TmError as error:
+            yield failed_by("access", error)
+            return
+        with closing(transport):
+            for finding in self._asked(transport):
+                yield without_key(finding, connection.key)
+
+    def _asked(self, transport: Transport) -> Iterator[Finding]:
+        if self.system == TRAFFICMORPH:
+            return examine_account(Client(transport, self.context.clock).reading_once())
+        return examine_reading(transport, self.system)
+
+    def _about_local(self, target: Target) -> Iterator[Finding]:
+        try:
+            directory = self.find_data_dir()
+        except TmError as error:
+            yield failed_by("data", error)
+            return
+        running = self._running(directory)
+        where = running.base_url if running else None
+        yield from examine_local_server(
+            self.machine, LocalServer(directory, where, is_wanted=target.base_url == LOCAL)
+        )
+        if running and target.base_url == LOCAL:
+            yield from self._about_access(lambda: self._local_connection(running))
+
+    def _running(self, directory: Path) -> Announcement | None:
+        """The embedded server if it answers; what a killed one has left behind does not count."""
+        announced = read_announcement(directory)
+        try:
+            if announced is not None:
+                self.network.look(Route(announced.base_url))
+        except (OSError, http.client.HTTPException):
+            return None
+        return announced
+
+    def _local_connection(self, running: Announcement) -> Connection:
+        return Connection(
+            base_url=running.base_url,
+            key=read_key_file(running.api_key_file),
+            clock=self.context.clock,
+            timeout=PATIENCE,
+            environ=self.context.environ,
+        )
