@@ -1,0 +1,126 @@
+"""`tm selftest`: proves that the gate goes red where it must, in this environment."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import ConfigurationError, TmError, UsageError
+from tm_cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from tm_cli.selftest.scenario import Result, Scenario
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("selftest")
+@command
+def selftest(
+    session: Session,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Play this scenario alone; repeatable."),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the scenarios, and play none.")
+    ] = False,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Test this program, such as a wrapper around tm, instead of tm."
+        ),
+    ] = None,
+) -> int:
+    """Prove that the gate goes red where it must, on this machine, in less than a minute.
+
+    Runs tm against servers with scripted runs and faults, and compares its exit codes with what
+    must come. No load is sent. Exits 0 only if every scenario ended as it must, else 1.
+
+    tm selftest
+
+    tm selftest --only fail --only make
+    """
+    scenarios = _chosen(_catalogue(), only or [])
+    if listed:
+        return _list(session, scenarios)
+    return _play(session, scenarios, _found(session, program))
+
+
+def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
+    from tm_cli.selftest.account import listing, scenario_data
+
+    data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
+    return session.emit(data, lambda: listing(scenarios))
+
+
+def _catalogue() -> Sequence[Scenario]:
+    try:
+        from tm_cli.selftest.catalogue import SCENARIOS
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the embedded server, which plays the scenarios, is not installed "
+            f"({missing.name} is missing)",
+            hint="pip install 'tm-cli[local]'",
+        ) from None
+    return SCENARIOS
+
+
+def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> Sequence[Scenario]:
+    known = {scenario.name: scenario for scenario in scenarios}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`tm selftest --list` names them all"
+            raise UsageError(f"there is no scenario {name!r}", hint=hint)
+    return [known[name] for name in dict.fromkeys(names)] or scenarios
+
+
+def _found(session: Session, program: str | None) -> str | None:
+    """The whole path of the program, because scenarios have directories of their own."""
+    if program is None:
+        return None
+    found = shutil.which(program, path=session.context.environ.get("PATH"))
+    if found is None:
+        raise UsageError(f"--program: {program!r} is no program that can be started")
+    return str(session.context.cwd / found)
+
+
+def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
+    from tm_cli.selftest.account import failure, line, summary
+    from tm_cli.selftest.proof import prove
+
+    results: list[Result] = []
+    clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
+    began = clock.monotonic()
+    with closing(prove(scenarios, session.context.environ, program)) as coming:
+        for result in coming:
+            results.append(result)
+            if not session.wants_json:
+                session.terminal.result(line(result, width))
+    error = failure(results)
+    if session.wants_json:
+        return _emit(session, results, error)
+    if error is not None:
+        raise error
+    session.terminal.result(summary(results, clock.monotonic() - began))
+    return int(ExitCode.OK)
+
+
+def _emit(session: Session, results: Sequence[Result], error: TmError | None) -> int:
+    from tm_cli.render.machine import document, error_document, to_json
+    from tm_cli.selftest.account import result_data
+
+    data = {"scenarios": [result_data(result) for result in results]}
+    if error is None:
+        session.terminal.result(to_json(document(data)))
+        return int(ExitCode.OK)
+    session.terminal.note(f"tm: {error.message}")
+    session.terminal.result(to_json(error_document(error, data)))
+    return int(error.exit_code)

@@ -1,0 +1,94 @@
+"""Plays scenarios, a few at once, and hands over what came of them in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from tm_cli.selftest.scenario import Result, Scenario
+from tm_cli.selftest.stage import Stage
+
+AT_ONCE = 4
+"""tm keeps a processor busy while it starts, and then it mostly waits."""
+
+_LOOK = 0.2
+_THIS_TM = (sys.executable, "-m", "tm_cli")
+
+
+def prove(
+    scenarios: Sequence[Scenario], environ: Mapping[str, str], program: str | None = None
+) -> Generator[Result, None, None]:
+    """Yield a result per scenario; nothing of them is left when the iterator is closed.
+
+    `program` is called in the place of this tm. Raises what keeps a scenario from being played.
+    """
+    stage = Stage([program] if program else _THIS_TM, environ)
+    with (
+        tempfile.TemporaryDirectory(prefix="tm-selftest-", ignore_cleanup_errors=True) as name,
+        closing(_Player(stage, Path(name)).results(scenarios)) as results,
+    ):
+        yield from results
+
+
+class _Player:
+    """Plays in a thread of its own: signals interrupt the main thread wherever it is."""
+
+    def __init__(self, stage: Stage, directory: Path) -> None:
+        self._stage = stage
+        self._directory = directory
+        self._news: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    def results(self, scenarios: Sequence[Scenario]) -> Generator[Result, None, None]:
+        thread = threading.Thread(target=self._run, args=[scenarios], daemon=True)
+        thread.start()
+        try:
+            while (news := self._next()) is not None:
+                if isinstance(news, BaseException):
+                    raise news
+                yield news
+        finally:
+            with suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._stop.set)
+            thread.join()
+
+    def _next(self) -> Result | BaseException | None:
+        while True:
+            with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
+                return self._news.get(timeout=_LOOK)
+
+    def _run(self, scenarios: Sequence[Scenario]) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._play_all(scenarios))
+        except BaseException as error:  # it must not be lost with the thread
+            self._news.put(error)
+        finally:
+            self._news.put(None)
+
+    async def _play_all(self, scenarios: Sequence[Scenario]) -> None:
+        tasks = [asyncio.create_task(self._play(scenario)) for scenario in scenarios]
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            for task in tasks:
+                await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    return
+                self._news.put(task.result())
+        finally:
+            stopping.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+
+    async def _play(self, scenario: Scenario) -> Result:
+        async with self._places:
+            return await self._stage.play(scenario, self._directory / scenario.name)

@@ -1,0 +1,110 @@
+"""The embedded server as it is, but for its load generator and the moment of its verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tm_cli.clock import SystemClock
+from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.embedded_server import EmbeddedServer
+from tm_cli.server.listener import doors
+from tm_cli.server.options import ServeOptions
+from tm_cli.server.running_engine import RunningEngine
+from tm_cli.server.scripted.play import Play
+from tm_cli.server.scripted.scripted_engine import ScriptedEngine
+from tm_cli.server.services import Services
+from tm_cli.server.store.database import Database
+from tm_cli.server.store.settings import SettingStore
+
+_PLENTY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A running scripted server: where it is, its key, and what it has written down."""
+
+    port: int
+    key_file: Path
+    database: Database
+
+    @property
+    def runs(self) -> int:
+        """How many runs were started; each is on disk before its start is answered."""
+        row = self.database.row("SELECT COUNT(*) FROM runs")
+        return int(row[0]) if row else 0
+
+
+@asynccontextmanager
+async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterator[Stand]:
+    """Serve in `data_dir`, on a free port of loopback; the runs play `plays`, one after the other.
+
+    One run at a time is allowed. Raises ConfigurationError when the server cannot start.
+    """
+    options = ServeOptions(data_dir, port=0, requests_per_minute=_PLENTY)
+    data = DataDir(data_dir)
+    with (
+        data.exclusive(),
+        doors(options) as open_doors,
+        closing(Database.open(data.database)) as database,
+    ):
+        digest = data.key_digest(SettingStore(database))
+        server = _ScriptedServer(options, database, digest, open_doors, SystemClock())
+        server.plays = list(plays)
+        stop, ready = asyncio.Event(), asyncio.Event()
+
+        def be_ready(_info: ServerInfo) -> None:
+            ready.set()
+
+        serving = asyncio.create_task(server.run(data, be_ready, stop))
+        try:
+            await _first(asyncio.create_task(ready.wait()), serving)
+            yield Stand(open_doors[0].port, data.key_file, database)
+        finally:
+            server.over.set()
+            stop.set()
+            await serving
+
+
+async def _first(ready: asyncio.Task[Any], serving: asyncio.Task[None]) -> None:
+    """Wait until the server listens; raise what keeps it from that."""
+    await asyncio.wait([ready, serving], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        ready.cancel()
+        serving.result()
+
+
+class _ScriptedServer(EmbeddedServer):
+    plays: Sequence[Play] = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.over = threading.Event()
+        self._played: dict[str, Play] = {}
+
+    def _services(self) -> Services:
+        services = super()._services()
+        supervisor = services.supervisor
+        supervisor.launch = self._launch
+        supervisor.concurrent_runs = 1
+        supervisor.judge = self._in_time(supervisor.judge, services)
+        return services
+
+    async def _launch(self, _region: str, job: Mapping[str, Any]) -> RunningEngine:
+        play = self.plays[min(len(self._played), len(self.plays) - 1)]
+        self._played[job["run_id"]] = play
+        return ScriptedEngine(play, job)
+
+    def _in_time(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
+        def judge_in_time(history_id: int) -> None:
+            row = services.history.find(history_id)
+            play = self._played[row["run_id"]] if row else Play()
+            if play.verdict_after is not None and not self.over.wait(play.verdict_after):
+                judge(history_id)
+
+        return judge_in_time
