@@ -1,0 +1,1 @@
+"""The action, run by a model of GitHub's runner."""

@@ -1,0 +1,116 @@
+"""With the embedded server, the history goes from job to job, also when the gate is red."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from action.composite_runner import Runner
+from action.programs import make_recorder
+
+FETCH, KEEP = "Fetch the history", "Keep the history"
+
+
+def keys(result):
+    return result.steps[KEEP].given["key"], result.steps[FETCH].given
+
+
+@pytest.mark.parametrize("code", [0, 2, 143])
+def test_the_history_is_fetched_and_kept_whatever_the_outcome(code, make_runner, tmp_path):
+    result = make_runner(make_recorder(tmp_path, code=code).path).run(profile="p", base_url="local")
+    kept, fetched = keys(result)
+    assert kept == fetched["key"]
+    assert kept.startswith("tm-1-Linux-X64-refs/heads/main~4711-1-")
+    names = list(result.steps)
+    assert names.index(FETCH) < names.index("Load test") < names.index(KEEP)
+
+
+def test_only_the_database_is_kept_and_not_the_key_beside_it(make_runner, tmp_path):
+    result = make_runner(make_recorder(tmp_path).path).run(profile="p", base_url="local")
+    for step in (FETCH, KEEP):
+        paths = result.steps[step].given["path"].split()
+        assert paths == [".tm/tm.db", ".tm/tm.db-journal"]
+
+
+def test_a_pull_request_goes_on_with_its_own_history_or_that_of_its_base(make_runner, tmp_path):
+    env = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "release,1"}
+    runner = make_runner(make_recorder(tmp_path).path, env=env)
+    _, fetched = keys(runner.run(profile="p", base_url="local"))
+    assert fetched["restore-keys"].split() == [
+        "tm-1-Linux-X64-refs/pull/7/merge~",
+        "tm-1-Linux-X64-refs/heads/release_1~",
+        "tm-1-Linux-X64-refs/heads/main~",
+    ]
+
+
+def test_two_gates_of_one_job_keep_their_histories_under_two_keys(make_runner, tmp_path):
+    runner = make_runner(make_recorder(tmp_path).path)
+    first, second = (runner.run(profile="p", base_url="local") for _ in range(2))
+    assert keys(first)[0] != keys(second)[0]
+
+
+def test_what_an_earlier_step_has_left_is_not_replaced(make_runner, tmp_path):
+    runner = make_runner(make_recorder(tmp_path).path)
+    (runner.workspace / ".tm").mkdir()
+    (runner.workspace / ".tm" / "tm.db").touch()
+    result = runner.run(profile="p", base_url="local")
+    assert result.steps[FETCH].outcome == "skipped"
+    assert result.steps[KEEP].outcome == "success"
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"base_url": "https://load.example"}, {"base_url": "local", "cache": "false"}]
+)
+def test_nothing_is_kept_for_other_servers_or_when_it_is_turned_off(given, make_runner, tmp_path):
+    result = make_runner(make_recorder(tmp_path).path).run(profile="p", **given)
+    assert not {FETCH, KEEP, "Let the embedded server end"} & set(result.ran())
+
+
+@pytest.mark.parametrize("step", [FETCH, KEEP])
+def test_a_cache_that_is_down_leaves_the_outcome_alone(step, make_runner, tmp_path):
+    def lose(_given):
+        raise OSError("no cache")
+
+    runner = make_runner(make_recorder(tmp_path).path, stand_ins={step: lose})
+    result = runner.run(profile="p", base_url="local")
+    assert result.conclusion == "success"
+    assert result.steps["Load test"].outcome == "success"
+
+
+def test_the_server_keeps_its_data_where_the_cache_looks(make_runner, tmp_path):
+    tm = make_recorder(tmp_path)
+    runner = make_runner(tm.path)
+    (runner.workspace / "sub").mkdir()
+    runner.run(profile="p", base_url="local", working_directory="sub")
+    data = runner.workspace / ".tm"
+    assert tm.call("runs")["env"]["TM_DATA_DIR"] == str(data)
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
+def test_a_directory_of_the_job_is_used_and_kept(make_runner, tmp_path):
+    tm = make_recorder(tmp_path)
+    env = {"TM_DATA_DIR": str(tmp_path / "a b"), "TM_BASE_URL": "local"}
+    result = make_runner(tm.path, env=env).run(profile="p")
+    assert tm.call("runs")["env"]["TM_DATA_DIR"] == env["TM_DATA_DIR"]
+    assert result.steps[KEEP].given["path"].startswith(f"{env['TM_DATA_DIR']}/tm.db\n")
+
+
+def test_the_history_is_kept_once_the_server_has_left(make_runner, tmp_path):
+    runner: Runner = make_runner(make_recorder(tmp_path).path)
+    announced = runner.workspace / ".tm" / "server.json"
+    announced.parent.mkdir()
+    announced.touch()
+    seen = []
+
+    def leave(name: str, process: subprocess.Popen[str]) -> None:
+        if name == "Let the embedded server end":
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=0.5)
+            announced.unlink()
+            seen.append(name)
+
+    runner.watch = leave
+    assert runner.run(profile="p", base_url="local").steps[KEEP].outcome == "success"
+    assert seen
