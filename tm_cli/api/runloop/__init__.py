@@ -1,0 +1,1 @@
+"""The benchmark part of the Runloop API."""

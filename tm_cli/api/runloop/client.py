@@ -1,0 +1,289 @@
+"""A method per endpoint of Runloop's benchmark API."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from tm_cli.api.answers import Explanation
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.runloop.listing import Listed, read_all
+from tm_cli.api.runloop.models import (
+    Benchmark,
+    BenchmarkPage,
+    BenchmarkRun,
+    Job,
+    JobPage,
+    Page,
+    RunPage,
+    Scenario,
+    ScenarioPage,
+    ScenarioRun,
+    ScenarioRunPage,
+)
+from tm_cli.clock import Clock
+from tm_cli.errors import UsageError
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+PAGE_SIZE = 500
+LONGEST_ID = 200
+BUSY = 409
+"""Sent for a moment of contention; a read may be repeated after it, as after any 5xx."""
+
+
+class JsonTransport(Protocol):
+    """Carries requests to one server and brings back parsed JSON."""
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """GET; raises NotReached, NotUnderstood or HttpError."""
+        ...
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send one request and return what has its JSON as `document`; raises the same."""
+        ...
+
+    def download(
+        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Send one request and return the body of its answer as it is; raises the same."""
+        ...
+
+
+class Client:
+    """The operations of one server; `make_token` names each write for `x-request-id`.
+
+    Every method raises NotReached, NotUnderstood or HttpError, and UsageError for an id that cannot
+    stand in a path. Reads are attempted three times when nothing was observed; writes are sent
+    once.
+    """
+
+    def __init__(
+        self, transport: JsonTransport, clock: Clock, make_token: Callable[[], str]
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._make_token = make_token
+        self._read_attempts = READ_ATTEMPTS
+
+    def reading_once(self) -> Client:
+        """Return a client on the same transport for callers that repeat reads themselves."""
+        twin = copy.copy(self)
+        twin._read_attempts = 1  # noqa: SLF001  # our own
+        return twin
+
+    def get_benchmark(self, benchmark_id: str) -> Benchmark:
+        """Return one benchmark with the ids of its scenarios."""
+        return self._get_object(Benchmark, "benchmarks", benchmark_id)
+
+    def list_benchmarks(self, *, public: bool = False, **filters: str | None) -> list[Benchmark]:
+        """Return the account's benchmarks, or the public ones; `name` and `search` filter."""
+        path = "benchmarks/list_public" if public else "benchmarks"
+        return self._list(BenchmarkPage, path, filters)
+
+    def list_scenarios(self, benchmark_id: str) -> list[Scenario]:
+        """Return the definitions of a benchmark's scenarios."""
+        return self._list(ScenarioPage, f"benchmarks/{_segment(benchmark_id)}/definitions", {})
+
+    def start_run(
+        self,
+        benchmark_id: str,
+        *,
+        run_name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        run_profile: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> BenchmarkRun:
+        """Create a run once; it starts no scenario."""
+        wishes = {"metadata": metadata, "run_name": run_name, "runProfile": run_profile}
+        body = {"benchmark_id": benchmark_id, **_given(wishes)}
+        return self._post(BenchmarkRun, "benchmarks/start_run", body, request_id)
+
+    def get_run(self, run_id: str) -> BenchmarkRun:
+        """Return one run."""
+        return self._get_object(BenchmarkRun, "benchmark_runs", run_id)
+
+    def list_runs(self, **filters: str | None) -> list[BenchmarkRun]:
+        """Return all runs; `benchmark_id`, `state`, `name` and `search` filter, but loosely."""
+        return self._list(RunPage, "benchmark_runs", filters)
+
+    def list_scenario_runs(self, run_id: str, *, state: str | None = None) -> list[ScenarioRun]:
+        """Return all scenario runs of a benchmark run."""
+        path = f"benchmark_runs/{_segment(run_id)}/scenario_runs"
+        return self._list(ScenarioRunPage, path, {"state": state})
+
+    def cancel_run(self, run_id: str) -> BenchmarkRun:
+        """Cancel a run once; the answer may say `completed`, when that came first."""
+        return self._act(BenchmarkRun, "benchmark_runs", run_id, "cancel")
+
+    def complete_run(self, run_id: str) -> BenchmarkRun:
+        """Complete a run once."""
+        return self._act(BenchmarkRun, "benchmark_runs", run_id, "complete")
+
+    def download_run_logs(self, run_id: str) -> bytes:
+        """Return the logs of a run as a zip archive; its names and contents are hostile."""
+        return self._download(f"benchmark_runs/{_segment(run_id)}/download_logs")
+
+    def start_scenario_run(
+        self,
+        scenario_id: str,
+        *,
+        benchmark_run_id: str | None = None,
+        run_name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        run_profile: Mapping[str, Any] | None = None,
+    ) -> ScenarioRun:
+        """Start one scenario once, on a machine of its own."""
+        wishes = {
+            "benchmark_run_id": benchmark_run_id,
+            "run_name": run_name,
+            "metadata": metadata,
+            "runProfile": run_profile,
+        }
+        body = {"scenario_id": scenario_id, **_given(wishes)}
+        return self._post(ScenarioRun, "scenarios/start_run", body)
+
+    def get_scenario_run(self, run_id: str) -> ScenarioRun:
+        """Return one scenario run."""
+        return self._get_object(ScenarioRun, "scenarios/runs", run_id)
+
+    def list_all_scenario_runs(self, **filters: str | None) -> list[ScenarioRun]:
+        """Return scenario runs; `benchmark_run_id`, `scenario_id`, `state` and `name` filter."""
+        return self._list(ScenarioRunPage, "scenarios/runs", filters)
+
+    def score_scenario_run(self, run_id: str) -> ScenarioRun:
+        """Ask once that a scenario run be scored."""
+        return self._act(ScenarioRun, "scenarios/runs", run_id, "score")
+
+    def complete_scenario_run(self, run_id: str) -> ScenarioRun:
+        """Complete a scenario run once; its machine goes away."""
+        return self._act(ScenarioRun, "scenarios/runs", run_id, "complete")
+
+    def cancel_scenario_run(self, run_id: str) -> ScenarioRun:
+        """Cancel a scenario run once; its machine goes away."""
+        return self._act(ScenarioRun, "scenarios/runs", run_id, "cancel")
+
+    def download_scenario_logs(self, run_id: str) -> bytes:
+        """Return the logs of a scenario run as a zip archive."""
+        return self._download(f"scenarios/runs/{_segment(run_id)}/download_logs")
+
+    def create_job(
+        self, spec: Mapping[str, Any], *, name: str | None = None, request_id: str | None = None
+    ) -> Job:
+        """Create a job once; the service drives it."""
+        return self._post(
+            Job, "benchmark_jobs", {**_given({"name": name}), "spec": spec}, request_id
+        )
+
+    def get_job(self, job_id: str) -> Job:
+        """Return one job."""
+        return self._get_object(Job, "benchmark_jobs", job_id)
+
+    def list_jobs(self, **filters: str | None) -> list[Job]:
+        """Return all jobs; `name` and `search` filter."""
+        return self._list(JobPage, "benchmark_jobs", filters)
+
+    def _get_object(self, model: type[Listed], path: str, object_id: str) -> Listed:
+        found = self._get(model.model_validate, f"{path}/{_segment(object_id)}")
+        return _same(found, object_id)
+
+    def _list(self, page: type[Page], path: str, filters: Mapping[str, str | None]) -> list[Any]:
+        chosen = _given(filters)
+
+        def read(cursor: str | None) -> Page:
+            after = {} if cursor is None else {"starting_after": cursor}
+            return self._get(page.model_validate, path, {**chosen, "limit": PAGE_SIZE, **after})
+
+        return read_all(read, path)
+
+    def _get(
+        self, read: Callable[[Any], T], path: str, params: Mapping[str, Any] | None = None
+    ) -> T:
+        for attempt in range(self._read_attempts):
+            try:
+                return _understood(read, path, self._transport.get(f"v1/{path}", params))
+            except ApiError as error:
+                if attempt + 1 == self._read_attempts or not may_read_again(error):
+                    raise
+                self._clock.sleep(pause_before_retry(error, attempt))
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _act(self, model: type[Listed], path: str, object_id: str, verb: str) -> Listed:
+        return _same(self._post(model, f"{path}/{_segment(object_id)}/{verb}"), object_id)
+
+    def _post(
+        self, model: type[Listed], path: str, body: Any = None, request_id: str | None = None
+    ) -> Listed:
+        headers = self._named(request_id)
+        reply = self._transport.send_once("POST", f"v1/{path}", body, headers=headers)
+        return _understood(model.model_validate, path, reply.document)
+
+    def _download(self, path: str) -> bytes:
+        return self._transport.download(
+            "POST", f"v1/{path}", accept="application/zip", headers=self._named(None)
+        )
+
+    def _named(self, request_id: str | None) -> dict[str, str]:
+        return {"x-request-id": request_id or f"tm-{self._make_token()}"}
+
+
+def explain(document: Any) -> Explanation:
+    """Read the body of an error; its shape is not published, so that any object may be one."""
+    if not isinstance(document, dict):
+        return Explanation()
+    inner = document.get("error")
+    said = inner if isinstance(inner, dict) else document
+    texts = [said.get("message"), inner, said.get("detail")]
+    text = next((item for item in texts if isinstance(item, str) and item), None)
+    code = said.get("code")
+    return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
+
+
+def may_read_again(error: ApiError) -> bool:
+    """Whether a failed read says nothing about the server's state (section 2)."""
+    if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
+        return True
+    return observed_nothing(error)
+
+
+def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _segment(object_id: str) -> str:
+    """Return an id as one segment of a path; raises UsageError when it would be another path."""
+    if object_id in {"", ".", ".."} or len(object_id) > LONGEST_ID or not object_id.isprintable():
+        raise UsageError(f"{object_id[:LONGEST_ID]!r} is no id")
+    return quote(object_id, safe="")
+
+
+def _same(found: Listed, object_id: str) -> Listed:
+    if found.id != object_id:
+        raise NotUnderstood(
+            f"the server was asked for {object_id} and answered with another object"
+        )
+    return found
+
+
+def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+    try:
+        return read(document)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise NotUnderstood(
+            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
+        ) from None

@@ -1,0 +1,232 @@
+"""`tm benchmarks job`: benchmark runs that the service itself drives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tm_cli.commands import benchmark_options as ours
+from tm_cli.commands import options
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import UsageError
+from tm_cli.global_options import group
+from tm_cli.lazy import QuickGroup
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+@group
+def job() -> None:
+    """Gate benchmark jobs, which the service itself drives."""
+
+
+@app.command("start")
+@command
+def start(
+    session: Session,
+    benchmark: Annotated[
+        str | None, typer.Argument(metavar="[BENCHMARK]", help="Id or exact name.")
+    ] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:MODEL]", help="Agent that is measured; repeatable."),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Scenario instead of a benchmark; repeatable."),
+    ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Whole specification of the job, JSON or YAML."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the job. [a unique one]")
+    ] = None,
+    agent_timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Longest time for an agent.")
+    ] = None,
+    agent_secret: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VARIABLE=SECRET", help="Secret of the account; repeatable."),
+    ] = None,
+    attempts: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Retries of a failed scenario.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Scenarios at the same time.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and judge it.")] = False,
+    min_score: ours.MinScore = None,
+    warn_score: ours.WarnScore = None,
+    max_drop: ours.MaxDrop = None,
+    warn_drop: ours.WarnDrop = None,
+    max_failed: ours.MaxFailed = 0,
+    coverage: ours.Coverage = None,
+    expect: ours.Expect = None,
+    baseline: ours.Baseline = None,
+    common_only: ours.CommonOnly = False,
+    fail_on: options.FailOn = None,
+    confirm: ours.Confirm = 0,
+    wait_timeout: options.WaitTimeout = None,
+    verdict_timeout: options.VerdictTimeout = None,
+    poll_interval: options.PollInterval = None,
+    on_interrupt: options.OnInterrupt = None,
+    report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
+) -> int:
+    """Start a job; with --wait, exit by the worst of its agents.
+
+    tm benchmarks job start bmd_1 --agent claude:fast --wait --min-score 85%
+    """
+    options.refuse_torn_verdicts(fail_on, [benchmark] if benchmark else [])
+    rules = ours.read_rules(
+        min_score=min_score,
+        warn_score=warn_score,
+        max_drop=max_drop,
+        warn_drop=warn_drop,
+        max_failed=max_failed,
+        coverage=coverage,
+        expect=expect,
+        common_only=common_only,
+    )
+    if wait:
+        ours.require_a_rule(rules)
+    else:
+        ours.refuse_without_wait(confirm=confirm, report=report)
+    gate = options.read_gate(
+        session,
+        fail_on=fail_on,
+        wait_timeout=wait_timeout,
+        verdict_timeout=verdict_timeout,
+        poll_interval=poll_interval,
+        confirm=confirm,
+    )
+    manners = options.read_manners(
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=False,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
+    )
+    from tm_cli.commands import benchmark_job_gating as gating
+    from tm_cli.commands.benchmark_job_request import read_request
+
+    request = read_request(
+        session,
+        benchmark=benchmark,
+        scenarios=scenario or [],
+        spec=spec,
+        agents=agent or [],
+        name=name,
+        agent_timeout=agent_timeout,
+        agent_secrets=ours.read_pairs("--agent-secret", agent_secret),
+        attempts=attempts,
+        concurrency=concurrency,
+        rules=rules,
+        baseline=ours.read_baseline(baseline, None),
+    )
+    if wait:
+        return gating.start_and_wait(session, request, gate, manners)
+    return gating.start_only(session, request, gate)
+
+
+@app.command("wait")
+@command
+def wait(
+    session: Session,
+    job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of benchmark jobs.")],
+    min_score: ours.MinScore = None,
+    warn_score: ours.WarnScore = None,
+    max_drop: ours.MaxDrop = None,
+    warn_drop: ours.WarnDrop = None,
+    max_failed: ours.MaxFailed = 0,
+    coverage: ours.Coverage = None,
+    expect: ours.Expect = None,
+    baseline: ours.Baseline = None,
+    common_only: ours.CommonOnly = False,
+    fail_on: options.FailOn = None,
+    wait_timeout: options.WaitTimeout = None,
+    verdict_timeout: options.VerdictTimeout = None,
+    poll_interval: options.PollInterval = None,
+    on_interrupt: options.OnInterrupt = None,
+    fail_fast: options.FailFast = False,
+    report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
+) -> int:
+    """Wait for a job, and exit by the worst of its agents.
+
+    tm benchmarks job wait bmj_1 --min-score 85%
+    """
+    options.refuse_torn_verdicts(fail_on, job_id)
+    rules = ours.read_rules(
+        min_score=min_score,
+        warn_score=warn_score,
+        max_drop=max_drop,
+        warn_drop=warn_drop,
+        max_failed=max_failed,
+        coverage=coverage,
+        expect=expect,
+        common_only=common_only,
+    )
+    ours.require_a_rule(rules)
+    gate = options.read_gate(
+        session,
+        fail_on=fail_on,
+        wait_timeout=wait_timeout,
+        verdict_timeout=verdict_timeout,
+        poll_interval=poll_interval,
+    )
+    manners = options.read_manners(
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=fail_fast,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
+    )
+    from tm_cli.commands import benchmark_job_gating as gating
+
+    if len(set(job_id)) != len(job_id):
+        raise UsageError("a job is named twice")
+    return gating.wait_for(
+        session, job_id, rules, ours.read_baseline(baseline, None), gate, manners
+    )
+
+
+@app.command("list")
+@command
+def list_jobs(
+    session: Session,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only jobs so named.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+) -> int:
+    """List benchmark jobs, newest first.
+
+    tm benchmarks job list
+    """
+    from tm_cli.commands import benchmark_views as views
+
+    return views.list_jobs(session, {"name": name, "search": search}, limit)
+
+
+@app.command("show")
+@command
+def show(
+    session: Session,
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a benchmark job.")],
+) -> int:
+    """Show a job: how each of its agents did in each scenario.
+
+    tm benchmarks job show bmj_1
+    """
+    from tm_cli.commands import benchmark_views as views
+
+    return views.show_job(session, job_id)

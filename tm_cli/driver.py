@@ -1,0 +1,96 @@
+"""The user's command that drives a run: a process group of its own, which ends as a whole."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+IS_WINDOWS = os.name == "nt"
+
+
+def split_command(text: str) -> list[str]:
+    """Return the words of a command line; no shell reads it, so that nothing is expanded.
+
+    On Windows a backslash stands for itself. Raises ValueError for an open quote or no word.
+    """
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    if IS_WINDOWS:
+        lexer.escape = ""
+    words = list(lexer)
+    if not words:
+        raise ValueError("it is empty")
+    return words
+
+
+def find_program(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the path of a program, None when nothing of that name can be run."""
+    return shutil.which(name, path=environ.get("PATH"))
+
+
+class ProcessDriver:
+    """A running command; both its streams go to our standard error, its input is empty."""
+
+    def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Start it; raises OSError."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        self._process = subprocess.Popen(  # noqa: S603  # the user's own command
+            list(words),
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=_standard_error(),
+            stderr=_standard_error(),
+            start_new_session=not IS_WINDOWS,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+    def poll(self) -> int | None:
+        """Return its exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the group, on Windows CTRL_BREAK; do nothing once it has ended."""
+        if self._process.poll() is None:
+            self._signal("SIGTERM", "CTRL_BREAK_EVENT")
+
+    def end(self, patience: float) -> None:
+        """Ask it to end, wait for `patience` seconds, and kill what is left of the group."""
+        self.ask_to_end()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        if IS_WINDOWS:
+            self._kill_tree()
+        else:
+            self._signal("SIGKILL", "")
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+
+    def _signal(self, name: str, on_windows: str) -> None:
+        with suppress(OSError):  # it is gone already
+            if sys.platform == "win32":
+                self._process.send_signal(getattr(signal, on_windows))
+            else:
+                os.killpg(self._process.pid, getattr(signal, name))
+
+    def _kill_tree(self) -> None:
+        if self._process.poll() is None:
+            killer = shutil.which("taskkill") or "taskkill"
+            words = [killer, "/T", "/F", "/PID", str(self._process.pid)]
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(words, capture_output=True, check=False, timeout=5)  # noqa: S603
+            self._process.kill()
+
+
+def _standard_error() -> int | None:
+    """Our standard error as a file descriptor; None, to inherit it, where it has none."""
+    with suppress(OSError, ValueError, AttributeError):
+        return sys.stderr.fileno()
+    return None

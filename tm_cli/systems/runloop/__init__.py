@@ -1,0 +1,1 @@
+"""Runloop benchmark runs and jobs for the gate."""
