@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+SLICE = 0.5
+"""Seconds; on Windows a signal does not end a longer wait for an event."""
 
 
 class Clock(Protocol):
@@ -20,6 +24,10 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Pause."""
+        ...
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Pause until another thread sets `event`, at most for `seconds`; whether it is set."""
         ...
 
 
@@ -38,3 +46,11 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Pause the thread."""
         time.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Pause the thread until `event` is set."""
+        deadline = self.monotonic() + seconds
+        while (remaining := deadline - self.monotonic()) > 0:
+            if event.wait(min(remaining, SLICE)):
+                return True
+        return event.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -41,6 +42,11 @@ class VirtualClock:
         if not 0 <= seconds <= LONGEST_SLEEP + 1e-6:
             raise ImpossibleSleep(f"slept for {seconds} s")
         self.spend(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        if not event.is_set():
+            self.sleep(seconds)
+        return event.is_set()
 
     def spend(self, seconds: float) -> None:
         """Let time pass; a planned event may let more of it pass, or raise."""

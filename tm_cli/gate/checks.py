@@ -32,10 +32,10 @@ class Condition(Protocol):
     """
 
     @property
-    def text(self) -> str: ...  # noqa: D102
+    def text(self) -> str: ...
 
     @property
-    def relative(self) -> bool: ...  # noqa: D102
+    def relative(self) -> bool: ...
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
         """Return how it came out for this run, beside the metrics of its baseline."""

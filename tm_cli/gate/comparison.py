@@ -40,12 +40,12 @@ class Comparison:
 class Basis:
     """What a verdict rests on.
 
-    `baseline` and `reference` are history ids, `choice` says how the baseline was chosen, and `age`
+    `baseline` and `reference` are ids of runs, `choice` says how the baseline was chosen, and `age`
     how many seconds lay between the two runs. In a duet there is no baseline: `against` is the
     address of the other target.
     """
 
-    baseline: int | None = None
+    baseline: int | str | None = None
     choice: str | None = None
     age: float | None = None
     reference: int | None = None

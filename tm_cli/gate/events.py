@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from tm_cli.gate.evidence import Progress, Result, Run
 from tm_cli.gate.policy import Decision
 
-
 NEWS_PAUSE = 1.0
 """Seconds between two looks, however much news there is."""
 
@@ -50,11 +49,12 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run of a subject and what was decided about it."""
+    """One run of a subject, what was decided about it, and the baseline that was read for that."""
 
     decision: Decision
     run: Run | None
     result: Result | None
+    baseline: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)

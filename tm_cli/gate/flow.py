@@ -67,7 +67,7 @@ class Follow:
             if not decision.is_gated or left <= 0:
                 yield self.decided(self._confirmed(decision))
                 return
-            attempt = Attempt(decision, self.run, self.result)
+            attempt = Attempt(decision, self.run, self.result, self.baseline)
             self.earlier = (*self.earlier, attempt)
             yield Repeated(attempt, left)
             self._attach_to = self.run = self.result = self.baseline = None

@@ -67,7 +67,8 @@ class Decision:
 
     `matched` says whether the gate matched: None without a gate, and true whenever it cannot be
     shown to be satisfied. `checks` tells each check beside the verdict, and `verdict_gated`
-    whether the verdict alone says no.
+    whether the verdict alone says no. `judged`: the rule of the gate made it, and nothing that went
+    wrong on the way, so that another gate may judge the same evidence anew.
     """
 
     exit_code: ExitCode
@@ -77,6 +78,7 @@ class Decision:
     matched: bool | None = None
     checks: tuple[CheckResult, ...] = ()
     verdict_gated: bool = False
+    judged: bool = field(default=False, compare=False)
 
     @property
     def is_gated(self) -> bool:
@@ -91,6 +93,10 @@ def decide(result: Result, gate: Gate, *, baseline: Mapping[str, Any] | None = N
     FAIL; a missing or unknown verdict, or a check that could not be measured, is undecided.
     Without a gate the verdict only informs.
     """
+    return replace(_by_rule(result, gate, baseline), judged=True)
+
+
+def _by_rule(result: Result, gate: Gate, baseline: Mapping[str, Any] | None) -> Decision:
     if result.final or result.verdict not in KNOWN:
         return _without_verdict(result, gate)
     checks = tuple(check.judge(result, baseline) for check in gate.checks)

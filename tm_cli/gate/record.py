@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
-from tm_cli.gate.policy import Gate
+from tm_cli.gate.policy import Gate, from_error, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,13 @@ class Record:
     status: str | None = None
     ending: Decided | None = None
 
+    @property
+    def end(self) -> Decided:
+        """How the gate ended; only for records of gates that have."""
+        if self.ending is None:
+            raise AssertionError("a gate ends with a decision")
+        return self.ending
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -38,3 +46,17 @@ class Evidence:
     exit_code: ExitCode
     made_at: datetime
     error: TmError | None = None
+
+    @property
+    def told(self) -> tuple[Record, ...]:
+        """The records; of a call that ended before its gates did, the error as if it were one."""
+        if self.error is None:
+            return self.records
+        ending = Decided(from_error(self.error, self.gate), None, None)
+        return (Record("tm", "tm", ending=ending),)
+
+
+def exit_code_of(records: Sequence[Record]) -> ExitCode:
+    """Return the exit code of the worst; runs that were given up do not count."""
+    endings = [record.end for record in records]
+    return worst(ending.decision.exit_code for ending in endings if not ending.abandoned)

@@ -1,0 +1,1 @@
+"""The job-run API of Strait servers."""

@@ -1,0 +1,232 @@
+"""A method per endpoint of Strait's job-run API."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
+from tm_cli.clock import Clock
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Params, Reply
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+LARGEST_PAGE = 100
+KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
+
+
+class JsonTransport(Protocol):
+    """Carries requests to one server and brings back parsed JSON."""
+
+    def get(self, path: str, params: Params = None) -> Any:
+        """GET; raises NotReached, NotUnderstood or HttpError."""
+        ...
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request over a connection of its own; raises the same."""
+        ...
+
+
+class Client:
+    """The operations of one server.
+
+    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
+    when nothing was observed; everything else is sent once.
+    """
+
+    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._read_attempts = READ_ATTEMPTS
+
+    def reading_once(self) -> Client:
+        """Return a client on the same transport for callers that repeat reads themselves."""
+        twin = copy.copy(self)
+        twin._read_attempts = 1  # noqa: SLF001  # our own
+        return twin
+
+    # Jobs.
+
+    def list_jobs(self, **query: str | int | None) -> Page:
+        """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
+        return self._get(Page.model_validate, "jobs", query)
+
+    def get_job(self, job_id: str) -> Job:
+        """Return one job by its id; a slug is not found here."""
+        return self._get(Job.model_validate, f"jobs/{_part(job_id)}")
+
+    def create_job(self, description: Mapping[str, Any]) -> Job:
+        """Create a job."""
+        return self._send(Job.model_validate, "POST", "jobs", description)
+
+    def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
+        """Ask once for a run, and tell whether the answer is that to an earlier request.
+
+        Under one `key` the server makes one run, so that the call may be repeated.
+        """
+        path = f"jobs/{_part(job_id)}/trigger"
+        reply = self._transport.send_once("POST", f"v1/{path}", body, headers={KEY_HEADER: key})
+        replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
+        return _understood(Triggered.model_validate, path, reply.document), replayed
+
+    def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the server check a trigger without making a run."""
+        path = f"jobs/{_part(job_id)}/trigger"
+        return self._send(_object, "POST", path, {**body, "dry_run": True})
+
+    def trigger_many(self, job_id: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Ask once for up to 500 runs of a job."""
+        path = f"jobs/{_part(job_id)}/trigger/bulk"
+        return self._send(_object, "POST", path, {"items": list(items)})
+
+    # Runs.
+
+    def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
+        """Return one page of runs, newest first, by the filters of the API."""
+        return self._get(Page.model_validate, "runs", query)
+
+    def list_dead_letters(self, **query: str | int | None) -> Page:
+        """Return one page of the runs in `dead_letter`, newest first."""
+        return self._get(Page.model_validate, "runs/dlq", query)
+
+    def get_run(self, run_id: str) -> JobRun:
+        """Return one run."""
+        return self._get(JobRun.model_validate, _run(run_id))
+
+    def cancel_run(self, run_id: str) -> JobRun:
+        """Cancel a run and its unfinished children."""
+        return self._send(JobRun.model_validate, "DELETE", _run(run_id))
+
+    def replay_run(self, run_id: str, *, from_checkpoint: int | None = None) -> JobRun:
+        """Make a new run like one that failed; nothing links the two."""
+        query = None if from_checkpoint is None else {"from_checkpoint": from_checkpoint}
+        return self._send(JobRun.model_validate, "POST", _run(run_id, "replay"), params=query)
+
+    def revive_run(self, run_id: str) -> JobRun:
+        """Put a dead letter back into the queue, under its own id."""
+        return self._send(JobRun.model_validate, "POST", _run(run_id, "dlq-replay"))
+
+    def move_run(self, run_id: str, verb: str) -> JobRun:
+        """Send `pause`, `resume` or `restart` to a run."""
+        return self._send(JobRun.model_validate, "POST", _run(run_id, verb))
+
+    def reschedule_run(self, run_id: str, body: Mapping[str, Any]) -> JobRun:
+        """Give a run that has not begun another time: `scheduled_at`, `payload`."""
+        return self._send(JobRun.model_validate, "POST", _run(run_id, "reschedule"), body)
+
+    def set_debug(self, run_id: str, *, on: bool) -> dict[str, Any]:
+        """Turn the debug mode of a run on or off."""
+        return self._send(_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
+
+    def reset_idempotency_key(self, run_id: str) -> dict[str, Any]:
+        """Free the key of a run for another trigger."""
+        return self._send(_object, "DELETE", _run(run_id, "idempotency-key"))
+
+    # What a run has left behind.
+
+    def list_part(self, run_id: str, part: str, **query: str | None) -> Page:
+        """Return one page of `children`, `events`, `checkpoints`, `outputs` or `lineage`.
+
+        The server does not honour the cursors of these lists: following them repeats or loops.
+        """
+        return self._get(Page.model_validate, _run(run_id, part), {**query, "limit": LARGEST_PAGE})
+
+    def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
+        """Return `state` or `resources`, which come without an envelope."""
+        return self._get(_array, _run(run_id, part), query)
+
+    def get_part(self, run_id: str, part: str) -> Any:
+        """Return `debug-bundle`, `dependency-status`, `usage` or `tool-calls`."""
+        return self._get(_anything, _run(run_id, part))
+
+    # Many runs at once.
+
+    def send_bulk(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send `bulk-cancel`, `bulk-cancel-all`, `bulk-replay` or `bulk-dlq-replay` once."""
+        return self._send(_object, "POST", f"runs/{verb}", body)
+
+    def _get(
+        self, read: Callable[[Any], T], path: str, query: Mapping[str, Any] | None = None
+    ) -> T:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        for attempt in range(self._read_attempts):
+            try:
+                return _understood(read, path, self._transport.get(f"v1/{path}", params))
+            except ApiError as error:
+                if attempt + 1 == self._read_attempts or not observed_nothing(error):
+                    raise
+                self._clock.sleep(pause_before_retry(error, attempt))
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _send(
+        self,
+        read: Callable[[Any], T],
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, int] | None = None,
+    ) -> T:
+        reply = self._transport.send_once(method, f"v1/{path}", body, params=params)
+        return _understood(read, path, reply.document)
+
+
+def stream_path(run_id: str, part: str | None = None) -> str:
+    """The address of a run's event stream: of its status, or of its `chunks` or `logs`."""
+    return f"v1/{_run(run_id, 'stream')}" + (f"/{part}" if part else "")
+
+
+def _run(run_id: str, part: str | None = None) -> str:
+    return f"runs/{_part(run_id)}" + (f"/{part}" if part else "")
+
+
+def _part(name: str) -> str:
+    """A name as one segment of a path; `.` and `..` would climb out of it."""
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+    try:
+        return read(document)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise NotUnderstood(
+            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
+        ) from None
+
+
+def _object(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise NotUnderstood("the server's answer is not a JSON object")
+    return document
+
+
+def _array(document: Any) -> list[Any]:
+    if document is None:
+        return []
+    if not isinstance(document, list):
+        raise NotUnderstood("the server's answer is not a JSON array")
+    return document
+
+
+def _anything(document: Any) -> Any:
+    return document

@@ -1,0 +1,107 @@
+"""The payloads of Strait's job-run API that tm reads.
+
+Unknown fields are kept for JSON output and otherwise ignored. What names a run or decides a gate is
+read strictly; everything else is read leniently.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WrapValidator,
+)
+
+T = TypeVar("T")
+
+
+def _or_none(value: Any, read: Any) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _instant(value: Any) -> datetime | None:
+    """Read an RFC 3339 time; what is finer than a microsecond is cut off."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _empty_for_null(value: Any) -> Any:
+    return [] if value is None else value
+
+
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+Instant = Annotated[datetime | None, BeforeValidator(_instant)]
+
+
+class Payload(BaseModel):
+    """A JSON object of the API, immutable here."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    def document(self) -> dict[str, Any]:
+        """Return the payload for JSON output, unknown fields included."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class JobRun(Payload):
+    """One run of a job; its status alone says whether it is over."""
+
+    id: StrictStr
+    status: StrictStr
+    job_id: Lenient[StrictStr] = None
+    attempt: Lenient[StrictInt] = None
+    triggered_by: Lenient[StrictStr] = None
+    error: Lenient[StrictStr] = None
+    error_class: Lenient[StrictStr] = None
+    idempotency_key: Lenient[StrictStr] = None
+    created_at: Instant = None
+    scheduled_at: Instant = None
+    started_at: Instant = None
+    finished_at: Instant = None
+
+
+class Job(Payload):
+    """The description that runs are made from."""
+
+    id: StrictStr
+    name: Lenient[StrictStr] = None
+    slug: Lenient[StrictStr] = None
+    dedup_window_secs: Lenient[StrictInt] = None
+    debounce_window_secs: Lenient[StrictInt] = None
+    batch_window_secs: Lenient[StrictInt] = None
+
+
+class Triggered(Payload):
+    """The answer to a trigger; a job that collects triggers names no run."""
+
+    id: Lenient[StrictStr] = None
+    status: Lenient[StrictStr] = None
+    idempotency_hit: Lenient[StrictBool] = None
+    debounced: Lenient[StrictBool] = None
+    buffered: Lenient[StrictBool] = None
+    batch: Lenient[StrictBool] = None
+    fire_at: Instant = None
+
+
+class Page(Payload):
+    """One page of a list; without a `next_cursor` it is the last."""
+
+    data: Annotated[list[dict[str, Any]], BeforeValidator(_empty_for_null)]
+    next_cursor: Lenient[StrictStr] = None
+    has_more: Lenient[StrictBool] = None

@@ -1,0 +1,123 @@
+"""Event streams, heard in the background: reopened when they are cut, and never the last word.
+
+A stream does not end with its run, and it leaves out much of what happens to it. Whoever hears one
+asks the API what is so.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx2
+
+from tm_cli.api.errors import ApiError, HttpError
+from tm_cli.api.transport import Transport
+
+SILENCE = 45.0
+"""Seconds after which a stream without even a keep-alive counts as dead."""
+
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 406, 410})
+"""Answers that no repetition changes; 410 is that of a run that is over."""
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+PATIENCE_AT_THE_END = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One server-sent event: its name and what it carries, which need not be JSON."""
+
+    name: str
+    data: str
+
+
+Hear = Callable[[Message | None], None]
+"""Takes each message, and None when the stream was opened, was cut, or is given up.
+
+It is called from the listener's own thread.
+"""
+
+
+class Listener:
+    """Hears one stream of `transport` from `start` to `close`."""
+
+    def __init__(self, transport: Transport, path: str, hear: Hear) -> None:
+        self._transport = transport
+        self._path = path
+        self._hear = hear
+        self._closing = threading.Event()
+        self._response: httpx2.Response | None = None
+        self._thread = threading.Thread(target=self._run, name="tm-stream", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether more may be heard."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Hang up; nothing is heard afterwards."""
+        self._closing.set()
+        if self._response is not None:
+            _hang_up(self._response)
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_AT_THE_END)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            heard, asked = self._listen_once()
+            self._tell(None)
+            if asked is None:
+                return
+            failures = 0 if heard else failures + 1
+            backoff = min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
+            self._closing.wait(max(backoff, asked))
+
+    def _listen_once(self) -> tuple[bool, float | None]:
+        """Return whether anything was heard, and the least pause before another try.
+
+        None for the pause: there is no use in trying.
+        """
+        heard = False
+        try:
+            with self._transport.stream(
+                self._path, accept="text/event-stream", silence=SILENCE
+            ) as response:
+                self._response = response
+                if self._closing.is_set():  # it was closed while the stream was being opened
+                    return heard, None
+                self._tell(None)
+                for event in httpx2.EventSource(response):
+                    heard = True
+                    self._tell(Message(event.event, event.data))
+        except HttpError as error:
+            return heard, None if error.status in FINAL_STATUSES else error.retry_after or 0.0
+        except ApiError:
+            return heard, 0.0
+        except Exception:  # noqa: S110  # hanging up pulls the socket from under the library
+            pass
+        finally:
+            self._response = None
+        return heard, 0.0
+
+    def _tell(self, message: Message | None) -> None:
+        if not self._closing.is_set():
+            self._hear(message)
+
+
+def _hang_up(response: httpx2.Response) -> None:
+    """End what another thread reads: closing alone would not wake it."""
+    stream = response.extensions.get("network_stream")
+    end = stream.get_extra_info("socket") if stream is not None else None
+    if isinstance(end, socket.socket):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

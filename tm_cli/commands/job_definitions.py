@@ -1,0 +1,116 @@
+"""`tm jobs definitions`: the jobs themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.commands import job_options, job_payloads
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import UsageError
+from tm_cli.global_options import group
+from tm_cli.lazy import QuickGroup
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.models import Job
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+COLUMNS = {
+    "JOB": "id",
+    "SLUG": "slug",
+    "NAME": "name",
+    "ENABLED": "enabled",
+    "PAUSED": "paused",
+    "VERSION": "version",
+}
+
+
+@app.callback()
+@group
+def definitions() -> None:
+    """List, show and create jobs."""
+
+
+@app.command("list")
+@command
+def list_jobs(
+    session: Session,
+    slug: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="Only the job of this slug.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="K[=V]", help="Only jobs with this tag.")
+    ] = None,
+    limit: job_options.Limit = 50,
+    cursor: job_options.Cursor = None,
+) -> int:
+    """List the jobs of the key's project, newest first.
+
+    tm jobs definitions list --tag team=core
+    """
+    from tm_cli.api.strait.paging import collect
+    from tm_cli.commands.job_server import open_client
+    from tm_cli.commands.job_tables import item_table
+
+    key, equals, value = (tag or "").partition("=")
+    query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
+    client = open_client(session)
+    page = collect(
+        lambda after, size: client.list_jobs(**query, cursor=after, limit=size),
+        most=limit,
+        cursor=cursor,
+    )
+    return session.emit(page.document(), lambda: item_table(session.terminal, page.data, COLUMNS))
+
+
+@app.command("show")
+@command
+def show(
+    session: Session,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Id or slug of a job.")],
+) -> int:
+    """Show one job.
+
+    tm jobs definitions show nightly-export
+    """
+    from tm_cli.commands.job_server import open_client
+    from tm_cli.commands.job_subject import find_job
+
+    client = open_client(session)
+    found = client.get_job(find_job(client, job).job_id)
+    return session.emit(found.document(), lambda: _describe(found))
+
+
+@app.command("create")
+@command
+def create(
+    session: Session,
+    description: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|JSON", help="The job: project_id, name, slug, endpoint_url, ..."
+        ),
+    ],
+) -> int:
+    """Create a job.
+
+    tm jobs definitions create nightly-export.json
+    """
+    document = job_payloads.read_payload(description, session.context.cwd)
+    if not isinstance(document, dict):
+        raise UsageError("the description of a job is a JSON object")
+    from tm_cli.commands.job_server import open_client
+
+    made = open_client(session).create_job(document)
+    return session.emit(made.document(), lambda: _describe(made))
+
+
+def _describe(job: Job) -> str:
+    from tm_cli.commands.job_tables import member_lines
+    from tm_cli.text import clean
+
+    document = job.document()
+    rest = {name: value for name, value in document.items() if name != "id"}
+    return "\n".join([clean(job.id), *member_lines(rest)])

@@ -1,0 +1,180 @@
+"""Joins jobs, client and gate for `tm jobs start` and `tm jobs wait`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tm_cli.api.errors import ApiError
+from tm_cli.commands.following import Case, Line, Manners, follow
+from tm_cli.commands.job_server import (
+    PER_MINUTE,
+    SYSTEM,
+    JobServer,
+    open_server,
+    told_when_missing,
+)
+from tm_cli.commands.job_starting import JobRequest, as_case, find_jobs, plan_runs
+from tm_cli.commands.job_subject import JobSubject
+from tm_cli.commands.last_run import StartedRun, recall
+from tm_cli.commands.session import Session
+from tm_cli.errors import ConfigurationError
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import Verdict
+from tm_cli.settings import DEFINITIONS
+from tm_cli.systems.strait.conditions import DurationCheck
+from tm_cli.systems.strait.runs import StraitRuns
+from tm_cli.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.models import JobRun
+
+DEFAULT_FAIL_ON = frozenset({Verdict.FAIL, Verdict.WARN})
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How runs are judged and heard of, beside the gate."""
+
+    canceled_as: Verdict | None = None
+    streams: bool = True
+
+
+def start_and_wait(
+    session: Session, request: JobRequest, gate: Gate, manners: Manners, watch: Watch
+) -> int:
+    """Trigger the jobs, wait for their runs and exit by the worst."""
+    with manners.reports.begun():
+        server = open_server(session)
+        gate = _armed(session, gate)
+        subjects = find_jobs(server, request, waits=True)
+        cases = []
+        for subject in subjects:
+            runs = plan_runs(server, subject, request)
+            _equip(server, runs, gate, watch, runs_at_once=len(subjects))
+            cases.append(as_case(server, subject, runs))
+        does = "cancels the run" if manners.stop_on_interrupt else "leaves the run going"
+        session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
+        return _follow(server, cases, gate, manners)
+
+
+def wait_for(
+    session: Session, run_ids: Sequence[str], gate: Gate, manners: Manners, watch: Watch
+) -> int:
+    """Wait for runs that are there already."""
+    with manners.reports.begun():
+        server = open_server(session)
+        gate = _armed(session, gate)
+        names = _names(server)
+        cases = []
+        for run_id in run_ids:
+            with told_when_missing(run_id):
+                run = server.client.get_run(run_id)
+            subject = JobSubject(run.job_id or "-", names(run))
+            cases.append(_attached(server, subject, run.id, gate, watch, runs=len(run_ids)))
+        return _follow(server, cases, gate, manners)
+
+
+def wait_for_last_start(session: Session, gate: Gate, manners: Manners, watch: Watch) -> int:
+    """Wait for the last start of this project, whichever system it was on."""
+    started = recall(session)
+    if started and started[0].system == SYSTEM:
+        return wait_for_last(session, started, gate, manners, watch)
+    from tm_cli.commands import last_gate
+
+    return last_gate.wait_for_last(session, gate, manners)
+
+
+def wait_for_last(
+    session: Session,
+    started: Sequence[StartedRun],
+    gate: Gate,
+    manners: Manners,
+    watch: Watch | None = None,
+) -> int:
+    """Wait for what was started last in this project."""
+    watch = watch or Watch()
+    with manners.reports.begun():
+        server = open_server(session)
+        gate = _armed(session, gate)
+        cases = []
+        for entry in started:
+            if entry.server != server.address:
+                raise ConfigurationError(
+                    f"the last run was started on {clean(entry.server)}, not on {server.address}",
+                    hint="name that server with STRAIT_BASE_URL",
+                )
+            subject = JobSubject(str(entry.subject_id), clean(entry.subject))
+            own = replace(watch, canceled_as=watch.canceled_as or _remembered(entry))
+            cases.append(_attached(server, subject, entry.run_id, gate, own, runs=len(started)))
+        return _follow(server, cases, gate, manners)
+
+
+def _remembered(entry: StartedRun) -> Verdict:
+    """What a canceled run counted as when it was started; a later wait must not be milder."""
+    return Verdict.FAIL if entry.details.get("canceled_as") == Verdict.FAIL else Verdict.WARN
+
+
+def _armed(session: Session, gate: Gate) -> Gate:
+    """A gate that fails on something: a job that failed is never a success."""
+    if gate.fail_on:
+        return gate
+    session.note("tm: the gate fails on FAIL,WARN, as nothing else was chosen (--fail-on)")
+    return replace(gate, fail_on=DEFAULT_FAIL_ON)
+
+
+def _equip(
+    server: JobServer, runs: StraitRuns, gate: Gate, watch: Watch, *, runs_at_once: int
+) -> None:
+    """Add what only a wait needs."""
+    runs.canceled_as = watch.canceled_as or Verdict.WARN
+    runs.hasty = server.hasty_client()
+    runs.listen = server.listen(runs=runs_at_once) if watch.streams else None
+    runs.resume_flags = _resume_flags(server.session, gate, watch)
+
+
+def _attached(
+    server: JobServer, subject: JobSubject, run_id: str, gate: Gate, watch: Watch, *, runs: int
+) -> Case:
+    found = StraitRuns(server.client, server.session.context.clock, subject.name)
+    _equip(server, found, gate, watch, runs_at_once=runs)
+    return as_case(server, subject, found, attach_to=found.attach(run_id))
+
+
+def _names(server: JobServer) -> Callable[[JobRun], str]:
+    """Return how to call the job of a run; its id will do where the key may not read jobs."""
+    known: dict[str | None, str] = {}
+
+    def name(run: JobRun) -> str:
+        if run.job_id not in known:
+            known[run.job_id] = clean(run.job_id or "job")
+            if run.job_id:
+                with suppress(ApiError):
+                    job = server.client.reading_once().get_job(run.job_id)
+                    known[run.job_id] = clean(job.slug or job.name or job.id)
+        return known[run.job_id]
+
+    return name
+
+
+def _follow(server: JobServer, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
+    line = Line(server.address, PER_MINUTE)
+    return follow(server.session, cases, gate, manners, line)
+
+
+def _resume_flags(session: Session, gate: Gate, watch: Watch) -> list[str]:
+    """What `tm jobs wait` must be told again: the gate, and a server that flags have named."""
+    flags = ["--fail-on", ",".join(sorted(gate.fail_on))]
+    for check in gate.checks:
+        if isinstance(check, DurationCheck):
+            flags += ["--max-duration", check.written]
+        else:
+            flags += ["--assert", check.text]
+    if watch.canceled_as is Verdict.FAIL:
+        flags += ["--canceled-as", watch.canceled_as.value]
+    for name in ("base_url", "api_key_file"):
+        if session.system == SYSTEM and (value := session.flags.get(name)) is not None:
+            flags += [DEFINITIONS[name].flag, str(value)]
+    return flags

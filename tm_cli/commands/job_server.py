@@ -1,0 +1,109 @@
+"""How `tm jobs` reaches its server: client, budgets, streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from tm_cli.api.budget import RequestBudget
+from tm_cli.api.errors import HttpError
+from tm_cli.api.strait.client import Client, stream_path
+from tm_cli.api.strait.explanations import explain_strait_error
+from tm_cli.api.strait.stream import Hear, Listener, Message
+from tm_cli.api.transport import Connection, Transport
+from tm_cli.commands.session import Session
+from tm_cli.errors import TmError
+from tm_cli.systems.strait.news import is_news
+from tm_cli.systems.strait.runs import Listen
+from tm_cli.text import clean
+
+SYSTEM = "strait"
+
+PER_MINUTE = 50
+"""Requests: the smallest plan has 60, an address 100; streams need some beside."""
+
+TRIGGERS_PER_MINUTE = 10
+"""Triggers that the server takes from one address."""
+
+MOST_STREAMS = 8
+"""Runs that are listened to at once; more are only looked at, to spare the budget."""
+
+STOP_PATIENCE = 1.5
+"""Seconds for the request that cancels a run when a signal has come."""
+
+
+@dataclass(frozen=True)
+class JobServer:
+    """The configured server, as one command uses it."""
+
+    session: Session
+    connection: Connection
+    client: Client
+    triggers: RequestBudget
+
+    @property
+    def address(self) -> str:
+        """Its base URL."""
+        return self.connection.base_url
+
+    def hasty_client(self) -> Client:
+        """Return a client for a request that must not take long."""
+        patience = min(self.connection.timeout, STOP_PATIENCE)
+        return _client(self.session, replace(self.connection, timeout=patience, budget=None))
+
+    def listener(self, run_id: str, hear: Hear, part: str | None = None) -> Listener:
+        """Return a listener to the stream of a run, closed when the command ends."""
+        transport = Transport(replace(self.connection, budget=None))  # it is not shared by threads
+        listener = Listener(transport, stream_path(run_id, part), hear)
+        self.session.keep_open(transport.close)
+        self.session.keep_open(listener.close)
+        return listener
+
+    def listen(self, *, runs: int) -> Listen | None:
+        """Return how the gate hears of its runs; None when there are too many."""
+        return None if runs > MOST_STREAMS else self._listen
+
+    def _listen(self, run_id: str, ring: Callable[[], None]) -> None:
+        def hear(message: Message | None) -> None:
+            if message is None or is_news(message.data):
+                ring()
+
+        self.listener(run_id, hear).start()
+
+
+def open_server(session: Session) -> JobServer:
+    """Return the server that the settings name; sends nothing."""
+    connection = replace(
+        session.connect_to(SYSTEM),
+        explain=explain_strait_error,
+        budget=RequestBudget(session.context.clock, PER_MINUTE),
+    )
+    triggers = RequestBudget(session.context.clock, TRIGGERS_PER_MINUTE)
+    return JobServer(session, connection, _client(session, connection), triggers)
+
+
+def open_client(session: Session) -> Client:
+    """Return a client of that server."""
+    return open_server(session).client
+
+
+def _client(session: Session, connection: Connection) -> Client:
+    transport = Transport(connection)
+    session.keep_open(transport.close)
+    return Client(transport, session.context.clock)
+
+
+@contextmanager
+def told_when_missing(run_id: str) -> Iterator[None]:
+    """Turn the API's 404 into a plain sentence."""
+    try:
+        yield
+    except HttpError as error:
+        if error.status != 404 or not error.from_api:
+            raise
+        raise TmError(
+            f"there is no run {clean(run_id)} for this: {error.message}",
+            hint="`tm jobs list` shows the runs of the key's project and environment",
+            code="unknown_run",
+        ) from None

@@ -1,0 +1,149 @@
+"""Which jobs are triggered, with what, and what `tm jobs start` says without `--wait`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tm_cli.commands.following import Case, remember_started
+from tm_cli.commands.job_server import SYSTEM, JobServer, open_server
+from tm_cli.commands.job_subject import JobSubject, find_job
+from tm_cli.commands.last_run import StartedRun
+from tm_cli.commands.session import Session
+from tm_cli.errors import Refused, TmError, UsageError
+from tm_cli.gate.evidence import Run
+from tm_cli.systems.strait.runs import Plan, StraitRuns, describe_old
+from tm_cli.systems.strait.triggering import Order, Started
+from tm_cli.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What the user asked to start; `body` is that of the trigger."""
+
+    jobs: tuple[str, ...]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    reuses: bool = False
+
+
+def start_only(session: Session, request: JobRequest) -> int:
+    """Trigger the jobs and return at once; a run that was there before is named as such."""
+    server = open_server(session)
+    subjects = find_jobs(server, request)
+    started: list[tuple[Case, Started]] = []
+    try:
+        for subject in subjects:
+            runs = plan_runs(server, subject, replace(request, reuses=True))
+            runs.prepare()
+            started.append((as_case(server, subject, runs), runs.trigger()))
+    except TmError:
+        for case, brought in started:
+            session.terminal.note(f"tm: {_told(case.name, brought)}")
+        raise
+    finally:
+        remember_started(session, list(_named(started)))
+    data = [
+        _data(subject, brought) for subject, (_, brought) in zip(subjects, started, strict=True)
+    ]
+    return session.emit(
+        data[0] if len(data) == 1 else {"runs": data},
+        lambda: "\n".join(_told(case.name, brought) for case, brought in started),
+    )
+
+
+def _named(started: Sequence[tuple[Case, Started]]) -> list[tuple[Case, Run]]:
+    """The runs that can be waited for later."""
+    return [
+        (case, Run(brought.run_id, case.name, brought.status, None))
+        for case, brought in started
+        if brought.run_id is not None
+    ]
+
+
+def _told(name: str, brought: Started) -> str:
+    if brought.run_id is None:
+        return f"{name}: {brought.kept}"
+    if brought.is_old:
+        return f"{name}: {describe_old(brought)}; nothing new was started"
+    return f"started run {clean(brought.run_id)} of {name}: {clean(brought.status)}"
+
+
+def _data(subject: JobSubject, brought: Started) -> dict[str, Any]:
+    return {
+        "run_id": brought.run_id,
+        "started_run_id": brought.run_id,
+        "job_id": subject.job_id,
+        "status": brought.status or None,
+        "is_new": None if brought.run_id is None else not brought.is_old,
+        "waited": False,
+    }
+
+
+def rehearse(session: Session, request: JobRequest) -> int:
+    """Have the server check a trigger, and start nothing."""
+    server = open_server(session)
+    (subject,) = find_jobs(server, request)
+    answer = server.client.rehearse(subject.job_id, request.body)
+    warnings = answer.get("validation_warnings")
+    said = [clean(text) for text in warnings] if isinstance(warnings, list) else []
+    lines = [f"{subject.name} would be triggered; nothing was started", *said]
+    return session.emit(answer, lambda: "\n  ".join(lines))
+
+
+def find_jobs(server: JobServer, request: JobRequest, *, waits: bool = False) -> list[JobSubject]:
+    """Find all jobs before any is triggered."""
+    subjects = [find_job(server.client, text) for text in request.jobs]
+    for position, subject in enumerate(subjects):
+        is_again = subject.job_id in [other.job_id for other in subjects[:position]]
+        if is_again and request.key is not None:
+            raise UsageError(
+                f"{subject.name} is named twice under one --idempotency-key",
+                hint="the second would be answered with the run of the first",
+            )
+        if waits and subject.window is not None:
+            raise Refused(
+                f"{subject.name} has a {subject.window} window: the server does not tell which run "
+                "a trigger belongs to; nothing was started",
+                hint="start it without --wait, and look with `tm jobs list`",
+                code="not_supported",
+            )
+    return subjects
+
+
+def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> StraitRuns:
+    """Return the runs of a job, of which none is started yet."""
+    make_token = server.session.context.make_token
+
+    def order(_number: int) -> Order:
+        key = request.key or f"tm-{make_token()}"
+        return Order(
+            subject.job_id,
+            request.body,
+            key,
+            is_unique=request.key is None,
+            may_merge=subject.may_merge,
+        )
+
+    return StraitRuns(
+        server.client,
+        server.session.context.clock,
+        subject.name,
+        plan=Plan(order, reuses=request.reuses, budget=server.triggers),
+        say=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
+    )
+
+
+def as_case(
+    server: JobServer, subject: JobSubject, runs: StraitRuns, *, attach_to: Run | None = None
+) -> Case:
+    """Return what is followed, and how `--last` finds it again."""
+
+    def record(run: Run) -> StartedRun | None:
+        if run.run_id is None:
+            return None
+        details = {"canceled_as": runs.canceled_as.value}
+        return StartedRun(SYSTEM, server.address, subject.job_id, run.run_id, subject.name, details)
+
+    return Case(subject.name, runs, record, attach_to, subject.job_id, SYSTEM)

@@ -1,0 +1,40 @@
+"""`tm jobs stream`: what a run says while it goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tm_cli.commands import job_options, options
+from tm_cli.commands.session import Session, command
+from tm_cli.errors import UsageError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give `tm jobs` this command."""
+    app.command("stream")(stream)
+
+
+@command
+def stream(
+    session: Session,
+    run: job_options.RunId,
+    chunks: Annotated[
+        bool, typer.Option("--chunks", help="The text that job code streams.")
+    ] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="The lines of its worker's log.")] = False,
+    wait_timeout: options.WaitTimeout = None,
+) -> int:
+    """Print what a run says until it is over; with --json, a JSON object a line.
+
+    tm jobs stream 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --chunks
+    """
+    if chunks and logs:
+        raise UsageError("--chunks and --logs exclude each other")
+    job_options.check_run_id(run)
+    limit: float = session.setting("wait_timeout", wait_timeout)
+    from tm_cli.commands.job_listening import listen_to
+
+    part = "chunks" if chunks else "logs" if logs else None
+    return listen_to(session, run, part=part, limit=limit)

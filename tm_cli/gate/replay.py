@@ -1,0 +1,107 @@
+"""Saved evidence held against a gate once more, the same or another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tm_cli.gate.checks import CheckResult, Condition
+from tm_cli.gate.events import Attempt, Decided
+from tm_cli.gate.evidence import Result
+from tm_cli.gate.policy import Decision, Gate, decide
+from tm_cli.gate.record import Evidence, exit_code_of
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheck:
+    """A check that only the system behind the run could measure; its outcome is kept.
+
+    It can be left out or asked for again, but not with another limit.
+    """
+
+    text: str
+    passed: bool | None = None
+    reason: str = ""
+    relative: bool = False
+
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+        """Return how it came out then."""
+        reason = self.reason or f"{self.text}: it was not measured when the run was judged"
+        return CheckResult(self, self.passed, reason)
+
+
+def replay(evidence: Evidence, gate: Gate) -> Evidence:
+    """Return the evidence as `gate` decides it.
+
+    What was decided without a verdict, by an error or a signal, stays as it was: nothing is known
+    that another gate could accept.
+    """
+    if evidence.error is not None or not evidence.records:
+        return evidence
+    records = tuple(replace(record, ending=_end(record.end, gate)) for record in evidence.records)
+    return replace(evidence, records=records, gate=gate, exit_code=exit_code_of(records))
+
+
+def contradiction(evidence: Evidence) -> str | None:
+    """Say what in the evidence does not fit its own decisions; None when all of it does."""
+    for record in evidence.records:
+        end = record.end
+        for attempt in (*end.earlier, _last(end)):
+            if problem := _problem(attempt, evidence.gate):
+                return f"{record.subject}: {problem}"
+        if any(not attempt.decision.is_gated for attempt in end.earlier):
+            return f"{record.subject}: a run was repeated that had not failed"
+    return None
+
+
+def _problem(attempt: Attempt, gate: Gate) -> str | None:
+    saved = attempt.decision
+    if not saved.judged:
+        return "it passed without a judgement" if saved.exit_code == 0 else None
+    if attempt.result is None:
+        return "it was judged without a result"
+    again = _judge(attempt, gate)
+    if again.exit_code is not saved.exit_code or again.matched is not saved.matched:
+        return f"its decision is {saved.exit_code.name}, its evidence says {again.exit_code.name}"
+    if [item.passed for item in again.checks] != [item.passed for item in saved.checks]:
+        return "its checks do not come out as they are said to"
+    return None
+
+
+def _end(end: Decided, gate: Gate) -> Decided:
+    """Go through the runs of a subject as the gate would: the first that passes ends it."""
+    if end.abandoned:
+        return end
+    attempts = (*end.earlier, _last(end))
+    earlier: list[Attempt] = []
+    for attempt in attempts:
+        decided = replace(attempt, decision=_judge(attempt, gate))
+        if not decided.decision.is_gated or attempt is attempts[-1]:
+            break
+        earlier.append(decided)
+    return Decided(
+        decided.decision, decided.run, decided.result, tuple(earlier), baseline=decided.baseline
+    )
+
+
+def _last(end: Decided) -> Attempt:
+    return Attempt(end.decision, end.run, end.result, end.baseline)
+
+
+def _judge(attempt: Attempt, gate: Gate) -> Decision:
+    if attempt.result is None or not attempt.decision.judged:
+        return attempt.decision
+    checks = tuple(_as_kept(check, attempt.decision) for check in gate.checks)
+    metrics = attempt.baseline.metrics if attempt.baseline else None
+    return decide(attempt.result, replace(gate, checks=checks), baseline=metrics)
+
+
+def _as_kept(check: Condition, decision: Decision) -> Condition:
+    """Give a kept check the outcome that it had for this run."""
+    if not isinstance(check, KeptCheck):
+        return check
+    for item in decision.checks:
+        if item.check.text == check.text:
+            return KeptCheck(check.text, item.passed, item.reason)
+    return check

@@ -1,0 +1,1 @@
+"""Job runs of a Strait server, in the words of the gate."""

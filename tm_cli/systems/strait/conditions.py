@@ -1,0 +1,152 @@
+"""Conditions on a job run beside its status: on what it returned, and on how long it took. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from tm_cli.durations import format_duration, parse_duration
+from tm_cli.gate.checks import CheckResult
+from tm_cli.gate.evidence import Result
+from tm_cli.systems.strait.json_path import NotThere, Step, follow, parse_path
+from tm_cli.text import clean
+
+_RELATION = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*")
+_WORD = re.compile(r"[^\W\d][\w.-]*")
+_ORDERED = {"<": lt, "<=": le, ">": gt, ">=": ge}
+_EQUAL = {"==": eq, "!=": ne}
+
+SECONDS = "durationSeconds"
+"""The metric that says how long a run took."""
+
+LONGEST_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ResultCheck:
+    """A comparison of one value in the result of a run: `score>=0.9`, `$.state == "done"`.
+
+    A result without that value, or with one that has no order, is neither passed nor failed.
+    """
+
+    text: str
+    steps: tuple[Step, ...]
+    relation: str
+    wanted: Any
+
+    @property
+    def relative(self) -> bool:
+        """It never compares with a baseline."""
+        return False
+
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+        """Compare what the run returned."""
+        if "result" not in result.facts:
+            return CheckResult(self, None, f"{self.text}: the run returned no result")
+        try:
+            value = follow(result.facts["result"], self.steps)
+        except NotThere:
+            return CheckResult(self, None, f"{self.text}: the result has no such value")
+        passed = _compared(value, self.relation, self.wanted)
+        shown = clean(json.dumps(value, ensure_ascii=False), longest=LONGEST_SHOWN)
+        if passed is None:
+            return CheckResult(self, None, f"{self.text}: {shown} cannot be compared so")
+        return CheckResult(self, passed, f"{self.text}: it is {shown}")
+
+
+@dataclass(frozen=True, slots=True)
+class DurationCheck:
+    """The longest time that a run may take, in seconds, waiting and retries included.
+
+    `written` is how the user wrote the limit.
+    """
+
+    written: str
+    limit: float
+
+    @property
+    def text(self) -> str:
+        """How people write it."""
+        return f"duration<={self.written}"
+
+    @property
+    def relative(self) -> bool:
+        """It never compares with a baseline."""
+        return False
+
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+        """Compare how long the run took."""
+        took = result.metrics.get(SECONDS)
+        if not isinstance(took, float) or not math.isfinite(took) or took < 0:
+            return CheckResult(
+                self, None, f"{self.text}: the server does not tell how long it took"
+            )
+        reason = f"{self.text}: the run took {format_duration(took)}"
+        return CheckResult(self, took <= self.limit, reason)
+
+
+def parse_result_check(text: str) -> ResultCheck:
+    """Return the check that `text` writes; raises ValueError when it is none."""
+    try:
+        steps, rest = parse_path(text.strip())
+    except ValueError as problem:
+        raise ValueError(f"{text!r}: {problem}") from None
+    relation = _RELATION.match(rest)
+    if relation is None:
+        raise ValueError(
+            f"{text!r} is no comparison; write for instance score>=0.9 or 'state == \"done\"'"
+        )
+    written = rest[relation.end() :].strip()
+    wanted = _literal(written)
+    if wanted is _UNREADABLE:
+        raise ValueError(
+            f"{text!r}: {written or 'nothing'} is no number, text, true, false or null"
+        )
+    if relation[1] in _ORDERED and not _is_number(wanted):
+        raise ValueError(f"{text!r}: {relation[1]} compares with a number")
+    return ResultCheck(text.strip(), steps, relation[1], wanted)
+
+
+def parse_longest(text: str) -> DurationCheck:
+    """Return the check on a run's duration; raises ValueError."""
+    limit = parse_duration(text)
+    if limit <= 0:
+        raise ValueError("it must be longer than zero")
+    return DurationCheck(text.strip(), limit)
+
+
+_UNREADABLE = object()
+_MISSPELT = frozenset({"true", "false", "null", "none", "nan", "infinity"})
+
+
+def _literal(text: str) -> Any:
+    """Read a JSON scalar; a single word is a text without its quotes."""
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        is_word = _WORD.fullmatch(text) and text.lower() not in _MISSPELT
+        return text if is_word else _UNREADABLE
+    if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
+        return _UNREADABLE
+    return value
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _compared(value: Any, relation: str, wanted: Any) -> bool | None:
+    if relation in _ORDERED:
+        return bool(_ORDERED[relation](value, wanted)) if _is_number(value) else None
+    # In Python, true equals 1.
+    same_kind = isinstance(value, bool) == isinstance(wanted, bool)
+    return bool(_EQUAL[relation](value, wanted)) if same_kind else relation == "!="
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

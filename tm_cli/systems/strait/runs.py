@@ -1,0 +1,204 @@
+"""Job runs for the gate."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tm_cli.api.budget import RequestBudget
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.retry import observed_nothing
+from tm_cli.api.strait.client import LARGEST_PAGE, Client
+from tm_cli.api.strait.models import JobRun
+from tm_cli.clock import Clock
+from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.evidence import Missing, Progress, Result, Run
+from tm_cli.gate.verdict import Verdict
+from tm_cli.systems.strait.results import as_progress, as_result
+from tm_cli.systems.strait.states import DEAD_LETTER, TERMINAL
+from tm_cli.systems.strait.triggering import Order, Started, Trigger, take_snapshot
+from tm_cli.text import clean
+
+Listen = Callable[[str, Callable[[], None]], None]
+"""Opens the stream of a run, and calls the function whenever a look may be worth while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the runs of one job are started; a run that was there before counts with `reuses`.
+
+    `order` returns what to send for the start of that number, from 0.
+    """
+
+    order: Callable[[int], Order]
+    reuses: bool = False
+    budget: RequestBudget | None = None
+
+
+@dataclass(slots=True)
+class StraitRuns:
+    """The runs of one job, or one run that another invocation has started.
+
+    `hasty` is a client for a stop that must not take long, and `listen` hears of the run between
+    two looks, where that is wanted. `say` tells people what they should know.
+    """
+
+    client: Client
+    clock: Clock
+    subject: str
+    plan: Plan | None = None
+    canceled_as: Verdict = Verdict.WARN
+    hasty: Client | None = None
+    listen: Listen | None = None
+    say: Callable[[str], None] = field(default=lambda _text: None)
+    resume_flags: Sequence[str] = ()
+    _starts: int = field(default=0, init=False)
+    _trigger: Trigger | None = field(default=None, init=False)
+    _ended: JobRun | None = field(default=None, init=False)
+    _ring: Callable[[], None] | None = field(default=None, init=False)
+    _heard: str | None = field(default=None, init=False)
+
+    def prepare(self) -> None:
+        """Decide what to send, and find what is there already."""
+        if self.plan is None:
+            raise AssertionError("a run that goes on is not started")
+        order = self.plan.order(self._starts)
+        self._starts += 1
+        snapshot = take_snapshot(self.client, self.clock, order)
+        self._trigger = Trigger(
+            self.client, self.clock, order, snapshot, self.plan.budget, self.say
+        )
+
+    def start(self) -> Run:
+        """Trigger the job once; a run that was there before is not taken for a new one."""
+        if self.plan is None:
+            raise AssertionError("a run that goes on is not started")
+        asked_at = self.clock.now()
+        started = self.trigger()
+        if started.run_id is None:
+            raise Undecided(
+                f"{started.kept}; the server names no run, so there is none to wait for",
+                hint="`tm jobs list` shows what becomes of it",
+            )
+        if not started.is_old:
+            return self._as_run(started.run_id, started.status, asked_at)
+        said = describe_old(started)
+        if not self.plan.reuses:
+            name = clean(started.run_id)
+            raise Undecided(
+                f"{said}; nothing new was started",
+                hint=f"wait for that run with `tm jobs wait {name}`, take it with --reuse, "
+                "or choose another --idempotency-key",
+            )
+        self.say(f"{said}; it counts, because of --reuse")
+        return self._as_run(started.run_id, started.status, None)
+
+    def trigger(self) -> Started:
+        """Trigger the job once, and return whatever the server made of it."""
+        if self._trigger is None:
+            raise AssertionError("prepare comes before start")
+        self._ended = None
+        return self._trigger.send()
+
+    def attach(self, run_id: str, status: str = "") -> Run:
+        """Return the run that somebody else has started."""
+        return self._as_run(run_id, status, None)
+
+    def _as_run(self, run_id: str, status: str, asked_at: datetime | None) -> Run:
+        words = ["tm", "jobs", "wait", clean(run_id), *self.resume_flags]
+        return Run(run_id, self.subject, clean(status), asked_at, shlex.join(words))
+
+    def announce_to(self, ring: Callable[[], None]) -> bool:
+        """Remember whom to tell; the stream is opened with the first look."""
+        self._ring = ring
+        return self.listen is not None
+
+    def observe(self, run: Run) -> Progress:
+        """Ask what the run is; only this decides."""
+        self._hear(run)
+        try:
+            found = self._fresh(self._read(run))
+        except HttpError as error:
+            if error.status == 404 and error.from_api:
+                raise Undecided(
+                    f"the server no longer knows run {clean(run.run_id)}",
+                    hint="it may have been deleted, or the key may be for another environment",
+                ) from None
+            raise
+        self._ended = found if found.status in TERMINAL else None
+        return as_progress(found)
+
+    def _hear(self, run: Run) -> None:
+        """Listen before asking, so that nothing happens unheard in between."""
+        if self.listen is None or self._ring is None or run.run_id in (None, self._heard):
+            return
+        self._heard = run.run_id
+        self.listen(str(run.run_id), self._ring)
+
+    def _read(self, run: Run) -> JobRun:
+        found = self.client.reading_once().get_run(str(run.run_id))
+        if found.id != run.run_id:
+            raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
+        return found
+
+    def _fresh(self, found: JobRun) -> JobRun:
+        """Doubt a dead letter, which alone can come back: reads by id may be from a cache.
+
+        Lists are not; where they do not show the run, the dead letter stands.
+        """
+        if found.status != DEAD_LETTER:
+            return found
+        with suppress(ApiError, ValueError):
+            page = self.client.reading_once().list_runs(
+                triggered_by=found.triggered_by, limit=LARGEST_PAGE
+            )
+            for item in page.data:
+                if item.get("id") == found.id:
+                    return JobRun.model_validate(item)
+        return found
+
+    def find_result(self, run: Run) -> Result | Missing:
+        """Return what the look that saw the end has shown; the run is its own record."""
+        seen = self._ended
+        found = seen if seen is not None and seen.id == run.run_id else self._read(run)
+        if found.status not in TERMINAL:
+            return Missing(f"run {clean(run.run_id)} is {clean(found.status)} again")
+        return as_result(found, self.canceled_as)
+
+    def confirm(self, run: Run, result: Result) -> Result:
+        """Return the result: nothing else tells of a run."""
+        return result
+
+    def find_baseline(self, result: Result) -> Result | None:
+        """Return None: job runs are compared with nothing."""
+        return None
+
+    def stop(self, run: Run) -> None:
+        """Cancel the run; one that was cancelled meanwhile is as good."""
+        client = self.hasty or self.client
+        try:
+            client.cancel_run(str(run.run_id))
+        except HttpError as error:
+            if error.status not in {400, 409}:
+                raise
+            if client.reading_once().get_run(str(run.run_id)).status != "canceled":
+                raise
+
+    def observed_nothing(self, error: TmError) -> float | None:
+        """Ride out whatever says nothing about the run; a refused key is final."""
+        if not isinstance(error, ApiError):
+            return None
+        if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
+            return error.retry_after or 0.0  # of a gateway, while the server is away
+        if not observed_nothing(error):
+            return None
+        return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+
+
+def describe_old(started: Started) -> str:
+    """Say that the server has answered with a run that it had already."""
+    made = f", made at {started.made_at:%Y-%m-%d %H:%M:%SZ}" if started.made_at else ""
+    return f"the server handed back run {clean(started.run_id or '')}{made}, which was there before"
