@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import venv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,7 +41,22 @@ from tm_mcp import auth, server
 auth.initialize_client()
 asyncio.run(server.tm_start_run({PROFILE}, wait=True, fail_on_verdict=["FAIL"]))
 """
-OFFICIAL = [sys.executable, "-c", OFFICIAL_PROGRAM]
+OFFICIAL_PACKAGES = ("tm-mcp>=1.4,<2", "mcp<2")
+OFFICIAL_HOME = Path(__file__).parents[1] / "build" / "official-client"
+"""Its own environment, because `tm mcp` needs another release of the same SDK."""
+
+
+def official() -> list[str]:
+    """Return the command line of the official client; installs it the first time."""
+    binaries = OFFICIAL_HOME / ("Scripts" if os.name == "nt" else "bin")
+    python = binaries / ("python.exe" if os.name == "nt" else "python")
+    ready = OFFICIAL_HOME / "ready"
+    if not ready.exists():
+        venv.create(OFFICIAL_HOME, clear=True, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", *OFFICIAL_PACKAGES]
+        subprocess.run(install, check=True)
+        ready.touch()
+    return [str(python), "-c", OFFICIAL_PROGRAM]
 
 
 @dataclass(frozen=True)
@@ -214,7 +230,7 @@ def main() -> int:
     threads = [
         threading.Thread(target=one, args=(name, command, number))
         for number in range(trials)
-        for name, command in (("tm", TM), ("official", OFFICIAL))
+        for name, command in (("tm", TM), ("official", official()))
     ]
     for thread in threads:
         thread.start()

@@ -33,7 +33,10 @@ TASKS: dict[str, list[list[str]]] = {
         ["scripts/reference.py", "--check"],
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
-    "docs": [["scripts/reference.py"]],
+    "docs": [
+        ["scripts/reference.py"],
+        ["-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs/sphinx", "docs", "build/site"],
+    ],
     "bench": [
         ["benchmarks/startup.py"],
         ["benchmarks/gate_latency.py"],
@@ -47,7 +50,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["tests/soak/real_verdicts.py"],
     ],
 }
-EXTRA_GROUPS = {"bench": "bench"}
+EXTRA_GROUPS = {"docs": "docs"}
 """Dependency groups that a task needs beside `dev`."""
 SHARED_ARGUMENTS = {"soak"}
 """Tasks whose every step takes the same arguments; elsewhere they are for the last step."""
@@ -89,7 +92,7 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment()
     pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[local]", "--group", "dev")
+    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[local,mcp]", "--group", "dev")
     STAMP.write_text(wanted)
 
 

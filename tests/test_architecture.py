@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "tm_cli"
 
 FOUNDATION = {
     "api_key", "base_url", "clock", "curve", "curve_pieces",
-    "durations", "errors", "exit_codes", "gate_limits", "private_dir", "text",
+    "durations", "errors", "exit_codes", "gate_limits", "private_dir", "secret_input", "text",
 }  # fmt: skip
 
 MAY_IMPORT = {
@@ -20,30 +20,48 @@ MAY_IMPORT = {
     "__main__": {"main"},
     "main": {"__init__", "boundary", "context"},
     "boundary": {"root", "context", "render", "signals"},
-    "root": {"lazy", "main", "commands", "global_options"},
+    "root": {"lazy", "main", "commands", "mcp", "global_options"},
     "global_options": set(),
     "lazy": set(),
-    "context": {"terminal", "embedded"},
+    "context": {"terminal", "embedded", "driver"},
     "settings": {"gate"},
     "terminal": set(),
     "signals": set(),
     "embedded": set(),
+    "driver": set(),
     "commands": {
         "__init__", "context", "settings", "terminal", "main", "lazy", "global_options",
-        "gate", "api", "systems", "render", "server", "demo",
+        "gate", "api", "systems", "render", "evidence", "server", "demo", "driver", "selftest",
+        "scaffold", "completion", "diagnosis",
     },
+    "mcp": {
+        "__init__", "commands", "terminal", "signals", "gate", "render", "api", "systems",
+        "embedded",
+    },
+    "completion": {"context", "settings", "api", "gate", "embedded"},
+    "diagnosis": {"context", "settings", "api", "terminal", "embedded"},
     "systems": {"api", "gate"},
     "gate": {"signals"},
     "api": {"__init__"},
-    "render": {"gate", "terminal"},
+    "render": {"gate", "terminal", "diagnosis"},
+    "evidence": {"__init__", "gate", "render"},
+    "schemas": set(),
     "demo": set(),
+    "selftest": {"api", "server"},
+    "scaffold": {"__init__"},
     "server": {"__init__"},
 }  # fmt: skip
 """What each part may import beside the foundation and itself."""
 
 ONLY_IN = {
-    "httpx2": {"api/transport.py"},
-    "typer": {"boundary.py", "lazy.py", "root.py", "global_options.py", "commands"},
+    "httpx2": {"api/transport.py", "api/strait/stream.py"},
+    "typer": {
+        "boundary.py", "lazy.py", "root.py", "global_options.py", "commands", "mcp/command.py",
+    },
+    "mcp": {"mcp/serving.py"},
+    "mcp_types": {"mcp/serving.py"},
+    "anyio": {"mcp/serving.py"},
+    "jsonschema": {"mcp/arguments.py"},
     "rich": {"terminal.py", "render"},
     "uvicorn": {"server"},
     "starlette": {"server"},
@@ -52,8 +70,12 @@ ONLY_IN = {
     "gevent": {"server/engine"},
     "geventhttpclient": {"server/engine"},
     "hdrh": {"server"},
+    "keyring": {"settings/stored_keys.py"},
     "pydantic": {"api", "server"},
-    "yaml": {"systems/trafficmorph/profile_documents.py", "commands/profiles.py"},
+    "yaml": {
+        "systems/trafficmorph/profile_documents.py", "systems/runloop/documents.py",
+        "commands/profiles.py", "scaffold",
+    },
 }
 """Libraries and the only places that may import them."""
 

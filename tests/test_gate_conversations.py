@@ -74,6 +74,18 @@ def test_json_has_the_fields_of_the_official_result(gate, server):
             "notes": [],
             "checks": [],
             "earlier_runs": [],
+            "system": "trafficmorph",
+            "subject": "checkout",
+            "subject_id": PROFILE,
+            "decision": {
+                "exit_code": 2,
+                "exit_name": "FAIL",
+                "message": "the verdict is FAIL",
+                "hint": None,
+                "code": None,
+                "judged": True,
+                "verdict_gated": True,
+            },
         },
         "error": None,
     }

@@ -35,7 +35,7 @@ def kinds(root):
     ],
 )
 def test_reports_say_what_the_exit_code_says(gate, tm, server, verdict, code, kind):
-    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
+    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict).detail(5)
     assert gate(*GATED, *BOTH).exit_code == code
     document, root = read(tm)
     assert document["exit_code"] == code
@@ -44,7 +44,7 @@ def test_reports_say_what_the_exit_code_says(gate, tm, server, verdict, code, ki
 
 
 def test_each_check_is_a_case_and_a_good_verdict_stays_good(gate, tm, server):
-    server.until_ended().scan(row()).detail()
+    server.until_ended().scan(row()).detail().detail(5)
     checks = ("--assert", "p95<20ms", "--assert", "errors<1%", "--assert", "p99.9<1s")
     assert gate(*GATED, *checks, *BOTH).exit_code == ExitCode.FAIL
     _, root = read(tm)
@@ -62,7 +62,8 @@ def test_each_check_is_a_case_and_a_good_verdict_stays_good(gate, tm, server):
 
 def test_reports_tell_what_the_verdict_rests_on_and_its_comparisons_are_no_cases(gate, tm, server):
     found = verdict_snapshot(comparison(), comparison("p50", verdict="WARN"))
-    server.until_ended().scan(row()).detail(autoCompareSnapshot=found, notes=["a worker was lost"])
+    server.until_ended().scan(row())
+    server.detail(autoCompareSnapshot=found, notes=["a worker was lost"]).detail(5)
     assert gate(*GATED, *BOTH).exit_code == ExitCode.OK
     document, root = read(tm)
     assert document["data"]["baseline_choice"] == "pinned"
@@ -135,7 +136,7 @@ def test_two_reports_in_one_file_are_a_mistake(gate, tm, server, second):
 
 @pytest.mark.parametrize(("verdict", "code"), [("PASS", ExitCode.OUTPUT), ("FAIL", ExitCode.FAIL)])
 def test_report_lost_at_the_end_never_hides_the_verdict(gate, tm, server, clock, verdict, code):
-    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
+    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict).detail(5)
     (tm.cwd / "sub").mkdir()
     sleep = clock.sleep
 
@@ -169,6 +170,6 @@ def test_report_replaces_a_link_and_not_what_it_points_to(gate, tm, server):
     target = tm.cwd / "precious"
     target.write_text("kept", encoding="utf-8")
     (tm.cwd / "out.json").symlink_to(target)
-    server.until_ended().scan(row()).detail()
+    server.until_ended().scan(row()).detail().detail(5)
     assert gate(*GATED, "--report", "json=out.json").exit_code == ExitCode.OK
     assert target.read_text(encoding="utf-8") == "kept"

@@ -19,6 +19,12 @@ _SETUP = "Set-up"
 class _Root(LazyGroup):
     entries: ClassVar[dict[str, Entry]] = {
         "runs": Entry("tm_cli.commands.runs", "Start runs, wait for their verdict.", _GATES),
+        "benchmarks": Entry(
+            "tm_cli.commands.benchmarks", "Gate benchmark runs of Runloop.", _GATES
+        ),
+        "jobs": Entry("tm_cli.commands.jobs", "Gate on job runs of a Strait server.", _GATES),
+        "gate": Entry("tm_cli.commands.gate", "Decide a saved report anew, explain it.", _GATES),
+        "report": Entry("tm_cli.commands.report", "Show, convert and comment reports.", _GATES),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry("tm_cli.commands.profiles", "List, show and exchange profiles.", _SERVER),
         "history": Entry(
@@ -29,7 +35,13 @@ class _Root(LazyGroup):
         ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "agent": Entry("tm_cli.commands.agent", "Generate load for a server elsewhere.", _SERVER),
+        "mcp": Entry("tm_cli.mcp.command", "Offer the gate to assistants (MCP).", _SERVER),
+        "auth": Entry("tm_cli.commands.auth", "Store a key, check keys, remove one.", _SETUP),
+        "init": Entry("tm_cli.commands.init", "Set up a gate: profile, pipeline.", _SETUP),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
+        "doctor": Entry("tm_cli.commands.doctor", "Look whether a gate can work here.", _SETUP),
+        "help": Entry("tm_cli.commands.help", "Explain a topic or a command.", _SETUP),
+        "selftest": Entry("tm_cli.commands.selftest", "Prove that the gate goes red.", _SETUP),
         "completion": Entry(
             "tm_cli.commands.completion", "Print the completion script of a shell.", _SETUP
         ),
@@ -41,6 +53,7 @@ app = typer.Typer(
     name="tm",
     cls=_Root,
     no_args_is_help=True,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

@@ -29,19 +29,21 @@ html_show_sphinx = html_show_copyright = False
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 
 _PAGE = re.compile(r"\]\(([a-z-]+)\.md\)")
+_BESIDE = re.compile(r"\[([^\]]+)\]\(\.\./[A-Z]+\.md\)")
 
 
-def add_contents(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Put the pages that the first page lists into the side bar, in its order.
+def adapt(_app: Sphinx, name: str, source: list[str]) -> None:
+    """Make a page of the folder one of the site; the folder is also read as it is.
 
-    The list stays a plain table, because the folder is also read as it is.
+    Pages beside the folder are not part of the site, and are named without a link. The list of the
+    first page becomes the side bar.
     """
+    source[0] = _BESIDE.sub(r"\1", source[0])
     if name == root_doc:
         pages = dict.fromkeys(_PAGE.findall(source[0]))
-        text = source[0].replace("(../README.md)", "(quickstart.md)")
-        source[0] = "\n".join([text, "```{toctree}", ":hidden:", "", *pages, "```", ""])
+        source[0] = "\n".join([source[0], "```{toctree}", ":hidden:", "", *pages, "```", ""])
 
 
 def setup(app: Sphinx) -> None:
-    """Read the first page with the side bar's contents."""
-    app.connect("source-read", add_contents)
+    """Adapt each page as it is read."""
+    app.connect("source-read", adapt)

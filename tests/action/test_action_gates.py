@@ -15,7 +15,7 @@ from faults.httpx_seam import CANARY
 from faults.plan import Fault
 from faults.schedules import Schedule
 from faults.socket_server import SocketServer
-from faults.world import Truth
+from faults.trafficmorph.world import Truth
 from tm_cli.exit_codes import ExitCode
 
 QUICK = {

@@ -12,7 +12,7 @@ from action.programs import make_real
 from faults.httpx_seam import CANARY
 from faults.schedules import Schedule
 from faults.socket_server import SocketServer
-from faults.world import Truth
+from faults.trafficmorph.world import Truth
 
 GIVEN = {
     "profile": "42",

@@ -284,13 +284,6 @@ def test_empty_option_before_the_command_is_still_a_mistake(tm):
     assert tm("--base-url", "", "profiles", "list").exit_code == ExitCode.USAGE
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
-def test_completion_script_is_printed(tm, shell):
-    result = tm("completion", shell)
-    assert result.exit_code == ExitCode.OK
-    assert "_TM_COMPLETE" in result.stdout
-
-
 @pytest.mark.parametrize(
     ("argv", "path"),
     [
@@ -334,12 +327,15 @@ def test_page_of_a_gateway_is_not_taken_for_a_missing_run(gate, server):
 @pytest.mark.parametrize(
     ("argv", "suggested"),
     [
-        (("start", "checkout"), "`tm runs start`"),
+        (
+            ("start", "checkout"),
+            "`tm runs start` or `tm benchmarks start` or `tm jobs start`",
+        ),
         (("pin", "7"), "`tm baseline pin`"),
-        (("list",), "`tm profiles list` or `tm history list`"),
+        (("unpin",), "`tm baseline unpin`"),
         (("run", "start"), "'runs'"),
     ],
-    ids=["start", "pin", "list", "run"],
+    ids=["start", "pin", "unpin", "run"],
 )
 def test_command_without_its_group_is_found(tm, argv, suggested):
     result = tm(*argv)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from tm_cli.base_url import is_loopback
 from tm_cli.commands.last_run import StartedRun, remember
-from tm_cli.commands.outcome import Outcome, code_of, tell
-from tm_cli.commands.reports import Reports
+from tm_cli.commands.outcome import Outcome, tell
 from tm_cli.commands.session import Session
+from tm_cli.commands.sinks import Reports
 from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Event, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
-from tm_cli.gate.record import Evidence
+from tm_cli.gate.record import Evidence, exit_code_of
 from tm_cli.gate.system import System
 from tm_cli.render.progress import open_view
 
@@ -79,14 +79,15 @@ def follow(
             outcomes[position].note(event)
             if isinstance(event, Started) and cases[position].attach_to is None:
                 _remember(session, cases, outcomes)
+            manners.reports.note(position, event)
             view.show(event, position)
 
         consume(events, handle)
     if manners.reports.want_baseline:
         _find_baselines(cases, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
-    evidence = Evidence(records, gate, code_of(records), clock.now())
-    code = manners.reports.finish(evidence, session.terminal)
+    evidence = Evidence(records, gate, exit_code_of(records), clock.now())
+    code = manners.reports.finish(evidence)
     tell(session, replace(evidence, exit_code=code))
     return int(code)
 

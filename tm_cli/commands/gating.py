@@ -194,6 +194,7 @@ def _runs(
         profile=profile,
         hasty=_hasty_client(session),
         resume_flags=_resume_flags(session, gate),
+        needs_baseline=gate is not None and gate.needs_baseline,
     )
 
 

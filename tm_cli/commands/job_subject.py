@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.strait.client import Client
+from tm_cli.api.strait.client import Client, as_job
 from tm_cli.api.strait.models import Job
 from tm_cli.errors import Refused, UsageError
 from tm_cli.text import clean
@@ -43,7 +43,7 @@ def find_job(client: Client, text: str) -> JobSubject:
 
 def _by_slug(client: Client, text: str) -> JobSubject | None:
     for item in client.list_jobs(slug=text).data:
-        job = Job.model_validate(item)
+        job = as_job(item)
         if job.slug == text:  # a server that overlooks the filter sends them all
             return _subject(job)
     return None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tm_cli.api.strait.models import JobRun
+from tm_cli.api.strait.client import as_run
 from tm_cli.durations import format_duration
 from tm_cli.render.tables import columns, instant
 from tm_cli.systems.strait.results import seconds_of
@@ -21,7 +21,7 @@ def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
     """Return a row per run."""
     rows = []
     for item in items:
-        run = JobRun.model_validate(item)
+        run = as_run(item)
         took = seconds_of(run)
         rows.append(
             (

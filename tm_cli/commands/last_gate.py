@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from tm_cli.commands import gating
+from tm_cli.commands import benchmark_client, benchmark_last, gating, job_gating, job_server
 from tm_cli.commands.following import Manners
 from tm_cli.commands.last_run import recall
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
 
-WAITS = {gating.SYSTEM: gating.wait_for_last}
+WAITS = {
+    gating.SYSTEM: gating.wait_for_last,
+    benchmark_client.SYSTEM: benchmark_last.wait_for_started,
+    job_server.SYSTEM: job_gating.wait_for_last,
+}
 """How each system waits for its remembered runs."""
 
 

@@ -79,7 +79,24 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=FILE",
-        help="Write the outcome to a file: json=FILE or junit=FILE; repeatable.",
+        help="Write the outcome to a file: json, junit, markdown, html, csv, dotenv or "
+        "metrics=FILE; repeatable.",
+    ),
+]
+GitHub = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        show_default=False,
+        help="Outputs, summary and annotations for GitHub Actions. [found by GITHUB_ACTIONS]",
+    ),
+]
+GitLab = Annotated[
+    bool | None,
+    typer.Option(
+        "--gitlab/--no-gitlab",
+        show_default=False,
+        help="A collapsed section in GitLab's job log. [found by GITLAB_CI]",
     ),
 ]
 FailFast = Annotated[
@@ -162,11 +179,17 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
 
 
 def read_manners(
-    session: Session, *, on_interrupt: str | None, fail_fast: bool, reports: list[str] | None
+    session: Session,
+    *,
+    on_interrupt: str | None,
+    fail_fast: bool,
+    reports: list[str] | None,
+    github: bool | None = None,
+    gitlab: bool | None = None,
 ) -> Manners:
     """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
     from tm_cli.commands.following import Manners
-    from tm_cli.commands.reports import read_reports
+    from tm_cli.commands.telling import read_sinks
 
     chosen = session.setting("on_interrupt", on_interrupt)
     if chosen is None:
@@ -174,7 +197,7 @@ def read_manners(
     return Manners(
         fail_fast=fail_fast,
         stop_on_interrupt=chosen == "stop",
-        reports=read_reports(reports or [], session.context.cwd),
+        reports=read_sinks(session, reports or [], github=github, gitlab=gitlab),
     )
 
 

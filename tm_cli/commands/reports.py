@@ -6,18 +6,15 @@ Whoever reads a report after a crash, a kill or a cancelled job must not find an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tm_cli.commands.outcome import as_document
-from tm_cli.errors import TmError, UsageError
-from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.record import Evidence, Record
-from tm_cli.render.junit import junit
-from tm_cli.render.machine import error_document, to_json
+from tm_cli.errors import UsageError
+from tm_cli.gate.events import Event
+from tm_cli.gate.record import Evidence
 from tm_cli.terminal import Terminal
 
 
@@ -26,10 +23,50 @@ class Format(StrEnum):
 
     JSON = "json"
     JUNIT = "junit"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    CSV = "csv"
+    DOTENV = "dotenv"
+    METRICS = "metrics"
 
 
-_UNDECIDED = TmError("tm did not come to its end", code="undecided")
-_UNDECIDED.exit_code = ExitCode.UNDECIDED
+WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
+"""Formats that show nothing of the run that ours was compared with."""
+
+
+def rendered(form: Format, evidence: Evidence) -> str:
+    """Return the evidence in one format."""
+    match form:
+        case Format.JSON:
+            from tm_cli.evidence.writing import report_document
+            from tm_cli.render.machine import to_json
+
+            return to_json(report_document(evidence)) + "\n"
+        case Format.JUNIT:
+            from tm_cli.render.junit import junit_report
+
+            return junit_report(evidence)
+        case Format.MARKDOWN:
+            from tm_cli.render.markdown import markdown
+
+            return markdown(evidence)
+        case Format.HTML:
+            from tm_cli.evidence.writing import report_document
+            from tm_cli.render.html import html
+
+            return html(evidence, report_document(evidence))
+        case Format.CSV:
+            from tm_cli.render.series_csv import series_csv
+
+            return series_csv(evidence)
+        case Format.DOTENV:
+            from tm_cli.render.gitlab import dotenv
+
+            return dotenv(evidence)
+        case Format.METRICS:
+            from tm_cli.render.openmetrics import openmetrics
+
+            return openmetrics(evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +75,38 @@ class Report:
 
     format: Format
     path: Path
+    terminal: Terminal
+
+    @property
+    def wants_baseline(self) -> bool:
+        """Whether this format shows the baseline run."""
+        return self.format not in WITHOUT_BASELINE
+
+    def begin(self, undecided: Evidence) -> None:
+        """Take the place of an older report; raises UsageError when that cannot be."""
+        try:
+            self.write(undecided)
+        except OSError as problem:
+            raise UsageError(f"--report: cannot write {self.path}: {problem.strerror}") from None
+
+    def note(self, position: int, event: Event) -> None:
+        """A file tells the end only."""
+
+    def finish(self, evidence: Evidence) -> bool:
+        """Write the outcome."""
+        try:
+            self.write(evidence)
+        except OSError as problem:
+            self.terminal.note(f"tm: cannot write {self.path}: {problem.strerror}")
+            return False
+        return True
 
     def write(self, evidence: Evidence) -> None:
-        """Write the outcome; raises OSError."""
-        if self.format is Format.JUNIT:
-            self._replace(junit(evidence.records))
-        else:
-            self._replace(to_json(as_document(evidence)) + "\n")
-
-    def write_error(self, error: TmError) -> None:
-        """Write that nothing was decided, and why; raises OSError."""
-        if self.format is Format.JUNIT:
-            self._replace(junit([Record("tm", "tm")]))
-        else:
-            self._replace(to_json(error_document(error)) + "\n")
-
-    def _replace(self, text: str) -> None:
-        """Replace the file in one step, so that nobody reads half of it."""
+        """Replace the file in one step, so that nobody reads half of it; raises OSError."""
+        text = rendered(self.format, evidence)
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
         try:
-            with draft.open("w", encoding="utf-8") as file:
+            with draft.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -68,53 +117,9 @@ class Report:
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """All reports of one wait."""
-
-    reports: tuple[Report, ...] = ()
-
-    @contextmanager
-    def begun(self) -> Iterator[None]:
-        """Write every report as undecided; an error that ends the wait goes into them.
-
-        Raises UsageError, before anything is sent, when a file cannot be written.
-        """
-        for report in self.reports:
-            try:
-                report.write_error(_UNDECIDED)
-            except OSError as problem:
-                raise UsageError(
-                    f"--report: cannot write {report.path}: {problem.strerror}"
-                ) from None
-        try:
-            yield
-        except TmError as error:
-            for report in self.reports:
-                with suppress(OSError):
-                    report.write_error(error)
-            raise
-
-    @property
-    def want_baseline(self) -> bool:
-        """Whether a report shows the baseline run beside ours."""
-        return False
-
-    def finish(self, evidence: Evidence, terminal: Terminal) -> ExitCode:
-        """Write the outcome into every report; one that is lost turns OK into OUTPUT."""
-        code = evidence.exit_code
-        for report in self.reports:
-            try:
-                report.write(evidence)
-            except OSError as problem:
-                terminal.note(f"tm: cannot write {report.path}: {problem.strerror}")
-                code = ExitCode.OUTPUT if code is ExitCode.OK else code
-        return code
-
-
-def read_reports(flags: Sequence[str], cwd: Path) -> Reports:
+def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[Report, ...]:
     """Return the reports that `FORMAT=FILE` flags ask for; raises UsageError."""
-    reports = tuple(_report(flag, cwd) for flag in flags)
+    reports = tuple(_report(flag, cwd, terminal) for flag in flags)
     files = [report.path.parent.resolve() / report.path.name for report in reports]
     for position, report in enumerate(reports):
         if files[position] in files[:position]:
@@ -122,15 +127,15 @@ def read_reports(flags: Sequence[str], cwd: Path) -> Reports:
                 f"--report: {report.path} is named twice",
                 hint="the second report would replace the first: give each a file of its own",
             )
-    return Reports(reports)
+    return reports
 
 
-def _report(flag: str, cwd: Path) -> Report:
+def _report(flag: str, cwd: Path, terminal: Terminal) -> Report:
     name, separator, file = flag.partition("=")
-    formats = " and ".join(item.value for item in Format)
     if not separator or name.lower() not in list(Format) or not file.strip():
+        formats = ", ".join(Format)
         raise UsageError(f"--report: {flag!r} is not FORMAT=FILE; the formats are {formats}")
     path = cwd / file
     if path.is_dir():
         raise UsageError(f"--report: {file} is a directory")
-    return Report(Format(name.lower()), path)
+    return Report(Format(name.lower()), path, terminal)

@@ -52,6 +52,8 @@ def start(
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
     report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
 ) -> int:
     """Start a run, or several; with --wait, exit by the verdict.
 
@@ -74,7 +76,12 @@ def start(
         confirm=confirm,
     )
     manners = options.read_manners(
-        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=fail_fast,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
     )
     from tm_cli.commands import gating
     from tm_cli.commands.terms import read_terms
@@ -133,6 +140,8 @@ def wait(
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
     report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for a run that was started before, and exit by its verdict.
 
@@ -150,7 +159,12 @@ def wait(
         checks=checks,
     )
     manners = options.read_manners(
-        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=fail_fast,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
     )
     from tm_cli.commands import gating, last_gate
 

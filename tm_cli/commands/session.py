@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Session:
     """One command's view of the world; clients are made when first used.
 
-    `tree` is the root command, for commands that tell about others.
+    `tree` is the root command, for commands that tell about others; `system` is what the flags
+    for server and key mean.
     """
 
     context: AppContext
@@ -35,6 +36,7 @@ class Session:
     quiet: bool = False
     verbose: bool = False
     tree: Any = None
+    system: str = "trafficmorph"
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -52,6 +54,7 @@ class Session:
             self.context.environ,
             cwd=self.context.cwd,
             user_dir=self.context.find_user_dir(),
+            system=self.system,
         )
 
     def setting(self, name: str, flag: str | None) -> Any:
@@ -120,12 +123,25 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
     def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
         session = _session(ctx.obj, options)
         session.tree = ctx.find_root().command
+        session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
         try:
             return function(session, **values)
         finally:
             session.close()
 
     return with_global_options(function, run)
+
+
+_SYSTEM_OF = {"benchmarks": "runloop", "jobs": "strait"}
+"""What `--base-url` and the key's flags mean to the commands of a group."""
+
+
+def _noun(ctx: typer.Context) -> str:
+    """The first word after `tm`."""
+    inner: Any = ctx
+    while inner.parent is not None and inner.parent.parent is not None:
+        inner = inner.parent
+    return str(inner.info_name)
 
 
 def _session(context: AppContext, options: dict[str, Any]) -> Session:

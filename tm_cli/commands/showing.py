@@ -62,7 +62,7 @@ def _other_course(session: Session, row: HistoryRow, result: Result) -> Course:
     """The course of a duet's other side, else of the baseline run as far as it can be read."""
     if result.basis.is_duet:
         return read_course(row.against if isinstance(row.against, Mapping) else {})
-    if result.basis.baseline is None:
+    if not isinstance(result.basis.baseline, int):
         return ()
     try:
         baseline = session.client.get_history_item(result.basis.baseline)

@@ -56,7 +56,7 @@ def comparison_table(
     from rich.text import Text
 
     head = ("METRIC", *names, "CHANGE", "95 % INTERVAL", "P", "WARN / FAIL", "VERDICT")
-    cells = [_cells(item) for item in items]
+    cells = [comparison_cells(item) for item in items]
     said = [n for n in range(len(head)) if n < 3 or any(row[n] != "-" for row in cells)]
     room = terminal.width - indent if terminal.out_is_terminal else None
     widths = [max(len(row[n]) for row in (head, *cells)) for n in range(len(head))]
@@ -82,11 +82,36 @@ def comparison_markdown(
     lines += [f"{escaped(note)}\n" for note in notes]
     lines += ["| " + " | ".join(map(escaped, head)) + " |", "|---|" + "---:|" * 6 + "---|"]
     for item in items:
-        cells = [escaped(cell) for cell in _cells(item)]
+        cells = [escaped(cell) for cell in comparison_cells(item)]
         if item.verdict in {"WARN", "FAIL"}:
             cells[-1] = f"**{cells[-1]}**"
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", escaped(_legend(items))]).rstrip("\n")
+
+
+def markdown_table(items: Sequence[Comparison], *, names: tuple[str, str]) -> str:
+    """Return the rows of a report: `names` head the columns of the other run and of ours.
+
+    Columns of which nothing is known are left out.
+    """
+    head = ("Metric", *names, "Change", "95 % interval", "Limit (WARN / FAIL)", "Verdict")
+    rows = [_report_row(item) for item in items]
+    used = [n for n in range(len(head)) if n < 3 or any(row[n] != "-" for row in rows)]
+    rule = ["---" if n in (0, len(head) - 1) else "---:" for n in used]
+    lines = [[escaped(head[n]) for n in used], rule, *([row[n] for n in used] for row in rows)]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    legend = escaped(_legend(items))
+    return f"{table}\n\n{legend}" if legend else table
+
+
+def _report_row(item: Comparison) -> list[str]:
+    metric, value, baseline, change, interval, _, limits, verdict = map(
+        escaped, comparison_cells(item)
+    )
+    bold = item.verdict in {"WARN", "FAIL"}
+    return [
+        metric, baseline, value, change, interval, limits, f"**{verdict}**" if bold else verdict,
+    ]  # fmt: skip
 
 
 def escaped(text: str) -> str:
@@ -104,7 +129,8 @@ def _legend(items: Sequence[Comparison]) -> str:
     return "; ".join(text for text, is_there in marks.items() if is_there)
 
 
-def _cells(item: Comparison) -> tuple[str, ...]:
+def comparison_cells(item: Comparison) -> tuple[str, ...]:
+    """Return metric, value, baseline, change, interval, p, limits and verdict; "-" is unknown."""
     name = f"{item.metric} (reference)" if item.than == "reference" else item.metric
     mark = " *" if item.significant else ""
     return (

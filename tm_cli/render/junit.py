@@ -8,8 +8,13 @@ from xml.etree import ElementTree as ET
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
 from tm_cli.gate.policy import Decision
-from tm_cli.gate.record import Record
+from tm_cli.gate.record import Evidence, Record
 from tm_cli.text import clean
+
+
+def junit_report(evidence: Evidence) -> str:
+    """Return the XML document of a whole call."""
+    return junit(evidence.told)
 
 
 def junit(records: Sequence[Record]) -> str:

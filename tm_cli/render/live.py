@@ -76,8 +76,10 @@ class LiveView:
     def _draw(self) -> RenderableType:
         parts: list[RenderableType] = [self._headline()]
         if self._progress is not None:
-            numbers = self._items if self._progress.items else self._numbers
-            parts += [self._timeline(self._progress), numbers(self._progress)]
+            if self._progress.items:
+                parts += [self._timeline(self._progress), self._items(self._progress)]
+            elif self._progress.elapsed is not None or self._progress.codes:
+                parts += [self._timeline(self._progress), self._numbers(self._progress)]
             parts += [Text(f"! {clean(text)}", style="yellow") for text in self._progress.warnings]
         if self._remark.plain:
             parts.append(self._remark)

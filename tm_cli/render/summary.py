@@ -42,10 +42,10 @@ def run_data(record: Record) -> dict[str, Any]:
         "verdict": result.verdict_text if result else None,
         "verdict_reasons": list(result.reasons) if result else [],
         "fail_on_match": decision.matched,
-        "metrics": _metrics(result.metrics) if result else None,
+        "metrics": dict(result.metrics) if result else None,
         "verdict_pending": result is None or result.verdict is None,
         "waited": True,
-        "baseline_run_id": facts.get("autoCompareBaselineRunId"),
+        "baseline_run_id": basis.baseline,
         "baseline_choice": basis.choice,
         "baseline_age_seconds": basis.age,
         "reference_run_id": basis.reference,
@@ -54,6 +54,23 @@ def run_data(record: Record) -> dict[str, Any]:
         "notes": list(result.notes) if result else [],
         "checks": _checks(decision),
         "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
+        "system": record.system,
+        "subject": record.subject,
+        "subject_id": record.subject_id,
+        "decision": decision_data(decision),
+    }
+
+
+def decision_data(decision: Decision) -> dict[str, Any]:
+    """Return one decision, in words and as an exit code; checks stand beside it."""
+    return {
+        "exit_code": int(decision.exit_code),
+        "exit_name": decision.exit_code.name,
+        "message": decision.message,
+        "hint": decision.hint,
+        "code": decision.code,
+        "judged": decision.judged,
+        "verdict_gated": decision.verdict_gated,
     }
 
 
@@ -84,15 +101,6 @@ def _checks(decision: Decision) -> list[dict[str, Any]]:
     ]
 
 
-def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the success rate where an old row lacks it."""
-    total, errors = metrics.get("totalRequests"), metrics.get("totalErrors")
-    rate_known = metrics.get("successRate")
-    if rate_known is None and isinstance(total, int) and isinstance(errors, int) and total > 0:
-        rate_known = (total - errors) * 100.0 / total
-    return {**metrics, "successRate": rate_known}
-
-
 def run_summary(terminal: Terminal, ending: Decided) -> str:
     """Tell verdict, reasons, what it rests on, metrics, checks and decision."""
     result, decision = ending.result, ending.decision
@@ -104,7 +112,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
         lines += [f"  {text}" for text in (*_rests_on(result.basis), *map(_noted, result.notes))]
-        lines += _measured(_metrics(result.metrics))
+        lines += _measured(result.metrics)
         lines += _answered(result.facts.get("responseCodes"))
         lines += _compared(terminal, result)
     lines += [f"  {_MARKS[item.passed]} {clean(item.reason)}" for item in decision.checks]
@@ -177,7 +185,8 @@ def _headline(terminal: Terminal, ending: Decided) -> str:
     subject = clean(named) if isinstance(named, str) else run.subject if run else "-"
     name = f"run {clean(run.run_id)}" if run and run.run_id else "run without id"
     row = result.facts.get("id") if result else None
-    return f"{word}  {subject}, {name}" + (f" (history {row})" if row is not None else "")
+    is_apart = row is not None and run is not None and row != run.run_id
+    return f"{word}  {subject}, {name}" + (f" (history {clean(row)})" if is_apart else "")
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:

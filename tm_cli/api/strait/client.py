@@ -13,6 +13,7 @@ from tm_cli.api.errors import ApiError, NotUnderstood
 from tm_cli.api.retry import observed_nothing, pause_before_retry
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
 from tm_cli.clock import Clock
+from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply
@@ -85,7 +86,10 @@ class Client:
         path = f"jobs/{_part(job_id)}/trigger"
         reply = self._transport.send_once("POST", f"v1/{path}", body, headers={KEY_HEADER: key})
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
-        return _understood(Triggered.model_validate, path, reply.document), replayed
+        answer = _understood(Triggered.model_validate, path, reply.document)
+        if not answer.id and not answer.is_kept:
+            raise NotUnderstood("the answer to the trigger names no run")
+        return answer, replayed
 
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Have the server check a trigger without making a run."""
@@ -108,8 +112,8 @@ class Client:
         return self._get(Page.model_validate, "runs/dlq", query)
 
     def get_run(self, run_id: str) -> JobRun:
-        """Return one run."""
-        return self._get(JobRun.model_validate, _run(run_id))
+        """Return one run, and no other: an answer about another one is not understood."""
+        return self._get(lambda found: _same(JobRun.model_validate(found), run_id), _run(run_id))
 
     def cancel_run(self, run_id: str) -> JobRun:
         """Cancel a run and its unfinished children."""
@@ -189,6 +193,16 @@ class Client:
         return _understood(read, path, reply.document)
 
 
+def as_run(item: Mapping[str, Any]) -> JobRun:
+    """Return the run in an item of a list; raises NotUnderstood when it is none."""
+    return _understood(JobRun.model_validate, "runs", item)
+
+
+def as_job(item: Mapping[str, Any]) -> Job:
+    """Return the job in an item of a list; raises NotUnderstood when it is none."""
+    return _understood(Job.model_validate, "jobs", item)
+
+
 def stream_path(run_id: str, part: str | None = None) -> str:
     """The address of a run's event stream: of its status, or of its `chunks` or `logs`."""
     return f"v1/{_run(run_id, 'stream')}" + (f"/{part}" if part else "")
@@ -201,6 +215,12 @@ def _run(run_id: str, part: str | None = None) -> str:
 def _part(name: str) -> str:
     """A name as one segment of a path; `.` and `..` would climb out of it."""
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def _same(found: JobRun, run_id: str) -> JobRun:
+    if found.id != run_id:
+        raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
+    return found
 
 
 def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:

@@ -98,6 +98,11 @@ class Triggered(Payload):
     batch: Lenient[StrictBool] = None
     fire_at: Instant = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the job collects triggers before it runs."""
+        return bool(self.debounced or self.buffered or self.batch)
+
 
 class Page(Payload):
     """One page of a list; without a `next_cursor` it is the last."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tm_cli.api.budget import RequestBudget
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.retry import observed_nothing
-from tm_cli.api.strait.client import LARGEST_PAGE, Client
+from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun
 from tm_cli.clock import Clock
 from tm_cli.errors import TmError, Undecided
@@ -57,6 +57,7 @@ class StraitRuns:
     resume_flags: Sequence[str] = ()
     _starts: int = field(default=0, init=False)
     _trigger: Trigger | None = field(default=None, init=False)
+    _made_by: Trigger | None = field(default=None, init=False)
     _ended: JobRun | None = field(default=None, init=False)
     _ring: Callable[[], None] | None = field(default=None, init=False)
     _heard: str | None = field(default=None, init=False)
@@ -83,6 +84,7 @@ class StraitRuns:
                 f"{started.kept}; the server names no run, so there is none to wait for",
                 hint="`tm jobs list` shows what becomes of it",
             )
+        self._made_by = None if started.is_old else self._trigger
         if not started.is_old:
             return self._as_run(started.run_id, started.status, asked_at)
         said = describe_old(started)
@@ -139,9 +141,17 @@ class StraitRuns:
         self.listen(str(run.run_id), self._ring)
 
     def _read(self, run: Run) -> JobRun:
-        found = self.client.reading_once().get_run(str(run.run_id))
-        if found.id != run.run_id:
-            raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
+        return self._ours(self.client.reading_once().get_run(str(run.run_id)))
+
+    def _ours(self, found: JobRun) -> JobRun:
+        """Return the run if this start has made it; one that was waited for may be anybody's."""
+        if self._made_by is not None and not self._made_by.made(found):
+            name = clean(found.id)
+            raise Undecided(
+                f"run {name} does not carry the idempotency key of this start: another trigger "
+                "has made it, or somebody has reset its key",
+                hint=f"look with `tm jobs show {name}`",
+            )
         return found
 
     def _fresh(self, found: JobRun) -> JobRun:
@@ -151,13 +161,13 @@ class StraitRuns:
         """
         if found.status != DEAD_LETTER:
             return found
-        with suppress(ApiError, ValueError):
+        with suppress(ApiError):
             page = self.client.reading_once().list_runs(
                 triggered_by=found.triggered_by, limit=LARGEST_PAGE
             )
             for item in page.data:
                 if item.get("id") == found.id:
-                    return JobRun.model_validate(item)
+                    return self._ours(as_run(item))
         return found
 
     def find_result(self, run: Run) -> Result | Missing:

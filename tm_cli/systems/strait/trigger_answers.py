@@ -20,9 +20,7 @@ def why_kept(answer: Triggered) -> str:
     if answer.debounced:
         until = f", until {answer.fire_at:%Y-%m-%d %H:%M:%SZ}" if answer.fire_at else ""
         return f"the job waits for more triggers before it runs (its debounce window{until})"
-    if answer.buffered or answer.batch:
-        return "the job collects triggers before it runs (its batch window)"
-    return "the trigger was accepted"
+    return "the job collects triggers before it runs (its batch window)"
 
 
 def is_refused_key(error: ApiError) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import ApiError
 from tm_cli.api.retry import pause_before_retry
-from tm_cli.api.strait.client import LARGEST_PAGE, Client
+from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun, Triggered
 from tm_cli.clock import Clock
 from tm_cli.durations import format_duration
@@ -65,13 +65,14 @@ class Snapshot:
     asked_at: datetime
     newest: datetime | None = None
 
-    def is_older(self, run: JobRun) -> bool:
+    def is_older(self, run: JobRun, now: datetime) -> bool:
         """Whether the run was there already; one of unknown age counts as old."""
         if run.created_at is None:
             return True
         if self.newest is not None:  # by one and the same clock
             return run.created_at <= self.newest
-        return run.created_at < self.asked_at - CLOCK_SLACK
+        # By a clock that shows another time, an old run could look like a new one.
+        return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ def take_snapshot(client: Client, clock: Clock, order: Order) -> Snapshot:
     if not order.needs_snapshot:
         return Snapshot(clock.now())
     rows = client.list_runs(limit=1).data
-    newest = JobRun.model_validate(rows[0]).created_at if rows else None
-    return Snapshot(clock.now(), newest)
+    return Snapshot(clock.now(), as_run(rows[0]).created_at if rows else None)
 
 
 def _say_nothing(_text: str) -> None:
@@ -172,12 +172,25 @@ class Trigger:
             ) from None
         return self._judged(run, repeats_another=repeats_another)
 
+    def made(self, run: JobRun) -> bool:
+        """Whether the run carries our key: what a trigger was answered with need not be of it.
+
+        A job with a dedup window answers with an earlier run and does not say so.
+        """
+        return run.idempotency_key == self.order.key and run.job_id in (None, self.order.job_id)
+
     def _judged(self, run: JobRun, *, repeats_another: bool = False) -> Started:
         """Tell an old run from ours; only a key that tm made proves that it is new."""
-        if self.order.is_unique and run.idempotency_key == self.order.key:
-            is_old = repeats_another and self.snapshot.is_older(run)
+        if not self.made(run) and not self.order.may_merge:
+            raise StartUnknown(
+                f"run {clean(run.id)} came back, which does not carry the key of this start",
+                hint=f"look with `tm jobs show {clean(run.id)}`",
+            )
+        is_older = self.snapshot.is_older(run, self.clock.now())
+        if self.order.is_unique and self.made(run):
+            is_old = repeats_another and is_older
         else:
-            is_old = repeats_another or self.snapshot.is_older(run)
+            is_old = repeats_another or is_older
         return Started(run.id, run.status, is_old, run.created_at)
 
     def _recognise(self, error: ApiError) -> Started:
@@ -195,6 +208,6 @@ class Trigger:
     def _newest(self) -> list[JobRun]:
         try:
             page = self.client.list_runs(limit=LARGEST_PAGE)
-            return [JobRun.model_validate(item) for item in page.data]
-        except (ApiError, ValueError):
+            return [as_run(item) for item in page.data]
+        except ApiError:
             return []

@@ -33,7 +33,7 @@ def as_result(row: HistoryRow) -> Result:
         verdict=read_verdict(verdict_text),
         verdict_text=verdict_text,
         reasons=_reasons(row.auto_verdict_reasons),
-        metrics={name: facts.get(name) for name in _METRICS},
+        metrics=_metrics(facts),
         facts=facts,
         final=cut_off,
         note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
@@ -42,6 +42,15 @@ def as_result(row: HistoryRow) -> Result:
         notes=tuple(clean(text) for text in row.notes),
         course=read_course(facts),
     )
+
+
+def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a row; an old one leaves the success rate to its totals."""
+    metrics = {name: facts.get(name) for name in _METRICS}
+    total, errors = metrics["totalRequests"], metrics["totalErrors"]
+    if metrics["successRate"] is None and type(total) is int and type(errors) is int and total > 0:
+        metrics["successRate"] = (total - errors) * 100.0 / total
+    return metrics
 
 
 def other_side(facts: Mapping[str, Any]) -> Result | None:

@@ -44,6 +44,7 @@ class TrafficMorphRuns:
         profile: Profile | None = None,
         hasty: Client | None = None,
         resume_flags: Sequence[str] = (),
+        needs_baseline: bool = False,
     ) -> None:
         self._client = client
         self._once = client.reading_once()  # the flow repeats what observed nothing
@@ -53,6 +54,7 @@ class TrafficMorphRuns:
         self._subject = subject
         self._resume_flags = tuple(resume_flags)
         self._terms = terms or {}
+        self._needs_baseline = needs_baseline
         self._starter = Starter(
             client, clock, profile_id, region=region, tags=tags, own_tag=own_tag, terms=terms
         )
@@ -149,8 +151,9 @@ class TrafficMorphRuns:
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
+        reader = self._client if self._needs_baseline else self._once  # a picture is not worth more
         try:
-            return as_result(self._client.get_history_item(baseline))
+            return as_result(reader.get_history_item(baseline))
         except ApiError:
             return None
 

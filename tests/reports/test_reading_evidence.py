@@ -1,0 +1,151 @@
+"""A report is read back whole, or refused: nothing in a file can turn red into green."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from made_evidence import ALL
+
+from tm_cli.evidence.fields import NotEvidence
+from tm_cli.evidence.reading import read_evidence
+from tm_cli.evidence.writing import as_document, report_document
+from tm_cli.gate.replay import replay
+
+OTHERS = (None, 0, "PASS", "OK", True, False, [], {})
+
+
+def document(name: str) -> Any:
+    return json.loads(json.dumps(report_document(ALL[name])))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_was_written_is_read_back(name):
+    again = read_evidence(document(name))
+    assert report_document(again) == report_document(ALL[name])
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every key and item of a document; of long lists the first item."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*path, key)
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list) and value:
+        yield (*path, 0)
+        yield from places(value[0], (*path, 0))
+
+
+def changed(original: Any, path: tuple[Any, ...], new: Any) -> Any:
+    found = inner = copy.deepcopy(original)
+    for step in path[:-1]:
+        inner = inner[step]
+    if new is DROPPED:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = new
+    return found
+
+
+DROPPED = object()
+
+
+@pytest.mark.parametrize("name", [name for name, found in ALL.items() if found.exit_code != 0])
+def test_no_single_change_makes_a_red_report_green(name):
+    original = document(name)
+    tried = refused = 0
+    for path in places(original):
+        for new in (DROPPED, *OTHERS):
+            tried += 1
+            try:
+                found = read_evidence(changed(original, path, new))
+            except NotEvidence:
+                refused += 1
+                continue
+            assert found.exit_code != 0, (path, new)
+            assert replay(found, found.gate).exit_code != 0, (path, new)
+    assert refused > tried / 4
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("data", "verdict"),
+        ("data", "fail_on_match"),
+        ("data", "verdict_pending"),
+        ("data", "metrics"),
+        ("data", "baseline"),
+        ("data", "checks"),
+        ("data", "decision"),
+        ("data", "decision", "judged"),
+        ("data", "final"),
+        ("data", "facts"),
+        ("data", "earlier_runs"),
+        ("data", "abandoned"),
+        ("data", "started"),
+        ("report", "gate"),
+        ("report", "gate", "fail_on"),
+        ("report", "gate", "checks"),
+        ("report", "made_at"),
+        ("exit_code",),
+        ("exit_name",),
+        ("schema_version",),
+        ("report",),
+    ],
+    ids=lambda path: ".".join(path),
+)
+def test_what_a_decision_rests_on_must_be_there_even_in_a_good_report(path):
+    with pytest.raises(NotEvidence):
+        read_evidence(changed(document("pass"), path, DROPPED))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("data", "verdict"), "FAIL"),
+        (("data", "verdict"), "pass"),
+        (("data", "verdict"), None),
+        (("data", "final"), True),
+        (("data", "run_id"), 8),
+        (("data", "fail_on_match"), None),
+        (("data", "fail_on_match"), True),
+        (("data", "metrics", "latencyQuantiles", "p95"), 400.0),
+        (("data", "metrics", "latencyQuantiles", "p95"), "21"),
+        (("data", "metrics", "successRate"), 90),
+        (("data", "baseline"), None),
+        (("data", "checks", 0, "passed"), False),
+        (("data", "checks", 0, "check"), "p95<500ms"),
+        (("data", "decision", "judged"), False),
+        (("data", "decision", "exit_code"), 2),
+        (("data", "abandoned"), True),
+        (("report", "gate", "fail_on"), ["PASS"]),
+        (("report", "gate", "checks"), []),
+        (("report", "gate", "checks"), ["p95<1ms", "errors<1%", "p99<+10%"]),
+        (("report", "made_at"), "2026-03-01T12:05:00"),
+        (("exit_code",), 5),
+        (("exit_code",), True),
+        (("exit_code",), 0.0),
+        (("schema_version",), 2),
+        (("schema_version",), True),
+        (("data",), {"runs": []}),
+        (("data",), None),
+    ],
+    ids=str,
+)
+def test_contradiction_in_a_good_report_is_refused(path, value):
+    with pytest.raises(NotEvidence):
+        read_evidence(changed(document("pass"), path, value))
+
+
+def test_document_of_json_output_says_what_is_missing():
+    with pytest.raises(NotEvidence, match="--report json=FILE"):
+        read_evidence(as_document(ALL["pass"]))
+
+
+@pytest.mark.parametrize("found", [None, [], "x", 3, {}, {"schema_version": 1}])
+def test_anything_else_is_no_evidence(found):
+    with pytest.raises(NotEvidence):
+        read_evidence(found)

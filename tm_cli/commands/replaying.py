@@ -1,0 +1,121 @@
+"""Saved reports: decided anew, explained, shown, written in other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tm_cli.commands.options import read_checks
+from tm_cli.commands.outcome import tell
+from tm_cli.commands.reports import Report, read_reports
+from tm_cli.commands.saved_report import load, same_file
+from tm_cli.commands.session import Session
+from tm_cli.commands.sinks import Reports
+from tm_cli.errors import OutputError, UsageError
+from tm_cli.evidence.writing import as_document
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.record import Evidence
+from tm_cli.gate.replay import replay
+from tm_cli.gate.verdict import parse_fail_on
+from tm_cli.render.explanation import explanation
+from tm_cli.render.summary import run_summary
+from tm_cli.text import clean
+
+
+def evaluate(
+    session: Session,
+    file: str,
+    *,
+    fail_on: str | None,
+    checks: Sequence[str] | None,
+    reports: Sequence[str],
+) -> int:
+    """Hold saved evidence against the gate that flags change, and return its exit code."""
+    path = session.context.cwd / file
+    written = _reports(session, reports, path)
+    saved = load(path)
+    gate = _changed(saved, fail_on, checks)
+    with Reports(written, now=session.context.clock.now).begun():
+        again = replace(replay(saved, gate), made_at=session.context.clock.now())
+    if again.error is not None:
+        raise again.error
+    code = Reports(written).finish(again)
+    tell(session, replace(again, exit_code=code))
+    return int(code)
+
+
+def _changed(saved: Evidence, fail_on: str | None, checks: Sequence[str] | None) -> Gate:
+    """The gate of the report, in which each flag replaces its part."""
+    gate = saved.gate
+    if fail_on is not None:
+        try:
+            gate = replace(gate, fail_on=parse_fail_on(fail_on))
+        except ValueError as problem:
+            raise UsageError(f"--fail-on: {problem}") from None
+    if checks:
+        gate = replace(gate, checks=read_checks(list(checks)))
+    if not gate.is_set and saved.error is None:
+        raise UsageError(
+            "the report was made without a gate, and none is named",
+            hint="give --fail-on or --assert",
+        )
+    return gate
+
+
+def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Report, ...]:
+    """The reports to write, none of them over the file that is read."""
+    reports = read_reports(flags, session.context.cwd, session.terminal)
+    for report in reports:
+        if same_file(report.path, source):
+            raise UsageError(
+                f"--report: {report.path} is the report that is read",
+                hint="a crash would leave nothing of it: name another file",
+            )
+    return reports
+
+
+def explain(session: Session, file: str) -> int:
+    """Print why the gate decided as it did."""
+    evidence = load(session.context.cwd / file)
+    sentence, details = explanation(evidence)
+    data = {
+        "exit_code": int(evidence.exit_code),
+        "exit_name": evidence.exit_code.name,
+        "explanation": sentence,
+        "details": details,
+    }
+    return session.emit(data, lambda: "\n".join([sentence, *(f"  {line}" for line in details)]))
+
+
+def show(session: Session, file: str) -> int:
+    """Print a saved report as the summary of a gate."""
+    evidence = load(session.context.cwd / file)
+    return session.emit(as_document(evidence), lambda: _summary(session, evidence))
+
+
+def _summary(session: Session, evidence: Evidence) -> str:
+    lines = []
+    for record in evidence.told:
+        end = record.end
+        if end.run is not None:
+            lines.append(run_summary(session.terminal, end))
+        said = f"{record.subject}: {end.decision.message}"
+        lines.append(f"{clean(said)} (exit {int(end.decision.exit_code)})")
+    return "\n".join(lines)
+
+
+def render(session: Session, file: str, flags: Sequence[str]) -> int:
+    """Write a saved report in other formats; raises OutputError."""
+    path = session.context.cwd / file
+    reports = _reports(session, flags, path)
+    evidence = load(path)
+    for report in reports:
+        try:
+            report.write(evidence)
+        except OSError as problem:
+            raise OutputError(f"cannot write {report.path}: {problem.strerror}") from None
+    written = [str(report.path) for report in reports]
+    return session.emit(
+        {"written": written}, lambda: "\n".join(f"wrote {name}" for name in written)
+    )

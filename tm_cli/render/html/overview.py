@@ -1,0 +1,111 @@
+"""What stands first: the outcome of the whole, its exit code, and a line for each run."""
+
+from __future__ import annotations
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Attempt
+from tm_cli.gate.evidence import Result
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.record import Evidence, Record
+from tm_cli.gate.verdict import GATED
+from tm_cli.render.explanation import explanation
+from tm_cli.render.html.markup import Markup, element, joined, prose
+from tm_cli.render.html.table import colour_of, table, verdict_mark
+from tm_cli.render.outcome_words import leading, outcome_word, verdict_word
+
+_VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
+
+
+def overview(evidence: Evidence) -> Markup:
+    """Return the outcome, what its exit code means and what the gate asked for."""
+    told = evidence.told
+    word, kind = _outcome(evidence)
+    subject = told[0].subject if len(told) == 1 else f"{len(told)} runs"
+    sentence, _ = explanation(evidence)
+    return element(
+        "section",
+        element("h1", verdict_mark(word, kind), " ", element("span", subject)),
+        element("p", sentence, class_="lede"),
+        element("dl", *_code(evidence), *_gate(evidence)),
+        _runs(evidence) if len(told) > 1 else None,
+        id="outcome",
+        class_=f"outcome {colour_of(kind)}",
+    )
+
+
+def _outcome(evidence: Evidence) -> tuple[str, str]:
+    """The word for the whole and the verdict whose colour it has; no gate, no green for many."""
+    code = evidence.exit_code
+    if code is ExitCode.OK and len(evidence.told) == 1:
+        end = evidence.told[0].end
+        return outcome_word(end), _kind(code, end.result)
+    if code is ExitCode.OK and evidence.gate.is_set:
+        return code.name, "PASS"
+    return code.name, _kind(code, None)
+
+
+def outcome_mark(record: Record) -> Markup:
+    """Return the word for the outcome of one run in the colour of what it means."""
+    end = record.end
+    return verdict_mark(outcome_word(end), _kind(end.decision.exit_code, end.result))
+
+
+def attempt_mark(attempt: Attempt) -> Markup:
+    """Return the name of the exit code that one run of several would have had."""
+    code = attempt.decision.exit_code
+    return verdict_mark(code.name, _kind(code, attempt.result))
+
+
+def _kind(code: ExitCode, result: Result | None) -> str:
+    """What passed has the colour of its verdict as the gate has read it, which may be none."""
+    if code is ExitCode.OK:
+        return result.verdict if result and result.verdict else "unknown"
+    return code.name if code in _VERDICTS else "unknown"
+
+
+def _code(evidence: Evidence) -> list[Markup]:
+    code = evidence.exit_code
+    rows = [
+        element("dt", "Exit code"),
+        element("dd", f"{int(code)} ({code.name}): ", prose(code.meaning)),
+    ]
+    if code is not ExitCode.OK:
+        hint = leading(evidence).end.decision.hint or code.advice
+        rows += [element("dt", "Next"), element("dd", prose(hint))]
+    return rows
+
+
+def _gate(evidence: Evidence) -> list[Markup]:
+    if evidence.error is not None:
+        return []
+    return [element("dt", "Gate"), element("dd", _terms(evidence.gate))]
+
+
+def _terms(gate: Gate) -> Markup:
+    if not gate.is_set:
+        return joined(["none; the verdict only informs"])
+    listed = [verdict for verdict in GATED if verdict in gate.fail_on]
+    parts = [f"fails on {', '.join(listed)}"] if listed else []
+    parts += [f"needs {check.text}" for check in gate.checks]
+    if gate.confirm:
+        parts.append(f"repeats a failing run {_times(gate.confirm)}")
+    return joined(["; ".join(parts)])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"up to {count} times"
+
+
+def _runs(evidence: Evidence) -> Markup:
+    rows = [
+        (
+            element("a", record.subject, href=f"#run-{n}"),
+            outcome_mark(record),
+            verdict_word(record.end),
+            str(int(record.end.decision.exit_code)),
+            "stopped; it does not count" if record.end.abandoned else record.end.decision.message,
+        )
+        for n, record in enumerate(evidence.told)
+    ]
+    head = ("Run", "Outcome", "Verdict", "Exit code", "Why")
+    return table("All runs; the worst outcome decides", head, rows, words={1, 2, 4})

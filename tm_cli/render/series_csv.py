@@ -1,0 +1,77 @@
+"""The series of every run as CSV, beside those of the baseline."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from tm_cli.gate.course import Course, Moment
+from tm_cli.gate.record import Evidence, Record
+from tm_cli.render.outcome_words import verdict_word
+from tm_cli.text import clean
+
+_MEASURED = {
+    "rps": "rps",
+    "planned": "planned_rps",
+    "bad": "errors_percent",
+    "p50": "p50_ms",
+    "p95": "p95_ms",
+    "p99": "p99_ms",
+}
+_ABOUT = ("subject", "run_id", "outcome", "verdict", "seconds")
+HEAD = (*_ABOUT, *_MEASURED.values(), *(f"baseline_{name}" for name in _MEASURED.values()))
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def series_csv(evidence: Evidence) -> str:
+    """Return a row for each moment of each run; a run without series has one row without any.
+
+    Texts that a spreadsheet would take for a formula get an apostrophe in front.
+    """
+    paper = io.StringIO()
+    writer = csv.writer(paper, lineterminator="\n")
+    writer.writerow(HEAD)
+    for record in evidence.told:
+        writer.writerows(_rows(record))
+    return paper.getvalue()
+
+
+def _rows(record: Record) -> Iterator[list[str]]:
+    end = record.end
+    about = [
+        harmless(record.subject),
+        harmless(end.run.run_id or "" if end.run else ""),
+        end.decision.exit_code.name,
+        harmless(verdict_word(end)),
+    ]
+    ours = _by_time(end.result.course if end.result else ())
+    theirs = _by_time(end.baseline.course if end.baseline else ())
+    for t in sorted(set(ours) | set(theirs)):
+        yield [*about, _plain(t), *_values(ours.get(t)), *_values(theirs.get(t))]
+    if not ours and not theirs:
+        yield [*about, "", *_values(None), *_values(None)]
+
+
+def _by_time(course: Course) -> dict[float, Moment]:
+    return {moment.t: moment for moment in course}
+
+
+def _values(moment: Moment | None) -> list[str]:
+    return [_plain(_measured(moment, name) if moment else None) for name in _MEASURED]
+
+
+def _measured(moment: Moment, name: str) -> float | None:
+    value: float | None = getattr(moment, name)
+    return value * 100 if name == "bad" and value is not None else value
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet computes."""
+    shown = clean(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
