@@ -39,6 +39,7 @@ TASKS: dict[str, list[list[str]]] = {
     ],
     "bench": [
         ["benchmarks/startup.py"],
+        ["benchmarks/installation.py"],
         ["benchmarks/gate_latency.py"],
         ["benchmarks/fleet.py"],
         ["benchmarks/verdict.py"],

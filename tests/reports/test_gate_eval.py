@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from made_evidence import ALL
 
+from made_evidence import ALL
 from tm_cli.commands.reports import Format, rendered
 from tm_cli.evidence.writing import as_document
 from tm_cli.exit_codes import ExitCode

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from made_evidence import ALL
 
 from faults.github_runner import commands
+from made_evidence import ALL
 from tm_cli.commands.platforms import LARGEST_SUMMARY, GitHub
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.github import annotated, assignment

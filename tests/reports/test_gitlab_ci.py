@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from made_evidence import ALL, ended, evidence, result
 
+from made_evidence import ALL, ended, evidence, result
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.gitlab import dotenv
 from tm_cli.render.openmetrics import openmetrics

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from made_evidence import ALL
 
+from made_evidence import ALL
 from tm_cli import __version__
 from tm_cli.commands.reports import Format, rendered
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from made_evidence import ALL
 
+from made_evidence import ALL
 from tm_cli.evidence.fields import NotEvidence
 from tm_cli.evidence.reading import read_evidence
 from tm_cli.evidence.writing import as_document, report_document

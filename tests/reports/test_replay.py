@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_evidence import ALL, ONLY_FAIL, STRICT, STRICTEST
 
+from made_evidence import ALL, ONLY_FAIL, STRICT, STRICTEST
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.policy import Gate

@@ -9,8 +9,8 @@ import re
 
 import pytest
 from junitparser import Error, Failure, JUnitXml
-from made_evidence import ALL
 
+from made_evidence import ALL
 from tm_cli.commands.reports import Format, rendered
 from tm_cli.commands.saved_report import load
 from tm_cli.render.explanation import explanation

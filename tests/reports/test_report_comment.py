@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from made_evidence import ALL
 from werkzeug.wrappers import Request, Response
 
+from made_evidence import ALL
 from tm_cli.commands.commenting import marker_of
 from tm_cli.commands.reports import Format, rendered
 from tm_cli.commands.saved_report import load

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from made_evidence import ALL
 
+from made_evidence import ALL
 from tm_cli.evidence.writing import report_document
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.machine import SCHEMA_VERSION

@@ -79,7 +79,7 @@ def start(
 ) -> int:
     """Start a job; with --wait, exit by the worst of its agents.
 
-    tm benchmarks job start bmd_1 --agent claude:fast --wait --min-score 85%
+    tm benchmarks job start bmd_1 --agent coder:fast --wait --min-score 85%
     """
     options.refuse_torn_verdicts(fail_on, [benchmark] if benchmark else [])
     rules = ours.read_rules(

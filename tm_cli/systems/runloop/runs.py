@@ -74,6 +74,7 @@ class BenchmarkRuns:
         self._watch: Watch | None = None
         self._patience = Patience(clock)
         self._known: frozenset[str] = frozenset()
+        self._token: str | None = None
 
     def prepare(self) -> None:
         """Everything is fixed already; see `Terms`."""
@@ -90,7 +91,7 @@ class BenchmarkRuns:
         )
         run, asked_at = starter.start()
         self._known |= {run.id}
-        self._watch = None
+        self._token, self._watch = token, None
         self._patience.started()
         return self._as_run(run.id, run.state, asked_at)
 
@@ -173,6 +174,8 @@ class BenchmarkRuns:
             run_profile=self._wish.run_profile,
             request_id=f"tm-{token}",
         )
+        if answer.metadata.get(MARK) != token:
+            raise NotUnderstood("the answer speaks of a run of another start")
         return check_started(answer, self._benchmark_id or "", self._known)
 
     def _look(self, name: str, token: str) -> BenchmarkRun | None:
@@ -195,12 +198,22 @@ class BenchmarkRuns:
             raise
         if self._benchmark_id is not None and seen.benchmark_id not in (None, self._benchmark_id):
             raise NotUnderstood("the answer speaks of a run of another benchmark")
+        if self._token is not None and seen.metadata.get(MARK) != self._token:
+            raise Undecided(
+                f"run {clean(seen.id)} does not carry the mark of this start ({MARK})",
+                hint=f"look with `tm benchmarks show {clean(seen.id)}`",
+            )
         self._patience.seen()
         return seen
 
     def _items(self, run_id: str) -> dict[str, int] | None:
-        """Scenario runs by state; None when they could not be read, which says nothing."""
+        """Scenario runs by state; None when they could not be read, which says nothing.
+
+        Raises HttpError when the server asks for a pause.
+        """
         try:
             return count([item.state for item in self._once.list_scenario_runs(run_id)])
-        except ApiError:
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.retry_after:
+                raise
             return None
