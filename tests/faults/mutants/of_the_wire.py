@@ -67,11 +67,11 @@ MUTANTS = (
     Mutant(
         "writes-are-repeated",
         CLIENT,
-        'return _understood(read, path, self._transport.post(f"api/v1/{path}", body))',
+        'return understood(read, path, self._transport.post(f"{self.root}/{path}", body))',
         "try:\n"
-        '            return _understood(read, path, self._transport.post(f"api/v1/{path}", body))\n'
+        '            return understood(read, path, self._transport.post(f"{self.root}/{path}", body))\n'
         "        except ApiError:\n"
-        '            return _understood(read, path, self._transport.post(f"api/v1/{path}", body))',
+        '            return understood(read, path, self._transport.post(f"{self.root}/{path}", body))',
         "every start is sent twice when it fails",
     ),
     Mutant(

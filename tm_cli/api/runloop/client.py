@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
-
-from pydantic import ValidationError
 
 from tm_cli.api.answers import Explanation
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.json_client import JsonClient, JsonTransport, understood
+from tm_cli.api.retry import observed_nothing
 from tm_cli.api.runloop.listing import Listed, read_all
 from tm_cli.api.runloop.models import (
     Benchmark,
@@ -31,59 +29,33 @@ from tm_cli.errors import UsageError
 
 T = TypeVar("T")
 
-READ_ATTEMPTS = 3
 PAGE_SIZE = 500
 LONGEST_ID = 200
 BUSY = 409
 """Sent for a moment of contention; a read may be repeated after it, as after any 5xx."""
 
 
-class JsonTransport(Protocol):
-    """Carries requests to one server and brings back parsed JSON."""
+class Client(JsonClient):
+    """The operations of one Runloop server; see JsonClient.
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """GET; raises NotReached, NotUnderstood or HttpError."""
-        ...
-
-    def send_once(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """Send one request and return what has its JSON as `document`; raises the same."""
-        ...
-
-    def download(
-        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        """Send one request and return the body of its answer as it is; raises the same."""
-        ...
-
-
-class Client:
-    """The operations of one server; `make_token` names each write for `x-request-id`.
-
-    Every method raises NotReached, NotUnderstood or HttpError, and UsageError for an id that cannot
-    stand in a path. Reads are attempted three times when nothing was observed; writes are sent
-    once.
+    `make_token` names each write for `x-request-id`. Every method also raises UsageError for an id
+    that cannot stand in a path.
     """
+
+    root = "v1"
 
     def __init__(
         self, transport: JsonTransport, clock: Clock, make_token: Callable[[], str]
     ) -> None:
-        self._transport = transport
-        self._clock = clock
+        super().__init__(transport, clock)
         self._make_token = make_token
-        self._read_attempts = READ_ATTEMPTS
 
-    def reading_once(self) -> Client:
-        """Return a client on the same transport for callers that repeat reads themselves."""
-        twin = copy.copy(self)
-        twin._read_attempts = 1  # noqa: SLF001  # our own
-        return twin
+    @staticmethod
+    def may_read_again(error: ApiError) -> bool:
+        """Whether a failed read says nothing about the server's state (section 2)."""
+        if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
+            return True
+        return observed_nothing(error)
 
     def get_benchmark(self, benchmark_id: str) -> Benchmark:
         """Return one benchmark with the ids of its scenarios."""
@@ -209,18 +181,6 @@ class Client:
 
         return read_all(read, path)
 
-    def _get(
-        self, read: Callable[[Any], T], path: str, params: Mapping[str, Any] | None = None
-    ) -> T:
-        for attempt in range(self._read_attempts):
-            try:
-                return _understood(read, path, self._transport.get(f"v1/{path}", params))
-            except ApiError as error:
-                if attempt + 1 == self._read_attempts or not may_read_again(error):
-                    raise
-                self._clock.sleep(pause_before_retry(error, attempt))
-        raise AssertionError("unreachable")  # pragma: no cover
-
     def _act(self, model: type[Listed], path: str, object_id: str, verb: str) -> Listed:
         return _same(self._post(model, f"{path}/{_segment(object_id)}/{verb}"), object_id)
 
@@ -228,12 +188,12 @@ class Client:
         self, model: type[Listed], path: str, body: Any = None, request_id: str | None = None
     ) -> Listed:
         headers = self._named(request_id)
-        reply = self._transport.send_once("POST", f"v1/{path}", body, headers=headers)
-        return _understood(model.model_validate, path, reply.document)
+        reply = self._transport.send_once("POST", f"{self.root}/{path}", body, headers=headers)
+        return understood(model.model_validate, path, reply.document)
 
     def _download(self, path: str) -> bytes:
         return self._transport.download(
-            "POST", f"v1/{path}", accept="application/zip", headers=self._named(None)
+            "POST", f"{self.root}/{path}", accept="application/zip", headers=self._named(None)
         )
 
     def _named(self, request_id: str | None) -> dict[str, str]:
@@ -250,13 +210,6 @@ def explain(document: Any) -> Explanation:
     text = next((item for item in texts if isinstance(item, str) and item), None)
     code = said.get("code")
     return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
-
-
-def may_read_again(error: ApiError) -> bool:
-    """Whether a failed read says nothing about the server's state (section 2)."""
-    if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
-        return True
-    return observed_nothing(error)
 
 
 def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,14 +229,3 @@ def _same(found: Listed, object_id: str) -> Listed:
             f"the server was asked for {object_id} and answered with another object"
         )
     return found
-
-
-def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
-    try:
-        return read(document)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise NotUnderstood(
-            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
-        ) from None

@@ -2,73 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
-from tm_cli.api.errors import ApiError, NotUnderstood
-from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.json_client import JsonClient, understood
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
-from tm_cli.clock import Clock
 from tm_cli.text import clean
-
-if TYPE_CHECKING:
-    from tm_cli.api.transport import Params, Reply
 
 T = TypeVar("T")
 
-READ_ATTEMPTS = 3
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
-class JsonTransport(Protocol):
-    """Carries requests to one server and brings back parsed JSON."""
+class Client(JsonClient):
+    """The operations of one Strait server; see JsonClient."""
 
-    def get(self, path: str, params: Params = None) -> Any:
-        """GET; raises NotReached, NotUnderstood or HttpError."""
-        ...
-
-    def send_once(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Send one request over a connection of its own; raises the same."""
-        ...
-
-
-class Client:
-    """The operations of one server.
-
-    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
-    when nothing was observed; everything else is sent once.
-    """
-
-    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
-        self._transport = transport
-        self._clock = clock
-        self._read_attempts = READ_ATTEMPTS
-
-    def reading_once(self) -> Client:
-        """Return a client on the same transport for callers that repeat reads themselves."""
-        twin = copy.copy(self)
-        twin._read_attempts = 1  # noqa: SLF001  # our own
-        return twin
+    root = "v1"
 
     # Jobs.
 
     def list_jobs(self, **query: str | int | None) -> Page:
         """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
-        return self._get(Page.model_validate, "jobs", query)
+        return self._get(Page.model_validate, "jobs", _given(query))
 
     def get_job(self, job_id: str) -> Job:
         """Return one job by its id; a slug is not found here."""
@@ -84,9 +43,11 @@ class Client:
         Under one `key` the server makes one run, so that the call may be repeated.
         """
         path = f"jobs/{_part(job_id)}/trigger"
-        reply = self._transport.send_once("POST", f"v1/{path}", body, headers={KEY_HEADER: key})
+        reply = self._transport.send_once(
+            "POST", f"{self.root}/{path}", body, headers={KEY_HEADER: key}
+        )
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
-        answer = _understood(Triggered.model_validate, path, reply.document)
+        answer = understood(Triggered.model_validate, path, reply.document)
         if not answer.id and not answer.is_kept:
             raise NotUnderstood("the answer to the trigger names no run")
         return answer, replayed
@@ -105,11 +66,11 @@ class Client:
 
     def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
         """Return one page of runs, newest first, by the filters of the API."""
-        return self._get(Page.model_validate, "runs", query)
+        return self._get(Page.model_validate, "runs", _given(query))
 
     def list_dead_letters(self, **query: str | int | None) -> Page:
         """Return one page of the runs in `dead_letter`, newest first."""
-        return self._get(Page.model_validate, "runs/dlq", query)
+        return self._get(Page.model_validate, "runs/dlq", _given(query))
 
     def get_run(self, run_id: str) -> JobRun:
         """Return one run, and no other: an answer about another one is not understood."""
@@ -151,11 +112,13 @@ class Client:
 
         The server does not honour the cursors of these lists: following them repeats or loops.
         """
-        return self._get(Page.model_validate, _run(run_id, part), {**query, "limit": LARGEST_PAGE})
+        return self._get(
+            Page.model_validate, _run(run_id, part), {**_given(query), "limit": LARGEST_PAGE}
+        )
 
     def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
         """Return `state` or `resources`, which come without an envelope."""
-        return self._get(_array, _run(run_id, part), query)
+        return self._get(_array, _run(run_id, part), _given(query))
 
     def get_part(self, run_id: str, part: str) -> Any:
         """Return `debug-bundle`, `dependency-status`, `usage` or `tool-calls`."""
@@ -167,19 +130,6 @@ class Client:
         """Send `bulk-cancel`, `bulk-cancel-all`, `bulk-replay` or `bulk-dlq-replay` once."""
         return self._send(_object, "POST", f"runs/{verb}", body)
 
-    def _get(
-        self, read: Callable[[Any], T], path: str, query: Mapping[str, Any] | None = None
-    ) -> T:
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        for attempt in range(self._read_attempts):
-            try:
-                return _understood(read, path, self._transport.get(f"v1/{path}", params))
-            except ApiError as error:
-                if attempt + 1 == self._read_attempts or not observed_nothing(error):
-                    raise
-                self._clock.sleep(pause_before_retry(error, attempt))
-        raise AssertionError("unreachable")  # pragma: no cover
-
     def _send(
         self,
         read: Callable[[Any], T],
@@ -189,18 +139,18 @@ class Client:
         *,
         params: Mapping[str, int] | None = None,
     ) -> T:
-        reply = self._transport.send_once(method, f"v1/{path}", body, params=params)
-        return _understood(read, path, reply.document)
+        reply = self._transport.send_once(method, f"{self.root}/{path}", body, params=params)
+        return understood(read, path, reply.document)
 
 
 def as_run(item: Mapping[str, Any]) -> JobRun:
     """Return the run in an item of a list; raises NotUnderstood when it is none."""
-    return _understood(JobRun.model_validate, "runs", item)
+    return understood(JobRun.model_validate, "runs", item)
 
 
 def as_job(item: Mapping[str, Any]) -> Job:
     """Return the job in an item of a list; raises NotUnderstood when it is none."""
-    return _understood(Job.model_validate, "jobs", item)
+    return understood(Job.model_validate, "jobs", item)
 
 
 def stream_path(run_id: str, part: str | None = None) -> str:
@@ -223,15 +173,8 @@ def _same(found: JobRun, run_id: str) -> JobRun:
     return found
 
 
-def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
-    try:
-        return read(document)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise NotUnderstood(
-            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
-        ) from None
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _object(document: Any) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from tm_cli.api.errors import ApiError, NotUnderstood
-from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.json_client import JsonClient, understood
 from tm_cli.api.trafficmorph.models import (
     Account,
     BaselinePin,
@@ -23,50 +22,14 @@ from tm_cli.api.trafficmorph.models import (
     RunComparison,
     RunControl,
 )
-from tm_cli.clock import Clock
 
 T = TypeVar("T")
 
-READ_ATTEMPTS = 3
 
+class Client(JsonClient):
+    """The operations of one TrafficMorph server; see JsonClient."""
 
-class JsonTransport(Protocol):
-    """Carries requests to one server and brings back parsed JSON."""
-
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
-        """GET; raises NotReached, NotUnderstood or HttpError."""
-        ...
-
-    def post(self, path: str, body: Any = None) -> Any:
-        """POST once; raises the same."""
-        ...
-
-    def put(self, path: str, body: Any) -> Any:
-        """PUT once; raises the same."""
-        ...
-
-    def delete(self, path: str, params: Mapping[str, str | int] | None = None) -> None:
-        """DELETE once; raises the same."""
-        ...
-
-
-class Client:
-    """The operations of one server.
-
-    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
-    when nothing was observed; writes are sent once.
-    """
-
-    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
-        self._transport = transport
-        self._clock = clock
-        self._read_attempts = READ_ATTEMPTS
-
-    def reading_once(self) -> Client:
-        """Return a client on the same transport for callers that repeat reads themselves."""
-        twin = copy.copy(self)
-        twin._read_attempts = 1  # noqa: SLF001  # our own
-        return twin
+    root = "api/v1"
 
     def list_profiles(self) -> list[ProfileSummary]:
         """Return all profiles, the most recently updated first."""
@@ -86,7 +49,7 @@ class Client:
 
     def delete_profile(self, profile_id: int) -> None:
         """Delete a profile and cancel its active run; its history stays."""
-        self._transport.delete(f"api/v1/profiles/{profile_id}")
+        self._transport.delete(f"{self.root}/profiles/{profile_id}")
 
     def start_run(
         self,
@@ -139,7 +102,7 @@ class Client:
 
     def delete_history_item(self, history_id: int) -> None:
         """Delete an ended run for good."""
-        self._transport.delete(f"api/v1/history/{history_id}")
+        self._transport.delete(f"{self.root}/history/{history_id}")
 
     def compare_runs(self, run_a: int, run_b: int) -> RunComparison:
         """Compare two ended runs of one profile; servers before this operation answer 404."""
@@ -155,45 +118,19 @@ class Client:
     def pin_baseline(self, profile_id: int, history_id: int) -> BaselinePin:
         """Make an ended run the baseline of its profile in its region."""
         path = f"profiles/{profile_id}/baseline"
-        answer = self._transport.put(f"api/v1/{path}", {"historyId": history_id})
-        return _understood(BaselinePin.model_validate, path, answer)
+        answer = self._transport.put(f"{self.root}/{path}", {"historyId": history_id})
+        return understood(BaselinePin.model_validate, path, answer)
 
     def unpin_baseline(self, profile_id: int, region: str | None = None) -> None:
         """Leave the choice of the baseline to the server again."""
-        self._transport.delete(f"api/v1/profiles/{profile_id}/baseline", _region(region))
+        self._transport.delete(f"{self.root}/profiles/{profile_id}/baseline", _region(region))
 
     def get_account(self) -> Account:
         """Return the account behind the key; early servers answer 404."""
         return self._get(Account.model_validate, "account")
 
-    def _get(
-        self,
-        read: Callable[[Any], T],
-        path: str,
-        params: Mapping[str, str | int] | None = None,
-    ) -> T:
-        for attempt in range(self._read_attempts):
-            try:
-                return _understood(read, path, self._transport.get(f"api/v1/{path}", params))
-            except ApiError as error:
-                if attempt + 1 == self._read_attempts or not observed_nothing(error):
-                    raise
-                self._clock.sleep(pause_before_retry(error, attempt))
-        raise AssertionError("unreachable")  # pragma: no cover
-
     def _post(self, read: Callable[[Any], T], path: str, body: Any = None) -> T:
-        return _understood(read, path, self._transport.post(f"api/v1/{path}", body))
-
-
-def _understood(read: Callable[[Any], T], path: str, document: Any) -> T:
-    try:
-        return read(document)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise NotUnderstood(
-            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
-        ) from None
+        return understood(read, path, self._transport.post(f"{self.root}/{path}", body))
 
 
 def _region(region: str | None) -> dict[str, str | int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tm_cli.api.errors import ApiError, HttpError
-from tm_cli.api.runloop.client import may_read_again
+from tm_cli.api.runloop.client import Client
 from tm_cli.clock import Clock
 from tm_cli.errors import TmError
 from tm_cli.systems.runloop.pinning import NOT_THERE
@@ -40,7 +40,7 @@ class Patience:
         """Return the least pause in seconds before the next look; None when that is no use."""
         if self.excuses(error):
             return 1.0
-        if not isinstance(error, ApiError) or not may_read_again(error):
+        if not isinstance(error, ApiError) or not Client.may_read_again(error):
             return None
         asked = error.retry_after if isinstance(error, HttpError) else None
         return asked or 0.0

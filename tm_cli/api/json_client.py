@@ -1,0 +1,109 @@
+"""What the clients of all APIs share: reads that are repeated, and answers that are checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+
+from pydantic import ValidationError
+
+from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.retry import observed_nothing, pause_before_retry
+from tm_cli.clock import Clock
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Params, Reply
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+
+
+class JsonTransport(Protocol):
+    """Carries requests to one server and brings back parsed JSON.
+
+    Every method raises NotReached, NotUnderstood or HttpError; what is not a read is sent once.
+    """
+
+    def get(self, path: str, params: Params = None) -> Any:
+        """GET."""
+        ...
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST."""
+        ...
+
+    def put(self, path: str, body: Any) -> Any:
+        """PUT."""
+        ...
+
+    def delete(self, path: str, params: Params = None) -> Any:
+        """DELETE."""
+        ...
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send any request; the answer comes with its status and headers."""
+        ...
+
+    def download(
+        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Send any request and return the body of its answer as it is."""
+        ...
+
+
+class JsonClient:
+    """The operations of one server, below its `root` path.
+
+    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
+    when nothing was observed; everything else is sent once.
+    """
+
+    root: ClassVar[str]
+
+    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._read_attempts = READ_ATTEMPTS
+
+    def reading_once(self) -> Self:
+        """Return a client on the same transport for callers that repeat reads themselves."""
+        twin = copy.copy(self)
+        twin._read_attempts = 1  # noqa: SLF001  # our own
+        return twin
+
+    @staticmethod
+    def may_read_again(error: ApiError) -> bool:
+        """Whether a failed read says nothing about the server's state."""
+        return observed_nothing(error)
+
+    def _get(self, read: Callable[[Any], T], path: str, params: Params = None) -> T:
+        for attempt in range(self._read_attempts):
+            try:
+                return understood(read, path, self._transport.get(f"{self.root}/{path}", params))
+            except ApiError as error:
+                if attempt + 1 == self._read_attempts or not self.may_read_again(error):
+                    raise
+                self._clock.sleep(pause_before_retry(error, attempt))
+        raise AssertionError("unreachable")  # pragma: no cover
+
+
+def understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+    """Return what `read` makes of an answer; raises NotUnderstood when it breaks the contract."""
+    try:
+        return read(document)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise NotUnderstood(
+            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
+        ) from None
