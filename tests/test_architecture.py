@@ -56,7 +56,12 @@ MAY_IMPORT = {
 ONLY_IN = {
     "httpx2": {"api/transport.py", "api/strait/stream.py"},
     "typer": {
-        "boundary.py", "lazy.py", "root.py", "global_options.py", "commands", "mcp/command.py",
+        "boundary.py",
+        "lazy.py",
+        "root.py",
+        "global_options.py",
+        "commands",
+        "mcp/command.py",
     },
     "mcp": {"mcp/serving.py"},
     "mcp_types": {"mcp/serving.py"},
@@ -73,8 +78,10 @@ ONLY_IN = {
     "keyring": {"settings/stored_keys.py"},
     "pydantic": {"api", "server"},
     "yaml": {
-        "systems/trafficmorph/profile_documents.py", "systems/runloop/documents.py",
-        "commands/profiles.py", "scaffold",
+        "systems/trafficmorph/profile_documents.py",
+        "systems/runloop/documents.py",
+        "commands/profiles.py",
+        "scaffold",
     },
 }
 """Libraries and the only places that may import them."""

@@ -71,7 +71,10 @@ def test_json_names_every_check_and_its_status(doctor, there):
     assert result.json["data"]["system"] == "trafficmorph"
     names = "tm extras settings server proxy DNS TLS connection clock access account history CI"
     assert set(names.split()) <= set(checks(result))
-    assert set(checks(result)["DNS"]) == {"check", "status", "text", "fix", "exit_code", "facts"}
+    keys = {"check", "system", "status", "text", "fix", "exit_code", "facts"}
+    assert set(checks(result)["DNS"]) == keys
+    assert checks(result)["DNS"]["system"] == "trafficmorph"
+    assert checks(result)["CI"]["system"] is None
 
 
 def test_a_refused_key_is_77_with_a_fix(doctor, there):
@@ -247,6 +250,35 @@ def test_other_systems_are_asked_for_one_run(tm, there, system, path):
     assert f"the runs of {system} are readable" in result.stdout
     assert "embedded server  " not in result.stdout
     assert tm("doctor", "--system", system, environ=environ).exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("system", "path"), [("runloop", "/v1/benchmark_runs"), ("strait", "/v1/runs")]
+)
+def test_the_system_that_is_configured_is_looked_at(tm, there, system, path):
+    there.expect_request(path, method="GET").respond_with_json({"runs": []})
+    name = system.upper()
+    environ = {f"{name}_BASE_URL": there.url_for("/"), f"{name}_API_KEY": "rk_1234", "CI": "1"}
+    result = tm("doctor", "--json", environ=environ)
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["systems"] == [system]
+    assert checks(result)["access"]["system"] == system
+
+
+def test_a_key_alone_configures_a_system(tm):
+    environ = {"STRAIT_API_KEY": "rk_1234", "STRAIT_BASE_URL": "http://127.0.0.1:9"}
+    assert tm("doctor", "--json", environ=environ).json["data"]["system"] == "strait"
+
+
+def test_several_systems_are_told_apart(doctor, there):
+    answers(there, "/account", ACCOUNT)
+    answers(there, "/history", page())
+    other = {"RUNLOOP_BASE_URL": "http://127.0.0.1:9", "RUNLOOP_API_KEY": "rk_1234"}
+    result = doctor(**other)
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert "trafficmorph: connection" in result.stdout
+    assert "because of this check: runloop: connection" in result.stdout
+    assert doctor("--json", **other).json["data"]["systems"] == ["trafficmorph", "runloop"]
 
 
 def test_an_unknown_system_is_a_usage_error(tm):

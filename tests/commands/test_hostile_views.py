@@ -24,7 +24,7 @@ from trafficmorph_api import (
     verdict_snapshot,
 )
 
-ROUNDS = 60
+ROUNDS = 20
 VIEWS = (
     ("profiles", "list"),
     ("profiles", "show", "42"),

@@ -154,6 +154,36 @@ def _confirmed() -> Evidence:
     return evidence(end, gate=gate)
 
 
+def _scores() -> Evidence:
+    """A benchmark run: its id is its history id, and its numbers are scores of scenarios."""
+    rows = (
+        Comparison("score", "%", 80.0, 90.0, -10.0, fail=-3.0, verdict="FAIL", than="baseline"),
+        Comparison("scenario =parse", "%", 60.0, 80.0, -20.0, verdict="WARN", than="baseline"),
+        Comparison("scenario write", "%", baseline=100.0, verdict="FAIL", reason="write failed"),
+    )
+    found = Result(
+        "bmr_5", Verdict.FAIL, "FAIL", reasons=("score of run bmr_5 is 10 points below run bmr_1",),
+        metrics={"score": 0.8, "scenarioRuns": 2, "expected": 2},
+        facts={"id": "bmr_5", "state": "completed"},
+        basis=Basis("bmr_1", "last", 3600.0), comparisons=rows, notes=("1 failed, 1 regressed",),
+    )  # fmt: skip
+    end = Decided(decide(found, STRICTEST), Run("bmr_5", "agents", "completed", None), found)
+    record = Record("runloop", "agents", "bmd_1", "completed", end)
+    return Evidence((record,), STRICTEST, exit_code_of((record,)), MADE_AT)
+
+
+def _returned() -> Evidence:
+    """A job run: it is compared with nothing."""
+    found = Result(
+        "0192f0a4", Verdict.PASS, "PASS", reasons=("the job run is completed, after 2.5s",),
+        metrics={"durationSeconds": 2.5, "attempts": 1},
+        facts={"id": "0192f0a4", "result": {"exported": 120}},
+    )  # fmt: skip
+    end = Decided(decide(found, STRICT), Run("0192f0a4", "export", "completed", None), found)
+    record = Record("strait", "export", "job-1", "completed", end)
+    return Evidence((record,), STRICT, exit_code_of((record,)), MADE_AT)
+
+
 ALL: dict[str, Evidence] = {
     "pass": evidence(ended(result("PASS"), CHECKED), gate=CHECKED),
     "fail": evidence(ended(result("FAIL", p95=26.0))),
@@ -178,4 +208,6 @@ ALL: dict[str, Evidence] = {
     "duet": _duet(),
     "several": _several(),
     "error": _error(),
+    "scores": _scores(),
+    "returned": _returned(),
 }

@@ -17,9 +17,8 @@ from tm_cli.settings import DEFINITIONS
 from trafficmorph_api import KEY, row
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL")
-SAMPLE = re.compile(
-    r'[a-z_]+\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")?\} [0-9.e+-]+'
-)
+LABEL = r'[a-z]+="(?:[^"\\\n]|\\["\\n])*"'
+SAMPLE = re.compile(rf"[a-z_]+\{{{LABEL}(?:,{LABEL}){{0,2}}\}} [0-9.e+-]+")
 
 
 @pytest.mark.parametrize("flag", [(), ("--no-gitlab",)])

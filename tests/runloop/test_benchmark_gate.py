@@ -208,6 +208,7 @@ def test_score_that_changes_while_it_is_judged_is_undecided(bench, driven, after
 
 def test_withdrawn_api_is_told_apart_from_a_missing_benchmark(bench, world):
     result = bench("start", "nothing", "--wait", "--min-score", "80%", "--json")
+    assert result.exit_code == ExitCode.REFUSED
     assert result.json["error"]["code"] == "unknown_benchmark"
     world.served = False
     result = bench(*GATE, "--json")

@@ -77,6 +77,13 @@ def test_agent_without_an_outcome_fails(bench, ends):
     assert "only 1 of 2 agents have an outcome" in result.stdout
 
 
+def test_agent_that_is_told_twice_does_not_stand_for_another(bench, ends):
+    ends(outcome(GOOD), outcome(GOOD))
+    result = bench(*START, "--agent", "b")
+    assert result.exit_code == ExitCode.FAIL
+    assert "only 1 of 2 agents have an outcome" in result.stdout
+
+
 @pytest.mark.parametrize("state", ["failed", "cancelled", "timeout"])
 def test_job_that_did_not_complete_fails_even_with_good_outcomes(bench, ends, state):
     ends(outcome(GOOD), state=state)
@@ -200,6 +207,25 @@ def test_interrupted_job_has_its_runs_canceled(bench, world, ends, clock):
     result = bench(*START, "--on-interrupt", "stop")
     assert result.exit_code == ExitCode.INTERRUPTED
     assert len(world.requests("POST", "/cancel")) == 1
+
+
+def test_run_that_cannot_be_canceled_keeps_no_other_from_it(bench, world, clock):
+    def created(body):
+        job = type(world)._create_job(world, body)
+        ids = [world._new_run({"benchmark_id": "bmd_1"})["id"] for _ in range(2)]
+        job.update(
+            state="running",
+            in_progress_runs=[{"benchmark_run_id": item, "state": "running"} for item in ids],
+        )
+        del world.runs[ids[0]]
+        return job
+
+    world._create_job = created
+    clock.sleep = _interrupt
+    result = bench(*START, "--on-interrupt", "stop")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert [run["state"] for run in world.runs.values()] == ["canceled"]
+    assert "was stopped" in result.stderr
 
 
 def _interrupt(_seconds):

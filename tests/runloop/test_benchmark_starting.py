@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from runloop_world import Reply
 from werkzeug.wrappers import Response
@@ -163,3 +165,21 @@ def test_redirect_takes_the_key_nowhere(bench, httpserver):
     )
     assert bench(*GATE).exit_code == ExitCode.ERROR
     assert all(request.path != "/elsewhere" for request, _ in httpserver.log)
+
+
+def test_run_that_an_answer_names_wrongly_is_not_taken_for_ours(bench, world, answered):
+    """A proxy may answer with what it remembers: a run from long ago, and it passed."""
+    old = world.finished_run([1.0])
+    answered(Reply(200, json.dumps(old).encode()))
+    result = bench(*GATE, "--json")
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["started_run_id"] not in (None, old["id"])
+
+
+def test_run_without_the_mark_of_this_start_decides_nothing(bench, world):
+    old = world.finished_run([1.0])
+    start = world._start_run
+    world._start_run = lambda body: {**start(body), "id": old["id"]}
+    result = bench(*GATE)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "does not carry the mark of this start" in result.stderr

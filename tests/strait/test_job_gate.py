@@ -228,6 +228,74 @@ def test_last_start_remembers_what_a_canceled_run_counts_as(jobs, strait):
     assert jobs("wait", "--last", "--fail-on", "FAIL", "--no-stream").exit_code == ExitCode.FAIL
 
 
+CHECKS = ("--assert", "exported>=100", "--max-duration", "10m")
+
+
+@pytest.mark.parametrize(
+    ("exported", "then", "code"),
+    [
+        (120, (), ExitCode.OK),
+        (99, (), ExitCode.FAIL),
+        (99, ("--assert", "exported>=50"), ExitCode.OK),
+    ],
+    ids=["holds", "does-not-hold", "replaced"],
+)
+def test_last_start_is_judged_by_the_checks_of_its_start(jobs, strait, exported, then, code):
+    strait.job(executing=60.0, result={"exported": exported})
+    assert jobs(*START, *CHECKS, "--wait-timeout", "5s").exit_code == ExitCode.WAIT_TIMEOUT
+    assert jobs("wait", "--last", "--no-stream", *then).exit_code == code
+
+
+def test_last_start_fails_on_the_verdicts_of_its_start(jobs, tm, strait):
+    strait.job(holds="queued")
+    flags = ("--fail-on", "FAIL", "--wait-timeout", "5s")
+    assert jobs(*START, *flags).exit_code == ExitCode.WAIT_TIMEOUT
+    (run,) = strait.world.runs.values()
+    strait.world.cancel(run)
+    assert jobs("wait", "--last", "--no-stream").exit_code == ExitCode.OK
+    again = ("runs", "wait", "--last", "--fail-on", "WARN")
+    assert tm(*again, environ=strait.environ).exit_code == ExitCode.WARN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"checks": ["exported"]}, {"checks": 7}, {"max_duration": 7}, {"fail_on": "PASS"}],
+    ids=str,
+)
+def test_unusable_gate_of_the_start_is_no_gate(jobs, tm, strait, changes):
+    strait.job(result={"exported": 120})
+    assert jobs(*START, *CHECKS).exit_code == ExitCode.OK
+    (remembered,) = (tm.cwd.parent / "state" / "last").glob("*.json")
+    (entry,) = json.loads(remembered.read_text())
+    entry["details"].update(changes)
+    remembered.write_text(json.dumps([entry]))
+    result = jobs("wait", "--last", "--no-stream")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "remembered" in result.stderr
+
+
+def test_line_that_resumes_a_wait_names_the_context(tm, strait):
+    (tm.home / "key").write_text(KEY)
+    (tm.home / "config.toml").write_text(
+        f'[contexts.here]\nstrait_base_url = "{strait.server.url}"\n'
+        f"strait_api_key_file = '{tm.home / 'key'}'\n"
+    )
+    strait.job(executing=60.0)
+    result = tm("jobs", *START, "--wait-timeout", "5s", "--context", "here")
+    assert result.exit_code == ExitCode.WAIT_TIMEOUT
+    assert "--fail-on FAIL,WARN --context here" in result.stderr
+
+
+def test_runner_of_github_is_told(jobs, strait, tm):
+    strait.job(attempts=("failed",))
+    environ = {"GITHUB_OUTPUT": str(tm.cwd / "out"), "GITHUB_STEP_SUMMARY": str(tm.cwd / "sum")}
+    assert jobs(*START, "--github", environ=environ).exit_code == ExitCode.FAIL
+    assert "outcome=FAIL" in (tm.cwd / "out").read_text()
+    assert "the job run is failed" in (tm.cwd / "sum").read_text()
+    result = jobs(*START, "--no-github", environ={**environ, "GITHUB_ACTIONS": "true"})
+    assert "::error" not in result.stderr
+
+
 def test_interrupted_wait_cancels_the_run_where_that_is_wanted(jobs, strait, clock):
     from tm_cli.signals import SignalReceived
 

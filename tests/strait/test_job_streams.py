@@ -145,6 +145,19 @@ def in_real_time(strait):
     strait.world.now = SystemClock().now
 
 
+def in_real_time_once_heard(strait):
+    """Let the world stand still until somebody listens, and go by the clock on the wall then."""
+    clock = SystemClock()
+    began, since = clock.now(), []
+
+    def now():
+        if strait.server.opened and not since:
+            since.append(clock.now())
+        return began + (clock.now() - since[0]) if since else began
+
+    strait.world.now = now
+
+
 def test_gate_hears_of_the_end_and_looks_at_once(strait, tmp_path):
     in_real_time(strait)
     strait.job(queued=0.2, executing=1.5, attempts=("failed",))
@@ -241,8 +254,8 @@ def test_more_runs_than_streams_are_only_looked_at(jobs, strait):
 
 
 def test_stream_prints_until_the_run_is_over(strait, tmp_path):
-    in_real_time(strait)
-    job = strait.job(queued=0.1, executing=1.0)
+    in_real_time_once_heard(strait)
+    job = strait.job(queued=0.2, executing=1.0)
     run = strait.world.make_run(job["id"])
     ticking = threading.Event()
     ticker = threading.Thread(target=tick, args=(strait, ticking))

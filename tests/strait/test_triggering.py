@@ -296,3 +296,66 @@ def test_started_run_is_named_when_the_next_one_fails(jobs, strait):
 def test_course_of_a_job_is_the_one_that_was_given(strait):
     job = strait.job(executing=9.0)
     assert strait.world.courses[job["id"]] == Course(executing=9.0)
+
+
+# What the server answers with need not be of this trigger.
+
+
+def answer_naming(run):
+    """What a job answers with when it has got a dedup window since tm has read it."""
+    body = json.dumps({"id": run.id, "status": run.status, "idempotency_hit": False}).encode()
+    return Reply(201, body, {"Content-Type": "application/json"})
+
+
+def test_run_of_another_trigger_never_passes_for_ours(jobs, strait):
+    job = strait.job(attempts=("failed",))
+    earlier = strait.world.make_run(job["id"], payload={})
+    earlier.document.update(status="completed", finished_at=earlier.document["created_at"])
+    strait.api.fault(TRIGGER, answer_naming(earlier), after=True)
+    result = jobs(*START)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "does not carry the idempotency key of this start" in result.stderr
+
+
+def test_reuse_takes_the_run_of_its_key_and_no_other(jobs, strait):
+    job = strait.job(attempts=("failed",))
+    other = strait.world.make_run(job["id"], payload={})
+    other.document.update(status="completed", finished_at=other.document["created_at"])
+    strait.api.fault(TRIGGER, answer_naming(other), after=True)
+    result = jobs(*START, "--idempotency-key", "nightly", "--reuse")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "does not carry the key of this start" in result.stderr
+
+
+def test_answer_that_names_no_run_is_asked_for_again(jobs, strait):
+    strait.job()
+    strait.api.fault(TRIGGER, Reply(201, b"{}", {"Content-Type": "application/json"}), after=True)
+    assert jobs(*START).exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 1
+
+
+def test_old_run_is_not_new_by_a_clock_that_is_ahead(jobs, strait, clock):
+    """After a lost answer only the clock tells an archived run, which no list shows, from ours."""
+    job = strait.job(executing=1.0)
+    run = strait.world.make_run(job["id"], idempotency_key="nightly")
+    ahead = strait.world.text(clock.now() + timedelta(hours=1))
+    run.document.update(status="completed", created_at=ahead, finished_at=ahead)
+    run.due = None
+    empty = Reply(200, b'{"data": [], "has_more": false}', {"Content-Type": "application/json"})
+    strait.api.fault("GET /v1/runs", empty)
+    strait.api.fault(TRIGGER, None)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "which was there before" in result.stderr
+
+
+def test_newest_run_that_cannot_be_read_is_no_bug_of_tm(jobs, strait):
+    strait.job()
+    broken = Reply(200, b'{"data": [{"id": "x"}]}', {"Content-Type": "application/json"})
+    strait.api.fault("GET /v1/runs", broken)
+    strait.api.fault("GET /v1/runs", broken)
+    strait.api.fault("GET /v1/runs", broken)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.ERROR
+    assert "unusable status" in result.stderr
+    assert not triggers(strait)

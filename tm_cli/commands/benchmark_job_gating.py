@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from tm_cli.api.runloop.client import Client
 from tm_cli.api.runloop.models import Job
-from tm_cli.commands.benchmark_client import (
-    SYSTEM,
-    benchmark_client,
-    hasty_client,
-    line_to,
-    server_name,
-)
+from tm_cli.commands.benchmark_client import benchmark_client, line_to
+from tm_cli.commands.benchmark_job_cases import Terms, case_of, existing, jobs_of
 from tm_cli.commands.benchmark_job_request import JobRequest
-from tm_cli.commands.benchmark_terms import (
-    Remembered,
-    resume_flags,
-    verdicts,
-    with_usual_verdicts,
-)
+from tm_cli.commands.benchmark_terms import Remembered, with_usual_verdicts
 from tm_cli.commands.following import Case, Manners, follow, remember_started
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.session import Session
-from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.systems.runloop.case import Expected
 from tm_cli.systems.runloop.jobs import BenchmarkJobs, get_job, pin_job
 from tm_cli.systems.runloop.pinning import LAST, BaselineWish, expect, find_benchmark
 from tm_cli.systems.runloop.rules import Rules
 from tm_cli.text import clean
-
-JOB = "job"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a job is judged by, fixed before it starts; `agents` None where nobody knows."""
-
-    rules: Rules
-    expected: Expected
-    baseline: Job | None
-    choice: str | None
-    agents: int | None
 
 
 def start_only(session: Session, request: JobRequest, gate: Gate) -> int:
@@ -110,7 +83,7 @@ def attach_last(
     terms = Terms(
         remembered.rules, remembered.expected, baseline, remembered.choice, remembered.agents
     )
-    return _existing(session, client, entry.run_id, clean(entry.subject), terms, gate)
+    return existing(session, client, entry.run_id, clean(entry.subject), terms, gate)
 
 
 def _prepared(
@@ -139,8 +112,8 @@ def _prepared(
     agents = len(configs) if isinstance(configs, list) else None
     choice = _choice(request.rules, request.baseline)
     terms = Terms(request.rules, expected, baseline, choice, agents)
-    jobs = _jobs(session, client, subject, terms, gate, spec=spec, name=request.name)
-    return jobs, _case(session, subject, jobs, terms, gate, subject_id=benchmark_id)
+    jobs = jobs_of(session, client, subject, terms, gate, spec=spec, name=request.name)
+    return jobs, case_of(session, subject, jobs, terms, gate, subject_id=benchmark_id)
 
 
 def _attached(
@@ -162,86 +135,12 @@ def _attached(
     _tell_baseline(session, baseline, rules)
     agents = len(configs) if isinstance(configs, list) and configs else None
     terms = Terms(rules, expected, baseline, _choice(rules, wish), agents)
-    return _existing(session, client, job.id, clean(job.name or job.id), terms, gate)
+    return existing(session, client, job.id, clean(job.name or job.id), terms, gate)
 
 
 def _choice(rules: Rules, wish: BaselineWish) -> str | None:
     """How the baseline was chosen; None where none was sought."""
     return wish.run or (LAST if rules.needs_baseline else None)
-
-
-def _existing(
-    session: Session, client: Client, job_id: str, subject: str, terms: Terms, gate: Gate
-) -> Case:
-    jobs = _jobs(session, client, subject, terms, gate)
-    return _case(session, subject, jobs, terms, gate, attach_to=jobs.attach(job_id))
-
-
-def _jobs(
-    session: Session,
-    client: Client,
-    subject: str,
-    terms: Terms,
-    gate: Gate,
-    *,
-    spec: Mapping[str, Any] | None = None,
-    name: str | None = None,
-) -> BenchmarkJobs:
-    def resume(job_id: str) -> str:
-        pinned = terms.baseline.id if terms.baseline else None
-        flags = resume_flags(session, gate, terms.rules, pinned)
-        return shlex.join(["tm", "benchmarks", "job", "wait", clean(job_id), *map(clean, flags)])
-
-    return BenchmarkJobs(
-        client,
-        session.context.clock,
-        subject=subject,
-        rules=terms.rules,
-        expected=terms.expected,
-        make_token=session.context.make_token,
-        baseline=terms.baseline,
-        choice=terms.choice,
-        spec=spec,
-        name=name,
-        agents=terms.agents,
-        hasty=hasty_client(session),
-        resume=resume,
-    )
-
-
-def _case(
-    session: Session,
-    subject: str,
-    jobs: BenchmarkJobs,
-    terms: Terms,
-    gate: Gate,
-    *,
-    subject_id: str | None = None,
-    attach_to: Run | None = None,
-) -> Case:
-    remembered = Remembered(
-        JOB,
-        terms.rules,
-        terms.expected,
-        baseline=terms.baseline.id if terms.baseline else None,
-        choice=terms.choice,
-        fail_on=verdicts(gate.fail_on) or None,
-        agents=terms.agents,
-    )
-
-    def record(run: Run) -> StartedRun | None:
-        if run.run_id is None:
-            return None
-        return StartedRun(
-            SYSTEM,
-            server_name(session),
-            subject_id or subject,
-            run.run_id,
-            subject,
-            remembered.document(),
-        )
-
-    return Case(subject, jobs, record, attach_to, subject_id, SYSTEM)
 
 
 def _tell_baseline(session: Session, baseline: Job | None, rules: Rules) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tm_cli.commands.benchmark_client import SYSTEM
+from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import GATED, Verdict, parse_fail_on
-from tm_cli.settings import DEFINITIONS
 from tm_cli.systems.runloop.case import Expected
 from tm_cli.systems.runloop.rules import Rules
 
@@ -112,7 +113,4 @@ def resume_flags(
         flags += ["--baseline", baseline]
     if gate is not None and gate.fail_on not in (frozenset(), USUAL_FAIL_ON):
         flags += ["--fail-on", verdicts(gate.fail_on)]
-    for name in ("base_url", "api_key_file", "context"):
-        if (value := session.flags.get(name)) is not None:
-            flags += [DEFINITIONS[name].flag, str(value)]
-    return flags
+    return [*flags, *server_flags(session, SYSTEM)]

@@ -10,6 +10,7 @@ import typer
 from tm_cli import __version__
 from tm_cli.commands.session import Session, command
 from tm_cli.exit_codes import ExitCode
+from tm_cli.settings import TRAFFICMORPH, Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -27,19 +28,23 @@ class System(StrEnum):
 def doctor(
     session: Session,
     system: Annotated[
-        System, typer.Option(help="Whose server and key: trafficmorph, runloop or strait.")
-    ] = System.TRAFFICMORPH,
+        System | None,
+        typer.Option(
+            help="Whose server and key: trafficmorph, runloop or strait. [what is configured]"
+        ),
+    ] = None,
 ) -> int:
     """Look whether a gate can work here: settings, network, key, embedded server, CI, terminal.
 
-    It starts nothing, changes nothing, and shows no key. Exits with the code that a gate would
-    end with.
+    It looks at every system for which a server or a key is set. It starts nothing, changes nothing,
+    and shows no key. Exits with the code that a gate would end with.
 
     tm doctor
 
     tm doctor --system strait --json
     """
     from tm_cli.commands.connecting import data_dir
+    from tm_cli.diagnosis.configuration import configured_systems
     from tm_cli.diagnosis.examination import Examination
     from tm_cli.diagnosis.finding import Finding, worst
     from tm_cli.diagnosis.machine import SystemMachine
@@ -47,20 +52,26 @@ def doctor(
     from tm_cli.render.diagnosis import diagnosis_data, diagnosis_error, show_diagnosis
     from tm_cli.render.machine import document, to_json
 
+    meant = system.value if system else TRAFFICMORPH  # by flags such as --base-url
+
+    def load_settings() -> Settings:
+        return session.settings.for_system(meant)
+
+    systems = (meant,) if system else configured_systems(load_settings)
     examination = Examination(
         context=session.context,
-        system=system.value,
+        systems=systems,
         version=__version__,
         network=SystemNetwork(),
         machine=SystemMachine(),
-        load_settings=lambda: session.settings.for_system(system.value),
+        load_settings=load_settings,
         find_data_dir=lambda: data_dir(session),
     )
     findings: list[Finding] = list(examination.findings())
     decisive = worst(findings)
     code = decisive.code if decisive else ExitCode.OK
     if session.wants_json:
-        data = diagnosis_data(system.value, findings)
+        data = diagnosis_data(systems, findings)
         session.terminal.result(
             to_json(document(data, exit_code=code, error=diagnosis_error(decisive)))
         )

@@ -14,6 +14,7 @@ from tm_cli.commands.following import Case, Line, Manners, follow, remember_star
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.options import MOST_TAGS
 from tm_cli.commands.other_target import require_another
+from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import (
     Subject,
@@ -27,7 +28,6 @@ from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
-from tm_cli.settings import DEFINITIONS
 from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.text import clean
 
@@ -141,12 +141,22 @@ def wait_for_last(
                 f"the last run was started on {clean(entry.server)}, not on {server}",
                 hint="name that server with TM_BASE_URL",
             )
-        subject = Subject(int(entry.subject_id), clean(entry.subject))
+        subject = Subject(_profile_id(entry), clean(entry.subject))
         runs = _runs(session, subject, StartRequest(()), gate=gate)
         cases.append(_case(session, subject, runs, attach_to=runs.attach(entry.run_id)))
     with manners.reports.begun():
         _widen_budget(session, runs=len(cases))
         return _follow(session, cases, gate, manners)
+
+
+def _profile_id(entry: StartedRun) -> int:
+    try:
+        return int(entry.subject_id)
+    except ValueError:
+        raise ConfigurationError(
+            "what was remembered of the last run cannot be used: it names no profile",
+            hint="name the profile: `tm runs wait PROFILE --run-id ID`",
+        ) from None
 
 
 def _case(
@@ -212,10 +222,7 @@ def _resume_flags(session: Session, gate: Gate | None) -> list[str]:
         flags += ["--fail-on", ",".join(sorted(gate.fail_on))]
     for check in gate.checks if gate is not None else ():
         flags += ["--assert", check.text]
-    for name in ("base_url", "api_key_file"):
-        if (value := session.flags.get(name)) is not None:
-            flags += [DEFINITIONS[name].flag, str(value)]
-    return flags
+    return [*flags, *server_flags(session, SYSTEM)]
 
 
 def _hasty_client(session: Session) -> Client:

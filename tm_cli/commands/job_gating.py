@@ -18,13 +18,11 @@ from tm_cli.commands.job_server import (
 )
 from tm_cli.commands.job_starting import JobRequest, as_case, find_jobs, plan_runs
 from tm_cli.commands.job_subject import JobSubject
-from tm_cli.commands.last_run import StartedRun, recall
+from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
-from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import Verdict
-from tm_cli.settings import DEFINITIONS
-from tm_cli.systems.strait.conditions import DurationCheck
+from tm_cli.systems.strait.conditions import split_conditions
 from tm_cli.systems.strait.runs import StraitRuns
 from tm_cli.text import clean
 
@@ -48,16 +46,16 @@ def start_and_wait(
     """Trigger the jobs, wait for their runs and exit by the worst."""
     with manners.reports.begun():
         server = open_server(session)
-        gate = _armed(session, gate)
+        gate = armed(session, gate)
         subjects = find_jobs(server, request, waits=True)
         cases = []
         for subject in subjects:
             runs = plan_runs(server, subject, request)
             _equip(server, runs, gate, watch, runs_at_once=len(subjects))
-            cases.append(as_case(server, subject, runs))
+            cases.append(as_case(server, subject, runs, gate=gate))
         does = "cancels the run" if manners.stop_on_interrupt else "leaves the run going"
         session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
-        return _follow(server, cases, gate, manners)
+        return follow_all(server, cases, gate, manners)
 
 
 def wait_for(
@@ -66,59 +64,19 @@ def wait_for(
     """Wait for runs that are there already."""
     with manners.reports.begun():
         server = open_server(session)
-        gate = _armed(session, gate)
+        gate = armed(session, gate)
         names = _names(server)
         cases = []
         for run_id in run_ids:
             with told_when_missing(run_id):
                 run = server.client.get_run(run_id)
             subject = JobSubject(run.job_id or "-", names(run))
-            cases.append(_attached(server, subject, run.id, gate, watch, runs=len(run_ids)))
-        return _follow(server, cases, gate, manners)
+            cases.append(attached(server, subject, run.id, gate, watch, runs=len(run_ids)))
+        return follow_all(server, cases, gate, manners)
 
 
-def wait_for_last_start(session: Session, gate: Gate, manners: Manners, watch: Watch) -> int:
-    """Wait for the last start of this project, whichever system it was on."""
-    started = recall(session)
-    if started and started[0].system == SYSTEM:
-        return wait_for_last(session, started, gate, manners, watch)
-    from tm_cli.commands import last_gate
-
-    return last_gate.wait_for_last(session, gate, manners)
-
-
-def wait_for_last(
-    session: Session,
-    started: Sequence[StartedRun],
-    gate: Gate,
-    manners: Manners,
-    watch: Watch | None = None,
-) -> int:
-    """Wait for what was started last in this project."""
-    watch = watch or Watch()
-    with manners.reports.begun():
-        server = open_server(session)
-        gate = _armed(session, gate)
-        cases = []
-        for entry in started:
-            if entry.server != server.address:
-                raise ConfigurationError(
-                    f"the last run was started on {clean(entry.server)}, not on {server.address}",
-                    hint="name that server with STRAIT_BASE_URL",
-                )
-            subject = JobSubject(str(entry.subject_id), clean(entry.subject))
-            own = replace(watch, canceled_as=watch.canceled_as or _remembered(entry))
-            cases.append(_attached(server, subject, entry.run_id, gate, own, runs=len(started)))
-        return _follow(server, cases, gate, manners)
-
-
-def _remembered(entry: StartedRun) -> Verdict:
-    """What a canceled run counted as when it was started; a later wait must not be milder."""
-    return Verdict.FAIL if entry.details.get("canceled_as") == Verdict.FAIL else Verdict.WARN
-
-
-def _armed(session: Session, gate: Gate) -> Gate:
-    """A gate that fails on something: a job that failed is never a success."""
+def armed(session: Session, gate: Gate) -> Gate:
+    """Return a gate that fails on something: a job that failed is never a success."""
     if gate.fail_on:
         return gate
     session.note("tm: the gate fails on FAIL,WARN, as nothing else was chosen (--fail-on)")
@@ -135,9 +93,10 @@ def _equip(
     runs.resume_flags = _resume_flags(server.session, gate, watch)
 
 
-def _attached(
+def attached(
     server: JobServer, subject: JobSubject, run_id: str, gate: Gate, watch: Watch, *, runs: int
 ) -> Case:
+    """Return the case of a run that is there already, one of `runs` that are followed."""
     found = StraitRuns(server.client, server.session.context.clock, subject.name)
     _equip(server, found, gate, watch, runs_at_once=runs)
     return as_case(server, subject, found, attach_to=found.attach(run_id))
@@ -159,7 +118,8 @@ def _names(server: JobServer) -> Callable[[JobRun], str]:
     return name
 
 
-def _follow(server: JobServer, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
+def follow_all(server: JobServer, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
+    """Follow all runs to their decisions, and return the exit code of the worst."""
     line = Line(server.address, PER_MINUTE)
     return follow(server.session, cases, gate, manners, line)
 
@@ -167,14 +127,9 @@ def _follow(server: JobServer, cases: Sequence[Case], gate: Gate, manners: Manne
 def _resume_flags(session: Session, gate: Gate, watch: Watch) -> list[str]:
     """What `tm jobs wait` must be told again: the gate, and a server that flags have named."""
     flags = ["--fail-on", ",".join(sorted(gate.fail_on))]
-    for check in gate.checks:
-        if isinstance(check, DurationCheck):
-            flags += ["--max-duration", check.written]
-        else:
-            flags += ["--assert", check.text]
+    checks, longest = split_conditions(gate.checks)
+    flags += [] if longest is None else ["--max-duration", longest]
+    flags += [word for text in checks for word in ("--assert", text)]
     if watch.canceled_as is Verdict.FAIL:
         flags += ["--canceled-as", watch.canceled_as.value]
-    for name in ("base_url", "api_key_file"):
-        if session.system == SYSTEM and (value := session.flags.get(name)) is not None:
-            flags += [DEFINITIONS[name].flag, str(value)]
-    return flags
+    return [*flags, *server_flags(session, SYSTEM)]

@@ -13,6 +13,8 @@ from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.session import Session
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.gate.evidence import Run
+from tm_cli.gate.policy import Gate
+from tm_cli.systems.strait.conditions import split_conditions
 from tm_cli.systems.strait.runs import Plan, StraitRuns, describe_old
 from tm_cli.systems.strait.triggering import Order, Started
 from tm_cli.text import clean
@@ -136,14 +138,25 @@ def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> St
 
 
 def as_case(
-    server: JobServer, subject: JobSubject, runs: StraitRuns, *, attach_to: Run | None = None
+    server: JobServer,
+    subject: JobSubject,
+    runs: StraitRuns,
+    *,
+    attach_to: Run | None = None,
+    gate: Gate | None = None,
 ) -> Case:
-    """Return what is followed, and how `--last` finds it again."""
+    """Return what is followed, and how `--last` finds it and the gate of its start again."""
+    remembered = _gate_document(gate) if gate else {}
 
     def record(run: Run) -> StartedRun | None:
         if run.run_id is None:
             return None
-        details = {"canceled_as": runs.canceled_as.value}
+        details = {"canceled_as": runs.canceled_as.value, **remembered}
         return StartedRun(SYSTEM, server.address, subject.job_id, run.run_id, subject.name, details)
 
     return Case(subject.name, runs, record, attach_to, subject.job_id, SYSTEM)
+
+
+def _gate_document(gate: Gate) -> dict[str, Any]:
+    checks, longest = split_conditions(gate.checks)
+    return {"fail_on": ",".join(sorted(gate.fail_on)), "checks": checks, "max_duration": longest}

@@ -86,6 +86,8 @@ def start(
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
     report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
 ) -> int:
     """Trigger a job, or several; with --wait, exit by how their runs end.
 
@@ -121,7 +123,12 @@ def start(
         confirm=confirm,
     )
     manners = options.read_manners(
-        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=fail_fast,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
     )
     body = job_payloads.read_trigger(
         session.context.cwd,
@@ -186,6 +193,8 @@ def wait(
     on_interrupt: options.OnInterrupt = None,
     fail_fast: options.FailFast = False,
     report: options.Report = None,
+    github: options.GitHub = None,
+    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for runs that were started before, and exit by how they end.
 
@@ -204,16 +213,21 @@ def wait(
         poll_interval=poll_interval,
     )
     manners = options.read_manners(
-        session, on_interrupt=on_interrupt, fail_fast=fail_fast, reports=report
+        session,
+        on_interrupt=on_interrupt,
+        fail_fast=fail_fast,
+        reports=report,
+        github=github,
+        gitlab=gitlab,
     )
     verdict = job_options.read_canceled_as(canceled_as)
     _refuse_both_or_neither(run_ids, last=last)
     job_options.check_run_ids(run_ids)
-    from tm_cli.commands import job_gating
+    from tm_cli.commands import job_gating, job_last
 
     watch = job_gating.Watch(verdict, streams=not no_stream)
     if last:
-        return job_gating.wait_for_last_start(session, gate, manners, watch)
+        return job_last.wait_for_last_start(session, gate, manners, watch)
     return job_gating.wait_for(session, run_ids, gate, manners, watch)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tm_cli.commands import benchmark_client, benchmark_last, gating, job_gating, job_server
+from tm_cli.commands import benchmark_client, benchmark_last, gating, job_last, job_server
 from tm_cli.commands.following import Manners
 from tm_cli.commands.last_run import recall
 from tm_cli.commands.session import Session
@@ -12,7 +12,7 @@ from tm_cli.gate.policy import Gate
 WAITS = {
     gating.SYSTEM: gating.wait_for_last,
     benchmark_client.SYSTEM: benchmark_last.wait_for_started,
-    job_server.SYSTEM: job_gating.wait_for_last,
+    job_server.SYSTEM: job_last.wait_for_last,
 }
 """How each system waits for its remembered runs."""
 
@@ -20,7 +20,7 @@ WAITS = {
 def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
     """Wait for the runs of the last start; a start has runs of one system only."""
     started = recall(session)
-    wait = WAITS.get(started[0].system) if started else None
+    wait = WAITS.get(started[0].system)
     if wait is None:
         raise ConfigurationError("what was started last cannot be waited for by this version of tm")
     return wait(session, started, gate, manners)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings import project_root
+from tm_cli.text import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,35 @@ def recall(session: Session) -> list[StartedRun]:
     """Return what was started last; raises ConfigurationError when nothing usable is there."""
     path = _path(session)
     try:
-        found = [StartedRun(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        found = _read_all(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigurationError(
-            "nothing has been started in this project yet", hint="name a profile and its --run-id"
+            "nothing has been started in this project yet", hint="start a run first, or name one"
         ) from None
-    except (OSError, ValueError, TypeError) as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem}") from None
+    except (OSError, RecursionError, ValueError) as problem:
+        raise ConfigurationError(f"cannot read {path}: {clean(problem)}") from None
+    return found
+
+
+def _read_all(document: Any) -> list[StartedRun]:
+    """Return what was remembered of one start; raises ValueError for anything else."""
+    try:
+        found = [_read(entry) for entry in document]
+    except TypeError:
+        raise ValueError("it is not what tm writes there") from None
+    if len({entry.system for entry in found}) != 1:
+        raise ValueError("it is not of one start")
+    return found
+
+
+def _read(entry: Mapping[str, Any]) -> StartedRun:
+    """Return what was remembered of one run; raises TypeError or ValueError for anything else."""
+    found = StartedRun(**entry)
+    texts = (found.system, found.server, found.run_id, found.subject)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("a text is missing")
+    if type(found.subject_id) not in (int, str) or not isinstance(found.details, dict):
+        raise ValueError("what it was started from is missing")
     return found
 
 

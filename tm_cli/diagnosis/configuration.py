@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tm_cli.base_url import LOCAL
 from tm_cli.diagnosis.finding import Finding, fail, failed_by, ok, skipped, warn
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.settings import DEFINITIONS, Endpoint, Settings
+from tm_cli.settings import (
+    DEFINITIONS,
+    SYSTEMS,
+    TRAFFICMORPH,
+    Endpoint,
+    MissingKey,
+    Settings,
+    Source,
+)
 
 OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR"})
 """Variables of tm that are no settings."""
@@ -28,6 +36,27 @@ class Target:
 
     base_url: str | None
     is_usable: bool = False
+
+
+def configured_systems(load_settings: Callable[[], Settings]) -> tuple[str, ...]:
+    """Return the systems for which a server or a key is set; TrafficMorph where none is."""
+    try:
+        settings = load_settings()
+        found = tuple(name for name in SYSTEMS if _is_configured(settings.endpoint(name)))
+    except TmError:
+        found = ()
+    return found or (TRAFFICMORPH,)
+
+
+def _is_configured(endpoint: Endpoint) -> bool:
+    """Whether somebody has set anything for this system, be it usable or not."""
+    try:
+        is_default = endpoint.address.origin.source is Source.DEFAULT
+        return not is_default or bool(endpoint.credential)
+    except MissingKey:
+        return False
+    except TmError:
+        return True
 
 
 def examine_settings(settings: Settings) -> Iterator[Finding]:

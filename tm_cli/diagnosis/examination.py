@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tm_cli.api.trafficmorph.client import Client
@@ -31,13 +31,13 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examination:
-    """What is examined: the seams, the settings of one invocation, and a system.
+    """What is examined: the seams, the settings of one invocation, and systems.
 
     `load_settings` raises ConfigurationError where a file is broken; `find_data_dir` raises it too.
     """
 
     context: AppContext
-    system: str
+    systems: Sequence[str]
     version: str
     network: Network
     machine: Machine
@@ -47,11 +47,11 @@ class Examination:
     def findings(self) -> Iterator[Finding]:
         """Yield what every check finds."""
         yield from examine_software(self.machine, self.version)
-        yield from self._about_server()
+        yield from self._about_servers()
         yield examine_platform(self.context.environ)
         yield examine_terminal(self.context.terminal)
 
-    def _about_server(self) -> Iterator[Finding]:
+    def _about_servers(self) -> Iterator[Finding]:
         try:
             settings = self.load_settings()
         except TmError as error:
@@ -61,16 +61,24 @@ class Examination:
             return
         told = list(examine_settings(settings))
         yield from told
-        found, target = examine_endpoint(settings.endpoint(self.system), self.context.environ)
+        known = {item.text for item in told}
+        for system in self.systems:
+            for finding in self._about_server(settings, system, known):
+                yield replace(finding, system=system)
+
+    def _about_server(
+        self, settings: Settings, system: str, told: Collection[str]
+    ) -> Iterator[Finding]:
+        """Look at one server; what the settings have `told` already is not told again."""
+        found, target = examine_endpoint(settings.endpoint(system), self.context.environ)
         for finding in found:
-            is_told = finding.text in {item.text for item in told}
-            yield skipped(finding.check, "see the settings") if is_told else finding
+            yield skipped(finding.check, "see the settings") if finding.text in told else finding
         if target.base_url not in (None, LOCAL):
-            yield from self._about_remote(settings, target)
-        if self.system == TRAFFICMORPH:
+            yield from self._about_remote(settings, system, target)
+        if system == TRAFFICMORPH:
             yield from self._about_local(target)
 
-    def _about_remote(self, settings: Settings, target: Target) -> Iterator[Finding]:
+    def _about_remote(self, settings: Settings, system: str, target: Target) -> Iterator[Finding]:
         url = target.base_url or ""
         try:
             trust = verification(url, settings.value("ca_file"))
@@ -86,21 +94,21 @@ class Examination:
             reason = "there is no key to try" if is_there else "the server cannot be reached"
             yield skipped("access", reason)
             return
-        yield from self._about_access(lambda: self._connection(settings))
+        yield from self._about_access(system, lambda: self._connection(settings, system))
 
-    def _connection(self, settings: Settings) -> Connection:
-        endpoint = settings.endpoint(self.system)
+    def _connection(self, settings: Settings, system: str) -> Connection:
+        endpoint = settings.endpoint(system)
         return Connection(
             base_url=endpoint.base_url or "",
             key=endpoint.key,
-            bearer=self.system != TRAFFICMORPH,
+            bearer=system != TRAFFICMORPH,
             clock=self.context.clock,
             timeout=min(PATIENCE, settings.value("timeout")),
             environ=self.context.environ,
             ca_file=settings.value("ca_file"),
         )
 
-    def _about_access(self, connect: Callable[[], Connection]) -> Iterator[Finding]:
+    def _about_access(self, system: str, connect: Callable[[], Connection]) -> Iterator[Finding]:
         try:
             connection = connect()
             transport = Transport(connection)
@@ -108,13 +116,13 @@ class Examination:
             yield failed_by("access", error)
             return
         with closing(transport):
-            for finding in self._asked(transport):
+            for finding in self._asked(system, transport):
                 yield without_key(finding, connection.key)
 
-    def _asked(self, transport: Transport) -> Iterator[Finding]:
-        if self.system == TRAFFICMORPH:
+    def _asked(self, system: str, transport: Transport) -> Iterator[Finding]:
+        if system == TRAFFICMORPH:
             return examine_account(Client(transport, self.context.clock).reading_once())
-        return examine_reading(transport, self.system)
+        return examine_reading(transport, system)
 
     def _about_local(self, target: Target) -> Iterator[Finding]:
         try:
@@ -128,7 +136,7 @@ class Examination:
             self.machine, LocalServer(directory, where, is_wanted=target.base_url == LOCAL)
         )
         if running and target.base_url == LOCAL:
-            yield from self._about_access(lambda: self._local_connection(running))
+            yield from self._about_access(TRAFFICMORPH, lambda: self._local_connection(running))
 
     def _running(self, directory: Path) -> Announcement | None:
         """The embedded server if it answers; what a killed one has left behind does not count."""

@@ -26,7 +26,8 @@ class Status(StrEnum):
 class Finding:
     """One line of the diagnosis: a sentence, what to do, and the facts behind it for programs.
 
-    `code` is what a gate would end with because of it; OK unless the check has failed.
+    `code` is what a gate would end with because of it; OK unless the check has failed. `system` is
+    whose server it is about, None for this machine and its settings.
     """
 
     check: str
@@ -35,6 +36,7 @@ class Finding:
     fix: str | None = None
     code: ExitCode = ExitCode.OK
     facts: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
 
 
 def ok(check: str, text: str, **facts: Any) -> Finding:

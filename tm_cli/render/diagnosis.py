@@ -23,14 +23,18 @@ _STYLES = {
 
 def show_diagnosis(terminal: Terminal, findings: Sequence[Finding]) -> str:
     """Return the table and a last line that says what a gate would meet."""
-    rows = [(_status(item.status), item.check, _says(item)) for item in findings]
+    rows = [(_status(item.status), _name(item, findings), _says(item)) for item in findings]
     table = columns(terminal, ("STATUS", "CHECK", "FOUND"), rows)
     return f"{table}\n\n{_conclusion(findings)}"
 
 
-def diagnosis_data(system: str, findings: Sequence[Finding]) -> dict[str, Any]:
+def diagnosis_data(systems: Sequence[str], findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings for `--json`."""
-    return {"system": system, "checks": [_data(item) for item in findings]}
+    return {
+        "system": systems[0],
+        "systems": list(systems),
+        "checks": [_data(item) for item in findings],
+    }
 
 
 def diagnosis_error(decisive: Finding | None) -> dict[str, Any] | None:
@@ -44,6 +48,7 @@ def diagnosis_error(decisive: Finding | None) -> dict[str, Any] | None:
 def _data(item: Finding) -> dict[str, Any]:
     return {
         "check": item.check,
+        "system": item.system,
         "status": item.status.value,
         "text": item.text,
         "fix": item.fix,
@@ -60,8 +65,14 @@ def _conclusion(findings: Sequence[Finding]) -> str:
         return f"Nothing stands in the way of a gate{warnings}."
     return (
         f"A gate would end with {int(decisive.code)} ({decisive.code.name}), "
-        f"because of this check: {decisive.check}."
+        f"because of this check: {_name(decisive, findings)}."
     )
+
+
+def _name(item: Finding, findings: Sequence[Finding]) -> str:
+    """The check, and whose server it is about where there are several."""
+    systems = {finding.system for finding in findings if finding.system}
+    return f"{item.system}: {item.check}" if item.system and len(systems) > 1 else item.check
 
 
 def _status(status: Status) -> Text:

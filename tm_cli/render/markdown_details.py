@@ -28,7 +28,8 @@ def _names(record: Record, end: Decided) -> list[str]:
     lines = []
     if end.run is not None and end.run.run_id:
         number = end.result.facts.get("id") if end.result else None
-        history = f" (history {escaped(str(number))})" if number is not None else ""
+        is_apart = number is not None and number != end.run.run_id
+        history = f" (history {escaped(str(number))})" if is_apart else ""
         lines.append(f"run `{_code(end.run.run_id)}`{history}")
     if record.status:
         lines.append(f"last status {escaped(record.status)}")

@@ -8,6 +8,7 @@ from tm_cli.gate.checks import measure
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.record import Evidence, Record
 from tm_cli.render.outcome_words import verdict_word
+from tm_cli.render.plain_numbers import plain_numbers
 from tm_cli.text import clean
 
 _QUANTILES = ("p50", "p90", "p95", "p99", "p99.9")
@@ -19,6 +20,8 @@ _FAMILIES = {
     "tm_errors_ratio": "Share of the requests that failed.",
     "tm_requests_per_second": "Requests per second on average.",
     "tm_requests": "Requests in total.",
+    "tm_measured": "A number of a run that is no load test.",
+    "tm_baseline_measured": "The same of its baseline.",
 }
 
 Sample = tuple[str, dict[str, str], float]
@@ -50,8 +53,19 @@ def _samples(record: Record) -> Iterator[Sample]:
         ):
             if (value := measure(metric, end.result.metrics)) is not None:
                 yield name, subject, value * factor
+        if not isinstance(end.result.metrics.get("totalRequests"), int):
+            yield from _numbers(subject, end.result)
     if end.baseline is not None:
         yield from _times("tm_baseline_response_time_seconds", subject, end.baseline)
+
+
+def _numbers(subject: dict[str, str], result: Result) -> Iterator[Sample]:
+    for item in plain_numbers(result):
+        labels = {**subject, "metric": item.metric, "unit": item.unit}
+        if item.value is not None:
+            yield "tm_measured", labels, item.value
+        if item.baseline is not None:
+            yield "tm_baseline_measured", labels, item.baseline
 
 
 def _times(name: str, subject: dict[str, str], result: Result) -> Iterator[Sample]:

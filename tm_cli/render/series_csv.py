@@ -1,4 +1,4 @@
-"""The series of every run as CSV, beside those of the baseline."""
+"""The series of every run as CSV, beside those of the baseline; without any, its numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 
+from tm_cli.gate.comparison import Comparison
 from tm_cli.gate.course import Course, Moment
 from tm_cli.gate.record import Evidence, Record
 from tm_cli.render.outcome_words import verdict_word
+from tm_cli.render.plain_numbers import plain_numbers
 from tm_cli.text import clean
 
 _MEASURED = {
@@ -20,13 +22,19 @@ _MEASURED = {
     "p99": "p99_ms",
 }
 _ABOUT = ("subject", "run_id", "outcome", "verdict", "seconds")
-HEAD = (*_ABOUT, *_MEASURED.values(), *(f"baseline_{name}" for name in _MEASURED.values()))
+_NUMBER = ("metric", "unit", "value", "baseline", "change", "metric_verdict")
+HEAD = (
+    *_ABOUT,
+    *_MEASURED.values(),
+    *(f"baseline_{name}" for name in _MEASURED.values()),
+    *_NUMBER,
+)
 
 _FORMULA = ("=", "+", "-", "@")
 
 
 def series_csv(evidence: Evidence) -> str:
-    """Return a row for each moment of each run; a run without series has one row without any.
+    """Return a row for each moment of each run; a run without series has one for each number.
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
@@ -49,9 +57,20 @@ def _rows(record: Record) -> Iterator[list[str]]:
     ours = _by_time(end.result.course if end.result else ())
     theirs = _by_time(end.baseline.course if end.baseline else ())
     for t in sorted(set(ours) | set(theirs)):
-        yield [*about, _plain(t), *_values(ours.get(t)), *_values(theirs.get(t))]
+        moments = (*_values(ours.get(t)), *_values(theirs.get(t)))
+        yield [*about, _plain(t), *moments, *_NO_NUMBER]
     if not ours and not theirs:
-        yield [*about, "", *_values(None), *_values(None)]
+        none = ["", *_values(None), *_values(None)]
+        numbers = [_number(item) for item in plain_numbers(end.result)]
+        yield from ([*about, *none, *number] for number in numbers or [_NO_NUMBER])
+
+
+_NO_NUMBER = [""] * len(_NUMBER)
+
+
+def _number(item: Comparison) -> list[str]:
+    values = (_plain(item.value), _plain(item.baseline), _plain(item.change))
+    return [harmless(item.metric), harmless(item.unit), *values, harmless(item.verdict or "")]
 
 
 def _by_time(course: Course) -> dict[float, Moment]:

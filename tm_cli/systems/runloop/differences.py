@@ -15,6 +15,9 @@ from tm_cli.text import clean
 MOST_ROWS = 100
 """Differences that are listed; the others are counted."""
 
+LONGEST_NAME = 80
+"""Characters of a scenario's name that stand in a table."""
+
 MEAN_TOLERANCE = 1e-4
 
 
@@ -156,7 +159,10 @@ def _sides(run: Measured) -> dict[str, _Side]:
 def _names(now: Measured, before: Measured | None) -> dict[str, str]:
     """What people call each scenario; where two share a name, the id tells them apart."""
     attempts = (*(before.attempts if before else ()), *now.attempts)
-    named = {item.scenario_id: clean(item.name or item.scenario_id) for item in attempts}
+    named = {
+        item.scenario_id: clean(item.name or item.scenario_id, longest=LONGEST_NAME)
+        for item in attempts
+    }
     shared = Counter(named.values())
     return {
         scenario_id: name if shared[name] == 1 else f"{name} ({clean(scenario_id)})"

@@ -119,8 +119,9 @@ class BenchmarkJobs:
                 job.id, None, None, facts={**facts, "id": job.id}, note="the job has no outcome"
             )
         result = job_result(job.id, [self._case(job, item) for item in measured], facts)
-        if self._agents is not None and len(measured) < self._agents:
-            reason = f"only {len(measured)} of {self._agents} agents have an outcome"
+        told = len({(item.run_id, item.name) for item in measured})  # one told twice is one
+        if self._agents is not None and told < self._agents:
+            reason = f"only {told} of {self._agents} agents have an outcome"
             return failed_result(job.id, f"incomplete: {reason}", facts)
         return result
 
@@ -143,10 +144,16 @@ class BenchmarkJobs:
 
     def stop(self, run: Run) -> None:
         """Cancel the runs of the job: the API cannot cancel the job itself."""
+        problem: TmError = Refused(f"job {clean(run.run_id)} has no run that could be canceled")
+        is_canceled = False
         for run_id in self._under_way:
-            self._hasty.cancel_run(run_id)
-        if not self._under_way:
-            raise Refused(f"job {clean(run.run_id)} has no run that could be canceled")
+            try:
+                self._hasty.cancel_run(run_id)
+                is_canceled = True
+            except ApiError as error:  # the others cost money as well
+                problem = error
+        if not is_canceled:
+            raise problem
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the job; a refused key is final."""

@@ -32,7 +32,7 @@ class BaselineWish:
 def find_benchmark(client: Client, text: str) -> Benchmark:
     """Return the benchmark of this id, else the only one of exactly this name.
 
-    Raises TmError when there is none, and when the benchmark API is not served at all.
+    Raises Refused when there is none, and when the benchmark API is not served at all.
     """
     try:
         return client.get_benchmark(text)
@@ -48,12 +48,12 @@ def find_benchmark(client: Client, text: str) -> Benchmark:
     if len(named) == 1:
         return client.get_benchmark(next(iter(named)))
     if named:
-        raise TmError(
+        raise Refused(
             f"{len(named)} benchmarks are named {clean(text)}: {', '.join(map(clean, named))}",
             hint="name one by its id",
             code="ambiguous_benchmark",
         )
-    raise TmError(
+    raise Refused(
         f"there is no benchmark {clean(text)}",
         hint="`tm benchmarks catalog` lists them",
         code="unknown_benchmark",

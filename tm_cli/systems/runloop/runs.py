@@ -133,13 +133,17 @@ class BenchmarkRuns:
         return run_result(case, seen.document())
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Read the run once more: state and score must not have changed since."""
+        """Read the run once more: state and score must not have changed since.
+
+        What was judged without a score is a FAIL that no late score makes good.
+        """
         try:
             seen = self._read(run)
         except ApiError:
             return result
+        judged = result.facts
         for name, now in (("state", seen.document().get("state")), ("score", seen.score)):
-            if result.facts.get(name) != now:
+            if judged.get(name) != now and (name, judged.get(name)) != ("score", None):
                 raise Undecided(
                     f"the {name} of run {clean(seen.id)} changed while it was judged",
                     hint=f"wait for it again: {run.resume}" if run.resume else None,

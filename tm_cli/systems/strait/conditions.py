@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from tm_cli.durations import format_duration, parse_duration
-from tm_cli.gate.checks import CheckResult
+from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.evidence import Result
 from tm_cli.systems.strait.json_path import NotThere, Step, follow, parse_path
 from tm_cli.text import clean
@@ -118,6 +118,13 @@ def parse_longest(text: str) -> DurationCheck:
     if limit <= 0:
         raise ValueError("it must be longer than zero")
     return DurationCheck(text.strip(), limit)
+
+
+def split_conditions(checks: Sequence[Condition]) -> tuple[list[str], str | None]:
+    """Return conditions as people wrote them: those on the result, and the longest duration."""
+    longest = [check.written for check in checks if isinstance(check, DurationCheck)]
+    others = [check.text for check in checks if not isinstance(check, DurationCheck)]
+    return others, longest[0] if longest else None
 
 
 _UNREADABLE = object()
