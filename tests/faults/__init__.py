@@ -1,7 +1,15 @@
-"""The fault engine: a simulated service, faults between it and tm, and checks of the outcome.
+"""The fault engine: simulated services, faults between them and tm, and checks of the outcome.
 
-`world` and `api` are the service, `plan`, `bodies` and `nemesis` what goes wrong, `wire` joins
-them. `raw_seam`, `httpx_seam` and `socket_server` are three ways for tm to reach it. `schedules`
-generates what happens, `recorder` writes it down, `checkers` judge it, `shrink` makes a failing
+`trafficmorph`, `runloop` and `strait` are the services, each with its truth (`world`), its answers
+(`api`, `bodies`), what they mean (`evidence`), and its `schedules`; `system` says what the engine
+asks of each. The rest serves all three: `plan`, `bodies` and `nemesis` are what goes wrong, `wire`
+joins it with the service. `raw_seam`, `httpx_seam` and `socket_server` are three ways for tm to
+reach it. `recorder` writes down what happens, `checkers` judge it, `shrink` makes a failing
 schedule small. `python tests/faults/soak.py` runs the large sizes.
 """
+
+import sys
+from pathlib import Path
+
+for server in ("runloop", "strait"):  # the small servers of the other tests are our worlds
+    sys.path.append(str(Path(__file__).parents[1] / server))

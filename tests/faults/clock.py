@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ class VirtualClock:
         self.elapsed = 0.0
         self.steps = 0
         self.wall_offset = 0.0
+        self._order = itertools.count()
         self._planned: list[tuple[float, int, Callable[[], None]]] = []
 
     def monotonic(self) -> float:
@@ -44,8 +46,12 @@ class VirtualClock:
         self.spend(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Sleep until the event is set, which meanwhile only something planned can do."""
+        until = self.elapsed + seconds
+        while not event.is_set() and self._planned and self._planned[0][0] <= until:
+            self.sleep(max(self._planned[0][0] - self.elapsed, 0.0))
         if not event.is_set():
-            self.sleep(seconds)
+            self.sleep(max(until - self.elapsed, 0.0))
         return event.is_set()
 
     def spend(self, seconds: float) -> None:
@@ -61,7 +67,7 @@ class VirtualClock:
         self.elapsed = max(self.elapsed, until)
 
     def plan(self, at: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._planned, (at, len(self._planned), action))
+        heapq.heappush(self._planned, (at, next(self._order), action))
 
     def suspend(self, seconds: float) -> None:
         """The machine sleeps; boot time, which tm reads, goes on."""

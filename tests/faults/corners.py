@@ -1,13 +1,16 @@
-"""Hand-made schedules: each has let a wrong pass through once, or guards a rule by itself."""
+"""Hand-made schedules that have a right end; each system has its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
 
-from faults.nemesis import Blow
-from faults.plan import Fault
+from faults.checkers import violations
+from faults.raw_seam import run
+from faults.recorder import Recording
 from faults.schedules import Schedule
-from faults.world import NEVER, Truth
+from faults.system import NAMES
 
 
 @dataclass(frozen=True)
@@ -16,149 +19,19 @@ class Corner:
 
     name: str
     schedule: Schedule
-    exits: frozenset[int]
+    exits: frozenset[int] = field(default_factory=frozenset)
+
+    def judge(self) -> tuple[Recording, list[str]]:
+        """Play it; return what happened, and everything that is wrong with it."""
+        recording = run(self.schedule)
+        wrong = violations(self.schedule, recording)
+        if recording.exit_code not in self.exits:
+            wrong.append(f"exit {recording.exit_code}, not {sorted(self.exits)}")
+        return recording, wrong
 
 
-def corner(name: str, truth: Truth, *exits: int, **more: object) -> Corner:
-    limits = {"verdict_timeout": 8.0, **more}
-    return Corner(name, Schedule(-1, truth, **limits), frozenset(exits))  # type: ignore[arg-type]
-
-
-SHARED = {"tags": ("ci",), "others_tags": ("ci",)}
-
-CORNERS = (
-    corner(
-        "the start names a run from long ago",
-        Truth("FAIL"),
-        *(5, 7),
-        plan={"start": (Fault("old-run-id", True, 1),)},
-    ),
-    corner(
-        "the start names the run before",
-        Truth("FAIL"),
-        *(5, 7),
-        plan={"start": (Fault("old-run-id", True, 0),)},
-    ),
-    corner(
-        "the start speaks of another profile",
-        Truth("PASS"),
-        7,
-        plan={"start": (Fault("other-profile", True),)},
-    ),
-    corner(
-        "run ids that are no text beside a passing run of others",
-        Truth("FAIL", duration=3.0, row_delay=20.0, earlier=0),
-        *(2, 5),
-        plan={
-            "history": (Fault("mistyped-run-id", False, 0),) * 60,
-            "detail": (Fault("refused"),),
-        },
-        blows=(Blow("insert-rows", 1, at=1.0),),
-    ),
-    corner(
-        "two rows without id that disagree",
-        Truth("FAIL", duration=3.0, names_rows=False),
-        5,
-        blows=(Blow("duplicate", "PASS", at=4.0),),
-        plan={"history": (Fault("connect-timeout"),)},
-        verdict_timeout=60.0,
-    ),
-    corner(
-        "two rows of our run that disagree",
-        Truth("FAIL", duration=3.0),
-        5,
-        blows=(Blow("duplicate", "PASS", at=4.0),),
-        plan={"history": (Fault("connect-timeout"),)},
-        verdict_timeout=60.0,
-    ),
-    corner(
-        "a row without id of a run that began much later",
-        Truth("FAIL", duration=2.0, row_delay=NEVER, names_rows=False),
-        5,
-        blows=(Blow("insert-rows", 1, at=45.0),),
-        verdict_timeout=60.0,
-    ),
-    corner(
-        "a row without id of a run that began just before",
-        Truth("FAIL", duration=2.0, row_delay=NEVER, names_rows=False),
-        5,
-        blows=(Blow("insert-rows", 1, request=0),),
-    ),
-    corner(
-        "our row in the list of another profile",
-        Truth("PASS", duration=2.0),
-        5,
-        plan={"history": (Fault("other-profile"),) * 200},
-    ),
-    corner(
-        "a replica of the status that is behind",
-        Truth("PASS", duration=30.0, status_lag=2.0),
-        0,
-    ),
-    corner(
-        "a replica of the status that shows nothing yet",
-        Truth("PASS", duration=90.0, status_lag=2.0, earlier=0),
-        0,
-        verdict_timeout=60.0,
-    ),
-    corner(
-        "a lost start while others start with the same tags",
-        Truth("FAIL", duration=60.0, **SHARED),
-        7,
-        plan={"start": (Fault("hang", False),)},
-        blows=(Blow("other-start", at=10.0),),
-    ),
-    corner(
-        "a lost start that others replace with the same tags",
-        Truth("FAIL", duration=60.0, **SHARED),
-        7,
-        plan={"start": (Fault("hang", True),)},
-        blows=(Blow("other-start", at=10.0),),
-    ),
-    corner(
-        "a stopped run that was judged",
-        Truth("PASS", keeps_stopped=True, judges_stopped=True),
-        5,
-        blows=(Blow("stop", at=3.0),),
-    ),
-    corner(
-        "a snapshot whose ids cannot be read",
-        Truth("PASS"),
-        1,
-        plan={"snapshot": (Fault("mistyped-ids"),)},
-    ),
-    corner("a stopped run", Truth("PASS", keeps_stopped=True), 5, blows=(Blow("stop", at=3.0),)),
-    corner(
-        "a detail that says something else",
-        Truth("PASS", duration=2.0),
-        5,
-        plan={"detail": (Fault("odd-verdict"),)},
-    ),
-    corner(
-        "a list that says something else than the detail",
-        Truth("PASS", duration=2.0, row_delay=0.0, verdict_delay=0.0),
-        5,
-        plan={"history": (Fault("odd-verdict", False, 3),)},
-    ),
-    corner(
-        "a start that is refused twice by the network",
-        Truth("PASS", duration=2.0),
-        0,
-        plan={"start": (Fault("refused"), Fault("dns"))},
-    ),
-    corner("a verdict that is never given", Truth(None, duration=2.0), 5),
-    corner("a verdict of a newer server", Truth("ERROR", duration=2.0), 5),
-    corner("a verdict in lower case", Truth("pass", duration=2.0), 5),
-    corner("a run that goes on", Truth("PASS", duration=900.0), 6, wait_timeout=30.0),
-    corner("a gateway's 429", Truth("FAIL"), 7, plan={"start": (Fault("429-html", True),)}),
-    corner("a key that is revoked", Truth("PASS"), 77, plan={"status": (Fault("401"),) * 9}),
-    corner(
-        "our row on the third page",
-        Truth("WARN", duration=3.0),
-        3,
-        fail_on=("WARN",),
-        blows=(Blow("insert-rows", 50, at=3.7),),
-        plan={"history": (Fault("connect-timeout"),)},
-        verdict_timeout=60.0,
-    ),
-)
+def corners(*names: str) -> Iterator[tuple[str, Corner]]:
+    """The corners of these systems, or of all, each with the name of its system."""
+    for name in names or NAMES:
+        for corner in import_module(f"faults.{name}.corners").CORNERS:
+            yield name, corner

@@ -1,4 +1,4 @@
-"""tm's whole client stack on the simulated service: only the sockets are replaced."""
+"""tm's whole client stack on the simulated services: only the sockets are replaced."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import httpx2
 
-from faults.api import Reply
+from faults.messages import Reply, Request
 from faults.raw_seam import Simulation, follow
 from faults.recorder import Recording
 from faults.schedules import Schedule
 from faults.wire import Lost, Wire
-from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.api_key import ApiKey
 
@@ -63,10 +62,15 @@ class WorldWire(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._check(request)
-        query = dict(request.url.params.items())
-        body = json.loads(request.content) if request.content else None
+        sent = Request(
+            request.method,
+            request.url.path,
+            dict(request.url.params.items()),
+            json.loads(request.content) if request.content else None,
+            dict(request.headers.items()),
+        )
         try:
-            reply = self._wire.exchange(request.method, request.url.path, query, body)
+            reply = self._wire.exchange(sent)
         except Lost as lost:
             return self._lose(request, lost)
         return self._respond(reply, httpx2.ByteStream(reply.body))
@@ -82,15 +86,17 @@ class WorldWire(httpx2.BaseTransport):
         return httpx2.Response(reply.status, headers=headers, stream=stream)
 
     def _check(self, request: httpx2.Request) -> None:
-        if str(request.url).partition("/api/")[0] + "/" != BASE_URL:
+        if not str(request.url).startswith(BASE_URL):
             self._broken.append(f"I12 the key went to {request.url}")
-        if request.headers.get("x-api-key") != CANARY or CANARY in str(request.url):
+        shown = {request.headers.get("x-api-key"), request.headers.get("authorization")}
+        if shown not in ({CANARY, None}, {f"Bearer {CANARY}", None}) or CANARY in str(request.url):
             self._broken.append("I12 the key is not where it belongs")
 
 
 def run(schedule: Schedule) -> Recording:
     """Run the gate through a schedule, HTTP library included."""
     simulation = Simulation(schedule)
+    dialect = simulation.system.DIALECT
     leaks: list[str] = []
     connection = Connection(
         base_url=BASE_URL,
@@ -99,9 +105,12 @@ def run(schedule: Schedule) -> Recording:
         timeout=TIMEOUT,
         environ={},
         wire=WorldWire(simulation.wire, leaks),
+        explain=dialect.explain,
+        budget=simulation.budget(),
+        **dialect.connection,
     )
     transport = Transport(connection)
-    recording = follow(simulation, Client(transport, simulation.clock))
+    recording = follow(simulation, transport)
     transport.close()
     said = [*recording.texts, recording.broken or "", repr(connection), repr(vars(transport))]
     if any(CANARY in text for text in said):

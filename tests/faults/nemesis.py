@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from faults.clock import VirtualClock
-from faults.world import World
-
-DESTRUCTIVE = frozenset(
-    {"other-start", "restart", "purge", "delete-row", "stop", "recompute", "duplicate", "signal"}
-)
-ACTIONS = (*sorted(DESTRUCTIVE), "insert-rows", "wall-step", "suspend", "pause")
+from faults.system import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +28,18 @@ class Nemesis:
         self._world = world
         self._clock = clock
         self._interrupt = interrupt
-        self.dealt: list[tuple[float, Blow]] = []
 
     def deal(self, blow: Blow) -> None:
-        self.dealt.append((self._clock.elapsed, blow))
-        size = blow.arg
-        if blow.action == "signal":
-            if self._interrupt:
-                self._interrupt(int(size))
-            return
-        {
-            "other-start": lambda: self._world.start(ours=False),
-            "restart": self._world.restart,
-            "purge": self._world.purge,
-            "delete-row": self._world.delete_ours,
-            "stop": self._world.stop,
-            "recompute": lambda: self._world.recompute(str(size)),
-            "duplicate": lambda: self._world.duplicate(str(size)),
-            "insert-rows": lambda: self._world.insert_rows(int(size)),
-            "wall-step": lambda: self._clock.step_wall(float(size)),
-            "suspend": lambda: self._clock.suspend(float(size)),
-            "pause": lambda: self._pause(float(size)),
-        }[blow.action]()
-
-    def _pause(self, seconds: float) -> None:
-        self._world.pause()
-        self._clock.plan(self._clock.elapsed + seconds, self._world.resume)
+        """Let it happen, to tm, to the machine or else to the world."""
+        match blow.action:
+            case "signal":
+                if self._interrupt:
+                    self._interrupt(int(blow.arg))
+            case "wall-step":
+                self._clock.step_wall(float(blow.arg))
+            case "suspend":
+                self._clock.suspend(float(blow.arg))
+            case _:
+                end = self._world.blows()[blow.action](blow.arg)
+                if end is not None:
+                    self._clock.plan(self._clock.elapsed + float(blow.arg), end)

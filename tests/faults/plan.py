@@ -2,15 +2,17 @@
 
 A fault is a kind and whether the server has acted before the answer was lost or spoilt. Kinds fall
 into three groups: the answer never arrives (`LOST`), it is an error (`STATUSES`), or it arrives
-spoilt (`faults.bodies.SPOILT`).
+spoilt, in the ways of each system (`Menu.spoilt`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from faults.bodies import DECISIVE, SPOILT
+from faults.bodies import Spoil
+from faults.messages import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ LOST = {
     "write-timeout": Loss(True, takes_timeout=True),
     "protocol": Loss(True),
 }
+UNSENT = tuple(sorted(kind for kind, loss in LOST.items() if not loss.maybe_sent))
 
 TRANSIENT_STATUSES = frozenset(
     {"408", "425", "429", "429-html", "500", "502", "503", "503-html", "504"}
@@ -44,18 +47,7 @@ FINAL_STATUSES = frozenset({"400", "401", "403", "404", "405", "409", "413", "42
 REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
 ODD_STATUSES = frozenset({"203", "204", "206", "299", "304"})
 STATUSES = TRANSIENT_STATUSES | FINAL_STATUSES | REDIRECTS | ODD_STATUSES
-
-REFUSALS = (FINAL_STATUSES | {"425", "429"}) - {"401", "403"}
-"""Statuses by which the API says that it has not acted."""
-
-NEVER_ACTED = FINAL_STATUSES | {"425", "429"} | {k for k, v in LOST.items() if not v.maybe_sent}
-KINDS = (*LOST, *sorted(STATUSES), *SPOILT, "slow")
-
-TRANSIENT = (
-    frozenset(LOST) | TRANSIENT_STATUSES | REDIRECTS | ODD_STATUSES | {"slow"}
-    | (frozenset(SPOILT) - DECISIVE)
-)  # fmt: skip
-"""Kinds that say nothing of a run when they befall a read: tm must ride them out."""
+NO_ACCESS = frozenset({"401", "403"})
 
 RETRY_AFTERS = (
     "0", "1", "7", "30", "120", "300", "301", "999999999", "", "-5", "1e9", "nan", "inf", "+5",
@@ -86,11 +78,57 @@ class Fault:
 Plan = Mapping[str, tuple[Fault | None, ...]]
 """For each endpoint the faults of its requests in order; None lets one pass, as does the end."""
 
+Cell = tuple[str, str, bool]
+"""A row of the coverage table: endpoint, kind of fault, and whether the server has acted."""
 
-def possible_phases(endpoint: str, kind: str) -> tuple[bool, ...]:
-    """The values that `acted` can have; only for a start is there a difference to see."""
-    if endpoint != "start" or kind in NEVER_ACTED:
-        return (False,)
-    if kind in SPOILT or kind == "slow":
-        return (True,)
-    return (False, True)
+
+@dataclass(frozen=True)
+class Menu:
+    """The faults that can befall the requests of one system.
+
+    After a status of `refusals` the API has surely not acted. `decisive` are the spoilt answers
+    that are well formed and say something wrong. `errors` are error answers of this system alone,
+    and `rides_out` those statuses and errors that say nothing of a run when they answer a read.
+    """
+
+    endpoints: tuple[str, ...]
+    spoilt: Mapping[str, Spoil]
+    decisive: frozenset[str]
+    refusals: frozenset[str]
+    errors: Mapping[str, Reply] = field(default_factory=dict)
+    rides_out: frozenset[str] = frozenset()
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        return (*LOST, *sorted(STATUSES), *self.spoilt, *self.errors, "slow")
+
+    @cached_property
+    def never_acted(self) -> frozenset[str]:
+        """Kinds that prove that nothing was started."""
+        return self.refusals | NO_ACCESS | frozenset(UNSENT)
+
+    @cached_property
+    def transient(self) -> frozenset[str]:
+        """Kinds that say nothing of a run when they befall a read: tm must ride them out."""
+        return (
+            frozenset(LOST) | TRANSIENT_STATUSES | REDIRECTS | ODD_STATUSES | {"slow"}
+            | (frozenset(self.spoilt) - self.decisive) | self.rides_out
+        )  # fmt: skip
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The coverage table."""
+        return tuple(
+            (endpoint, kind, acted)
+            for endpoint in self.endpoints
+            for kind in self.kinds
+            for acted in self.possible_phases(endpoint, kind)
+        )
+
+    def possible_phases(self, endpoint: str, kind: str) -> tuple[bool, ...]:
+        """The values that `acted` can have; only for a start is there a difference to see."""
+        if endpoint != "start" or kind in self.never_acted:
+            return (False,)
+        if kind in self.spoilt or kind == "slow":
+            return (True,)
+        return (False, True)

@@ -13,11 +13,15 @@ from xml.etree import ElementTree as ET
 
 from faults.httpx_seam import CANARY
 from faults.nemesis import Blow
-from faults.plan import Fault, possible_phases
+from faults.plan import Fault
 from faults.recorder import Recording
 from faults.schedules import GATED, Schedule
 from faults.socket_server import SocketServer
-from faults.world import VERDICTS, Truth
+from faults.trafficmorph.menu import MENU
+from faults.trafficmorph.world import VERDICTS, Truth
+from tm_cli.commands.saved_report import load
+from tm_cli.errors import TmError
+from tm_cli.gate.replay import replay
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 0.6
@@ -66,7 +70,9 @@ def generate(seed: int) -> Schedule:
 
 def _fault(chance: random.Random, endpoint: str, kind: str) -> Fault:
     """A fault without Retry-After, whose pause would have to be waited for."""
-    return Fault(kind, chance.choice(possible_phases(endpoint, kind)), chance.randrange(300) * 3)
+    return Fault(
+        kind, chance.choice(MENU.possible_phases(endpoint, kind)), chance.randrange(300) * 3
+    )
 
 
 REPORTS = ("--report", "json=gate.json", "--report", "junit=gate.xml")
@@ -163,12 +169,26 @@ def problems_of_reports(code: int, home: Path) -> Iterator[str]:
         except (ValueError, ET.ParseError):
             yield f"I13 {path.name} is not well-formed: {text[:80]!r}"
             continue
+        if code >= 0 and path.suffix == ".json":
+            yield from _problems_of_replay(code, path)
         if (said == 0) != (code == 0) or (
             path.suffix == ".json" and 0 <= code < 128 and said != code
         ):
             yield f"I11 {path.name} says {said}, the exit code is {code}"
     if code >= 0 and (leftovers := [path.name for path in home.glob(".gate*")]):
         yield f"I13 drafts are left: {leftovers}"
+
+
+def _problems_of_replay(code: int, path: Path) -> Iterator[str]:
+    """The report is one that a gate can be replayed from, and then decides as the gate did."""
+    try:
+        found = load(path)
+    except TmError as error:
+        yield f"I11 {path.name} is not read back: {error.message}"
+        return
+    again = replay(found, found.gate).exit_code
+    if (again == 0) != (code in {0, 73}):
+        yield f"I11 a replay of {path.name} says {int(again)}, the exit code is {code}"
 
 
 def _said(path: Path, text: str) -> int:

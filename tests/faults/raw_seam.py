@@ -1,4 +1,4 @@
-"""tm's gate and client on the simulated service, without HTTP library or sockets.
+"""tm's gates and clients on the simulated services, without HTTP library or sockets.
 
 Answers go as bytes through tm's own `understand`, so that its JSON layer takes part.
 """
@@ -7,49 +7,78 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from faults.api import Api
 from faults.clock import Hang, ImpossibleSleep, VirtualClock
+from faults.messages import Request
 from faults.nemesis import Blow, Nemesis
 from faults.recorder import Recording
 from faults.schedules import Schedule
+from faults.system import system_of
 from faults.wire import Lost, Wire
-from faults.world import PROFILE, World
-from tm_cli.api.answers import Answer, understand
+from tm_cli.api.answers import Answer, Explain, understand
+from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.errors import TmError
 from tm_cli.gate.drive import drive
 from tm_cli.gate.events import Decided, Started
 from tm_cli.gate.flow import Follow
-from tm_cli.gate.policy import Gate
+from tm_cli.gate.policy import Decision, Gate, from_error
 from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import Verdict
 from tm_cli.signals import SignalReceived
-from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
+
+
+@dataclass(frozen=True)
+class Received:
+    """A 2xx answer as tm's transport returns it."""
+
+    document: Any
+    status: int
+    headers: Mapping[str, str]
 
 
 class RawTransport:
     """tm's transport seam."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, explain: Explain, budget: RequestBudget | None) -> None:
         self._wire = wire
+        self._explain = explain
+        self._budget = budget
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
-        return self._send("GET", path, {name: str(value) for name, value in (params or {}).items()})
+        query = {name: str(value) for name, value in (params or {}).items()}
+        return self._send(Request("GET", f"/{path}", query)).document
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self._send("POST", path, {}, body)
+        return self.send_once("POST", path, body).document
 
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Any:
-        where = f"{method} /{path}"
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Received:
+        query = {name: str(value) for name, value in (params or {}).items()}
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        return self._send(Request(method, f"/{path}", query, body, named))
+
+    def _send(self, request: Request) -> Received:
+        where = f"{request.method} {request.path}"
+        if self._budget:
+            self._budget.take()
         try:
-            reply = self._wire.exchange(method, f"/{path}", query, body)
+            reply = self._wire.exchange(request)
         except Lost as lost:
             raise NotReached(f"{where}: {lost}", maybe_sent=lost.maybe_sent) from None
         if "content-encoding" in reply.headers:
             raise NotUnderstood(f"{where} answered with a compressed body")
-        return understand(Answer(where, reply.status, reply.headers, reply.body))
+        answer = Answer(where, reply.status, reply.headers, reply.body)
+        return Received(understand(answer, self._explain), reply.status, reply.headers)
 
 
 class Simulation:
@@ -57,8 +86,9 @@ class Simulation:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
+        self.system = system_of(schedule)
         self.clock = VirtualClock()
-        self.world = World(schedule.truth, lambda: self.clock.elapsed)
+        self.world = self.system.make_world(schedule.truth, lambda: self.clock.elapsed)
         self.recording = Recording(self.world)
         self._nemesis = Nemesis(self.world, self.clock, self._interrupt)
         self._blows: dict[int, list[Blow]] = {}
@@ -68,13 +98,20 @@ class Simulation:
             else:
                 self.clock.plan(blow.at or 0.0, lambda blow=blow: self._nemesis.deal(blow))
         self.wire = Wire(
-            Api(self.world, style=schedule.style),
+            self.system.make_api(self.world, style=schedule.style),
+            self.system.MENU,
+            self.system.DIALECT,
             schedule.plan,
             self.recording,
             now=lambda: self.clock.elapsed,
             spend=self.clock.spend,
             before=self._before_request,
         )
+
+    def budget(self) -> RequestBudget | None:
+        """What tm allows itself of this system's requests."""
+        per_minute = self.system.DIALECT.per_minute
+        return None if per_minute is None else RequestBudget(self.clock, per_minute)
 
     def _before_request(self, number: int) -> None:
         for blow in self._blows.get(number, ()):
@@ -90,31 +127,17 @@ class Simulation:
 def run(schedule: Schedule) -> Recording:
     """Run the gate through a schedule and return what happened."""
     simulation = Simulation(schedule)
-    client = Client(RawTransport(simulation.wire), simulation.clock)
-    return follow(simulation, client)
+    transport = RawTransport(
+        simulation.wire, simulation.system.DIALECT.explain, simulation.budget()
+    )
+    return follow(simulation, transport)
 
 
-def follow(simulation: Simulation, client: Client) -> Recording:
-    """Run the gate with this client to its end, however it ends."""
-    schedule, recording = simulation.schedule, simulation.recording
-    region = "eu-west" if schedule.uses_region else None
-    runs = TrafficMorphRuns(
-        client,
-        simulation.clock,
-        PROFILE,
-        subject="checkout",
-        region=region,
-        tags=schedule.truth.tags,
-    )
-    gate = Gate(
-        fail_on=frozenset(Verdict(word) for word in schedule.fail_on),
-        wait_timeout=schedule.wait_timeout,
-        verdict_timeout=schedule.verdict_timeout,
-        pace=Pace(interval=schedule.interval),
-    )
+def follow(simulation: Simulation, transport: Any) -> Recording:
+    """Run the gate over this transport to its end, however it ends."""
+    recording = simulation.recording
     try:
-        for _, event in drive([Follow(runs, gate, simulation.clock)], gate, simulation.clock):
-            _note(recording, simulation.clock.elapsed, event)
+        _follow(simulation, transport)
     except (Hang, ImpossibleSleep, SignalReceived) as problem:
         recording.broken = f"{type(problem).__name__}: {problem}"
     except Exception:
@@ -123,12 +146,34 @@ def follow(simulation: Simulation, client: Client) -> Recording:
     return recording
 
 
-def _note(recording: Recording, at: float, event: object) -> None:
-    recording.moments.append((at, type(event).__name__))
-    if isinstance(event, Started):
-        recording.run_id = event.run.run_id
-    elif isinstance(event, Decided):
-        decision = event.decision
-        recording.exit_code = int(decision.exit_code)
-        recording.slug = decision.code
-        recording.texts += [decision.message, decision.hint or ""]
+def _follow(simulation: Simulation, transport: Any) -> None:
+    schedule, recording = simulation.schedule, simulation.recording
+    gate = Gate(
+        fail_on=frozenset(Verdict(word) for word in schedule.fail_on),
+        wait_timeout=schedule.wait_timeout,
+        verdict_timeout=schedule.verdict_timeout,
+        pace=Pace(interval=schedule.interval),
+    )
+    try:
+        subject = simulation.system.open_gate(simulation, transport)
+    except TmError as error:
+        _decided(recording, from_error(error, gate))
+        return
+    except SignalReceived as signal:
+        _decided(recording, from_error(signal.as_error("nothing was started", None), gate))
+        return
+    gate = replace(gate, checks=subject.checks)
+    recording.attached = subject.attach_to is not None
+    one = Follow(subject.runs, gate, simulation.clock, attach_to=subject.attach_to)
+    for _, event in drive([one], gate, simulation.clock):
+        recording.moments.append((simulation.clock.elapsed, type(event).__name__))
+        if isinstance(event, Started):
+            recording.run_id = event.run.run_id
+        elif isinstance(event, Decided):
+            _decided(recording, event.decision)
+
+
+def _decided(recording: Recording, decision: Decision) -> None:
+    recording.exit_code = int(decision.exit_code)
+    recording.slug = decision.code
+    recording.texts += [decision.message, decision.hint or ""]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from faults.api import Reply
+from faults.messages import Reply
 from faults.plan import Fault
-from faults.world import World
 
 
 @dataclass(slots=True)
 class Op:
-    """One request; `outcome` is ok, fail (it cannot have acted) or info (nobody can tell)."""
+    """One request; `outcome` is ok, fail (it cannot have acted) or info (nobody can tell).
+
+    `key` is what it can be recognised by when it is repeated, `path` where it went.
+    """
 
     number: int
     endpoint: str
@@ -22,13 +24,18 @@ class Op:
     outcome: str = "info"
     fault: Fault | None = None
     reply: Reply | None = None
+    key: str = ""
+    path: str = ""
 
 
 @dataclass(slots=True)
 class Recording:
-    """One invocation of tm: its requests, what it said, how it ended, and the world as it is."""
+    """One invocation of tm: its requests, what it said, how it ended, and the world as it is.
 
-    world: World
+    `attached` says that tm waits for a run that was there before, and starts none.
+    """
+
+    world: Any
     ops: list[Op] = field(default_factory=list)
     moments: list[tuple[float, str]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -39,6 +46,7 @@ class Recording:
     slug: str | None = None
     run_id: str | None = None
     broken: str | None = None
+    attached: bool = False
     ended: float = 0.0
 
     def moment(self, name: str) -> float | None:

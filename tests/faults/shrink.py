@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from faults.recorder import Recording
 from faults.schedules import Schedule
-from faults.world import Truth
 
 Fails = Callable[[Schedule], bool]
 
@@ -39,13 +39,21 @@ def _smaller(schedule: Schedule) -> Iterator[Schedule]:
             if fault is not None:
                 passing = (*faults[:index], None, *faults[index + 1 :])
                 yield replace(schedule, plan={**others, endpoint: passing})
-    usual = Schedule(schedule.seed)
+    usual = Schedule(schedule.seed, schedule.truth)
     for name in ("style", "uses_region", "interval", "wait_timeout", "verdict_timeout"):
         if getattr(schedule, name) != getattr(usual, name):
             yield replace(schedule, **{name: getattr(usual, name)})
-    for field in fields(Truth):
-        if field.name != "verdict" and getattr(schedule.truth, field.name) != field.default:
-            yield replace(schedule, truth=replace(schedule.truth, **{field.name: field.default}))
+    for part in ("truth", "wish"):
+        for simpler in _simpler(getattr(schedule, part)):
+            yield replace(schedule, **{part: simpler})
+
+
+def _simpler(setting: Any) -> Iterator[Any]:
+    """The same with one field as usual; what the truth is all about stays."""
+    if is_dataclass(setting):
+        for field in fields(setting):
+            if field.name != "verdict" and getattr(setting, field.name) != field.default:
+                yield replace(setting, **{field.name: field.default})
 
 
 def narrate(schedule: Schedule, recording: Recording, wrong: list[str]) -> str:

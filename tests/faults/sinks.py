@@ -17,16 +17,24 @@ from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.boundary import explain
 from tm_cli.context import AppContext
 from tm_cli.errors import TmError
+from tm_cli.evidence.writing import report_document
 from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.record import Record
+from tm_cli.gate.record import Evidence, Record, exit_code_of
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
+from tm_cli.render.explanation import explanation
+from tm_cli.render.github import annotated, assignment
+from tm_cli.render.github import outputs as github_outputs
+from tm_cli.render.gitlab import dotenv
 from tm_cli.render.junit import junit
 from tm_cli.render.machine import document, error_document, to_json
+from tm_cli.render.markdown import markdown
+from tm_cli.render.openmetrics import openmetrics
 from tm_cli.render.progress import open_view
+from tm_cli.render.series_csv import series_csv
 from tm_cli.render.summary import run_data, run_summary
 from tm_cli.render.tables import columns
 from tm_cli.systems.trafficmorph.looks import from_status
@@ -139,12 +147,30 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
         ),
         False,
     )
+    yield from _reports(case)
     for live in (False, True):
         for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
             yield f"view of {len(subjects)}", _view(case, subjects, live=live), live
     for terminal in (_terminal()[0], _terminal(out_is_terminal=True)[0]):
         shown = columns(terminal, ("A", "B"), [(case.run.run_id, _verdict(case.result))])
         yield "table", shown, terminal.out_is_terminal
+
+
+def _reports(case: Case) -> Iterator[tuple[str, str, bool]]:
+    """Every format of a report that others read, of two runs."""
+    names = (case.run.subject, clean(case.run.run_id))
+    records = tuple(Record("tm", name, 1, clean(name), case.ending) for name in names)
+    gate = Gate(fail_on=frozenset({Verdict.FAIL}))
+    found = Evidence(records, gate, exit_code_of(records), datetime.now(UTC))
+    yield "markdown report", markdown(found), False
+    yield "json report", to_json(report_document(found)), False
+    yield "csv", series_csv(found), False
+    yield "dotenv", dotenv(found), False
+    yield "metrics", openmetrics(found), False
+    yield "explanation", "\n".join([explanation(found)[0], *explanation(found)[1]]), False
+    yield "annotations", "".join(f"{line}\n" for line in annotated(found)), False
+    pairs = list(github_outputs(found))
+    yield "outputs", "".join(assignment(*pair, "0123") for pair in pairs), False
 
 
 def _verdict(result: Result) -> str:

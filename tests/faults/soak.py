@@ -1,6 +1,7 @@
-"""The fault engine at nightly sizes: `python tests/faults/soak.py [SCALE]`, 1 by default.
+"""The fault engine at nightly sizes: `python tests/faults/soak.py [SCALE [NAME...]]`.
 
-Prints one table; exits 1 when there is a violation. The seeds go on where the test suite ends.
+Prints one table; exits 1 when there is a violation. SCALE is 1 by default, and names choose
+figures: `soak.py 1 runloop strait`. The seeds go on where the test suite ends.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -23,11 +24,11 @@ PIECE = 500
 Judge = Callable[[range], list[str]]
 
 
-def through(front_end: str) -> Judge:
-    """Random schedules through a front end."""
+def through(front_end: str, system: str = "trafficmorph") -> Judge:
+    """Random schedules of a system through a front end."""
 
     def judge(chosen: range) -> list[str]:
-        tally = run_all(front_end, chosen)
+        tally = run_all(front_end, chosen, system=system)
         return tally.failures if tally.broken else []
 
     return judge
@@ -66,6 +67,10 @@ def signals(chosen: range) -> list[str]:
 FIGURES: tuple[tuple[str, int, Judge], ...] = (
     ("schedules, raw seam", 1_000_000, through("raw_seam")),
     ("schedules, HTTP library", 50_000, through("httpx_seam")),
+    ("schedules of runloop", 20_000, through("raw_seam", "runloop")),
+    ("the same, HTTP library, runloop", 2_000, through("httpx_seam", "runloop")),
+    ("schedules of strait", 20_000, through("raw_seam", "strait")),
+    ("the same, HTTP library, strait", 2_000, through("httpx_seam", "strait")),
     ("processes, real sockets", 1_000, processes),
     ("signals at random instants", 1_000, signals),
     ("hostile cases of ten strings", 20_000, in_parallel(test_hostile_text.judge)),
@@ -73,16 +78,18 @@ FIGURES: tuple[tuple[str, int, Judge], ...] = (
 )
 
 
-def main(scale: float) -> int:
-    """Run every figure and return the exit code."""
-    say(f"{'figure':30} {'count':>9} {'first seed':>11} {'violations':>10} {'seconds':>8}")
+def main(scale: float, names: Sequence[str]) -> int:
+    """Run every figure, or those whose names contain one of these, and return the exit code."""
+    say(f"{'figure':32} {'count':>9} {'first seed':>11} {'violations':>10} {'seconds':>8}")
     total = 0
     for name, size, judge in FIGURES:
+        if names and not any(word in name for word in names):
+            continue
         chosen = range(FIRST, FIRST + max(int(size * scale), 1))
         began = time.monotonic()
         wrong = judge(chosen)
         took = time.monotonic() - began
-        say(f"{name:30} {len(chosen):9} {FIRST:11} {len(wrong):10} {took:8.0f}")
+        say(f"{name:32} {len(chosen):9} {FIRST:11} {len(wrong):10} {took:8.0f}")
         for text in wrong[:3]:
             say(text)
         total += len(wrong)
@@ -90,4 +97,4 @@ def main(scale: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0))
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, sys.argv[2:]))

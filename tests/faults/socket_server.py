@@ -9,15 +9,14 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from faults.api import Api, Reply
+from faults.messages import Reply, Request
 from faults.nemesis import Blow, Nemesis
 from faults.recorder import Recording
 from faults.schedules import Schedule
+from faults.system import system_of
 from faults.wire import Lost, Wire
-from faults.world import World
 
 PATIENCE = 20.0
 """Longest time that a connection may take, so that a test that fails ends."""
@@ -48,12 +47,15 @@ class SocketServer:
 
     def __init__(self, schedule: Schedule) -> None:
         clock = RealClock()
-        self.world = World(schedule.truth, lambda: clock.elapsed)
+        system = system_of(schedule)
+        self.world = system.make_world(schedule.truth, lambda: clock.elapsed)
         self.recording = Recording(self.world)
         self._nemesis = Nemesis(self.world, clock)  # type: ignore[arg-type]
         self._blows = schedule.blows
         self._wire = Wire(
-            Api(self.world, style=schedule.style),
+            system.make_api(self.world, style=schedule.style),
+            system.MENU,
+            system.DIALECT,
             schedule.plan,
             self.recording,
             now=lambda: clock.elapsed,
@@ -100,20 +102,17 @@ class SocketServer:
         with connection, suppress(OSError):
             while (request := _read_request(connection)) is not None:
                 self.requested.set()
-                method, target, body = request
-                parts = urlsplit(target)
                 try:
                     with self._lock:
-                        query = dict(parse_qsl(parts.query))
-                        reply = self._wire.exchange(method, parts.path, query, body)
+                        reply = self._wire.exchange(request)
                 except Lost as lost:
                     _lose(connection, lost)
                     return
                 connection.sendall(_head(reply) + reply.body)
 
 
-def _read_request(connection: socket.socket) -> tuple[str, str, Any] | None:
-    """Read one request and the document in its body; None when the client has left."""
+def _read_request(connection: socket.socket) -> Request | None:
+    """Read one request; None when the client has left."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)
@@ -126,7 +125,9 @@ def _read_request(connection: socket.socket) -> tuple[str, str, Any] | None:
     while (missing := int(headers.get("content-length", 0)) - len(body)) > 0:
         body += connection.recv(missing)
     method, target, _ = lines[0].split(" ", 2)
-    return method, target, json.loads(body) if body else None
+    parts = urlsplit(target)
+    document = json.loads(body) if body else None
+    return Request(method, parts.path, dict(parse_qsl(parts.query)), document, headers)
 
 
 def _head(reply: Reply) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from faults.api import Reply
-from faults.bodies import SPOILT
 from faults.clock import VirtualClock
 from faults.httpx_seam import BASE_URL
+from faults.messages import Reply
+from faults.trafficmorph.bodies import SPOILT
 from tm_cli.api.errors import NotUnderstood
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.api_key import ApiKey

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from faults.checkers import violations
-from faults.corners import CORNERS
-from faults.raw_seam import run
+from faults.corners import corners
 from faults.shrink import narrate
 
 
-@pytest.mark.parametrize("corner", CORNERS, ids=lambda corner: corner.name)
-def test_corner(corner):
-    recording = run(corner.schedule)
-    wrong = violations(corner.schedule, recording)
-    if recording.exit_code not in corner.exits:
-        wrong.append(f"exit {recording.exit_code}, not {sorted(corner.exits)}")
+@pytest.mark.parametrize(
+    ("system", "corner"),
+    [pytest.param(*pair, id=f"{pair[0]}: {pair[1].name}") for pair in corners()],
+)
+def test_corner(system, corner):
+    recording, wrong = corner.judge()
     assert not wrong, narrate(corner.schedule, recording, wrong)

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from faults import raw_seam
-from faults.plan import KINDS, Fault, possible_phases
+from faults.plan import Fault
 from faults.report import say
 from faults.schedules import Schedule
+from faults.trafficmorph.menu import MENU
+from faults.trafficmorph.world import Truth
 from faults.volume import Tally, in_pieces, judge_all
-from faults.world import Truth
 
 TWELVE = (
     "refused", "hang", "reset", "429", "500", "503-html", "302", "204", "html", "cut-body",
@@ -26,7 +27,7 @@ PASSING = replace(FAILING, truth=Truth("PASS", duration=3.0, others_verdict="FAI
 
 def faults_of(endpoint: str, kind: str) -> tuple[Fault, ...]:
     """The fault before and, where that differs, after the server has acted; the worse one last."""
-    return tuple(Fault(kind, acted, arg=3) for acted in possible_phases(endpoint, kind))
+    return tuple(Fault(kind, acted, arg=3) for acted in MENU.possible_phases(endpoint, kind))
 
 
 def sequences(endpoint: str) -> list[Schedule]:
@@ -59,12 +60,12 @@ def single_faults(base: Schedule) -> Iterator[Schedule]:
     calm = [op.endpoint for op in raw_seam.run(base).ops]
     for index, endpoint in enumerate(calm):
         earlier = calm[:index].count(endpoint)
-        for fault in (fault for kind in KINDS for fault in faults_of(endpoint, kind)):
+        for fault in (fault for kind in MENU.kinds for fault in faults_of(endpoint, kind)):
             yield replace(base, plan={endpoint: (*[None] * earlier, fault)})
 
 
 @pytest.mark.parametrize("base", [FAILING, PASSING], ids=["failing", "passing"])
 def test_every_fault_at_every_request(base):
     tally = judge_all(single_faults(base), raw_seam.run)
-    assert tally.schedules >= 6 * len(KINDS)
+    assert tally.schedules >= 6 * len(MENU.kinds)
     assert not tally.broken, "\n\n".join([tally.report(), *tally.failures])

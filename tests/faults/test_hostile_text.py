@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
+from markdown_it import MarkdownIt
 
 from faults.github_runner import commands, other_systems, steering
 from faults.report import say
@@ -17,6 +21,10 @@ from faults.sinks import STRINGS_PER_CASE, Case, outputs
 from faults.volume import in_pieces
 
 STRINGS = 10_000
+OURS = re.compile(r"^::(?:error|warning|notice) title=[^:,\n]*::", re.MULTILINE)
+"""How an annotation of ours begins; nothing in its text may be a command as well."""
+
+OUTPUTS = ["verdict", "outcome", "exit-code", "baseline-run-id", "metrics", "reasons"]
 PIECE = 125
 
 
@@ -33,7 +41,8 @@ def escapes(seed: int) -> Iterator[tuple[str, str]]:
         for character in steering(output, live=live):
             yield sink, character
         if not live:  # a runner gives no terminal
-            for command in (*commands(output), *other_systems(output)):
+            meant = OURS.sub("", output) if sink == "annotations" else output
+            for command in (*commands(meant), *other_systems(meant)):
                 yield sink, f"TM_FAULT_SEED={seed}: {command[:80]!r}"
 
 
@@ -44,10 +53,73 @@ def _unreadable(sink: str, output: str) -> str | None:
             ET.fromstring(output)
         elif sink.startswith("json"):
             json.loads(output)
+        elif sink in READERS:
+            READERS[sink](output)
         output.encode()
     except (ValueError, ET.ParseError) as problem:
         return str(problem)
     return None
+
+
+def _read_csv(output: str) -> None:
+    """No cell is a formula, and no text has made a row or a cell of its own."""
+    rows = list(csv.reader(io.StringIO(output)))
+    if any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row):
+        raise ValueError("a cell is a formula")
+    if any(len(row) != len(rows[0]) for row in rows) or not 2 <= len(rows) <= 3:
+        raise ValueError("a text has left its cell")
+
+
+def _read_dotenv(output: str) -> None:
+    if not re.fullmatch(r"(?:TM_[A-Z_]+=[A-Za-z0-9._:/,-]*\n){7}", output):
+        raise ValueError("a value is not safe to source")
+
+
+def _read_metrics(output: str) -> None:
+    if not output.endswith("# EOF\n") or output.count("tm_exit_code{") > 2:
+        raise ValueError("a label has left its quotes")
+    for line in output.splitlines():
+        if not line.startswith("# ") and not re.fullmatch(SAMPLE, line):
+            raise ValueError(f"{line!r} is no sample")
+
+
+SAMPLE = r'tm_[a-z_]+\{(?:[a-z]+="(?:[^"\\]|\\["\\])*",?)+\} [0-9.e+-]+'
+
+
+def _read_outputs(output: str) -> None:
+    if [line.partition("=")[0] for line in output.splitlines()] != OUTPUTS:
+        raise ValueError("a value has set an output of its own")
+
+
+def _read_annotations(output: str) -> None:
+    if not all(OURS.match(line) for line in output.splitlines()):
+        raise ValueError("a text has left its annotation")
+
+
+def _read_markdown(output: str) -> None:
+    """Rendered, it holds no element, link or picture that our page does not make."""
+    tokens = MARKDOWN.parse(output)
+    for token in tokens:
+        if token.type == "html_block" and not set(re.findall(r"<[^>]*>", token.content)) <= FOLDS:
+            raise ValueError(f"HTML: {token.content!r}")
+        for inner in token.children or ():
+            found = str(inner.attrs.get("href", ""))  # this parser alone links `//host`
+            if inner.type == "image" or (inner.type == "link_open" and not found.startswith("//")):
+                raise ValueError(f"a link: {inner.attrs}")
+            if inner.type == "html_inline" and inner.content != "<!-- -->":
+                raise ValueError(f"HTML: {inner.content!r}")
+
+
+MARKDOWN = MarkdownIt("gfm-like", {"html": True})
+FOLDS = {"<details>", "</details>", "<summary>", "</summary>", "<!-- -->"}
+READERS = {
+    "csv": _read_csv,
+    "dotenv": _read_dotenv,
+    "metrics": _read_metrics,
+    "outputs": _read_outputs,
+    "annotations": _read_annotations,
+    "markdown report": _read_markdown,
+}
 
 
 def judge(chosen: range) -> list[tuple[str, str]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from faults.nemesis import Blow
 from faults.raw_seam import run
-from faults.schedules import GATED, Schedule, generate
+from faults.schedules import GATED, Schedule
+from faults.system import system_named
+from faults.trafficmorph.schedules import generate
 
 SAMPLE = range(0, 30_000, 50)
 TEXTUAL = ("cut-body", "repeated-key", "repeated-verdict", "renamed-content")
@@ -26,6 +30,17 @@ def test_spelling_of_the_documents_does_not_matter():
     for seed in SAMPLE:
         schedule = quiet(seed)
         if not any(kind in str(schedule.plan) for kind in TEXTUAL):
+            plain, respelt = run(schedule), run(replace(schedule, style=seed + 1))
+            assert plain.fingerprint() == respelt.fingerprint(), f"TM_FAULT_SEED={seed}"
+
+
+@pytest.mark.parametrize("name", ["runloop", "strait"])
+def test_spelling_does_not_matter_to_other_systems(name):
+    system = system_named(name)
+    for seed in range(0, 6_000, 50):
+        schedule = replace(system.generate(seed), style=0)
+        kinds = {fault.kind for faults in schedule.plan.values() for fault in faults if fault}
+        if kinds.isdisjoint(system.MENU.spoilt):
             plain, respelt = run(schedule), run(replace(schedule, style=seed + 1))
             assert plain.fingerprint() == respelt.fingerprint(), f"TM_FAULT_SEED={seed}"
 

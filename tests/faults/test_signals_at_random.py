@@ -18,7 +18,7 @@ from faults.plan import Fault
 from faults.report import say
 from faults.schedules import Schedule, seeds
 from faults.socket_server import SocketServer
-from faults.world import Truth
+from faults.trafficmorph.world import Truth
 
 SIGNALS = 120
 KILLS = 30

@@ -14,10 +14,10 @@ from importlib import import_module
 from typing import TypeVar
 
 from faults.checkers import violations
-from faults.plan import KINDS
 from faults.recorder import Recording
-from faults.schedules import CELLS, Schedule, generate
+from faults.schedules import Schedule
 from faults.shrink import narrate, shrink
+from faults.system import system_named
 
 MOST_TOLD = 3
 PIECES = 8
@@ -30,8 +30,9 @@ Part = TypeVar("Part")
 
 @dataclass
 class Tally:
-    """What many schedules have come to."""
+    """What many schedules of one system have come to."""
 
+    system: str = "trafficmorph"
     schedules: int = 0
     requests: int = 0
     transient: int = 0
@@ -62,39 +63,43 @@ class Tally:
         """All cells of the coverage table with their hits, the least hit first."""
         return sorted(
             (self.cells[endpoint, f"{kind}/{'after' if acted else 'before'}"], f"{endpoint} {kind}")
-            for endpoint, kind, acted in CELLS
+            for endpoint, kind, acted in system_named(self.system).MENU.cells
         )
 
     def report(self) -> str:
         exits = " ".join(f"{code}:{count}" for code, count in sorted(self.exits.items(), key=str))
         thinnest, where = self.thinnest_cells()[0]
+        menu = system_named(self.system).MENU
         return (
-            f"{self.schedules} schedules, {self.requests} requests, {self.seconds:.0f} s, "
-            f"{len(CELLS)} cells of {len(KINDS)} kinds, thinnest {thinnest} ({where}), "
-            f"{self.transient} with transient faults only, exits {exits}, "
-            f"violations {dict(self.broken) or 0}"
+            f"{self.system}: {self.schedules} schedules, {self.requests} requests, "
+            f"{self.seconds:.0f} s, {len(menu.cells)} cells of {len(menu.kinds)} kinds, "
+            f"thinnest {thinnest} ({where}), {self.transient} with transient faults only, "
+            f"exits {exits}, violations {dict(self.broken) or 0}"
         )
 
 
-def run_all(front_end: str, seeds: range, *, workers: int | None = None) -> Tally:
-    """Run the schedules of all seeds through `faults.<front_end>.run`."""
+def run_all(
+    front_end: str, seeds: range, *, system: str = "trafficmorph", workers: int | None = None
+) -> Tally:
+    """Run a system's schedules of all seeds through `faults.<front_end>.run`."""
     began = time.monotonic()
-    tally = Tally()
-    for part in in_pieces(run_piece, [(front_end, piece) for piece in _pieces(seeds)], workers):
+    tally = Tally(system)
+    jobs = [(front_end, system, piece) for piece in _pieces(seeds)]
+    for part in in_pieces(run_piece, jobs, workers):
         tally.merge(part)
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def run_piece(job: tuple[str, range]) -> Tally:
-    front_end, seeds = job
+def run_piece(job: tuple[str, str, range]) -> Tally:
+    front_end, system, seeds = job
     run: Run = import_module(f"faults.{front_end}").run
-    return judge_all((generate(seed) for seed in seeds), run)
+    return judge_all(map(system_named(system).generate, seeds), run, system=system)
 
 
-def judge_all(schedules: Iterable[Schedule], run: Run) -> Tally:
-    """Run and check schedules; what fails is shrunk and told."""
-    tally = Tally()
+def judge_all(schedules: Iterable[Schedule], run: Run, *, system: str = "trafficmorph") -> Tally:
+    """Run and check schedules of one system; what fails is shrunk and told."""
+    tally = Tally(system)
     for schedule in schedules:
         recording = run(schedule)
         wrong = violations(schedule, recording)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from faults.system import NAMES
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -21,6 +23,12 @@ class Mutant:
     @property
     def module(self) -> str:
         return "tm_cli." + self.file.removesuffix(".py").replace("/", ".")
+
+    @property
+    def system(self) -> str:
+        """The system whose schedules meet it first."""
+        named = set(self.file.split("/")) & set(NAMES)
+        return named.pop() if named else "trafficmorph"
 
     @property
     def path(self) -> Path:

@@ -6,6 +6,7 @@ ANSWERS = "api/answers.py"
 JSON = "api/strict_json.py"
 TRANSPORT = "api/transport.py"
 CLIENT = "api/trafficmorph/client.py"
+POSTED = 'return understood(read, path, self._transport.post(f"{self.root}/{path}", body))'
 
 MUTANTS = (
     Mutant(
@@ -67,11 +68,8 @@ MUTANTS = (
     Mutant(
         "writes-are-repeated",
         CLIENT,
-        'return understood(read, path, self._transport.post(f"{self.root}/{path}", body))',
-        "try:\n"
-        '            return understood(read, path, self._transport.post(f"{self.root}/{path}", body))\n'
-        "        except ApiError:\n"
-        '            return understood(read, path, self._transport.post(f"{self.root}/{path}", body))',
+        POSTED,
+        f"try:\n            {POSTED}\n        except ApiError:\n            {POSTED}",
         "every start is sent twice when it fails",
     ),
     Mutant(

@@ -18,28 +18,32 @@ from faults.mutants.hook import install
 from faults.report import say
 
 
-def findings() -> Iterator[str]:
+def findings(system: str) -> Iterator[str]:
     """What is wrong with tm, the quickest checks first; tm is imported only here."""
-    yield from _corners()
-    yield from _schedules(400, "raw_seam")
-    yield from _answers()
-    yield from _exceptions()
-    yield from _hostile_text()
-    yield from _mistakes()
-    yield from _schedules(40, "httpx_seam")
-    yield from _wall_clock()
+    yield from _of_system(system, 400 if system == "trafficmorph" else 100)
+    if system == "trafficmorph":
+        yield from _answers()
+        yield from _exceptions()
+        yield from _hostile_text()
+        yield from _mistakes()
+    yield from _schedules(40, system, "httpx_seam")
+    if system == "trafficmorph":
+        yield from _wall_clock()
 
 
-def _corners() -> Iterator[str]:
-    from faults.checkers import violations
-    from faults.corners import CORNERS
-    from faults.raw_seam import run
+def everything() -> Iterator[str]:
+    """The findings of all systems."""
+    from faults.system import NAMES
 
-    for corner in CORNERS:
-        recording = run(corner.schedule)
-        yield from (f"{corner.name}: {v}" for v in violations(corner.schedule, recording))
-        if recording.exit_code not in corner.exits:
-            yield f"{corner.name}: exit {recording.exit_code}"
+    return chain.from_iterable(map(findings, NAMES))
+
+
+def _of_system(system: str, count: int) -> Iterator[str]:
+    from faults.corners import corners
+
+    for _, corner in corners(system):
+        yield from (f"{corner.name}: {wrong}" for wrong in corner.judge()[1])
+    yield from _schedules(count, system, "raw_seam")
 
 
 def _answers() -> Iterator[str]:
@@ -71,15 +75,15 @@ def _exceptions() -> Iterator[str]:
             yield f"{name} is misjudged"
 
 
-def _schedules(count: int, front_end: str, *, first: int = 0) -> Iterator[str]:
+def _schedules(count: int, system: str, front_end: str) -> Iterator[str]:
     from importlib import import_module
 
     from faults.checkers import violations
-    from faults.schedules import generate
+    from faults.system import system_named
 
     run = import_module(f"faults.{front_end}").run
-    for seed in range(first, first + count):
-        schedule = generate(seed)
+    for seed in range(count):
+        schedule = system_named(system).generate(seed)
         yield from (f"seed {seed}: {wrong}" for wrong in violations(schedule, run(schedule)))
 
 
@@ -93,14 +97,14 @@ def main(name: str | None) -> int:
     """Return 0 when a mutant was found, or when there was none and nothing is wrong."""
     if name is not None:
         install(MUTANTS[name])
-    found = next(_guarded(), None)
+    found = next(_guarded(everything() if name is None else findings(MUTANTS[name].system)), None)
     say(f"{name}: {'survives' if found is None else 'found by ' + found[:150]}")
     return int((found is None) == (name is not None))
 
 
-def _guarded() -> Iterator[str]:
+def _guarded(found: Iterator[str]) -> Iterator[str]:
     try:
-        yield from findings()
+        yield from found
     except Exception as problem:
         yield f"crash: {problem!r}"
 

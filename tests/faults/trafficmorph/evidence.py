@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from faults.api import EPOCH, Reply
+from faults.clock import EPOCH
+from faults.documents import document
 from faults.recorder import Op, Recording
-from faults.world import PROFILE
+from faults.trafficmorph.world import PROFILE
 
 EARLIEST, LATEST = timedelta(seconds=-5), timedelta(seconds=30)
-
-
-def document(reply: Reply | None) -> Any:
-    """The JSON of a proper answer; None for whatever else."""
-    if reply is None or reply.status not in {200, 201, 202}:
-        return None
-    if reply.headers.get("content-type", "").partition(";")[0] != "application/json":
-        return None
-    if "content-encoding" in reply.headers:
-        return None
-    try:
-        return json.loads(reply.body.decode("utf-8-sig"), object_pairs_hook=_strict)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _strict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a repeated key")
-    return dict(pairs)
 
 
 def _start_answer(op: Op) -> dict[str, Any] | None:

@@ -6,13 +6,18 @@ up with it whenever somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 PROFILE = 42
 OTHER_PROFILE = 43
 VERDICTS = ("PASS", "WARN", "FAIL", "NO_BASELINE")
 NEVER = float("inf")
+DESTRUCTIVE = frozenset(
+    {"other-start", "restart", "purge", "delete-row", "stop", "recompute", "duplicate"}
+)
+"""Blows that can keep the true verdict from being found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Truth:
     The lags say how far the replicas behind status and history list are behind.
     """
 
+    system: ClassVar[str] = "trafficmorph"
     verdict: str | None = "PASS"
     duration: float = 20.0
     row_delay: float = 0.3
@@ -189,6 +195,20 @@ class World:
             now = self.now()
             self.rows.append(Row(self._numbers, row.run, now, [(now, verdict)]))
 
+    def blows(self) -> Mapping[str, Callable[[Any], Callable[[], None] | None]]:
+        """What can befall the service, by name; a pause returns what ends it."""
+        return {
+            "other-start": lambda _: _done(self.start(ours=False)),
+            "restart": lambda _: self.restart(),
+            "purge": lambda _: self.purge(),
+            "delete-row": lambda _: self.delete_ours(),
+            "stop": lambda _: self.stop(),
+            "recompute": lambda verdict: self.recompute(str(verdict)),
+            "duplicate": lambda verdict: self.duplicate(str(verdict)),
+            "insert-rows": lambda count: self.insert_rows(int(count)),
+            "pause": lambda _: self.pause() or self.resume,
+        }
+
     # What is so.
 
     @property
@@ -244,3 +264,7 @@ class World:
         row = Row(self._numbers, run, created, list(verdicts), outcome)
         self.rows.append(row)
         return row
+
+
+def _done(_result: object) -> None:
+    """What a blow returns that does not pass."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any
 
 from faults.clock import EPOCH
-from faults.world import OTHER_PROFILE, PROFILE, Row, Run, World
+from faults.documents import spelt
+from faults.messages import Reply, Request
+from faults.trafficmorph.world import PROFILE, Row, Run, World
 
 PREFIX = "/api/v1/"
 DETAIL = {
@@ -20,18 +21,9 @@ DETAIL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A complete answer; header names are lower-case."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
-
-
 @cache
 def endpoint_of(method: str, path: str) -> str:
-    """Name what a request asks for: the rows of the coverage table."""
+    """Name what a request asks for."""
     parts = path.removeprefix(PREFIX).split("/")
     match method, parts:
         case "POST", ["profiles", _, "start" | "runs"]:
@@ -56,12 +48,17 @@ class Api:
         self._world = world
         self._style = random.Random(style) if style else None
 
-    def answer(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Reply:
+    def endpoint_of(self, request: Request) -> str:
+        """Name what a request asks for: the rows of the coverage table."""
+        return endpoint_of(request.method, request.path)
+
+    def answer(self, request: Request) -> Reply:
         """Answer one request, with all its effects on the world."""
+        path, body = request.path, request.body
         parts = path.removeprefix(PREFIX).split("/")
         if parts[0] == "profiles" and len(parts) > 1 and parts[1] != str(PROFILE):
             return self.error(400, "Profile not found")
-        match endpoint_of(method, path):
+        match self.endpoint_of(request):
             case "start":
                 run = self._world.start(ours=True, tags=tuple((body or {}).get("tags", ())))
                 return self.document(control(run.run_id, "RUNNING"))
@@ -73,17 +70,13 @@ class Api:
             case "profile":
                 return self.document(self._profile())
             case "history":
-                return self.document(self._page(query))
+                return self.document(self._page(request.query))
             case "detail":
                 return self._detail(parts[1])
         return self.error(404, "Not Found")
 
     def document(self, document: Any) -> Reply:
-        if self._style is None:
-            return Reply(200, json.dumps(document).encode())
-        separators = self._style.choice([(",", ":"), (" ,\n", " :\t")])
-        respelt = _respelt(document, self._style)
-        return Reply(200, json.dumps(respelt, separators=separators).encode())
+        return Reply(200, spelt(document, self._style))
 
     def error(self, status: int, text: str, **more: Any) -> Reply:
         return Reply(status, json.dumps({"error": text, **more}).encode())
@@ -187,18 +180,3 @@ def _matches(row: Row, query: Mapping[str, str]) -> bool:
     return query.get("profileId", str(row.profile)) == str(row.profile) and (
         query.get("triggeredBy", row.trigger) == row.trigger
     )
-
-
-def _respelt(document: Any, chance: random.Random) -> Any:
-    """The same document with its keys in another order, and with fields of a newer server."""
-    if isinstance(document, list):
-        return [_respelt(item, chance) for item in document]
-    if not isinstance(document, dict):
-        return document
-    items = [(key, _respelt(value, chance)) for key, value in document.items()]
-    items.append((f"newField{chance.randrange(9)}", chance.choice([None, "PASS", {"runId": "x"}])))
-    cut = chance.randrange(len(items))
-    return dict(items[cut:] + items[:cut])
-
-
-__all__ = ["OTHER_PROFILE", "PREFIX", "PROFILE", "Api", "Reply", "control", "endpoint_of"]

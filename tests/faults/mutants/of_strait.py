@@ -1,0 +1,148 @@
+"""Mutants of the jobs: which run, in which status, told by whom, triggered how often."""
+
+from faults.mutants.mutant import Mutant
+
+RUNS = "systems/strait/runs.py"
+STATES = "systems/strait/states.py"
+TRIGGERING = "systems/strait/triggering.py"
+ANSWERS = "systems/strait/trigger_answers.py"
+CONDITIONS = "systems/strait/conditions.py"
+RESULTS = "systems/strait/results.py"
+NEWS = "systems/strait/news.py"
+CLIENT = "api/strait/client.py"
+
+MUTANTS = (
+    Mutant(
+        "strait-canceled-passes",
+        STATES,
+        "    return canceled_as if status in STOPPED_FROM_OUTSIDE else None",
+        "    return Verdict.PASS if status in STOPPED_FROM_OUTSIDE else None",
+        "a canceled run passes",
+    ),
+    Mutant(
+        "strait-dead-letters-go-on",
+        STATES,
+        '"crashed", "system_failed", DEAD_LETTER})',
+        '"crashed", "system_failed"})',
+        "the usual end of a failing job is waited for until the deadline",
+    ),
+    Mutant(
+        "strait-status-in-any-spelling",
+        STATES,
+        "    if status in TERMINAL:",
+        "    if status.lower().strip() in TERMINAL or status in ('succeeded', 'done'):",
+        "a status that nobody knows ends the wait",
+    ),
+    Mutant(
+        "strait-unknown-run",
+        TRIGGERING,
+        "        return run.idempotency_key == self.order.key and",
+        "        return True and",
+        "the run of another trigger is ours",
+    ),
+    Mutant(
+        "strait-answer-is-not-checked",
+        RUNS,
+        "        if self._made_by is not None and not self._made_by.made(found):",
+        "        if False:",
+        "a job with a dedup window passes with an earlier run",
+    ),
+    Mutant(
+        "strait-any-run-is-new",
+        TRIGGERING,
+        "        is_older = self.snapshot.is_older(run, self.clock.now())",
+        "        is_older = repeats_another = False",
+        "an old run under the user's key is ours",
+    ),
+    Mutant(
+        "strait-clocks-agree",
+        TRIGGERING,
+        "        return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK",
+        "        return run.created_at < self.asked_at - CLOCK_SLACK",
+        "an old run looks new by a clock that is ahead",
+    ),
+    Mutant(
+        "strait-another-key",
+        TRIGGERING,
+        "self.order.job_id, self.order.body, self.order.key\n",
+        "self.order.job_id, self.order.body, f'{self.order.key}-{attempt}'\n",
+        "every repetition is a new run",
+    ),
+    Mutant(
+        "strait-refused-though-sent",
+        TRIGGERING,
+        "        if self._maybe_sent:\n            return\n",
+        "",
+        "tm claims that nothing was started",
+    ),
+    Mutant(
+        "strait-lost-answers-prove-nothing-sent",
+        ANSWERS,
+        "            return error.maybe_sent",
+        "            return False",
+        "a start that was lost counts as not sent",
+    ),
+    Mutant(
+        "strait-refused-key-again",
+        ANSWERS,
+        "    if error.status in NO_ACCESS:\n        return True\n",
+        "",
+        "a refused key is tried until the address is locked out",
+    ),
+    Mutant(
+        "strait-start-without-a-run",
+        CLIENT,
+        "        if not answer.id and not answer.is_kept:",
+        "        if False:",
+        "a start that names no run is not asked for again",
+    ),
+    Mutant(
+        "strait-any-run-in-the-answer",
+        CLIENT,
+        "    if found.id != run_id:",
+        "    if False:",
+        "an answer about another run is believed",
+    ),
+    Mutant(
+        "strait-dead-letters-are-believed",
+        RUNS,
+        "        if found.status != DEAD_LETTER:",
+        "        if True:",
+        "a dead letter that came back fails the gate",
+    ),
+    Mutant(
+        "strait-gateway-404-ends-it",
+        RUNS,
+        "error.status == 404 and not error.from_api",
+        "False",
+        "a gateway that is up before the server ends the wait",
+    ),
+    Mutant(
+        "strait-stream-is-not-heard",
+        NEWS,
+        'return message is None or message.get("type") not in {"event", "stream_chunk"}',
+        "raise ValueError(data)",
+        "garbage in a stream ends the gate",
+    ),
+    Mutant(
+        "strait-unmeasured-condition",
+        CONDITIONS,
+        'return CheckResult(self, None, f"{self.text}: the result has no such value")',
+        'return CheckResult(self, True, f"{self.text}: the result has no such value")',
+        "a condition on what is not there holds",
+    ),
+    Mutant(
+        "strait-true-is-one",
+        CONDITIONS,
+        "    same_kind = isinstance(value, bool) == isinstance(wanted, bool)",
+        "    same_kind = True",
+        "1 counts as true",
+    ),
+    Mutant(
+        "strait-duration-of-the-last-attempt",
+        RESULTS,
+        "    due = _later(run.created_at, run.scheduled_at)",
+        "    due = run.started_at",
+        "a run may take as long as it likes, as long as its last attempt is short",
+    ),
+)

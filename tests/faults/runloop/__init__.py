@@ -1,0 +1,1 @@
+"""The simulated Runloop service, and what its truth and its answers mean."""

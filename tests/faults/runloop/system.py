@@ -1,0 +1,127 @@
+"""Runloop for the engine; see `faults.system.System`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+from faults.documents import document
+from faults.raw_seam import Simulation
+from faults.recorder import Recording
+from faults.runloop.api import Api
+from faults.runloop.driver import PlayedDriver
+from faults.runloop.evidence import (
+    ever,
+    recognised_ours,
+    said,
+    start_was_answered,
+    true,
+    wish_of,
+)
+from faults.runloop.menu import MENU
+from faults.runloop.schedules import generate, must_be_decided
+from faults.runloop.world import BENCHMARK, Truth, World
+from faults.schedules import Schedule
+from faults.system import Dialect, Subject
+from tm_cli.api.runloop.client import Client, explain
+from tm_cli.api.runloop.models import BenchmarkRun
+from tm_cli.commands.benchmark_client import PER_MINUTE
+from tm_cli.systems.runloop.driven import DrivenRuns
+from tm_cli.systems.runloop.pinning import (
+    BaselineWish,
+    expect,
+    find_benchmark,
+    get_run,
+    pin_baseline,
+)
+from tm_cli.systems.runloop.rules import Rules
+from tm_cli.systems.runloop.runs import BenchmarkRuns, StartWish, Terms
+
+DIALECT = Dialect(
+    before_start={"run": "early-run", "list": "early-list", "items": "early-items"},
+    scan="run",
+    unpaced=frozenset({"start", "list", "stop", "cancel", "complete"}),
+    connection={"bearer": True},
+    explain=explain,
+    per_minute=PER_MINUTE,
+)
+
+
+def make_world(truth: Truth, now: Callable[[], float]) -> World:
+    return World(truth, now)
+
+
+def make_api(world: World, *, style: int) -> Api:
+    return Api(world, style=style)
+
+
+def open_gate(simulation: Simulation, transport: Any) -> Subject:
+    """What `tm benchmarks start --wait` and `tm benchmarks wait` do before they wait."""
+    world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
+    tokens = map(str, itertools.count())
+    client = Client(transport, clock, lambda: next(tokens))
+    names = {field.name for field in fields(Rules)}
+    rules = Rules(
+        **{field.name: getattr(wish, field.name) for field in fields(wish) if field.name in names}
+    )
+    than = get_run(client, world.waited_for()) if wish.waits else None
+    terms = _terms(client, rules, BaselineWish(wish.baseline), than)
+    runs = BenchmarkRuns(
+        client,
+        clock,
+        BENCHMARK,
+        subject="agents",
+        terms=terms,
+        make_token=lambda: next(tokens),
+        wish=StartWish(wish.name),
+    )
+    if than is not None:
+        return Subject(runs, attach_to=runs.attach(than.id))
+    if wish.driver is None:
+        return Subject(runs)
+    world.has_driver = True
+    seconds, code = world.truth.duration, wish.driver
+
+    def spawn(_environ: object) -> PlayedDriver:
+        return PlayedDriver(lambda: clock.elapsed, seconds, code)
+
+    limit = simulation.schedule.wait_timeout
+    return Subject(DrivenRuns(runs, clock, spawn, wait_timeout=limit))
+
+
+def _terms(client: Client, rules: Rules, wish: BaselineWish, than: BenchmarkRun | None) -> Terms:
+    """Fix what the run is judged by, in the order of the commands."""
+    benchmark = find_benchmark(client, than.benchmark_id or "" if than else BENCHMARK)
+    if than is None:
+        expected = expect(benchmark, rules)
+        return Terms(rules, expected, pin_baseline(client, benchmark.id, rules, wish))
+    baseline = pin_baseline(client, than.benchmark_id, rules, wish, than=than)
+    return Terms(rules, expect(benchmark, rules, to_run=False), baseline)
+
+
+def expected(schedule: Schedule, recording: Recording) -> str:
+    """What the last state of the run deserves: its score comes after its end."""
+    last = true(schedule, recording) - {None}
+    return " or ".join(sorted(map(str, last))) or "none yet"
+
+
+def i8_pages_are_needed(_schedule: Schedule, recording: Recording) -> Iterator[str]:
+    """A further page is asked for only where one was promised, and once."""
+    for op, following in itertools.pairwise(recording.ops):
+        if op.endpoint == following.endpoint and following.page:
+            found = document(op.reply)
+            if isinstance(found, dict) and found.get("has_more") is not True:
+                yield f"I8 a page after {following.page}, which nobody has promised"
+            elif op.page == following.page and isinstance(found, dict):
+                yield f"I8 the page after {op.page} twice"
+
+
+CHECKS = (i8_pages_are_needed,)
+
+__all__ = [
+    "CHECKS", "DIALECT", "MENU", "ever", "expected", "generate", "make_api", "make_world",
+    "must_be_decided", "open_gate", "recognised_ours", "said",
+    "start_was_answered", "true",
+]  # fmt: skip

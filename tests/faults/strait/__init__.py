@@ -1,0 +1,1 @@
+"""The simulated Strait service, and what its truth and its answers mean."""

@@ -1,0 +1,112 @@
+"""Strait for the engine; see `faults.system.System`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from faults.raw_seam import Simulation
+from faults.recorder import Recording
+from faults.schedules import Schedule
+from faults.strait.api import Api
+from faults.strait.evidence import (
+    ever,
+    recognised_ours,
+    said,
+    start_was_answered,
+    true,
+    wish_of,
+)
+from faults.strait.menu import MENU
+from faults.strait.schedules import generate, must_be_decided
+from faults.strait.wish import LONGEST
+from faults.strait.world import USER_KEY, Truth, World
+from faults.system import Dialect, Subject
+from tm_cli.api.budget import RequestBudget
+from tm_cli.api.strait.client import Client
+from tm_cli.api.strait.explanations import explain_strait_error
+from tm_cli.commands.job_server import PER_MINUTE, TRIGGERS_PER_MINUTE
+from tm_cli.gate.verdict import Verdict
+from tm_cli.systems.strait.conditions import parse_longest, parse_result_check
+from tm_cli.systems.strait.news import is_news
+from tm_cli.systems.strait.runs import Plan, StraitRuns
+from tm_cli.systems.strait.triggering import Order
+
+DIALECT = Dialect(
+    before_start={"list": "snapshot", "run": "subject"},
+    scan="run",
+    unpaced=frozenset({"start", "stop", "list"}),
+    connection={"bearer": True},
+    explain=explain_strait_error,
+    repeats_under_a_key=True,
+    per_minute=PER_MINUTE,
+)
+TICK = 0.5
+LISTENS_FOR = 40.0
+"""Seconds; then the stream says nothing any more."""
+
+
+def make_world(truth: Truth, now: Callable[[], float]) -> World:
+    return World(truth, now)
+
+
+def make_api(world: World, *, style: int) -> Api:
+    return Api(world, style=style)
+
+
+def open_gate(simulation: Simulation, transport: Any) -> Subject:
+    """What `tm jobs start --wait` and `tm jobs wait` build; the job is known already."""
+    world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
+    client = Client(transport, clock)
+
+    def order(number: int) -> Order:
+        key = USER_KEY if wish.user_key else f"tm-{number}"
+        return Order(world.job_id, {}, key, not wish.user_key, may_merge=world.truth.merges)
+
+    plan = Plan(order, wish.reuses, RequestBudget(clock, TRIGGERS_PER_MINUTE))
+    runs = StraitRuns(
+        client,
+        clock,
+        "export",
+        plan=None if wish.waits else plan,
+        canceled_as=Verdict(wish.canceled_as),
+        listen=_listener(simulation) if wish.listens else None,
+    )
+    checks = [parse_result_check(text) for text in wish.conditions]
+    limits = [parse_longest(f"{LONGEST:g}s")] if wish.limits_duration else []
+    attach_to = None
+    if wish.waits:
+        run_id = world.waited_for()
+        attach_to = runs.attach(run_id, client.get_run(run_id).status)
+    return Subject(runs, (*checks, *limits), attach_to)
+
+
+def _listener(simulation: Simulation) -> Callable[[str, Callable[[], None]], None]:
+    """A stream: it says what the world says, when that happens."""
+    world, clock = simulation.world, simulation.clock
+
+    def listen(run_id: str, ring: Callable[[], None]) -> None:
+        world.listen(run_id, lambda data: ring() if data is None or is_news(data) else None)
+        until = clock.elapsed + LISTENS_FOR
+
+        def tick() -> None:
+            world.settle()
+            if clock.elapsed < until:
+                clock.plan(clock.elapsed + TICK, tick)
+
+        tick()
+
+    return listen
+
+
+def expected(schedule: Schedule, recording: Recording) -> str:
+    return " or ".join(sorted(map(str, ever(schedule, recording)))) or "none yet"
+
+
+CHECKS = ()
+
+__all__ = [
+    "CHECKS", "DIALECT", "MENU", "ever", "expected", "generate", "make_api", "make_world",
+    "must_be_decided", "open_gate", "recognised_ours", "said",
+    "start_was_answered", "true",
+]  # fmt: skip

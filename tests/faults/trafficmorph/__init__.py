@@ -1,0 +1,1 @@
+"""The simulated TrafficMorph service, and what its truth and its answers mean."""
