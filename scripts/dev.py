@@ -22,10 +22,13 @@ STAMP = VENV / "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
+WORKERS = str((os.cpu_count() or 1) + 1)
+"""Processes of the test run: one more than there are cores, because many tests wait for others."""
+
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile"]],
+    "test": [["-m", "pytest", "--numprocesses", WORKERS, "--dist", "loadfile"]],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
