@@ -239,3 +239,12 @@ def test_failures_that_only_the_counters_tell_count(bench, ends):
     result = bench(*START)
     assert result.exit_code == ExitCode.FAIL
     assert "1 of 2 scenario runs failed, 0 may" in result.stdout
+
+
+def test_job_without_the_name_of_this_start_decides_nothing(bench, world, ends):
+    ends(outcome(GOOD))
+    create = world._create_job
+    world._create_job = lambda body: create({**body, "name": "of-another-start"})
+    result = bench(*START)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "does not have the name of this start" in result.stderr

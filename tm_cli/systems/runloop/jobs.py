@@ -65,6 +65,7 @@ class BenchmarkJobs:
         self._watch: Watch | None = None
         self._patience = Patience(clock)
         self._under_way: tuple[str, ...] = ()
+        self._started: str | None = None
 
     def prepare(self) -> None:
         """Everything is fixed already."""
@@ -80,7 +81,7 @@ class BenchmarkJobs:
             hint=f"look for it with `tm benchmarks job list --name {clean(name)}`",
         )
         job, asked_at = starter.start()
-        self._watch, self._under_way = None, ()
+        self._watch, self._under_way, self._started = None, (), name
         self._patience.started()
         return self._as_run(job.id, job.state, asked_at)
 
@@ -188,6 +189,11 @@ class BenchmarkJobs:
             if error.status in NOT_THERE and not self._patience.excuses(error):
                 raise unknown_job(run.run_id or "") from None
             raise
+        if self._started is not None and job.name != self._started:
+            raise Undecided(
+                f"job {clean(job.id)} does not have the name of this start",
+                hint=f"look with `tm benchmarks job show {clean(job.id)}`",
+            )
         self._patience.seen()
         return job
 
