@@ -28,7 +28,7 @@ WORKERS = str((os.cpu_count() or 1) + 1)
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest", "--numprocesses", WORKERS, "--dist", "loadfile"]],
+    "test": [["-m", "pytest", "--numprocesses", WORKERS, "--dist", "loadfile", "-m", "not slow"]],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from action.programs import make_real
 from tm_cli.demo.target import Target
 from tm_cli.exit_codes import ExitCode
+
+pytestmark = pytest.mark.slow
 
 PROFILE = """
 name: local

@@ -24,7 +24,7 @@ from trafficmorph_api import (
     verdict_snapshot,
 )
 
-ROUNDS = 20
+ROUNDS = 10
 VIEWS = (
     ("profiles", "list"),
     ("profiles", "show", "42"),

@@ -1,6 +1,14 @@
 """The command tree, as command lines in pages are checked against it."""
 
-from tm_cli.root import command
+from functools import cache
+
+from tm_cli import root
+
+
+@cache
+def command():
+    """The tree, built once: nothing here changes it."""
+    return root.command()
 
 
 def leaves(node=None, words=()):

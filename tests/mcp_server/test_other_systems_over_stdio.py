@@ -18,6 +18,9 @@ LIVELY = Course(queued=0.05, executing=0.1, result={"exported": 120})
 FAILING = Course(queued=0.05, executing=0.1, attempts=("failed",))
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def runloop(httpserver):
     """A Runloop server whose runs are driven as soon as they are looked at."""

@@ -231,6 +231,7 @@ def test_make_target_fails_when_the_gate_does(init, tmp_path, code):
     assert "local runs start shop.yaml --wait --fail-on FAIL,WARN\n" in ended.stdout
 
 
+@pytest.mark.slow
 def test_written_jobs_run_green_on_real_load(init, tmp_path):
     """A push on GitHub makes the baseline; the same history lets a GitLab job compare."""
     platform = Platform(tmp_path / "runner")

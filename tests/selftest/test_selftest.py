@@ -72,6 +72,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_tm_passes_in_a_full_environment_and_leaves_nothing_behind(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "tm_cli", "selftest"],
