@@ -23,12 +23,14 @@ CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
 WORKERS = str((os.cpu_count() or 1) + 1)
-"""Processes of the test run: one more than there are cores, because many tests wait for others."""
+IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
+"""One process more than there are cores, because many tests wait for others; files in their order,
+because those with the fewest tests are the longest and must not come last."""
 
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest", "--numprocesses", WORKERS, "--dist", "loadfile", "-m", "not slow"]],
+    "test": [["-m", "pytest", *IN_PARALLEL, "-m", "not slow"]],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
