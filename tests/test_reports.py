@@ -165,6 +165,18 @@ def test_hostile_text_stays_inside_the_xml(gate, tm, server):
     assert "]]></failure><x/>" in root.find(".//failure").get("message")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+def test_report_into_a_pipe_is_one_document(gate, tm, server):
+    os.mkfifo(tm.cwd / "out.json")
+    reader = os.open(tm.cwd / "out.json", os.O_RDONLY | os.O_NONBLOCK)
+    server.until_ended().scan(row(autoVerdict="FAIL")).detail(autoVerdict="FAIL").detail(5)
+    try:
+        assert gate(*GATED, "--report", "json=out.json").exit_code == ExitCode.FAIL
+        assert json.loads(os.read(reader, 1_000_000))["exit_code"] == ExitCode.FAIL
+    finally:
+        os.close(reader)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 def test_report_replaces_a_link_and_not_what_it_points_to(gate, tm, server):
     target = tm.cwd / "precious"

@@ -96,6 +96,9 @@ def _pass_over(_number: int, _frame: FrameType | None) -> None:
 def _exit_now(number: int, _frame: FrameType | None) -> None:
     import os
 
+    from tm_cli.whole_files import drop_drafts
+
+    drop_drafts()
     os._exit(128 + number)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 
 from tm_cli.api.runloop.models import BenchmarkRun, ScenarioRun
 from tm_cli.commands.benchmark_client import benchmark_client
@@ -15,6 +12,7 @@ from tm_cli.systems.runloop.documents import read_run_profile
 from tm_cli.systems.runloop.evidence import FINISHED
 from tm_cli.systems.runloop.rules import read_score
 from tm_cli.text import clean
+from tm_cli.whole_files import write_whole
 
 SCORE_PAUSE = 2.0
 """Seconds between two looks for a score."""
@@ -106,20 +104,9 @@ def _state_line(what: str, found: BenchmarkRun | ScenarioRun) -> str:
 def _save(session: Session, content: bytes, output: str) -> int:
     """Write the archive in one step; what is in it is not unpacked."""
     path = session.context.cwd / output
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        _replace(path, draft, content)
+        write_whole(path, content)
     except OSError as problem:
         raise OutputError(f"cannot write {path}: {problem.strerror}") from None
     data = {"file": str(path), "bytes": len(content)}
     return session.emit(data, lambda: f"wrote {len(content):,} bytes to {clean(output)}")
-
-
-def _replace(path: Path, draft: Path, content: bytes) -> None:
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings import project_root
 from tm_cli.text import clean
+from tm_cli.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,9 @@ class StartedRun:
 def remember(session: Session, runs: Sequence[StartedRun]) -> None:
     """Write down what has been started; a failure is told and changes nothing."""
     path = _path(session)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps([asdict(run) for run in runs]))
     except OSError as problem:
         session.note(f"tm: this run is not remembered for --last ({problem.strerror}: {path})")
 

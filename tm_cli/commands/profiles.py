@@ -14,6 +14,7 @@ from tm_cli.errors import OutputError, UsageError
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
+from tm_cli.whole_files import write_whole
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
@@ -94,7 +95,7 @@ def export(
         return 0
     path = session.context.cwd / output
     try:
-        path.write_text(_serialised(document, path), encoding="utf-8")
+        write_whole(path, _serialised(document, path))
     except OSError as problem:
         raise OutputError(f"cannot write {output}: {problem.strerror}") from None
     session.note(f"tm: wrote {output}")

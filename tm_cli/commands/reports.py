@@ -5,9 +5,7 @@ Whoever reads a report after a crash, a kill or a cancelled job must not find an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +14,7 @@ from tm_cli.errors import UsageError
 from tm_cli.gate.events import Event
 from tm_cli.gate.record import Evidence
 from tm_cli.terminal import Terminal
+from tm_cli.whole_files import is_stream, write_whole
 
 
 class Format(StrEnum):
@@ -84,6 +83,8 @@ class Report:
 
     def begin(self, undecided: Evidence) -> None:
         """Take the place of an older report; raises UsageError when that cannot be."""
+        if is_stream(self.path):  # it has no older report, and its reader wants one document
+            return
         try:
             self.write(undecided)
         except OSError as problem:
@@ -103,18 +104,7 @@ class Report:
 
     def write(self, evidence: Evidence) -> None:
         """Replace the file in one step, so that nobody reads half of it; raises OSError."""
-        text = rendered(self.format, evidence)
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        try:
-            with draft.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        except BaseException:  # a signal, too, must not leave the draft behind
-            with suppress(OSError):
-                draft.unlink()
-            raise
+        write_whole(self.path, rendered(self.format, evidence))
 
 
 def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[Report, ...]:

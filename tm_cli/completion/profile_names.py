@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -23,6 +22,7 @@ from tm_cli.errors import TmError
 from tm_cli.private_dir import make_private_dir
 from tm_cli.settings import TRAFFICMORPH, Settings, read_key_file
 from tm_cli.text import clean
+from tm_cli.whole_files import write_whole
 
 LIFETIME = 60.0
 """Seconds for which an answer is used, and for which a silent server is not asked again."""
@@ -137,12 +137,10 @@ def _read_cache(path: Path) -> tuple[float, list[Profile]]:
 
 
 def _write_cache(path: Path, at: float, profiles: list[Profile]) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
     content = {"at": at, "profiles": [[item.number, item.name] for item in profiles]}
     try:
         make_private_dir(path.parent)
-        draft.write_text(json.dumps(content), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(content))
     except OSError:
         return  # without a cache, the next tab asks again
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.scaffold.plan import Action, Change
+from tm_cli.whole_files import write_whole
 
 
 def read_text(directory: Path, path: str) -> str | None:
@@ -41,24 +41,10 @@ def write(directory: Path, changes: Iterable[Change]) -> None:
                 with place.open("x", encoding="utf-8", newline="\n") as file:
                     file.write(change.text)
             elif change.action in (Action.REPLACED, Action.EXTENDED):
-                _replace(place, change.text)
+                place = place.resolve()  # a link stays a link
+                write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
         except OSError as problem:
             raise OutputError(
                 f"cannot write {change.path}: {problem.strerror or problem}",
                 hint="what is written so far stays; run `tm init` again",
             ) from None
-
-
-def _replace(place: Path, text: str) -> None:
-    """Replace a file in one step, keeping its permissions; a link stays a link."""
-    place = place.resolve()
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(place.stat().st_mode & 0o7777)
-        Path(name).replace(place)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

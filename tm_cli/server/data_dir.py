@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.private_dir import make_private_dir
 from tm_cli.server.guard import digest_of
 from tm_cli.server.store.settings import SettingStore
+from tm_cli.whole_files import write_whole
 
 _DIGEST = "api_key_sha256"
 
@@ -101,7 +101,7 @@ class DataDir:
     def _new_key(self, settings: SettingStore) -> str:
         key = "tm_" + secrets.token_hex(32)
         settings.put(_DIGEST, digest_of(key))
-        write_private(self.key_file, key + "\n")
+        write_whole(self.key_file, key + "\n", mode=0o600)
         return digest_of(key)
 
     @contextmanager
@@ -112,20 +112,8 @@ class DataDir:
             "pid": info.pid,
             "api_key_file": str(info.api_key_file),
         }
-        write_private(self.info_file, json.dumps(content) + "\n")
+        write_whole(self.info_file, json.dumps(content) + "\n", mode=0o600)
         try:
             yield
         finally:
             self.info_file.unlink(missing_ok=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace `path` in one step by a file that only its owner can read."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from tm_cli.api_key import ApiKey
 from tm_cli.errors import ConfigurationError
 from tm_cli.private_dir import make_private_dir
+from tm_cli.whole_files import write_whole
 
 
 def write_stored(path: Path, content: dict[str, str]) -> None:
@@ -19,17 +18,7 @@ def write_stored(path: Path, content: dict[str, str]) -> None:
     make_private_dir(path.parent)
     if os.name == "posix":
         path.parent.chmod(stat.S_IRWXU)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_whole(path, json.dumps(content), mode=0o600)
 
 
 def read_stored(path: Path, system: str, base_url: str) -> ApiKey:

@@ -1,0 +1,82 @@
+"""Files that are replaced in one step."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tm_cli.whole_files import write_whole
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions and devices are POSIX")
+
+INTERRUPTED_TWICE = """
+import signal, sys
+from pathlib import Path
+from tm_cli.signals import SignalReceived, signals_raised
+from tm_cli.whole_files import write_whole
+
+class Slow(str):
+    def encode(self):
+        signal.raise_signal(signal.SIGTERM)
+
+with signals_raised(restore=True):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except SignalReceived:
+        write_whole(Path(sys.argv[1]), Slow("half"))
+"""
+
+
+class Unwritable(str):
+    def encode(self):
+        raise OSError("no space left")
+
+
+def test_the_file_is_replaced_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    write_whole(path, "neu: ü\n")
+    assert path.read_bytes() == "neu: ü\n".encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_no_draft(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match="no space left"):
+        write_whole(path, Unwritable("new"))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@posix
+def test_a_private_file_replaces_one_that_others_could_read(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_whole(path, b"secret", mode=0o600)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_a_pipe_stays_one_and_is_written_to(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(path, "all of it")
+        assert os.read(reader, 100) == b"all of it"
+    finally:
+        os.close(reader)
+    assert path.is_fifo()
+
+
+@posix
+def test_a_second_signal_ends_at_once_and_leaves_no_draft(tmp_path):
+    argv = [sys.executable, "-c", INTERRUPTED_TWICE, str(tmp_path / "report.json")]
+    assert subprocess.run(argv, check=False).returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
