@@ -366,6 +366,37 @@ def test_last_run_is_found_again(run, fleet, clock):
     assert fleet.calls["POST", "profiles/N/start"] == 1
 
 
+@pytest.fixture
+def crashed(run, fleet, clock):
+    """A gate with a check beside the verdict that was cut off."""
+    fleet.profile(42, "WARN")
+    interrupt_at(clock, 10)
+    argv = ("--fail-on", "WARN", "--assert", "requests>=1")
+    assert run(*GATED[:4], *argv).exit_code == ExitCode.INTERRUPTED
+    del clock.sleep
+
+
+def test_last_run_is_judged_by_the_gate_of_its_start(run, tm, crashed):
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.WARN
+    assert "as at the start, the gate fails on WARN" in result.stderr
+    assert "as at the start, this must hold: requests>=1" in result.stderr
+
+
+def test_settings_of_a_later_day_do_not_replace_the_gate_of_the_start(run, tm, crashed):
+    (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n')
+    assert run("runs", "wait", "--last").exit_code == ExitCode.WARN
+    assert run("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
+
+
+def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm, server):
+    server.start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    (tm.cwd / "tm.toml").write_text('fail_on = "WARN"\n')
+    server.status("COMPLETED").scan(row(autoVerdict="WARN")).detail(autoVerdict="WARN")
+    assert gate("runs", "wait", "--last").exit_code == ExitCode.WARN
+
+
 def test_start_without_wait_is_remembered_too(gate, server):
     server.start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK

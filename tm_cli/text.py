@@ -20,7 +20,9 @@ def clean(text: object, *, longest: int = LONGEST) -> str:
     blanks before it), `##[` anywhere. Rich markup is not touched: print the result as
     `rich.text.Text`, never as markup.
     """
-    shown = "".join(_harmless(character) for character in str(text)[: longest + 1])
+    shown = str(text)[: longest + 1]
+    if not shown.isprintable():
+        shown = "".join(map(_harmless, shown))
     shown = _WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))
     if shown.startswith("::"):
         shown = ": :" + shown[2:]

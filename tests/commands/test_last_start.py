@@ -8,6 +8,7 @@ from tm_cli.exit_codes import ExitCode
 
 RUN = {"system": "strait", "server": "http://127.0.0.1:9/", "subject_id": "j", "run_id": "r"}
 ENTRY = {**RUN, "subject": "export", "details": {}}
+LOCAL = {**ENTRY, "system": "trafficmorph", "server": "local", "subject_id": 1}
 KEYS = {"STRAIT_BASE_URL": "http://127.0.0.1:9", "STRAIT_API_KEY": "key-of-strait"}
 
 UNUSABLE = {
@@ -25,6 +26,10 @@ UNUSABLE = {
     "system-is-no-text": json.dumps([{**ENTRY, "system": ["strait"]}]),
     "unknown-system": json.dumps([{**ENTRY, "system": "cobol"}]),
     "two-systems": json.dumps([ENTRY, {**ENTRY, "system": "runloop"}]),
+    "verdict-is-unknown": json.dumps([{**LOCAL, "details": {"fail_on": "NEVER"}}]),
+    "verdict-is-no-text": json.dumps([{**LOCAL, "details": {"fail_on": 7}}]),
+    "check-is-unreadable": json.dumps([{**LOCAL, "details": {"checks": ["p95"]}}]),
+    "check-is-no-text": json.dumps([{**LOCAL, "details": {"checks": [7]}}]),
     "no-profile": json.dumps([{**ENTRY, "system": "trafficmorph", "server": "local"}]),
     "another-server": json.dumps([{**ENTRY, "server": "http://127.0.0.1:8/"}]),
 }

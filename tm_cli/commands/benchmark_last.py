@@ -13,6 +13,7 @@ from tm_cli.commands.benchmark_options import require_a_rule
 from tm_cli.commands.benchmark_terms import Remembered, with_usual_verdicts
 from tm_cli.commands.following import Case, Manners, follow
 from tm_cli.commands.last_run import StartedRun, recall
+from tm_cli.commands.remembered_gate import with_verdicts
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
@@ -58,7 +59,8 @@ def wait_for_started(
                 hint="name that server with RUNLOOP_BASE_URL",
             )
     remembered = [_remembered(entry, rules) for entry in started]
-    gate = with_usual_verdicts(session, gate, remembered[0].fail_on if remembered else None)
+    gate = with_verdicts(session, gate, remembered[0].fail_on)
+    gate = with_usual_verdicts(session, gate)
     with manners.reports.begun():
         client = benchmark_client(session)
         cases = [

@@ -11,7 +11,7 @@ from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import GATED, Verdict, parse_fail_on
+from tm_cli.gate.verdict import GATED, Verdict
 from tm_cli.systems.runloop.case import Expected
 from tm_cli.systems.runloop.rules import Rules
 
@@ -70,13 +70,12 @@ class Remembered:
             ) from None
 
 
-def with_usual_verdicts(session: Session, gate: Gate, remembered: str | None = None) -> Gate:
+def with_usual_verdicts(session: Session, gate: Gate) -> Gate:
     """Return the gate with verdicts to fail on: a gate with rules must be able to fail."""
     if gate.fail_on:
         return gate
-    chosen = parse_fail_on(remembered) if remembered else USUAL_FAIL_ON
-    session.note(f"tm: this gate fails on {verdicts(chosen)} (--fail-on)")
-    return replace(gate, fail_on=chosen)
+    session.note(f"tm: this gate fails on {verdicts(USUAL_FAIL_ON)} (--fail-on)")
+    return replace(gate, fail_on=USUAL_FAIL_ON)
 
 
 def verdicts(chosen: frozenset[Verdict]) -> str:

@@ -186,6 +186,7 @@ def wait(
         wait_timeout=wait_timeout,
         verdict_timeout=verdict_timeout,
         poll_interval=poll_interval,
+        last=last,
     )
     manners = options.read_manners(
         session,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph.client import Client
@@ -12,8 +13,9 @@ from tm_cli.api.transport import Transport
 from tm_cli.base_url import LOCAL
 from tm_cli.commands.following import Case, Line, Manners, follow, remember_started
 from tm_cli.commands.last_run import StartedRun
-from tm_cli.commands.options import MOST_TAGS
+from tm_cli.commands.options import MOST_TAGS, read_checks
 from tm_cli.commands.other_target import require_another
+from tm_cli.commands.remembered_gate import as_started, gate_document
 from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
 from tm_cli.commands.subject import (
@@ -26,6 +28,7 @@ from tm_cli.commands.subject import (
 from tm_cli.commands.terms import Terms, require
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.gate.checks import Check
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
@@ -104,7 +107,7 @@ def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners
         _warn(session, profile, gate)
         named = Subject(subject.profile_id, clean(profile.name))
         runs = _runs(session, named, request, gate=gate, profile=profile)
-        cases.append(_case(session, named, runs))
+        cases.append(_case(session, named, runs, gate=gate))
     does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
     session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
     return cases
@@ -132,7 +135,9 @@ def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Mann
 def wait_for_last(
     session: Session, started: Sequence[StartedRun], gate: Gate, manners: Manners
 ) -> int:
-    """Wait for what was started last in this project."""
+    """Wait for what was started last in this project; what is not given now is as it was then."""
+    details = started[0].details
+    gate = as_started(session, gate, details, _checks)
     server = _server(session)
     cases = []
     for entry in started:
@@ -149,6 +154,10 @@ def wait_for_last(
         return _follow(session, cases, gate, manners)
 
 
+def _checks(details: Mapping[str, Any]) -> tuple[Check, ...]:
+    return read_checks(details.get("checks") or [])
+
+
 def _profile_id(entry: StartedRun) -> int:
     try:
         return int(entry.subject_id)
@@ -160,12 +169,22 @@ def _profile_id(entry: StartedRun) -> int:
 
 
 def _case(
-    session: Session, subject: Subject, runs: TrafficMorphRuns, *, attach_to: Run | None = None
+    session: Session,
+    subject: Subject,
+    runs: TrafficMorphRuns,
+    *,
+    attach_to: Run | None = None,
+    gate: Gate | None = None,
 ) -> Case:
+    """Return what is followed, and how `--last` finds it and the gate of its start again."""
+    details = gate_document(gate) if gate else {}
+
     def record(run: Run) -> StartedRun | None:
         if run.run_id is None:
             return None
-        return StartedRun(SYSTEM, _server(session), subject.profile_id, run.run_id, subject.name)
+        return StartedRun(
+            SYSTEM, _server(session), subject.profile_id, run.run_id, subject.name, details
+        )
 
     return Case(subject.name, runs, record, attach_to, subject.profile_id, SYSTEM)
 

@@ -12,10 +12,12 @@ from tm_cli.commands.job_options import read_conditions
 from tm_cli.commands.job_server import SYSTEM, open_server
 from tm_cli.commands.job_subject import JobSubject
 from tm_cli.commands.last_run import StartedRun, recall
+from tm_cli.commands.remembered_gate import as_started
 from tm_cli.commands.session import Session
-from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.errors import ConfigurationError
+from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict, parse_fail_on
+from tm_cli.gate.verdict import Verdict
 from tm_cli.text import clean
 
 
@@ -38,7 +40,8 @@ def wait_for_last(
 ) -> int:
     """Wait for what was started last in this project; what is not given now is as it was then."""
     watch = watch or Watch()
-    gate = _as_started(session, gate, started[0].details)
+    details = started[0].details
+    gate = as_started(session, gate, details, _conditions)
     with manners.reports.begun():
         server = open_server(session)
         gate = armed(session, gate)
@@ -60,19 +63,5 @@ def _canceled_as(entry: StartedRun) -> Verdict:
     return Verdict.FAIL if entry.details.get("canceled_as") == Verdict.FAIL else Verdict.WARN
 
 
-def _as_started(session: Session, gate: Gate, details: Mapping[str, Any]) -> Gate:
-    """Complete the gate by that of the start; raises ConfigurationError for an unusable one."""
-    try:
-        if not gate.fail_on and details.get("fail_on"):
-            gate = replace(gate, fail_on=parse_fail_on(details["fail_on"]))
-        if gate.checks:
-            return gate
-        checks = read_conditions(details.get("checks") or [], details.get("max_duration"))
-    except (AttributeError, TypeError, UsageError, ValueError) as problem:
-        raise ConfigurationError(
-            f"what was remembered of the last run cannot be used: {clean(problem)}",
-            hint="name the run: `tm jobs wait RUN`",
-        ) from None
-    for check in checks:
-        session.note(f"tm: as at the start, this must hold: {clean(check.text)}")
-    return replace(gate, checks=checks)
+def _conditions(details: Mapping[str, Any]) -> tuple[Condition, ...]:
+    return read_conditions(details.get("checks") or [], details.get("max_duration"))

@@ -123,6 +123,7 @@ def read_job_gate(
     wait_timeout: str | None,
     poll_interval: str | None,
     confirm: int = 0,
+    last: bool = False,
 ) -> Gate:
     """Return the gate that flags and settings describe; sends nothing.
 
@@ -138,6 +139,7 @@ def read_job_gate(
         verdict_timeout=None,
         poll_interval=poll_interval,
         confirm=confirm,
+        last=last,
     )
     conditions = read_conditions(checks or [], max_duration)
     return replace(gate, checks=conditions)

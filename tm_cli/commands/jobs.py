@@ -200,7 +200,7 @@ def wait(
 
     tm jobs wait 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
 
-    tm jobs wait --last --fail-on FAIL
+    tm jobs wait --last
     """
     run_ids = run or []
     options.refuse_torn_verdicts(fail_on, run_ids)
@@ -211,6 +211,7 @@ def wait(
         max_duration=max_duration,
         wait_timeout=wait_timeout,
         poll_interval=poll_interval,
+        last=last,
     )
     manners = options.read_manners(
         session,

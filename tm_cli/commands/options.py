@@ -153,13 +153,18 @@ def read_gate(
     poll_interval: str | None,
     checks: list[str] | None = None,
     confirm: int = 0,
+    last: bool = False,
 ) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing."""
+    """Return the gate that flags and settings describe; sends nothing.
+
+    With `last` the verdicts of the start come before those of the settings: the gate has only what
+    the flag names, until `remembered_gate` completes it.
+    """
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.polling import Pace
 
     return Gate(
-        fail_on=read_fail_on(session, fail_on),
+        fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
         checks=read_checks(checks or []),
         confirm=confirm,
         wait_timeout=session.setting("wait_timeout", wait_timeout),

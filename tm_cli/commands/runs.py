@@ -147,7 +147,7 @@ def wait(
 
     tm runs wait checkout --run-id 6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21 --fail-on FAIL
 
-    tm runs wait --last --fail-on FAIL
+    tm runs wait --last
     """
     options.refuse_torn_verdicts(fail_on, [profile] if profile is not None else [])
     gate = options.read_gate(
@@ -157,6 +157,7 @@ def wait(
         verdict_timeout=verdict_timeout,
         poll_interval=poll_interval,
         checks=checks,
+        last=last,
     )
     manners = options.read_manners(
         session,

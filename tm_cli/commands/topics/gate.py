@@ -34,7 +34,7 @@ A start is sent once. When its answer is lost, the command ends with 7 and says 
 look. An interrupted wait prints the command that picks the run up again; where CI is
 set, or with --on-interrupt stop, it stops the run.
 
-  tm runs wait --last --fail-on FAIL
+  tm runs wait --last
 
 `tm doctor` looks whether all this can work here."""
 
