@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import typer
@@ -86,6 +87,7 @@ def _tm(
     """
 
 
+@cache
 def command() -> Any:
-    """Return the root command."""
+    """Return the root command, built once for all calls of a process."""
     return get_command(app)

@@ -61,10 +61,9 @@ class Wire:
     def _name(self, request: Request) -> str:
         """What a read asks for has other names before the start."""
         endpoint = self.api.endpoint_of(request)
-        started = self.recording.attached or any(
-            op.endpoint == "start" for op in self.recording.ops
-        )
-        return endpoint if started else self.dialect.before_start.get(endpoint, endpoint)
+        if self.recording.attached or "start" in self._used:
+            return endpoint
+        return self.dialect.before_start.get(endpoint, endpoint)
 
     def _next_fault(self, endpoint: str) -> Fault | None:
         place = self._used.get(endpoint, 0)

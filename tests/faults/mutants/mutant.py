@@ -12,13 +12,17 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`old`, which must stand in `file` exactly once, becomes `new`; `why` names the harm."""
+    """`old`, which must stand in `file` exactly once, becomes `new`; `why` names the harm.
+
+    `first` is the check of the subset that finds it soonest; the others follow if it does not.
+    """
 
     name: str
     file: str
     old: str
     new: str
     why: str
+    first: str = "corners"
 
     @property
     def module(self) -> str:

@@ -167,6 +167,7 @@ MUTANTS = (
         "        self._clock.monotonic = lambda: self._clock.now().timestamp()\n"
         "        deadline = self._clock.monotonic() + self._gate.wait_timeout\n        is_over",
         "a step of the wall clock ends the wait, or prolongs it",
+        first="wall clock",
     ),
     Mutant(
         "one-bad-read-ends-it",

@@ -29,6 +29,7 @@ MUTANTS = (
         'return _without_surrogates(document) if "\\\\ud" in text.lower() else document',
         "return document",
         "half a character ends the gate with a traceback",
+        first="text",
     ),
     Mutant(
         "html-is-read-as-json",
@@ -69,7 +70,7 @@ MUTANTS = (
         "writes-are-repeated",
         CLIENT,
         POSTED,
-        f"try:\n            {POSTED}\n        except ApiError:\n            {POSTED}",
+        f"try:\n            {POSTED}\n        except Exception:\n            {POSTED}",
         "every start is sent twice when it fails",
     ),
     Mutant(
@@ -85,6 +86,7 @@ MUTANTS = (
         "_NEVER_SENT = (httpx2.ConnectError,",
         "_NEVER_SENT = (httpx2.ReadTimeout, httpx2.ConnectError,",
         "a start that timed out is sent again",
+        first="exceptions",
     ),
     Mutant(
         "write-error-is-unsent",
@@ -92,6 +94,7 @@ MUTANTS = (
         "_NEVER_SENT = (httpx2.ConnectError,",
         "_NEVER_SENT = (httpx2.NetworkError, httpx2.ConnectError,",
         "a start that broke off is sent again",
+        first="exceptions",
     ),
     Mutant(
         "follows-redirects",
@@ -99,6 +102,7 @@ MUTANTS = (
         "follow_redirects=False",
         "follow_redirects=True",
         "the key goes to whom the server names",
+        first="answers",
     ),
     Mutant(
         "key-in-the-query",
@@ -106,6 +110,7 @@ MUTANTS = (
         'path.lstrip("/"), params=params or None)',
         'path.lstrip("/"), params={**(params or {}), "key": self._connection.key.reveal()})',
         "the key stands in every access log",
+        first="http",
     ),
     Mutant(
         "key-in-repr",
@@ -113,6 +118,7 @@ MUTANTS = (
         '        return "***"',
         "        return self._bytes.decode()",
         "the key stands in every traceback",
+        first="http",
     ),
     Mutant(
         "decoded-bodies",
@@ -120,6 +126,7 @@ MUTANTS = (
         'if response.headers.get("content-encoding", "identity") != "identity":',
         "if False:",
         "a compressed body is taken for a plain one",
+        first="answers",
     ),
     Mutant(
         "steering-characters",
@@ -127,6 +134,7 @@ MUTANTS = (
         '        case "Cc" | "Zl" | "Zp":\n            return " "',
         '        case "Zl" | "Zp":\n            return " "',
         "server text moves the cursor",
+        first="text",
     ),
     Mutant(
         "invisible-characters",
@@ -134,6 +142,7 @@ MUTANTS = (
         '        case "Cf":\n            return ""',
         '        case "Cf-":\n            return ""',
         "server text runs from right to left",
+        first="text",
     ),
     Mutant(
         "commands-in-the-middle",
@@ -141,6 +150,7 @@ MUTANTS = (
         '_WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))',
         '" ".join(shown.split())',
         "server text commands the CI runner",
+        first="text",
     ),
     Mutant(
         "commands-at-the-beginning",
@@ -148,6 +158,7 @@ MUTANTS = (
         '    if shown.startswith("::"):',
         "    if False:",
         "server text commands the CI runner",
+        first="text",
     ),
     Mutant(
         "commands-in-json",
@@ -155,6 +166,7 @@ MUTANTS = (
         '.replace("#", "\\\\u0023")',
         "",
         "JSON on standard output commands the CI runner",
+        first="text",
     ),
     Mutant(
         "unclean-reasons",
@@ -162,6 +174,7 @@ MUTANTS = (
         "clean(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "one sink does not clean",
+        first="text",
     ),
     Mutant(
         "empty-gate",
@@ -169,6 +182,7 @@ MUTANTS = (
         '        raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")',
         "        return frozenset()",
         "an unset CI variable switches the gate off",
+        first="mistakes",
     ),
     Mutant(
         "usage-errors-escape",
@@ -176,5 +190,6 @@ MUTANTS = (
         "    except TmError as error:\n        return _report(error, arguments, context)",
         "    except TmError:\n        return 0",
         "an error exits 0",
+        first="mistakes",
     ),
 )
