@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 KEY_VARIABLES = (
     "TM_API_KEY", "RUNLOOP_API_KEY", "STRAIT_API_KEY", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN",
 )  # fmt: skip
 """Environment variables whose values are shown nowhere."""
+
+SHORTEST_HIDDEN = 4
+"""Characters; whatever is shorter is no key and stands in many words."""
+
+
+def hide(value: Any, secret: str) -> Any:
+    """Return a text, or a JSON document, with stars wherever it holds the secret."""
+    if len(secret) < SHORTEST_HIDDEN:
+        return value
+    match value:
+        case str():
+            return value.replace(secret, "***")
+        case list():
+            return [hide(item, secret) for item in value]
+        case dict():
+            return {hide(key, secret): hide(item, secret) for key, item in value.items()}
+    return value
 
 
 @final

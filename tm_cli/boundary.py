@@ -12,9 +12,6 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.signals import SignalReceived, signals_raised
 from tm_cli.text import clean
 
-SHORTEST_HIDDEN = 4
-"""Characters; whatever is shorter is no key and stands in many words."""
-
 
 def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
@@ -93,11 +90,10 @@ def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext)
 
 
 def _without_keys(text: str, environ: Mapping[str, str]) -> str:
-    from tm_cli.api_key import KEY_VARIABLES
+    from tm_cli.api_key import KEY_VARIABLES, hide
 
     for variable in KEY_VARIABLES:
-        key = environ.get(variable, "").strip()
-        text = text.replace(key, "***") if len(key) >= SHORTEST_HIDDEN else text
+        text = hide(text, environ.get(variable, "").strip())
     return text
 
 

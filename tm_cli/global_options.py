@@ -1,4 +1,4 @@
-"""Options of every command, wherever on the command line they stand."""
+"""Options of every command, wherever on the command line they stand, and bundles of options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable
 from copy import copy
-from typing import Annotated, Any, get_args
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -101,12 +102,18 @@ def with_global_options(
     """Return a command with the options of `function` and the global ones.
 
     It calls `run` with the context, the global options and the others; what the command itself
-    was not given may have been given to a word before it.
+    was not given may have been given to a word before it. A parameter whose type is a dataclass is
+    a bundle: its fields are options of the command, and `run` gets one object.
     """
+    bundles = _bundles(function)
 
     @functools.wraps(function)
     def wrapper(ctx: typer.Context, **values: Any) -> int:
         options = {name: values.pop(name) for name in GLOBAL_OPTIONS}
+        for name, bundle in bundles.items():
+            values[name] = bundle(
+                **{field.name: values.pop(field.name) for field in fields(bundle)}
+            )
         return run(ctx, {**options, **ctx.meta.get(_REMEMBERED, {}), **_given(options)}, values)
 
     return _declared(wrapper, function, GLOBAL_OPTIONS)
@@ -146,9 +153,10 @@ def _declared(
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         *(
-            parameter.replace(kind=named)
+            own.replace(kind=named)
             for name, parameter in signature.parameters.items()
             if name != "session"
+            for own in _unbundled(parameter)
         ),
         *(
             inspect.Parameter(name, named, default=default, annotation=kind)
@@ -158,3 +166,23 @@ def _declared(
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
     return wrapper
+
+
+def _bundles(function: Callable[..., Any]) -> dict[str, Any]:
+    """The parameters that stand for several options, and their dataclasses."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    return {name: item.annotation for name, item in parameters.items() if _is_bundle(item)}
+
+
+def _is_bundle(parameter: inspect.Parameter) -> bool:
+    return is_dataclass(parameter.annotation) and parameter.name != "session"
+
+
+def _unbundled(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    if not _is_bundle(parameter):
+        return [parameter]
+    kinds = get_type_hints(parameter.annotation, include_extras=True)
+    return [
+        parameter.replace(name=field.name, default=field.default, annotation=kinds[field.name])
+        for field in fields(parameter.annotation)
+    ]

@@ -68,6 +68,8 @@ class QuickGroup(TyperGroup):
         """Parse up to the name of the command."""
         self._is_command_first = bool(args) and not args[0].startswith("-")
         try:
+            if self._is_command_first:  # typer would repeat the values of an earlier call
+                ctx.params.update({str(item.name): item.default for item in self.params})
             return super().parse_args(ctx, args)
         finally:
             self._is_command_first = False

@@ -107,7 +107,7 @@ def test_last_job_is_compared_by_rules_that_are_given_later(bench, world):
     assert "50 points below agent a" in result.stdout
 
 
-def test_start_that_fails_leaves_the_one_before_it_remembered(bench, world):
+def test_runs_before_a_start_that_fails_do_not_pass_for_all_of_them(bench, world):
     world.benchmark("bmd_2", scenarios=2)
     start = world._start_run
 
@@ -121,4 +121,6 @@ def test_start_that_fails_leaves_the_one_before_it_remembered(bench, world):
     assert result.exit_code == ExitCode.START_UNKNOWN
     assert "started run bmr_1 of agents" in result.stderr
     world.drive("bmr_1", (1.0, 1.0))
-    assert bench("wait", "--last").exit_code == ExitCode.OK
+    last = bench("wait", "--last")
+    assert last.exit_code == ExitCode.START_UNKNOWN
+    assert "known are: agents bmr_1" in last.stderr

@@ -290,7 +290,10 @@ def test_started_run_is_named_when_the_next_one_fails(jobs, strait):
     result = jobs("start", "good", "bad")
     assert result.exit_code == ExitCode.REFUSED
     assert "started run" in result.stderr
-    assert jobs("wait", "--last", "--no-stream").exit_code == ExitCode.OK
+    last = jobs("wait", "--last", "--no-stream")
+    assert last.exit_code == ExitCode.START_UNKNOWN
+    assert "the last start of bad has no run that is known here" in last.stderr
+    assert "known are: good 0192f0a4" in last.stderr
 
 
 def test_course_of_a_job_is_the_one_that_was_given(strait):

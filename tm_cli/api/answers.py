@@ -9,6 +9,7 @@ from typing import Any
 from tm_cli.api import strict_json
 from tm_cli.api.errors import HttpError, NotUnderstood
 from tm_cli.api.retry import read_retry_after
+from tm_cli.api_key import hide
 from tm_cli.text import clean
 
 
@@ -49,37 +50,51 @@ def explain_error(document: Any) -> Explanation:
     )
 
 
-def understand(answer: Answer, explain: Explain = explain_error) -> Any:
+def understand(answer: Answer, explain: Explain = explain_error, *, secret: str = "") -> Any:
     """Return the JSON of a 2xx answer; None for 204.
 
-    Raises HttpError for an error status, and NotUnderstood for what the API cannot have sent.
+    Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
+    error status, and NotUnderstood for what the API cannot have sent.
     """
     status, where = answer.status, answer.where
     if 300 <= status < 400:
         raise NotUnderstood(
-            f"{where} redirects to {clean(answer.headers.get('location', 'nowhere'))}",
+            f"{where} redirects to {_header(answer, 'location', secret) or 'nowhere'}",
             hint="redirects are not followed, because the key would go along; fix the base URL",
         )
     if status >= 400:
-        raise _http_error(answer, explain)
+        raise _http_error(answer, explain, secret)
     if status == 204:
         return None
     if status not in {200, 201, 202}:
         raise NotUnderstood(f"{where} answered with the unexpected status {status}")
     if not _is_json(answer):
-        kind = clean(answer.headers.get("content-type", "nothing"))
+        kind = _header(answer, "content-type", secret) or "nothing"
         raise NotUnderstood(
             f"{where} answered with {kind} instead of JSON",
             hint="a login page or a proxy may answer in the server's place",
         )
     try:
-        return strict_json.parse(answer.content)
+        return _parsed(answer, secret)
     except ValueError as problem:
-        raise NotUnderstood(f"{where} answered with unusable JSON: {clean(problem)}") from None
+        said = clean(hide(str(problem), secret))
+        raise NotUnderstood(f"{where} answered with unusable JSON: {said}") from None
 
 
-def _http_error(answer: Answer, explain: Explain) -> HttpError:
-    status, said = answer.status, explain(_json_or_none(answer))
+def _parsed(answer: Answer, secret: str) -> Any:
+    document = strict_json.parse(answer.content)
+    try:
+        return hide(document, secret)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _header(answer: Answer, name: str, secret: str) -> str:
+    return clean(hide(answer.headers.get(name, ""), secret))
+
+
+def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
+    status, said = answer.status, explain(_json_or_none(answer, secret))
     api_code = clean(said.code) if said.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
     message = f"{clean(said.text)} ({shown})" if said.text else f"the server answered {shown}"
@@ -93,9 +108,9 @@ def _http_error(answer: Answer, explain: Explain) -> HttpError:
     )
 
 
-def _json_or_none(answer: Answer) -> Any:
+def _json_or_none(answer: Answer, secret: str) -> Any:
     try:
-        return strict_json.parse(answer.content) if _is_json(answer) else None
+        return _parsed(answer, secret) if _is_json(answer) else None
     except ValueError:
         return None
 

@@ -22,6 +22,7 @@ from tm_cli.api.answers import Answer, Explain, explain_error, understand
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.proxies import choose_proxy
+from tm_cli.api_key import hide
 from tm_cli.base_url import is_plain_http
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, TmError
@@ -163,7 +164,9 @@ class Transport:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code != httpx2.codes.OK or kind != accept:
             self._understand(request, response, content[:LARGEST_BODY])
-            raise NotUnderstood(f"{_where(request)} answered with {clean(kind)}, not {accept}")
+            raise NotUnderstood(
+                f"{_where(request)} answered with {clean(self.without_key(kind))}, not {accept}"
+            )
         return content
 
     @contextmanager
@@ -177,7 +180,7 @@ class Transport:
             request = self._request(client, "GET", path, headers={"Accept": accept})
             request.extensions["timeout"] = httpx2.Timeout(silence).as_dict()
             self._count()
-            with _translated(request, silence):
+            with _translated(request, silence, self.without_key):
                 response = client.send(request, stream=True)
                 try:
                     if response.status_code != httpx2.codes.OK:
@@ -248,6 +251,13 @@ class Transport:
             (b"Authorization", b"Bearer " + key) if self._connection.bearer else (KEY_HEADER, key)
         )
 
+    def _secret(self) -> str:
+        return self._connection.key.reveal().decode(errors="replace")
+
+    def without_key(self, text: str) -> str:
+        """Return what a server has sent, with stars wherever it holds the key."""
+        return str(hide(text, self._secret()))
+
     def _count(self) -> None:
         if self._connection.budget:
             self._connection.budget.take()
@@ -256,12 +266,12 @@ class Transport:
         self, request: httpx2.Request, response: httpx2.Response, content: bytes
     ) -> Any:
         answer = Answer(_where(request), response.status_code, response.headers, content)
-        return understand(answer, self._connection.explain)
+        return understand(answer, self._connection.explain, secret=self._secret())
 
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request, *, most: int = LARGEST_BODY
     ) -> tuple[httpx2.Response, bytes]:
-        with _translated(request, self._connection.timeout):
+        with _translated(request, self._connection.timeout, self.without_key):
             response = client.send(request, stream=True)
             try:
                 return response, self._read(response, most)
@@ -297,8 +307,14 @@ class Transport:
 
 
 @contextmanager
-def _translated(request: httpx2.Request, timeout: float) -> Iterator[None]:
+def _translated(
+    request: httpx2.Request, timeout: float, without_key: Callable[[str], str]
+) -> Iterator[None]:
     """Turn the library's exceptions into ours; what is not known to be unsent may be sent."""
+
+    def said(error: Exception) -> str:
+        return clean(without_key(str(error))) or type(error).__name__
+
     try:
         yield
     except httpx2.TimeoutException as error:
@@ -309,15 +325,15 @@ def _translated(request: httpx2.Request, timeout: float) -> Iterator[None]:
         ) from None
     except _NEVER_SENT as error:
         raise NotReached(
-            f"cannot reach {_where(request)}: {clean(error) or type(error).__name__}",
+            f"cannot reach {_where(request)}: {said(error)}",
             maybe_sent=False,
-            hint="check that the server runs; `tm config show` tells where its address comes from",
+            hint="`tm doctor` looks for the cause, `tm config show` tells the address's origin",
         ) from None
     except TmError:
         raise
     except Exception as error:  # sockets and parsers below the library raise what they like
         raise NotReached(
-            f"the connection to {_where(request)} broke: {clean(error) or type(error).__name__}",
+            f"the connection to {_where(request)} broke: {said(error)}",
             maybe_sent=True,
         ) from None
 

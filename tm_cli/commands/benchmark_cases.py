@@ -9,10 +9,9 @@ from tm_cli.api.runloop.client import Client
 from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
 from tm_cli.commands.benchmark_client import SYSTEM, hasty_client, server_name
 from tm_cli.commands.benchmark_terms import Remembered, resume_flags, verdicts
-from tm_cli.commands.following import Case
+from tm_cli.commands.following import Case, already_there
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.session import Session
-from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.system import System
 from tm_cli.systems.runloop.case import Baseline
@@ -59,7 +58,7 @@ def attach(
     return Case(
         subject,
         runs,
-        lambda _run: None,
+        already_there,
         runs.attach(run.id),
         run.benchmark_id,
         SYSTEM,
@@ -103,14 +102,12 @@ def case_of(session: Session, subject: Subject, system: System, gate: Gate) -> C
         fail_on=verdicts(gate.fail_on) or None,
     )
 
-    def record(run: Run) -> StartedRun | None:
-        if run.run_id is None:
-            return None
+    def record(run_id: str) -> StartedRun:
         return StartedRun(
             SYSTEM,
             server_name(session),
             subject.benchmark.id,
-            run.run_id,
+            run_id,
             subject.name,
             remembered.document(),
         )

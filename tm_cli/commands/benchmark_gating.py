@@ -14,12 +14,15 @@ from tm_cli.commands.benchmark_client import (
 )
 from tm_cli.commands.benchmark_driving import driven_by, read_command
 from tm_cli.commands.benchmark_terms import (
+    say_ungated,
     with_usual_verdicts,
 )
 from tm_cli.commands.ci_metadata import ci_metadata
-from tm_cli.commands.following import Case, Manners, follow, remember_started
+from tm_cli.commands.following import Case, Manners, follow
 from tm_cli.commands.session import Session
+from tm_cli.commands.starting import start_each
 from tm_cli.errors import TmError, UsageError
+from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.system import System
 from tm_cli.render.numbers import age
@@ -75,13 +78,19 @@ def read_request(
 def start_only(session: Session, request: RunRequest, gate: Gate) -> int:
     """Start the runs and return at once; the rules are kept for `--last`."""
     client = benchmark_client(session)
-    started = []
-    for subject in _subjects(session, client, request):
-        runs = runs_of(session, client, subject, request.wish, gate)
-        started.append((case_of(session, subject, runs, gate), subject, runs.start()))
-        remember_started(session, [(case, run) for case, _, run in started])
-        if len(request.benchmarks) > 1:  # the next start may fail
-            session.note(f"tm: started run {clean(started[-1][2].run_id)} of {subject.name}")
+    subjects = list(_subjects(session, client, request))
+    all_runs = [runs_of(session, client, one, request.wish, gate) for one in subjects]
+    cases = [
+        case_of(session, subject, runs, gate)
+        for subject, runs in zip(subjects, all_runs, strict=True)
+    ]
+    started = start_each(
+        session,
+        cases,
+        lambda position: all_runs[position].start(),
+        run_id_of=lambda run: run.run_id,
+        told=lambda case, run: _told(case.name, run),
+    )
     data = [
         {
             "run_id": run.run_id,
@@ -90,21 +99,20 @@ def start_only(session: Session, request: RunRequest, gate: Gate) -> int:
             "status": run.status or None,
             "waited": False,
         }
-        for _, subject, run in started
+        for subject, run in zip(subjects, started, strict=True)
     ]
-    lines = [
-        f"started run {clean(run.run_id)} of {subject.name}: {run.status}"
-        for _, subject, run in started
-    ]
+    lines = [_told(case.name, run) for case, run in zip(cases, started, strict=True)]
     code = session.emit(data[0] if len(data) == 1 else {"runs": data}, lambda: "\n".join(lines))
     session.note("tm: a run starts no scenario by itself: something must drive it (--exec)")
-    for _, _, run in started:
+    for run in started:
         session.note(f"tm: wait for it with: {run.resume}")
     if request.rules.is_set:
-        session.terminal.note(
-            "tm: this start does not gate: its rules count in `tm benchmarks wait --last`"
-        )
+        say_ungated(session)
     return code
+
+
+def _told(name: str, run: Run) -> str:
+    return f"started run {clean(run.run_id)} of {name}: {run.status}"
 
 
 def start_and_wait(session: Session, request: RunRequest, gate: Gate, manners: Manners) -> int:

@@ -98,14 +98,12 @@ def case_of(
         agents=terms.agents,
     )
 
-    def record(run: Run) -> StartedRun | None:
-        if run.run_id is None:
-            return None
+    def record(run_id: str) -> StartedRun:
         return StartedRun(
             SYSTEM,
             server_name(session),
             subject_id or subject,
-            run.run_id,
+            run_id,
             subject,
             remembered.document(),
         )

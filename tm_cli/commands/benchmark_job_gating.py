@@ -9,10 +9,12 @@ from tm_cli.api.runloop.models import Job
 from tm_cli.commands.benchmark_client import benchmark_client, line_to
 from tm_cli.commands.benchmark_job_cases import Terms, case_of, existing, jobs_of
 from tm_cli.commands.benchmark_job_request import JobRequest
-from tm_cli.commands.benchmark_terms import Remembered, with_usual_verdicts
-from tm_cli.commands.following import Case, Manners, follow, remember_started
+from tm_cli.commands.benchmark_terms import Remembered, say_ungated, with_usual_verdicts
+from tm_cli.commands.following import Case, Manners, follow
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.session import Session
+from tm_cli.commands.starting import start_each
+from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.systems.runloop.case import Expected
 from tm_cli.systems.runloop.jobs import BenchmarkJobs, get_job, pin_job
@@ -24,8 +26,13 @@ from tm_cli.text import clean
 def start_only(session: Session, request: JobRequest, gate: Gate) -> int:
     """Start the job and return at once; the rules are kept for `--last`."""
     jobs, case = _prepared(session, benchmark_client(session), request, gate)
-    run = jobs.start()
-    remember_started(session, [(case, run)])
+    [run] = start_each(
+        session,
+        [case],
+        lambda _position: jobs.start(),
+        run_id_of=lambda started: started.run_id,
+        told=lambda _case, started: _told(started),
+    )
     data = {
         "run_id": run.run_id,
         "started_run_id": run.run_id,
@@ -33,9 +40,15 @@ def start_only(session: Session, request: JobRequest, gate: Gate) -> int:
         "status": run.status or None,
         "waited": False,
     }
-    code = session.emit(data, lambda: f"started job {clean(run.run_id)}: {run.status}")
+    code = session.emit(data, lambda: _told(run))
     session.note(f"tm: wait for it with: {run.resume}")
+    if request.rules.is_set:
+        say_ungated(session)
     return code
+
+
+def _told(run: Run) -> str:
+    return f"started job {clean(run.run_id)}: {run.status}"
 
 
 def start_and_wait(session: Session, request: JobRequest, gate: Gate, manners: Manners) -> int:

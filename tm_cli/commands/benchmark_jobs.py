@@ -26,6 +26,7 @@ def job() -> None:
 @command
 def start(
     session: Session,
+    *,
     benchmark: Annotated[
         str | None, typer.Argument(metavar="[BENCHMARK]", help="Id or exact name.")
     ] = None,
@@ -58,60 +59,26 @@ def start(
         int | None, typer.Option(min=1, metavar="N", help="Scenarios at the same time.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and judge it.")] = False,
-    min_score: ours.MinScore = None,
-    warn_score: ours.WarnScore = None,
-    max_drop: ours.MaxDrop = None,
-    warn_drop: ours.WarnDrop = None,
-    max_failed: ours.MaxFailed = 0,
-    coverage: ours.Coverage = None,
-    expect: ours.Expect = None,
+    rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
-    common_only: ours.CommonOnly = False,
-    fail_on: options.FailOn = None,
-    confirm: ours.Confirm = 0,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
+    gate_options: options.GateOptions,
+    confirm: options.Confirm = 0,
+    wait_options: options.WaitOptions,
 ) -> int:
     """Start a job; with --wait, exit by the worst of its agents.
 
     tm benchmarks job start bmd_1 --agent coder:fast --wait --min-score 85%
     """
-    options.refuse_torn_verdicts(fail_on, [benchmark] if benchmark else [])
-    rules = ours.read_rules(
-        min_score=min_score,
-        warn_score=warn_score,
-        max_drop=max_drop,
-        warn_drop=warn_drop,
-        max_failed=max_failed,
-        coverage=coverage,
-        expect=expect,
-        common_only=common_only,
-    )
+    options.refuse_torn_verdicts(gate_options.fail_on, [benchmark] if benchmark else [])
+    rules = rule_options.read()
     if wait:
         ours.require_a_rule(rules)
     else:
-        ours.refuse_without_wait(confirm=confirm, report=report)
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-        confirm=confirm,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=False,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+        options.refuse_without_wait(
+            fail_on=gate_options.fail_on, confirm=confirm, report=wait_options.report
+        )
+    gate = gate_options.read(session, confirm=confirm)
+    manners = wait_options.read(session)
     from tm_cli.commands import benchmark_job_gating as gating
     from tm_cli.commands.benchmark_job_request import read_request
 
@@ -138,57 +105,23 @@ def start(
 @command
 def wait(
     session: Session,
+    *,
     job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of benchmark jobs.")],
-    min_score: ours.MinScore = None,
-    warn_score: ours.WarnScore = None,
-    max_drop: ours.MaxDrop = None,
-    warn_drop: ours.WarnDrop = None,
-    max_failed: ours.MaxFailed = 0,
-    coverage: ours.Coverage = None,
-    expect: ours.Expect = None,
+    rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
-    common_only: ours.CommonOnly = False,
-    fail_on: options.FailOn = None,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
+    gate_options: options.GateOptions,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for a job, and exit by the worst of its agents.
 
     tm benchmarks job wait bmj_1 --min-score 85%
     """
-    options.refuse_torn_verdicts(fail_on, job_id)
-    rules = ours.read_rules(
-        min_score=min_score,
-        warn_score=warn_score,
-        max_drop=max_drop,
-        warn_drop=warn_drop,
-        max_failed=max_failed,
-        coverage=coverage,
-        expect=expect,
-        common_only=common_only,
-    )
+    options.refuse_torn_verdicts(gate_options.fail_on, job_id)
+    rules = rule_options.read()
     ours.require_a_rule(rules)
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+    gate = gate_options.read(session)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     from tm_cli.commands import benchmark_job_gating as gating
 
     if len(set(job_id)) != len(job_id):

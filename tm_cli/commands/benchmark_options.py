@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,17 +90,37 @@ Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Metadata of the run; repeatable."),
 ]
-Confirm = Annotated[
-    int,
-    typer.Option(min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."),
-]
-Last = Annotated[
-    bool, typer.Option("--last", help="Wait for what was started last in this project.")
-]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a benchmark run.")]
 File = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE", help="Where to write the zip archive.")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """A bundle: the rules of the gate."""
+
+    min_score: MinScore = None
+    warn_score: WarnScore = None
+    max_drop: MaxDrop = None
+    warn_drop: WarnDrop = None
+    max_failed: MaxFailed = 0
+    coverage: Coverage = None
+    expect: Expect = None
+    common_only: CommonOnly = False
+
+    def read(self) -> Rules:
+        """Return the rules; see `read_rules`."""
+        return read_rules(
+            min_score=self.min_score,
+            warn_score=self.warn_score,
+            max_drop=self.max_drop,
+            warn_drop=self.warn_drop,
+            max_failed=self.max_failed,
+            coverage=self.coverage,
+            expect=self.expect,
+            common_only=self.common_only,
+        )
 
 
 def read_rules(
@@ -164,16 +185,6 @@ def read_pairs(flag: str, values: Sequence[str] | None) -> Mapping[str, str]:
             raise UsageError(f"{flag}: {key} is given twice")
         pairs[key] = value
     return pairs
-
-
-def refuse_without_wait(**flags: object) -> None:
-    """Raise UsageError for flags that say how to wait when nobody waits."""
-    for name, value in flags.items():
-        if value not in (None, 0, False, []):
-            raise UsageError(
-                f"--{name.replace('_', '-')} needs --wait",
-                hint="a run that nobody waits for has no verdict",
-            )
 
 
 def _share(flag: str, text: str | None) -> float | None:

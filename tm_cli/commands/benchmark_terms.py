@@ -78,6 +78,13 @@ def with_usual_verdicts(session: Session, gate: Gate) -> Gate:
     return replace(gate, fail_on=USUAL_FAIL_ON)
 
 
+def say_ungated(session: Session) -> None:
+    """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
+    session.terminal.note(
+        "tm: this start does not gate: its rules count in `tm benchmarks wait --last`"
+    )
+
+
 def verdicts(chosen: frozenset[Verdict]) -> str:
     """Return a set of verdicts as `--fail-on` writes it."""
     return ",".join(verdict for verdict in GATED if verdict in chosen)

@@ -30,6 +30,7 @@ def benchmarks() -> None:
 @command
 def start(
     session: Session,
+    *,
     benchmark: Annotated[
         list[str], typer.Argument(metavar="BENCHMARK...", help="Ids or exact names.")
     ],
@@ -51,26 +52,13 @@ def start(
         str | None,
         typer.Option(metavar="FILE", help="Run profile, JSON or YAML: envVars, mounts, ..."),
     ] = None,
-    min_score: ours.MinScore = None,
-    warn_score: ours.WarnScore = None,
-    max_drop: ours.MaxDrop = None,
-    warn_drop: ours.WarnDrop = None,
-    max_failed: ours.MaxFailed = 0,
-    coverage: ours.Coverage = None,
-    expect: ours.Expect = None,
+    rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
     match: ours.Match = None,
-    common_only: ours.CommonOnly = False,
-    fail_on: options.FailOn = None,
-    confirm: ours.Confirm = 0,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
+    gate_options: options.GateOptions,
+    confirm: options.Confirm = 0,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Start a run, or several; with --wait or --exec, exit by its verdict.
 
@@ -78,38 +66,17 @@ def start(
 
     tm benchmarks start bmd_1 --wait --min-score 0.85 --baseline last --match branch=main
     """
-    options.refuse_torn_verdicts(fail_on, benchmark)
-    rules = ours.read_rules(
-        min_score=min_score,
-        warn_score=warn_score,
-        max_drop=max_drop,
-        warn_drop=warn_drop,
-        max_failed=max_failed,
-        coverage=coverage,
-        expect=expect,
-        common_only=common_only,
-    )
+    options.refuse_torn_verdicts(gate_options.fail_on, benchmark)
+    rules = rule_options.read()
     waits = wait or drive is not None
     if waits:
         ours.require_a_rule(rules)
     else:
-        ours.refuse_without_wait(confirm=confirm, fail_fast=fail_fast, report=report)
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-        confirm=confirm,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+        options.refuse_without_wait(
+            confirm=confirm, fail_fast=fail_fast, report=wait_options.report
+        )
+    gate = gate_options.read(session, confirm=confirm)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     from tm_cli.commands import benchmark_gating as gating
 
     request = gating.read_request(
@@ -131,32 +98,20 @@ def start(
 @command
 def wait(
     session: Session,
+    *,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of benchmark runs.")
     ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Wait for the only run of this name.")
     ] = None,
-    last: ours.Last = False,
-    min_score: ours.MinScore = None,
-    warn_score: ours.WarnScore = None,
-    max_drop: ours.MaxDrop = None,
-    warn_drop: ours.WarnDrop = None,
-    max_failed: ours.MaxFailed = 0,
-    coverage: ours.Coverage = None,
-    expect: ours.Expect = None,
+    last: options.Last = False,
+    rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
     match: ours.Match = None,
-    common_only: ours.CommonOnly = False,
-    fail_on: options.FailOn = None,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
+    gate_options: options.GateOptions,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for a run that something else drives, and exit by its verdict.
 
@@ -164,38 +119,15 @@ def wait(
 
     tm benchmarks wait --last
     """
-    options.refuse_torn_verdicts(fail_on, run or [])
+    options.refuse_torn_verdicts(gate_options.fail_on, run or [])
     if [bool(run), name is not None, last].count(True) != 1:
         raise UsageError("name runs by their ids, or one with --name, or give --last")
-    rules = ours.read_rules(
-        min_score=min_score,
-        warn_score=warn_score,
-        max_drop=max_drop,
-        warn_drop=warn_drop,
-        max_failed=max_failed,
-        coverage=coverage,
-        expect=expect,
-        common_only=common_only,
-    )
+    rules = rule_options.read()
     wish = ours.read_baseline(baseline, match)
     if not last:
         ours.require_a_rule(rules)
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-        last=last,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+    gate = gate_options.read(session, last=last)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     from tm_cli.commands import benchmark_gating as gating
     from tm_cli.commands import benchmark_last
 

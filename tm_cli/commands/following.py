@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tm_cli.base_url import is_loopback
-from tm_cli.commands.last_run import StartedRun, remember
+from tm_cli.commands.last_run import LastStart, StartedRun
 from tm_cli.commands.outcome import Outcome, tell
 from tm_cli.commands.session import Session
 from tm_cli.commands.sinks import Reports
+from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Event, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
-from tm_cli.gate.record import Evidence, exit_code_of
+from tm_cli.gate.record import Evidence, Record, exit_code_of
 from tm_cli.gate.system import System
 from tm_cli.render.progress import open_view
 
@@ -37,16 +38,21 @@ class Manners:
 class Case:
     """One run to follow.
 
-    `record` tells what `--last` must remember of a started run, None when it cannot be found
-    again. `system_name` and `subject_id` stand in reports.
+    `record` tells what `--last` must remember of a run with this id, which is empty while nobody
+    knows it. `system_name` and `subject_id` stand in reports.
     """
 
     name: str
     system: System
-    record: Callable[[Run], StartedRun | None]
+    record: Callable[[str], StartedRun]
     attach_to: Run | None = None
     subject_id: int | str | None = None
     system_name: str = "trafficmorph"
+
+
+def already_there(_run_id: str) -> StartedRun:
+    """Stand in for `record` of a run that this call does not start."""
+    raise AssertionError("only what is started is remembered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,14 @@ def follow(
         stop_on_interrupt=manners.stop_on_interrupt,
     )
     names = [case.name for case in cases]
+    starts = any(case.attach_to is None for case in cases)
+    memory = remembering(session, cases) if starts else None
     with open_view(session.terminal, clock, quiet=session.quiet, subjects=names) as view:
 
         def handle(position: int, event: Event) -> None:
             outcomes[position].note(event)
-            if isinstance(event, Started) and cases[position].attach_to is None:
-                _remember(session, cases, outcomes)
+            if isinstance(event, Started) and memory is not None:
+                memory.note(position, cases[position].record(event.run.run_id or ""))
             manners.reports.note(position, event)
             view.show(event, position)
 
@@ -86,20 +94,25 @@ def follow(
     if manners.reports.want_baseline:
         _find_baselines(cases, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
+    if memory is not None and all(_was_not_started(record) for record in records):
+        memory.withdraw()
     evidence = Evidence(records, gate, exit_code_of(records), clock.now())
     code = manners.reports.finish(evidence)
     tell(session, replace(evidence, exit_code=code))
     return int(code)
 
 
-def remember_started(session: Session, started: Sequence[tuple[Case, Run]]) -> None:
-    """Write down for `--last` what has been started."""
-    remember(session, [found for case, run in started if (found := case.record(run))])
+def remembering(session: Session, cases: Sequence[Case]) -> LastStart:
+    """Begin to write down for `--last` what these cases start."""
+    return LastStart(session, [case.record("") for case in cases])
 
 
-def _remember(session: Session, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
-    pairs = zip(cases, outcomes, strict=True)
-    remember_started(session, [(case, out.run) for case, out in pairs if out.run is not None])
+NOT_STARTED = {ExitCode.REFUSED, ExitCode.UNAVAILABLE, ExitCode.AUTHENTICATION}
+"""Ends of a start that has certainly made no run."""
+
+
+def _was_not_started(record: Record) -> bool:
+    return record.end.run is None and record.end.decision.exit_code in NOT_STARTED
 
 
 def _find_baselines(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> None:

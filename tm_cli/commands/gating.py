@@ -11,13 +11,14 @@ from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Profile
 from tm_cli.api.transport import Transport
 from tm_cli.base_url import LOCAL
-from tm_cli.commands.following import Case, Line, Manners, follow, remember_started
+from tm_cli.commands.following import Case, Line, Manners, follow
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.options import MOST_TAGS, read_checks
 from tm_cli.commands.other_target import require_another
-from tm_cli.commands.remembered_gate import as_started, gate_document
+from tm_cli.commands.remembered_gate import as_started, gate_document, unusable
 from tm_cli.commands.resuming import server_flags
 from tm_cli.commands.session import Session
+from tm_cli.commands.starting import start_each
 from tm_cli.commands.subject import (
     Subject,
     check_subject,
@@ -55,14 +56,23 @@ def start_only(session: Session, request: StartRequest) -> int:
     for text in request.profiles:
         check_subject(text, session.context.cwd)
     require(session, request.terms, profiles=request.profiles)
-    started = []
-    for subject in _upload(session, request.profiles):
-        if request.terms.against is not None:
+    subjects = _upload(session, request.profiles)
+    if request.terms.against is not None:
+        for subject in subjects:
             target = find_profile(session.client, subject).target_url
             require_another(request.terms.against, target)
-        runs = _runs(session, subject, request)
-        started.append((_case(session, subject, runs), subject, runs.start()))
-    remember_started(session, [(case, run) for case, _, run in started])
+    all_runs = [_runs(session, subject, request) for subject in subjects]
+    cases = [
+        _case(session, subject, runs, request)
+        for subject, runs in zip(subjects, all_runs, strict=True)
+    ]
+    started = start_each(
+        session,
+        cases,
+        lambda position: all_runs[position].start(),
+        run_id_of=lambda run: run.run_id,
+        told=lambda case, run: _told(case.name, run),
+    )
     data = [
         {
             "run_id": run.run_id,
@@ -71,24 +81,25 @@ def start_only(session: Session, request: StartRequest) -> int:
             "status": run.status or None,
             "waited": False,
         }
-        for _, subject, run in started
+        for subject, run in zip(subjects, started, strict=True)
     ]
-    lines = [
-        f"started run {clean(run.run_id or 'without id')} of {subject.name}: {clean(run.status)}"
-        for _, subject, run in started
-    ]
+    lines = [_told(case.name, run) for case, run in zip(cases, started, strict=True)]
     code = session.emit(data[0] if len(data) == 1 else {"runs": data}, lambda: "\n".join(lines))
-    for _, _, run in started:
+    for run in started:
         if run.resume:
             session.note(f"tm: wait for it with: {run.resume}")
     return code
 
 
+def _told(name: str, run: Run) -> str:
+    return f"started run {clean(run.run_id or 'without id')} of {name}: {clean(run.status)}"
+
+
 def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> int:
     """Start the runs, wait for their verdicts and exit by the worst."""
-    for text in request.profiles:  # a typo starts no server
-        check_subject(text, session.context.cwd)
     with manners.reports.begun():
+        for text in request.profiles:  # a typo starts no server
+            check_subject(text, session.context.cwd)
         require(session, request.terms, profiles=request.profiles)
         _widen_budget(session, runs=len(request.profiles))
         return _follow(session, _cases(session, request, gate, manners), gate, manners)
@@ -107,7 +118,7 @@ def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners
         _warn(session, profile, gate)
         named = Subject(subject.profile_id, clean(profile.name))
         runs = _runs(session, named, request, gate=gate, profile=profile)
-        cases.append(_case(session, named, runs, gate=gate))
+        cases.append(_case(session, named, runs, request, gate=gate))
     does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
     session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
     return cases
@@ -123,12 +134,15 @@ def _warn(session: Session, profile: Profile, gate: Gate) -> None:
         session.terminal.note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
 
 
-def wait_for(session: Session, text: str, run_id: str, gate: Gate, manners: Manners) -> int:
-    """Wait for the run of an earlier start."""
+def wait_for(
+    session: Session, text: str, run_id: str, terms: Terms, gate: Gate, manners: Manners
+) -> int:
+    """Wait for the run of an earlier start; `terms` are what that start has asked for."""
+    request = StartRequest((text,), terms=terms)
     with manners.reports.begun():
         subject = find_subject(session.client, text, session.context.cwd)
-        runs = _runs(session, subject, StartRequest((text,)), gate=gate)
-        case = _case(session, subject, runs, attach_to=runs.attach(run_id))
+        runs = _runs(session, subject, request, gate=gate)
+        case = _case(session, subject, runs, request, attach_to=runs.attach(run_id))
         return _follow(session, [case], gate, manners)
 
 
@@ -139,6 +153,7 @@ def wait_for_last(
     details = started[0].details
     gate = as_started(session, gate, details, _checks)
     server = _server(session)
+    request = StartRequest((), terms=_terms(details))
     cases = []
     for entry in started:
         if entry.server != server:
@@ -147,8 +162,8 @@ def wait_for_last(
                 hint="name that server with TM_BASE_URL",
             )
         subject = Subject(_profile_id(entry), clean(entry.subject))
-        runs = _runs(session, subject, StartRequest(()), gate=gate)
-        cases.append(_case(session, subject, runs, attach_to=runs.attach(entry.run_id)))
+        runs = _runs(session, subject, request, gate=gate)
+        cases.append(_case(session, subject, runs, request, attach_to=runs.attach(entry.run_id)))
     with manners.reports.begun():
         _widen_budget(session, runs=len(cases))
         return _follow(session, cases, gate, manners)
@@ -156,6 +171,13 @@ def wait_for_last(
 
 def _checks(details: Mapping[str, Any]) -> tuple[Check, ...]:
     return read_checks(details.get("checks") or [])
+
+
+def _terms(details: Mapping[str, Any]) -> Terms:
+    try:
+        return Terms.from_comparison(details.get("terms") or {})
+    except (AttributeError, ValueError) as problem:
+        raise unusable(problem) from None
 
 
 def _profile_id(entry: StartedRun) -> int:
@@ -172,18 +194,17 @@ def _case(
     session: Session,
     subject: Subject,
     runs: TrafficMorphRuns,
+    request: StartRequest,
     *,
     attach_to: Run | None = None,
     gate: Gate | None = None,
 ) -> Case:
-    """Return what is followed, and how `--last` finds it and the gate of its start again."""
-    details = gate_document(gate) if gate else {}
+    """Return what is followed, and how `--last` finds it and what it is judged by again."""
+    details = {**(gate_document(gate) if gate else {}), "terms": request.terms.comparison()}
 
-    def record(run: Run) -> StartedRun | None:
-        if run.run_id is None:
-            return None
+    def record(run_id: str) -> StartedRun:
         return StartedRun(
-            SYSTEM, _server(session), subject.profile_id, run.run_id, subject.name, details
+            SYSTEM, _server(session), subject.profile_id, run_id, subject.name, details
         )
 
     return Case(subject.name, runs, record, attach_to, subject.profile_id, SYSTEM)
@@ -222,7 +243,7 @@ def _runs(
         terms=request.terms.document(),
         profile=profile,
         hasty=_hasty_client(session),
-        resume_flags=_resume_flags(session, gate),
+        resume_flags=_resume_flags(session, gate, request.terms),
         needs_baseline=gate is not None and gate.needs_baseline,
     )
 
@@ -234,9 +255,9 @@ def _own_tag(session: Session, request: StartRequest) -> str | None:
     return f"tm-{session.context.make_token()}"
 
 
-def _resume_flags(session: Session, gate: Gate | None) -> list[str]:
-    """What `tm runs wait` must be told again: the gate, and a server that flags have named."""
-    flags = []
+def _resume_flags(session: Session, gate: Gate | None, terms: Terms) -> list[str]:
+    """What `tm runs wait` must be told again: gate, comparison, a server that flags have named."""
+    flags = terms.flags()
     if gate is not None and gate.fail_on:
         flags += ["--fail-on", ",".join(sorted(gate.fail_on))]
     for check in gate.checks if gate is not None else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from tm_cli.errors import UsageError
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
+    from tm_cli.commands.job_gating import Watch
     from tm_cli.gate.checks import Condition
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -63,6 +65,40 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most row
 Cursor = Annotated[
     str | None, typer.Option(metavar="TIME", help="Go on after the rows before this time.")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class JobGateOptions:
+    """A bundle: what fails the gate of a job run, and how it is waited for."""
+
+    fail_on: FailOn = None
+    checks: Assert = None
+    max_duration: MaxDuration = None
+    canceled_as: CanceledAs = None
+    wait_timeout: options.WaitTimeout = None
+    poll_interval: options.PollInterval = None
+    no_stream: NoStream = False
+
+    def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
+        """Return the gate; see `read_job_gate`."""
+        return read_job_gate(
+            session,
+            fail_on=self.fail_on,
+            checks=self.checks,
+            max_duration=self.max_duration,
+            wait_timeout=self.wait_timeout,
+            poll_interval=self.poll_interval,
+            confirm=confirm,
+            last=last,
+        )
+
+    def read_watch(self) -> Watch:
+        """Return what else a wait of job runs can be told."""
+        verdict = read_canceled_as(self.canceled_as)
+        from tm_cli.commands.job_gating import Watch
+
+        return Watch(verdict, streams=not self.no_stream)
+
 
 LONGEST_RUN_ID = 200
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tm_cli.commands.following import Case, remember_started
+from tm_cli.commands.following import Case
 from tm_cli.commands.job_server import SYSTEM, JobServer, open_server
 from tm_cli.commands.job_subject import JobSubject, find_job
 from tm_cli.commands.last_run import StartedRun
 from tm_cli.commands.session import Session
-from tm_cli.errors import Refused, TmError, UsageError
+from tm_cli.commands.starting import start_each
+from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.systems.strait.conditions import split_conditions
@@ -34,34 +35,28 @@ def start_only(session: Session, request: JobRequest) -> int:
     """Trigger the jobs and return at once; a run that was there before is named as such."""
     server = open_server(session)
     subjects = find_jobs(server, request)
-    started: list[tuple[Case, Started]] = []
-    try:
-        for subject in subjects:
-            runs = plan_runs(server, subject, replace(request, reuses=True))
-            runs.prepare()
-            started.append((as_case(server, subject, runs), runs.trigger()))
-    except TmError:
-        for case, brought in started:
-            session.terminal.note(f"tm: {_told(case.name, brought)}")
-        raise
-    finally:
-        remember_started(session, list(_named(started)))
-    data = [
-        _data(subject, brought) for subject, (_, brought) in zip(subjects, started, strict=True)
+    all_runs = [plan_runs(server, one, replace(request, reuses=True)) for one in subjects]
+    cases = [
+        as_case(server, subject, runs) for subject, runs in zip(subjects, all_runs, strict=True)
     ]
+
+    def trigger(position: int) -> Started:
+        all_runs[position].prepare()
+        return all_runs[position].trigger()
+
+    started = start_each(
+        session,
+        cases,
+        trigger,
+        run_id_of=lambda brought: brought.run_id,
+        told=lambda case, brought: _told(case.name, brought),
+    )
+    data = [_data(subject, brought) for subject, brought in zip(subjects, started, strict=True)]
+    names = [case.name for case in cases]
     return session.emit(
         data[0] if len(data) == 1 else {"runs": data},
-        lambda: "\n".join(_told(case.name, brought) for case, brought in started),
+        lambda: "\n".join(map(_told, names, started)),
     )
-
-
-def _named(started: Sequence[tuple[Case, Started]]) -> list[tuple[Case, Run]]:
-    """The runs that can be waited for later."""
-    return [
-        (case, Run(brought.run_id, case.name, brought.status, None))
-        for case, brought in started
-        if brought.run_id is not None
-    ]
 
 
 def _told(name: str, brought: Started) -> str:
@@ -148,11 +143,9 @@ def as_case(
     """Return what is followed, and how `--last` finds it and the gate of its start again."""
     remembered = _gate_document(gate) if gate else {}
 
-    def record(run: Run) -> StartedRun | None:
-        if run.run_id is None:
-            return None
+    def record(run_id: str) -> StartedRun:
         details = {"canceled_as": runs.canceled_as.value, **remembered}
-        return StartedRun(SYSTEM, server.address, subject.job_id, run.run_id, subject.name, details)
+        return StartedRun(SYSTEM, server.address, subject.job_id, run_id, subject.name, details)
 
     return Case(subject.name, runs, record, attach_to, subject.job_id, SYSTEM)
 

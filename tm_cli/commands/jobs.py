@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -39,6 +39,7 @@ def jobs() -> None:
 @command
 def start(
     session: Session,
+    *,
     job: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids or slugs of jobs.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run.")] = False,
     payload: job_options.Payload = None,
@@ -70,24 +71,10 @@ def start(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Have the server check it, and start nothing.")
     ] = False,
-    fail_on: job_options.FailOn = None,
-    checks: job_options.Assert = None,
-    max_duration: job_options.MaxDuration = None,
-    canceled_as: job_options.CanceledAs = None,
-    confirm: Annotated[
-        int,
-        typer.Option(
-            min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."
-        ),
-    ] = 0,
-    wait_timeout: options.WaitTimeout = None,
-    poll_interval: options.PollInterval = None,
-    no_stream: job_options.NoStream = False,
-    on_interrupt: options.OnInterrupt = None,
+    gate_options: job_options.JobGateOptions,
+    confirm: options.Confirm = 0,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Trigger a job, or several; with --wait, exit by how their runs end.
 
@@ -95,7 +82,7 @@ def start(
 
     tm jobs start nightly-export --payload '{"rows": 100}' --wait --assert 'exported>=100'
     """
-    options.refuse_torn_verdicts(fail_on, job)
+    options.refuse_torn_verdicts(gate_options.fail_on, job)
     _refuse_keys(idempotency_key, concurrency_key, debounce_key, batch_key)
     if confirm and idempotency_key is not None:
         raise UsageError(
@@ -104,32 +91,8 @@ def start(
         )
     if reuse and idempotency_key is None:
         raise UsageError("--reuse needs --idempotency-key")
-    only_with_wait: dict[str, object] = {
-        "--fail-on": fail_on,
-        "--assert": checks,
-        "--max-duration": max_duration,
-        "--canceled-as": canceled_as,
-        "--confirm": confirm,
-        "--fail-fast": fail_fast,
-        "--report": report,
-    }
-    gate = job_options.read_job_gate(
-        session,
-        fail_on=fail_on,
-        checks=checks,
-        max_duration=max_duration,
-        wait_timeout=wait_timeout,
-        poll_interval=poll_interval,
-        confirm=confirm,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+    gate = gate_options.read(session, confirm=confirm)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     body = job_payloads.read_trigger(
         session.context.cwd,
         payload=payload,
@@ -143,14 +106,21 @@ def start(
             "batch_key": batch_key,
         },
     )
-    verdict = job_options.read_canceled_as(canceled_as)
+    watch = gate_options.read_watch()
     from tm_cli.commands import job_gating, job_starting
 
     request = job_starting.JobRequest(tuple(job), body, idempotency_key, reuse)
     if wait and not dry_run:
-        watch = job_gating.Watch(verdict, streams=not no_stream)
         return job_gating.start_and_wait(session, request, gate, manners, watch)
-    _refuse_without_wait(only_with_wait)
+    options.refuse_without_wait(
+        fail_on=gate_options.fail_on,
+        checks=gate_options.checks,
+        max_duration=gate_options.max_duration,
+        canceled_as=gate_options.canceled_as,
+        confirm=confirm,
+        fail_fast=fail_fast,
+        report=wait_options.report,
+    )
     if not dry_run:
         return job_starting.start_only(session, request)
     if wait or len(job) != 1:
@@ -165,36 +135,18 @@ def _refuse_keys(*keys: str | None) -> None:
             raise UsageError(f"a key has 1 to {LONGEST_KEY} printable ASCII characters")
 
 
-def _refuse_without_wait(flags: dict[str, Any]) -> None:
-    for flag, value in flags.items():
-        if value not in (None, 0, False, []):
-            raise UsageError(
-                f"{flag} needs --wait", hint="a run that nobody waits for has no verdict"
-            )
-
-
 @app.command("wait")
 @command
 def wait(
     session: Session,
+    *,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN...]", help="Ids of job runs.")
     ] = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Wait for what was started last in this project.")
-    ] = False,
-    fail_on: job_options.FailOn = None,
-    checks: job_options.Assert = None,
-    max_duration: job_options.MaxDuration = None,
-    canceled_as: job_options.CanceledAs = None,
-    wait_timeout: options.WaitTimeout = None,
-    poll_interval: options.PollInterval = None,
-    no_stream: job_options.NoStream = False,
-    on_interrupt: options.OnInterrupt = None,
+    last: options.Last = False,
+    gate_options: job_options.JobGateOptions,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for runs that were started before, and exit by how they end.
 
@@ -203,30 +155,14 @@ def wait(
     tm jobs wait --last
     """
     run_ids = run or []
-    options.refuse_torn_verdicts(fail_on, run_ids)
-    gate = job_options.read_job_gate(
-        session,
-        fail_on=fail_on,
-        checks=checks,
-        max_duration=max_duration,
-        wait_timeout=wait_timeout,
-        poll_interval=poll_interval,
-        last=last,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
-    verdict = job_options.read_canceled_as(canceled_as)
+    options.refuse_torn_verdicts(gate_options.fail_on, run_ids)
+    gate = gate_options.read(session, last=last)
+    manners = wait_options.read(session, fail_fast=fail_fast)
+    watch = gate_options.read_watch()
     _refuse_both_or_neither(run_ids, last=last)
     job_options.check_run_ids(run_ids)
     from tm_cli.commands import job_gating, job_last
 
-    watch = job_gating.Watch(verdict, streams=not no_stream)
     if last:
         return job_last.wait_for_last_start(session, gate, manners, watch)
     return job_gating.wait_for(session, run_ids, gate, manners, watch)

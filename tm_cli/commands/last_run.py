@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tm_cli.commands.session import Session
-from tm_cli.errors import ConfigurationError
+from tm_cli.errors import ConfigurationError, StartUnknown
 from tm_cli.settings import project_root
 from tm_cli.text import clean
 from tm_cli.whole_files import write_whole
@@ -20,7 +21,8 @@ from tm_cli.whole_files import write_whole
 class StartedRun:
     """A run that this project started, and the server it runs on: an address or `local`.
 
-    `details` is what the system needs beside it to judge the run later.
+    `run_id` is empty while it is not known whether and as what the run was started. `details` is
+    what the system needs beside it to judge the run later.
     """
 
     system: str
@@ -31,18 +33,51 @@ class StartedRun:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def remember(session: Session, runs: Sequence[StartedRun]) -> None:
-    """Write down what has been started; a failure is told and changes nothing."""
-    path = _path(session)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, json.dumps([asdict(run) for run in runs]))
-    except OSError as problem:
-        session.note(f"tm: this run is not remembered for --last ({problem.strerror}: {path})")
+class LastStart:
+    """What `--last` finds, kept up to date while a call starts its runs.
+
+    It is written before the first start is sent: after a crash, or an answer that was lost, the
+    runs of an earlier call must not pass for those of this one.
+    """
+
+    def __init__(self, session: Session, entries: Sequence[StartedRun]) -> None:
+        self._session = session
+        self._entries = list(entries)
+        self._path = _path(session)
+        self._before = _text_of(self._path)
+        self._write()
+
+    def note(self, position: int, entry: StartedRun) -> None:
+        """Remember a run that has been started."""
+        self._entries[position] = entry
+        self._write()
+
+    def withdraw(self) -> None:
+        """Nothing has been started: what was remembered before counts again."""
+        with suppress(OSError):
+            if self._before is None:
+                self._path.unlink()
+            else:
+                write_whole(self._path, self._before)
+
+    def _write(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self._path, json.dumps([asdict(entry) for entry in self._entries]))
+        except OSError as problem:
+            with suppress(OSError):
+                self._path.unlink()
+            self._session.note(
+                f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
+            )
 
 
 def recall(session: Session) -> list[StartedRun]:
-    """Return what was started last; raises ConfigurationError when nothing usable is there."""
+    """Return what was started last.
+
+    Raises ConfigurationError when nothing usable is there, and StartUnknown when it is not known
+    which runs the last start has made.
+    """
     path = _path(session)
     try:
         found = _read_all(json.loads(path.read_text(encoding="utf-8")))
@@ -52,7 +87,21 @@ def recall(session: Session) -> list[StartedRun]:
         ) from None
     except (OSError, RecursionError, ValueError) as problem:
         raise ConfigurationError(f"cannot read {path}: {clean(problem)}") from None
+    if unknown := [clean(entry.subject) for entry in found if not entry.run_id]:
+        known = [f"{clean(run.subject)} {clean(run.run_id)}" for run in found if run.run_id]
+        raise StartUnknown(
+            f"the last start of {', '.join(unknown)} has no run that is known here",
+            hint="look at the server, and wait for a run by its id"
+            + (f"; known are: {', '.join(known)}" if known else ""),
+        )
     return found
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _read_all(document: Any) -> list[StartedRun]:
@@ -69,9 +118,11 @@ def _read_all(document: Any) -> list[StartedRun]:
 def _read(entry: Mapping[str, Any]) -> StartedRun:
     """Return what was remembered of one run; raises TypeError or ValueError for anything else."""
     found = StartedRun(**entry)
-    texts = (found.system, found.server, found.run_id, found.subject)
+    texts = (found.system, found.server, found.subject)
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("a text is missing")
+    if not isinstance(found.run_id, str):
+        raise ValueError("the run is not named by a text")
     if type(found.subject_id) not in (int, str) or not isinstance(found.details, dict):
         raise ValueError("what it was started from is missing")
     return found

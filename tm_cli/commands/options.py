@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,6 +67,22 @@ Against = Annotated[
         "and compare the profile's target with it.",
     ),
 ]
+AskedBaseline = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        min=1,
+        max=2**63 - 1,
+        help="The --baseline of the start: a verdict that rests on another run decides nothing.",
+    ),
+]
+AskedAgainst = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The --against of the start: a verdict without that target decides nothing.",
+    ),
+]
 OnInterrupt = Annotated[
     str | None,
     typer.Option(
@@ -107,6 +124,66 @@ PollInterval = Annotated[
     typer.Option(metavar="DURATION", help="Pause between two looks. [TM_POLL_INTERVAL, auto]"),
 ]
 
+Confirm = Annotated[
+    int,
+    typer.Option(min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."),
+]
+Last = Annotated[
+    bool, typer.Option("--last", help="Wait for what was started last in this project.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """A bundle: what fails the gate, and how long it waits."""
+
+    fail_on: FailOn = None
+    wait_timeout: WaitTimeout = None
+    verdict_timeout: VerdictTimeout = None
+    poll_interval: PollInterval = None
+
+    def read(
+        self,
+        session: Session,
+        *,
+        checks: list[str] | None = None,
+        confirm: int = 0,
+        last: bool = False,
+    ) -> Gate:
+        """Return the gate; see `read_gate`."""
+        return read_gate(
+            session,
+            fail_on=self.fail_on,
+            wait_timeout=self.wait_timeout,
+            verdict_timeout=self.verdict_timeout,
+            poll_interval=self.poll_interval,
+            checks=checks,
+            confirm=confirm,
+            last=last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """A bundle: how the wait behaves, and where its outcome is told."""
+
+    on_interrupt: OnInterrupt = None
+    report: Report = None
+    github: GitHub = None
+    gitlab: GitLab = None
+
+    def read(self, session: Session, *, fail_fast: bool = False) -> Manners:
+        """Return how the wait behaves; see `read_manners`."""
+        return read_manners(
+            session,
+            on_interrupt=self.on_interrupt,
+            fail_fast=fail_fast,
+            reports=self.report,
+            github=self.github,
+            gitlab=self.gitlab,
+        )
+
+
 MOST_TAGS = 20
 LONGEST_TAG = 60
 _TAG = re.compile(r"[A-Za-z0-9._-]+")
@@ -141,6 +218,16 @@ def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
             raise UsageError(
                 f"--fail-on {fail_on} ends at the blank, and {word} stands alone",
                 hint=f"leave no blank beside the comma: --fail-on {whole}",
+            )
+
+
+def refuse_without_wait(**flags: object) -> None:
+    """Raise UsageError for flags that say how to wait when nobody waits."""
+    for name, value in flags.items():
+        if value not in (None, 0, False, []):
+            flag = "assert" if name == "checks" else name.replace("_", "-")
+            raise UsageError(
+                f"--{flag} needs --wait", hint="a run that nobody waits for has no verdict"
             )
 
 

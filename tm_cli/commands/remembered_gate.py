@@ -39,7 +39,7 @@ def as_started(
     try:
         checks = tuple(read(details))
     except (AttributeError, TypeError, UsageError, ValueError) as problem:
-        raise _unusable(problem) from None
+        raise unusable(problem) from None
     for check in checks:
         session.note(f"tm: as at the start, this must hold: {clean(check.text)}")
     return replace(gate, checks=checks)
@@ -57,12 +57,13 @@ def with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
     try:
         chosen = parse_fail_on(remembered)
     except (AttributeError, ValueError) as problem:
-        raise _unusable(problem) from None
+        raise unusable(problem) from None
     session.note(f"tm: as at the start, the gate fails on {','.join(sorted(chosen))}")
     return replace(gate, fail_on=chosen)
 
 
-def _unusable(problem: Exception) -> ConfigurationError:
+def unusable(problem: Exception) -> ConfigurationError:
+    """Return the error that says why what was remembered is of no use."""
     return ConfigurationError(
         f"what was remembered of the last run cannot be used: {clean(problem)}",
         hint="name the run instead of --last",

@@ -25,19 +25,15 @@ def runs() -> None:
 @command
 def start(
     session: Session,
+    *,
     profile: Annotated[
         list[str],
         typer.Argument(metavar="PROFILE...", help="Ids, names, or paths to profile documents."),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run's own verdict.")] = False,
-    fail_on: options.FailOn = None,
+    gate_options: options.GateOptions,
     checks: options.Assert = None,
-    confirm: Annotated[
-        int,
-        typer.Option(
-            min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."
-        ),
-    ] = 0,
+    confirm: options.Confirm = 0,
     baseline: options.Baseline = None,
     against: options.Against = None,
     region: Annotated[
@@ -46,14 +42,8 @@ def start(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="T", help="Tag of the run; repeatable.")
     ] = None,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Start a run, or several; with --wait, exit by the verdict.
 
@@ -61,28 +51,17 @@ def start(
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
     """
-    options.refuse_torn_verdicts(fail_on, profile)
+    options.refuse_torn_verdicts(gate_options.fail_on, profile)
     if not wait:
-        _refuse_without_wait(
-            fail_on=fail_on, checks=checks, confirm=confirm, fail_fast=fail_fast, report=report
+        options.refuse_without_wait(
+            fail_on=gate_options.fail_on,
+            checks=checks,
+            confirm=confirm,
+            fail_fast=fail_fast,
+            report=wait_options.report,
         )
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-        checks=checks,
-        confirm=confirm,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+    gate = gate_options.read(session, checks=checks, confirm=confirm)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     from tm_cli.commands import gating
     from tm_cli.commands.terms import read_terms
 
@@ -100,15 +79,6 @@ def start(
     return code
 
 
-def _refuse_without_wait(**flags: object) -> None:
-    for name, value in flags.items():
-        if value not in (None, 0, False, []):
-            flag = "--assert" if name == "checks" else "--" + name.replace("_", "-")
-            raise UsageError(
-                f"{flag} needs --wait", hint="a run that nobody waits for has no verdict"
-            )
-
-
 def _say_ungated(session: Session) -> None:
     """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
     origin = session.settings["fail_on"].origin
@@ -122,6 +92,7 @@ def _say_ungated(session: Session) -> None:
 @command
 def wait(
     session: Session,
+    *,
     profile: Annotated[
         str | None,
         typer.Argument(metavar="[PROFILE]", help="Id, name, or path to a profile document."),
@@ -129,19 +100,13 @@ def wait(
     run_id: Annotated[
         str | None, typer.Option("--run-id", metavar="ID", help="The id that the start returned.")
     ] = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Wait for what was started last in this project.")
-    ] = False,
-    fail_on: options.FailOn = None,
+    last: options.Last = False,
+    gate_options: options.GateOptions,
     checks: options.Assert = None,
-    wait_timeout: options.WaitTimeout = None,
-    verdict_timeout: options.VerdictTimeout = None,
-    poll_interval: options.PollInterval = None,
-    on_interrupt: options.OnInterrupt = None,
+    baseline: options.AskedBaseline = None,
+    against: options.AskedAgainst = None,
+    wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
-    report: options.Report = None,
-    github: options.GitHub = None,
-    gitlab: options.GitLab = None,
 ) -> int:
     """Wait for a run that was started before, and exit by its verdict.
 
@@ -149,35 +114,24 @@ def wait(
 
     tm runs wait --last
     """
-    options.refuse_torn_verdicts(fail_on, [profile] if profile is not None else [])
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=verdict_timeout,
-        poll_interval=poll_interval,
-        checks=checks,
-        last=last,
-    )
-    manners = options.read_manners(
-        session,
-        on_interrupt=on_interrupt,
-        fail_fast=fail_fast,
-        reports=report,
-        github=github,
-        gitlab=gitlab,
-    )
+    options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
+    gate = gate_options.read(session, checks=checks, last=last)
+    manners = wait_options.read(session, fail_fast=fail_fast)
     from tm_cli.commands import gating, last_gate
+    from tm_cli.commands.terms import read_terms
 
     if last:
-        if profile is not None or run_id is not None:
-            raise UsageError("--last stands alone, without PROFILE and --run-id")
+        if (profile, run_id, baseline, against) != (None, None, None, None):
+            raise UsageError(
+                "--last stands alone, without PROFILE, --run-id, --baseline and --against"
+            )
         return last_gate.wait_for_last(session, gate, manners)
     if profile is None or run_id is None:
         raise UsageError("name PROFILE and --run-id, or give --last")
     if not run_id.strip():
         raise UsageError("--run-id is empty")
-    return gating.wait_for(session, profile, run_id, gate, manners)
+    terms = read_terms(session, baseline=baseline, against=against, profiles=[profile])
+    return gating.wait_for(session, profile, run_id, terms, gate, manners)
 
 
 @app.command("status")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.commands.other_target import check_url, require_another
@@ -34,6 +35,28 @@ class Terms:
             "gate": self.limits or None,
         }
         return {name: value for name, value in wishes.items() if value is not None}
+
+    def comparison(self) -> dict[str, Any]:
+        """What the run is compared with, as it is remembered."""
+        return {"baseline": self.baseline, "against": self.against}
+
+    @classmethod
+    def from_comparison(cls, document: Mapping[str, Any]) -> Terms:
+        """Read it again; raises ValueError for what tm did not write."""
+        baseline, against = document.get("baseline"), document.get("against")
+        if type(baseline) not in (int, NoneType) or not isinstance(against, str | None):
+            raise ValueError("what it was compared with is not named")
+        return cls(baseline, against)
+
+    def flags(self) -> list[str]:
+        """The flags of `tm runs wait` that say what the run is compared with."""
+        found = {"--baseline": self.baseline, "--against": self.against}
+        return [
+            word
+            for flag, value in found.items()
+            if value is not None
+            for word in (flag, str(value))
+        ]
 
 
 def read_terms(

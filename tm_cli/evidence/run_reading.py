@@ -13,7 +13,7 @@ from tm_cli.gate.evidence import Result, Run
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.gate.record import Record
 from tm_cli.gate.replay import KeptCheck
-from tm_cli.gate.verdict import read_verdict
+from tm_cli.gate.verdict import GATED, Verdict, read_verdict
 from tm_cli.text import clean
 
 
@@ -102,7 +102,15 @@ def _result(run: Fields) -> Result | None:
         comparisons=read_comparisons(run) if "comparisons" in run.values else (),
         notes=run.texts("notes") if "notes" in run.values else (),
         course=read_course(run, "course") if "course" in run.values else (),
+        also=_also(run),
     )
+
+
+def _also(run: Fields) -> frozenset[Verdict]:
+    words = run.texts("also")
+    if not set(words) <= set(GATED):
+        raise NotEvidence(f"{run.where}: one of the verdicts in `also` is none")
+    return frozenset(map(Verdict, words))
 
 
 def _basis(run: Fields) -> Basis:

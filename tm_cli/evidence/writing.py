@@ -89,6 +89,7 @@ def _judged_on(result: Result | None, baseline: Result | None) -> dict[str, Any]
     return {
         "final": result is not None and result.final,
         "note": result.note if result else None,
+        "also": sorted(result.also) if result else [],
         "facts": _facts(result.facts) if result else None,
         "baseline": {"metrics": dict(baseline.metrics), "facts": _facts(baseline.facts)}
         if baseline

@@ -10,7 +10,7 @@ from functools import partial
 
 from tm_cli.clock import Clock
 from tm_cli.gate.bell import Bell
-from tm_cli.gate.events import Decided, Event, Pause
+from tm_cli.gate.events import Decided, Event, Pause, Started
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate, from_error
 from tm_cli.signals import SignalReceived, let_decision_stand
@@ -26,21 +26,30 @@ def drive(
 ) -> Generator[tuple[int, Event], None, None]:
     """Follow all runs in one loop; yield each event with the position of its run.
 
-    Every run ends in Decided, also when a signal arrives. With `fail_fast`, the first run that
-    fails the gate ends the others.
+    Every run ends in Decided, also when a signal arrives; what it may have interrupted the telling
+    of comes once more. With `fail_fast`, the first run that fails the gate ends the others.
     """
     undecided = set(range(len(follows)))
+    telling: tuple[int, Event] | None = None
     try:
         for position, event in _in_turn(follows, clock):
+            telling = position, event
+            yield telling
             if isinstance(event, Decided):
                 undecided.discard(position)
-            yield position, event
+            telling = None
             if fail_fast and isinstance(event, Decided) and event.decision.is_gated:
                 break
         for position in sorted(undecided):
+            telling = position, follows[position].abandon()
+            yield telling
             undecided.discard(position)
-            yield position, follows[position].abandon()
+            telling = None
     except SignalReceived as signal:
+        if telling is not None and isinstance(telling[1], Started | Decided):
+            yield telling  # perhaps once more: neither a run nor an outcome may be lost
+            if isinstance(telling[1], Decided):
+                undecided.discard(telling[0])
         for position in sorted(undecided):
             follow = follows[position]
             error = signal.as_error(*follow.interrupted(stop=stop_on_interrupt))
@@ -60,8 +69,6 @@ def consume(
             handle(*item)
             item = next(events, None)
         except SignalReceived as signal:
-            if item is not None and isinstance(item[1], Decided):
-                handle(*item)  # once more: this outcome must not be lost
             try:
                 item = events.throw(signal)
             except StopIteration:

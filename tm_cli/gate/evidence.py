@@ -84,9 +84,10 @@ class Result:
     """What a system recorded of an ended run.
 
     `verdict` is None while the system has not judged; `final` says that it never will, because
-    the run was stopped or cut off, and `note` tells why. `notes` are sentences about the run, and
-    `course` is how it went over time.
-    `verdict_text` and `facts` are what the server sent: clean them before they are shown.
+    the run was stopped or cut off, and `note` tells why. `also` are the verdicts that other rules
+    come to, for a gate that accepts the first. `notes` are sentences about the run, and `course`
+    is how it went over time. `verdict_text` and `facts` are what the server sent: clean them
+    before they are shown.
     """
 
     run_id: str | None
@@ -101,6 +102,7 @@ class Result:
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
     course: Course = ()
+    also: frozenset[Verdict] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def _by_rule(result: Result, gate: Gate, baseline: Mapping[str, Any] | None) -> 
     if result.final or result.verdict not in KNOWN:
         return _without_verdict(result, gate)
     checks = tuple(check.judge(result, baseline) for check in gate.checks)
-    decision = _by_verdict(result.verdict, gate)
+    decision = _by_verdict(result, gate)
     failed = [outcome for outcome in checks if outcome.passed is False]
     unmeasured = [outcome for outcome in checks if outcome.passed is None]
     if failed and decision.exit_code is not ExitCode.FAIL:
@@ -122,10 +122,14 @@ def _without_verdict(result: Result, gate: Gate) -> Decision:
     return Decision(ExitCode.OK, f"{message}; without --fail-on this is no failure")
 
 
-def _by_verdict(verdict: Verdict | None, gate: Gate) -> Decision:
+def _by_verdict(result: Result, gate: Gate) -> Decision:
+    verdict = result.verdict
     if verdict in gate.fail_on:
         code = _GATE_CODES[Verdict(verdict)]
         return Decision(code, f"the verdict is {verdict}", matched=True, verdict_gated=True)
+    if beside := [other for other in _GATE_CODES if other in result.also & gate.fail_on]:
+        message = f"the verdict is {verdict}, and beside it {beside[0]}"
+        return Decision(_GATE_CODES[beside[0]], message, matched=True, verdict_gated=True)
     if not gate.is_set:
         message = f"the verdict is {verdict}; no --fail-on, so it only informs"
         return Decision(ExitCode.OK, message)

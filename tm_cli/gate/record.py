@@ -57,6 +57,12 @@ class Evidence:
 
 
 def exit_code_of(records: Sequence[Record]) -> ExitCode:
-    """Return the exit code of the worst; runs that were given up do not count."""
+    """Return the exit code of the worst.
+
+    Runs that were given up do not count beside the failure for which they were, and only there.
+    """
     endings = [record.end for record in records]
-    return worst(ending.decision.exit_code for ending in endings if not ending.abandoned)
+    counted = [ending for ending in endings if not ending.abandoned]
+    if not any(ending.decision.is_gated for ending in counted):
+        counted = endings
+    return worst(ending.decision.exit_code for ending in counted)

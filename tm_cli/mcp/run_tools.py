@@ -38,10 +38,11 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
 def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Follow a run that was started before to its verdict."""
     from tm_cli.commands import gating
+    from tm_cli.commands.terms import Terms
 
     gate = _gate(session, arguments)
     profile, run_id = str(arguments["profile_id"]), arguments["started_run_id"]
-    return gating.wait_for(session, profile, run_id, gate, session.manners)
+    return gating.wait_for(session, profile, run_id, Terms(), gate, session.manners)
 
 
 def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:

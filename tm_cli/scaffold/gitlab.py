@@ -67,7 +67,8 @@ def _server(answers: Answers) -> str:
     text = "    TM_BASE_URL: local # the embedded server\n"
     if answers.public:
         text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # the target is ours\n'
-    return text
+    why = "two at a time would lose a run from the history"
+    return f"{text}  resource_group: {JOB}-$CI_COMMIT_REF_SLUG # {why}\n"
 
 
 def _cache(answers: Answers) -> str:

@@ -11,6 +11,8 @@ from hdrh.histogram import HdrHistogram
 
 from engine_process import EngineProcess, Target, job
 
+ATTEMPTS = 3
+
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
@@ -170,12 +172,17 @@ def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: Target) -> N
 
 def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: Target) -> None:
     stuck = job(target.url("/never"), slots=4, points=[[0, 40]], duration=4.0, timeout=2.0)
-    with EngineProcess(stuck) as engine:
-        _, finished = engine.finish()
-    assert finished["downstream_saturated"] is True
-    assert finished["generator_saturated"] is False
-    assert finished["shortfall"] == finished["due"] - finished["sent"] > 0
-    assert target.total == finished["sent"] == finished["completed"]
+    sent = 0
+    for _ in range(ATTEMPTS):  # a machine that is really slow just then is not told apart
+        with EngineProcess(stuck) as engine:
+            _, finished = engine.finish()
+        sent += finished["completed"]
+        assert finished["completed"] == finished["sent"]
+        assert finished["shortfall"] == finished["due"] - finished["sent"] > 0
+        assert target.total == sent
+        if finished["downstream_saturated"] and not finished["generator_saturated"]:
+            return
+    pytest.fail(f"the target was never found out: {finished}")
 
 
 def test_a_freeze_shows_in_the_response_time_of_all_who_would_have_waited(target: Target) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr
+
+from tm_cli.api.payloads import Payload as AnyPayload
 
 SECRET_FIELDS = frozenset(
     {
@@ -63,16 +65,12 @@ List = Annotated[list[Any], BeforeValidator(_list)]
 Object = Annotated[Mapping[str, Any] | None, BeforeValidator(_object)]
 
 
-class Payload(BaseModel):
-    """A JSON object of the API, immutable here."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True, populate_by_name=True)
+class Payload(AnyPayload):
+    """A JSON object of this API."""
 
     def document(self) -> dict[str, Any]:
         """Return the payload for JSON output: unknown fields included, secrets left out."""
-        found: dict[str, Any] = _shown(
-            self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        )
+        found: dict[str, Any] = _shown(super().document())
         return found
 
 

@@ -6,57 +6,20 @@ read strictly; everything else is read leniently.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     StrictBool,
     StrictInt,
     StrictStr,
-    ValidationError,
-    WrapValidator,
 )
 
-T = TypeVar("T")
-
-
-def _or_none(value: Any, read: Any) -> Any:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
-def _instant(value: Any) -> datetime | None:
-    """Read an RFC 3339 time; what is finer than a microsecond is cut off."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+from tm_cli.api.payloads import Instant, Lenient, Payload
 
 
 def _empty_for_null(value: Any) -> Any:
     return [] if value is None else value
-
-
-Lenient = Annotated[T | None, WrapValidator(_or_none)]
-Instant = Annotated[datetime | None, BeforeValidator(_instant)]
-
-
-class Payload(BaseModel):
-    """A JSON object of the API, immutable here."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
-
-    def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output, unknown fields included."""
-        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class JobRun(Payload):

@@ -110,6 +110,9 @@ class Listener:
         return heard, 0.0
 
     def _tell(self, message: Message | None) -> None:
+        if message is not None:
+            hide = self._transport.without_key
+            message = Message(hide(message.name), hide(message.data))
         if not self._closing.is_set():
             self._hear(message)
 

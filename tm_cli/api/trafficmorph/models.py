@@ -8,48 +8,27 @@ a verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StrictBool,
     StrictInt,
     StrictStr,
-    ValidationError,
-    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
 from tm_cli.api import strict_json
-
-T = TypeVar("T")
-
-
-def _or_none(value: Any, read: Any) -> Any:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
+from tm_cli.api.payloads import Instant, Lenient
+from tm_cli.api.payloads import Payload as AnyPayload
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
-
-
-def _instant(value: Any) -> datetime | None:
-    """Read an ISO-8601 instant; without an offset it is UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _json_text(value: Any) -> Any:
@@ -80,29 +59,17 @@ def _counts(value: Any) -> Mapping[str, int]:
     return {str(key): count for key, count in value.items() if type(count) is int}
 
 
-Lenient = Annotated[T | None, WrapValidator(_or_none)]
 Number = Annotated[float | None, BeforeValidator(_number)]
-Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 JsonText = Annotated[Any, BeforeValidator(_json_text)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
 RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]
 Counts = Annotated[Mapping[str, int], BeforeValidator(_counts)]
 
 
-class Payload(BaseModel):
-    """A JSON object of the API: camelCase on the wire, immutable here."""
+class Payload(AnyPayload):
+    """A JSON object of this API: camelCase on the wire."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="allow",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        defer_build=True,  # a command uses two or three of these
-    )
-
-    def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output, unknown fields included."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class ProfileSummary(Payload):
@@ -176,7 +143,7 @@ class LiveStatus(Payload):
     elapsed_seconds: Number = None
     duration_seconds: Number = None
     requests_sent: Lenient[StrictInt] = None
-    response_code_counts: Counts = {}
+    response_code_counts: Counts = Field(default_factory=dict)
     current_rps: Number = None
     planned_rps: Number = None
     recent_buckets: Lenient[list[Bucket]] = None

@@ -33,12 +33,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict of a run; None when its evidence does not allow one."""
+    """The verdict of a run; None when its evidence does not allow one.
+
+    `also` are the verdicts that the rules behind the first come to.
+    """
 
     verdict: Verdict | None
     reasons: tuple[str, ...]
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
+    also: frozenset[Verdict] = frozenset()
 
 
 def judge(case: Case) -> Judgement:
@@ -47,7 +51,8 @@ def judge(case: Case) -> Judgement:
     verdict = findings[0].verdict if findings else Verdict.PASS
     reasons = tuple(finding.reason for finding in findings) or (_accepted(case),)
     comparisons, notes = _compared(case)
-    return Judgement(verdict, reasons, comparisons, (*explain_score(case.run), *notes))
+    also = frozenset(finding.verdict for finding in findings if finding.verdict) - {verdict}
+    return Judgement(verdict, reasons, comparisons, (*explain_score(case.run), *notes), also)
 
 
 def _canceled(case: Case) -> Iterator[Finding]:

@@ -41,6 +41,10 @@ def job_result(job_id: str, cases: Sequence[Case], facts: dict[str, Any]) -> Res
             for case, found in judged
             for note in found.notes
         ),
+        frozenset(
+            verdict for _, found in judged for verdict in (found.verdict, *found.also) if verdict
+        )
+        - {worst[1].verdict, Verdict.PASS},
     )
     return _result(job_id, joined, facts, _basis(worst[0]), _metrics(worst[0]))
 
@@ -90,6 +94,7 @@ def _result(
         basis=basis,
         comparisons=found.comparisons,
         notes=found.notes,
+        also=found.also,
     )
 
 

@@ -126,14 +126,12 @@ class TrafficMorphRuns:
         return correlate.Row(row.id, row.run_id, row.started_at)
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Fetch the detail, which has the quantiles; without it the verdict stands."""
+        """Fetch the detail, which has the quantiles; without it the verdict of the list stands.
+
+        Either must rest on what the start has asked for.
+        """
         history_id = result.facts.get("id")
-        if type(history_id) is not int:
-            return result
-        try:
-            detail = as_result(self._once.get_history_item(history_id))
-        except ApiError:
-            return result
+        detail = self._detail(history_id) or result
         if detail.verdict_text != result.verdict_text or detail.run_id != result.run_id:
             raise Undecided(
                 f"the history list says {result.verdict_text or 'no verdict'} of run "
@@ -143,6 +141,15 @@ class TrafficMorphRuns:
         if broken := broken_terms(self._terms, detail):
             raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
         return detail
+
+    def _detail(self, history_id: Any) -> Result | None:
+        if type(history_id) is not int:
+            return None
+        reader = self._client if self._terms else self._once
+        try:
+            return as_result(reader.get_history_item(history_id))
+        except ApiError:
+            return None
 
     def find_baseline(self, result: Result) -> Result | None:
         """Return the other side of a duet, else fetch the baseline run."""
