@@ -124,9 +124,10 @@ def _options(options: list[Any]) -> str:
 def _row(option: Any) -> tuple[str, str, str, str]:
     """An option's spelling, meaning, variable and default."""
     value = "" if option.is_flag else f" {_value(option)}"
-    spelling = ", ".join(f"`{name}{value}`" for name in option.opts)
+    spellings = [*option.opts, *option.secondary_opts]
+    spelling = ", ".join(f"`{name}{value}`" for name in spellings)
     notes = NOTES.search(option.help or "")
-    inside = [note.strip() for note in notes[1].split(",", 1)] if notes else []
+    inside = _inside(notes[1]) if notes else []
     variable = next((f"`{note}`" for note in inside if note.startswith("TM_")), "")
     default = next((note for note in inside if not note.startswith("TM_")), "")
     if not default and not option.is_flag and option.default is not None:
@@ -134,6 +135,12 @@ def _row(option: Any) -> tuple[str, str, str, str]:
     if option.required:
         default = "required"
     return spelling, NOTES.sub("", option.help or ""), variable, default
+
+
+def _inside(notes: str) -> list[str]:
+    """Split variable and default; a default may have commas of its own."""
+    parts = notes.split(",", 1) if notes.startswith("TM_") else [notes]
+    return [part.strip() for part in parts]
 
 
 def _value(option: Any) -> str:

@@ -30,6 +30,7 @@ class Fleet:
         self.duration = 60.0
         self.durations = {}
         self.per_minute = 60
+        self.failing_starts = {}
         self.url = httpserver.url_for("/")
         httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
 
@@ -39,6 +40,8 @@ class Fleet:
     def _answer(self, request):
         path = request.path.removeprefix("/api/v1/")
         self._count(request.method, path)
+        if path.endswith("/start") and (code := self.failing_starts.get(int(path.split("/")[1]))):
+            return Response('{"error": "no slot"}', status=code, content_type="application/json")
         return Response(json.dumps(self._document(request, path)), content_type="application/json")
 
     def _count(self, method, path):
@@ -395,6 +398,53 @@ def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm,
     (tm.cwd / "tm.toml").write_text('fail_on = "WARN"\n')
     server.status("COMPLETED").scan(row(autoVerdict="WARN")).detail(autoVerdict="WARN")
     assert gate("runs", "wait", "--last").exit_code == ExitCode.WARN
+
+
+def test_run_before_a_lost_start_does_not_pass_for_it(run, fleet):
+    fleet.profile(42, "PASS")
+    assert run(*GATED).exit_code == ExitCode.OK
+    fleet.failing_starts[42] = 502
+    assert run(*GATED).exit_code == ExitCode.START_UNKNOWN
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "the last start of p42 has no run that is known here" in result.stderr
+
+
+def test_start_that_was_refused_leaves_the_one_before_it_remembered(run, fleet):
+    fleet.profile(42, "WARN")
+    assert run(*GATED).exit_code == ExitCode.WARN
+    fleet.failing_starts[42] = 409
+    assert run(*GATED).exit_code == ExitCode.REFUSED
+    assert run("runs", "wait", "--last").exit_code == ExitCode.WARN
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waited", "started"])
+def test_run_beside_one_that_was_refused_does_not_pass_for_both(run, fleet, waits):
+    fleet.profile(1, "PASS")
+    fleet.failing_starts[2] = 409
+    more = ("--wait", "--fail-on", "FAIL") if waits else ()
+    assert run("runs", "start", "1", "2", *more).exit_code == ExitCode.REFUSED
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "known are: " in result.stderr
+    assert "1 run-1-1" in result.stderr
+
+
+def test_run_that_was_started_is_told_when_the_next_start_fails(run, fleet):
+    fleet.profile(1, "PASS")
+    fleet.failing_starts[2] = 409
+    result = run("runs", "start", "1", "2", "--quiet")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "started run run-1-1 of" in result.stderr
+
+
+def test_signal_while_a_run_is_being_remembered_forgets_nothing(run, tm, fleet, clock):
+    fleet.profile(42, "PASS")
+    interrupt_at(clock, 0.5)
+    run(*GATED)
+    del clock.sleep
+    result = run("runs", "wait", "--last", "--json")
+    assert result.json["data"]["started_run_id"] == "run-42-1"
 
 
 def test_start_without_wait_is_remembered_too(gate, server):

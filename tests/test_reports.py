@@ -165,6 +165,14 @@ def test_hostile_text_stays_inside_the_xml(gate, tm, server):
     assert "]]></failure><x/>" in root.find(".//failure").get("message")
 
 
+def test_report_of_an_earlier_pass_is_gone_when_the_profile_is_missing(gate, tm):
+    (tm.cwd / "out.json").write_text('{"exit_code": 0}')
+    argv = ("runs", "start", "nowhere.yaml", "--wait", "--fail-on", "FAIL")
+    result = gate(*argv, "--report", "json=out.json")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert json.loads((tm.cwd / "out.json").read_text())["exit_code"] == ExitCode.CONFIGURATION
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
 def test_report_into_a_pipe_is_one_document(gate, tm, server):
     os.mkfifo(tm.cwd / "out.json")

@@ -164,6 +164,7 @@ def _declared(
         ),
     ]
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__doc__ = _paragraphs(function.__doc__ or "")
     wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
     return wrapper
 
@@ -186,3 +187,9 @@ def _unbundled(parameter: inspect.Parameter) -> list[inspect.Parameter]:
         parameter.replace(name=field.name, default=field.default, annotation=kinds[field.name])
         for field in fields(parameter.annotation)
     ]
+
+
+def _paragraphs(text: str) -> str:
+    """Join the lines of each paragraph, which the help wraps anew; what is indented stays."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(part if part.startswith(" ") else " ".join(part.split()) for part in parts)

@@ -84,6 +84,10 @@ def _tm(
     Start a run, wait for its own verdict, turn it into an exit code:
 
       tm runs start checkout --wait --fail-on FAIL,WARN
+
+    `tm init` sets a gate up, `tm doctor` looks whether it can work, `tm help` lists topics.
+
+    Every command takes --json, --quiet, --verbose, --context NAME and others.
     """
 
 

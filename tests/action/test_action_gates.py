@@ -115,6 +115,16 @@ def test_a_server_that_is_not_there_fails_the_step(use):
         check(use(base_url=url), ExitCode.UNAVAILABLE)
 
 
+def test_a_report_of_an_earlier_step_does_not_pass_for_this_one(make_runner, tmp_path):
+    runner = make_runner(make_real(tmp_path))
+    report = runner.workspace / "gate.json"
+    report.write_text('{"exit_code": 0}')
+    given = {"profile": "checkout", "report_json": "gate.json", "fail_on": "FIAL"}
+    result = runner.run(**given, base_url="http://127.0.0.1:9", api_key="a-key-of-a-test")
+    assert result.conclusion == "failure"
+    assert not report.exists()
+
+
 def test_a_report_that_is_lost_fails_the_step(make_runner, tmp_path):
     runner = make_runner(make_real(tmp_path))
     place = runner.workspace / "reports"

@@ -38,6 +38,33 @@ def expect_run(server, body, **detail):
     return server.status().status("COMPLETED").scan(row()).detail(**detail)
 
 
+@pytest.mark.parametrize(("used", "code"), [(5, ExitCode.OK), (4, ExitCode.UNDECIDED)])
+def test_a_later_wait_holds_the_verdict_against_what_the_start_asked_for(gate, server, used, code):
+    server.features(baselinePins=True)
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"baselineRunId": 5})
+    started = gate("runs", "start", "42", "--baseline", "5")
+    assert started.exit_code == ExitCode.OK
+    assert "--baseline 5" in started.stderr
+    server.status("COMPLETED").scan(row()).detail(autoCompareBaselineRunId=used)
+    assert gate("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == code
+
+
+def test_wait_by_id_can_be_told_what_the_start_asked_for(gate, server):
+    server.status("COMPLETED").scan(row()).detail(autoCompareBaselineRunId=4)
+    argv = ("runs", "wait", "42", "--run-id", RUN, "--baseline", "5", "--fail-on", "FAIL")
+    result = gate(*argv)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "compared with 4 instead of run 5" in result.stderr
+
+
+def test_verdict_whose_detail_cannot_be_read_rests_on_nothing_that_was_asked_for(gate, server):
+    server.features(baselinePins=True).profile().snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"baselineRunId": 5})
+    server.status().status("COMPLETED").scan(row())
+    server.error("GET", "/history/7", 400, "Run history not found")
+    assert gate(*GATED, "--baseline", "5").exit_code == ExitCode.UNDECIDED
+
+
 def test_asked_baseline_goes_with_the_start(gate, server):
     server.features(baselinePins=True)
     expect_run(server, {"baselineRunId": 5})

@@ -185,6 +185,42 @@ def test_server_that_answers_again_is_believed_again(clock):
     assert "it goes on" in last.decision.message
 
 
+def test_signal_while_others_are_given_up_leaves_the_failure_and_every_outcome(clock):
+    class Failing(QuickSystem):
+        def find_result(self, run):
+            return Result("r", Verdict.FAIL, "FAIL")
+
+    class Stubborn(QuickSystem):
+        def observe(self, run):
+            return Progress(Phase.ACTIVE, "", is_ours=True)
+
+        def stop(self, run):
+            raise SignalReceived(15)
+
+    gate = Gate(frozenset({Verdict.FAIL}))
+    follows = [Follow(Failing(), gate, clock), Follow(Stubborn(), gate, clock)]
+    ends = {
+        position: event.decision.exit_code
+        for position, event in drive(follows, gate, clock, fail_fast=True)
+        if isinstance(event, Decided)
+    }
+    assert ends == {0: ExitCode.FAIL, 1: ExitCode.TERMINATED}
+
+
+def test_signal_while_a_start_is_told_has_it_told_once_more(clock):
+    told = []
+
+    def handle(_position, event):
+        if isinstance(event, Started):
+            told.append(event.run.run_id)
+            if len(told) == 1:
+                raise SignalReceived(2)
+
+    gate = Gate(frozenset({Verdict.FAIL}))
+    consume(drive([Follow(QuickSystem(), gate, clock)], gate, clock), handle)
+    assert told == ["r", "r"]
+
+
 def test_runs_that_were_not_started_are_given_up_with_the_first_failure(clock):
     class Failing(QuickSystem):
         def observe(self, run):

@@ -69,6 +69,16 @@ def nothing(_run):
         ((1.0, 1.0, 0.5), ("--warn-score", "0.9", "--fail-on", "WARN"), ExitCode.WARN),
         ((1.0, 1.0, 0.5), ("--max-drop", "0.03"), ExitCode.NO_BASELINE),
         ((1.0, 1.0, 0.5), ("--max-drop", "0.03", "--fail-on", "FAIL"), ExitCode.OK),
+        (
+            (1.0, 1.0, 0.5),
+            ("--warn-score", "0.9", "--max-drop", "0.03", "--fail-on", "FAIL,WARN"),
+            ExitCode.WARN,
+        ),
+        (
+            (1.0, 1.0, 1.0),
+            ("--warn-score", "0.9", "--max-drop", "0.03", "--fail-on", "FAIL,WARN"),
+            ExitCode.OK,
+        ),
     ],
 )
 def test_score_becomes_the_exit_code(bench, world, driven, scores, flags, code):
@@ -116,6 +126,17 @@ def test_wrong_flags_send_nothing(bench, world, flags):
 def test_flags_of_a_wait_need_one(bench, world, flag):
     assert bench("start", "bmd_1", *flag).exit_code == ExitCode.USAGE
     assert world.seen == []
+
+
+def test_verdict_behind_the_first_stays_in_the_report(bench, tm, driven):
+    driven(1.0, 1.0, 0.5)
+    rules = ("--warn-score", "0.9", "--max-drop", "0.03")
+    argv = ("start", "bmd_1", "--wait", *rules, "--fail-on", "FAIL", "--report", "json=gate.json")
+    assert bench(*argv).exit_code == ExitCode.OK
+    assert json.loads((tm.cwd / "gate.json").read_text())["data"]["also"] == ["WARN"]
+    again = tm("gate", "eval", "gate.json", "--fail-on", "FAIL,WARN")
+    assert again.exit_code == ExitCode.WARN
+    assert "exit 3 (WARN)" in again.stdout
 
 
 @pytest.mark.parametrize("state", ["canceled", "failed"])

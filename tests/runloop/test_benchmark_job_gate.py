@@ -174,6 +174,12 @@ def test_wrong_flags_send_nothing(bench, world, argv):
     assert world.seen == []
 
 
+def test_start_says_that_it_does_not_gate(bench):
+    result = bench("job", "start", "bmd_1", "--agent", "a", "--min-score", "80%", "--quiet")
+    assert result.exit_code == ExitCode.OK
+    assert "this start does not gate" in result.stderr
+
+
 def test_wait_judges_a_job_that_somebody_started(bench, world, ends):
     ends(outcome(GOOD))
     bench("job", "start", "bmd_1", "--agent", "a")

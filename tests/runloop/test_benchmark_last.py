@@ -70,6 +70,12 @@ def test_start_without_rules_needs_them_later(bench, started):
     assert bench("wait", "--last", "--max-drop", "20%").exit_code == ExitCode.OK
 
 
+def test_start_without_a_rule_says_that_its_verdicts_do_not_gate(bench):
+    result = bench("start", "bmd_1", "--fail-on", "FAIL", "--quiet")
+    assert result.exit_code == ExitCode.OK
+    assert "this start does not gate" in result.stderr
+
+
 def test_start_says_that_it_does_not_gate(bench):
     result = bench("start", "bmd_1", *RULES)
     assert "this start does not gate" in result.stderr

@@ -59,7 +59,7 @@ def run_agent(
     unless told otherwise. When the connection is lost, its load ends at once, and it tries to
     connect again.
 
-    tm agent --server https://load.example:8443 --region eu-west
+    tm agent --server https://load.example:8092 --region eu-west
     """
     flags = {"base_url": server, "region": region}
     given = {name: value for name, value in flags.items() if value is not None}

@@ -106,7 +106,7 @@ def start_only(session: Session, request: RunRequest, gate: Gate) -> int:
     session.note("tm: a run starts no scenario by itself: something must drive it (--exec)")
     for run in started:
         session.note(f"tm: wait for it with: {run.resume}")
-    if request.rules.is_set:
+    if request.rules.is_set or gate.fail_on:
         say_ungated(session)
     return code
 

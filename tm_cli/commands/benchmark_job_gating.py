@@ -42,7 +42,7 @@ def start_only(session: Session, request: JobRequest, gate: Gate) -> int:
     }
     code = session.emit(data, lambda: _told(run))
     session.note(f"tm: wait for it with: {run.resume}")
-    if request.rules.is_set:
+    if request.rules.is_set or gate.fail_on:
         say_ungated(session)
     return code
 

@@ -74,9 +74,7 @@ def start(
     if wait:
         ours.require_a_rule(rules)
     else:
-        options.refuse_without_wait(
-            fail_on=gate_options.fail_on, confirm=confirm, report=wait_options.report
-        )
+        options.refuse_without_wait(confirm=confirm, report=wait_options.report)
     gate = gate_options.read(session, confirm=confirm)
     manners = wait_options.read(session)
     from tm_cli.commands import benchmark_job_gating as gating

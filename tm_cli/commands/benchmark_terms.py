@@ -81,7 +81,7 @@ def with_usual_verdicts(session: Session, gate: Gate) -> Gate:
 def say_ungated(session: Session) -> None:
     """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
     session.terminal.note(
-        "tm: this start does not gate: its rules count in `tm benchmarks wait --last`"
+        "tm: this start does not gate: what it is judged by counts in `tm benchmarks wait --last`"
     )
 
 

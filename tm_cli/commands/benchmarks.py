@@ -73,7 +73,9 @@ def start(
         ours.require_a_rule(rules)
     else:
         options.refuse_without_wait(
-            confirm=confirm, fail_fast=fail_fast, report=wait_options.report
+            confirm=confirm,
+            fail_fast=fail_fast,
+            report=wait_options.report,
         )
     gate = gate_options.read(session, confirm=confirm)
     manners = wait_options.read(session, fail_fast=fail_fast)

@@ -10,7 +10,9 @@ from tm_cli.settings import DEFINITIONS, Definition, Source
 from tm_cli.terminal import Terminal
 
 _BEFORE = """\
-A setting comes from the first of these that has it: {sources}.
+A setting comes from the first of these that has it:
+  {sources}.
+A context that --context chooses beats variables, too.
 
 The project file is tm.toml, or the table [tool.tm] of pyproject.toml, in this
 directory or one above it. The user file is config.toml in the user's own directory
