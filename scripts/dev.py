@@ -84,10 +84,16 @@ def main(arguments: list[str]) -> int:
         pip("install", *CONSTRAINTS, "--group", EXTRA_GROUPS[task])
     for number, step in enumerate(TASKS[task], start=1):
         takes_extra = number == len(TASKS[task]) or task in SHARED_ARGUMENTS
-        code = subprocess.call([str(PYTHON), *step, *(extra if takes_extra else [])], cwd=ROOT)
+        argv = [str(PYTHON), *step, *(extra if takes_extra else [])]
+        code = subprocess.call(argv, cwd=ROOT, env=environment())
         if code:
             return code
     return 0
+
+
+def environment() -> dict[str, str]:
+    """The variables of this process; whoever wants no bytecode waits for every start of Python."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def prepare() -> None:

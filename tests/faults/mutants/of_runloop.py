@@ -189,6 +189,14 @@ MUTANTS = (
         "a list that is put off does not put off the next look",
     ),
     Mutant(
+        "runloop-no-baseline-hides-a-warning",
+        "systems/runloop/judge.py",
+        "    if verdict is not Verdict.NO_BASELINE:",
+        "    if True:",
+        "without a baseline a score that is low enough to warn passes",
+        first="schedules",
+    ),
+    Mutant(
         "runloop-failed-driver",
         DRIVEN,
         "        if exit_code:",

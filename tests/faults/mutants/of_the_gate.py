@@ -82,9 +82,9 @@ MUTANTS = (
     Mutant(
         "detail-is-needed",
         RUNS,
-        "            detail = as_result(self._once.get_history_item(history_id))\n"
-        "        except ApiError:\n            return result",
-        "            detail = as_result(self._once.get_history_item(history_id))\n"
+        "            return as_result(reader.get_history_item(history_id))\n"
+        "        except ApiError:\n            return None",
+        "            return as_result(reader.get_history_item(history_id))\n"
         "        except ApiError:\n            raise",
         "a known verdict is lost with the detail",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from faults.documents import document
 from faults.recorder import Op, Recording
-from faults.runloop.wish import Document, Shown, Wish, verdict_of
+from faults.runloop.wish import Document, Shown, Wish, below, number, verdict_of
 from faults.runloop.world import BENCHMARK, World
 from faults.schedules import Schedule
 
@@ -112,7 +112,14 @@ def _is_last(op: Op) -> bool:
 
 
 def _judged(shown: Shown, schedule: Schedule, recording: Recording) -> str | None:
-    return verdict_of(shown, wish_of(schedule), _defined(recording), _pinned(recording))
+    """The verdict that counts: where a gate accepts NO_BASELINE, the WARN behind it."""
+    wish = wish_of(schedule)
+    verdict = verdict_of(shown, wish, _defined(recording), _pinned(recording))
+    score = number(shown[0].get("score"))
+    accepts = "NO_BASELINE" not in schedule.fail_on and "WARN" in schedule.fail_on
+    if verdict == "NO_BASELINE" and accepts and score is not None and below(score, wish.warn_score):
+        return "WARN"
+    return verdict
 
 
 def _defined(recording: Recording) -> list[str]:

@@ -5,7 +5,7 @@ The first rule that finds something decides; what the others find is told as wel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tm_cli.gate.comparison import Comparison
@@ -35,7 +35,7 @@ class Finding:
 class Judgement:
     """The verdict of a run; None when its evidence does not allow one.
 
-    `also` are the verdicts that the rules behind the first come to.
+    `also` is what NO_BASELINE must not hide: the WARN of a rule that needs no baseline.
     """
 
     verdict: Verdict | None
@@ -51,8 +51,15 @@ def judge(case: Case) -> Judgement:
     verdict = findings[0].verdict if findings else Verdict.PASS
     reasons = tuple(finding.reason for finding in findings) or (_accepted(case),)
     comparisons, notes = _compared(case)
-    also = frozenset(finding.verdict for finding in findings if finding.verdict) - {verdict}
+    also = hidden_by(verdict, (finding.verdict for finding in findings))
     return Judgement(verdict, reasons, comparisons, (*explain_score(case.run), *notes), also)
+
+
+def hidden_by(verdict: Verdict | None, found: Iterable[Verdict | None]) -> frozenset[Verdict]:
+    """Return the verdicts of `found` that a gate which accepts `verdict` has to look at as well."""
+    if verdict is not Verdict.NO_BASELINE:
+        return frozenset()
+    return frozenset({Verdict.WARN}) & frozenset(found)
 
 
 def _canceled(case: Case) -> Iterator[Finding]:

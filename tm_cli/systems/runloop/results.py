@@ -11,7 +11,7 @@ from tm_cli.gate.evidence import Result
 from tm_cli.gate.verdict import Verdict
 from tm_cli.systems.runloop.case import Baseline, Case
 from tm_cli.systems.runloop.evidence import Measured
-from tm_cli.systems.runloop.judge import Judgement, judge
+from tm_cli.systems.runloop.judge import Judgement, hidden_by, judge
 
 SEVERITY = (None, Verdict.FAIL, Verdict.NO_BASELINE, Verdict.WARN, Verdict.PASS)
 """The worst first; None, for what cannot be judged, is worse than a FAIL (section 8)."""
@@ -41,10 +41,10 @@ def job_result(job_id: str, cases: Sequence[Case], facts: dict[str, Any]) -> Res
             for case, found in judged
             for note in found.notes
         ),
-        frozenset(
-            verdict for _, found in judged for verdict in (found.verdict, *found.also) if verdict
-        )
-        - {worst[1].verdict, Verdict.PASS},
+        hidden_by(
+            worst[1].verdict,
+            (verdict for _, found in judged for verdict in (found.verdict, *found.also)),
+        ),
     )
     return _result(job_id, joined, facts, _basis(worst[0]), _metrics(worst[0]))
 
