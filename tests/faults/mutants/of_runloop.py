@@ -194,7 +194,6 @@ MUTANTS = (
         "    if verdict is not Verdict.NO_BASELINE:",
         "    if True:",
         "without a baseline a score that is low enough to warn passes",
-        first="schedules",
     ),
     Mutant(
         "runloop-failed-driver",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from faults.corners import Corner
 from faults.nemesis import Blow
 from faults.plan import Fault
@@ -137,6 +139,13 @@ CORNERS = (
     corner("a list that says nothing", Truth(), 2, plan={"items": (Fault("no-items"),) * 99}),
     corner("three pages", Truth(page_size=1), 0),
     corner("no baseline", Truth(has_baseline=False), 4, wish=COMPARED),
+    corner(
+        "a score that warns where no baseline is accepted",
+        Truth(has_baseline=False),
+        3,
+        wish=replace(COMPARED, warn_score=0.95),
+        fail_on=("FAIL", "WARN"),
+    ),
     corner("a baseline that was better", Truth(), 2, wish=COMPARED),
     corner("a baseline that was no better", Truth((1.0,) * 3), 0, wish=COMPARED),
     corner(
