@@ -19,6 +19,7 @@ from faults.schedules import GATED, Schedule
 from faults.socket_server import SocketServer
 from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.world import VERDICTS, Truth
+from faults.zygote import Forked
 from tm_cli.commands.saved_report import load
 from tm_cli.errors import TmError
 from tm_cli.gate.replay import replay
@@ -28,6 +29,8 @@ TIMEOUT = 0.6
 WAIT_TIMEOUT = 3.0
 VERDICT_TIMEOUT = 1.5
 LONGEST = 30.0
+FRESH = 4
+"""One in how many processes is a Python of its own; the others are forks."""
 
 ON_SOCKETS = (
     "hang", "drip", "reset", "cut-connection", "protocol", "408", "429", "429-html", "500", "502",
@@ -90,8 +93,10 @@ def arguments(schedule: Schedule, *, wants_json: bool) -> list[str]:
     ]
 
 
-def launch(argv: list[str], url: str, home: Path) -> subprocess.Popen[str]:
-    """Start tm in an empty environment and directory."""
+def launch(
+    argv: list[str], url: str, home: Path, *, fresh: bool = True
+) -> subprocess.Popen[str] | Forked:
+    """Start tm in an empty environment and directory, where possible without `fresh` as a fork."""
     system = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     environ = {
         **system,
@@ -103,6 +108,8 @@ def launch(argv: list[str], url: str, home: Path) -> subprocess.Popen[str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONIOENCODING": "utf-8",
     }
+    if not fresh and os.name == "posix":
+        return Forked({"argv": argv, "environ": environ, "cwd": str(home)})
     return subprocess.Popen(
         [sys.executable, "-m", "tm_cli", *argv],
         cwd=home,
@@ -118,7 +125,8 @@ def run(schedule: Schedule, home: Path) -> Recording:
     """Run the program through a schedule and return what happened."""
     wants_json = bool(schedule.seed % 2)
     with SocketServer(schedule) as server:
-        process = launch(arguments(schedule, wants_json=wants_json), server.url, home)
+        argv = arguments(schedule, wants_json=wants_json)
+        process = launch(argv, server.url, home, fresh=schedule.seed % FRESH == 0)
         try:
             out, err = process.communicate(timeout=LONGEST)
         except subprocess.TimeoutExpired:

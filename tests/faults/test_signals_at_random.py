@@ -72,7 +72,7 @@ def fire(shot: Shot, home: Path) -> list[str]:
     argv[argv.index("--timeout") + 1] = "20s"
     argv += ["--on-interrupt", "stop" if shot.stops else "detach"]
     with SocketServer(shot.schedule) as server:
-        running = process.launch(argv, server.url, home)
+        running = process.launch(argv, server.url, home, fresh=not shot.into_run)
         if shot.into_run:
             server.requested.wait(process.LONGEST)
         time.sleep(shot.delay)
@@ -139,8 +139,9 @@ def test_killed_program_leaves_no_pass_behind(tmp_path):
         truth = Truth("FAIL", duration=0.05, row_delay=0.0, verdict_delay=0.0)
         with SocketServer(Schedule(seed, truth)) as server:
             argv = process.arguments(Schedule(seed, truth), wants_json=False)
-            running = process.launch(argv, server.url, home)
-            if chance.random() < 0.8:
+            into_run = chance.random() < 0.8
+            running = process.launch(argv, server.url, home, fresh=not into_run)
+            if into_run:
                 server.requested.wait(process.LONGEST)
             time.sleep(chance.uniform(0, 0.25))
             running.kill()
