@@ -109,7 +109,7 @@ def launch(
         "PYTHONIOENCODING": "utf-8",
     }
     if not fresh and os.name == "posix":
-        return Forked({"argv": argv, "environ": environ, "cwd": str(home)})
+        return Forked("tm_cli", argv, environ=environ, cwd=home)
     return subprocess.Popen(
         [sys.executable, "-m", "tm_cli", *argv],
         cwd=home,

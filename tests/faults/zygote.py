@@ -1,8 +1,9 @@
-"""Many real processes of tm without the start of Python in each: forks of one that waits for jobs.
+"""Many real processes without the start of Python in each: forks of one that waits for jobs.
 
-It has imported what tm imports from others and nothing of tm. A fork gets arguments, variables,
-directory and pipes of its own, runs `tm_cli` as its main module and ends as any Python does. What
-happens before the first line of tm needs a start of its own: see `process.launch`.
+It has imported what tm and its tests import from others, and nothing of tm. A fork gets arguments,
+variables, directory and pipes of its own, runs a module or file as its main module and ends as any
+Python does. What happens before the first line of tm needs a start of its own: see
+`process.launch`.
 """
 
 from __future__ import annotations
@@ -16,24 +17,37 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-THIRD_PARTY = ("typer.main", "pydantic", "httpx2", "platformdirs", "rich.live", "xml.sax.saxutils")
+THIRD_PARTY = (
+    "typer.main", "typer._adapters", "pydantic", "pydantic.json_schema", "httpx2", "httpcore2",
+    "platformdirs", "rich.live", "yaml", "pytest", "markdown_it",
+)  # fmt: skip
+"""Some of these are imported late; what is missing here only costs time."""
 
 
 class Forked:
-    """A running tm, with the part of `subprocess.Popen` that the tests use."""
+    """A running program, with the part of `subprocess.Popen` that the tests use.
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    `program` is a module or a file.
+    """
+
+    def __init__(
+        self, program: str, argv: Sequence[str], *, environ: Mapping[str, str], cwd: Path
+    ) -> None:
+        job = {"program": program, "argv": argv, "environ": dict(environ), "cwd": str(cwd)}
         self.returncode: int | None = None
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         ours, theirs = socket.socketpair()
         self._pipes = [os.fdopen(end, encoding="utf-8") for end in (out, err)]
         self._told = ours.makefile("r")
-        self.pid = _zygote().fork(job, [out_end, err_end, theirs.fileno()], self._told)
+        with _ONE_AT_A_TIME:
+            self.pid = _zygote().fork(job, [out_end, err_end, theirs.fileno()], self._told)
         for end in (out_end, err_end):
             os.close(end)
         theirs.close()
@@ -59,7 +73,7 @@ class Forked:
         for reader in readers:
             reader.join(timeout)
             if reader.is_alive():
-                raise subprocess.TimeoutExpired(["tm"], timeout or 0.0)
+                raise subprocess.TimeoutExpired("fork", timeout or 0.0)
         self.returncode = os.waitstatus_to_exitcode(int(self._told.readline()))
         for file in (*self._pipes, self._told):
             file.close()
@@ -69,7 +83,6 @@ class Forked:
 class _Zygote:
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair()
-        self._lock = threading.Lock()
         roots = [str(path) for path in Path(__file__).parents[1:3]]  # tests, and the repository
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(reversed(roots))}
         self._process = subprocess.Popen(
@@ -81,22 +94,13 @@ class _Zygote:
         theirs.close()
 
     def fork(self, job: dict[str, Any], ends: list[int], told: Any) -> int:
-        """Start a job and return the number of its process; one at a time."""
-        with self._lock:
-            socket.send_fds(self._channel, [json.dumps(job).encode()], ends)
-            return int(told.readline())
+        """Start a job and return the number of its process."""
+        socket.send_fds(self._channel, [json.dumps(job).encode()], ends)
+        return int(told.readline())
 
 
+_zygote = cache(_Zygote)
 _ONE_AT_A_TIME = threading.Lock()
-_made: list[_Zygote] = []
-
-
-def _zygote() -> _Zygote:
-    """Return the one of this process; tests ask for it from several threads."""
-    with _ONE_AT_A_TIME:
-        if not _made:
-            _made.append(_Zygote())
-        return _made[0]
 
 
 def _next_job(channel: socket.socket) -> dict[str, Any] | None:
@@ -144,8 +148,12 @@ def _become(job: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(job["environ"])
     os.chdir(job["cwd"])
-    sys.argv = ["tm", *job["argv"]]
-    runpy.run_module("tm_cli", run_name="__main__", alter_sys=True)
+    program = job["program"]
+    sys.argv = [program, *job["argv"]]
+    if program.endswith(".py"):
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

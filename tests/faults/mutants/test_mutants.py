@@ -12,19 +12,27 @@ import pytest
 
 from faults.mutants.catalogue import LISTS, MUTANTS
 from faults.report import say
+from faults.zygote import Forked
 
 SUBSET = Path(__file__).with_name("subset.py")
 AT_ONCE = 2
+LONGEST = 240.0
 FEWEST = 90
 
 EVERY = 1 if os.environ.get("TM_FAULT_ALL_MUTANTS") else 3
 """One in how many mutants of the systems that share the engine is met."""
 
 
-def meet(name: str | None) -> subprocess.CompletedProcess[str]:
+def meet(name: str | None) -> tuple[int | None, str, str]:
     """Run the quick part of the engine against a mutant, or against tm as it is."""
-    argv = [sys.executable, str(SUBSET), *([name] if name else [])]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+    argv = [name] if name else []
+    if os.name == "posix":
+        process = Forked(str(SUBSET), argv, environ=os.environ, cwd=SUBSET.parent)
+        out, err = process.communicate(timeout=LONGEST)
+        return process.returncode, out, err
+    command = [sys.executable, str(SUBSET), *argv]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    return found.returncode, found.stdout, found.stderr
 
 
 def chosen() -> list[str]:
@@ -46,6 +54,6 @@ def test_patch_fits(name):
 def test_every_mutant_is_found_and_nothing_is_found_without_one():
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(meet, [None, *chosen()]))
-    say("\n".join(result.stdout.strip() for result in results))
-    survivors = [result.stdout + result.stderr[-500:] for result in results if result.returncode]
+    say("\n".join(out.strip() for _, out, _ in results))
+    survivors = [out + err[-500:] for code, out, err in results if code]
     assert survivors == []
