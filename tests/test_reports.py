@@ -10,7 +10,7 @@ import pytest
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.signals import SignalReceived
-from trafficmorph_api import comparison, row, verdict_snapshot
+from trafficmorph_api import RUN, comparison, row, verdict_snapshot
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")
 BOTH = ("--report", "json=out.json", "--report", "junit=out.xml")
@@ -70,7 +70,8 @@ def test_reports_tell_what_the_verdict_rests_on_and_its_comparisons_are_no_cases
     assert len(document["data"]["comparisons"]) == 2
     facts = {item.get("name"): item.get("value") for item in root.iter("property")}
     assert facts == {
-        "run_id": "7",
+        "run_id": RUN,
+        "history_id": "7",
         "baseline_run_id": "5",
         "baseline_choice": "pinned",
         "baseline_age_seconds": "7200.0",
@@ -171,6 +172,18 @@ def test_report_of_an_earlier_pass_is_gone_when_the_profile_is_missing(gate, tm)
     result = gate(*argv, "--report", "json=out.json")
     assert result.exit_code == ExitCode.CONFIGURATION
     assert json.loads((tm.cwd / "out.json").read_text())["exit_code"] == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [("--fail-on", "WRAN"), ("--assert", "p95<<4"), ("--wait-timeout", "5x"), ("--tag", "a b")],
+    ids=" ".join,
+)
+def test_report_of_an_earlier_pass_is_gone_after_a_mistake(gate, tm, mistake):
+    (tm.cwd / "out.json").write_text('{"exit_code": 0}')
+    argv = ("runs", "start", "42", "--wait", "--report", "json=out.json", *mistake)
+    assert gate(*argv).exit_code == ExitCode.USAGE
+    assert json.loads((tm.cwd / "out.json").read_text())["exit_code"] == ExitCode.USAGE
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs named pipes")

@@ -74,7 +74,7 @@ _ADVICE = {
     ExitCode.OUTPUT: "free the disk, check the path",
     ExitCode.AUTHENTICATION: "check the key",
     ExitCode.CONFIGURATION: "`tm config show` tells where each value comes from",
-    ExitCode.HANGUP: "the run goes on; wait again",
-    ExitCode.INTERRUPTED: "the run goes on; wait again",
-    ExitCode.TERMINATED: "the run goes on; wait again",
+    ExitCode.HANGUP: "wait again, unless the message says that the run was stopped",
+    ExitCode.INTERRUPTED: "wait again, unless the message says that the run was stopped",
+    ExitCode.TERMINATED: "wait again, unless the message says that the run was stopped",
 }

@@ -69,7 +69,7 @@ def understand(answer: Answer, explain: Explain = explain_error, *, secret: str 
     if status not in {200, 201, 202}:
         raise NotUnderstood(f"{where} answered with the unexpected status {status}")
     if not _is_json(answer):
-        kind = _header(answer, "content-type", secret) or "nothing"
+        kind = _header(answer, "content-type", secret) or "a body without a Content-Type"
         raise NotUnderstood(
             f"{where} answered with {kind} instead of JSON",
             hint="a login page or a proxy may answer in the server's place",

@@ -49,6 +49,8 @@ def login(
     from tm_cli.commands.key_login import store_key
 
     stored = store_key(session, system.value, check=not no_check)
+    if session.flags.get("base_url"):
+        session.note("tm: commands use this server when a variable, a file or a context names it")
     return session.emit(stored.data(), stored.summary)
 
 

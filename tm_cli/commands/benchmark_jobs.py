@@ -75,8 +75,8 @@ def start(
         ours.require_a_rule(rules)
     else:
         options.refuse_without_wait(confirm=confirm, report=wait_options.report)
-    gate = gate_options.read(session, confirm=confirm)
     manners = wait_options.read(session)
+    gate = gate_options.read(session, confirm=confirm)
     from tm_cli.commands import benchmark_job_gating as gating
     from tm_cli.commands.benchmark_job_request import read_request
 
@@ -118,8 +118,8 @@ def wait(
     options.refuse_torn_verdicts(gate_options.fail_on, job_id)
     rules = rule_options.read()
     ours.require_a_rule(rules)
-    gate = gate_options.read(session)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session)
     from tm_cli.commands import benchmark_job_gating as gating
 
     if len(set(job_id)) != len(job_id):

@@ -77,8 +77,8 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
         )
-    gate = gate_options.read(session, confirm=confirm)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, confirm=confirm)
     from tm_cli.commands import benchmark_gating as gating
 
     request = gating.read_request(
@@ -128,8 +128,8 @@ def wait(
     wish = ours.read_baseline(baseline, match)
     if not last:
         ours.require_a_rule(rules)
-    gate = gate_options.read(session, last=last)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, last=last)
     from tm_cli.commands import benchmark_gating as gating
     from tm_cli.commands import benchmark_last
 

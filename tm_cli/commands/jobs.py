@@ -91,8 +91,8 @@ def start(
         )
     if reuse and idempotency_key is None:
         raise UsageError("--reuse needs --idempotency-key")
-    gate = gate_options.read(session, confirm=confirm)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, confirm=confirm)
     body = job_payloads.read_trigger(
         session.context.cwd,
         payload=payload,
@@ -156,8 +156,8 @@ def wait(
     """
     run_ids = run or []
     options.refuse_torn_verdicts(gate_options.fail_on, run_ids)
-    gate = gate_options.read(session, last=last)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, last=last)
     watch = gate_options.read_watch()
     _refuse_both_or_neither(run_ids, last=last)
     job_options.check_run_ids(run_ids)

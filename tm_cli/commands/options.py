@@ -286,11 +286,8 @@ def read_manners(
     chosen = session.setting("on_interrupt", on_interrupt)
     if chosen is None:
         chosen = "stop" if session.context.environ.get("CI") else "detach"
-    return Manners(
-        fail_fast=fail_fast,
-        stop_on_interrupt=chosen == "stop",
-        reports=read_sinks(session, reports or [], github=github, gitlab=gitlab),
-    )
+    session.reports = read_sinks(session, reports or [], github=github, gitlab=gitlab)
+    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop", reports=session.reports)
 
 
 def read_tags(flags: list[str]) -> tuple[str, ...]:

@@ -60,8 +60,8 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
         )
-    gate = gate_options.read(session, checks=checks, confirm=confirm)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, checks=checks, confirm=confirm)
     from tm_cli.commands import gating
     from tm_cli.commands.terms import read_terms
 
@@ -115,8 +115,8 @@ def wait(
     tm runs wait --last
     """
     options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
-    gate = gate_options.read(session, checks=checks, last=last)
     manners = wait_options.read(session, fail_fast=fail_fast)
+    gate = gate_options.read(session, checks=checks, last=last)
     from tm_cli.commands import gating, last_gate
     from tm_cli.commands.terms import read_terms
 

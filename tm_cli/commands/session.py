@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tm_cli.context import AppContext
+from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.global_options import with_global_options
 from tm_cli.terminal import Terminal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.commands.sinks import Reports
     from tm_cli.settings import Settings
 
 
@@ -27,7 +29,7 @@ class Session:
     """One command's view of the world; clients are made when first used.
 
     `tree` is the root command, for commands that tell about others; `system` is what the flags
-    for server and key mean.
+    for server and key mean; `reports` are the places where a gate of this command is told.
     """
 
     context: AppContext
@@ -37,6 +39,7 @@ class Session:
     verbose: bool = False
     tree: Any = None
     system: str = "trafficmorph"
+    reports: Reports | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -126,6 +129,10 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
         session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
         try:
             return function(session, **values)
+        except TmError as error:
+            if session.reports is not None:
+                session.reports.tell_mistake(error)
+            raise
         finally:
             session.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -43,12 +43,13 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reports:
     """All places where one call is told; `now` is the wall clock."""
 
     sinks: tuple[Sink, ...] = ()
     now: Callable[[], datetime] = _now
+    have_begun: bool = False
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -56,6 +57,7 @@ class Reports:
 
         Raises UsageError, before anything is sent, when a file cannot be written.
         """
+        self.have_begun = True
         for sink in self.sinks:
             sink.begin(self._error(_UNDECIDED))
         try:
@@ -64,6 +66,12 @@ class Reports:
             for sink in self.sinks:
                 sink.finish(self._error(error))
             raise
+
+    def tell_mistake(self, error: TmError) -> None:
+        """Say an error that came before the wait could begin: an older report must not stay."""
+        if not self.have_begun:
+            with suppress(TmError), self.begun():
+                raise error
 
     @property
     def want_baseline(self) -> bool:

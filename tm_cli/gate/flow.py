@@ -81,7 +81,7 @@ class Follow:
         if not self.earlier or decision.exit_code is not ExitCode.OK:
             return decision
         before = self.earlier[0].decision.message
-        message = f"{decision.message}; not confirmed by a repetition: {before}"
+        message = f"{decision.message}; it does not confirm the run before it ({before})"
         return replace(decision, message=message)
 
     def _one_run(self) -> Generator[Step, None, Decision]:

@@ -43,7 +43,8 @@ def _add_properties(element: ET.Element, ending: Decided | None) -> None:
         return
     basis = result.basis
     facts = {
-        "run_id": result.facts.get("id"),
+        "run_id": ending.run.run_id if ending and ending.run else None,
+        "history_id": result.facts.get("id"),
         "baseline_run_id": basis.baseline,
         "baseline_choice": basis.choice,
         "baseline_age_seconds": basis.age,

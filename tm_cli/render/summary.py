@@ -107,7 +107,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
     lines = [_headline(terminal, ending)]
     if result is None or result.verdict is None:
         lines.append(f"  {clean(decision.message)}")
-    elif not _rests_on_verdict(decision):
+    elif not _rests_on_verdict(ending):
         lines.append(f"  its verdict is {clean(result.verdict_text)}; {clean(decision.message)}")
     if result is not None:
         lines += [f"  {reason}" for reason in result.reasons]
@@ -165,16 +165,17 @@ def _compared(terminal: Terminal, result: Result) -> list[str]:
 _MARKS = {True: "passed:", False: "failed:", None: "not measured:"}
 
 
-def _rests_on_verdict(decision: Decision) -> bool:
-    """Whether the verdict is what the exit code says; an interruption comes before any verdict."""
-    return decision.is_gated or decision.exit_code in (ExitCode.OK, ExitCode.OUTPUT)
+def _rests_on_verdict(ending: Decided) -> bool:
+    """Whether the exit code says what the verdict says; checks, and interruptions, come first."""
+    code, verdict = ending.decision.exit_code, ending.result.verdict if ending.result else None
+    return code in (ExitCode.OK, ExitCode.OUTPUT) or code.name == verdict
 
 
 def _headline(terminal: Terminal, ending: Decided) -> str:
     run, result = ending.run, ending.result
     word = "NO VERDICT"
     color = "35"
-    if result is not None and result.verdict is not None and not _rests_on_verdict(ending.decision):
+    if result is not None and result.verdict is not None and not _rests_on_verdict(ending):
         word = ending.decision.exit_code.name
     elif result is not None and result.verdict is not None:
         word = clean(result.verdict_text or word)
