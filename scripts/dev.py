@@ -22,9 +22,9 @@ STAMP = VENV / "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
-WORKERS = str((os.cpu_count() or 1) + 1)
+WORKERS = str((os.cpu_count() or 1) + 2)
 IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
-"""One process more than there are cores, because many tests wait for others; files in their order,
+"""More processes than there are cores, because many tests wait for others; files in their order,
 because those with the fewest tests are the longest and must not come last."""
 
 TASKS: dict[str, list[list[str]]] = {

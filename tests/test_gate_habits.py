@@ -400,22 +400,17 @@ def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm,
     assert gate("runs", "wait", "--last").exit_code == ExitCode.WARN
 
 
-def test_run_before_a_lost_start_does_not_pass_for_it(run, fleet):
+@pytest.mark.parametrize(
+    ("answer", "code"), [(502, ExitCode.START_UNKNOWN), (409, ExitCode.REFUSED)]
+)
+def test_run_before_a_start_that_failed_does_not_pass_for_it(run, fleet, answer, code):
     fleet.profile(42, "PASS")
     assert run(*GATED).exit_code == ExitCode.OK
-    fleet.failing_starts[42] = 502
-    assert run(*GATED).exit_code == ExitCode.START_UNKNOWN
+    fleet.failing_starts[42] = answer
+    assert run(*GATED).exit_code == code
     result = run("runs", "wait", "--last")
     assert result.exit_code == ExitCode.START_UNKNOWN
     assert "the last start of p42 has no run that is known here" in result.stderr
-
-
-def test_start_that_was_refused_leaves_the_one_before_it_remembered(run, fleet):
-    fleet.profile(42, "WARN")
-    assert run(*GATED).exit_code == ExitCode.WARN
-    fleet.failing_starts[42] = 409
-    assert run(*GATED).exit_code == ExitCode.REFUSED
-    assert run("runs", "wait", "--last").exit_code == ExitCode.WARN
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["waited", "started"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -122,7 +123,7 @@ def test_a_report_of_an_earlier_step_does_not_pass_for_this_one(make_runner, tmp
     given = {"profile": "checkout", "report_json": "gate.json", "fail_on": "FIAL"}
     result = runner.run(**given, base_url="http://127.0.0.1:9", api_key="a-key-of-a-test")
     assert result.conclusion == "failure"
-    assert not report.exists()
+    assert json.loads(report.read_text())["exit_code"] == ExitCode.USAGE
 
 
 def test_a_report_that_is_lost_fails_the_step(make_runner, tmp_path):

@@ -10,14 +10,13 @@ from tm_cli.commands.last_run import LastStart, StartedRun
 from tm_cli.commands.outcome import Outcome, tell
 from tm_cli.commands.session import Session
 from tm_cli.commands.sinks import Reports
-from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Event, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
-from tm_cli.gate.record import Evidence, Record, exit_code_of
+from tm_cli.gate.record import Evidence, exit_code_of
 from tm_cli.gate.system import System
 from tm_cli.render.progress import open_view
 
@@ -94,8 +93,6 @@ def follow(
     if manners.reports.want_baseline:
         _find_baselines(cases, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
-    if memory is not None and all(_was_not_started(record) for record in records):
-        memory.withdraw()
     evidence = Evidence(records, gate, exit_code_of(records), clock.now())
     code = manners.reports.finish(evidence)
     tell(session, replace(evidence, exit_code=code))
@@ -105,14 +102,6 @@ def follow(
 def remembering(session: Session, cases: Sequence[Case]) -> LastStart:
     """Begin to write down for `--last` what these cases start."""
     return LastStart(session, [case.record("") for case in cases])
-
-
-NOT_STARTED = {ExitCode.REFUSED, ExitCode.UNAVAILABLE, ExitCode.AUTHENTICATION}
-"""Ends of a start that has certainly made no run."""
-
-
-def _was_not_started(record: Record) -> bool:
-    return record.end.run is None and record.end.decision.exit_code in NOT_STARTED
 
 
 def _find_baselines(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> None:

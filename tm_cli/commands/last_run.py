@@ -36,29 +36,20 @@ class StartedRun:
 class LastStart:
     """What `--last` finds, kept up to date while a call starts its runs.
 
-    It is written before the first start is sent: after a crash, or an answer that was lost, the
-    runs of an earlier call must not pass for those of this one.
+    It is written before the first start is sent: after a crash, a refusal or an answer that was
+    lost, the runs of an earlier call must not pass for those of this one.
     """
 
     def __init__(self, session: Session, entries: Sequence[StartedRun]) -> None:
         self._session = session
         self._entries = list(entries)
         self._path = _path(session)
-        self._before = _text_of(self._path)
         self._write()
 
     def note(self, position: int, entry: StartedRun) -> None:
         """Remember a run that has been started."""
         self._entries[position] = entry
         self._write()
-
-    def withdraw(self) -> None:
-        """Nothing has been started: what was remembered before counts again."""
-        with suppress(OSError):
-            if self._before is None:
-                self._path.unlink()
-            else:
-                write_whole(self._path, self._before)
 
     def _write(self) -> None:
         try:
@@ -95,13 +86,6 @@ def recall(session: Session) -> list[StartedRun]:
             + (f"; known are: {', '.join(known)}" if known else ""),
         )
     return found
-
-
-def _text_of(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
 
 
 def _read_all(document: Any) -> list[StartedRun]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tm_cli.commands.following import NOT_STARTED, Case, remembering
+from tm_cli.commands.following import Case, remembering
 from tm_cli.commands.session import Session
-from tm_cli.errors import TmError
 
 Started = TypeVar("Started")
 
@@ -30,10 +29,8 @@ def start_each(
         for position, case in enumerate(cases):
             found.append(start(position))
             memory.note(position, case.record(run_id_of(found[-1]) or ""))
-    except BaseException as problem:
+    except BaseException:
         for case, started in zip(cases, found, strict=False):
             session.terminal.note(f"tm: {told(case, started)}")
-        if not found and isinstance(problem, TmError) and problem.exit_code in NOT_STARTED:
-            memory.withdraw()
         raise
     return found
