@@ -98,6 +98,7 @@ def test_public_target_needs_somebody_who_says_it_is_theirs(tm):
         ("--name", "a\nb"),
         ("--rate", "20000"),
         ("--server", "https://load.example", "--allow-public-targets"),
+        ("--server", "https://load.example"),  # it would load its own localhost
     ],
 )
 def test_value_that_cannot_be_used_writes_nothing(tm, wrong):
@@ -225,8 +226,8 @@ def test_key_is_a_secret_and_nowhere_in_a_file(tm):
     key = "tm_live_0123456789abcdef"
     for platform in ("github", "gitlab", "make"):
         tm(
-            "init", *FLAGS, "--ci", platform, "--server", "https://load.example",
-            environ={"TM_API_KEY": key},
+            "init", *FLAGS, "--url", "http://10.0.0.4/", "--ci", platform,
+            "--server", "https://load.example", environ={"TM_API_KEY": key},
         )  # fmt: skip
     assert key not in "".join(files(tm).values())
     job = yaml.safe_load(files(tm)[GITHUB])["jobs"]["load-test"]

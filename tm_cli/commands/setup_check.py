@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tm_cli.commands.session import Session
 from tm_cli.commands.setup_pipelines import check_pipelines
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.scaffold.answers import is_out_of_reach
 from tm_cli.scaffold.documents import is_ignored
 from tm_cli.scaffold.findings import Finding, Status
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
@@ -23,9 +25,9 @@ def check_setup(session: Session) -> int:
     cwd = session.context.cwd
     findings: list[Finding] = []
     settings = _settings(cwd, findings)
-    pipelines, named = check_pipelines(cwd, session.tree, settings)
-    findings += _profiles(cwd, named)
-    findings += pipelines
+    pipelines = check_pipelines(cwd, session.tree, settings)
+    findings += _profiles(cwd, pipelines.named)
+    findings += pipelines.findings
     findings.append(_ignored(cwd))
     return _emit(session, findings)
 
@@ -67,9 +69,10 @@ def _settings(cwd: Path, findings: list[Finding]) -> Settings | None:
     return settings
 
 
-def _profiles(cwd: Path, named: set[str]) -> Iterator[Finding]:
-    """The documents that pipelines name, and those at the top of the directory."""
-    paths = {Path(name) for name in named} | {
+def _profiles(cwd: Path, named: Mapping[str, str | None]) -> Iterator[Finding]:
+    """The documents that pipelines name, with their servers, and those at the top."""
+    servers = {Path(name): server for name, server in named.items()}
+    paths = servers.keys() | {
         path.relative_to(cwd) for path in cwd.iterdir() if _looks_like_a_profile(path)
     }
     if not paths:
@@ -80,7 +83,19 @@ def _profiles(cwd: Path, named: set[str]) -> Iterator[Finding]:
         except ConfigurationError as problem:
             yield Finding.problem(path.as_posix(), problem.message)
         else:
-            yield Finding.ok(path.as_posix(), f"profile {document['name']!r}")
+            yield _target(path, document, servers.get(path))
+
+
+def _target(path: Path, document: Mapping[str, Any], server: str | None) -> Finding:
+    url = str(document.get("endpointUrl") or document.get("targetUrl") or "")
+    try:
+        lost = server is not None and "$" not in server and is_out_of_reach(url, server)
+    except ValueError:
+        lost = False  # the server says what is wrong with it
+    if lost:
+        said = f"its target is this machine, and the server at {server} would load its own"
+        return Finding.problem(path.as_posix(), said)
+    return Finding.ok(path.as_posix(), f"profile {document['name']!r}")
 
 
 def _looks_like_a_profile(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tm_cli.scaffold import gitlab, make
 from tm_cli.scaffold.answers import Answers, Platform
 from tm_cli.scaffold.gate_call import soft_codes
+from tm_cli.scaffold.includes import include_line
 from tm_cli.scaffold.names import document_path, is_here, may_be_public
 from tm_cli.scaffold.plan import Action, Change
 
@@ -39,9 +40,9 @@ def _files(changes: Sequence[Change]) -> Iterator[str]:
 def _joining(changes: Sequence[Change]) -> Iterator[str]:
     paths = {change.path for change in changes}
     if gitlab.INCLUDED in paths:
-        yield f"Add to {gitlab.PATH}: include: [{{local: {gitlab.INCLUDED}}}]"
+        yield f"Add to {gitlab.PATH}: {include_line(gitlab.INCLUDED)}"
     if make.INCLUDED in paths:
-        yield f"Add to your makefile: include {make.INCLUDED}"
+        yield f"Add to your makefile: {include_line(make.INCLUDED)}"
 
 
 def _target(answers: Answers) -> Iterator[str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.base_url import LOCAL, is_loopback, is_plain_http, parse_base_url
 from tm_cli.durations import format_duration, parse_duration
+from tm_cli.scaffold.names import is_here
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 SHORTEST, LONGEST = 10, 48 * 3600
@@ -149,12 +150,23 @@ def read_method(text: str) -> str:
     return method
 
 
+def is_out_of_reach(url: str, server: str) -> bool:
+    """Whether the target is on this machine and the load comes from another one."""
+    return server != LOCAL and is_here(url) and not is_loopback(server)
+
+
 def check_whole(answers: Answers) -> Answers:
     """Return the answers; raise ValueError when they do not go together."""
     if answers.is_local and answers.rate > MOST_LOCAL:
         raise ValueError(
             f"the embedded server sends at most {MOST_LOCAL} requests per second; "
             "name a server for more"
+        )
+    if is_out_of_reach(answers.url, answers.server):
+        raise ValueError(
+            f"{answers.url} is this machine to whoever asks it, and the server at "
+            f"{answers.server} would load its own; name an address that it reaches, or take "
+            "--server local"
         )
     if answers.public and not answers.is_local:
         raise ValueError("only the embedded server asks for permission to load public addresses")

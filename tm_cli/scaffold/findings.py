@@ -16,6 +16,18 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong with a gate, whose place is told by whoever found it."""
+
+    message: str
+    status: Status = Status.PROBLEM
+
+    def at(self, place: str) -> Finding:
+        """Return the finding for a place."""
+        return Finding(self.status, place, self.message)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One line: how it is, what was looked at, what was found."""
 

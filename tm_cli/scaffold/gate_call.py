@@ -14,11 +14,6 @@ MARK = "written by `tm init`"
 HISTORY = ".tm/tm.db*"
 """The history of the embedded server; the key beside it is nobody's business."""
 
-SOFT_WORDS = {
-    ExitCode.WARN: "WARN: worse than the baseline, but not by enough to fail",
-    ExitCode.NO_BASELINE: "NO_BASELINE: no earlier run to compare with, so nothing was compared",
-}
-
 
 def gate_command(answers: Answers, *, every_verdict: bool) -> str:
     """Return the command line of the gate.

@@ -1,0 +1,283 @@
+"""`tm init --check` on pipelines that are green on FAIL, and on some that only look like it."""
+
+import pytest
+
+FLAGS = ("--url", "http://10.0.0.4/checkout", "--rate", "20", "--duration", "1m")
+GITHUB, GITLAB = ".github/workflows/load.yml", ".gitlab-ci.yml"
+GATE = "tm runs start checkout.yaml --wait --fail-on FAIL"
+
+
+@pytest.fixture
+def check(tm):
+    """Write one pipeline into a set-up and return exit code and findings as text."""
+    tm("init", *FLAGS, "--ci", "none")
+
+    def run(path, text):
+        (tm.cwd / path).parent.mkdir(parents=True, exist_ok=True)
+        (tm.cwd / path).write_text(text.replace("GATE", GATE), encoding="utf-8")
+        result = tm("init", "--check", "--json")
+        found = [item for item in result.json["data"]["checks"] if item["status"] != "ok"]
+        said = [f"{item['status']}: {item['what']}: {item['message']}" for item in found]
+        assert result.exit_code == (78 if any(one.startswith("problem") for one in said) else 0)
+        return "\n".join(said)
+
+    return run
+
+
+@pytest.fixture
+def edited(tm):
+    """Edit what `tm init` writes; return the findings."""
+
+    def run(platform, path, *edits):
+        tm("init", *FLAGS, "--ci", platform)
+        text = (tm.cwd / path).read_text(encoding="utf-8")
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        (tm.cwd / path).write_text(text, encoding="utf-8")
+        found = tm("init", "--check", "--json").json["data"]["checks"]
+        return "\n".join(f"{item['status']}: {item['message']}" for item in found)
+
+    return run
+
+
+def workflow(script, *, before="", on="on: push\n", job="", step=""):
+    return (
+        f"{on}env: {{TM_BASE_URL: local}}\njobs:\n  gate:\n    runs-on: ubuntu-latest\n{job}"
+        f"    steps:\n{before}      - run: |\n          {script}\n{step}"
+    )
+
+
+ON = """\
+on:
+  push:
+    branches: [main, master] # these runs are what pull requests are compared with
+  pull_request:
+  workflow_dispatch:
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('wait "$!" || code=$?', 'wait "$!" || true', "may be lost"),
+        ('*) exit "$code"', "*) echo bad", "may be lost"),
+        ('*) exit "$code"', "*) exit 0", "may be lost"),
+        ("3) echo", "2|3) echo", "may be lost"),
+        ('          wait "$!" || code=$?\n', "", "may be lost"),
+        ("- name: Load test\n", "- name: Load test\n        if: false\n", "never runs"),
+        ("  load-test:\n", "  load-test:\n    if: ${{ false }}\n", "never runs"),
+        ("  load-test:\n", "  load-test:\n    if: github.actor == 'x'\n", "to do: it runs only"),
+        (ON, "", "no `on:`"),
+        (ON, "on: workflow_dispatch\n", "to do: it runs only on workflow_dispatch"),
+        ("shell: bash\n        run: |", "shell: pwsh\n        run: |", "may be lost"),
+        ("FAIL,WARN,NO_BASELINE", "FAIL,WRAN", "'WRAN' is not one of"),
+        ("FAIL,WARN,NO_BASELINE", "WARN", "lets FAIL pass"),
+        ("FAIL,WARN,NO_BASELINE", '""', "names no verdict"),
+        ("NO_BASELINE &", 'NO_BASELINE --assert "p95<<4" &', "is no check"),
+        ("NO_BASELINE &", "NO_BASELINE --wait-timeout 5x &", "is not a duration"),
+        ("NO_BASELINE &", "NO_BASELINE --poll-interval 0 &", "longer than zero"),
+        ("NO_BASELINE &", "NO_BASELINE --on-interrupt leave &", "neither detach nor stop"),
+        ("NO_BASELINE &", "NO_BASELINE --report foo=x &", "FORMAT=FILE"),
+        ("TM_BASE_URL: local", "TM_BASE_URL: local\n      TM_FAIL_ON: NONE", "TM_FAIL_ON"),
+        ("tm-cli[local]", "tm-cli", "needs the extra"),
+        ("tm-cli[local]", "./wheels/tm_cli-1-py3-none-any.whl", "needs the extra"),
+        ("path: .tm/tm.db*", "path: .tm", "with the key in it"),
+        ("path: .tm/tm.db*", "path: ./.tm/**", "with the key in it"),
+        ("cache/save@", "checkout@", "to do: it fetches earlier runs"),
+    ],
+)
+def test_edit_of_the_written_workflow_is_seen(edited, old, new, said):
+    assert said in edited("github", GITHUB, (old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FAIL,WARN,NO_BASELINE", "${{ vars.VERDICTS }}"),
+        ("FAIL,WARN,NO_BASELINE", '"$VERDICTS"'),
+        ("NO_BASELINE &", "NO_BASELINE --report junit=gate.xml --assert 'p95<400ms' &"),
+        ("NO_BASELINE &", "NO_BASELINE --assert 'p99<+10%' --wait-timeout 90m &"),
+        ("accepted with a warning", "look at it"),
+        ("tm-cli[local]", "tm-cli[keyring,local]"),
+        ("tm-cli[local]", "./wheels/tm_cli-1-py3-none-any.whl[local]"),
+    ],
+)
+def test_edit_that_changes_nothing_of_the_gate_is_no_problem(edited, old, new):
+    assert "problem" not in edited("github", GITHUB, (old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("exit_codes: [3, 4]", "exit_codes: [2, 3, 4]", "exit code 2 pass"),
+        ("exit_codes: [3, 4]", "exit_codes: 5", "exit code 5 pass"),
+        ("exit_codes: [3, 4]", "exit_codes: [[2], {}]", "pass"),
+        ("load-test:\n", ".load-test:\n", "begins with a dot"),
+        ("  stage:", "  when: manual\n  stage:", "to do: it runs only by hand"),
+        ("variables: {TM_CACHE_POLICY: pull}", "when: manual", "to do: it runs only by hand"),
+        ("variables: {TM_CACHE_POLICY: pull}", "allow_failure: true", "every exit code"),
+        ('paths: [".tm/tm.db*"]', "paths: [.tm/]", "with the key in it"),
+        ("  script:", "  after_script:", "after_script drops"),
+        ("--fail-on", "|| true; tm runs start checkout.yaml --wait --fail-on", "drops"),
+    ],
+)
+def test_edit_of_the_written_gitlab_job_is_seen(edited, old, new, said):
+    assert said in edited("gitlab", GITLAB, (old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("\t$(TM)", "\t-$(TM)", "`-` before"),
+        ("\t$(TM)", "\t@-$(TM)", "`-` before"),
+        ("FAIL,WARN", "FAIL,WARN; echo done", "may be lost"),
+        ("FAIL,WARN", "FAIL,WARN || true", "drops"),
+        ("FAIL,WARN", "FAIL,WARN | tee log", "a pipe drops"),
+        (".PHONY:", ".IGNORE:\n.PHONY:", ".IGNORE"),
+        (".PHONY:", ".IGNORE: load-test\n.PHONY:", ".IGNORE"),
+        (".PHONY:", "MAKEFLAGS += -i\n.PHONY:", "MAKEFLAGS"),
+        ("TM ?= tm", "TM ?= true", "TM is `true`"),
+        ("tm-cli[local]", "tm-cli", "needs the extra"),
+    ],
+)
+def test_edit_of_the_written_makefile_is_seen(edited, old, new, said):
+    assert said in edited("make", "Makefile", (old, new))
+
+
+@pytest.mark.parametrize("old", ["TM ?= tm\n"])
+@pytest.mark.parametrize("new", ["TM := .venv/bin/tm\n", "TM = python3 -m tm_cli # ours\n"])
+def test_tm_of_a_makefile_may_be_elsewhere(edited, old, new):
+    assert "problem" not in edited("make", "Makefile", (old, new))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        workflow("GATE"),
+        workflow("timeout 60 GATE"),
+        workflow("nohup GATE"),
+        workflow("uv run GATE"),
+        workflow("cd . && GATE"),
+        workflow("echo go\n          GATE\n          echo done"),
+        workflow("GATE | tee log", step="        shell: bash\n"),
+        workflow("GATE", on="on: [push, pull_request]\n"),
+        workflow("GATE", step="        if: ${{ !cancelled() }}\n"),
+    ],
+)
+def test_workflow_by_hand_that_fails_with_its_gate_is_fine(check, text):
+    assert check(GITHUB, text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (workflow("GATE || echo failed"), "drops"),
+        (workflow("GATE | tee log"), "a pipe drops"),
+        (workflow("GATE\n          echo done", step="        shell: bash {0}\n"), "may be lost"),
+        (workflow("GATE\n          echo x", step="        shell: pwsh\n"), "cannot tell"),
+        (workflow("docker run image GATE"), "cannot tell"),
+        (workflow("GATE", job="    continue-on-error: true\n"), "continue-on-error"),
+        (
+            workflow(
+                "GATE", before="      - {uses: actions/upload-artifact@v4, with: {path: .tm}}\n"
+            ),
+            "with the key in it",
+        ),
+    ],
+)
+def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
+    assert said in check(GITHUB, text)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ("", ""),
+        (", fail-on: none", ""),
+        (", fail-on: '${{ vars.X }}'", ""),
+        (", assert: 'p95<400ms'", ""),
+        (", fail-on: 'FAIL,WRAN'", "'WRAN' is not one of"),
+        (", fail-on: WARN", "lets FAIL pass"),
+        (", assert: 'p95<<4'", "is no check"),
+        (", wait-timeout: 5x", "is not a duration"),
+    ],
+)
+def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
+    uses = (
+        "on: push\njobs: {gate: {steps: [{uses: trafficmorph/tm@v1, with: {profile: checkout.yaml"
+    )
+    found = check(GITHUB, f"{uses}, base-url: local{inputs}}}}}]}}}}\n")
+    assert (said in found) if said else (found == "")
+
+
+MAKEFILE = "release: load-test\nload-test:\n\tGATE\nclean:\n\trm -f x\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("make load-test", ""),
+        ("make -s release", ""),
+        ("make load-test || true", "drops"),
+        ("make -i load-test", "drops"),
+        ("make -n load-test", "drops"),
+        ("make load-test; echo done", ""),
+        ("make load-test &", "background"),
+    ],
+)
+def test_target_of_make_with_a_gate_is_one(tm, check, script, said):
+    (tm.cwd / "Makefile").write_text(MAKEFILE.replace("GATE", GATE), encoding="utf-8")
+    found = check(GITHUB, workflow(script))
+    assert (said in found) if said else (found == "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gate: {script: [GATE]}\n", ""),
+        (".g: {script: [GATE]}\ngate: {extends: .g}\n", ""),
+        (".g: {script: [GATE || true]}\ngate: {extends: [.g]}\n", "drops"),
+        (".g: {allow_failure: true}\ngate: {extends: .g, script: [GATE]}\n", "allow_failure"),
+        ("default: {before_script: [set +e]}\ngate: {script: [GATE, echo done]}\n", "may be lost"),
+        ("gate: {script: [GATE, echo done]}\n", ""),
+        ("gate: {script: ['GATE || exit 0']}\n", "drops"),
+        ("gate: {script: [GATE], rules: [{when: never}]}\n", "never runs"),
+        ("gate: {script: &a [*a, GATE]}\n", "cannot be read"),
+    ],
+)
+def test_gitlab_job_by_hand_is_judged_as_gitlab_runs_it(check, text, said):
+    found = check(GITLAB, "variables: {TM_BASE_URL: local}\n" + text)
+    assert (said in found) if said else (found == "")
+
+
+@pytest.mark.parametrize(
+    ("include", "fine"),
+    [
+        ("include: [{local: .gitlab/load-test.yml}]", True),
+        ("include: /.gitlab/load-test.yml", True),
+        ("include: [{local: '/.gitlab/*.yml'}]", True),
+        ("include: [{local: .gitlab/load-tests.yml}]", False),
+        ("include: [{file: .gitlab/load-test.yml, project: a/b}]", False),
+        ("# include: [{local: .gitlab/load-test.yml}]", False),
+    ],
+)
+def test_include_that_is_wrong_is_answered_with_the_right_one(tm, include, fine):
+    (tm.cwd / GITLAB).write_text(f"stages: [test]\n{include}\n", encoding="utf-8")
+    tm("init", *FLAGS, "--ci", "gitlab")
+    said = tm("init", "--check").stdout
+    assert ("add: include: [{local: .gitlab/load-test.yml}]" in said) != fine
+
+
+def test_server_elsewhere_cannot_load_this_machine(tm):
+    url = ("--url", "http://127.0.0.1:8080/checkout", "--rate", "20", "--duration", "1m")
+    refused = tm("init", *url, "--ci", "github", "--server", "https://tm.example")
+    assert refused.exit_code == 64
+    assert "would load its own" in refused.stderr
+    assert not list(tm.cwd.iterdir())
+    assert tm("init", *url, "--ci", "none", "--server", "http://127.0.0.1:8090").exit_code == 0
+    assert tm("init", *url, "--ci", "github", "--force").exit_code == 0
+    path = tm.cwd / GITHUB
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("URL: local", "URL: https://tm.example"), encoding="utf-8")
+    assert "would load its own" in tm("init", "--check").stdout
