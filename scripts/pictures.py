@@ -1,9 +1,10 @@
 """Draw the pictures of the documentation: real runs, shown by the product's own commands.
 
-    python scripts/pictures.py
+    python scripts/pictures.py [demo] [runs]
 
-Takes about two minutes. Writes SVG files without any reference to the network to docs/pictures/,
-and the HTML report as PNG, light and dark, with the Chromium of TM_BROWSER or of the PATH.
+Takes about four minutes. Writes to docs/pictures/ SVG files without any reference to the network:
+a recording of the demo, a run, a comparison. Then PNG files, for which it needs Chromium and npm:
+the HTML report, light and dark, and what a failed gate writes on GitHub. Linux and macOS.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import io
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pictures_animation import animation
+from pictures_browser import SCHEMES, find_browser, photograph
+from pictures_github import VARIABLES, find_mermaid, forge, take_picture
+from pictures_recording import Piece, frames, record, shortened
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -48,28 +52,88 @@ points: [[0, 40], [15, 160], [25, 160], [40, 40]]
 
 
 REPORT = "report.html"
-GATE = f"tm runs start checkout.yaml --wait --fail-on FAIL,WARN --report html={REPORT}"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "msedge")
-WINDOW = "880,1570"
-SCHEMES = {"dark": 0, "light": 1}
-"""The numbers by which the browser knows them."""
+GATE = (
+    "tm runs start checkout.yaml --wait --fail-on FAIL,WARN "
+    f"--report html={REPORT} --report json=gate.json"
+)
+COMMENT = "tm report comment gate.json --name checkout"
+AT_A_TERMINAL = {
+    "TM_BASE_URL": "local",
+    "FORCE_COLOR": "1",
+    "COLUMNS": str(WIDTH),
+    "LINES": "60",
+}
+WINDOW = (880, 1570)
+ATTEMPTS = 5
+DISTURBED = "the load generator is saturated"
+"""What a run says on a machine that is too busy to be recorded."""
 
 
 def main() -> int:
+    wanted = set(sys.argv[1:]) or {"demo", "runs"}
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    if "demo" in wanted:
+        record_demo()
+    return take_pictures() if "runs" in wanted else 0
+
+
+def record_demo() -> None:
+    """Write the demo as it went; one that failed, or had too little of the machine, is repeated."""
+    for _ in range(ATTEMPTS):
+        code, pieces = record(["demo"], environment())
+        if code == 0 and not any(DISTURBED in piece.text for piece in pieces):
+            typed = Piece(0.0, "\x1b[1m$ tm demo\x1b[0m\r\n")
+            shown = animation(frames([typed, *shortened(pieces)]), "tm demo in a terminal")
+            write("demo.svg", shown)
+            return
+        print("the machine is too busy: once more", file=sys.stderr)
+    raise RuntimeError(f"none of {ATTEMPTS} recordings was undisturbed")
+
+
+def take_pictures() -> int:
+    """Write what three runs look like everywhere; 1 when something is missing for that."""
     with tempfile.TemporaryDirectory() as name, Target(delay=0.040) as target:
         directory = Path(name)
         (directory / "checkout.yaml").write_text(PROFILE.format(url=target.url), encoding="utf-8")
-        for delay in (0.040, 0.040, 0.052):
+        summary = directory / "summary.md"
+        on_github = {**VARIABLES, "GITHUB_STEP_SUMMARY": str(summary)}
+        for delay, variables in ((0.040, None), (0.040, None), (0.052, on_github)):
             with busier_later(target, delay):
-                run(directory, GATE)
-        PICTURES.mkdir(parents=True, exist_ok=True)
+                run(directory, GATE, variables)
         for file, command in (
             ("history-show.svg", "tm history show 3"),
             ("history-compare.svg", "tm history compare 2 3"),
         ):
-            (PICTURES / file).write_text(picture(command, run(directory, command)), "utf-8")
-            print(f"wrote {PICTURES / file}")
-        return take_pictures(directory / REPORT)
+            write(file, picture(command, run(directory, command)))
+        with forge() as (address, comments):
+            run(directory, COMMENT, {**VARIABLES, "GITHUB_API_URL": address})
+        texts = {
+            "pull-request-comment": comments[0],
+            "step-summary": summary.read_text(encoding="utf-8"),
+        }
+        return photograph_all(directory, texts)
+
+
+def photograph_all(directory: Path, texts: Mapping[str, str]) -> int:
+    """Take pictures of the HTML report and of Markdown by name; 1 without the programs for it."""
+    if (browser := find_browser()) is None:
+        print("no Chromium: the PNG pictures stay as they are", file=sys.stderr)
+        return 1
+    for scheme in SCHEMES:
+        file = PICTURES / f"report-{scheme}.png"
+        photograph(browser, directory / REPORT, file, size=WINDOW, scheme=scheme)
+    if (mermaid := find_mermaid(directory)) is None:
+        print("no npm: the pictures of GitHub stay as they are", file=sys.stderr)
+        return 1
+    for name, text in texts.items():
+        take_picture(browser, name, text, mermaid, PICTURES)
+    return 0
+
+
+def write(name: str, drawn: str) -> None:
+    """Write one SVG file."""
+    (PICTURES / name).write_text(drawn, encoding="utf-8")
+    print(f"wrote {PICTURES / name}")
 
 
 @contextmanager
@@ -90,14 +154,12 @@ def busier_later(target: Target, delay: float) -> Iterator[None]:
         time.sleep(0.2)
 
 
-def run(directory: Path, command: str) -> str:
+def run(directory: Path, command: str, variables: dict[str, str] | None = None) -> str:
     """What a command of the product prints at a terminal of our width."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TM_")}
-    environ |= {"TM_BASE_URL": "local", "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "LINES": "60"}
     done = subprocess.run(
         [sys.executable, "-m", "tm_cli", *shlex.split(command)[1:]],
         cwd=directory,
-        env=environ,
+        env=environment() | AT_A_TERMINAL | (variables or {}),
         stdout=subprocess.PIPE,
         encoding="utf-8",
         check=False,
@@ -105,25 +167,13 @@ def run(directory: Path, command: str) -> str:
     return done.stdout
 
 
-def take_pictures(page: Path) -> int:
-    """Write the page as people see it; 1 without a browser."""
-    browser = os.environ.get("TM_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        print("no Chromium: the pictures of the report stay as they are", file=sys.stderr)
-        return 1
-    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    for scheme, number in SCHEMES.items():
-        file = PICTURES / f"report-{scheme}.png"
-        subprocess.run(
-            [
-                browser, "--headless", "--disable-gpu", "--hide-scrollbars", *sandbox,
-                f"--window-size={WINDOW}", f"--blink-settings=preferredColorScheme={number}",
-                "--virtual-time-budget=3000", f"--screenshot={file}", page.as_uri(),
-            ],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
-        print(f"wrote {file}")
-    return 0
+def environment() -> dict[str, str]:
+    """Our environment without what would tell the product that it is elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TM_", "GH_", "GITHUB_", "GITLAB_", "CI"))
+    }
 
 
 def picture(command: str, output: str) -> str:
