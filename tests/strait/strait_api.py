@@ -411,10 +411,8 @@ class Api:
 
     def lineage(self, request: Request) -> Reply:
         """The cursor is ignored, yet one is sent: following it would go on for ever."""
-        run = self._run(request)
-        runs = [item.document for item in self.world.runs.values()]
-        chain = [item for item in runs if item.get("continuation_of") == run.id]
-        return self._page(request, [run.document, *chain], ignores_cursor=True)
+        found = self.world.lineage(self._run(request))
+        return self._page(request, [run.document for run in found], ignores_cursor=True)
 
     def part(self, request: Request) -> Reply:
         run, name = self._run(request), request.path.split("/")[4]

@@ -55,7 +55,8 @@ class Course:
     """How the runs of a job go by themselves; times in seconds.
 
     `attempts` is how each attempt ends: a terminal status, or `retry`; the last one repeats. A
-    course with `holds` stays in that status until somebody moves it.
+    course with `holds` stays in that status until somebody moves it. With `continues`, job code
+    calls `continue` before an attempt completes: a new run goes on with that course.
     """
 
     queued: float = 1.0
@@ -66,6 +67,7 @@ class Course:
     error: str = "endpoint returned 500"
     error_class: str = "server"
     holds: str | None = None
+    continues: Course | None = None
 
 
 @dataclass
@@ -182,12 +184,15 @@ class World:
             self.publish(run.id, "status", json.dumps(message))
 
     def settle(self) -> None:
-        """Catch up with the time."""
-        for run in list(self.runs.values()):
-            while self._is_due(run):
-                self._step(run)
-            if run.status in WAITING and self._expiry(run) <= self.now():
-                self.move(run, "expired", error="run expired")
+        """Catch up with the time; a run that continues another is made on the way."""
+        settled: set[str] = set()
+        while left := [run for run in self.runs.values() if run.id not in settled]:
+            for run in left:
+                settled.add(run.id)
+                while self._is_due(run):
+                    self._step(run)
+                if run.status in WAITING and self._expiry(run) <= self.now():
+                    self.move(run, "expired", error="run expired")
 
     def _is_due(self, run: Run) -> bool:
         if run.due is None or run.due > self.now() or run.status == run.course.holds:
@@ -221,11 +226,39 @@ class World:
             run.document.pop("started_at", None)
             run.due = at + timedelta(seconds=course.retry)
         elif ending == "completed":
+            if course.continues is not None:
+                self.continue_run(run, course.continues, at)
             run.document.pop("error", None)
             run.document.pop("error_class", None)
             self.move(run, "completed", announced=True, result=course.result)
         else:
             self.move(run, ending, announced=True, **failure)
+
+    def continue_run(self, run: Run, course: Course, at: datetime) -> Run:
+        """Make the run that job code asks for: of the same job, without a key."""
+        made = self.make_run(
+            run.job_id,
+            continuation_of=run.id,
+            lineage_depth=run.document["lineage_depth"] + 1,
+            payload=run.document.get("payload"),
+        )
+        made.document["created_at"] = self.text(at)
+        made.course, made.due = course, at + timedelta(seconds=course.queued)
+        return made
+
+    def lineage(self, run: Run) -> list[Run]:
+        """The root of a run and everything that continues it, by depth."""
+        root = run
+        while (before := self.runs.get(root.document.get("continuation_of", ""))) is not None:
+            root = before
+        found = [root]
+        for one in found:
+            found += [
+                other
+                for other in self.runs.values()
+                if other.document.get("continuation_of") == one.id
+            ]
+        return sorted(found, key=lambda one: int(one.document["lineage_depth"]))
 
     def cancel(self, run: Run) -> None:
         self.move(run, "canceled", error="canceled by user")

@@ -187,7 +187,8 @@ def _headline(terminal: Terminal, ending: Decided) -> str:
     name = f"run {clean(run.run_id)}" if run and run.run_id else "run without id"
     row = result.facts.get("id") if result else None
     is_apart = row is not None and run is not None and row != run.run_id
-    return f"{word}  {subject}, {name}" + (f" (history {clean(row)})" if is_apart else "")
+    what = "decided by run" if isinstance(row, str) else "history"
+    return f"{word}  {subject}, {name}" + (f" ({what} {clean(row)})" if is_apart else "")
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:

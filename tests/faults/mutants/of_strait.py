@@ -10,6 +10,7 @@ CONDITIONS = "systems/strait/conditions.py"
 RESULTS = "systems/strait/results.py"
 NEWS = "systems/strait/news.py"
 CLIENT = "api/strait/client.py"
+LINEAGE = "systems/strait/lineage.py"
 
 MUTANTS = (
     Mutant(
@@ -18,6 +19,27 @@ MUTANTS = (
         "    return canceled_as if status in STOPPED_FROM_OUTSIDE else None",
         "    return Verdict.PASS if status in STOPPED_FROM_OUTSIDE else None",
         "a canceled run passes",
+    ),
+    Mutant(
+        "strait-first-run-is-the-end",
+        RUNS,
+        "        return Lineage(found, self._later(found))",
+        "        return Lineage(found)",
+        "a job that continues itself passes before its work is done",
+    ),
+    Mutant(
+        "strait-next-run-is-the-last",
+        LINEAGE,
+        "        known |= new",
+        "        known |= new\n        break",
+        "a job passes while the last of several later runs goes on",
+    ),
+    Mutant(
+        "strait-empty-lineage-is-an-answer",
+        RUNS,
+        "        is_known = any(item.id == found.id for item in lineage)",
+        "        is_known = True",
+        "an answer that does not know the run says that nothing continues it",
     ),
     Mutant(
         "strait-dead-letters-go-on",
@@ -113,8 +135,8 @@ MUTANTS = (
     Mutant(
         "strait-gateway-404-ends-it",
         RUNS,
-        "error.status == 404 and not error.from_api",
-        "False",
+        "HttpError) and error.status == 404 and not error.from_api:",
+        "HttpError) and False:",
         "a gateway that is up before the server ends the wait",
     ),
     Mutant(

@@ -33,6 +33,8 @@ class Api:
                 return "list"
             case "GET", ["runs", _]:
                 return "run"
+            case "GET", ["runs", _, "lineage"]:
+                return "lineage"
         return "other"
 
     def answer(self, request: Request) -> Reply:

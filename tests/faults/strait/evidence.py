@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 from faults.documents import document
 from faults.recorder import Op, Recording
 from faults.schedules import Schedule
-from faults.strait.wish import Wish, verdict_of
+from faults.strait.wish import Wish, of_status, verdict_of, verdict_of_all
 from faults.strait.world import PAYLOAD, USER_KEY, World
 
 
@@ -49,9 +50,10 @@ def recognised_ours(recording: Recording) -> bool:
 
 
 def said(schedule: Schedule, recording: Recording) -> list[Any]:
-    """What the last answers about the run that tm follows say.
+    """What the last answers about the run that tm follows say, and those about its continuations.
 
-    A dead letter may have come back: where the list shows the run, that counts.
+    A dead letter may have come back: where the list shows the run, that counts. A run that has
+    ended well says nothing as long as the runs that continue it have not been asked for.
     """
     last: dict[str, Any] | None = None
     for op, run in _told(recording):
@@ -59,21 +61,44 @@ def said(schedule: Schedule, recording: Recording) -> list[Any]:
             last = run
     if last is None or not _may_be_ours(last, schedule, recording):
         return []
-    return [verdict_of(last, wish_of(schedule), schedule.fail_on)]
+    later = _told_later(recording)
+    if of_status(last["status"], wish_of(schedule)) == "FAIL" or later == []:
+        return [verdict_of(last, wish_of(schedule), schedule.fail_on)]
+    return [] if later is None else _all_told([last, *later], schedule)
+
+
+def _told_later(recording: Recording) -> list[dict[str, Any]] | None:
+    """The runs that continue ours, as the last answer to that shows them; None without any."""
+    names = {recording.run_id, *recording.world.continued(str(recording.run_id))}
+    told = [op for op in recording.ops if op.endpoint == "lineage" and _has_rows(op)]
+    if not told:
+        return None
+    return [row for row in _rows(told[-1]) if row.get("id") in names - {recording.run_id}]
+
+
+def _has_rows(op: Op) -> bool:
+    found = document(op.reply)
+    return isinstance(found, dict) and isinstance(found.get("data"), list)
+
+
+def _all_told(runs: list[dict[str, Any]], schedule: Schedule) -> list[Any]:
+    verdict = verdict_of_all(runs, wish_of(schedule), schedule.fail_on)
+    return [] if verdict is None else [verdict]
 
 
 def _told(recording: Recording) -> Iterator[tuple[Op, dict[str, Any]]]:
     """Every document of the run that tm follows, as it was received."""
     for op in recording.ops:
-        yield from ((op, row) for row in _rows(op) if row.get("id") == recording.run_id)
+        if op.endpoint != "lineage":
+            yield from ((op, row) for row in _rows(op) if row.get("id") == recording.run_id)
 
 
 def _rows(op: Op) -> list[dict[str, Any]]:
     """The runs in an answer, of a list or by id."""
-    found = document(op.reply) if op.endpoint in {"run", "list"} else None
+    found = document(op.reply) if op.endpoint in {"run", "list", "lineage"} else None
     if not isinstance(found, dict):
         return []
-    rows = found.get("data") if op.endpoint == "list" else [found]
+    rows = [found] if op.endpoint == "run" else found.get("data")
     return [row for row in rows if _is_run(row)] if isinstance(rows, list) else []
 
 
@@ -108,7 +133,14 @@ def _verdicts(schedule: Schedule, recording: Recording, first: float) -> set[str
     world: World = recording.world
     world.settle()
     return {
-        verdict_of(run, wish_of(schedule), schedule.fail_on)
+        verdict_of_all([run, *later], wish_of(schedule), schedule.fail_on)
         for run_id in our_runs(schedule, recording)
         for run in world.between(run_id, first, recording.ended)
+        for later in _continuations(world, run_id, first, recording.ended)
     }
+
+
+def _continuations(world: World, run_id: str, first: float, last: float) -> Iterator[Any]:
+    """Everything that the runs which continue one were in this time, in all combinations."""
+    histories = [world.between(name, first, last) for name in world.continued(run_id)]
+    return itertools.product(*(history for history in histories if history))

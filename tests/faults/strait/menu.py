@@ -6,7 +6,7 @@ from faults.plan import FINAL_STATUSES, NO_ACCESS, Menu
 from faults.strait.bodies import DECISIVE, ERRORS, REFUSED, RIDDEN_OUT, SPOILT
 
 MENU = Menu(
-    endpoints=("snapshot", "subject", "start", "run", "list"),
+    endpoints=("snapshot", "subject", "start", "run", "list", "lineage"),
     spoilt=SPOILT,
     decisive=DECISIVE,
     refusals=(FINAL_STATUSES | {"429"} | REFUSED) - NO_ACCESS,

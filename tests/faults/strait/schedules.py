@@ -49,6 +49,9 @@ def _aimed(endpoint: str, truth: Truth, wish: Wish) -> tuple[Truth, Wish]:
             wish = replace(wish, waits=False)
         case "subject":
             wish = replace(wish, waits=True)
+        case "lineage":  # is read of a run that has not failed
+            ending = {"attempts": ("completed",), "holds": None, "odd_ending": None}
+            truth = replace(truth, **ending, continues=truth.continues or ("failed",))
         case "list":  # is read after a lost start, and to doubt a dead letter
             truth = replace(truth, attempts=("dead_letter",), holds=None, odd_ending=None)
     return truth, wish
@@ -88,7 +91,13 @@ def _truth(chance: random.Random) -> Truth:
         cache=chance.choice((5.0, 300.0)) if chance.random() < 0.2 else 0.0,
         skew=chance.choice((-7200.0, -20.0, 20.0, 7200.0)) if chance.random() < 0.2 else 0.0,
         announces=chance.random() < 0.7,
+        continues=_continues(chance) if chance.random() < 0.2 else (),
     )
+
+
+def _continues(chance: random.Random) -> tuple[str, ...]:
+    last = chance.choice(("completed", "completed", *FAILURES))
+    return ("completed",) * chance.choice((0, 0, 1)) + (last,)
 
 
 def _wish(chance: random.Random) -> Wish:
@@ -134,6 +143,7 @@ def _transient(seed: int, chance: random.Random) -> Schedule:
         executing=chance.choice((2.0, 10.0, 30.0)),
         limited=chance.random() < 0.5,
         announces=chance.random() < 0.5,
+        continues=_continues(chance) if chance.random() < 0.3 else (),
     )
     kinds = sorted(MENU.transient)
     early = sorted(MENU.transient - {"404-text"})  # believed of a run that nobody has seen yet
@@ -142,7 +152,7 @@ def _transient(seed: int, chance: random.Random) -> Schedule:
             Fault(chance.choice(kinds if name != "subject" else early), arg=chance.randrange(600))
             for _ in range(chance.randrange(most + 1))
         )
-        for name, most in (("subject", 2), ("run", 5), ("list", 1))
+        for name, most in (("subject", 2), ("run", 5), ("list", 1), ("lineage", 3))
     }
     plan["start"] = tuple(
         Fault(kind, chance.choice(MENU.possible_phases("start", kind)))
@@ -183,11 +193,12 @@ def must_be_decided(schedule: Schedule) -> bool:
             truth.executing,
             limited=truth.limited,
             announces=truth.announces,
+            continues=truth.continues,
         )
         and wish == Wish(waits=wish.waits, listens=wish.listens)
         and "404-text" not in [fault and fault.kind for fault in schedule.plan.get("subject", ())]
         and len(starts) <= 2
         and all(fault is None or fault.kind in MAY_BE_REPEATED for fault in starts)
         and calm.has_only_reads_that_fail(MENU, harmless=HARMLESS, before_start=("subject",))
-        and schedule.wait_timeout >= 400 + schedule.lost_on("subject", "run", "list")
+        and schedule.wait_timeout >= 400 + schedule.lost_on("subject", "run", "list", "lineage")
     )

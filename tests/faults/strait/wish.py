@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,21 +47,34 @@ class Wish:
 
 def verdict_of(run: Mapping[str, Any], wish: Wish, fail_on: tuple[str, ...]) -> str | None:
     """The verdict that a run deserves; None when there is none (yet)."""
-    status = run.get("status")
-    verdict = _of_status(status, wish) if isinstance(status, str) else None
-    if verdict is None:
+    return verdict_of_all([run], wish, fail_on)
+
+
+def verdict_of_all(
+    runs: Sequence[Mapping[str, Any]], wish: Wish, fail_on: tuple[str, ...]
+) -> str | None:
+    """The verdict on a run and those that continue it: the worst end, the last one's result."""
+    statuses = [run.get("status") for run in runs]
+    ends = [of_status(status, wish) if isinstance(status, str) else None for status in statuses]
+    if ends[0] == "FAIL":
+        runs, ends = runs[:1], ends[:1]
+    if None in ends:
         return None
+    verdict = next((bad for bad in ("FAIL", "WARN") if bad in ends), "PASS")
+    deciding = runs[-1] if verdict == "PASS" else runs[ends.index(verdict)]
+    result = deciding.get("result")
     checks = [
-        CONDITIONS[text](run["result"]) if "result" in run else None for text in wish.conditions
+        CONDITIONS[text](result) if "result" in deciding else None for text in wish.conditions
     ]
     if wish.limits_duration:
-        checks.append(_in_time(run))
+        checks.append(_in_time(runs))
     if False in checks:
         return "FAIL"
     return None if None in checks and verdict not in fail_on else verdict
 
 
-def _of_status(status: str, wish: Wish) -> str | None:
+def of_status(status: str, wish: Wish) -> str | None:
+    """The verdict that a status alone means."""
     if status == "completed":
         return "PASS"
     if status in FAILURES:
@@ -69,10 +82,11 @@ def _of_status(status: str, wish: Wish) -> str | None:
     return wish.canceled_as if status in STOPPED else None
 
 
-def _in_time(run: Mapping[str, Any]) -> bool | None:
+def _in_time(runs: Sequence[Mapping[str, Any]]) -> bool | None:
     try:
-        began = datetime.fromisoformat(run["created_at"])
-        took = (datetime.fromisoformat(run["finished_at"]) - began).total_seconds()
+        began = datetime.fromisoformat(runs[0]["created_at"])
+        ended = max(datetime.fromisoformat(run["finished_at"]) for run in runs)
     except (KeyError, TypeError, ValueError):
         return None
+    took = (ended - began).total_seconds()
     return took <= LONGEST if took >= 0 else None

@@ -48,6 +48,7 @@ class Truth:
     `odd_ending` it comes to one that nobody knows. `under_key` is how an earlier run under the
     user's key ended. The lags say how far reads by id and lists are behind, `cache` how long a
     dead letter that was revived still shows dead. The server's clock is ahead by `skew`.
+    Our job continues itself in as many later runs as `continues` has endings.
     """
 
     system: ClassVar[str] = "strait"
@@ -66,6 +67,7 @@ class Truth:
     cache: float = 0.0
     skew: float = 0.0
     announces: bool = True
+    continues: tuple[str, ...] = ()
 
 
 class World(strait_world.World):
@@ -98,7 +100,14 @@ class World(strait_world.World):
             truth.attempts,
             RESULT if truth.result is None else truth.result,
             holds=truth.holds,
+            continues=self._continued(truth.continues),
         )
+
+    def _continued(self, endings: tuple[str, ...]) -> Course | None:
+        if not endings:
+            return None
+        course = Course(1.0, self.truth.executing, attempts=endings[:1], result=RESULT)
+        return replace(course, continues=self._continued(endings[1:]))
 
     def _earlier(self, status: str, **more: Any) -> None:
         """A run from an hour ago, which has ended unless its status is none of an end."""
@@ -137,6 +146,21 @@ class World(strait_world.World):
         at = self._expired_at(run) if to == "expired" else self._moment(run)
         super().move(run, to, announced=announced, **changes)
         self._record(run, at)
+
+    def continue_run(self, run: Run, course: Course, at: Any) -> Run:
+        moment = self._moment(run)
+        made = super().continue_run(run, course, at)
+        self.versions[made.id] = [(moment, dict(made.document))]
+        return made
+
+    def continued(self, run_id: str) -> list[str]:
+        """The runs that continue one, directly or through others."""
+        found = [run_id]
+        for known in found:
+            found += [
+                run.id for run in self.runs.values() if run.document.get("continuation_of") == known
+            ]
+        return found[1:]
 
     def _moment(self, run: Run) -> float:
         """When the move happens that is due, or made by somebody just now."""

@@ -13,6 +13,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    model_validator,
 )
 
 from tm_cli.api.payloads import Instant, Lenient, Payload
@@ -33,6 +34,8 @@ class JobRun(Payload):
     error: Lenient[StrictStr] = None
     error_class: Lenient[StrictStr] = None
     idempotency_key: Lenient[StrictStr] = None
+    continuation_of: Lenient[StrictStr] = None
+    lineage_depth: Lenient[StrictInt] = None
     created_at: Instant = None
     scheduled_at: Instant = None
     started_at: Instant = None
@@ -73,3 +76,9 @@ class Page(Payload):
     data: Annotated[list[dict[str, Any]], BeforeValidator(_empty_for_null)]
     next_cursor: Lenient[StrictStr] = None
     has_more: Lenient[StrictBool] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_list(cls, document: Any) -> Any:
+        """The published reference shows lists without the envelope."""
+        return {"data": document} if isinstance(document, list) else document

@@ -9,6 +9,7 @@ from tm_cli.durations import format_duration
 from tm_cli.gate.evidence import Progress, Result
 from tm_cli.gate.verdict import Verdict
 from tm_cli.systems.strait.conditions import SECONDS
+from tm_cli.systems.strait.lineage import Lineage
 from tm_cli.systems.strait.states import (
     COMPLETED,
     STATUSES,
@@ -20,12 +21,16 @@ from tm_cli.systems.strait.states import (
 from tm_cli.text import clean
 
 
-def as_progress(run: JobRun) -> Progress:
+def as_progress(lineage: Lineage) -> Progress:
     """Return what a look at the run shows; the caller knows that it is ours."""
+    run = lineage.current
     status = clean(run.status)
+    if run is not lineage.run:
+        status = f"{status} (continued in run {clean(run.id)})"
     warnings = []
     if run.status not in STATUSES:
-        warnings.append(f"this version of tm does not know the status {status}, and waits on")
+        unknown = clean(run.status)
+        warnings.append(f"this version of tm does not know the status {unknown}, and waits on")
     if run.status not in TERMINAL and run.error:
         warnings.append(f"attempt {_failed_attempt(run)} failed: {clean(run.error)}")
     return Progress(phase_of(run.status), status, is_ours=True, warnings=tuple(warnings))
@@ -37,30 +42,49 @@ def _failed_attempt(run: JobRun) -> int:
     return max(attempt - 1, 1)
 
 
-def as_result(run: JobRun, canceled_as: Verdict) -> Result:
-    """Return the verdict on a run that has ended, and why; without one while it goes on."""
-    verdict = verdict_of(run.status, canceled_as)
+def as_result(lineage: Lineage, canceled_as: Verdict) -> Result:
+    """Return the verdict on a run that has ended, and why; without one while it goes on.
+
+    The verdict, the reasons and what was returned are those of the run that decides; the time is
+    that of all.
+    """
+    run = lineage.deciding(canceled_as)
+    verdict = None if lineage.unfinished else verdict_of(run.status, canceled_as)
     return Result(
-        run_id=run.id,
+        run_id=lineage.run.id,
         verdict=verdict,
         verdict_text=None if verdict is None else verdict.value,
-        reasons=tuple(_reasons(run)),
-        metrics={SECONDS: seconds_of(run), "attempts": run.attempt},
+        reasons=tuple(_reasons(lineage, run)),
+        metrics={SECONDS: _seconds_of_all(lineage), "attempts": run.attempt},
         facts=run.document(),
     )
 
 
-def _reasons(run: JobRun) -> list[str]:
+def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
     took = seconds_of(run)
     attempts = f" at attempt {run.attempt}" if run.attempt and run.attempt > 1 else ""
     lasted = f", after {format_duration(took)}" if took is not None and took >= 0 else ""
-    reasons = [f"the job run is {clean(run.status)}{attempts}{lasted}"]
+    name = "the job run"
+    if run is not lineage.run:
+        name = f"run {clean(run.id)}, which continues the job run,"
+    reasons = [f"{name} is {clean(run.status)}{attempts}{lasted}"]
     if run.error and run.status != COMPLETED:
         kind = f" ({clean(run.error_class)})" if run.error_class else ""
         reasons.append(f"{clean(run.error)}{kind}")
     if run.status in STOPPED_FROM_OUTSIDE:
         reasons.append("it was ended from outside, so it tells nothing of the job itself")
     return reasons
+
+
+def _seconds_of_all(lineage: Lineage) -> float | None:
+    """The time from the trigger to the end of the last run."""
+    if not lineage.later:
+        return seconds_of(lineage.run)
+    ends = [run.finished_at for run in lineage.runs]
+    if None in ends:
+        return None
+    last = max(end for end in ends if end is not None)
+    return seconds_of(lineage.run.model_copy(update={"finished_at": last}))
 
 
 def seconds_of(run: JobRun) -> float | None:

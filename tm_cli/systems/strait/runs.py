@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tm_cli.api.budget import RequestBudget
-from tm_cli.api.errors import ApiError, HttpError
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import observed_nothing
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun
@@ -17,8 +17,9 @@ from tm_cli.clock import Clock
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.evidence import Missing, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
+from tm_cli.systems.strait.lineage import Lineage, later_runs
 from tm_cli.systems.strait.results import as_progress, as_result
-from tm_cli.systems.strait.states import DEAD_LETTER, TERMINAL
+from tm_cli.systems.strait.states import DEAD_LETTER, verdict_of
 from tm_cli.systems.strait.triggering import Order, Started, Trigger, take_snapshot
 from tm_cli.text import clean
 
@@ -58,9 +59,9 @@ class StraitRuns:
     _starts: int = field(default=0, init=False)
     _trigger: Trigger | None = field(default=None, init=False)
     _made_by: Trigger | None = field(default=None, init=False)
-    _ended: JobRun | None = field(default=None, init=False)
+    _seen: Lineage | None = field(default=None, init=False)
     _ring: Callable[[], None] | None = field(default=None, init=False)
-    _heard: str | None = field(default=None, init=False)
+    _heard: set[str] = field(default_factory=set, init=False)
 
     def prepare(self) -> None:
         """Decide what to send, and find what is there already."""
@@ -102,7 +103,7 @@ class StraitRuns:
         """Trigger the job once, and return whatever the server made of it."""
         if self._trigger is None:
             raise AssertionError("prepare comes before start")
-        self._ended = None
+        self._seen = None
         return self._trigger.send()
 
     def attach(self, run_id: str, status: str = "") -> Run:
@@ -119,8 +120,22 @@ class StraitRuns:
         return self.listen is not None
 
     def observe(self, run: Run) -> Progress:
-        """Ask what the run is; only this decides."""
-        self._hear(run)
+        """Ask what the run is, and what continues it; only this decides."""
+        if run.run_id is not None:
+            self._hear(run.run_id)
+        self._seen = self._look(run)
+        if self._seen.later:
+            self._hear(self._seen.current.id)
+        return as_progress(self._seen)
+
+    def _hear(self, run_id: str) -> None:
+        """Listen before asking, so that nothing happens unheard in between."""
+        if self.listen is None or self._ring is None or run_id in self._heard:
+            return
+        self._heard.add(run_id)
+        self.listen(run_id, self._ring)
+
+    def _look(self, run: Run) -> Lineage:
         try:
             found = self._fresh(self._read(run))
         except HttpError as error:
@@ -130,15 +145,29 @@ class StraitRuns:
                     hint="it may have been deleted, or the key may be for another environment",
                 ) from None
             raise
-        self._ended = found if found.status in TERMINAL else None
-        return as_progress(found)
+        return Lineage(found, self._later(found))
 
-    def _hear(self, run: Run) -> None:
-        """Listen before asking, so that nothing happens unheard in between."""
-        if self.listen is None or self._ring is None or run.run_id in (None, self._heard):
-            return
-        self._heard = run.run_id
-        self.listen(str(run.run_id), self._ring)
+    def _later(self, found: JobRun) -> tuple[JobRun, ...]:
+        """Return the runs that continue one that has ended; after a failure none can help it."""
+        if verdict_of(found.status, self.canceled_as) in (None, Verdict.FAIL):
+            return ()
+        try:
+            page = self.client.reading_once().list_part(found.id, "lineage")
+        except HttpError as error:
+            if error.status == 404 and not error.from_api and _is_before_lineage(found):
+                return ()
+            if error.status == 401 or self.observed_nothing(error) is not None:
+                raise
+            raise Undecided(
+                f"run {clean(found.id)} is {clean(found.status)}, and whether another run "
+                f"continues it could not be read: {error.message}",
+                hint=f"look with `tm jobs lineage {clean(found.id)}`",
+            ) from None
+        lineage = [as_run(item) for item in page.data]
+        is_known = any(item.id == found.id for item in lineage)
+        if page.has_more or not (is_known or (lineage == [] and _is_before_lineage(found))):
+            raise NotUnderstood(f"the lineage of run {clean(found.id)} is not all there")
+        return later_runs(found, lineage)
 
     def _read(self, run: Run) -> JobRun:
         return self._ours(self.client.reading_once().get_run(str(run.run_id)))
@@ -172,14 +201,27 @@ class StraitRuns:
 
     def find_result(self, run: Run) -> Result | Missing:
         """Return what the look that saw the end has shown; the run is its own record."""
-        seen = self._ended
-        found = seen if seen is not None and seen.id == run.run_id else self._read(run)
-        if found.status not in TERMINAL:
-            return Missing(f"run {clean(run.run_id)} is {clean(found.status)} again")
-        return as_result(found, self.canceled_as)
+        seen = self._seen
+        if seen is None or seen.run.id != run.run_id or seen.unfinished:
+            seen = self._look(run)
+        if seen.unfinished:
+            going_on = seen.current
+            return Missing(f"run {clean(going_on.id)} is {clean(going_on.status)} again")
+        return as_result(seen, self.canceled_as)
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Return the result: nothing else tells of a run."""
+        """Return the result, with a note on runs that it leaves out."""
+        if result.verdict is not Verdict.PASS:
+            return result
+        with suppress(ApiError):
+            client = self.hasty or self.client
+            page = client.reading_once().list_part(str(run.run_id), "children")
+            if page.data:
+                note = (
+                    "child runs that it has started are not part of the verdict: "
+                    f"`tm jobs children {clean(run.run_id)}` lists them"
+                )
+                return replace(result, notes=(*result.notes, note))
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
@@ -187,14 +229,19 @@ class StraitRuns:
         return None
 
     def stop(self, run: Run) -> None:
-        """Cancel the run; one that was cancelled meanwhile is as good."""
+        """Cancel what goes on of the run; what was cancelled meanwhile is as good."""
+        going_on = self._seen.unfinished if self._seen is not None else ()
+        for run_id in [item.id for item in going_on] or [str(run.run_id)]:
+            self._cancel(run_id)
+
+    def _cancel(self, run_id: str) -> None:
         client = self.hasty or self.client
         try:
-            client.cancel_run(str(run.run_id))
+            client.cancel_run(run_id)
         except HttpError as error:
             if error.status not in {400, 409}:
                 raise
-            if client.reading_once().get_run(str(run.run_id)).status != "canceled":
+            if client.reading_once().get_run(run_id).status != "canceled":
                 raise
 
     def observed_nothing(self, error: TmError) -> float | None:
@@ -206,6 +253,11 @@ class StraitRuns:
         if not observed_nothing(error):
             return None
         return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+
+
+def _is_before_lineage(found: JobRun) -> bool:
+    """Whether the run is of a server that is too old for runs that continue others."""
+    return found.lineage_depth is None
 
 
 def describe_old(started: Started) -> str:
