@@ -52,7 +52,7 @@ def test_wait_goes_on_while_a_later_run_does(jobs, strait):
     assert first.status == "completed"
     assert result.exit_code == ExitCode.WAIT_TIMEOUT
     assert f"tm jobs wait {first.id}" in result.json["error"]["hint"]
-    assert f"continued in run {second.id}" in result.stderr
+    assert f"executing in continuation {second.id}" in result.stderr
 
 
 @pytest.mark.parametrize("failing", [0, 1], ids=["ours", "a-later-one"])

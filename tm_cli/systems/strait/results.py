@@ -26,7 +26,7 @@ def as_progress(lineage: Lineage) -> Progress:
     run = lineage.current
     status = clean(run.status)
     if run is not lineage.run:
-        status = f"{status} (continued in run {clean(run.id)})"
+        status = f"{status} in continuation {clean(run.id)}"
     warnings = []
     if run.status not in STATUSES:
         unknown = clean(run.status)
