@@ -12,13 +12,13 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tm_cli import children
 from tm_cli.errors import ConfigurationError, Unavailable
 from tm_cli.exit_codes import ExitCode
 from tm_cli.private_dir import make_private_dir
@@ -121,7 +121,7 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
             f"cannot keep the embedded server's data in {data_dir}: {problem.strerror}",
             hint="choose another directory with TM_DATA_DIR",
         ) from None
-    command = [sys.executable, "-m", "tm_cli", "serve", "--exit-when-unused", "--port", "0"]
+    command = [*children.command("tm_cli"), "serve", "--exit-when-unused", "--port", "0"]
     # A group of its own: Ctrl-C at the terminal is for the command, not for the server.
     detached = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
-            env={name: value for name, value in os.environ.items() if name != "TM_API_KEY"},
+            env=children.environment(os.environ, children.SERVER),
             **detached,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tm_cli import __version__
+from tm_cli.children import clean_import_path
 
 TYPE_CHECKING = False  # importing typing would take a third of the time of `tm --version`
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ VERSION_LINE = f"tm {__version__} (spec v1)"
 
 def run() -> None:
     """Run the console script."""
+    clean_import_path()
     sys.exit(main())
 
 

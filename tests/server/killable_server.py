@@ -20,7 +20,7 @@ from running_server import FAKE_ENGINE, PATIENCE, Api, eventually
 from tm_cli.server.serve import ServeOptions, serve
 
 AT_ONCE = "play-at-once"
-_HOME = "TM_KILLS_HOME"
+_HOME = "TMPDIR"  # children inherit it; they get no variable of an unknown name
 
 
 class KillableServer:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from tm_cli import children
 from tm_cli.demo.target import Target
 from tm_cli.exit_codes import ExitCode
 
@@ -59,6 +58,7 @@ def play(directory: Path, environ: Mapping[str, str], say: Callable[[str], None]
     with Target(delay=USUAL_DELAY) as target:
         document = directory / DOCUMENT
         document.write_text(_example().replace(PLACEHOLDER, target.url), encoding="utf-8")
+        (directory / "tm.toml").touch()  # so that none further up counts
         say(f"A small service listens at {target.url}; {DOCUMENT} describes a load test of it.")
         return all(_plays(step, target, directory, environ, say) for step in STEPS)
 
@@ -89,20 +89,11 @@ def _returned(
 ) -> int:
     say(f"$ {step.command}")
     return subprocess.call(  # noqa: S603
-        [sys.executable, "-m", "tm_cli", *shlex.split(step.command)[1:]],
+        [*children.command("tm_cli"), *shlex.split(step.command)[1:]],
         cwd=directory,
-        env=dict(_clean(environ)),
+        env=children.environment(environ, (*children.TERMINAL, *children.OWNERS))
+        | {"TM_BASE_URL": "local"},
     )
-
-
-def _clean(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The user's environment without the user's server; the demo brings its own."""
-    for name, value in environ.items():
-        if not name.startswith("TM_"):
-            yield name, value
-    yield "TM_BASE_URL", "local"
-    if search_path := os.environ.get("PYTHONPATH"):
-        yield "PYTHONPATH", search_path
 
 
 def _example() -> str:

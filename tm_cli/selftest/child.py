@@ -1,4 +1,4 @@
-"""tm as a child process, in the environment of this machine but for tm's own variables."""
+"""tm as a child process, in a given environment but for tm's own variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 _LAST_LINES = 6
-_PIPELINE_FILES = (
+PIPELINE_FILES = (
     "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"
 )  # fmt: skip
 
@@ -25,7 +25,7 @@ def environment(
     what a step says. The limits end a child that nobody ends.
     """
     kept = {name: value for name, value in environ.items() if not name.upper().startswith("TM_")}
-    files = {name: str(directory / name) for name in _PIPELINE_FILES if name in kept}
+    files = {name: str(directory / name) for name in PIPELINE_FILES if name in kept}
     return (
         kept
         | files

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sys
 import tempfile
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from tm_cli import children
+from tm_cli.selftest.child import PIPELINE_FILES
 from tm_cli.selftest.scenario import Result, Scenario
 from tm_cli.selftest.stage import Stage
 
@@ -18,7 +19,13 @@ AT_ONCE = 4
 """tm keeps a processor busy while it starts, and then it mostly waits."""
 
 _LOOK = 0.2
-_THIS_TM = (sys.executable, "-m", "tm_cli")
+_OF_PIPELINES = (
+    *children.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "SHELL", "SHELLOPTS", "BASHOPTS", "BASH_ENV", "MAKEFLAGS", "GNUMAKEFLAGS",
+)  # fmt: skip
+"""What changes how tm, a shell or make behaves, and so could change an exit code."""
 
 
 def prove(
@@ -26,9 +33,14 @@ def prove(
 ) -> Generator[Result, None, None]:
     """Yield a result per scenario; nothing of them is left when the iterator is closed.
 
-    `program` is called in the place of this tm. Raises what keeps a scenario from being played.
+    `program` is called in the place of this tm, with the whole of `environ`: it may need any
+    variable. Raises what keeps a scenario from being played.
     """
-    stage = Stage([program] if program else _THIS_TM, environ)
+    if program:
+        stage = Stage([program], environ)
+    else:
+        needed = children.environment(environ, _OF_PIPELINES)
+        stage = Stage(children.command("tm_cli"), needed)
     with (
         tempfile.TemporaryDirectory(prefix="tm-selftest-", ignore_cleanup_errors=True) as name,
         closing(_Player(stage, Path(name)).results(scenarios)) as results,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from tm_cli import children
 from tm_cli.server.engine_events import Event, parse_event
 
-DEFAULT_COMMAND = (sys.executable, "-m", "tm_cli.server.engine")
+DEFAULT_COMMAND = tuple(children.command("tm_cli.server.engine"))
 _LONGEST_LINE = 8 * 1024 * 1024  # two encoded histograms; the stream's own default is 64 KiB
 _EXIT_GRACE = 3.0
 
@@ -38,6 +40,7 @@ class EngineProcess:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
+            env=children.environment(os.environ),
             limit=_LONGEST_LINE,
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
