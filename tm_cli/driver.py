@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 IS_WINDOWS = os.name == "nt"
 
@@ -40,6 +41,7 @@ class ProcessDriver:
 
     def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start it; raises OSError."""
+        self._system = Path(environ.get("SYSTEMROOT") or r"C:\Windows", "System32")
         with suppress(OSError, ValueError):
             sys.stderr.flush()
         self._process = subprocess.Popen(  # noqa: S603  # the user's own command
@@ -82,8 +84,8 @@ class ProcessDriver:
 
     def _kill_tree(self) -> None:
         if self._process.poll() is None:
-            killer = shutil.which("taskkill") or "taskkill"
-            words = [killer, "/T", "/F", "/PID", str(self._process.pid)]
+            # Not by its name: on Windows a search begins in the working directory.
+            words = [str(self._system / "taskkill.exe"), "/T", "/F", "/PID", str(self._process.pid)]
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(words, capture_output=True, check=False, timeout=5)  # noqa: S603
             self._process.kill()
