@@ -245,11 +245,13 @@ def read_gate(
     """Return the gate that flags and settings describe; sends nothing.
 
     With `last` the verdicts of the start come before those of the settings: the gate has only what
-    the flag names, until `remembered_gate` completes it.
+    the flag names, until `remembered_gate` completes it. Raises ConfigurationError when a settings
+    file is ignored.
     """
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.polling import Pace
 
+    session.settings.require_all_files()
     return Gate(
         fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
         checks=read_checks(checks or []),

@@ -15,6 +15,7 @@ from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.global_options import with_global_options
 from tm_cli.terminal import Terminal
+from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
@@ -49,16 +50,19 @@ class Session:
 
     @cached_property
     def settings(self) -> Settings:
-        """The effective settings."""
+        """The effective settings; says which files are not read because of their owner."""
         from tm_cli.settings import load_settings
 
-        return load_settings(
+        settings = load_settings(
             self.flags,
             self.context.environ,
             cwd=self.context.cwd,
             user_dir=self.context.find_user_dir(),
             system=self.system,
         )
+        for file in settings.ignored:
+            self.terminal.note(f"tm: {clean(file.message)}; {file.hint}")
+        return settings
 
     def setting(self, name: str, flag: str | None) -> Any:
         """Return the value of a setting that a command has a flag of its own for."""

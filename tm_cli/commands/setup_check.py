@@ -15,6 +15,7 @@ from tm_cli.scaffold.documents import is_ignored
 from tm_cli.scaffold.findings import Finding, Status
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.systems.trafficmorph.profile_documents import SUFFIXES, read_document
+from tm_cli.text import clean
 
 _NOBODY = ".tm/nobody"
 """No user's settings count: the set-up has to work for everybody."""
@@ -24,7 +25,7 @@ def check_setup(session: Session) -> int:
     """Print what was found; CONFIGURATION when something cannot work, else OK."""
     cwd = session.context.cwd
     findings: list[Finding] = []
-    settings = _settings(cwd, findings)
+    settings = _settings(session, findings)
     pipelines = check_pipelines(cwd, session.tree, settings)
     findings += _profiles(cwd, pipelines.named)
     findings += pipelines.findings
@@ -51,16 +52,22 @@ def _emit(session: Session, findings: list[Finding]) -> int:
     return int(ExitCode.CONFIGURATION)
 
 
-def _settings(cwd: Path, findings: list[Finding]) -> Settings | None:
+def _settings(session: Session, findings: list[Finding]) -> Settings | None:
     """Read the project's settings, each of them."""
+    cwd, owners = session.context.cwd, session.context.environ
     try:
-        settings = load_settings({}, {}, cwd=cwd, user_dir=cwd / _NOBODY)
+        settings = load_settings({}, {}, cwd=cwd, user_dir=cwd / _NOBODY, owners=owners)
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
     except TmError as problem:
         findings.append(Finding.problem("tm.toml", problem.message))
         return None
+    for file in settings.ignored:
+        message = f"{clean(file.message)}; {file.hint}"
+        findings.append(Finding.problem(_short(cwd, file.path), message))
+    if settings.ignored:
+        return settings
     if settings.project is None:
         findings.append(Finding.problem("tm.toml", "there is none; `tm init` writes one"))
     else:

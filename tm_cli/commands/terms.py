@@ -62,7 +62,10 @@ class Terms:
 def read_terms(
     session: Session, *, baseline: int | None, against: str | None, profiles: Sequence[str]
 ) -> Terms:
-    """Return the terms that flags and files set; raises UsageError, and sends nothing."""
+    """Return the terms that flags and files set; sends nothing.
+
+    Raises UsageError, and ConfigurationError when a settings file is ignored.
+    """
     if baseline is not None and against is not None:
         raise UsageError(
             "--baseline and --against contradict each other",
@@ -71,6 +74,7 @@ def read_terms(
     for flag, value in (("--baseline", baseline), ("--against", against)):
         if value is not None and len(profiles) != 1:
             raise UsageError(f"{flag} needs exactly one PROFILE")
+    session.settings.require_all_files()
     limits = {name: value for name, (value, _) in session.settings.limits.items()}
     return Terms(baseline, None if against is None else check_url(against), limits)
 

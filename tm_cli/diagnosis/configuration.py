@@ -10,6 +10,7 @@ from tm_cli.base_url import LOCAL
 from tm_cli.diagnosis.finding import Finding, fail, failed_by, ok, skipped, warn
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.ownership import TRUSTED_OWNERS
 from tm_cli.settings import (
     DEFINITIONS,
     SYSTEMS,
@@ -20,7 +21,7 @@ from tm_cli.settings import (
     Source,
 )
 
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR"})
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
 """Variables of tm that are no settings."""
 
 _ALIKE = 0.8
@@ -60,7 +61,7 @@ def _is_configured(endpoint: Endpoint) -> bool:
 
 
 def examine_settings(settings: Settings) -> Iterator[Finding]:
-    """Read every setting, and look for mistyped variables."""
+    """Read every setting, look for files that are not read and for mistyped variables."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:
@@ -69,6 +70,8 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
         origins = dict.fromkeys(str(item.origin) for item in found)
         named = [origin for origin in origins if origin != "default"]
         yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
+    for file in settings.ignored:
+        yield fail("settings", file.message, file.hint, ExitCode.CONFIGURATION)
     yield from _mistyped(settings.environ)
 
 

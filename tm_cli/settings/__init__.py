@@ -15,7 +15,7 @@ from tm_cli.settings.definitions import (
 )
 from tm_cli.settings.effective import Settings, load_settings
 from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
-from tm_cli.settings.files import ConfigFile, project_root
+from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
 from tm_cli.settings.keys import read_key_file
 from tm_cli.settings.sources import Origin, Setting, Source
 from tm_cli.settings.stored_keys import StoredKey, StoredKeys
@@ -31,6 +31,7 @@ __all__ = [
     "Credential",
     "Definition",
     "Endpoint",
+    "IgnoredFile",
     "MissingKey",
     "Origin",
     "Setting",

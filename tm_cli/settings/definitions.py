@@ -163,7 +163,13 @@ DEFINITIONS = {
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
         Definition("github_annotations", _boolean, True, "Write annotations in GitHub Actions."),
         Definition("data_dir", _text, None, "Directory of the embedded server."),
-        Definition("ca_file", _text, None, "Certificates (PEM) to trust instead of the system's."),
+        Definition(
+            "ca_file",
+            _text,
+            None,
+            "Certificates (PEM) to trust instead of the system's.",
+            personal=True,
+        ),
         Definition(
             "allow_insecure_http",
             _boolean,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.api_key import ApiKey
+from tm_cli.errors import ConfigurationError
 from tm_cli.settings.contexts import Context, find_context, order
 from tm_cli.settings.definitions import (
     DEFINITIONS,
@@ -19,7 +20,13 @@ from tm_cli.settings.definitions import (
     setting_name,
 )
 from tm_cli.settings.endpoints import Endpoint
-from tm_cli.settings.files import USER_FILE, ConfigFile, find_project_file, read_user_file
+from tm_cli.settings.files import (
+    USER_FILE,
+    ConfigFile,
+    IgnoredFile,
+    find_project_file,
+    read_user_file,
+)
 from tm_cli.settings.sources import Layer, Origin, Setting, Source
 from tm_cli.settings.stored_keys import StoredKeys
 
@@ -31,6 +38,7 @@ class Settings:
     """The effective settings of one invocation, read lazily and validated one by one.
 
     `system` is the one that the flags for server and key mean; they say nothing about the others.
+    `ignored` are the files that are not read because of their owner.
     """
 
     flags: Mapping[str, Any]
@@ -39,6 +47,7 @@ class Settings:
     user: ConfigFile | None
     stored: StoredKeys
     system: str = TRAFFICMORPH
+    ignored: Sequence[IgnoredFile] = ()
 
     def __getitem__(self, name: str) -> Setting:
         """Return the effective setting.
@@ -53,6 +62,17 @@ class Settings:
     def value(self, name: str) -> Any:
         """Return just the effective value."""
         return self[name].value
+
+    def require_all_files(self) -> None:
+        """Raise ConfigurationError when a file was ignored: a gate needs all of its settings.
+
+        What the file may have said, such as `fail_on` or a limit, could have failed it.
+        """
+        if self.ignored:
+            file = self.ignored[0]
+            raise ConfigurationError(
+                f"{file.message}; a gate without its settings could pass by mistake", hint=file.hint
+            )
 
     @cached_property
     def context(self) -> Context | None:
@@ -133,15 +153,23 @@ def load_settings(
     cwd: Path,
     user_dir: Path,
     system: str = TRAFFICMORPH,
+    owners: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Find and read the settings files; values are validated when they are asked for."""
+    """Find and read the settings files; values are validated when they are asked for.
+
+    `owners` says whose files are read where `environ` does not.
+    """
+    trusted = environ if owners is None else owners
+    project, of_project = find_project_file(cwd, trusted)
+    user, of_user = read_user_file(user_dir / USER_FILE, trusted)
     return Settings(
         flags=flags,
         environ=environ,
-        project=find_project_file(cwd),
-        user=read_user_file(user_dir / USER_FILE),
+        project=project,
+        user=user,
         stored=StoredKeys(user_dir / KEYS_DIR),
         system=system,
+        ignored=(*of_project, *of_user),
     )
 
 

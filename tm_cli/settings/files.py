@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate_limits import read_limits
+from tm_cli.ownership import TRUSTED_OWNERS, is_trusted_owner
 from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
 
 PROJECT_FILE = "tm.toml"
@@ -39,24 +40,98 @@ class ConfigFile:
     contexts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def find_project_file(cwd: Path) -> ConfigFile | None:
-    """Return the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`."""
-    for directory in (cwd, *cwd.parents):
-        if (path := directory / PROJECT_FILE).is_file():
-            return _project(path, _parse(path))
-        if (path := directory / "pyproject.toml").is_file():
-            table = _parse(path).get("tool", {}).get("tm")
-            if isinstance(table, dict):
-                return _project(path, table)
-    return None
+@dataclass(frozen=True, slots=True)
+class IgnoredFile:
+    """A settings file that is not used, because it belongs to a user who is not trusted."""
+
+    path: Path
+    owner: int
+
+    @property
+    def message(self) -> str:
+        """Which file it is, and whose."""
+        return f"{self.path} is not read, because it belongs to another user (id {self.owner})"
+
+    @property
+    def hint(self) -> str:
+        """How to have it read."""
+        return f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={self.owner}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The bytes of a file, and what the system says of exactly that file.
+
+    `other_owner` is the id of its owner, or of the owner of the link to it, if not trusted.
+    """
+
+    data: bytes
+    status: os.stat_result
+    other_owner: int | None
+
+
+def find_project_file(
+    cwd: Path, environ: Mapping[str, str]
+) -> tuple[ConfigFile | None, list[IgnoredFile]]:
+    """Return the project file for `cwd`, and the files that are not read for their owner.
+
+    It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, up to the root of the
+    repository or the user's home. `environ` says whom the user trusts.
+    """
+    ignored = []
+    for path in _project_files(cwd):
+        content = _read(path, environ)
+        if content.other_owner is not None:
+            if path.name == PROJECT_FILE or _may_have_settings(content.data):
+                ignored.append(IgnoredFile(path, content.other_owner))
+            continue
+        table = _parse(path, content.data)
+        if path.name != PROJECT_FILE:
+            table = table.get("tool", {}).get("tm")
+        if isinstance(table, dict):
+            return _project(path, table), ignored
+    return None, ignored
+
+
+def _project_files(cwd: Path) -> Iterator[Path]:
+    for directory in _project_directories(cwd):
+        for name in (PROJECT_FILE, "pyproject.toml"):
+            if (path := directory / name).is_file():
+                yield path
 
 
 def project_root(cwd: Path) -> Path:
     """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
-    for directory in (cwd, *cwd.parents):
+    for directory in _project_directories(cwd):
         if any((directory / name).exists() for name in (PROJECT_FILE, "pyproject.toml", ".git")):
             return directory
     return cwd
+
+
+def _project_directories(cwd: Path) -> Iterator[Path]:
+    """`cwd` and those above it, up to the root of the repository or the user's home."""
+    last = _homes()
+    for directory in (cwd, *cwd.parents):
+        yield directory
+        if directory in last or (directory / ".git").exists():
+            return
+
+
+def _homes() -> set[Path]:
+    """The user's home as it is named and as it really is."""
+    try:
+        home = Path.home()
+        return {home, home.resolve()}
+    except (OSError, RuntimeError):  # a user without one
+        return set()
+
+
+def _may_have_settings(data: bytes) -> bool:
+    """Whether a pyproject.toml that is not read has settings, as far as that can be told."""
+    try:
+        return "tm" in _load(data).get("tool", {})
+    except (ValueError, RecursionError, TypeError, AttributeError):
+        return True
 
 
 def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
@@ -78,21 +153,29 @@ def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
     return _config_file(path, table)
 
 
-def read_user_file(path: Path) -> ConfigFile | None:
-    """Return the user's own file, None when there is none; a key in it must be private."""
+def read_user_file(
+    path: Path, environ: Mapping[str, str]
+) -> tuple[ConfigFile | None, list[IgnoredFile]]:
+    """Return the user's own file, None when there is none or it belongs to somebody else.
+
+    A key in it must be private.
+    """
     if not path.is_file():
-        return None
-    table = _parse(path)
+        return None, []
+    content = _read(path, environ)
+    if content.other_owner is not None:
+        return None, [IgnoredFile(path, content.other_owner)]
+    table = _parse(path, content.data)
     tables = _contexts(path, table.pop(CONTEXTS, {}))
     if (
         any(_SECRETS & keys.keys() for keys in (table, *tables.values()))
         and os.name == "posix"
-        and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        and content.status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     ):
         raise ConfigurationError(
             f"{path} holds an API key and others may read it", hint=f"chmod 600 {path}"
         )
-    return replace(_config_file(path, table), contexts=tables)
+    return replace(_config_file(path, table), contexts=tables), []
 
 
 def _contexts(path: Path, table: Any) -> dict[str, dict[str, str]]:
@@ -128,15 +211,41 @@ def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
     return ConfigFile(path, _texts(path, settings), limits)
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    import tomllib
+def _read(path: Path, environ: Mapping[str, str]) -> _Content:
+    """Read a file and look at its owner through the same descriptor: its name may be moved.
 
+    A link counts with its own owner as well: it could choose any file of the user.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        named = path.lstat()
+        is_link = stat.S_ISLNK(named.st_mode)
+
+        def open_it(name: str, flags: int) -> int:
+            return os.open(name, flags | (0 if is_link else getattr(os, "O_NOFOLLOW", 0)))
+
+        with open(path, "rb", opener=open_it) as file:
+            status = os.fstat(file.fileno())
+            data = file.read()
     except OSError as problem:
         raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    owners = (named.st_uid, status.st_uid) if is_link else (status.st_uid,)
+    others = [uid for uid in owners if not is_trusted_owner(uid, environ)]
+    return _Content(data, status, others[0] if others else None)
+
+
+def _parse(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        return _load(data)
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not usable: it is nested too deeply") from None
+    except ValueError as problem:
         raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(data.decode("utf-8"))
 
 
 def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, str]:

@@ -17,5 +17,7 @@ def read_key_file(path: Path) -> ApiKey:
         raise ConfigurationError(
             f"cannot read the API key file {path}: {problem.strerror}"
         ) from None
+    except RuntimeError:  # `~user` of a user who does not exist, or `~` without a home
+        raise ConfigurationError(f"cannot read the API key file {path}: no such home") from None
     except ValueError as problem:
         raise ConfigurationError(f"{path}: {problem}") from None

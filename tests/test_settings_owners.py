@@ -1,0 +1,280 @@
+"""Whose settings files are read, how far up they are looked for, and what they must not decide."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.settings import load_settings, project_root
+from trafficmorph_api import KEY
+
+OTHER = 54321
+as_root = pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can give files away"
+)
+SERVER = {"TM_BASE_URL": "http://127.0.0.1:9", "TM_API_KEY": KEY}
+KEYS = {"RUNLOOP_API_KEY": KEY, "STRAIT_API_KEY": KEY}
+AT_NO_SERVER = ("--base-url", "http://127.0.0.1:9")
+TRUSTED = {"TM_TRUSTED_OWNERS": f"7,{OTHER}"}
+
+
+def write(path: Path, text: str, *, owner: int | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if owner is not None:
+        os.chown(path, owner, owner)
+    return path
+
+
+def load(cwd: Path, environ: dict[str, str] | None = None):
+    return load_settings({}, environ or {}, cwd=cwd, user_dir=cwd / "user")
+
+
+# How far up
+
+
+@pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml"])
+def test_project_file_above_the_repository_is_not_read(tmp_path, name):
+    head = "[tool.tm]\n" if name == "pyproject.toml" else ""
+    write(tmp_path / name, f'{head}region = "outside"\n')
+    deep = tmp_path / "shop" / "src" / "deep"
+    deep.mkdir(parents=True)
+    assert load(deep).value("region") == "outside"
+    (tmp_path / "shop" / ".git").mkdir()
+    assert load(deep).value("region") is None
+    write(tmp_path / "shop" / name, f'{head}region = "inside"\n')
+    assert load(deep).value("region") == "inside"
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_project_file_above_the_home_is_not_read(tmp_path, monkeypatch, is_link):
+    home = tmp_path / "home" / "ada"
+    (home / "shop").mkdir(parents=True)
+    named = home
+    if is_link:
+        named = tmp_path / "link"
+        named.symlink_to(home)
+    monkeypatch.setenv("HOME", str(named))
+    monkeypatch.setenv("USERPROFILE", str(named))
+    write(tmp_path / "tm.toml", 'region = "outside"')
+    assert load(home / "shop").value("region") is None
+    assert project_root(home / "shop") == home / "shop"
+    write(home / "tm.toml", 'region = "inside"')
+    assert load(home / "shop").value("region") == "inside"
+
+
+def test_worktree_whose_git_is_a_file_ends_the_search(tmp_path):
+    write(tmp_path / "tm.toml", 'region = "outside"')
+    write(tmp_path / "shop" / ".git", "gitdir: elsewhere")
+    assert load(tmp_path / "shop").value("region") is None
+    assert project_root(tmp_path / "shop") == tmp_path / "shop"
+
+
+# Whose
+
+
+FILES = {
+    "tm.toml": 'fail_on = "FAIL"\nregion = "theirs"\n[gate]\np95 = {fail = "25%"}\n',
+    "pyproject.toml": '[tool.tm]\nfail_on = "FAIL"\nregion = "theirs"\n',
+}
+
+
+@as_root
+@pytest.mark.parametrize("name", FILES)
+def test_project_file_of_another_user_is_not_read_and_this_is_said_once(tm, name):
+    path = write(tm.cwd / name, FILES[name], owner=OTHER)
+    result = tm("config", "show", "--json")
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["region"]["value"] is None
+    assert result.json["data"]["fail_on"]["value"] is None
+    (line,) = result.stderr.splitlines()
+    assert str(path) in line
+    assert f"TM_TRUSTED_OWNERS={OTHER}" in line
+
+
+@as_root
+def test_note_about_a_file_of_another_user_is_not_silenced(tm):
+    write(tm.cwd / "tm.toml", "", owner=OTHER)
+    assert "is not read" in tm("config", "show", "--quiet").stderr
+
+
+@as_root
+@pytest.mark.parametrize("name", FILES)
+def test_project_file_of_a_trusted_owner_is_read(tm, name):
+    write(tm.cwd / name, FILES[name], owner=OTHER)
+    result = tm("config", "show", "--json", environ=TRUSTED)
+    assert result.json["data"]["region"]["value"] == "theirs"
+    assert result.stderr == ""
+
+
+@as_root
+def test_user_file_of_another_user_is_not_read(tm):
+    write(tm.home / "config.toml", '[contexts.a]\nregion = "theirs"', owner=OTHER)
+    result = tm("config", "show", "--json")
+    assert result.json["data"]["region"]["value"] is None
+    assert "config.toml is not read" in result.stderr
+    assert tm("config", "show", "--context", "a", "--json", environ=TRUSTED).json
+
+
+@as_root
+def test_file_that_all_may_write_counts_by_its_owner(tm):
+    """GitLab's runner clones with such modes."""
+    write(tm.cwd / "tm.toml", 'region = "ours"').chmod(0o666)
+    assert tm("config", "show", "--json").json["data"]["region"]["value"] == "ours"
+
+
+@as_root
+@pytest.mark.parametrize("whose", ["link", "file"])
+def test_link_counts_with_its_own_owner_and_that_of_its_file(tm, whose):
+    target = write(tm.cwd.parent / "elsewhere.toml", 'region = "linked"')
+    link = tm.cwd / "tm.toml"
+    link.symlink_to(target)
+    assert load(tm.cwd).value("region") == "linked"
+    os.chown(link if whose == "link" else target, OTHER, OTHER, follow_symlinks=False)
+    assert load(tm.cwd).value("region") is None
+    assert [file.owner for file in load(tm.cwd).ignored] == [OTHER]
+
+
+@as_root
+def test_pyproject_of_another_user_without_settings_keeps_nobody_from_a_gate(tmp_path):
+    write(tmp_path / "pyproject.toml", '[project]\nname = "tm"\n[tool.black]\n', owner=OTHER)
+    load(tmp_path).require_all_files()
+
+
+@as_root
+@pytest.mark.parametrize(
+    "text", ["[tool.tm]", "tool = 1", "[tool", "tool.tm = 1", "x = " + "[" * 9999, "\0"]
+)
+def test_pyproject_of_another_user_that_may_have_settings_counts_as_ignored(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text, owner=OTHER)
+    assert [file.owner for file in load(tmp_path).ignored] == [OTHER]
+
+
+GATES = [
+    ("runs", "start", "1", "--wait", "--fail-on", "FAIL"),
+    ("runs", "start", "1"),
+    ("runs", "wait", "1"),
+    ("runs", "wait", "--last"),
+    ("benchmarks", "start", "b", "--wait", "--min-score", "1", *AT_NO_SERVER),
+    ("benchmarks", "start", "b", *AT_NO_SERVER),
+    ("benchmarks", "wait", "r", "--min-score", "1", *AT_NO_SERVER),
+    ("benchmarks", "wait", "--last"),
+    ("jobs", "start", "j", "--wait", *AT_NO_SERVER),
+    ("jobs", "start", "j", *AT_NO_SERVER),
+    ("jobs", "wait", "r", *AT_NO_SERVER),
+    ("jobs", "wait", "--last"),
+]
+
+
+@as_root
+@pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml", "config.toml"])
+@pytest.mark.parametrize("words", GATES, ids=" ".join)
+def test_gate_is_refused_when_its_settings_are_not_read(tm, words, name):
+    place = tm.home if name == "config.toml" else tm.cwd
+    write(place / name, FILES.get(name, 'fail_on = "FAIL"'), owner=OTHER)
+    result = tm(*words, environ=SERVER | KEYS)
+    assert result.exit_code == ExitCode.CONFIGURATION, result.stderr
+    assert "could pass by mistake" in result.stderr
+    allowed = tm(*words, environ=SERVER | KEYS | TRUSTED)
+    assert "could pass by mistake" not in allowed.stderr
+
+
+@as_root
+def test_doctor_ends_as_a_gate_would(tm):
+    write(tm.cwd / "tm.toml", "", owner=OTHER)
+    result = tm("doctor", environ=SERVER)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert f"TM_TRUSTED_OWNERS={OTHER}" in result.stdout
+
+
+@as_root
+def test_setup_check_names_the_file_that_is_not_read(tm):
+    write(tm.cwd / "tm.toml", 'fail_on = "FAIL"', owner=OTHER)
+    result = tm("init", "--check")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "is not read" in result.stdout
+    assert "is not read" not in tm("init", "--check", environ=TRUSTED).stdout
+
+
+@as_root
+def test_data_directory_that_another_user_chose_above_is_not_used(tmp_path):
+    """A real command in a directory like /tmp, where another user has left a project file."""
+    shared = tmp_path / "shared"
+    write(shared / "tm.toml", f'data_dir = "{shared}/evil"', owner=OTHER)
+    shared.chmod(0o1777)
+    (shared / "evil").mkdir()
+    work = shared / "x" / "y"
+    work.mkdir(parents=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TM_")}
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "tm_cli", "profiles", "list", "--json"],
+        cwd=work,
+        env={**kept, "TM_BASE_URL": "local"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == ExitCode.OK, result.stderr
+    assert f"{shared / 'tm.toml'} is not read" in result.stderr
+    assert json.loads(result.stdout)["data"] is not None
+    assert not list((shared / "evil").iterdir())
+
+
+# What a project must not decide
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['ca_file = "evil.pem"', "allow_insecure_http = true", 'api_key_file = "k"'],
+)
+@pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml"])
+def test_project_file_decides_nothing_about_trust(tm, name, line):
+    head = "[tool.tm]\n" if name == "pyproject.toml" else ""
+    write(tm.cwd / name, head + line)
+    for words in (("profiles", "list"), ("agent", "--region", "r"), ("jobs", "list")):
+        result = tm(*words, environ=SERVER)
+        assert result.exit_code == ExitCode.CONFIGURATION
+        assert "not a project's choice" in result.stderr
+
+
+def test_users_own_ca_file_is_used(tm):
+    write(tm.home / "config.toml", 'ca_file = "ours.pem"')
+    assert tm("config", "show", "--json").json["data"]["ca_file"]["value"] == "ours.pem"
+
+
+@pytest.mark.parametrize(
+    "chosen", ["/tmp/elsewhere", "../elsewhere", "a/../../b", "~", "~/x", "link", "link/deeper"]
+)
+def test_project_file_chooses_no_data_directory_outside_the_project(tm, chosen):
+    (tm.cwd / "link").symlink_to(tm.cwd.parent, target_is_directory=True)
+    write(tm.cwd / "tm.toml", f'data_dir = "{chosen}"')
+    result = tm("profiles", "list", environ={"TM_BASE_URL": "local"})
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "not in the project" in result.stderr
+
+
+@pytest.mark.parametrize("chosen", [".tm", "data/tm", "./a/../b"])
+def test_project_file_chooses_a_data_directory_in_the_project(tm, chosen):
+    write(tm.cwd / "tm.toml", f'data_dir = "{chosen}"')
+    asked = []
+
+    def launch(directory):
+        asked.append(directory)
+        raise KeyboardInterrupt
+
+    tm("profiles", "list", environ={"TM_BASE_URL": "local"}, launch=launch)
+    assert asked == [tm.cwd / chosen]
+
+
+def test_data_directory_of_a_user_who_does_not_exist_is_a_configuration_error(tm):
+    environ = {"TM_BASE_URL": "local", "TM_DATA_DIR": "~no-such-user/d"}
+    result = tm("profiles", "list", environ=environ)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "does not exist" in result.stderr
