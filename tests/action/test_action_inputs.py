@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -169,7 +170,8 @@ def test_hostile_names_forge_no_output_of_a_step(text, make_runner, tmp_path):
     result = runner.run(profile="p", report_junit=text, report_csv="a=b<<c", artifact="gate")
     outputs = result.steps["Read the inputs"].outputs
     assert set(outputs) == {
-        *("home", "json", "html", "files", "local", "keep", "fetch", "data", "key", "older")
+        *("home", "json", "html", "files", "local", "keep", "fetch", "data", "key", "older"),
+        "owners",
     }
     assert outputs["files"] == f"./{text}\n./a=b<<c\n"
 
@@ -222,6 +224,26 @@ def test_a_variable_that_nobody_has_set_stays_unset(make_runner, tmp_path):
     tm = make_recorder(tmp_path)
     make_runner(tm.path).run(profile="p")
     assert not {"TM_BASE_URL", "TM_API_KEY", "TM_DATA_DIR"} & set(tm.call("runs")["env"])
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "env", "trusted"),
+    [
+        (0, {}, ""),
+        (0, {"TM_TRUSTED_OWNERS": "7"}, "7"),
+        (1001, {}, "1001"),
+        (1001, {"TM_TRUSTED_OWNERS": "7"}, "7,1001"),
+    ],
+)
+def test_owner_of_the_workspace_is_trusted(owner, env, trusted, make_runner, tmp_path):
+    """In a container the job is root, and the checkout belongs to the user of the runner."""
+    os.chown(tmp_path / "workspace", owner, owner)
+    tm = make_recorder(tmp_path)
+    make_runner(tm.path, env=env).run(profile="p", comment="true", comment_token="ghs_0123456789")
+    calls = tm.calls()
+    assert [call["words"][0] for call in calls] == ["config", "runs", "report"]
+    assert [call["env"]["TM_TRUSTED_OWNERS"] for call in calls] == [trusted] * 3
 
 
 def test_switches_of_the_summary_reach_tm(make_runner, tmp_path):
