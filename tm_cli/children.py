@@ -44,7 +44,10 @@ _LISTS = frozenset(
 )
 """Lists of directories; an empty or relative one means the working directory or one in it."""
 
-_DIRECTORIES = frozenset("PYTHONHOME PYTHONUSERBASE PYTHONPYCACHEPREFIX".split())
+_PATHS = frozenset(
+    "PYTHONHOME PYTHONUSERBASE PYTHONPYCACHEPREFIX OPENSSL_CONF OPENSSL_MODULES".split()
+)
+"""What code is loaded from; passed on only if absolute."""
 
 TERMINAL = ("CI", "TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 """What decides how tm writes."""
@@ -89,7 +92,7 @@ def _kept(name: str, value: str) -> str:
     """Return the value without what would be looked up in the working directory."""
     if name in _LISTS:
         return os.pathsep.join(filter(os.path.isabs, value.split(os.pathsep)))
-    if name in _DIRECTORIES and not os.path.isabs(value):
+    if name in _PATHS and not os.path.isabs(value):
         return ""
     return value
 
