@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,22 @@ def test_pyproject_of_another_user_without_settings_keeps_nobody_from_a_gate(tmp
 def test_pyproject_of_another_user_that_may_have_settings_counts_as_ignored(tmp_path, text):
     write(tmp_path / "pyproject.toml", text, owner=OTHER)
     assert [file.owner for file in load(tmp_path).ignored] == [OTHER]
+
+
+@as_root
+@pytest.mark.parametrize("name", FILES)
+def test_file_of_another_user_that_cannot_be_read_stops_no_other_command(name):
+    """A neighbour could stop every command below a shared directory with it."""
+    with tempfile.TemporaryDirectory() as directory:
+        shared = Path(directory)
+        shared.chmod(0o755)
+        write(shared / name, "", owner=OTHER).chmod(0o600)
+        os.seteuid(OTHER + 1)
+        try:
+            settings = load(shared)
+        finally:
+            os.seteuid(0)
+    assert [file.owner for file in settings.ignored] == [OTHER]
 
 
 GATES = [

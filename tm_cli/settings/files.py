@@ -214,23 +214,35 @@ def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
 def _read(path: Path, environ: Mapping[str, str]) -> _Content:
     """Read a file and look at its owner through the same descriptor: its name may be moved.
 
-    A link counts with its own owner as well: it could choose any file of the user.
+    A link counts with its own owner as well: it could choose any file of the user. A file of
+    somebody else that cannot be read is no error, else it would stop every command.
     """
     try:
         named = path.lstat()
         is_link = stat.S_ISLNK(named.st_mode)
-
-        def open_it(name: str, flags: int) -> int:
-            return os.open(name, flags | (0 if is_link else getattr(os, "O_NOFOLLOW", 0)))
-
-        with open(path, "rb", opener=open_it) as file:
-            status = os.fstat(file.fileno())
-            data = file.read()
+        try:
+            data, status = _bytes_and_status(path, follow=is_link)
+        except OSError:
+            if is_trusted_owner(named.st_uid, environ):
+                raise
+            data, status = _UNKNOWN, named
     except OSError as problem:
         raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
     owners = (named.st_uid, status.st_uid) if is_link else (status.st_uid,)
     others = [uid for uid in owners if not is_trusted_owner(uid, environ)]
     return _Content(data, status, others[0] if others else None)
+
+
+_UNKNOWN = b"\0"
+"""Stands for what cannot be read; it is not TOML, so that settings may have been in it."""
+
+
+def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
+    def open_it(name: str, flags: int) -> int:
+        return os.open(name, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+
+    with open(path, "rb", opener=open_it) as file:
+        return file.read(), os.fstat(file.fileno())
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
