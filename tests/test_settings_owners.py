@@ -41,16 +41,29 @@ def load(cwd: Path, environ: dict[str, str] | None = None):
 
 
 @pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml"])
-def test_project_file_above_the_repository_is_not_read(tmp_path, name):
+def test_own_project_file_above_the_repository_counts_and_the_nearest_wins(tmp_path, name):
     head = "[tool.tm]\n" if name == "pyproject.toml" else ""
     write(tmp_path / name, f'{head}region = "outside"\n')
     deep = tmp_path / "shop" / "src" / "deep"
     deep.mkdir(parents=True)
-    assert load(deep).value("region") == "outside"
     (tmp_path / "shop" / ".git").mkdir()
-    assert load(deep).value("region") is None
+    assert load(deep).value("region") == "outside"
     write(tmp_path / "shop" / name, f'{head}region = "inside"\n')
     assert load(deep).value("region") == "inside"
+
+
+@as_root
+@pytest.mark.parametrize("git", ["directory", "file"])
+def test_file_of_another_user_above_the_repository_is_passed_over(tmp_path, git):
+    """It cannot change what happens in the repository, not even stop a gate there."""
+    write(tmp_path / "tm.toml", 'region = "outside"', owner=OTHER)
+    if git == "directory":
+        (tmp_path / "shop" / ".git").mkdir(parents=True)
+    else:
+        write(tmp_path / "shop" / ".git", "gitdir: elsewhere")
+    settings = load(tmp_path / "shop")
+    assert settings.value("region") is None
+    assert settings.ignored == ()
 
 
 @pytest.mark.parametrize("is_link", [False, True])
@@ -70,10 +83,9 @@ def test_project_file_above_the_home_is_not_read(tmp_path, monkeypatch, is_link)
     assert load(home / "shop").value("region") == "inside"
 
 
-def test_worktree_whose_git_is_a_file_ends_the_search(tmp_path):
-    write(tmp_path / "tm.toml", 'region = "outside"')
+def test_worktree_whose_git_is_a_file_is_the_root(tmp_path):
+    write(tmp_path / "tm.toml", "")
     write(tmp_path / "shop" / ".git", "gitdir: elsewhere")
-    assert load(tmp_path / "shop").value("region") is None
     assert project_root(tmp_path / "shop") == tmp_path / "shop"
 
 

@@ -75,14 +75,15 @@ def find_project_file(
 ) -> tuple[ConfigFile | None, list[IgnoredFile]]:
     """Return the project file for `cwd`, and the files that are not read for their owner.
 
-    It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, up to the root of the
-    repository or the user's home. `environ` says whom the user trusts.
+    It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, up to the user's home.
+    `environ` says whom the user trusts. Files of others above the repository are not of this
+    project, so that they are passed over without a word.
     """
     ignored = []
-    for path in _project_files(cwd):
+    for path, is_inside in _project_files(cwd):
         content = _read(path, environ)
         if content.other_owner is not None:
-            if path.name == PROJECT_FILE or _may_have_settings(content.data):
+            if is_inside and (path.name == PROJECT_FILE or _may_have_settings(content.data)):
                 ignored.append(IgnoredFile(path, content.other_owner))
             continue
         table = _parse(path, content.data)
@@ -93,11 +94,14 @@ def find_project_file(
     return None, ignored
 
 
-def _project_files(cwd: Path) -> Iterator[Path]:
+def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
+    """The files that may hold a project's settings, and whether each is in the repository."""
+    is_inside = True
     for directory in _project_directories(cwd):
         for name in (PROJECT_FILE, "pyproject.toml"):
             if (path := directory / name).is_file():
-                yield path
+                yield path, is_inside
+        is_inside = is_inside and not (directory / ".git").exists()
 
 
 def project_root(cwd: Path) -> Path:
@@ -109,11 +113,11 @@ def project_root(cwd: Path) -> Path:
 
 
 def _project_directories(cwd: Path) -> Iterator[Path]:
-    """`cwd` and those above it, up to the root of the repository or the user's home."""
+    """`cwd` and those above it, up to the user's home."""
     last = _homes()
     for directory in (cwd, *cwd.parents):
         yield directory
-        if directory in last or (directory / ".git").exists():
+        if directory in last:
             return
 
 
