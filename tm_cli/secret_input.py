@@ -19,7 +19,13 @@ def read_secret(prompt: str) -> str:
         raise UsageError("there is no standard input to read the key from")
     if sys.stdin.isatty():
         return _ask(prompt)
-    content = sys.stdin.buffer.read(LONGEST + 1)
+    try:
+        content = sys.stdin.buffer.read(LONGEST + 1)
+    except OSError as problem:
+        raise UsageError(
+            f"cannot read the key from standard input: {problem.strerror}",
+            hint="pipe it: tm auth login < FILE",
+        ) from None
     if len(content) > LONGEST:
         raise UsageError("standard input is too long to be an API key")
     text = content.decode("utf-8-sig", "surrogateescape")  # PowerShell writes a byte order mark
@@ -34,7 +40,7 @@ def _ask(prompt: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(prompt)
-    except EOFError:
+    except (EOFError, OSError):  # the end of what is typed, or of the terminal
         raise UsageError("no key was entered") from None
     except getpass.GetPassWarning:
         raise UsageError(
