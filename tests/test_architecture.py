@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "tm_cli"
 
 FOUNDATION = {
-    "api_key", "base_url", "clock", "curve", "curve_pieces",
-    "durations", "errors", "exit_codes", "gate_limits", "private_dir", "secret_input", "text",
-    "whole_files",
+    "api_key", "base_url", "clock", "curve", "curve_pieces", "device_paths",
+    "durations", "errors", "exit_codes", "gate_limits", "private_dir", "secret_input",
+    "standard_streams", "text", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {
@@ -157,7 +157,10 @@ def test_every_part_is_known():
 
 @pytest.mark.parametrize(
     ("call", "place"),
-    [("os.environ", {"context.py", "embedded.py"}), ("time.sleep", {"clock.py", "embedded.py"})],
+    [
+        ("os.environ", {"context.py", "embedded.py"}),
+        ("time.sleep", {"clock.py", "embedded.py", "device_paths.py", "standard_streams.py"}),
+    ],
 )
 def test_the_world_comes_in_through_seams(call, place):
     using = {
