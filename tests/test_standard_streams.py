@@ -163,10 +163,11 @@ streams.wait_until_writable = tell
 {TM}
 """
     process = python(program, "completion", "bash", stdout=writer, pass_fds=[tell])
+    os.close(tell)
     assert os.read(told, 5) == b"waits"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LONGEST)
-    for descriptor in (reader, writer, told, tell):
+    for descriptor in (reader, writer, told):
         os.close(descriptor)
     assert process.returncode == ExitCode.TERMINATED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tm_cli.errors import UsageError
+from tm_cli.standard_streams import read_some
 
 LONGEST = 64 * 1024
 """Bytes; whatever is longer is not a key but a file piped by mistake."""
@@ -20,7 +21,7 @@ def read_secret(prompt: str) -> str:
     if sys.stdin.isatty():
         return _ask(prompt)
     try:
-        content = sys.stdin.buffer.read(LONGEST + 1)
+        content = _read_all(sys.stdin.fileno())
     except OSError as problem:
         raise UsageError(
             f"cannot read the key from standard input: {problem.strerror}",
@@ -30,6 +31,14 @@ def read_secret(prompt: str) -> str:
         raise UsageError("standard input is too long to be an API key")
     text = content.decode("utf-8-sig", "surrogateescape")  # PowerShell writes a byte order mark
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _read_all(descriptor: int) -> bytes:
+    """Read to the end, or until it is too much for a key."""
+    content = b""
+    while len(content) <= LONGEST and (piece := read_some(descriptor, LONGEST)):
+        content += piece
+    return content
 
 
 def _ask(prompt: str) -> str:

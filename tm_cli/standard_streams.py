@@ -114,6 +114,17 @@ def is_output_lost() -> bool:
     return isinstance(sys.stdout, GuardedStream) and sys.stdout.is_lost
 
 
+def read_some(descriptor: int, size: int) -> bytes:
+    """Read what is there, waiting for it also where reading does not block; empty at the end."""
+    import select
+
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+
+
 def wait_until_writable(descriptor: int, seconds: float | None) -> bool:
     """Wait until there is room, without a number of seconds as long as it takes."""
     import select
