@@ -12,9 +12,8 @@ import io
 import os
 import sys
 import time
-from contextlib import suppress
 
-TYPE_CHECKING = False  # importing typing would take a third of the time of `tm --version`
+TYPE_CHECKING = False  # importing typing or contextlib takes a third of the time of `tm --version`
 if TYPE_CHECKING:
     from typing import Any
 
@@ -66,9 +65,10 @@ class _GuardedFile(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        with suppress(OSError, ValueError):
+        try:
             return bool(self._raw.isatty())
-        return False
+        except (OSError, ValueError):
+            return False
 
     def write(self, data: Any, /) -> int:
         if self.problem is None:
@@ -93,10 +93,7 @@ class _GuardedFile(io.RawIOBase):
     def _give_up(self, problem: Exception) -> None:
         self.problem = problem
         if self._descriptor == ERROR:  # for what writes there without asking us: child processes
-            with suppress(OSError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, ERROR)
-                os.close(nowhere)
+            _point_to_nothing(ERROR, os.O_WRONLY)
 
 
 def guard_standard_streams() -> None:
@@ -143,9 +140,6 @@ def _wait(descriptor: int, seconds: float | None) -> bool:
 def _guarded(stream: Any, descriptor: int, patience: float | None) -> Any:
     if isinstance(stream, GuardedStream) or (stream is not None and _raw_file(stream) is None):
         return stream
-    if stream is not None:
-        with suppress(OSError, ValueError):
-            stream.flush()
     return GuardedStream(_GuardedFile(descriptor, stream, patience), stream)
 
 
@@ -164,13 +158,19 @@ def _open_closed_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            with suppress(OSError):
-                opened = os.open(os.devnull, flags)
-                if opened != descriptor:
-                    os.dup2(opened, descriptor)
-                    os.close(opened)
-                else:
-                    os.set_inheritable(descriptor, True)
+            _point_to_nothing(descriptor, flags)
+
+
+def _point_to_nothing(descriptor: int, flags: int) -> None:
+    try:
+        opened = os.open(os.devnull, flags)
+        if opened == descriptor:
+            os.set_inheritable(descriptor, True)
+        else:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+    except OSError:  # there is no such device here, and nothing that would help
+        return
 
 
 def _is_reader_gone(problem: Exception) -> bool:
