@@ -141,7 +141,7 @@ def test_killed_server_is_started_again_and_its_run_is_undecided(tmp_path, targe
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX")
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_a_log_that_is_no_file_empties_nothing_and_waits_for_nobody(data_dir, tmp_path, kind):
+def test_a_log_that_is_no_file_is_refused_and_left_as_it_is(data_dir, tmp_path, kind):
     data_dir.mkdir()
     (tmp_path / "victim").write_text("old")
     if kind == "pipe":

@@ -138,7 +138,7 @@ def test_a_result_waits_for_a_slow_reader_and_nothing_of_it_is_lost():
 
 
 @pytest.mark.parametrize(("flags", "code"), [((), 0), (("--no-such-option",), 64)])
-def test_messages_that_nobody_ever_reads_end_no_gate(flags, code):
+def test_messages_that_are_never_read_end_no_gate(flags, code):
     reader, writer = small_pipe()
     fill(writer)
     program = f"import tm_cli.standard_streams as streams; streams.PATIENCE = 0.2; {TM}"
@@ -149,7 +149,7 @@ def test_messages_that_nobody_ever_reads_end_no_gate(flags, code):
     assert process.returncode == code
 
 
-def test_a_signal_ends_a_result_that_nobody_reads():
+def test_a_signal_ends_a_result_that_is_never_read():
     reader, writer = small_pipe()
     fill(writer)
     told, tell = os.pipe()

@@ -1,7 +1,7 @@
 """Paths that are, or lead to, a device, a pipe or an open descriptor.
 
-They are opened and written to. To replace one, as a file is replaced, would put a file in the place
-of `/dev/stdout` for the whole machine, and whoever reads the other end would get nothing.
+They are opened and written to. Replacing one, as a file is replaced, would put a file in the place
+of `/dev/stdout` for the whole machine, and the reader of a pipe would get nothing.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _followed(path: Path) -> Iterator[Path]:
         yield step
         mode = _mode(step)
         if mode and not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-            _refuse_planted(step)
+            _refuse_foreign(step)
         if not stat.S_ISLNK(mode):
             place = step
             continue
@@ -104,8 +104,8 @@ def _followed(path: Path) -> Iterator[Path]:
         rest += reversed(target.parts[1:] if target.is_absolute() else target.parts)
 
 
-def _refuse_planted(place: Path) -> None:
-    """Raise OSError for what another user has left in `/tmp` and the like, as kernels do."""
+def _refuse_foreign(place: Path) -> None:
+    """Raise OSError for what another user has put into `/tmp` and the like, as kernels do."""
     directory = place.parent.stat()
     is_shared = directory.st_mode & stat.S_ISVTX and directory.st_mode & stat.S_IWOTH
     if is_shared and place.lstat().st_uid not in (os.geteuid(), directory.st_uid):

@@ -141,7 +141,7 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
 
 
 def _require_file(path: Path) -> None:
-    """Refuse what would empty another file, or have no end; raises ConfigurationError."""
+    """Raise ConfigurationError for a link, which would empty another file, and for a pipe."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise ConfigurationError(
             f"cannot keep the embedded server's log in {path}: it is not a file",

@@ -6,7 +6,7 @@ import os
 import sys
 
 from tm_cli import __version__
-from tm_cli.standard_streams import guard_standard_streams, is_output_lost
+from tm_cli.standard_streams import guard_standard_streams
 
 TYPE_CHECKING = False  # importing typing would take a third of the time of `tm --version`
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ VERSION_LINE = f"tm {__version__} (spec v1)"
 
 def run() -> None:
     """Run the console script; it ends with an exit code of tm, whatever happens."""
-    guard_standard_streams()
+    output = guard_standard_streams()
     try:
         code = main()
     except KeyboardInterrupt:  # before there was a handler
@@ -29,7 +29,7 @@ def run() -> None:
         sys.stderr.write(f"tm: internal error: {type(error).__name__}: {error}\n")
         sys.stderr.write("hint: install tm again; if that does not help, please report this\n")
         code = 70
-    if is_output_lost():  # a result that could not be written is no success
+    if output is not None and output.is_lost():  # a result that could not be written is no success
         sys.stderr.write("tm: the result could not be written to standard output\n")
         code = code or 73
     sys.exit(code)

@@ -1,8 +1,8 @@
 """Standard streams that cannot break the program: what fails is remembered and never raised.
 
-Whoever writes to them (a command, typer's help, rich, logging, warnings), a full disk, a reader
-that has left and a terminal that was closed neither end a wait nor change an exit code on their
-own; `run` asks at the end whether output was lost.
+A full disk, a reader that has left or a terminal that was closed must not end a wait or choose the
+exit code, whichever code writes: a command, typer's help, rich, logging, warnings. `main.run` asks
+at the end whether output was lost.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class GuardedStream(io.TextIOWrapper):
         )
         self._file = file
 
-    @property
     def is_lost(self) -> bool:
         """Whether something could not be written; `tm ... | head`, which has enough, is no loss."""
+        self.flush()
         return self._file.problem is not None and not _is_reader_gone(self._file.problem)
 
 
@@ -96,19 +96,15 @@ class _GuardedFile(io.RawIOBase):
             _point_to_nothing(ERROR, os.O_WRONLY)
 
 
-def guard_standard_streams() -> None:
-    """Put guarded streams in the place of the process's own, also where there are none."""
+def guard_standard_streams() -> GuardedStream | None:
+    """Put guarded streams in the place of the process's own, also where there are none.
+
+    Return standard output; None when it is no file, as in a notebook.
+    """
     _open_closed_descriptors()
-    sys.stdout = _guarded(sys.stdout, OUTPUT, None)
+    sys.stdout = output = _guarded(sys.stdout, OUTPUT, None)
     sys.stderr = _guarded(sys.stderr, ERROR, PATIENCE)
-
-
-def is_output_lost() -> bool:
-    """Whether a result that was to stand on standard output does not stand there."""
-    if sys.stdout is None:
-        return False
-    sys.stdout.flush()
-    return isinstance(sys.stdout, GuardedStream) and sys.stdout.is_lost
+    return output if isinstance(output, GuardedStream) else None
 
 
 def read_some(descriptor: int, size: int) -> bytes:
