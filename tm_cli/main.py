@@ -26,7 +26,9 @@ def run() -> None:
     except KeyboardInterrupt:  # before there was a handler
         code = 130
     except Exception as error:  # before errors become messages: a broken installation
-        sys.stderr.write(f"tm: internal error: {type(error).__name__}: {error}\n")
+        # Of another error the text is not known, and may hold a key.
+        said = f": {error}" if isinstance(error, (ImportError, OSError)) else ""
+        sys.stderr.write(f"tm: internal error: {type(error).__name__}{said}\n")
         sys.stderr.write("hint: install tm again; if that does not help, please report this\n")
         code = 70
     if output is not None and output.is_lost():  # a result that could not be written is no success
