@@ -145,10 +145,15 @@ def test_shared_memory_holds_ordinary_files():
     assert find_device(Path("/dev/shm/report.json")) is None
 
 
-def test_a_file_reached_through_proc_is_an_ordinary_one(tmp_path):
-    if not Path("/proc/self/cwd").exists():
-        pytest.skip("Linux")
-    assert find_device(Path("/proc/self/cwd/report.json")) is None
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="Linux")
+def test_the_directory_of_a_process_is_an_ordinary_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("/proc/self/fd/1")
+    for process in ("self", str(os.getppid())):
+        assert find_device(Path(f"/proc/{process}/cwd/report.json")) is None
+    found = find_device(Path("/proc/self/cwd/link"))
+    assert found is not None
+    assert found.descriptor == 1
 
 
 def test_a_loop_of_links_is_an_error_and_stays(decide, tmp_path):

@@ -128,12 +128,13 @@ def _is_in_dev(place: Path) -> bool:
 
 
 def _is_kernel_link(place: Path, mode: int) -> bool:
-    """Whether it is a link like `/proc/1/root`, whose text is not where it leads."""
-    return stat.S_ISLNK(mode) and place.parts[1] == "proc" and len(place.parts) > 3
+    """Whether it is a link of another process like `/proc/1/root`: its text may mislead."""
+    is_in_process = place.parts[1] == "proc" and len(place.parts) > 3
+    return stat.S_ISLNK(mode) and is_in_process and not _is_ours(place.parent)
 
 
 def _is_ours(directory: Path) -> bool:
-    """Whether these are the descriptors of this process: `/dev/fd`, `/proc/self/fd`."""
+    """Whether it belongs to this process: `/dev/fd`, `/proc/self`, `/proc/self/fd`."""
     if directory == Path("/dev/fd"):
         return True
     try:
