@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "tm_cli"
 
 FOUNDATION = {
-    "api_key", "base_url", "children", "clock", "curve", "curve_pieces",
+    "api_key", "base_url", "children", "clock", "curve", "curve_pieces", "device_paths",
     "durations", "errors", "exit_codes", "gate_limits", "ownership", "private_dir", "secret_input",
-    "text", "whole_files",
+    "standard_streams", "text", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {
@@ -159,7 +159,7 @@ def test_every_part_is_known():
     ("call", "place"),
     [
         ("os.environ", {"children.py", "context.py", "embedded.py"}),
-        ("time.sleep", {"clock.py", "embedded.py"}),
+        ("time.sleep", {"clock.py", "embedded.py", "device_paths.py", "standard_streams.py"}),
     ],
 )
 def test_the_world_comes_in_through_seams(call, place):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tm_cli.embedded import EmbeddedServer, launch
+from tm_cli.errors import ConfigurationError
 
 PATIENCE = 20.0
 
@@ -136,3 +137,17 @@ def test_killed_server_is_started_again_and_its_run_is_undecided(tmp_path, targe
     output, errors = gate.communicate(timeout=PATIENCE)
     assert gate.returncode == 5, errors
     assert "interrupted" in output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX")
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_log_that_is_no_file_is_refused_and_left_as_it_is(data_dir, tmp_path, kind):
+    data_dir.mkdir()
+    (tmp_path / "victim").write_text("old")
+    if kind == "pipe":
+        os.mkfifo(data_dir / "server.log")
+    else:
+        (data_dir / "server.log").symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigurationError, match="it is not a file"):
+        launch(data_dir)
+    assert (tmp_path / "victim").read_text() == "old"

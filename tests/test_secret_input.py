@@ -58,6 +58,40 @@ def test_pipe_that_holds_no_key_is_refused(piped, words, environ, tmp_path):
     assert not list((tmp_path / "user").rglob("*.json"))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes that do not block are POSIX")
+def test_key_that_comes_late_through_a_pipe_that_does_not_block(environ, tmp_path):
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    told, tell = os.pipe()
+    program = f"""
+import os, select
+wait = select.select
+def tell(*arguments):
+    os.write({tell}, b"waits")
+    return wait(*arguments)
+select.select = tell
+from tm_cli.main import run
+run()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *LOGIN[3:]],
+        stdin=reader,
+        stdout=subprocess.PIPE,
+        env={**environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        cwd=tmp_path,
+        pass_fds=[tell],
+    ) as process:
+        os.close(tell)
+        assert os.read(told, 5) == b"waits"
+        os.write(writer, KEY.encode())
+        os.close(writer)
+        output, _ = process.communicate(timeout=60)
+    for descriptor in (reader, told):
+        os.close(descriptor)
+    assert process.returncode == 0
+    assert stored(output) == KEY
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
 def test_terminal_does_not_show_what_is_entered(environ, tmp_path):
     ours, theirs = os.openpty()

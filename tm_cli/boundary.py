@@ -18,7 +18,7 @@ def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
     with signals_raised(restore=context is not None):
         try:
             context = context or AppContext.system()
-            return _settle(_run(arguments, context), context)
+            return _run(arguments, context)
         except SignalReceived as signal:  # during start-up, before anything could be done
             return 128 + signal.number
 
@@ -95,11 +95,3 @@ def _without_keys(text: str, environ: Mapping[str, str]) -> str:
     for variable in KEY_VARIABLES:
         text = hide(text, environ.get(variable, "").strip())
     return text
-
-
-def _settle(code: int, context: AppContext) -> int:
-    """A result that could not be written is no success."""
-    if code == ExitCode.OK and context.terminal.results_lost:
-        context.terminal.note("tm: the result could not be written to standard output")
-        return int(ExitCode.OUTPUT)
-    return code

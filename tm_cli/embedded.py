@@ -128,6 +128,7 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
         if os.name == "nt"
         else {"start_new_session": True}
     )
+    _require_file(data_dir / LOG)
     with (data_dir / LOG).open("wb") as log:
         return subprocess.Popen(  # noqa: S603
             [*command, "--data-dir", str(data_dir)],
@@ -136,6 +137,15 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             env=children.environment(os.environ, children.SERVER),
             **detached,
+        )
+
+
+def _require_file(path: Path) -> None:
+    """Raise ConfigurationError for a link, which would empty another file, and for a pipe."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ConfigurationError(
+            f"cannot keep the embedded server's log in {path}: it is not a file",
+            hint="remove it, or choose another directory with TM_DATA_DIR",
         )
 
 

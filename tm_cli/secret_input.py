@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tm_cli.errors import UsageError
+from tm_cli.standard_streams import read_some
 
 LONGEST = 64 * 1024
 """Bytes; whatever is longer is not a key but a file piped by mistake."""
@@ -19,11 +20,25 @@ def read_secret(prompt: str) -> str:
         raise UsageError("there is no standard input to read the key from")
     if sys.stdin.isatty():
         return _ask(prompt)
-    content = sys.stdin.buffer.read(LONGEST + 1)
+    try:
+        content = _read_all(sys.stdin.fileno())
+    except OSError as problem:
+        raise UsageError(
+            f"cannot read the key from standard input: {problem.strerror}",
+            hint="pipe it: tm auth login < FILE",
+        ) from None
     if len(content) > LONGEST:
         raise UsageError("standard input is too long to be an API key")
     text = content.decode("utf-8-sig", "surrogateescape")  # PowerShell writes a byte order mark
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _read_all(descriptor: int) -> bytes:
+    """Read to the end, or until it is too much for a key."""
+    content = b""
+    while len(content) <= LONGEST and (piece := read_some(descriptor, LONGEST)):
+        content += piece
+    return content
 
 
 def _ask(prompt: str) -> str:
@@ -34,7 +49,7 @@ def _ask(prompt: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(prompt)
-    except EOFError:
+    except (EOFError, OSError):  # the end of what is typed, or of the terminal
         raise UsageError("no key was entered") from None
     except getpass.GetPassWarning:
         raise UsageError(

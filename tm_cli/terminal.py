@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ class Terminal:
     """Two streams and what they can show.
 
     `live` says that standard error can redraw lines. `keyboard` is where a person types answers,
-    None where nobody can. A stream that breaks is given up in silence, because it must not change
-    an exit code; `results_lost` remembers that results went with it.
+    None where nobody can. Streams that break are a matter of `standard_streams`.
     """
 
     out: TextIO | None
@@ -36,7 +34,6 @@ class Terminal:
     err_color: bool = False
     width: int = DEFAULT_WIDTH
     keyboard: TextIO | None = None
-    results_lost: bool = field(default=False, init=False)
 
     @classmethod
     def system(cls, environ: Mapping[str, str]) -> Terminal:
@@ -60,20 +57,13 @@ class Terminal:
 
     def result(self, text: str) -> None:
         """Write a result to standard output, ending in a line break."""
-        if self.out is None:
-            self.results_lost = True
-            return
-        try:
+        if self.out is not None:
             self.out.write(text if text.endswith("\n") else text + "\n")
             self.out.flush()
-        except (OSError, ValueError) as problem:
-            self._give_up_output(problem)
 
     def note(self, text: str) -> None:
         """Write a line to standard error."""
-        if self.err is None:
-            return
-        with suppress(OSError, ValueError):
+        if self.err is not None:
             self.err.write(text + "\n")
             self.err.flush()
 
@@ -83,7 +73,10 @@ class Terminal:
             return None
         self.err.write(question + " ")
         self.err.flush()
-        line = self.keyboard.readline()
+        try:
+            line = self.keyboard.readline()
+        except (OSError, ValueError):  # the terminal is gone; what was typed is no text
+            return None
         return line.strip() if line else None
 
     def console(self) -> Console:
@@ -110,29 +103,12 @@ class Terminal:
             emoji=False,
         )
 
-    def _give_up_output(self, problem: Exception) -> None:
-        reader_left = isinstance(problem, BrokenPipeError) or (
-            isinstance(problem, OSError) and problem.errno == errno.EINVAL and os.name == "nt"
-        )
-        self.results_lost = self.results_lost or not reader_left  # `tm ... | head` is no loss
-        if self.out is sys.stdout:
-            _silence_standard_output()
-        self.out = None if not reader_left else _Nowhere()
-
 
 class _Nowhere(io.StringIO):
     """What takes the place of a stream that is gone."""
 
     def write(self, text: str, /) -> int:
         return len(text)
-
-
-def _silence_standard_output() -> None:
-    """Point descriptor 1 elsewhere; else Python's own last flush fails and exits with 120."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

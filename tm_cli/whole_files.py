@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from tm_cli.device_paths import find_device
 
 _numbers = itertools.count()
 _drafts: set[Path] = set()
@@ -14,12 +17,15 @@ _drafts: set[Path] = set()
 def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
     """Replace `path` by a file with this content, whole or not at all; text becomes UTF-8.
 
-    A link is replaced, not followed. A device or a pipe (`/dev/null`, `>(jq .)`) stays what it is
-    and is written to. With `mode`, the file has these permissions, and before that its owner's
-    alone; without it, those of any new file. Raises OSError.
+    A link to a file is replaced, not followed. What is or leads to a device, a pipe or an open
+    descriptor (`/dev/null`, `/dev/stdout`, `>(jq .)`) stays what it is and is written to. With
+    `mode`, the file has these permissions, and before that its owner's alone, and nothing but a
+    file will do; without it, those of any new file. Raises OSError.
     """
-    if is_stream(path):
-        path.write_bytes(_as_bytes(content))
+    if (device := find_device(path)) is not None:
+        if mode is not None:
+            raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
+        device.write(_as_bytes(content))
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.new")
     _drafts.add(draft)
@@ -36,9 +42,13 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
         _drafts.discard(draft)
 
 
-def is_stream(path: Path) -> bool:
-    """Whether what is there already is neither a file nor a directory: a device or a pipe."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+def append(path: Path, content: bytes) -> None:
+    """Write behind what is there, in a file, a device or a pipe; raises OSError."""
+    if (device := find_device(path)) is not None:
+        device.write(content)
+        return
+    with path.open("ab") as file:
+        file.write(content)
 
 
 def drop_drafts() -> None:

@@ -34,10 +34,10 @@ sys.exit(main(["mcp"]))
 class Process:
     """A `tm mcp` that is spoken to by hand."""
 
-    def __init__(self, environ, cwd):
+    def __init__(self, environ, cwd, stdin=subprocess.PIPE):
         self.child = subprocess.Popen(
             [sys.executable, "-m", "tm_cli", "mcp"],
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**environ, "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")},
@@ -103,6 +103,22 @@ def test_an_older_client_is_served_and_the_end_of_input_ends_it(process, api):
     assert process.end() == 0
     assert all(item["jsonrpc"] == "2.0" for item in process.written)
     assert process.child.stderr.read() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes that do not block are POSIX")
+def test_input_that_does_not_block_is_waited_for(environ, tmp_path):
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = Process(environ, tmp_path, stdin=reader)
+    os.close(reader)
+    with os.fdopen(writer, "wb") as process.child.stdin:
+        process.greet()  # by the first answer, the second read has found nothing
+        process.say({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        answered = eventually(lambda: process.answer(2), patience=20)
+    code = process.end()
+    process.close()
+    assert answered["result"]["tools"]
+    assert code == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")

@@ -18,6 +18,7 @@ from tm_cli.render.gitlab import section_end, section_start
 from tm_cli.render.markdown import markdown
 from tm_cli.terminal import Terminal
 from tm_cli.text import clean
+from tm_cli.whole_files import append as append_bytes
 
 LARGEST_SUMMARY = 1024 * 1024 - 4096
 """Bytes of one step's summary; the runner drops a larger one as a whole."""
@@ -91,8 +92,7 @@ def append_summary(terminal: Terminal, path: Path, evidence: Evidence) -> bool:
 def append(terminal: Terminal, path: Path, text: str, what: str) -> bool:
     """Append to a file of the runner; a failure is noted."""
     try:
-        with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
+        append_bytes(path, text.encode(errors="replace"))
     except OSError as problem:
         terminal.note(f"tm: cannot write {what} to {path}: {problem.strerror}")
         return False

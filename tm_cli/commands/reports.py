@@ -5,16 +5,18 @@ Whoever reads a report after a crash, a kill or a cancelled job must not find an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tm_cli.device_paths import find_device
 from tm_cli.errors import UsageError
 from tm_cli.gate.events import Event
 from tm_cli.gate.record import Evidence
 from tm_cli.terminal import Terminal
-from tm_cli.whole_files import is_stream, write_whole
+from tm_cli.whole_files import write_whole
 
 
 class Format(StrEnum):
@@ -83,10 +85,11 @@ class Report:
 
     def begin(self, undecided: Evidence) -> None:
         """Take the place of an older report; raises UsageError when that cannot be."""
-        if is_stream(self.path):  # it has no older report, and its reader wants one document
-            return
         try:
-            self.write(undecided)
+            if (device := find_device(self.path)) is not None:
+                device.check()  # it has no older report, and its reader wants one document
+            else:
+                self.write(undecided)
         except OSError as problem:
             raise UsageError(f"--report: cannot write {self.path}: {problem.strerror}") from None
 
@@ -110,7 +113,7 @@ class Report:
 def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[Report, ...]:
     """Return the reports that `FORMAT=FILE` flags ask for; raises UsageError."""
     reports = tuple(_report(flag, cwd, terminal) for flag in flags)
-    files = [report.path.parent.resolve() / report.path.name for report in reports]
+    files = [(os.path.realpath(item.path.parent), item.path.name) for item in reports]
     for position, report in enumerate(reports):
         if files[position] in files[:position]:
             raise UsageError(

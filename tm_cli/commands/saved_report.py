@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,4 +87,4 @@ class _Page(HTMLParser):
 
 def same_file(one: Path, other: Path) -> bool:
     """Whether two paths name one file."""
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)  # `resolve` raises for a loop

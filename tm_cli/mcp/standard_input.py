@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from contextlib import suppress
+
+from tm_cli.standard_streams import read_some
 
 CHUNK = 65536
 
@@ -27,7 +28,7 @@ class StandardInput:
         rest = b""
         with suppress(RuntimeError):  # the loop is closed
             with suppress(OSError):
-                while chunk := os.read(self._descriptor, CHUNK):
+                while chunk := read_some(self._descriptor, CHUNK):
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
                         self._loop.call_soon_threadsafe(self._lines.put_nowait, line)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from tm_cli.device_paths import find_device
 from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.scaffold.plan import Action, Change
 from tm_cli.whole_files import write_whole
@@ -21,6 +22,8 @@ def read_text(directory: Path, path: str) -> str | None:
     if not os.path.lexists(place):
         return None
     try:
+        if find_device(place) is not None:
+            raise ConfigurationError(f"{path} is a device or a pipe, not a file")
         return place.read_bytes().decode("utf-8-sig")
     except OSError as problem:
         raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
@@ -41,7 +44,8 @@ def write(directory: Path, changes: Iterable[Change]) -> None:
                 with place.open("x", encoding="utf-8", newline="\n") as file:
                     file.write(change.text)
             elif change.action in (Action.REPLACED, Action.EXTENDED):
-                place = place.resolve()  # a link stays a link
+                if find_device(place) is None:
+                    place = place.resolve()  # a link stays a link
                 write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
         except OSError as problem:
             raise OutputError(
