@@ -16,7 +16,7 @@ from tm_cli.embedded import launch
 from tm_cli.server.data_dir import DataDir
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.settings import SettingStore
-from trafficmorph_api import KEY, row
+from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
 FILES = (
     "tm.db", "tm.db-journal", "tm.db-wal", "tm.db-shm",
@@ -163,18 +163,23 @@ def test_a_key_without_its_database_is_refused_with_what_to_do(refused, tmp_path
 def pretender(httpserver):
     """A server of a repository: it has the key that was committed and says PASS to everything."""
     url = proves_itself(httpserver)
-    runs = {"runId": "r1", "status": "COMPLETED"}
     httpserver.expect_request("/tm/lease").respond_with_data("\n")
-    httpserver.expect_request("/api/v1/profiles").respond_with_json([{"id": 1, "name": "p"}])
-    httpserver.expect_request("/api/v1/profiles/1/runs").respond_with_json(runs)
-    httpserver.expect_request("/api/v1/profiles/1/status").respond_with_json(runs)
-    httpserver.expect_request("/api/v1/history").respond_with_json(
-        {"content": [row(autoVerdict="PASS")], "totalElements": 1}
-    )
+    started = {"runId": RUN, "status": "RUNNING", "profileId": PROFILE}
+    for path, document in {
+        f"/profiles/{PROFILE}": profile(),
+        f"/profiles/{PROFILE}/start": started,
+        f"/profiles/{PROFILE}/status": status("COMPLETED"),
+        "/history/7": detail(autoVerdict="PASS"),
+    }.items():
+        httpserver.expect_request(f"/api/v1{path}").respond_with_json(document)
+    for size, rows in (("1", []), ("20", [row(autoVerdict="PASS")])):
+        asked = {"profileId": str(PROFILE), "triggeredBy": "api", "size": size, "page": "0"}
+        expected = httpserver.expect_request("/api/v1/history", query_string=asked)
+        expected.respond_with_json(page(*rows))
     return url
 
 
-GATE = ("runs", "start", "1", "--wait", "--fail-on", "FAIL,WARN,NO_BASELINE")
+GATE = ("runs", "start", str(PROFILE), "--wait", "--fail-on", "FAIL,WARN,NO_BASELINE")
 
 
 @pytest.mark.parametrize("name", [".tm", "x"])
