@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tm_cli.errors import ConfigurationError
@@ -24,6 +25,7 @@ LOG_FILE = "server.log"
 DATABASE_FILES = (DATABASE, "tm.db-journal", "tm.db-wal", "tm.db-shm")
 FILES = (*DATABASE_FILES, KEY_FILE, INFO_FILE, LOCK_FILE, LOG_FILE)
 
+_IGNORED = ".gitignore"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _ELSEWHERE = "choose another directory with TM_DATA_DIR"
@@ -57,8 +59,7 @@ def prepare_data_dir(path: Path, environ: Mapping[str, str]) -> None:
     """
     check_data_dir(path, environ)
     make_private_dir(path)
-    if os.name == "posix":
-        _close_to_others(path)
+    _take_over(path)
     for name in FILES:  # again: until now others might have put something there
         check_data_file(path / name, environ)
 
@@ -163,26 +164,31 @@ def _is_link(status: os.stat_result) -> bool:
     )
 
 
-def _close_to_others(path: Path) -> None:
+def _take_over(path: Path) -> None:
     """Take from others what they may do in a directory of ours; a cache may have given it.
 
-    A directory with other things in it keeps its permissions, but nobody else may write there.
+    A directory with other things in it stays as it is, but nobody else may write there.
     """
     status = os.lstat(path)
-    may_change = os.geteuid() in (0, status.st_uid)
-    if may_change and all(_is_ours(item.name) for item in path.iterdir()):
-        if status.st_mode & _OTHERS:
+    if _may_change(status) and all(_is_ours(item.name) for item in path.iterdir()):
+        if os.name == "posix" and status.st_mode & _OTHERS:
             path.chmod(0o700)
-    elif status.st_mode & _OTHERS_WRITE:
+        with suppress(FileExistsError), (path / _IGNORED).open("x", encoding="utf-8") as file:
+            file.write("*\n")
+    elif os.name == "posix" and status.st_mode & _OTHERS_WRITE:
         raise ConfigurationError(
             f"other users may write to {path}",
             hint=f"chmod go-w {_shown(path)}, or {_ELSEWHERE}",
         )
 
 
+def _may_change(status: os.stat_result) -> bool:
+    return os.name != "posix" or os.geteuid() in (0, status.st_uid)
+
+
 def _is_ours(name: str) -> bool:
     is_draft = name.startswith(".") and name.endswith(".new")
-    return name in FILES or name == ".gitignore" or is_draft
+    return name in FILES or name == _IGNORED or is_draft
 
 
 def _shown(path: Path) -> str:

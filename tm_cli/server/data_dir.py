@@ -76,7 +76,10 @@ class DataDir:
             # The lock file of a server that is there may have been deleted.
             if find_running_in_checked(self.path, os.environ, _PROOF_TIMEOUT):
                 raise self._in_use()
-            yield
+            try:
+                yield
+            finally:
+                self.info_file.unlink(missing_ok=True)
         finally:
             lock.release()
 
@@ -112,16 +115,14 @@ class DataDir:
         write_whole(self.key_file, key + "\n", mode=0o600)
         return key
 
-    @contextmanager
-    def announced(self, info: ServerInfo) -> Iterator[None]:
-        """Have `server.json` say where the server is, for as long as it is there."""
+    def announce(self, info: ServerInfo) -> None:
+        """Have `server.json` say where the server is, until the directory is given up.
+
+        By then the database is closed: whoever copies it waits for the end of this file.
+        """
         content = {
             "base_url": info.base_url,
             "pid": info.pid,
             "api_key_file": os.path.realpath(info.api_key_file),
         }
         write_whole(self.info_file, json.dumps(content) + "\n", mode=0o600)
-        try:
-            yield
-        finally:
-            self.info_file.unlink(missing_ok=True)

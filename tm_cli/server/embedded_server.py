@@ -64,9 +64,9 @@ class EmbeddedServer:
         inside, *outside = (door.base_url for door in self._doors)
         info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
         with signals_set(stop):
-            with data.announced(info):
-                on_ready(info)
-                await self._wait_for_end(services, stop)
+            data.announce(info)
+            on_ready(info)
+            await self._wait_for_end(services, stop)
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
