@@ -12,7 +12,9 @@ import pytest
 
 from announced import Stranger, announce, private, proves_itself
 from tm_cli import embedded
+from tm_cli.data_files import check_data_dir
 from tm_cli.embedded import launch
+from tm_cli.errors import ConfigurationError
 from tm_cli.server.data_dir import DataDir
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.settings import SettingStore
@@ -265,17 +267,35 @@ def test_a_checkout_of_another_user_is_looked_at_all_the_same(refused, tm, monke
     assert "holds files of a git repository" in refused(tm.cwd / ".tm")
 
 
-@pytest.mark.parametrize("git", ["git", "no-git"])
-def test_a_directory_whose_name_is_part_of_others_is_not_foreign(tm, monkeypatch, git):
-    names = ("x.tm/a", ".tm2/a", "sub/.tm/a", "a.tm", ".tmp")
+@pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["git", "no-git"])
+def test_a_directory_whose_name_is_part_of_others_is_not_foreign(tmp_path, path):
+    names = ("x.tm/a", ".tm2/a", "sub/.tm/a", "a.tm", ".tmp", "x/.tm")
     for name in names:
-        (tm.cwd / name).parent.mkdir(parents=True, exist_ok=True)
-        private(tm.cwd / name, "")
-    commit(tm.cwd, *names)
-    if git == "no-git":
-        monkeypatch.setenv("PATH", "")
-    environ = {"TM_BASE_URL": "local"}
-    assert tm("profiles", "list", environ=environ, launch=launch).exit_code == 0
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        private(tmp_path / name, "")
+    commit(tmp_path, *names)
+    announce(tmp_path / ".tm", "http://127.0.0.1:9")
+    check_data_dir(tmp_path / ".tm", {"PATH": path})
+    commit(tmp_path, ".tm/api-key")
+    with pytest.raises(ConfigurationError, match="holds files of a git repository"):
+        check_data_dir(tmp_path / ".tm", {"PATH": path})
+
+
+@pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["git", "no-git"])
+def test_a_worktree_and_a_module_are_repositories_too(tmp_path, path):
+    main = tmp_path / "main"
+    announce(main / ".tm", "http://127.0.0.1:9")
+    commit(main, ".tm")
+    author = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", *author, "commit", "--quiet", "-m", "x"], cwd=main, check=True)
+    subprocess.run(["git", "worktree", "add", "--quiet", "../other"], cwd=main, check=True)
+    module = tmp_path / "top" / "module"
+    subprocess.run(["git", "clone", "--quiet", str(main), str(module)], check=True)
+    commit(tmp_path / "top", "module")
+    for place in (tmp_path / "other" / ".tm", module / ".tm", module):
+        place.chmod(0o700)
+        with pytest.raises(ConfigurationError, match="holds files of a git repository"):
+            check_data_dir(place, {"PATH": path})
 
 
 # A stranger at the port of a server that was killed

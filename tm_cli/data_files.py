@@ -95,7 +95,7 @@ def read_private_file(path: Path, environ: Mapping[str, str], limit: int) -> str
         if os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
             raise ConfigurationError(
                 f"other users may read or write {path}",
-                hint=f"delete it, and the next start makes a new one; or: chmod 600 {path}",
+                hint=f"chmod 600 {_shown(path)}; where that changes nothing, {_ELSEWHERE}",
             )
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -175,10 +175,10 @@ def _take_over(path: Path) -> None:
             path.chmod(0o700)
         with suppress(FileExistsError), (path / _IGNORED).open("x", encoding="utf-8") as file:
             file.write("*\n")
-    elif os.name == "posix" and status.st_mode & _OTHERS_WRITE:
+    if not is_private_dir(path):  # also where a file system knows no permissions
         raise ConfigurationError(
             f"other users may write to {path}",
-            hint=f"chmod go-w {_shown(path)}, or {_ELSEWHERE}",
+            hint=f"chmod go-w {_shown(path)}; where that changes nothing, {_ELSEWHERE}",
         )
 
 

@@ -131,7 +131,9 @@ def _open_log(data_dir: Path) -> BinaryIO:
 
 
 def _is_taken(child: subprocess.Popen[bytes], data_dir: Path) -> bool:
-    return child.returncode == ExitCode.CONFIGURATION and "in use" in _last_words(data_dir)[0]
+    return (
+        child.returncode == ExitCode.CONFIGURATION and " is in use by " in _last_words(data_dir)[0]
+    )
 
 
 def _refusal(child: subprocess.Popen[bytes], data_dir: Path) -> TmError:

@@ -78,7 +78,8 @@ def _find_git(environ: Mapping[str, str]) -> str | None:
 def _stands_in_index(top: Path, path: Path) -> bool:
     """Look for the name in the index itself, for images that have a checkout and no git."""
     try:
-        index = (_git_dir(top) / "index").read_bytes()
+        place = _git_dir(top) / "index"
+        index = place.read_bytes() if place.is_file() else b""
     except (OSError, ValueError):
         return False
     if path == top:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tm_cli.announcement import find_running_in_checked
+from tm_cli.announcement import find_running_in_checked, read_announcement
 from tm_cli.data_files import DATABASE, INFO_FILE, KEY_FILE, LOCK_FILE, prepare_data_dir
 from tm_cli.data_files import read_private_file as read_private
 from tm_cli.errors import ConfigurationError
@@ -85,9 +84,8 @@ class DataDir:
 
     def _in_use(self) -> ConfigurationError:
         where = "another server"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            info = json.loads(self.info_file.read_text(encoding="utf-8"))
-            where = f"the server at {info['base_url']} (process {info['pid']})"
+        if (said := read_announcement(self.path, os.environ)) is not None:
+            where = f"the server at {said.base_url.rstrip('/')} (process {said.pid})"
         return ConfigurationError(
             f"{self.path} is in use by {where}",
             hint="stop that server, or give this one another data directory",
@@ -113,7 +111,8 @@ class DataDir:
         key = "tm_" + secrets.token_hex(32)
         settings.put(_DIGEST, digest_of(key))
         write_whole(self.key_file, key + "\n", mode=0o600)
-        return key
+        # Some file systems know no permissions; then the key would be refused from now on.
+        return read_private(self.key_file, os.environ, _LONGEST_KEY).strip()
 
     def announce(self, info: ServerInfo) -> None:
         """Have `server.json` say where the server is, until the directory is given up.

@@ -48,13 +48,13 @@ class Guard:
             return
         send = _with_safe_headers(send)
         try:
-            self._check(scope, Headers(scope=scope), self._own_hosts(scope))
+            self._check(Headers(scope=scope), scope, self._own_hosts(scope))
         except Refusal as refusal:
             await refusal_response(refusal)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: Headers, own_hosts: set[str]) -> None:
+    def _check(self, headers: Headers, scope: Scope, own_hosts: set[str]) -> None:
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
         if self._is_about_identity(scope):

@@ -9,6 +9,7 @@ from tm_cli.terminal import Terminal
 OTHERS = {
     "TM_CONFIG_DIR": "Directory of the user's settings, instead of the system's place for it.",
     "TM_STATE_DIR": "Directory of what tm remembers: the last start, profile names.",
+    "SUDO_UID": "Set by sudo: as root, files of that user count as yours.",
     "CI": "Not empty: no redrawn progress, no embedded server unless asked for, "
     "and an interrupted gate stops its run.",
     "GITHUB_ACTIONS": "true: a gate writes outputs, summary and annotations of the step "
