@@ -50,6 +50,8 @@ def check_data_dir(path: Path, environ: Mapping[str, str]) -> None:
             hint=f"git rm -r --cached {_shown(path)}, and delete what is not yours; "
             f"or {_ELSEWHERE}",
         )
+    if (key := _status(path / KEY_FILE)) is not None:
+        _check_private(path / KEY_FILE, key)
 
 
 def prepare_data_dir(path: Path, environ: Mapping[str, str]) -> None:
@@ -92,11 +94,7 @@ def read_private_file(path: Path, environ: Mapping[str, str], limit: int) -> str
     ValueError when it cannot be read.
     """
     with os.fdopen(open_data_file(path, os.O_RDONLY, environ), "rb") as file:
-        if os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
-            raise ConfigurationError(
-                f"other users may read or write {path}",
-                hint=f"chmod 600 {_shown(path)}; where that changes nothing, {_ELSEWHERE}",
-            )
+        _check_private(path, os.fstat(file.fileno()))
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ConfigurationError(f"{path} is too long")
@@ -153,6 +151,14 @@ def _check_owner(path: Path, status: os.stat_result, environ: Mapping[str, str])
         raise ConfigurationError(
             f"{path} belongs to another user (id {status.st_uid})",
             hint=f"{_ELSEWHERE}, or trust that user: {TRUSTED_OWNERS}={status.st_uid}",
+        )
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    if os.name == "posix" and status.st_mode & _OTHERS:
+        raise ConfigurationError(
+            f"other users may read or write {path}",
+            hint=f"chmod 600 {_shown(path)}; where that changes nothing, {_ELSEWHERE}",
         )
 
 

@@ -140,7 +140,7 @@ def _refusal(child: subprocess.Popen[bytes], data_dir: Path) -> TmError:
     """What a server that has ended tells: why it may not start here, or that it could not."""
     message, hint = _last_words(data_dir)
     if child.returncode == ExitCode.CONFIGURATION:
-        return ConfigurationError(message, hint=hint)
+        return ConfigurationError(f"the embedded server does not start: {message}", hint=hint)
     return _no_start(data_dir)
 
 

@@ -194,6 +194,15 @@ def test_a_stranger_at_the_port_of_a_dead_server_is_no_server_and_gets_no_key(tm
     assert KEY.encode() not in stranger.all_heard
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_a_key_that_others_may_read_is_told(tm):
+    data = announce(tm.cwd / ".tm", "http://127.0.0.1:9")
+    (data / "api-key").chmod(0o644)
+    result = tm("doctor", "--json", environ={"TM_BASE_URL": "local"})
+    assert result.exit_code == 78
+    assert checks(result)["data"]["text"] == f"other users may read or write {data / 'api-key'}"
+
+
 @pytest.mark.parametrize(("base_url", "code"), [("local", 78), ("http://127.0.0.1:9", 69)])
 def test_a_history_from_a_repository_is_told_and_not_used(tm, base_url, code):
     with Stranger() as stranger:
