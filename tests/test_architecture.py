@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "tm_cli"
 
 FOUNDATION = {
-    "api_key", "base_url", "children", "clock", "curve", "curve_pieces", "device_paths",
-    "durations", "errors", "exit_codes", "gate_limits", "ownership", "private_dir", "secret_input",
-    "standard_streams", "text", "whole_files",
+    "announcement", "api_key", "base_url", "children", "clock", "curve", "curve_pieces",
+    "data_files", "device_paths", "durations", "errors", "exit_codes", "gate_limits", "git_index",
+    "ownership", "private_dir", "secret_input", "standard_streams", "text", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {

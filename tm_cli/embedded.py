@@ -7,26 +7,32 @@ that nobody waits for is still played to its end.
 
 from __future__ import annotations
 
-import http.client
+import http
 import importlib.util
-import json
 import os
+import socket
 import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import BinaryIO
 
 from tm_cli import children
-from tm_cli.errors import ConfigurationError, Unavailable
+from tm_cli.announcement import (
+    Announcement,
+    connect_proven,
+    exchange,
+    read_announcement,
+)
+from tm_cli.data_files import LOG_FILE, check_data_dir, open_data_file, prepare_data_dir
+from tm_cli.errors import ConfigurationError, TmError, Unavailable
 from tm_cli.exit_codes import ExitCode
-from tm_cli.private_dir import make_private_dir
 
 LONGEST_START = 30.0
 LOOK_EVERY = 0.05
+PROOF_TIMEOUT = 3.0
 LEASE_TIMEOUT = 5.0
-LOG = "server.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class EmbeddedServer:
     api_key_file: Path
     pid: int
     started_here: bool
-    lease: http.client.HTTPConnection
+    lease: socket.socket
 
     def close(self) -> None:
         """Give the lease back; the server leaves when it was the last."""
@@ -47,75 +53,52 @@ class EmbeddedServer:
 def launch(data_dir: Path) -> EmbeddedServer:
     """Return the server of `data_dir`, started if none runs there.
 
-    Raises ConfigurationError when the extra `local` is missing or the server refuses to start.
+    Raises ConfigurationError when the extra `local` is missing, the directory is not to be trusted,
+    or the server refuses to start.
     """
     if importlib.util.find_spec("uvicorn") is None or importlib.util.find_spec("locust") is None:
         raise ConfigurationError(
             "no server is configured, and the embedded one is not installed",
             hint="pip install 'tm-cli[local]', or set TM_BASE_URL and TM_API_KEY",
         )
-    if (found := _attach(data_dir, started_here=False)) is not None:
+    check_data_dir(data_dir, os.environ)
+    absent = read_announcement(data_dir, os.environ)
+    if absent is not None and (found := _take_lease(absent, started_here=False)) is not None:
         return found
     child = _spawn(data_dir)
     deadline = time.monotonic() + LONGEST_START
     while time.monotonic() < deadline:
-        if (found := _attach(data_dir, started_here=True)) is not None:
+        said = read_announcement(data_dir, os.environ)
+        if said not in (None, absent) and (found := _take_lease(said, started_here=True)):
             child.returncode = 0  # it outlives us if others use it: nothing to warn about
             return found
         if child.poll() is not None:  # it lost a race against a server that is leaving or coming
-            if child.returncode != ExitCode.CONFIGURATION or not _is_taken(data_dir):
-                break
+            if not _is_taken(child, data_dir):
+                raise _refusal(child, data_dir)
+            absent = None  # a server is there after all, and was slow to answer
             child = _spawn(data_dir)
         time.sleep(LOOK_EVERY)
     child.kill()
-    raise Unavailable(
-        f"the embedded server did not start: {_last_words(data_dir)}",
-        hint=f"its log is {data_dir / LOG}; `tm serve` runs it in the foreground",
-    )
+    raise _no_start(data_dir)
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """What a server says about itself in its directory, for as long as it runs or until it dies."""
-
-    base_url: str
-    api_key_file: Path
-    pid: int
-
-
-def read_announcement(data_dir: Path) -> Announcement | None:
-    """Return where the server of `data_dir` says it is; None when it says nothing."""
-    try:
-        info = json.loads((data_dir / "server.json").read_text(encoding="utf-8"))
-        url, pid = str(info["base_url"]).rstrip("/") + "/", int(info["pid"])
-        return Announcement(url, Path(info["api_key_file"]), pid)
-    except (OSError, ValueError, KeyError, TypeError):
+def _take_lease(said: Announcement, *, started_here: bool) -> EmbeddedServer | None:
+    """Take a lease from the server if it is there; a stranger on its port gets no key."""
+    if (connection := connect_proven(said, PROOF_TIMEOUT)) is None:
         return None
-
-
-def _attach(data_dir: Path, *, started_here: bool) -> EmbeddedServer | None:
-    """Take a lease from the server that `server.json` names; None when nobody is there."""
-    if (said := read_announcement(data_dir)) is None:
-        return None
-    try:
-        address = urlsplit(said.base_url)
-        key = said.api_key_file.read_text(encoding="utf-8").strip()
-        lease = http.client.HTTPConnection(
-            address.hostname or "", address.port or 80, timeout=LEASE_TIMEOUT
-        )
-    except (OSError, ValueError):
-        return None
-    with suppress(OSError, http.client.HTTPException):
-        lease.request("GET", "/tm/lease", headers={"X-Api-Key": key})
-        if lease.getresponse().status == http.client.OK:
-            return EmbeddedServer(said.base_url, said.api_key_file, said.pid, started_here, lease)
-    lease.close()
+    deadline = time.monotonic() + LEASE_TIMEOUT
+    with suppress(OSError, ValueError):
+        answer = exchange(connection, said, "/tm/lease", deadline, key=said.key.reveal())
+        if answer.status == http.HTTPStatus.OK:
+            return EmbeddedServer(said.base_url, said.key_file, said.pid, started_here, connection)
+    connection.close()
     return None
 
 
 def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
     try:
-        make_private_dir(data_dir)
+        prepare_data_dir(data_dir, os.environ)
+        log = _open_log(data_dir)
     except OSError as problem:
         raise ConfigurationError(
             f"cannot keep the embedded server's data in {data_dir}: {problem.strerror}",
@@ -128,8 +111,7 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
         if os.name == "nt"
         else {"start_new_session": True}
     )
-    _require_file(data_dir / LOG)
-    with (data_dir / LOG).open("wb") as log:
+    with log:
         return subprocess.Popen(  # noqa: S603
             [*command, "--data-dir", str(data_dir)],
             stdin=subprocess.DEVNULL,
@@ -140,23 +122,50 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _require_file(path: Path) -> None:
-    """Raise ConfigurationError for a link, which would empty another file, and for a pipe."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise ConfigurationError(
-            f"cannot keep the embedded server's log in {path}: it is not a file",
-            hint="remove it, or choose another directory with TM_DATA_DIR",
-        )
+def _open_log(data_dir: Path) -> BinaryIO:
+    """Open the log for a new server; it is emptied only once it is known to be one of ours."""
+    flags = os.O_WRONLY | os.O_CREAT
+    log = os.fdopen(open_data_file(data_dir / LOG_FILE, flags, os.environ), "wb")
+    log.truncate()
+    return log
 
 
-def _is_taken(data_dir: Path) -> bool:
-    return "in use" in _last_words(data_dir)
+def _is_taken(child: subprocess.Popen[bytes], data_dir: Path) -> bool:
+    return (
+        child.returncode == ExitCode.CONFIGURATION and " is in use by " in _last_words(data_dir)[0]
+    )
 
 
-def _last_words(data_dir: Path) -> str:
-    with suppress(OSError):
-        lines = (data_dir / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-        said = [line for line in lines if line.strip() and not line.startswith("hint:")]
-        if said:
-            return said[-1].removeprefix("tm: ")
-    return "it said nothing"
+def _refusal(child: subprocess.Popen[bytes], data_dir: Path) -> TmError:
+    """What a server that has ended tells: why it may not start here, or that it could not."""
+    message, hint = _last_words(data_dir)
+    if child.returncode == ExitCode.CONFIGURATION:
+        return ConfigurationError(f"the embedded server does not start: {message}", hint=hint)
+    return _no_start(data_dir)
+
+
+def _no_start(data_dir: Path) -> Unavailable:
+    return Unavailable(
+        f"the embedded server did not start: {_last_words(data_dir)[0]}",
+        hint=f"its log is {data_dir / LOG_FILE}; `tm serve` runs it in the foreground",
+    )
+
+
+def _last_words(data_dir: Path) -> tuple[str, str | None]:
+    """The last message in the log, and the hint after it."""
+    hint = None
+    for line in reversed(_log_lines(data_dir)):
+        if line.startswith("hint: "):
+            hint = line.removeprefix("hint: ")
+        elif line.strip():
+            return line.removeprefix("tm: "), hint
+    return "it said nothing", None
+
+
+def _log_lines(data_dir: Path) -> list[str]:
+    try:
+        log = open_data_file(data_dir / LOG_FILE, os.O_RDONLY, os.environ)
+    except (OSError, ConfigurationError):
+        return []
+    with os.fdopen(log, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines()

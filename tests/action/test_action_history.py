@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -29,8 +30,7 @@ def test_the_history_is_fetched_and_kept_whatever_the_outcome(code, make_runner,
 def test_only_the_database_is_kept_and_not_the_key_beside_it(make_runner, tmp_path):
     result = make_runner(make_recorder(tmp_path).path).run(profile="p", base_url="local")
     for step in (FETCH, KEEP):
-        paths = result.steps[step].given["path"].split()
-        assert paths == [".tm/tm.db", ".tm/tm.db-journal"]
+        assert result.steps[step].given["path"] == ".tm/tm.db"
 
 
 def test_a_pull_request_goes_on_with_its_own_history_or_that_of_its_base(make_runner, tmp_path):
@@ -57,6 +57,48 @@ def test_what_an_earlier_step_has_left_is_not_replaced(make_runner, tmp_path):
     result = runner.run(profile="p", base_url="local")
     assert result.steps[FETCH].outcome == "skipped"
     assert result.steps[KEEP].outcome == "success"
+
+
+@pytest.mark.parametrize("left", ["tm.db-journal", "server.json"])
+def test_a_database_that_is_not_whole_is_not_kept(left, make_runner, tmp_path):
+    tm = make_recorder(tmp_path)
+    runner = make_runner(tm.path)
+    (runner.workspace / ".tm").mkdir()
+    for name in ("tm.db", left):
+        (runner.workspace / ".tm" / name).touch()
+    faster(runner)
+    result = runner.run(profile="p", base_url="local")
+    assert result.steps[KEEP].outcome == "skipped"
+    assert "::warning title=tm::" in result.steps["Let the embedded server end"].log
+    assert result.conclusion == "success"
+
+
+def faster(runner):
+    """A `sleep` that takes no time, first in the search path of the steps."""
+    place = runner.workspace.parent / "faster"
+    place.mkdir()
+    (place / "sleep").write_text("#!/bin/sh\n", encoding="utf-8")
+    (place / "sleep").chmod(0o755)
+    runner.env["PATH"] = f"{place}:{runner.env.get('PATH', os.environ['PATH'])}"
+
+
+@pytest.mark.parametrize("path", [".tm/tm.db", ".tm"])
+def test_what_a_repository_brings_is_neither_replaced_nor_kept_for_later_jobs(
+    path, make_runner, tmp_path
+):
+    runner = make_runner(make_recorder(tmp_path, code=78).path)
+    (tmp_path / "elsewhere").mkdir()
+    if path == ".tm":
+        (runner.workspace / ".tm").symlink_to(tmp_path / "elsewhere")
+    else:
+        (runner.workspace / ".tm").mkdir()
+        (runner.workspace / path).touch()
+    for words in (["init", "--quiet"], ["add", "--force", path]):
+        subprocess.run(["git", *words], cwd=runner.workspace, check=True)
+    result = runner.run(profile="p", base_url="local")
+    assert not {FETCH, KEEP} & set(result.ran())
+    assert result.steps["Load test"].code == 78
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -94,7 +136,7 @@ def test_a_directory_of_the_job_is_used_and_kept(make_runner, tmp_path):
     env = {"TM_DATA_DIR": str(tmp_path / "a b"), "TM_BASE_URL": "local"}
     result = make_runner(tm.path, env=env).run(profile="p")
     assert tm.call("runs")["env"]["TM_DATA_DIR"] == env["TM_DATA_DIR"]
-    assert result.steps[KEEP].given["path"].startswith(f"{env['TM_DATA_DIR']}/tm.db\n")
+    assert result.steps[KEEP].given["path"] == f"{env['TM_DATA_DIR']}/tm.db"
 
 
 def test_the_history_is_kept_once_the_server_has_left(make_runner, tmp_path):

@@ -1,10 +1,12 @@
 """`tm doctor`: a line per check, its fix, and the code that a gate would meet."""
 
-import json
+import os
 import re
+import subprocess
 
 import pytest
 
+from announced import Stranger, announce, proves_itself
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, page, row
 
@@ -164,31 +166,57 @@ def test_the_embedded_server_is_never_started(tm):
 
 
 def test_a_running_embedded_server_is_asked_with_its_own_key(tm, there):
-    data = tm.cwd / "data"
-    data.mkdir()
-    (data / "api-key").write_text(KEY + "\n", encoding="utf-8")
-    announcement = {
-        "base_url": there.url_for("/"),
-        "api_key_file": str(data / "api-key"),
-        "pid": 1,
-    }
-    (data / "server.json").write_text(json.dumps(announcement), encoding="utf-8")
+    url = proves_itself(there)
+    data = announce(tm.cwd / "data", url)
     answers(there, "/account", ACCOUNT)
     answers(there, "/history", page())
     result = tm("doctor", environ={"TM_BASE_URL": "local", "TM_DATA_DIR": str(data)})
     assert result.exit_code == ExitCode.OK
-    assert f"running at {there.url_for('/')}" in result.stdout
+    assert f"running at {url}/" in result.stdout
     assert "readable, empty" in result.stdout
 
 
 def test_what_a_killed_server_left_behind_is_no_server(tm):
-    data = tm.cwd / "data"
-    data.mkdir()
-    announcement = {"base_url": "http://127.0.0.1:9", "api_key_file": "gone", "pid": 1}
-    (data / "server.json").write_text(json.dumps(announcement), encoding="utf-8")
+    data = announce(tm.cwd / "data", "http://127.0.0.1:9")
     result = tm("doctor", environ={"TM_DATA_DIR": str(data)})
     assert result.exit_code == ExitCode.OK
     assert "started when needed" in result.stdout
+
+
+def test_a_stranger_at_the_port_of_a_dead_server_is_no_server_and_gets_no_key(tm):
+    with Stranger(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as stranger:
+        data = announce(tm.cwd / "data", stranger.url)
+        environ = {"TM_BASE_URL": "local", "TM_DATA_DIR": str(data)}
+        result = tm("doctor", "--json", environ=environ)
+    assert result.exit_code == ExitCode.OK
+    assert checks(result)["embedded server"]["text"] == "installed, started when needed"
+    assert stranger.heard
+    assert KEY.encode() not in stranger.all_heard
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_a_key_that_others_may_read_is_told(tm):
+    data = announce(tm.cwd / ".tm", "http://127.0.0.1:9")
+    (data / "api-key").chmod(0o644)
+    result = tm("doctor", "--json", environ={"TM_BASE_URL": "local"})
+    assert result.exit_code == 78
+    assert checks(result)["data"]["text"] == f"other users may read or write {data / 'api-key'}"
+
+
+@pytest.mark.parametrize(("base_url", "code"), [("local", 78), ("http://127.0.0.1:9", 69)])
+def test_a_history_from_a_repository_is_told_and_not_used(tm, base_url, code):
+    with Stranger() as stranger:
+        data = announce(tm.cwd / ".tm", stranger.url)
+        for words in (["init", "--quiet"], ["add", "--force", ".tm"]):
+            subprocess.run(["git", *words], cwd=tm.cwd, check=True)
+        environ = {"TM_BASE_URL": base_url, "TM_API_KEY": KEY, "PATH": os.environ["PATH"]}
+        result = tm("doctor", "--json", environ=environ)
+    assert result.exit_code == code
+    found = checks(result)["data"]
+    assert found["status"] == ("fail" if base_url == "local" else "warn")
+    assert f"{data} holds files of a git repository" in found["text"]
+    assert found["fix"].startswith("git rm -r --cached ")
+    assert stranger.heard == []
 
 
 def test_a_broken_file_is_told_and_the_rest_still_runs(tm):

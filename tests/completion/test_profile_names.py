@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from werkzeug.wrappers import Response
 
+from announced import Stranger, announce, proves_itself
 from tm_cli.api_key import ApiKey
 from tm_cli.completion.profile_names import Profile, Source, profile_candidates, read_profiles
 from tm_cli.context import AppContext
@@ -79,19 +80,34 @@ def test_without_a_key_nothing_is_sent(tm, httpserver):
 
 def test_the_embedded_server_is_asked_if_it_runs_and_never_started(tm, httpserver):
     data = tm.cwd / "data"
-    data.mkdir()
     words = ("completion", "zsh", "--", "runs", "start", "c")
     environ = {"TM_DATA_DIR": str(data)}
     assert tm(*words, environ=environ).stdout == ":files\n"
-    (data / "api-key").write_text(KEY, encoding="utf-8")
-    announcement = {
-        "base_url": httpserver.url_for(""),
-        "api_key_file": str(data / "api-key"),
-        "pid": 1,
-    }
-    (data / "server.json").write_text(json.dumps(announcement), encoding="utf-8")
+    announce(data, proves_itself(httpserver))
     httpserver.expect_request("/api/v1/profiles").respond_with_json(PROFILES)
     assert "checkout\tprofile 1" in tm(*words, environ=environ).stdout
+
+
+def test_a_stranger_at_the_port_of_a_dead_server_gets_no_key(tm):
+    with Stranger(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]") as stranger:
+        data = announce(tm.cwd / "data", stranger.url)
+        words = ("completion", "zsh", "--", "runs", "start", "c")
+        result = tm(*words, environ={"TM_DATA_DIR": str(data)})
+    assert (result.exit_code, result.stdout, result.stderr) == (0, ":files\n", "")
+    assert stranger.heard
+    assert KEY.encode() not in stranger.all_heard
+
+
+@pytest.mark.parametrize("named", ["~/.npmrc", "{home}/.npmrc"])
+def test_an_announcement_that_names_another_file_sends_nothing(tm, monkeypatch, named):
+    (tm.home / ".npmrc").write_text("//registry.example/:_authToken=secret", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tm.home))
+    with Stranger(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as stranger:
+        key_file = named.format(home=tm.home)
+        data = announce(tm.cwd / "data", stranger.url, api_key_file=key_file)
+        words = ("completion", "zsh", "--", "runs", "start", "c")
+        assert tm(*words, environ={"TM_DATA_DIR": str(data)}).stdout == ":files\n"
+    assert stranger.heard == []
 
 
 def test_a_server_that_is_down_costs_no_error(complete):

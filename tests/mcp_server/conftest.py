@@ -74,7 +74,7 @@ def in_memory(tmp_path, clock):
             cwd=work,
             find_user_dir=lambda: tmp_path / "home",
             find_state_dir=lambda: tmp_path / "state",
-            launch=_no_launch,
+            launch=seams.get("launch", _no_launch),
             make_token=lambda: "0123456789abcdef",
         )
         calls = Calls(Session(context, flags=dict.fromkeys(GLOBAL_OPTIONS)))

@@ -20,10 +20,12 @@ class Platform:
     """What outlives a job: the cache, and what `tm` and `pip` are in its image.
 
     `tm` is a shell script; None takes the real one. `installed` lists what pip was asked for.
+    Unless it `waits`, a pause takes no time.
     """
 
     root: Path
     tm: str | None = None
+    waits: bool = True
     cache: dict[str, Path] = field(default_factory=dict)
 
     def environ(self, extra: dict[str, str]) -> dict[str, str]:
@@ -31,6 +33,8 @@ class Platform:
         tools.mkdir(parents=True, exist_ok=True)
         real = f'exec "{sys.executable}" -m tm_cli "$@"\n'
         _script(tools / "tm", self.tm if self.tm is not None else real)
+        if not self.waits:
+            _script(tools / "sleep", "")
         _script(tools / "python", f'echo "$@" >> "{self.root / "pip.log"}"\n')
         paths = [str(tools), os.environ["PATH"]]
         source = str(Path(__file__).parents[2])
@@ -86,6 +90,7 @@ def run_github(
         "github.run_id": run_id,
         "github.run_attempt": "1",
         "!cancelled() && github.event_name != 'pull_request'": str(event != "pull_request"),
+        "!cancelled() && steps.end.outputs.whole == 'true'": "False",
     }
 
     def evaluate(text: str) -> str:
@@ -104,11 +109,17 @@ def run_github(
         elif "cache/save@" in uses:
             platform.save(inputs["key"], inputs["path"], workspace)
         elif "run" in step:
+            said = platform.root / "output"
+            said.write_text("", encoding="utf-8")
+            environ["GITHUB_OUTPUT"] = str(said)
             assert step["shell"] == "bash"
             assert "${{" not in step["run"], "an expression inside a script can inject into it"
             ended = _bash(step["run"], workspace, environ)
             code = code or ended.returncode
             output += ended.stdout
+            whole = "whole=true" in said.read_text(encoding="utf-8").splitlines()
+            if step.get("id") == "end":
+                values["!cancelled() && steps.end.outputs.whole == 'true'"] = str(whole)
     return Job(code, output)
 
 
@@ -124,6 +135,8 @@ def run_gitlab(path: Path, workspace: Path, platform: Platform, variables: dict[
     if cache:
         platform.restore([cache["key"]], workspace)
     ended = _bash("\n".join(job["script"]), workspace, environ)
+    if "after_script" in job:
+        _bash("\n".join(job["after_script"]), workspace, environ)
     if cache and environ.get("TM_CACHE_POLICY") == "pull-push":
         assert ended.returncode == 0 or cache["when"] == "always"
         platform.save(cache["key"], cache["paths"][0], workspace)

@@ -158,11 +158,50 @@ def test_merge_requests_read_the_history_that_the_default_branch_writes(init, tm
 def test_key_of_the_embedded_server_is_in_no_cache(init, platform):
     directory = init(platform)
     (directory / ".tm").mkdir()
-    for name in ("api-key", "server.json", "tm.db", "tm.db-wal"):
+    for name in ("api-key", "server.json", "tm.db", "tm.db-journal", "tm.db-wal"):
         (directory / ".tm" / name).write_text("x", encoding="utf-8")
-    pattern = ".tm/tm.db*"
-    assert pattern in (directory / (GITHUB if platform == "github" else GITLAB)).read_text("utf-8")
-    assert {path.name for path in directory.glob(pattern)} == {"tm.db", "tm.db-wal"}
+    for path in kept_paths(directory, platform):
+        assert {found.name for found in directory.glob(path)} == {"tm.db"}
+
+
+def kept_paths(directory, platform):
+    """What the caches of a written job name."""
+    if platform == "gitlab":
+        return yaml.safe_load((directory / GITLAB).read_text("utf-8"))["load-test"]["cache"][
+            "paths"
+        ]
+    steps = job_of(directory / GITHUB)["steps"]
+    return [step["with"]["path"] for step in steps if "actions/cache" in step.get("uses", "")]
+
+
+@pytest.mark.parametrize("left", ["tm.db-journal", "server.json"])
+def test_database_that_is_not_whole_is_not_kept_on_github(init, tmp_path, left):
+    directory = init("github")
+    tm = f"{answering(0)}".replace("exit 0", f"touch .tm/{left}\nexit 0")
+    platform = Platform(tmp_path / "runner", tm=tm, waits=False)
+    job = run_github(directory / GITHUB, platform, event="push", ref="main")
+    assert job.code == 0
+    assert platform.cache == {}
+    assert "::warning title=Load test::no history is kept" in job.output
+
+
+def test_database_with_a_journal_is_not_kept_on_gitlab(init, tmp_path):
+    directory = init("gitlab")
+    tm = answering(0).replace("exit 0", "touch .tm/tm.db-journal\nexit 0")
+    platform = Platform(tmp_path / "runner", tm=tm)
+    assert run_gitlab(directory / GITLAB, directory, platform, PUSHED).code == 0
+    assert platform.cache == {}
+
+
+def test_database_of_a_server_that_was_killed_idle_is_kept_on_gitlab(init, tmp_path):
+    directory = init("gitlab")
+    tm = answering(0).replace("exit 0", "touch .tm/server.json\nexit 0")
+    platform = Platform(tmp_path / "runner", tm=tm, waits=False)
+    assert run_gitlab(directory / GITLAB, directory, platform, PUSHED).code == 0
+    assert len(platform.cache) == 1
+
+
+PUSHED = {"TM_CACHE_POLICY": "pull-push"}
 
 
 def test_workflow_may_only_read_and_pins_what_it_uses(init):

@@ -145,3 +145,12 @@ def test_every_address_of_the_machine_can_be_served(start_server, certificate):
     server = start_server(host="0.0.0.0", tls_cert=certificate["cert"], tls_key=certificate["key"])
     assert ask(server, certificate).status_code == 200
     assert ask(server, certificate, Host="load.example").status_code == 421
+
+
+def test_only_this_machine_is_given_a_proof_of_identity(server, certificate):
+    path = f"/tm/identity?challenge={'0' * 64}"
+    context = ssl.create_default_context(cafile=certificate["ca"])
+    with httpx2.Client(verify=context, trust_env=False) as client:
+        assert client.get(f"{server.info.base_url}{path}").status_code == 200
+        outside = f"https://127.0.0.1:{public_port(server)}{path}"
+        assert client.get(outside).status_code == 401

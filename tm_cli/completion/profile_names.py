@@ -13,14 +13,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tm_cli.announcement import find_running
 from tm_cli.api_key import ApiKey
 from tm_cli.base_url import LOCAL
 from tm_cli.completion.candidates import Candidate
 from tm_cli.context import AppContext
-from tm_cli.embedded import read_announcement
 from tm_cli.errors import TmError
 from tm_cli.private_dir import make_private_dir
-from tm_cli.settings import TRAFFICMORPH, Settings, read_key_file
+from tm_cli.settings import TRAFFICMORPH, Settings
 from tm_cli.text import clean
 from tm_cli.whole_files import write_whole
 
@@ -29,6 +29,9 @@ LIFETIME = 60.0
 
 PATIENCE = 1.0
 """Seconds for the whole of a request, name resolution included."""
+
+PROOF_PATIENCE = 0.5
+"""Seconds in which an embedded server must have proved that it is the one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,10 @@ def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | No
     try:
         endpoint = settings.endpoint(TRAFFICMORPH)
         if endpoint.base_url in (None, LOCAL):
-            running = read_announcement(data_dir())
+            running = find_running(data_dir(), settings.environ, PROOF_PATIENCE)
             if running is None:
                 return None
-            path = running.api_key_file
-            return Source(running.base_url, read_key_file(path), str(path))
+            return Source(running.base_url, running.key, str(running.key_file))
         found, url = endpoint.credential, str(endpoint.base_url)
         return Source(url, found.key, str(found.origin), settings.value("ca_file"))
     except TmError:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tm_cli.announcement import Announcement, find_running
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport, verification
 from tm_cli.base_url import LOCAL
 from tm_cli.context import AppContext
+from tm_cli.data_files import check_data_dir
 from tm_cli.diagnosis.account import examine_account, examine_reading
 from tm_cli.diagnosis.configuration import Target, examine_endpoint, examine_settings
 from tm_cli.diagnosis.finding import Finding, Status, failed_by, skipped, without_key
 from tm_cli.diagnosis.local_server import LocalServer, examine_local_server, examine_software
 from tm_cli.diagnosis.machine import Machine
-from tm_cli.diagnosis.network import Network, Route
+from tm_cli.diagnosis.network import Network
 from tm_cli.diagnosis.platforms import examine_platform
 from tm_cli.diagnosis.screen import examine_terminal
 from tm_cli.diagnosis.server import Place, examine_server
-from tm_cli.embedded import Announcement, read_announcement
-from tm_cli.errors import TmError
-from tm_cli.settings import TRAFFICMORPH, Settings, read_key_file
+from tm_cli.errors import ConfigurationError, TmError
+from tm_cli.settings import TRAFFICMORPH, Settings
 
 PATIENCE = 10.0
 """Seconds for one request, where the user allows as many."""
+
+PROOF_PATIENCE = 3.0
+"""Seconds in which an embedded server must have proved that it is the one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,28 +133,26 @@ class Examination:
         except TmError as error:
             yield failed_by("data", error)
             return
-        running = self._running(directory)
+        running = find_running(directory, self.context.environ, PROOF_PATIENCE)
         where = running.base_url if running else None
         yield from examine_local_server(
-            self.machine, LocalServer(directory, where, is_wanted=target.base_url == LOCAL)
+            self.machine,
+            LocalServer(directory, where, target.base_url == LOCAL, self._distrust(directory)),
         )
         if running and target.base_url == LOCAL:
             yield from self._about_access(TRAFFICMORPH, lambda: self._local_connection(running))
 
-    def _running(self, directory: Path) -> Announcement | None:
-        """The embedded server if it answers; what a killed one has left behind does not count."""
-        announced = read_announcement(directory)
+    def _distrust(self, directory: Path) -> ConfigurationError | None:
         try:
-            if announced is not None:
-                self.network.look(Route(announced.base_url))
-        except (OSError, http.client.HTTPException):
-            return None
-        return announced
+            check_data_dir(directory, self.context.environ)
+        except ConfigurationError as error:
+            return error
+        return None
 
     def _local_connection(self, running: Announcement) -> Connection:
         return Connection(
             base_url=running.base_url,
-            key=read_key_file(running.api_key_file),
+            key=running.key,
             clock=self.context.clock,
             timeout=PATIENCE,
             environ=self.context.environ,

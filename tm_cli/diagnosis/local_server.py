@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tm_cli.diagnosis.finding import Finding, fail, ok, skipped, warn
 from tm_cli.diagnosis.machine import DISTRIBUTION, Machine
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
 LITTLE_DISK = 500 * 1024**2
@@ -20,11 +21,15 @@ FILES = 320
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """The embedded server's directory, its address if it runs, and whether a gate would use it."""
+    """The embedded server's directory, its address if it runs, and whether a gate would use it.
+
+    `distrust` says why a server would not use the directory.
+    """
 
     directory: Path
     running_at: str | None
     is_wanted: bool
+    distrust: ConfigurationError | None = None
 
 
 def examine_software(machine: Machine, version: str) -> Iterator[Finding]:
@@ -58,6 +63,8 @@ def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Find
 
 
 def _data(machine: Machine, server: LocalServer) -> Finding:
+    if server.distrust is not None:
+        return _stopper("data", server.distrust.message, server.distrust.hint or "", server)
     problem = machine.problem_of(server.directory)
     if problem is None:
         return ok("data", f"{server.directory} is writable", directory=str(server.directory))

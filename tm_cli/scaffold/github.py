@@ -141,8 +141,23 @@ def _save(answers: Answers) -> str:
     if not answers.is_local:
         return ""
     return f"""\
-      - name: Keep the history
+      - name: Let the embedded server end
+        id: end
         if: ${{{{ !cancelled() && github.event_name != 'pull_request' }}}}
+        shell: bash
+        run: |
+          for _ in $(seq 40); do
+            if [ ! -e .tm/server.json ]; then break; fi
+            sleep 0.25
+          done
+          # In use, or left with a journal, the database is not whole by itself.
+          if [ ! -e .tm/server.json ] && [ ! -e {HISTORY}-journal ]; then
+            echo "whole=true" >> "$GITHUB_OUTPUT"
+          else
+            echo "::warning title=Load test::no history is kept: its server has not ended"
+          fi
+      - name: Keep the history
+        if: ${{{{ !cancelled() && steps.end.outputs.whole == 'true' }}}}
         uses: actions/cache/save@{CACHE}
         with:
           path: {HISTORY}

@@ -82,6 +82,9 @@ def _cache(answers: Answers) -> str:
     policy: $TM_CACHE_POLICY # only the default branch writes
     when: always # a job that warns counts as failed
     unprotect: true # else merge requests do not see the runs of a protected branch
+  after_script: # before the cache is written
+    - for _ in $(seq 20); do if [ ! -e .tm/server.json ]; then break; fi; sleep 0.25; done
+    - if [ -e {HISTORY}-journal ]; then rm -f {HISTORY}; fi # not whole: the older cache stays
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,18 @@ from tm_cli.scaffold.tables import lines, table
 
 
 def remarks_on_paths(paths: Iterable[str]) -> Iterator[Remark]:
-    """Say where the key of the embedded server would leave the machine."""
+    """Say where the key of the embedded server would leave the machine, or its journal return."""
     for path in paths:
         plain = path.strip().strip("\"'").removeprefix("./").rstrip("/")
         if plain in {".tm", ".tm/*", ".tm/**", ".tm/**/*", "**/.tm", "**/.tm/**"} or (
             plain.endswith(".tm/api-key")
         ):
             yield Remark(f"it keeps {path.strip()} with the key in it: keep {HISTORY} only")
+        elif re.search(r"(?:^|/)\.tm/(?:tm\.db[-*]|server\.)", plain):
+            yield Remark(
+                f"it keeps {path.strip()}, of which only the database is of use to another job: "
+                f"keep {HISTORY} only"
+            )
 
 
 def github_remarks(steps: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:

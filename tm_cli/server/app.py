@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
+from tm_cli.announcement import IDENTITY_PATH
 from tm_cli.server.crew.endpoint import join
 from tm_cli.server.crew.frames import PATH
 from tm_cli.server.guard import refusal_response
@@ -26,6 +27,12 @@ async def lease(request: Request) -> Response:
     return StreamingResponse(stream, media_type="text/plain")
 
 
+async def identity(request: Request) -> Response:
+    """Prove that this server has the key, to clients that have not sent it yet."""
+    proof = Services.of(request).identity.prove(request.query_params, request.scope)
+    return PlainTextResponse(proof)
+
+
 def create_app(services: Services) -> Starlette:
     """Build the application around `services`; the guard goes around it."""
     operations = [
@@ -39,6 +46,7 @@ def create_app(services: Services) -> Starlette:
     app = Starlette(
         routes=[
             api,
+            Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             WebSocketRoute(f"/{PATH}", join),
         ],

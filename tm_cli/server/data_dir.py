@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import json
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tm_cli.announcement import find_running_in_checked, read_announcement
+from tm_cli.data_files import DATABASE, INFO_FILE, KEY_FILE, LOCK_FILE, prepare_data_dir
+from tm_cli.data_files import read_private_file as read_private
 from tm_cli.errors import ConfigurationError
-from tm_cli.private_dir import make_private_dir
 from tm_cli.server.guard import digest_of
 from tm_cli.server.store.settings import SettingStore
 from tm_cli.whole_files import write_whole
 
 _DIGEST = "api_key_sha256"
+_LONGEST_KEY = 4 * 1024
+_PROOF_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,76 +48,80 @@ class DataDir:
     @property
     def database(self) -> Path:
         """The SQLite file."""
-        return self.path / "tm.db"
+        return self.path / DATABASE
 
     @property
     def key_file(self) -> Path:
         """The API key in clear, for clients of the same user."""
-        return self.path / "api-key"
+        return self.path / KEY_FILE
 
     @property
     def info_file(self) -> Path:
         """Says where the running server listens."""
-        return self.path / "server.json"
+        return self.path / INFO_FILE
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Make the directory and hold it; raises ConfigurationError when another server does."""
         try:
-            make_private_dir(self.path)
-            lock = FileLock(self.path / "server.lock", timeout=0, mode=0o600)
+            prepare_data_dir(self.path, os.environ)
+            lock = FileLock(self.path / LOCK_FILE, timeout=0, mode=0o600)
             lock.acquire()
         except Timeout:
             raise self._in_use() from None
         except OSError as error:
             raise ConfigurationError(f"cannot use {self.path}: {error}") from error
         try:
-            yield
+            # The lock file of a server that is there may have been deleted.
+            if find_running_in_checked(self.path, os.environ, _PROOF_TIMEOUT):
+                raise self._in_use()
+            try:
+                yield
+            finally:
+                self.info_file.unlink(missing_ok=True)
         finally:
             lock.release()
 
     def _in_use(self) -> ConfigurationError:
         where = "another server"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            info = json.loads(self.info_file.read_text(encoding="utf-8"))
-            where = f"the server at {info['base_url']} (process {info['pid']})"
+        if (said := read_announcement(self.path, os.environ)) is not None:
+            where = f"the server at {said.base_url.rstrip('/')} (process {said.pid})"
         return ConfigurationError(
             f"{self.path} is in use by {where}",
             hint="stop that server, or give this one another data directory",
         )
 
-    def key_digest(self, settings: SettingStore) -> str:
-        """The digest of the key, which is made and written down at the first start."""
+    def key(self, settings: SettingStore) -> str:
+        """The key, which is made at the first start; the database has its digest."""
         stored = settings.get(_DIGEST)
         try:
-            key = self.key_file.read_text(encoding="utf-8").strip()
+            key = read_private(self.key_file, os.environ, _LONGEST_KEY).strip()
         except FileNotFoundError:
             return self._new_key(settings)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigurationError(f"cannot read {self.key_file}: {error}") from error
         if stored is None or not hmac.compare_digest(digest_of(key), stored):
             raise ConfigurationError(
                 f"{self.key_file} does not hold the key of this server",
                 hint="delete the file, and the next start makes a new key",
             )
-        return stored
+        return key
 
     def _new_key(self, settings: SettingStore) -> str:
         key = "tm_" + secrets.token_hex(32)
         settings.put(_DIGEST, digest_of(key))
         write_whole(self.key_file, key + "\n", mode=0o600)
-        return digest_of(key)
+        # Some file systems know no permissions; then the key would be refused from now on.
+        return read_private(self.key_file, os.environ, _LONGEST_KEY).strip()
 
-    @contextmanager
-    def announced(self, info: ServerInfo) -> Iterator[None]:
-        """Have `server.json` say where the server is, for as long as it is there."""
+    def announce(self, info: ServerInfo) -> None:
+        """Have `server.json` say where the server is, until the directory is given up.
+
+        By then the database is closed: whoever copies it waits for the end of this file.
+        """
         content = {
             "base_url": info.base_url,
             "pid": info.pid,
-            "api_key_file": str(info.api_key_file),
+            "api_key_file": os.path.realpath(info.api_key_file),
         }
         write_whole(self.info_file, json.dumps(content) + "\n", mode=0o600)
-        try:
-            yield
-        finally:
-            self.info_file.unlink(missing_ok=True)

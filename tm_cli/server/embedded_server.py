@@ -15,7 +15,8 @@ from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.launching import launch_with
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.engine_process import DEFAULT_COMMAND
-from tm_cli.server.guard import Guard
+from tm_cli.server.guard import Guard, digest_of
+from tm_cli.server.identity import Identity
 from tm_cli.server.leases import Leases, wait_until_unused
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.listener import Door
@@ -41,13 +42,13 @@ class EmbeddedServer:
         self,
         options: ServeOptions,
         database: Database,
-        key_digest: str,
+        key: str,
         doors: Sequence[Door],
         clock: Clock,
     ) -> None:
         self._options = options
         self._database = database
-        self._key_digest = key_digest
+        self._key = key
         self._doors = doors
         self._clock = clock
 
@@ -63,9 +64,9 @@ class EmbeddedServer:
         inside, *outside = (door.base_url for door in self._doors)
         info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
         with signals_set(stop):
-            with data.announced(info):
-                on_ready(info)
-                await self._wait_for_end(services, stop)
+            data.announce(info)
+            on_ready(info)
+            await self._wait_for_end(services, stop)
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
@@ -115,6 +116,7 @@ class EmbeddedServer:
             pins=PinStore(self._database, self._clock),
             judge=judge,
             leases=Leases(),
+            identity=Identity(self._key),
             limits=limits,
             clock=self._clock,
         )
@@ -122,7 +124,7 @@ class EmbeddedServer:
     def _guarded(self, app: ASGIApp, limits: ServerLimits) -> list[Guard]:
         """The application behind a guard for each door; they share the budget of requests."""
         window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
-        guard = partial(Guard, app, key_digest=self._key_digest, window=window)
+        guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(
                 port=door.port,

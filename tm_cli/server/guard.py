@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tm_cli.announcement import IDENTITY_PATH
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
 
@@ -47,21 +48,32 @@ class Guard:
             return
         send = _with_safe_headers(send)
         try:
-            self._check(Headers(scope=scope), scope["path"], self._own_hosts(scope))
+            self._check(Headers(scope=scope), scope, self._own_hosts(scope))
         except Refusal as refusal:
             await refusal_response(refusal)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _check(self, headers: Headers, path: str, own_hosts: set[str]) -> None:
+    def _check(self, headers: Headers, scope: Scope, own_hosts: set[str]) -> None:
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
+        if self._is_about_identity(scope):
+            return
         self._check_key(headers)
-        if path in UNLIMITED_PATHS:
+        if scope["path"] in UNLIMITED_PATHS:
             return
         wait = self.window.admit()
         if wait is not None:
             raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": str(wait)})
+
+    def _is_about_identity(self, scope: Scope) -> bool:
+        """Whether a client asks the server for its proof; on this machine, without a key."""
+        return (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and scope["path"] == IDENTITY_PATH
+            and self.scheme == "http"
+        )
 
     def _check_host(self, headers: Headers, own_hosts: set[str]) -> None:
         hosts = headers.getlist("host")

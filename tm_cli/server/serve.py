@@ -33,8 +33,8 @@ def serve(
     with data.exclusive(), doors(options) as open_doors:
         database = Database.open(data.database)
         try:
-            digest = data.key_digest(SettingStore(database))
-            server = EmbeddedServer(options, database, digest, open_doors, SystemClock())
+            key = data.key(SettingStore(database))
+            server = EmbeddedServer(options, database, key, open_doors, SystemClock())
             asyncio.run(server.run(data, on_ready, stop or asyncio.Event()))
         finally:
             database.close()

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection, Request
 
 from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
+from tm_cli.server.identity import Identity
 from tm_cli.server.leases import Leases
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.profile import Profile
@@ -33,6 +34,7 @@ class Services:
     pins: PinStore
     judge: Judge
     leases: Leases
+    identity: Identity
     limits: ServerLimits
     clock: Clock
 

@@ -53,8 +53,8 @@ async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterato
         doors(options) as open_doors,
         closing(Database.open(data.database)) as database,
     ):
-        digest = data.key_digest(SettingStore(database))
-        server = _ScriptedServer(options, database, digest, open_doors, SystemClock())
+        key = data.key(SettingStore(database))
+        server = _ScriptedServer(options, database, key, open_doors, SystemClock())
         server.plays = list(plays)
         stop, ready = asyncio.Event(), asyncio.Event()
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tm_cli.data_files import DATABASE, DATABASE_FILES, check_data_file, open_data_file
 from tm_cli.errors import ConfigurationError
+from tm_cli.server.store.known_schema import check_columns, check_objects, not_ours
 from tm_cli.server.store.schema import SCHEMA, UPGRADES, VERSION
+
+_NAME_FOLLOWS = bytes.fromhex("d9d505f920a163d7")
+"""The last bytes of a journal with the name of another file in it."""
+
+_SHORTEST_WITH_NAME = 16
 
 
 class Database:
@@ -29,12 +37,14 @@ class Database:
     def open(cls, path: Path) -> Database:
         """Open or create the file; raises ConfigurationError, and then leaves the file alone."""
         try:
+            _check_files(path)
             _create_private(path)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"cannot open {path}: {error}") from error
         connection.row_factory = sqlite3.Row
         try:
+            _restrict(connection)
             _prepare(connection, path)
         except sqlite3.Error as error:
             connection.close()
@@ -72,22 +82,54 @@ class Database:
             self._connection.close()
 
 
+def _check_files(path: Path) -> None:
+    """Look at what SQLite will open: it follows links, and does what a journal tells it to do.
+
+    A server that was killed leaves a journal, which SQLite rolls back. At the end of one there may
+    be the name of a file that SQLite deletes afterwards. It writes such names for transactions over
+    several databases; ours has none.
+    """
+    for name in DATABASE_FILES:
+        check_data_file(path.with_name(name.replace(DATABASE, path.name)), os.environ)
+    journal = path.with_name(f"{path.name}-journal")
+    with suppress(FileNotFoundError), journal.open("rb") as file:
+        if file.seek(0, os.SEEK_END) >= _SHORTEST_WITH_NAME:
+            file.seek(-len(_NAME_FOLLOWS), os.SEEK_END)
+            if file.read() == _NAME_FOLLOWS:
+                raise ConfigurationError(
+                    f"{journal} names another file for SQLite to delete: tm has not written it",
+                    hint="it came with a copy of the data; use another data directory, "
+                    f"or delete it together with {path}",
+                )
+
+
 def _create_private(path: Path) -> None:
     """Make the file readable by its owner only; SQLite gives its journal the same mode."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    os.close(os.open(path, flags, 0o600))
+    os.close(open_data_file(path, os.O_RDWR | os.O_CREAT, os.environ))
     if os.name == "posix":
         path.chmod(0o600)
+
+
+def _restrict(connection: sqlite3.Connection) -> None:
+    """Keep what the file says from reaching beyond it."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA busy_timeout = 2000")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < 0:
+        raise not_ours(path, f"schema {version}")
     if version > VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer tm (schema {version}, this one knows {VERSION})",
             hint="install that version again, or use another data directory",
         )
+    if version > 0:
+        check_objects(connection, path)
     complaints = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if complaints != ["ok"]:
         raise _damaged(path, "; ".join(complaints))
@@ -101,11 +143,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         return
     for older in range(version, VERSION):
         _upgrade(connection, older)
+    check_columns(connection, path)
 
 
 def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise ConfigurationError(f"{path} is a database, but not one of tm")
+    if found := connection.execute("SELECT name FROM sqlite_master").fetchone():
+        raise not_ours(path, str(found[0]))
     connection.executescript(f"BEGIN;\n{SCHEMA}\nPRAGMA user_version = {VERSION};\nCOMMIT;")
 
 
