@@ -11,11 +11,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tm_cli.server.connections import accept_key
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
 
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_FULL = "Too many clients are connected; try again when some of them have ended"
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -47,17 +49,19 @@ class Guard:
             return
         send = _with_safe_headers(send)
         try:
-            self._check(Headers(scope=scope), scope["path"], self._own_hosts(scope))
+            self._check(Headers(scope=scope), scope, self._own_hosts(scope))
         except Refusal as refusal:
             await refusal_response(refusal)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _check(self, headers: Headers, path: str, own_hosts: set[str]) -> None:
+    def _check(self, headers: Headers, scope: Scope, own_hosts: set[str]) -> None:
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
         self._check_key(headers)
-        if path in UNLIMITED_PATHS:
+        if not accept_key(scope):
+            raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
+        if scope["path"] in UNLIMITED_PATHS:
             return
         wait = self.window.admit()
         if wait is not None:
