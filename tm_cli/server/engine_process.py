@@ -14,7 +14,7 @@ from typing import Any
 from tm_cli.server.engine_events import Event, parse_event
 
 DEFAULT_COMMAND = (sys.executable, "-m", "tm_cli.server.engine")
-_LONGEST_LINE = 8 * 1024 * 1024  # two encoded histograms; the stream's own default is 64 KiB
+_LONGEST_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
 _EXIT_GRACE = 3.0
 
 logger = logging.getLogger(__name__)

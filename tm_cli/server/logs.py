@@ -63,7 +63,7 @@ class RepeatFilter(logging.Filter):
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__()
         self._monotonic = monotonic
-        self._kinds: dict[tuple[object, ...], _Kind] = {}
+        self._kinds: dict[tuple[str, int, str], _Kind] = {}
         self._budget = float(_BYTES_A_DAY)
         self._refilled = monotonic()
 
@@ -86,7 +86,7 @@ class RepeatFilter(logging.Filter):
         first_line = str(record.msg).partition("\n")[0][:80]
         key = (record.pathname, record.lineno, first_line)
         if key not in self._kinds and len(self._kinds) >= _MOST_KINDS:
-            key = ("others",)
+            key = ("", 0, "others")
         return self._kinds.setdefault(key, _Kind())
 
     def _pays(self, record: logging.LogRecord, now: float) -> bool:

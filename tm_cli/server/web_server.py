@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidState
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.acceptor import Acceptor
 from tm_cli.server.connections import SCOPE_KEY, Connection, Connections
-from tm_cli.server.crew.frames import LARGEST_FRAME
+from tm_cli.server.crew.frames import LARGEST_REPORT
 from tm_cli.server.listener import Door
 
 
@@ -150,7 +150,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         app,
         http="h11",
         ws=_AgentConnection,
-        ws_max_size=LARGEST_FRAME,
+        ws_max_size=LARGEST_REPORT,
         ws_ping_interval=None,  # agents and server give each other signs of life of their own
         lifespan="off",
         loop="asyncio",
