@@ -34,6 +34,7 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"cannot open {path}: {error}") from error
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         try:
             _prepare(connection, path)
         except sqlite3.Error as error:
@@ -78,6 +79,11 @@ def _create_private(path: Path) -> None:
     os.close(os.open(path, flags, 0o600))
     if os.name == "posix":
         path.chmod(0o600)
+
+
+def _text(stored: bytes) -> str:
+    """A text as it is read; one that is no UTF-8 would fail the whole query."""
+    return stored.decode("utf-8", "replace")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
