@@ -222,12 +222,13 @@ def test_strangers_leave_descriptors_for_runs_and_the_database(tmp_path, connect
     with server as api:
         held = api.start(api.save("held", script="mode=hold"))
         strangers = [connect(server.base_url) for _ in range(300)]
+        strangers += [connect(server.base_url, b"\0 no HTTP\r\n\r\n") for _ in range(300)]
         detail = api.judged(api.start(api.save("quick")))
         assert detail["outcome"] == "COMPLETED"
         assert api.status(1)["status"] == "RUNNING"
         api.post("/profiles/1/stop")
         assert api.row_of(held)["outcome"] == "STOPPED"
-        assert len(strangers) == 300
+        assert len(strangers) == 600
     assert len(server.log) < 20
 
 
@@ -240,3 +241,11 @@ def test_a_server_out_of_descriptors_says_so_a_few_times_and_recovers(tmp_path, 
         assert len(waiting) == 20
     assert any("cannot accept a connection" in line for line in server.log)
     assert len(server.log) < 20
+
+
+def test_strangers_do_not_delay_the_end_of_the_server(server, connect):
+    half = [connect(server.info.base_url, b"GET / HTTP/1.1\r\n") for _ in range(50)]
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 2
+    assert closed_by_reset(half[0]) < 1
