@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from tm_cli.server.instants import read_time
@@ -30,11 +30,11 @@ def checked(row: sqlite3.Row) -> StoredRow:
     """
     values: dict[str, Any] = {}
     damaged = []
-    for column in row.keys():  # noqa: SIM118 - a row is no mapping
+    for column, value in zip(row.keys(), row, strict=True):
         check, neutral = _COLUMNS[column]
         try:
-            check(row[column])
-            values[column] = row[column]
+            check(value)
+            values[column] = value
         except _UNREADABLE:
             values[column] = neutral
             damaged.append(column)
@@ -78,12 +78,26 @@ def _optional(check: Callable[[Any], object], value: object) -> None:
 
 
 def _json(check: Callable[[Any], object], value: object) -> None:
-    _text(value)
-    check(json.loads(str(value), parse_constant=_refuse))
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    if len(value) <= _SHORT:
+        _check_short(check, value)
+    else:
+        check(_JSON.decode(value))
+
+
+@lru_cache(maxsize=1000)
+def _check_short(check: Callable[[Any], object], text: str) -> None:
+    """Tags, limits and the like are the same in many rows."""
+    check(_JSON.decode(text))
 
 
 def _refuse(text: str) -> None:
     raise ValueError(f"{text} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
+_SHORT = 1000
 
 
 def _names(value: Any) -> None:
