@@ -32,7 +32,7 @@ def new_histogram() -> HdrHistogram:
 
 
 def check_encoded(text: str) -> None:
-    """Raise UnreadableHistogram unless `text` is empty or safe to decode; quick enough for events."""
+    """Raise UnreadableHistogram unless `text` is empty or safe to decode. Costs next to nothing."""
     try:
         if text:
             _check_size(text)
