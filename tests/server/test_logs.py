@@ -57,6 +57,12 @@ def test_other_messages_are_written_all_the_same(log):
     assert lines(log)[-1] == "tm: the end of run r1 could not be written"
 
 
+def test_every_agent_that_comes_is_named(log):
+    for number in range(64):
+        log.info("agent %s has joined", f"eu-west/{number}")
+    assert len(lines(log)) == 64
+
+
 def test_a_library_that_composes_its_messages_is_limited_too(log):
     for number in range(1000):
         log.error(f"Fatal error\ntransport: <fd={number}>")  # noqa: G004

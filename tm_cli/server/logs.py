@@ -55,9 +55,10 @@ class _Kind:
 class RepeatFilter(logging.Filter):
     """Lets the first few messages of a kind pass, then one every ten minutes with their number.
 
-    Messages are of a kind when the same line of code writes them with the same first words. Clients
-    without the key can cause messages as often as they like, so all together they are also limited
-    to a mebibyte a day.
+    Messages are of a kind when the same line of code writes them with the same first words. Only
+    warnings are limited so: the coming and going of agents is all worth knowing. Clients without
+    the key can cause messages as often as they like, so all together they are also limited to a
+    mebibyte a day.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -70,7 +71,8 @@ class RepeatFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         now = self._monotonic()
         kind = self._kind(record)
-        if kind.written >= _AT_ONCE and now - kind.last < _INTERVAL:
+        is_repeated = record.levelno >= logging.WARNING and kind.written >= _AT_ONCE
+        if is_repeated and now - kind.last < _INTERVAL:
             kind.left_out += 1
             return False
         if not self._pays(record, now):
