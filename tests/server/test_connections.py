@@ -249,3 +249,20 @@ def test_strangers_do_not_delay_the_end_of_the_server(server, connect):
     server.stop()
     assert time.monotonic() - began < 2
     assert closed_by_reset(half[0]) < 1
+
+
+UNUSABLE_UPGRADE = "Connection: upgrade\r\nUpgrade: websocket\r\nA: " + "x" * 9000 + "\r\n"
+
+
+def test_an_upgrade_that_is_none_does_not_break_the_end_of_the_server(server, connect):
+    upgrade = request(server, path="/tm/agent", extra=UNUSABLE_UPGRADE)
+    connection = connect(server.info.base_url, upgrade)
+    with server.client() as client:
+        assert client.get("/api/v1/profiles").status_code == 200  # the upgrade was read before
+    server.stop()  # raises what the server raised
+    assert closed_by_reset(connection) < 1
+
+
+def test_an_upgrade_that_is_none_has_the_deadline_of_a_head(quick_server, connect):
+    upgrade = request(quick_server, path="/tm/agent", extra=UNUSABLE_UPGRADE)
+    assert closed_by_reset(connect(quick_server.info.base_url, upgrade)) < 2

@@ -140,7 +140,8 @@ class _AgentConnection(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        with suppress(InvalidState):  # it is closing already
+        # it is closing already, or has refused a handshake that could not be read
+        with suppress(InvalidState, AssertionError):
             super().shutdown()
         self.transport.abort()  # closing TLS would wait for the peer
 
