@@ -1,4 +1,4 @@
-"""Whoever can connect cannot keep others out: no key, no time, no descriptors."""
+"""Clients without the key cannot keep others out, nor use up time, descriptors or the log."""
 
 import asyncio
 import contextlib
@@ -136,13 +136,13 @@ def is_closed_within(connection, seconds):
     return True
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01 rubbish\r\n\r\n"])
-def test_hundreds_of_strangers_keep_nobody_with_the_key_out(server, connect, sent):
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01 no HTTP\r\n\r\n"])
+def test_hundreds_of_unauthenticated_connections_keep_no_client_out(server, connect, sent):
     with server.client() as before:
         run_id = Api(before).start(Api(before).save(script="mode=hold"))
         lease = connect(server.info.base_url, request(server, key=server.key, path="/tm/lease"))
         assert b"200 OK" in lease.recv(65536)
-        strangers = [connect(server.info.base_url, sent) for _ in range(400)]
+        unauthenticated = [connect(server.info.base_url, sent) for _ in range(400)]
         with server.client() as client:
             began = time.monotonic()
             assert client.get("/api/v1/profiles").status_code == 200
@@ -150,13 +150,13 @@ def test_hundreds_of_strangers_keep_nobody_with_the_key_out(server, connect, sen
         assert Api(before).status(1)["runId"] == run_id
         assert Api(before).status(1)["status"] == "RUNNING"
     assert not is_closed_within(lease, 0.1)
-    assert closed_by_reset(strangers[0]) < 1, "the oldest makes room"
+    assert closed_by_reset(unauthenticated[0]) < 1, "the oldest makes room"
 
 
-def test_strangers_are_turned_away_with_the_key_wrong(server, connect):
+def test_hundreds_of_connections_with_a_wrong_key_keep_no_client_out(server, connect):
     wrong = request(server, key="tm_wrong")
-    strangers = [connect(server.info.base_url, wrong) for _ in range(300)]
-    assert b"401 Unauthorized" in strangers[-1].recv(65536)
+    unauthenticated = [connect(server.info.base_url, wrong) for _ in range(300)]
+    assert b"401 Unauthorized" in unauthenticated[-1].recv(65536)
     with server.client() as client:
         assert client.get("/api/v1/profiles").status_code == 200
 
@@ -217,18 +217,18 @@ class LimitedServer:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of open files")
-def test_strangers_leave_descriptors_for_runs_and_the_database(tmp_path, connect):
+def test_unauthenticated_connections_leave_descriptors_for_runs_and_the_database(tmp_path, connect):
     server = LimitedServer(tmp_path / "data", "96")
     with server as api:
         held = api.start(api.save("held", script="mode=hold"))
-        strangers = [connect(server.base_url) for _ in range(300)]
-        strangers += [connect(server.base_url, b"\0 no HTTP\r\n\r\n") for _ in range(300)]
+        unauthenticated = [connect(server.base_url) for _ in range(300)]
+        unauthenticated += [connect(server.base_url, b"\0 no HTTP\r\n\r\n") for _ in range(300)]
         detail = api.judged(api.start(api.save("quick")))
         assert detail["outcome"] == "COMPLETED"
         assert api.status(1)["status"] == "RUNNING"
         api.post("/profiles/1/stop")
         assert api.row_of(held)["outcome"] == "STOPPED"
-        assert len(strangers) == 600
+        assert len(unauthenticated) == 600
     assert len(server.log) < 20
 
 
@@ -243,7 +243,7 @@ def test_a_server_out_of_descriptors_says_so_a_few_times_and_recovers(tmp_path, 
     assert len(server.log) < 20
 
 
-def test_strangers_do_not_delay_the_end_of_the_server(server, connect):
+def test_unauthenticated_connections_do_not_delay_the_end_of_the_server(server, connect):
     half = [connect(server.info.base_url, b"GET / HTTP/1.1\r\n") for _ in range(50)]
     began = time.monotonic()
     server.stop()
@@ -266,3 +266,34 @@ def test_an_upgrade_that_is_none_does_not_break_the_end_of_the_server(server, co
 def test_an_upgrade_that_is_none_has_the_deadline_of_a_head(quick_server, connect):
     upgrade = request(quick_server, path="/tm/agent", extra=UNUSABLE_UPGRADE)
     assert closed_by_reset(connect(quick_server.info.base_url, upgrade)) < 2
+
+
+def test_a_connection_that_is_over_holds_no_place():
+    async def scenario():
+        connections = Connections(4)
+        for _ in range(10):
+            gone = connections.add()
+            gone.ended()
+            gone.mark_authenticated()
+        return [connections.add().mark_authenticated() for _ in range(4)]
+
+    assert asyncio.run(scenario()) == [True, True, True, False]
+
+
+LIMITS = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+from tm_cli.server.descriptors import connections_allowed
+print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of open files")
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "raised"),
+    [(20, 20, 8, 20), (64, 64, 16, 64), (64, 256, 112, 256), (256, 1024, 496, 1024)],
+)
+def test_connections_get_at_most_half_of_the_descriptors(soft, hard, allowed, raised):
+    command = [sys.executable, "-c", LIMITS, str(soft), str(hard)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert found.stdout.split() == [str(allowed), str(raised)]

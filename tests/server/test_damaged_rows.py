@@ -11,12 +11,22 @@ import pytest
 
 from running_server import Api, RunningServer
 
-RUBBISH = ["hello", '{"a": NaN}', "{}", "[]", "null", 2**62, 9e999, b"\xff\x00", "[" * 100_000]
+BROKEN_VALUES = [
+    "hello",
+    '{"a": NaN}',
+    "{}",
+    "[]",
+    "null",
+    2**62,
+    9e999,
+    b"\xff\x00",
+    "[" * 100_000,
+]
 
 
 @contextlib.contextmanager
 def writing(data_dir):
-    """A second connection to the database, as somebody has who repairs or breaks it."""
+    """A second connection to the database, which breaks or repairs it."""
     connection = sqlite3.connect(data_dir / "tm.db", timeout=10)
     connection.execute("PRAGMA ignore_check_constraints = ON")
     try:
@@ -62,15 +72,15 @@ READS = ["/history?tag=a", "/history/filters", "/history/compare?runA=1&runB=2",
 
 
 @pytest.mark.parametrize("table", ["history", "runs"])
-@pytest.mark.parametrize("rubbish", RUBBISH, ids=lambda value: repr(value)[:12])
-def test_a_damaged_value_is_left_out_and_the_row_has_no_verdict(api, data_dir, table, rubbish):
+@pytest.mark.parametrize("broken", BROKEN_VALUES, ids=lambda value: repr(value)[:12])
+def test_a_damaged_value_is_left_out_and_the_row_has_no_verdict(api, data_dir, table, broken):
     with writing(data_dir) as connection:
         names = [name for name in columns(connection, table) if name not in ("id", "run_id")]
         where = "run_id = (SELECT run_id FROM history WHERE id = 2)"
         (before,) = connection.execute(f"SELECT * FROM {table} WHERE {where}").fetchall()
     kept = dict(zip(columns_of(data_dir, table), before, strict=True))
     for name in names:
-        change(data_dir, f"UPDATE {table} SET {name} = ? WHERE {where}", rubbish)
+        change(data_dir, f"UPDATE {table} SET {name} = ? WHERE {where}", broken)
         for path in READS:
             assert api.get(path).status_code in (200, 400), (name, path)
         listed = {row["id"]: row for row in api.rows()}
@@ -85,10 +95,10 @@ def test_a_damaged_value_is_left_out_and_the_row_has_no_verdict(api, data_dir, t
     assert [row["autoVerdict"] for row in api.rows()] == ["PASS", "NO_BASELINE"]
 
 
-@pytest.mark.parametrize("rubbish", ["hello", b"\xff", 2**62], ids=["text", "bytes", "number"])
+@pytest.mark.parametrize("broken", ["hello", b"\xff", 2**62], ids=["text", "bytes", "number"])
 @pytest.mark.parametrize("column", ["response_codes", "sent", "latency_quantiles", "finished_at"])
-def test_damaged_results_have_no_verdict_and_say_so(api, data_dir, column, rubbish):
-    change(data_dir, f"UPDATE history SET {column} = ? WHERE id = 2", rubbish)
+def test_damaged_results_have_no_verdict_and_say_so(api, data_dir, column, broken):
+    change(data_dir, f"UPDATE history SET {column} = ? WHERE id = 2", broken)
     for row in (api.rows()[0], api.get("/history/2").json()):
         assert row["autoVerdict"] is None
         assert f"damaged ({column})" in row["autoVerdictReasons"]

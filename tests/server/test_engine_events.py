@@ -147,7 +147,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("region", ["local", "eu-west"])
-def test_nonsense_ends_the_run_and_nothing_else(server, tmp_path, region):
+def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, region):
     path = tmp_path / "line"
     agent = RunningAgent(server).start().connected()
     with server.client() as client:

@@ -155,11 +155,11 @@ def is_closed(connection):
         return True
 
 
-def test_strangers_without_a_handshake_keep_nobody_with_the_key_out(server, certificate):
+def test_connections_without_a_handshake_keep_no_client_out(server, certificate):
     address = ("127.0.0.1", public_port(server))
-    with contextlib.ExitStack() as strangers:
+    with contextlib.ExitStack() as unauthenticated:
         for _ in range(300):
-            strangers.enter_context(socket.create_connection(address, timeout=5))
+            unauthenticated.enter_context(socket.create_connection(address, timeout=5))
         assert ask(server, certificate).status_code == 200
         with server.client() as inside:
             assert Api(inside).get("/profiles").status_code == 200

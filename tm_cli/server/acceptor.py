@@ -44,11 +44,11 @@ class Acceptor:
         self._accepting = asyncio.create_task(self._accept())
 
     async def stop(self) -> None:
-        """Accept no more, and close what has not sent the key."""
+        """Accept no more, and close what is not authenticated."""
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
-        self._connections.close_without_key()
+        self._connections.close_unauthenticated()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -66,7 +66,12 @@ class Acceptor:
             await asyncio.sleep(0)  # accepting waits for nothing while clients are queueing
 
     def _begin(self, accepted: socket.socket) -> None:
-        connection = self._connections.add()
+        try:
+            connection = self._connections.add()
+        except Exception:  # a bug; the next client must get in all the same
+            logger.exception("a connection could not be accepted")
+            accepted.close()
+            return
         opening = asyncio.create_task(self._open(accepted, connection))
         connection.opening = opening
         opening.add_done_callback(partial(_opened, accepted, connection))

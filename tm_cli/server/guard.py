@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tm_cli.server.connections import accept_key
+from tm_cli.server.connections import mark_authenticated
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
 
@@ -59,7 +59,7 @@ class Guard:
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
         self._check_key(headers)
-        if not accept_key(scope):
+        if not mark_authenticated(scope):
             raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
         if scope["path"] in UNLIMITED_PATHS:
             return

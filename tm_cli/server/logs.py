@@ -36,7 +36,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class LimitedFormatter(logging.Formatter):
-    """Cuts a message, its traceback included, that is longer than anybody reads."""
+    """Cuts a message, its traceback included, that is too long to be read."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

@@ -71,20 +71,20 @@ class _HttpConnection(H11Protocol):
     def __init__(self, connection: Connection, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config, state, app_state={SCOPE_KEY: connection})
         self._connection = connection
-        self._is_resting = False
+        self._is_idle = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connection.transport = transport
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_resting:
-            self._is_resting = False
+        if self._is_idle:
+            self._is_idle = False
             self._connection.begin()
         super().data_received(data)
-        self._look()
+        self._report_progress()
 
-    def _look(self) -> None:
+    def _report_progress(self) -> None:
         """Tell what has come of the request in progress, if there is one."""
         if self.cycle is None or self.cycle.response_complete:
             return
@@ -94,18 +94,18 @@ class _HttpConnection(H11Protocol):
             self._connection.complete()
 
     def on_response_complete(self) -> None:
-        self._is_resting = True
-        self._connection.rest(self.timeout_keep_alive)
+        self._is_idle = True
+        self._connection.idle(self.timeout_keep_alive)
         super().on_response_complete()  # may begin with the next request
-        self._look()
+        self._report_progress()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._connection.stall()
+        self._connection.writing_paused()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._connection.flow()
+        self._connection.writing_resumed()
 
     def handle_websocket_upgrade(self, event: Request) -> None:
         self._connection.complete()
