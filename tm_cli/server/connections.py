@@ -13,6 +13,7 @@ HEAD_TIMEOUT = 10.0
 _BODY_SHARE = 3  # times as long for a body, and for reading an answer
 _IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
 _UNAUTHENTICATED_SHARE = 4
+_FEWEST_UNAUTHENTICATED = 16  # clients that come at the same moment
 
 logger = logging.getLogger(__name__)
 
@@ -20,16 +21,17 @@ logger = logging.getLogger(__name__)
 class Connections:
     """All connections of one server, at most `most` of them.
 
-    A quarter of the places is for clients that are not authenticated yet. When those are taken, the
-    oldest of them is closed for the next one: idle clients keep no others out, because a client
-    that has the key sends it at once.
+    A quarter of the places, but no fewer than 16 where there are twice as many, is for clients that
+    are not authenticated yet. When those are taken, the oldest of them is closed for the next one:
+    idle clients keep no others out, because a client that has the key sends it at once.
     """
 
     def __init__(self, most: int, *, head_timeout: float = HEAD_TIMEOUT) -> None:
         self.head_timeout = head_timeout
         self.body_timeout = head_timeout * _BODY_SHARE
-        self._most_unauthenticated = max(1, most // _UNAUTHENTICATED_SHARE)
-        self._most_authenticated = max(1, most - self._most_unauthenticated)
+        share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
+        self._most_unauthenticated = min(share, most // 2)
+        self._most_authenticated = most - self._most_unauthenticated
         self._unauthenticated: dict[Connection, None] = {}  # the oldest first
         self._authenticated: set[Connection] = set()
 
