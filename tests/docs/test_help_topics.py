@@ -61,7 +61,11 @@ def test_environment_lists_every_setting(tm):
 
 def test_environment_lists_every_variable_that_the_program_reads(tm):
     text = tm("help", "environment").stdout
-    files = [path for path in (ROOT / "tm_cli").rglob("*.py") if "server" not in path.parts]
+    files = [
+        path
+        for path in (ROOT / "tm_cli").rglob("*.py")
+        if "server" not in path.relative_to(ROOT).parts
+    ]
     read = {name for path in files for name in READ.findall(path.read_text(encoding="utf-8"))}
     assert {"CI", "NO_COLOR"} <= read
     named = {name for name in read if re.search(rf"^{name} ", text, re.MULTILINE)}

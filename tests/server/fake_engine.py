@@ -6,6 +6,7 @@
 - mode=crash    send one bucket, complain on standard error, exit with 3
 - mode=fail     say `failed`
 - mode=garbage  say something that is no event
+- mode=say      send one bucket, then say the text of `line`, and finish
 - codes=200:90,503:10   responses per bucket; fails=ConnectionRefusedError:5
 - ms=20                 response time of every request
 - histogram=TEXT        sent instead of an encoded histogram
@@ -156,6 +157,10 @@ class FakeEngine:
             return 3
         if mode == "garbage":
             sys.stdout.write("hello\n")
+            return 0
+        if mode == "say":
+            sys.stdout.write(self.script["line"] + "\n")
+            self.finish("completed", 1, self.job["duration"])
             return 0
         return self.obey(mode)
 

@@ -1,17 +1,30 @@
 """Whatever is sent, the server answers with a success or a refusal, and never breaks."""
 
 import json
+import sqlite3
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from running_server import body
+from running_server import Api, body
+from tm_cli.server.guard import refusal_response
+from tm_cli.server.refusal import Refusal
 
 numbers = st.one_of(
     st.integers(), st.floats(), st.sampled_from([2**31, 2**63, 2**64, 10**400, -1, 0, 1e308])
 )
+header_texts = st.sampled_from(
+    ["\\ud800", "$$\\udfff$$", "\\u0000", "\\r\\n", "x" * 40_000, "[" * 9000]
+)
+texts = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(["\0", "a\0b", "x" * 60_000, "\N{PILE OF POO}" * 5000, "$$x$$"]),
+    header_texts.map(lambda text: f'[{{"name": "A", "value": "{text}"}}]'),
+    header_texts.map(lambda text: f'[{{"name": "{text}", "value": ""}}]'),
+)
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=30)),
+    st.one_of(st.none(), st.booleans(), numbers, texts),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
     ),
@@ -29,14 +42,19 @@ FIELDS = [
     "region",
     "interpolationMode",
     "schedule",
+    "gate",
+    "readinessUrl",
+    "responseScript",
     "endpointUrl",
     "_format",
     "tags",
 ]
+GATE = ["floorMs", "minRequests", "p95", "errors", "p99.9"]
 points = st.lists(st.fixed_dictionaries({"x": numbers, "y": numbers}), min_size=2, max_size=3)
 changes = st.one_of(
     st.dictionaries(st.sampled_from(FIELDS), values, max_size=3),
     st.fixed_dictionaries({"points": points}),
+    st.fixed_dictionaries({"gate": st.dictionaries(st.sampled_from(GATE), values, max_size=2)}),
 )
 patient = settings(
     max_examples=50,
@@ -94,3 +112,38 @@ def test_any_start_body_starts_or_is_refused(shared_api, data):
 def test_any_query_is_answered_or_refused(shared_api, query):
     answer = shared_api.get("/history", params=query)
     assert answer.status_code in (200, 400), answer.text
+
+
+SURROGATES = [r"\ud800", r"$$\ud800x$$", r"\udfff\ud800", r"a\udc00b"]
+
+
+@pytest.mark.parametrize("text", SURROGATES)
+def test_a_lone_surrogate_inside_the_headers_is_refused_when_it_is_saved(shared_api, text):
+    headers = f'[{{"name": "A", "value": "{text}"}}]'
+    answer = send(shared_api, "/profiles", body(requestHeaders=headers))
+    assert answer.status_code == 400
+    assert "requestHeaders" in answer.json()["error"]
+    document = {"_format": "trafficmorph-profile-v1", **body(requestHeaders=headers)}
+    document["endpointUrl"] = document.pop("targetUrl")
+    assert send(shared_api, "/profiles/import", document).status_code == 400
+
+
+@pytest.mark.parametrize("text", SURROGATES)
+def test_one_that_an_older_server_has_saved_is_refused_when_it_is_started(server, text):
+    headers = json.dumps([{"name": "A", "value": "kept"}])
+    with server.client() as client:
+        api = Api(client)
+        profile_id = api.save(requestHeaders=headers)
+        with sqlite3.connect(server.options.data_dir / "tm.db") as database:
+            (fields,) = database.execute("SELECT fields FROM profiles").fetchone()
+            changed = fields.replace("kept", text.replace("\\", "\\\\"))
+            assert changed != fields
+            database.execute("UPDATE profiles SET fields = ?", [changed])
+        database.close()
+        assert send(api, f"/profiles/{profile_id}/start", None).status_code == 400
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfff\udc00", "\0", "x" * 10**6, "\N{PILE OF POO}"])
+def test_a_refusal_can_say_any_text(text):
+    answer = refusal_response(Refusal(f"field: {text}"))
+    assert json.loads(answer.body)["error"].startswith("field: ")

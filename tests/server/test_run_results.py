@@ -12,7 +12,8 @@ from tm_cli.server.engine_events import (
     Progress,
     parse_event,
 )
-from tm_cli.server.results import UnreadableResults, salvage, summarise
+from tm_cli.server.histograms import UnreadableHistogram
+from tm_cli.server.results import salvage, summarise
 from tm_cli.server.run_state import RunState
 
 
@@ -63,7 +64,7 @@ def test_what_nobody_answered_for_is_no_success():
 
 def test_unreadable_response_times_are_an_error_and_the_rest_is_salvaged():
     broken = [bucket(0, response="HISTFAAAAA"), bucket(1, response=encoded(10))]
-    with pytest.raises(UnreadableResults):
+    with pytest.raises(UnreadableHistogram):
         summarise(broken, curve_end=10.0)
     results, complaint = salvage(broken, curve_end=10.0)
     assert (results.completed, results.quantiles_ms) == (200, {})

@@ -177,6 +177,8 @@ def test_a_disk_that_fills_up_ends_the_run_which_the_next_start_finds(database):
         await until(lambda: not runs.is_busy)
         assert rows(runs) == {}
         assert live.status == "IDLE"
+        runs.recover()  # a start on the full disk
+        assert rows(runs) == {}
         database.rows("PRAGMA max_page_count = 1000000")
         runs.recover()
         assert rows(runs)["a"]["outcome"] == "INTERRUPTED"

@@ -1,7 +1,10 @@
 """The server for other machines: by https, with names, and by plain http for its own machine."""
 
+import contextlib
 import json
+import socket
 import ssl
+import time
 
 import httpx2
 import pytest
@@ -125,6 +128,41 @@ def test_an_agent_that_knocks_by_http_is_told_to_try_https(server):
     agent = RunningAgent(server, url=f"http://127.0.0.1:{public_port(server)}/").start()
     eventually(lambda: any("try https" in line for line in agent.said))
     agent.stop()
+
+
+def test_a_handshake_and_a_head_together_have_one_deadline(start_server, certificate):
+    server = start_server(
+        tls_cert=certificate["cert"], tls_key=certificate["key"], head_timeout=0.3
+    )
+    address = ("127.0.0.1", public_port(server))
+    context = ssl.create_default_context(cafile=certificate["ca"])
+    began = time.monotonic()
+    with socket.create_connection(address, timeout=5) as silent:
+        with (
+            socket.create_connection(address, timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as shaken,
+        ):
+            shaken.sendall(b"GET /api/v1/profiles HTTP/1.1\r\n")
+            assert is_closed(shaken)
+        assert is_closed(silent)
+    assert time.monotonic() - began < 2
+
+
+def is_closed(connection):
+    try:
+        return connection.recv(1) == b""
+    except (ConnectionError, ssl.SSLError):
+        return True
+
+
+def test_connections_without_a_handshake_keep_no_client_out(server, certificate):
+    address = ("127.0.0.1", public_port(server))
+    with contextlib.ExitStack() as unauthenticated:
+        for _ in range(300):
+            unauthenticated.enter_context(socket.create_connection(address, timeout=5))
+        assert ask(server, certificate).status_code == 200
+        with server.client() as inside:
+            assert Api(inside).get("/profiles").status_code == 200
 
 
 @pytest.mark.parametrize("given", [{"tls_cert": "cert"}, {"tls_key": "key"}])

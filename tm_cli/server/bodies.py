@@ -7,7 +7,7 @@ import math
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from tm_cli.server.refusal import Refusal
 
@@ -42,11 +42,14 @@ async def read_bytes(request: Request) -> bytes:
     """Read the whole body, or refuse it once it is longer than the server takes."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise Refusal(f"The body is longer than {MOST_BYTES} bytes", status=413)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MOST_BYTES:
+                raise Refusal(f"The body is longer than {MOST_BYTES} bytes", status=413)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise Refusal("The body is incomplete: its client has gone") from None
     return b"".join(chunks)
 
 

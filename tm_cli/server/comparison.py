@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +11,18 @@ from tm_cli.server.judge.difference import against_history, welch
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.regions import display_name
+from tm_cli.server.store.stored_rows import StoredRow
 from tm_cli.server.verdicts import Judge, limits
 
 _QUANTILES = ("p50", "p95", "p99")
 
 
-def comparison(judge: Judge, newer: sqlite3.Row, older: sqlite3.Row) -> dict[str, Any]:
+def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, Any]:
     """Compare two rows of one profile; `runA` is the newer one (section 11 of the contract).
 
     `comparisons` holds what the judge would say of these two, limits and noise included; it is
-    empty where they are not comparable, and `notComparable` says why.
+    empty where they are not comparable, and `notComparable` says why. Raises ValueError when the
+    measurements of one are damaged.
     """
     difference = differences(judge.facts(older), judge.facts(newer))
     earlier = judge.earlier(newer)
@@ -47,7 +48,7 @@ def comparison(judge: Judge, newer: sqlite3.Row, older: sqlite3.Row) -> dict[str
 
 
 def _judged(
-    judge: Judge, newer: sqlite3.Row, older: sqlite3.Row, earlier: Sequence[sqlite3.Row]
+    judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     run, other = judge.measured(newer), judge.measured(older)
@@ -55,7 +56,7 @@ def _judged(
     return [finding.document() for finding in found]
 
 
-def _head(row: sqlite3.Row) -> dict[str, Any]:
+def _head(row: StoredRow) -> dict[str, Any]:
     return {
         "id": row["id"],
         "profileName": row["profile_name"],
@@ -70,19 +71,19 @@ def _head(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _series(row: sqlite3.Row, name: str) -> list[float]:
+def _series(row: StoredRow, name: str) -> list[float]:
     points = json.loads(row["latency_series"])
     return [point[name] for point in points if point[name] is not None]
 
 
-def _success(row: sqlite3.Row) -> float:
+def _success(row: StoredRow) -> float:
     return 100.0 if row["success_rate"] is None else float(row["success_rate"])
 
 
-def _codes(row: sqlite3.Row) -> set[str]:
+def _codes(row: StoredRow) -> set[str]:
     return set(json.loads(row["response_codes"]))
 
 
-def _share(row: sqlite3.Row, code: str) -> float:
+def _share(row: StoredRow, code: str) -> float:
     total = row["total_requests"]
     return float(100 * json.loads(row["response_codes"]).get(code, 0) / total) if total else 0.0

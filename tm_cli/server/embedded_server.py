@@ -11,9 +11,11 @@ from starlette.types import ASGIApp
 
 from tm_cli.clock import Clock
 from tm_cli.server.app import create_app
+from tm_cli.server.connections import Connections
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.launching import launch_with
 from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.descriptors import connections_allowed
 from tm_cli.server.engine_process import DEFAULT_COMMAND
 from tm_cli.server.guard import Guard, digest_of
 from tm_cli.server.identity import Identity
@@ -59,7 +61,11 @@ class EmbeddedServer:
         services = self._services()
         services.supervisor.recover()
         guarded = self._guarded(create_app(services), services.limits)
-        servers = [WebServer(app, door) for app, door in zip(guarded, self._doors, strict=True)]
+        connections = Connections(connections_allowed(), head_timeout=self._options.head_timeout)
+        servers = [
+            WebServer(app, door, connections)
+            for app, door in zip(guarded, self._doors, strict=True)
+        ]
         serving = [await server.begin() for server in servers]
         inside, *outside = (door.base_url for door in self._doors)
         info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tm_cli.server.histograms import UnreadableHistogram, check_encoded
 from tm_cli.server.instants import read_time
+from tm_cli.server.numbers import count, counts, maybe_measure, seconds, status_counts
+
+_LAST_INDEX = 10**8
+_FIRST_YEAR = 1000  # earlier ones have fewer digits
+_LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,40 +122,76 @@ Event = Ready | Started | Progress | Bucket | Paused | Resumed | Finished | Fail
 def parse_event(line: bytes) -> Event | None:
     """Return the event of one line, None for a kind unknown here; ValueError for anything else."""
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_constant=_refuse)
         read = _READERS.get(data["event"])
         return read(data) if read else None
-    except (KeyError, TypeError, ValueError) as error:
+    except UnreadableHistogram:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"the engine sent a line without sense: {line[:200]!r}") from error
 
 
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
 def _bucket(data: dict[str, Any]) -> Bucket:
+    side = count(data.get("side", 0))
+    if side > 1:
+        raise ValueError("there are two sides")
     return Bucket(
-        index=int(data["index"]),
-        planned=int(data["planned"]),
-        sent=int(data["sent"]),
-        completed=int(data["completed"]),
-        codes={str(int(code)): int(count) for code, count in data["codes"].items()},
-        failures={str(name): int(count) for name, count in data["failures"].items()},
-        response=str(data["response"]),
-        service=str(data["service"]),
-        p50_ms=data["p50_ms"],
-        p95_ms=data["p95_ms"],
-        p99_ms=data["p99_ms"],
-        side=1 if int(data.get("side", 0)) else 0,
+        index=_index(data["index"]),
+        planned=count(data["planned"]),
+        sent=count(data["sent"]),
+        completed=count(data["completed"]),
+        codes=status_counts(data["codes"]),
+        failures=counts(data["failures"]),
+        response=_histogram(data["response"]),
+        service=_histogram(data["service"]),
+        p50_ms=maybe_measure(data["p50_ms"]),
+        p95_ms=maybe_measure(data["p95_ms"]),
+        p99_ms=maybe_measure(data["p99_ms"]),
+        side=side,
     )
+
+
+def _index(value: object) -> int:
+    index = count(value)
+    if index > _LAST_INDEX:
+        raise ValueError("no run has so many buckets")
+    return index
+
+
+def _histogram(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a histogram is no text")
+    check_encoded(value)
+    return value
+
+
+def _started(data: dict[str, Any]) -> Started:
+    at = read_time(data["at"])
+    if at.year < _FIRST_YEAR:
+        raise ValueError("such a year cannot be written down")
+    return Started(at)
 
 
 def _finished(data: dict[str, Any]) -> Finished:
     return Finished(
         completed_curve=data["outcome"] == "completed",
-        elapsed=float(data["elapsed"]),
-        planned=int(data["planned"]),
-        sent=int(data["sent"]),
-        completed=int(data["completed"]),
-        shortfall=int(data["shortfall"]),
+        elapsed=seconds(data["elapsed"]),
+        planned=count(data["planned"]),
+        sent=count(data["sent"]),
+        completed=count(data["completed"]),
+        shortfall=count(data["shortfall"]),
         flags=_flags(data),
     )
+
+
+def _failed(data: dict[str, Any]) -> Failed:
+    message = str(data["message"])[:_LONGEST_MESSAGE]
+    message.encode()  # a lone surrogate could not be sent on
+    return Failed(message)
 
 
 def _flags(data: dict[str, Any]) -> Flags:
@@ -162,11 +204,11 @@ def _flags(data: dict[str, Any]) -> Flags:
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "ready": lambda data: Ready(),
-    "started": lambda data: Started(read_time(data["at"])),
-    "progress": lambda data: Progress(float(data["elapsed"]), int(data["sent"]), _flags(data)),
+    "started": _started,
+    "progress": lambda data: Progress(seconds(data["elapsed"]), count(data["sent"]), _flags(data)),
     "bucket": _bucket,
-    "paused": lambda data: Paused(float(data["elapsed"])),
-    "resumed": lambda data: Resumed(float(data["elapsed"])),
+    "paused": lambda data: Paused(seconds(data["elapsed"])),
+    "resumed": lambda data: Resumed(seconds(data["elapsed"])),
     "finished": _finished,
-    "failed": lambda data: Failed(str(data["message"])),
+    "failed": _failed,
 }

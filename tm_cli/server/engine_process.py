@@ -16,7 +16,7 @@ from tm_cli import children
 from tm_cli.server.engine_events import Event, parse_event
 
 DEFAULT_COMMAND = tuple(children.command("tm_cli.server.engine"))
-_LONGEST_LINE = 8 * 1024 * 1024  # two encoded histograms; the stream's own default is 64 KiB
+_LONGEST_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
 _EXIT_GRACE = 3.0
 
 logger = logging.getLogger(__name__)

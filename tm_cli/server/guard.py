@@ -12,11 +12,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tm_cli.announcement import IDENTITY_PATH
+from tm_cli.server.connections import mark_authenticated
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
 
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_FULL = "Too many clients are connected; try again when some of them have ended"
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -60,6 +62,8 @@ class Guard:
         if self._is_about_identity(scope):
             return
         self._check_key(headers)
+        if not mark_authenticated(scope):
+            raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
         if scope["path"] in UNLIMITED_PATHS:
             return
         wait = self.window.admit()

@@ -15,6 +15,7 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.server.options import ServeOptions
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+_QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,13 @@ def _address(host: str) -> str:
 def _listening(address: str, port: int) -> Iterator[socket.socket]:
     """Take the port, 0 meaning any free one."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # asyncio turns Nagle's algorithm off only where the protocol is given, and with it every answer
+    # waits for the client's delayed acknowledgement.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         _claim_exclusively(listener)
         try:
             listener.bind((address, port))
-            listener.listen(128)
+            listener.listen(_QUEUE)
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
                 f"cannot listen on {address} port {port}: {error}",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tm_cli.server.connections import HEAD_TIMEOUT
+
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
@@ -13,7 +15,8 @@ class ServeOptions:
 
     With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
     its own on loopback besides. `hostnames` are names under which clients may call it. `slots` is
-    how many requests of one run may be under way at the same time.
+    how many requests of one run may be under way at the same time. `head_timeout` is how many
+    seconds a client has for a TLS handshake and the head of a request.
     """
 
     data_dir: Path
@@ -27,3 +30,4 @@ class ServeOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     hostnames: Sequence[str] = ()
+    head_timeout: float = HEAD_TIMEOUT

@@ -24,8 +24,8 @@ class Refusal(Exception):
 
     @property
     def envelope(self) -> dict[str, str]:
-        """The body of the answer."""
-        body = {"error": self.message}
+        """The body of the answer, in characters that can be sent."""
+        body = {"error": self.message.encode("utf-8", "backslashreplace").decode()}
         if self.code is not None:
             body["code"] = self.code
         return body

@@ -7,17 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
 from tm_cli.server.engine_events import Bucket, Finished, Flags
+from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
+from tm_cli.server.numbers import MOST
 from tm_cli.server.series import WIDTH, middle, rate, ratios
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
-_HIGHEST_US = 3600 * 1_000_000
-
-
-class UnreadableResults(ValueError):
-    """A histogram makes no sense, so there are no quantiles to trust."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +90,20 @@ def _side(
     planned = finished.planned if finished else sum(bucket.planned for bucket in buckets)
     sent = finished.sent if finished else sum(bucket.sent for bucket in buckets)
     shortfall = finished.shortfall if finished else planned - sent if is_complete else 0
+    completed = sum(bucket.completed for bucket in buckets)
+    errors = sum(bucket.errors for bucket in buckets)
+    codes = _codes(buckets)
+    if max(planned, sent, completed, errors, *codes.values()) > MOST:
+        raise ValueError("the load generator counted more requests than there can be")
     return Results(
         elapsed=played,
         planned=planned,
         sent=sent,
-        completed=sum(bucket.completed for bucket in buckets),
-        errors=sum(bucket.errors for bucket in buckets),
+        completed=completed,
+        errors=errors,
         shortfall=shortfall,
         flags=flags,
-        codes=_codes(buckets),
+        codes=codes,
         quantiles_ms=_quantiles(bucket.response for bucket in buckets),
         rps_series=[_rps_point(bucket, played, curve_end) for bucket in buckets],
         latency_series=[_latency_point(bucket) for bucket in buckets],
@@ -114,7 +114,7 @@ def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | Non
     """Like `summarise`, but leave unreadable response times out; also say what is wrong, if any."""
     try:
         results = summarise(buckets, **facts)
-    except UnreadableResults as error:
+    except UnreadableHistogram as error:
         return summarise([replace(bucket, response="") for bucket in buckets], **facts), str(error)
     finished: Finished | None = facts.get("finished")
     kept = sum(bucket.completed for bucket in buckets)
@@ -122,6 +122,11 @@ def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | Non
         told = finished.completed
         return results, f"the load generator counted {told} responses, its buckets hold {kept}"
     return results, None
+
+
+def no_results() -> Results:
+    """What is known of a run whose measurements cannot be read."""
+    return summarise([], curve_end=0.0)
 
 
 def other_side(results: Results) -> dict[str, Any]:
@@ -165,13 +170,9 @@ def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
 
 def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
     """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
-    merged = HdrHistogram(1, _HIGHEST_US, 3)
-    try:
-        for text in encoded:
-            if text:
-                merged.decode_and_add(text)
-    except Exception as error:  # the library has many kinds, down to those of zlib
-        raise UnreadableResults(f"the response times cannot be read: {error!r}") from error
+    merged = new_histogram()
+    for text in encoded:
+        add_encoded(merged, text)
     if not merged.get_total_count():
         return {}
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from tm_cli.server.refusal import Refusal
 from tm_cli.server.run import Run
 from tm_cli.server.schemas import StartBody
 from tm_cli.server.services import Services
+from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.verdicts import facts
 
 
@@ -92,11 +92,13 @@ def _wish(
     return "asked", asked
 
 
-def measure(services: Services, profile_id: int, history_id: int) -> sqlite3.Row:
+def measure(services: Services, profile_id: int, history_id: int) -> StoredRow:
     """The row of a run that others of the profile can be measured by, or a refusal."""
     row = services.history.find(history_id)
     if row is None or row["profile_id"] != profile_id:
         raise Refusal(f"This profile has no run {history_id} in the history")
+    if row["damaged"]:
+        raise Refusal(f"Run {history_id} cannot be the baseline: {damage(row)}")
     if row["outcome"] != "COMPLETED":
         outcome = row["outcome"].lower()
         raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")

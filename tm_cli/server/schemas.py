@@ -69,7 +69,7 @@ def _check_header(item: object) -> None:
         raise ValueError("must be a JSON list of objects with name and value")
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a header name")
-    if any(char in value for char in "\r\n\0"):
+    if any(char in "\r\n\0" or "\ud800" <= char <= "\udfff" for char in value):
         raise ValueError(f"the value of {name} cannot stand in a header")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 from tm_cli.clock import Clock
 from tm_cli.server.live_run import LiveRun
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.results import Results, salvage
+from tm_cli.server.results import Results, no_results, salvage
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.running_engine import Launch
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
+from tm_cli.text import clean
 
 STOP_GRACE = 12.0  # the engine drains for at most its request timeout, 10 s
 REPLACE_GRACE = 1.0  # the new run waits for the old engine; what is still in flight is forgone
@@ -96,10 +98,29 @@ class Supervisor:
     def recover(self) -> None:
         """Write down the runs that a dead server left behind, and judge what it left unjudged."""
         for run in self.runs.unfinished():
-            results, _ = salvage(self.runs.buckets(run.run_id), curve_end=run.curve_end)
-            self._write_row(run, Outcome.INTERRUPTED, results, reasons=["the server went away"])
+            self._recover(run)
         for history_id in self.history.unjudged():
             self._judge(history_id)
+
+    def _recover(self, run: Run) -> None:
+        """Write one run down, without results if need be: the others must be written as well."""
+        reasons = ["the server went away"]
+        try:
+            results, damage = self._read_results(run)
+            reasons += [damage] if damage else []
+            self._write_row(run, Outcome.INTERRUPTED, results, reasons=reasons)
+        except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
+            logger.exception("the end of run %s could not be written", run.run_id)
+
+    def _read_results(self, run: Run, **facts: Any) -> tuple[Results, str | None]:
+        """Sum up what is on disk of a run, and say what is wrong with it, if anything is."""
+        try:
+            return salvage(self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts)
+        except sqlite3.Error:  # the file may be readable later
+            raise
+        except Exception as error:
+            logger.exception("the measurements of run %s cannot be read", run.run_id)
+            return no_results(), f"its measurements cannot be read: {clean(error)}"
 
     async def _oversee(self, live: LiveRun, *, after: LiveRun | None) -> None:
         """Play a run from start to verdict; `after` is the run whose place it takes."""
@@ -128,12 +149,10 @@ class Supervisor:
 
         A completed run whose results are incomplete counts as aborted: it must not be judged.
         """
-        state, run_id = live.state, live.run.run_id
-        buckets = self.runs.buckets(run_id)
+        state = live.state
         results, complaint = await asyncio.to_thread(
-            salvage,
-            buckets,
-            curve_end=live.run.curve_end,
+            self._read_results,
+            live.run,
             finished=state.finished,
             elapsed=state.elapsed,
             flags=state.flags,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge import (
+    Choice,
     How,
     Judgement,
     Limits,
@@ -25,6 +25,7 @@ from tm_cli.server.measurements import blocks
 from tm_cli.server.results import error_classes
 from tm_cli.server.store.history import HistoryStore, Verdict
 from tm_cli.server.store.runs import RunStore
+from tm_cli.server.store.stored_rows import StoredRow, damage
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class Judge:
         row = self.history.find(history_id)
         if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
             return
+        if row["damaged"]:
+            logger.warning("run %d is not judged: %s", history_id, damage(row))
+            return
         judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
         verdict = Verdict(
             verdict=judgement.verdict,
@@ -52,30 +56,56 @@ class Judge:
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
 
-    def facts(self, row: sqlite3.Row) -> RunFacts:
+    def facts(self, row: StoredRow) -> RunFacts:
         """The facts of a row without response times by blocks."""
         return facts(row, self.now())
 
-    def measured(self, row: sqlite3.Row) -> RunFacts:
+    def measured(self, row: StoredRow) -> RunFacts:
         """The facts of a row with its response times by blocks."""
         return self._with_blocks(self.facts(row), row["run_id"])
 
-    def earlier(self, row: sqlite3.Row) -> list[sqlite3.Row]:
+    def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
-    def _judged(self, row: sqlite3.Row) -> Judgement:
+    def _judged(self, row: StoredRow) -> Judgement:
         run = self.measured(row)
-        earlier = self.history.completed_before(row["id"], row["profile_id"])
-        choice = choose_baseline(run, list(map(self.facts, earlier)), self._wish(row))
-        if choice.baseline is not None:
-            choice = replace(choice, baseline=self._with_blocks(choice.baseline))
-        if choice.reference is not None:
-            choice = replace(choice, reference=self._with_blocks(choice.reference))
-        return judge(run, choice, limits(row))
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
 
-    def _judged_duet(self, row: sqlite3.Row) -> Judgement:
+    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> Choice:
+        """The baseline with its measurements; one whose measurements are damaged is none."""
+        if unusable := self._unusable_wish(row):
+            return unusable
+        choice = choose_baseline(run, earlier, self._wish(row))
+        chosen = [one for one in (choice.baseline, choice.reference) if one is not None]
+        measured = {one.history_id: self._readable_blocks(one) for one in chosen}
+        found = {key: one for key, one in measured.items() if one is not None}
+        if len(found) == len(measured):
+            return replace(
+                choice,
+                baseline=choice.baseline and found[choice.baseline.history_id],
+                reference=choice.reference and found[choice.reference.history_id],
+            )
+        if row["wish"] is not None:
+            return _damaged_wish(row, "its measurements are damaged")
+        damaged = measured.keys() - found.keys()
+        return self._choice(run, [one for one in earlier if one.history_id not in damaged], row)
+
+    def _readable_blocks(self, run: RunFacts) -> RunFacts | None:
+        try:
+            return self._with_blocks(run)
+        except ValueError as error:
+            logger.warning("run %d is no baseline: %s", run.history_id, error)
+            return None
+
+    def _unusable_wish(self, row: StoredRow) -> Choice | None:
+        """No baseline, where the one that was named cannot be read any more."""
+        wished = None if row["wish"] is None else self.history.find(row["wished_id"])
+        return _damaged_wish(row, damage(wished)) if wished and wished["damaged"] else None
+
+    def _judged_duet(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
         sides = self.runs.buckets(row["run_id"])
         now, before = (
@@ -91,7 +121,7 @@ class Judge:
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
         return replace(run, blocks=blocks(own))
 
-    def _wish(self, row: sqlite3.Row) -> Wish | None:
+    def _wish(self, row: StoredRow) -> Wish | None:
         if row["wish"] is None:
             return None
         wished = self.history.find(row["wished_id"])
@@ -99,12 +129,17 @@ class Judge:
         return Wish(How(row["wish"]), row["wished_id"], run)
 
 
-def limits(row: sqlite3.Row) -> Limits:
+def _damaged_wish(row: StoredRow, why: str) -> Choice:
+    named = f"run {row['wished_id']}, which was named as the baseline"
+    return Choice(None, How(row["wish"]), reason=f"{named}, is no measure: {why}")
+
+
+def limits(row: StoredRow) -> Limits:
     """The limits that this run was started with."""
     return Limits().changed(json.loads(row["gate"]))
 
 
-def facts(row: sqlite3.Row, now: datetime) -> RunFacts:
+def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
     return RunFacts(
         history_id=row["id"],
@@ -124,7 +159,7 @@ def facts(row: sqlite3.Row, now: datetime) -> RunFacts:
     )
 
 
-def other_facts(row: sqlite3.Row, now: datetime) -> RunFacts:
+def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     """The same of a duet's other target."""
     other: dict[str, Any] = json.loads(row["against"])
     return replace(

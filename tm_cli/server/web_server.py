@@ -6,34 +6,48 @@ import asyncio
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import uvicorn
+from h11 import LocalProtocolError, Request
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.crew.agents import MOST_CONNECTIONS
-from tm_cli.server.crew.frames import LARGEST_FRAME
+from tm_cli.server.acceptor import Acceptor
+from tm_cli.server.connections import SCOPE_KEY, Connection, Connections
+from tm_cli.server.crew.frames import LARGEST_REPORT
 from tm_cli.server.listener import Door
-
-_MOST_CLIENTS = 64
 
 
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers, which would raise the signal again at the end."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        super().__init__(_config(app, door))
+    def __init__(self, app: ASGIApp, door: Door, connections: Connections) -> None:
+        super().__init__(_config(app))
         self._door = door
+        self._acceptor = Acceptor(door.listener, door.tls, connections, self._protocol)
         self._listening = asyncio.Event()
+
+    def _protocol(self, connection: Connection) -> asyncio.BaseProtocol:
+        return _HttpConnection(connection, self.config, self.server_state)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await super().serve(sockets or [self._door.listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Accept with limits of our own; uvicorn would leave that to the event loop."""
+        self.servers = []
+        self._acceptor.start()
+        self.started = True
         self._listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._acceptor.stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -51,31 +65,100 @@ class WebServer(uvicorn.Server):
         return serving
 
 
+class _HttpConnection(H11Protocol):
+    """A connection that tells how far its client has come, so that deadlines can be kept."""
+
+    def __init__(self, connection: Connection, config: uvicorn.Config, state: ServerState) -> None:
+        super().__init__(config, state, app_state={SCOPE_KEY: connection})
+        self._connection = connection
+        self._is_idle = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._connection.transport = transport
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_idle:
+            self._is_idle = False
+            self._connection.begin()
+        super().data_received(data)
+        self._report_progress()
+
+    def _report_progress(self) -> None:
+        """Tell what has come of the request in progress, if there is one."""
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        if self.cycle.more_body:
+            self._connection.take_body()
+        else:
+            self._connection.complete()
+
+    def on_response_complete(self) -> None:
+        self._is_idle = True
+        self._connection.idle(self.timeout_keep_alive)
+        super().on_response_complete()  # may begin with the next request
+        self._report_progress()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._connection.writing_paused()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._connection.writing_resumed()
+
+    def handle_websocket_upgrade(self, event: Request) -> None:
+        self._connection.complete()
+        super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        try:
+            super().send_400_response(msg)
+        except LocalProtocolError:  # an answer was given already
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        try:
+            super().shutdown()
+        except LocalProtocolError:  # it is closing already
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.ended()
+        super().connection_lost(exc)
+
+
 class _AgentConnection(WebSocketsSansIOProtocol):
     """A WebSocket that is shut down at once, in every state and whatever its peer does."""
 
+    def __init__(self, *, app_state: dict[str, Any], **arguments: Any) -> None:
+        super().__init__(app_state=app_state, **arguments)
+        self._connection: Connection = app_state[SCOPE_KEY]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.ended()
+        super().connection_lost(exc)
+
     def shutdown(self) -> None:
-        with suppress(InvalidState):  # it is closing already
+        # it is closing already, or has refused a handshake that could not be read
+        with suppress(InvalidState, AssertionError):
             super().shutdown()
         self.transport.abort()  # closing TLS would wait for the peer
 
 
-def _config(app: ASGIApp, door: Door) -> uvicorn.Config:
-    tls = door.tls
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
         ws=_AgentConnection,
-        ws_max_size=LARGEST_FRAME,
+        ws_max_size=LARGEST_REPORT,
         ws_ping_interval=None,  # agents and server give each other signs of life of their own
-        ssl_context_factory=None if tls is None else lambda config, default: tls,
         lifespan="off",
         loop="asyncio",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CLIENTS + MOST_CONNECTIONS,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=64 * 1024,
     )

@@ -31,6 +31,7 @@ def test_a_sign_of_life_is_no_frame():
         "", "[]", "null", "1", "{", '{"run": "r"}', '{"line": "x"}', '{"run": 1, "line": "x"}',
         '{"run": "r", "line": null}', '{"run": "r", "line": "x", "over": ""}',
         '{"run": "r", "what": "x"}', '{"run": "r", "line": {}}',
+        r'{"run": "\ud800", "line": "x"}', r'{"run": "r", "over": "\udfff"}',
     ],
 )  # fmt: skip
 def test_what_is_no_frame_is_refused(text):

@@ -55,6 +55,8 @@ def test_every_limit_of_the_document_can_be_read_back() -> None:
         ({"p95": {"warn": "5"}}, "gate: p95: it is no number"),
         ({"errors": {"fail": -1}}, "gate: errors: it must be finite and not negative"),
         ({"floorMs": math.nan}, "gate: floorMs: it must be finite and not negative"),
+        ({"floorMs": 10**400}, "gate: floorMs: it must be finite and not negative"),
+        ({"minRequests": 1e300}, "gate: minRequests: it must be finite and not negative"),
         ({"minRequests": 1.5}, "gate: minRequests: it must be a whole number"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from tm_cli.server.running_engine import RunningEngine
 from tm_cli.text import clean
 
 _TICK = 0.25
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Crew:
         self._engines: dict[int, RunningEngine] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
-        self._patience = 0.0
+        self._bug: Exception | None = None
         self._foreman = Foreman(
             names, WholePlan(job), request_timeout=job["timeout"], now=clock.monotonic()
         )
@@ -74,6 +77,8 @@ class Crew:
         self._tasks.append(asyncio.create_task(self._look_around()))
         while True:
             self._news.clear()
+            if self._bug is not None:
+                raise self._bug
             self._carry_out()
             told, self._foreman.events = self._foreman.events, []
             for event in told:
@@ -94,14 +99,21 @@ class Crew:
             reason = f"not a word for {patience:g} s"
         except ValueError as error:
             reason = str(error)
+        except Exception:  # a bug; the others go on
+            logger.exception("what worker %d says could not be followed", index)
+            reason = "what it says could not be followed"
         reason = reason or engine.last_complaint or "it ended without a last word"
         self._foreman.lose(index, clean(reason), self._clock.monotonic())
         self._news.set()
 
     async def _look_around(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            self._foreman.look(self._clock.monotonic())
+        try:
+            while True:
+                await asyncio.sleep(_TICK)
+                self._foreman.look(self._clock.monotonic())
+                self._news.set()
+        except Exception as bug:  # or the run would never end
+            self._bug = bug
             self._news.set()
 
     def _carry_out(self) -> None:

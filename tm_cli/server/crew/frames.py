@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass
 PATH = "tm/agent"
 """Where agents knock, below the server's address."""
 LARGEST_FRAME = 8 * 1024 * 1024
+"""The server's largest: a job may carry a mebibyte of request body, escaped twice."""
+LARGEST_REPORT = 2 * 1024 * 1024
+"""The agents' largest: a line with two full histograms has half as much."""
 BEAT = "{}"
 
 HANG_UP = "hang up"
@@ -45,4 +48,6 @@ class Frame:
             raise ValueError("a frame makes no sense")
         if "run" not in values or len(values) != 2:
             raise ValueError("a frame makes no sense")
+        for value in values.values():
+            value.encode()  # a lone surrogate fails here
         return cls(**values)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine_events import Bucket
+from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
 
-_ONE_HOUR_US = 3600 * 1_000_000
 _PERCENTILES = (50.0, 95.0, 99.0)
 
 Key = tuple[int, int]
@@ -101,12 +101,11 @@ def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def _added(texts: Sequence[str]) -> tuple[str, HdrHistogram]:
-    histogram = HdrHistogram(1, _ONE_HOUR_US, 3)
+    histogram = new_histogram()
     for text in texts:
         try:
-            if text:
-                histogram.decode_and_add(text)
-        except Exception:  # the library has many kinds, down to those of zlib
+            add_encoded(histogram, text)
+        except UnreadableHistogram:
             return text, histogram
     return histogram.encode().decode(), histogram
 

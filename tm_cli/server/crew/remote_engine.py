@@ -10,6 +10,8 @@ from typing import Any
 from tm_cli.server.crew.frames import HANG_UP, KILL, Frame
 from tm_cli.server.engine_events import Event, parse_event
 
+_MOST_WAITING = 16 * 1024 * 1024  # characters
+
 
 class RemoteEngine:
     """Sends by `post`; its agent's link puts in what comes back."""
@@ -18,13 +20,19 @@ class RemoteEngine:
         self.run_id = run_id
         self._post = post
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._waiting = 0
         self._complaint: str | None = None
         self._is_over = False
         self._write({"job": job})
 
     def take(self, frame: Frame) -> None:
         """The agent told something of this engine."""
-        if frame.line is not None:
+        if frame.line is not None and not self._is_over:
+            self._waiting += len(frame.line)
+            if self._waiting > _MOST_WAITING:
+                self.kill()
+                self.end("it says more than can be read")
+                return
             self._lines.put_nowait(frame.line)
         if frame.over is not None:
             self.end(frame.over)
@@ -51,6 +59,7 @@ class RemoteEngine:
         a word.
         """
         while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
+            self._waiting -= len(line)
             event = parse_event(line.encode())
             if event is not None:
                 yield event

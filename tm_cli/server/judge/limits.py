@@ -13,6 +13,7 @@ QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.9
 
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
+_LARGEST = 1e15  # a longer integer would not even become a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("it is no number")
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= _LARGEST:
         raise ValueError("it must be finite and not negative")
     return float(value)
 

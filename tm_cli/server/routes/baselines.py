@@ -53,7 +53,7 @@ def _view(services: Services, profile_id: int, region: str) -> dict[str, Any]:
         "profileId": profile_id,
         "region": region,
         "historyId": pin.history_id if pin else None,
-        "pinnedAt": wire_time(pin.pinned_at) if pin else None,
+        "pinnedAt": wire_time(pin.pinned_at) if pin and pin.pinned_at else None,
         "exists": row is not None,
         "runId": row["run_id"] if row else None,
         "startedAt": row["started_at"] if row else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from tm_cli.server.listing import read_listing
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import display_name
 from tm_cli.server.services import Services, path_id, whole_number
+from tm_cli.server.store.stored_rows import StoredRow, damage
 
 
 async def list_history(request: Request) -> Response:
@@ -74,8 +74,14 @@ async def compare_runs(request: Request) -> Response:
         raise Refusal("Run history not found", status=404)
     if rows[0]["profile_id"] != rows[1]["profile_id"]:
         raise Refusal("runA and runB are runs of different profiles")
+    for row in rows:
+        if row["damaged"]:
+            raise Refusal(f"Run {row['id']} cannot be compared: {damage(row)}")
     older, newer = sorted(rows, key=lambda row: (row["created_at"], row["id"]))
-    document = await asyncio.to_thread(comparison, services.judge, newer, older)
+    try:
+        document = await asyncio.to_thread(comparison, services.judge, newer, older)
+    except ValueError as error:
+        raise Refusal(f"These runs cannot be compared: {error}") from None
     return JSONResponse(document)
 
 
@@ -86,7 +92,7 @@ def _run_id(request: Request, name: str) -> int:
     return whole_number(text, name)
 
 
-def summary(row: sqlite3.Row) -> dict[str, Any]:
+def summary(row: StoredRow) -> dict[str, Any]:
     """A row as the list shows it."""
     return {
         "id": row["id"],
@@ -112,7 +118,7 @@ def summary(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def detail(row: sqlite3.Row) -> dict[str, Any]:
+def detail(row: StoredRow) -> dict[str, Any]:
     """A row with its series; what holds JSON is text, as the contract has it."""
     return summary(row) | {
         "targetUrl": row["target_url"],
@@ -135,7 +141,7 @@ def detail(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def _against(row: sqlite3.Row) -> dict[str, Any] | None:
+def _against(row: StoredRow) -> dict[str, Any] | None:
     """The other target of a duet, with its results."""
     if row["against"] is None:
         return None

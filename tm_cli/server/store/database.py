@@ -43,6 +43,7 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"cannot open {path}: {error}") from error
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         try:
             _restrict(connection)
             _prepare(connection, path)
@@ -116,6 +117,11 @@ def _restrict(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA trusted_schema = OFF")
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+
+
+def _text(stored: bytes) -> str:
+    """A text as it is read; one that is no UTF-8 would fail the whole query."""
+    return stored.decode("utf-8", "replace")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

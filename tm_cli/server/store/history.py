@@ -11,21 +11,27 @@ from typing import Any
 
 from tm_cli.clock import Clock
 from tm_cli.server.instants import wire_time
+from tm_cli.server.numbers import MOST
 from tm_cli.server.results import Results, other_side
 from tm_cli.server.run import Outcome
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history_filter import HistoryFilter
+from tm_cli.server.store.history_filter import EACH_TAG, HistoryFilter
+from tm_cli.server.store.stored_rows import StoredRow, checked
 
 _JOINED = "history JOIN runs USING (run_id)"
-# What a list and a comparison need. The series of a two-day run are megabytes, so not those.
-_BRIEF = """
-    id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, total_requests,
-    total_errors, avg_rps, peak_rps, success_rate, latency_quantiles, generator_saturated,
-    auto_verdict, auto_verdict_reasons,
-    response_codes, notes,
-    profile_id, profile_name, region, tags, triggered_by, fingerprint, started_at, traits,
-    against_url, gate, wish, wished_id
+_COMPARED = """
+    id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, shortfall,
+    total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
+    latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
+    auto_verdict, auto_verdict_reasons, notes,
+    profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration, loop,
+    started_at, traits, against_url, gate, wish, wished_id
 """
+# All but the series, which of a two-day run are megabytes. The rest is read even where it is not
+# shown, so that a list and a detail agree on what is damaged.
+_BRIEF = f"{_COMPARED}, auto_compare_snapshot, auto_compare_baseline_run_id"
+_DIGITS = "[0-9][0-9]"
+_TIME_FORM = f"{_DIGITS * 2}-{_DIGITS}-{_DIGITS}T{_DIGITS}:{_DIGITS}:{_DIGITS}.{_DIGITS * 3}Z"
 _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
 
 
@@ -82,8 +88,12 @@ class HistoryStore:
 
     def _creation(self, connection: sqlite3.Connection) -> str:
         """Now, but never before the newest row: pages are scanned by time and id together."""
-        newest = connection.execute("SELECT MAX(created_at) FROM history").fetchone()[0]
-        return max(wire_time(self._clock.now()), newest or "")
+        newest = connection.execute(
+            "SELECT created_at FROM history WHERE typeof(created_at) = 'text'"
+            " AND created_at GLOB ? ORDER BY created_at DESC LIMIT 1",
+            [_TIME_FORM],
+        ).fetchone()
+        return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
     def set_verdict(self, history_id: int, verdict: Verdict) -> bool:
         """Write the verdict; False when there is one already, which then stays."""
@@ -103,12 +113,13 @@ class HistoryStore:
             )
         return cursor.rowcount == 1
 
-    def find(self, history_id: int) -> sqlite3.Row | None:
+    def find(self, history_id: int) -> StoredRow | None:
         """The row with this id, joined with its run."""
         sql = f"SELECT * FROM {_JOINED} WHERE id = ?"  # noqa: S608 - our own words
-        return self._database.row(sql, [history_id])
+        row = self._database.row(sql, [history_id])
+        return checked(row) if row else None
 
-    def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[sqlite3.Row], int]:
+    def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[StoredRow], int]:
         """One page of matching rows, newest first, and how many match altogether."""
         condition, parameters = wanted.where()
         total = self._count(condition, parameters)
@@ -116,20 +127,22 @@ class HistoryStore:
             f"SELECT {_BRIEF} FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
             f" {_NEWEST_FIRST} LIMIT ? OFFSET ?"
         )
-        return self._database.rows(sql, [*parameters, size, page * size]), total
+        rows = self._database.rows(sql, [*parameters, size, page * size])
+        return [checked(row) for row in rows], total
 
     def _count(self, condition: str, parameters: Sequence[object]) -> int:
         sql = f"SELECT COUNT(*) FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
         row = self._database.row(sql, parameters)
         return int(row[0]) if row else 0
 
-    def completed_before(self, history_id: int, profile_id: int) -> list[sqlite3.Row]:
-        """The earlier rows of a profile that can be compared with, newest first."""
+    def completed_before(self, history_id: int, profile_id: int) -> list[StoredRow]:
+        """The earlier rows of a profile that can be compared with, newest first; none damaged."""
         sql = (
-            f"SELECT {_BRIEF} FROM {_JOINED}"  # noqa: S608 - our own words
+            f"SELECT {_COMPARED} FROM {_JOINED}"  # noqa: S608 - our own words
             " WHERE profile_id = ? AND id < ? AND outcome = 'COMPLETED' ORDER BY id DESC"
         )
-        return self._database.rows(sql, [profile_id, history_id])
+        rows = self._database.rows(sql, [profile_id, history_id])
+        return [row for row in map(checked, rows) if not row["damaged"]]
 
     def unjudged(self) -> list[int]:
         """Completed rows without a verdict, oldest first."""
@@ -157,22 +170,26 @@ class HistoryStore:
             "SELECT DISTINCT region FROM history JOIN runs USING (run_id) ORDER BY region"
         )
         tags = self._database.rows(
-            "SELECT DISTINCT value FROM history JOIN runs USING (run_id), json_each(tags)"
-            " ORDER BY value"
+            f"SELECT DISTINCT value FROM history JOIN runs USING (run_id), {EACH_TAG}"  # noqa: S608
+            " WHERE typeof(value) = 'text' ORDER BY value"
         )
-        named = [(row["profile_id"], row["profile_name"]) for row in newest]
+        named = [
+            (row["profile_id"], row["profile_name"])
+            for row in newest
+            if isinstance(row["profile_id"], int) and isinstance(row["profile_name"], str)
+        ]
         return HistoryFacets(
             profiles=sorted(named, key=lambda item: (item[1].lower(), item[0])),
-            regions=[row[0] for row in regions],
+            regions=[row[0] for row in regions if isinstance(row[0], str)],
             tags=[row[0] for row in tags],
         )
 
     def requests_since(self, instant: datetime) -> int:
         """How many requests finished runs have sent that started at or after `instant`."""
         row = self._database.row(
-            "SELECT COALESCE(SUM(sent), 0) FROM history JOIN runs USING (run_id)"
-            " WHERE started_at >= ?",
-            [wire_time(instant)],
+            "SELECT TOTAL(sent) FROM history JOIN runs USING (run_id)"
+            " WHERE started_at >= ? AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
+            [wire_time(instant), MOST],
         )
         return int(row[0]) if row else 0
 

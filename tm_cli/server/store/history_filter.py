@@ -7,6 +7,9 @@ from datetime import datetime
 
 from tm_cli.server.instants import wire_time
 
+EACH_TAG = "json_each(CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)"
+"""The tags of a row as a table; tags that are damaged are none, and no error."""
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
@@ -27,7 +30,7 @@ class HistoryFilter:
             ("triggered_by = ?", self.triggered_by),
             ("region = ?", self.region),
             ("auto_verdict = ?", self.verdict),
-            ("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", self.tag),
+            (f"EXISTS (SELECT 1 FROM {EACH_TAG} WHERE value = ?)", self.tag),  # noqa: S608
             ("created_at >= ?", wire_time(self.created_from) if self.created_from else None),
             ("created_at <= ?", wire_time(self.created_to) if self.created_to else None),
         ]

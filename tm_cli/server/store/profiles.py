@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
 from datetime import datetime
@@ -9,20 +10,32 @@ from datetime import datetime
 from tm_cli.clock import Clock
 from tm_cli.server.instants import read_time, wire_time
 from tm_cli.server.profile import Profile, ProfileFields, name_key
+from tm_cli.server.refusal import Refusal
 from tm_cli.server.store.database import Database
+
+logger = logging.getLogger(__name__)
 
 
 class ProfileStore:
-    """Reads and writes profiles; names are not unique, since an update may make twins."""
+    """Reads and writes profiles; names are not unique, since an update may make twins.
+
+    Reading one whose row is damaged raises Refusal; it can still be deleted.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def all(self) -> list[Profile]:
-        """Every profile, the most recently updated first."""
+        """Every profile that can be read, the most recently updated first."""
         rows = self._database.rows("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
-        return [_profile(row) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(_profile(row))
+            except Refusal as damage:  # the others must be there all the same
+                logger.warning("%s", damage)
+        return found
 
     def find(self, profile_id: int) -> Profile | None:
         """The profile with this id."""
@@ -73,6 +86,12 @@ def _columns(fields: ProfileFields) -> tuple[str, str]:
 
 
 def _profile(row: sqlite3.Row) -> Profile:
-    created: datetime = read_time(row["created_at"])
-    fields = ProfileFields.model_validate_json(row["fields"])
+    try:
+        created: datetime = read_time(row["created_at"])
+        fields = ProfileFields.model_validate_json(row["fields"])
+        _ = fields.headers, row["callback_secret"].encode()
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise Refusal(
+            f"Profile {row['id']} is damaged in the database; delete it, and save it again"
+        ) from error
     return Profile(row["id"], fields, row["callback_secret"], created)

@@ -9,8 +9,12 @@ from datetime import datetime
 
 from tm_cli.server.engine_events import Bucket
 from tm_cli.server.instants import read_time, wire_time
+from tm_cli.server.numbers import count, counts, maybe_measure, status_counts
 from tm_cli.server.run import Run
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.stored_rows import StoredRow, checked
+
+_UNKNOWN = "1970-01-01T00:00:00Z"
 
 
 class RunStore:
@@ -50,12 +54,15 @@ class RunStore:
             )
 
     def unfinished(self) -> list[Run]:
-        """Runs without a history row: going on, or cut short when a server died."""
+        """Runs without a history row: going on, or cut short when a server died.
+
+        What is damaged has a neutral value; the row itself stays as it is.
+        """
         rows = self._database.rows(
             "SELECT * FROM runs WHERE run_id NOT IN (SELECT run_id FROM history)"
-            " ORDER BY started_at"
+            " AND typeof(run_id) = 'text' ORDER BY started_at"
         )
-        return [_run(row) for row in rows]
+        return [_run(checked(row)) for row in rows]
 
     def save_buckets(self, run_id: str, buckets: Iterable[Bucket]) -> None:
         """Write buckets; the newest line of an index replaces the older one."""
@@ -67,12 +74,18 @@ class RunStore:
             )
 
     def buckets(self, run_id: str) -> list[Bucket]:
-        """The buckets of a run in order; those of a duet's other target come after the first."""
+        """The buckets of a run in order; those of a duet's other target come after the first.
+
+        Raises ValueError when one of them is damaged.
+        """
         sql = "SELECT * FROM buckets WHERE run_id = ? ORDER BY side, position"
-        return [_bucket(row) for row in self._database.rows(sql, [run_id])]
+        try:
+            return [_bucket(row) for row in self._database.rows(sql, [run_id])]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError("its measurements are damaged in the database") from error
 
 
-def _run(row: sqlite3.Row) -> Run:
+def _run(row: StoredRow) -> Run:
     return Run(
         run_id=row["run_id"],
         profile_id=row["profile_id"],
@@ -84,7 +97,7 @@ def _run(row: sqlite3.Row) -> Run:
         fingerprint=row["fingerprint"],
         duration=row["duration"],
         loop=bool(row["loop"]),
-        started_at=read_time(row["started_at"]),
+        started_at=read_time(row["started_at"] or _UNKNOWN),
         traits=json.loads(row["traits"]),
         against_url=row["against_url"],
         gate=json.loads(row["gate"]),
@@ -111,17 +124,20 @@ def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
 
 
 def _bucket(row: sqlite3.Row) -> Bucket:
+    response, service = row["response"], row["service"]
+    if not isinstance(response, str) or not isinstance(service, str):
+        raise TypeError("a histogram is no text")
     return Bucket(
-        index=row["position"],
-        planned=row["planned"],
-        sent=row["sent"],
-        completed=row["completed"],
-        codes=json.loads(row["codes"]),
-        failures=json.loads(row["failures"]),
-        response=row["response"],
-        service=row["service"],
-        p50_ms=row["p50_ms"],
-        p95_ms=row["p95_ms"],
-        p99_ms=row["p99_ms"],
-        side=row["side"],
+        index=count(row["position"]),
+        planned=count(row["planned"]),
+        sent=count(row["sent"]),
+        completed=count(row["completed"]),
+        codes=status_counts(json.loads(row["codes"])),
+        failures=counts(json.loads(row["failures"])),
+        response=response,
+        service=service,
+        p50_ms=maybe_measure(row["p50_ms"]),
+        p95_ms=maybe_measure(row["p95_ms"]),
+        p99_ms=maybe_measure(row["p99_ms"]),
+        side=count(row["side"]),
     )

@@ -1,0 +1,24 @@
+"""The connections of the load generator; in a process of its own, as gevent is."""
+
+import subprocess
+import sys
+
+PROBE = """
+import socket
+from tm_cli.server.engine.client import Client
+from tm_cli.server.engine.job import Job, Target
+
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    job = Job(run_id="r", target_url=url, points=[(0, 1)], duration=1)
+    connection = Client(job, Target.parse(url))._http._connection_pool.get_socket()
+    print(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+"""
+
+
+def test_requests_are_sent_at_once() -> None:
+    probe = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=30
+    )
+    assert probe.stderr == ""
+    assert int(probe.stdout) != 0

@@ -1,0 +1,181 @@
+"""How many connections may be open, and how long each may take to say what it wants."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+SCOPE_KEY = "connection"
+"""Where a request's scope has its `Connection`, in its `state`."""
+HEAD_TIMEOUT = 10.0
+_BODY_SHARE = 3  # times as long for a body, and for reading an answer
+_IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
+_UNAUTHENTICATED_SHARE = 4
+_FEWEST_UNAUTHENTICATED = 16  # clients that come at the same moment
+
+logger = logging.getLogger(__name__)
+
+
+class Connections:
+    """All connections of one server, at most `most` of them.
+
+    A quarter of the places, but no fewer than 16 where there are twice as many, is for clients that
+    are not authenticated yet. When those are taken, the oldest of them is closed for the next one:
+    idle clients keep no others out, because a client that has the key sends it at once.
+    """
+
+    def __init__(self, most: int, *, head_timeout: float = HEAD_TIMEOUT) -> None:
+        self.head_timeout = head_timeout
+        self.body_timeout = head_timeout * _BODY_SHARE
+        share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
+        self._most_unauthenticated = min(share, most // 2)
+        self._most_authenticated = most - self._most_unauthenticated
+        self._unauthenticated: dict[Connection, None] = {}  # the oldest first
+        self._authenticated: set[Connection] = set()
+
+    def add(self) -> Connection:
+        """Make room for an accepted connection and return it."""
+        if len(self._unauthenticated) >= self._most_unauthenticated:
+            logger.warning("too many connections without the API key: the oldest one is closed")
+            self.close_oldest()
+        connection = Connection(self)
+        self._unauthenticated[connection] = None
+        return connection
+
+    def close_oldest(self) -> None:
+        """Close the oldest connection without the key, if there is any."""
+        oldest = next(iter(self._unauthenticated), None)
+        if oldest is not None:
+            del self._unauthenticated[oldest]
+            oldest.abort()
+
+    def close_unauthenticated(self) -> None:
+        """Close every connection that has not sent the key."""
+        while self._unauthenticated:
+            self.close_oldest()
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a connection among those with the key; False when there are too many of them."""
+        if connection in self._authenticated:
+            return True
+        if len(self._authenticated) >= self._most_authenticated:
+            return False
+        self._unauthenticated.pop(connection, None)
+        self._authenticated.add(connection)
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is over."""
+        self._unauthenticated.pop(connection, None)
+        self._authenticated.discard(connection)
+
+
+class Connection:
+    """One connection from its accept to its end, with a deadline for what its client owes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.opening: asyncio.Task[object] | None = None
+        """The TLS handshake, until there is a transport."""
+        self._connections = connections
+        self._is_authenticated = False
+        self._is_complete = False
+        self._is_over = False
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """The first byte of a request has come, or the connection itself."""
+        self._is_complete = False
+        self._began = self._loop.time()
+        self._set_deadline(self._began + self._connections.head_timeout)
+
+    def take_body(self) -> None:
+        """The head of a request is complete, its body is not."""
+        if self._is_authenticated:
+            self._set_deadline(self._began + self._connections.body_timeout)
+
+    def complete(self) -> None:
+        """All of a request has come. With the key, the answer may take as long as it takes."""
+        self._is_complete = True
+        if self._is_authenticated:
+            self._set_deadline(None)
+
+    def idle(self, seconds: float) -> None:
+        """A request was answered; the connection may be idle for so long."""
+        self._is_complete = False
+        self._began = self._loop.time()
+        self._set_deadline(self._began + seconds + _IDLE_SLACK)
+
+    def writing_paused(self) -> None:
+        """The client reads its answers more slowly than they are written."""
+        self._watch_reading(None)
+
+    def writing_resumed(self) -> None:
+        """The client has read enough for more to be written."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def mark_authenticated(self) -> bool:
+        """The client has sent the key; False when too many clients are connected already."""
+        if self._is_over:  # or it would hold its place for good
+            return True
+        if not self._connections.admit(self):
+            return False
+        self._is_authenticated = True
+        if self._is_complete:
+            self.complete()
+        else:
+            self.take_body()
+        return True
+
+    def abort(self) -> None:
+        """Close it at once, whatever is still to be sent."""
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+
+    def ended(self) -> None:
+        """It is closed."""
+        self._is_over = True
+        self._set_deadline(None)
+        self.writing_resumed()
+        self._connections.forget(self)
+
+    def _set_deadline(self, instant: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if instant is not None and not self._is_over:
+            self._timer = self._loop.call_at(instant, self._expire)
+
+    def _expire(self) -> None:
+        if self._is_authenticated and self._unsent:  # an answer is still on its way
+            self._watch_reading(None)
+        else:
+            self.abort()
+
+    def _watch_reading(self, unsent: int | None) -> None:
+        """Close the connection once its client reads nothing any more of what waits for it."""
+        if unsent is not None and self._unsent >= unsent:
+            self.abort()
+            return
+        self.writing_resumed()
+        seconds = self._connections.body_timeout
+        self._reading = self._loop.call_later(seconds, self._watch_reading, self._unsent)
+
+    @property
+    def _unsent(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+
+def mark_authenticated(scope: MutableMapping[str, Any]) -> bool:
+    """Tell the connection of a request that the key was right; False when there are too many."""
+    connection = scope.get("state", {}).get(SCOPE_KEY)
+    return connection.mark_authenticated() if isinstance(connection, Connection) else True

@@ -1,0 +1,75 @@
+"""Encoded histograms of response times: checked before they are decoded.
+
+The library allocates whatever a histogram says of itself, and its compression hides how much that
+is: half a megabyte would become many hundreds.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from functools import cache
+
+from hdrh.histogram import HdrHistogram
+
+from tm_cli.server.numbers import count
+
+HIGHEST_US = 3600 * 1_000_000
+_LOWEST, _DIGITS = 1, 3
+_ENVELOPE = struct.Struct(">II")  # cookie, length
+_HEADER = struct.Struct(">IIIIQQd")  # cookie, length, offset, digits, lowest, highest, ratio
+_BYTES_A_COUNT = 9
+
+
+class UnreadableHistogram(ValueError):
+    """A histogram makes no sense, or is not one of ours."""
+
+
+def new_histogram() -> HdrHistogram:
+    """An empty histogram of the one kind that there is here: microseconds up to an hour."""
+    return HdrHistogram(_LOWEST, HIGHEST_US, _DIGITS)
+
+
+def check_encoded(text: str) -> None:
+    """Raise UnreadableHistogram unless `text` is empty or safe to decode. Costs next to nothing."""
+    try:
+        if text:
+            _check_size(text)
+    except (ValueError, zlib.error, struct.error) as error:
+        raise _unreadable(error) from error
+
+
+def add_encoded(histogram: HdrHistogram, text: str) -> None:
+    """Add an encoded histogram; an empty text is none. Raises UnreadableHistogram."""
+    if not text:
+        return
+    check_encoded(text)
+    try:
+        histogram.decode_and_add(text)
+        count(histogram.get_total_count())
+    except Exception as error:  # the library has many kinds
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> UnreadableHistogram:
+    return UnreadableHistogram(f"the response times cannot be read: {error!r}")
+
+
+def _check_size(text: str) -> None:
+    """Decompress no more than a histogram of ours can have, and look at what it says of itself."""
+    most = _most_bytes()
+    if len(text) > 2 * most:
+        raise ValueError("too long")
+    packed = base64.b64decode(text)[_ENVELOPE.size :]
+    unpacked = zlib.decompressobj().decompress(packed, most + 1)
+    if len(unpacked) > most:
+        raise ValueError("too long when it is unpacked")
+    _, _, _, digits, lowest, highest, _ = _HEADER.unpack_from(unpacked)
+    if (digits, lowest, highest) != (_DIGITS, _LOWEST, HIGHEST_US):
+        raise ValueError("it has another precision or range")
+
+
+@cache
+def _most_bytes() -> int:
+    return _HEADER.size + int(new_histogram().counts_len) * _BYTES_A_COUNT
