@@ -110,7 +110,17 @@ class Note:
     text: str
 
 
-Event = Ready | Started | Progress | Bucket | Paused | Resumed | Finished | Failed | Note
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How many requests each address of a side's target has got so far."""
+
+    side: int
+    requests: dict[str, int]
+
+
+Event = (
+    Ready | Started | Progress | Addresses | Bucket | Paused | Resumed | Finished | Failed | Note
+)
 
 
 def parse_event(line: bytes) -> Event | None:
@@ -136,8 +146,12 @@ def _bucket(data: dict[str, Any]) -> Bucket:
         p50_ms=data["p50_ms"],
         p95_ms=data["p95_ms"],
         p99_ms=data["p99_ms"],
-        side=1 if int(data.get("side", 0)) else 0,
+        side=_side(data),
     )
+
+
+def _side(data: dict[str, Any]) -> int:
+    return 1 if int(data.get("side", 0)) else 0
 
 
 def _finished(data: dict[str, Any]) -> Finished:
@@ -164,6 +178,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "ready": lambda data: Ready(),
     "started": lambda data: Started(read_time(data["at"])),
     "progress": lambda data: Progress(float(data["elapsed"]), int(data["sent"]), _flags(data)),
+    "addresses": lambda data: Addresses(
+        _side(data), {str(name): int(count) for name, count in data["requests"].items()}
+    ),
     "bucket": _bucket,
     "paused": lambda data: Paused(float(data["elapsed"])),
     "resumed": lambda data: Resumed(float(data["elapsed"])),

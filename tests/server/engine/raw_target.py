@@ -17,6 +17,7 @@ class Line:
         self._sock = sock
         self._closing = closing
         self._received = b""
+        self.address = str(sock.getsockname()[0])
 
     def request(self) -> bytes:
         """The head of the next request; empty when there is none any more."""
@@ -55,7 +56,7 @@ class RawTarget:
     """Plays `script` on every connection, once for each request; counts them by address.
 
     A script that returns False closes the connection. `connections` has, for each connection, the
-    number of its requests.
+    number of its requests; `most_open` of them were open at once.
     """
 
     def __init__(
@@ -66,6 +67,9 @@ class RawTarget:
         self._threads: list[threading.Thread] = []
         self.requests: Counter[str] = Counter()
         self.connections: list[int] = []
+        self.most_open = 0
+        self._open = 0
+        self._accepted: list[socket.socket] = []
         self._listeners = []
         for address in addresses or ("127.0.0.1",):
             self._listeners.append(listening(address, port))
@@ -81,10 +85,10 @@ class RawTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
         self._closing.set()
-        for listener in self._listeners:
+        for sock in (*self._listeners, *self._accepted):
             with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
         for thread in self._threads:
             thread.join(10)
 
@@ -102,19 +106,23 @@ class RawTarget:
                 sock, _ = listener.accept()
             except OSError:
                 return
+            self._accepted.append(sock)
             self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        address, number = sock.getsockname()[0], len(self.connections)
+        number = len(self.connections)
         self.connections.append(0)
         line = Line(sock, self._closing)
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
         with sock, contextlib.suppress(OSError):
             sock.settimeout(10)
             while line.request():
-                self.requests[address] += 1
+                self.requests[line.address] += 1
                 self.connections[number] += 1
                 if self._script(line) is False:
-                    return
+                    break
+        self._open -= 1
 
 
 def listening(address: str, port: int = 0) -> socket.socket:

@@ -44,6 +44,10 @@ class Client:
         except Exception as error:  # whatever it is, it is a result
             return type(error).__name__
 
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        self._connections.close()
+
     def _send(self) -> int:
         connection = self._connections.take()
         try:

@@ -100,6 +100,12 @@ class Connections:
         self._lent -= 1
         connection.sock.close()
 
+    def close(self) -> None:
+        """Close what is idle."""
+        for address in self._addresses:
+            while address.idle:
+                address.idle.pop().close()
+
     def _connected(self) -> Connection:
         failures: list[OSError] = []
         candidates = self._candidates()

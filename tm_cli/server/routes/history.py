@@ -132,6 +132,7 @@ def detail(row: sqlite3.Row) -> dict[str, Any]:
         "flakyDispatch": bool(row["flaky_dispatch"]),
         "against": _against(row),
         "notes": json.loads(row["notes"]),
+        "addresses": json.loads(row["addresses"]),
     }
 
 
