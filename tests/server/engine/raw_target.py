@@ -135,8 +135,11 @@ def listening(address: str, port: int = 0) -> socket.socket:
 
 
 @contextlib.contextmanager
-def silent(address: str, port: int) -> Iterator[None]:
-    """An address where attempts to connect get no answer at all: its queue is full."""
+def silent(address: str, port: int) -> Iterator[Callable[[], None]]:
+    """An address where attempts to connect get no answer at all: its queue is full.
+
+    What it yields empties the queue.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -146,4 +149,11 @@ def silent(address: str, port: int) -> Iterator[None]:
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex((address, port))
-        yield
+
+        def empty_the_queue() -> None:
+            listener.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    stack.enter_context(listener.accept()[0])
+
+        yield empty_the_queue

@@ -129,6 +129,35 @@ def test_an_address_that_failed_is_tried_again_without_a_request_that_waits(port
         lent.close()
 
 
+def test_a_connection_that_comes_late_is_kept_for_the_requests_after(port: int) -> None:
+    aim = Aim.parse(f"http://shop.test:{port}/", [B, A])
+    with RawTarget(ok, A, port=port), silent(B, port) as let_in:
+        lent = Connections(aim, most=8, timeout=10)
+        first = lent.take()
+        let_in()
+        with gevent.Timeout(5):  # the system tries again after a second
+            while (second := lent.take()).address.name != B:
+                lent.give_back(second)
+                gevent.sleep(0.05)
+        assert first.address.name == A
+        assert lent.requests[B] == 1
+        lent.drop(first)
+        lent.drop(second)
+        lent.close()
+
+
+def test_the_only_address_gets_all_the_time_even_after_it_refused(port: int) -> None:
+    aim = Aim.parse(f"http://shop.test:{port}/", [B])
+    lent = Connections(aim, most=8, timeout=10)
+    with pytest.raises(ConnectionRefusedError):
+        lent.take()
+    with silent(B, port) as let_in:
+        gevent.spawn_later(0.4, let_in)
+        connection = lent.take()
+        assert connection.address.name == B
+        lent.drop(connection)
+
+
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_addresses_that_all_fail_are_errors_of_one_name(port: int, is_silent: bool) -> None:
     load = {"points": [[0, 20]], "duration": 0.3, "timeout": 0.6, "addresses": [A, B]}

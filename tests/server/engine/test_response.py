@@ -181,6 +181,7 @@ def test_a_body_in_answer_to_head_costs_the_connection() -> None:
         pytest.param(CHUNKED + b"5\r\nhello\r\n", id="no-last-chunk"),
         pytest.param(CHUNKED + b"0\r\nA: b\r\n", id="trailers-cut"),
         pytest.param(CHUNKED + b"5\r\nhello!\r\n0\r\n\r\n", id="chunk-too-long"),
+        pytest.param(CHUNKED + b"1\r\n" + b"a" * 9000 + b"\r\n0\r\n\r\n", id="much-too-long"),
         pytest.param(CHUNKED + b"\r\n", id="no-size"),
         pytest.param(CHUNKED + b"0x1\r\na\r\n0\r\n\r\n", id="size-of-another-kind"),
         pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="nothing-after-an-interim-one"),

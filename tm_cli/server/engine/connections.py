@@ -14,7 +14,10 @@ from gevent.ssl import SSLContext, SSLSocket, create_default_context
 from tm_cli.server.engine.job import Target
 
 PATIENCE = 0.25
-"""Seconds that a request waits for a connection while another address is left to try, at most."""
+"""Seconds that a request waits for a connection while another address is left to try, at most.
+
+An address that is known to take longer gets three times as long as it took.
+"""
 
 ATTEMPT = 2.0
 """Seconds until an attempt to connect, for which no request waits any more, is given up."""
@@ -32,6 +35,7 @@ class Address:
     protocol: int
     where: Any
     requests: int = 0
+    took: float = 0.0  # seconds to connect, the last time
     left_out_until: float = 0.0
     idle: list[Any] = field(default_factory=list)
 
@@ -70,9 +74,10 @@ class Connections:
         self._monotonic = monotonic
         self._lent = 0
         self._tls = _tls_context() if target.is_tls else None
-        self._addresses = [each for text in target.addresses for each in _look_up(text, target)]
+        unique = dict.fromkeys(target.addresses)
+        self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
-        self._patience = min(PATIENCE, timeout / 2 / max(1, len(target.addresses)))
+        self._patience = min(PATIENCE, timeout / 2 / max(1, len(unique)))
 
     @property
     def requests(self) -> dict[str, int]:
@@ -112,7 +117,9 @@ class Connections:
         for address in candidates:
             if sock := self._idle(address):
                 return Connection(address, sock)
-            is_last_hope = address is candidates[-1] and not self._is_left_out(address)
+            is_last_hope = address is candidates[-1] and not (
+                len(candidates) > 1 and self._is_left_out(address)
+            )
             found = self._open(address) if is_last_hope else self._open_soon(address)
             if not isinstance(found, OSError):
                 return Connection(address, found)
@@ -157,7 +164,7 @@ class Connections:
         """A connection or an error, after a short time; a late connection is kept for others."""
         attempt = gevent.spawn(self._open, address, ATTEMPT)
         try:
-            attempt.join(self._patience)
+            attempt.join(min(max(self._patience, 3 * address.took), ATTEMPT))
         except BaseException:  # the request's time is up
             self._keep_when_open(address, attempt)
             raise
@@ -181,6 +188,7 @@ class Connections:
             sock = socket.socket(address.family, address.kind, address.protocol)
         except OSError as error:  # no fault of the address
             return error
+        begun = self._monotonic()
         try:
             sock.settimeout(limit)
             sock.connect(address.where)
@@ -193,6 +201,7 @@ class Connections:
         except BaseException:
             sock.close()
             raise
+        address.took = self._monotonic() - begun
         address.left_out_until = 0.0
         return sock
 

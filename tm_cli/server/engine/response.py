@@ -185,7 +185,7 @@ class Response:
     def _skip_chunks(self) -> None:
         while size := self._chunk_size():
             self._skip(size)
-            if self._line(_MOST_SIZE_LINE):
+            if self._line(_MOST_SIZE_LINE) != b"":
                 raise HTTPParseError("a chunk is longer than announced")
         left = MOST_HEAD
         for _ in range(MOST_FIELDS):
