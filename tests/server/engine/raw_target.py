@@ -85,12 +85,16 @@ class RawTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
         self._closing.set()
-        for sock in (*self._listeners, *self._accepted):
+        for listener in self._listeners:  # closing it would not end a wait for connections
+            with contextlib.suppress(OSError):
+                socket.create_connection(listener.getsockname(), 1).close()
+        for sock in self._accepted:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
         for thread in self._threads:
             thread.join(10)
+        for listener in self._listeners:
+            listener.close()
 
     def url(self, name: str = "127.0.0.1") -> str:
         return f"http://{name}:{self.port}/"

@@ -158,6 +158,35 @@ def test_the_only_address_gets_all_the_time_even_after_it_refused(port: int) -> 
         lent.drop(connection)
 
 
+def test_open_connections_are_used_though_the_address_refuses_new_ones(port: int) -> None:
+    aim = Aim.parse(f"http://shop.test:{port}/", [A, B])
+    lent = Connections(aim, most=8, timeout=10)
+    with RawTarget(ok, A, port=port):
+        with listening(B, port) as listener:
+            first, second = lent.take(), lent.take()
+            accepted, _ = listener.accept()
+        third, fourth = lent.take(), lent.take()
+        lent.give_back(second)
+        with accepted:
+            again = [lent.take(), lent.take()]
+        names = [each.address.name for each in (first, second, third, fourth, *again)]
+        assert names == [A, B, A, A, A, B]
+        for connection in (first, third, fourth, *again):
+            lent.drop(connection)
+
+
+def test_an_address_that_was_left_out_is_the_last_resort(port: int) -> None:
+    aim = Aim.parse(f"http://shop.test:{port}/", [A, B])
+    lent = Connections(aim, most=8, timeout=10)
+    with RawTarget(ok, A, port=port):
+        for _ in range(2):  # B is found to refuse
+            lent.drop(lent.take())
+    with RawTarget(ok, B, port=port):
+        connection = lent.take()
+        assert connection.address.name == B
+        lent.drop(connection)
+
+
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_addresses_that_all_fail_are_errors_of_one_name(port: int, is_silent: bool) -> None:
     load = {"points": [[0, 20]], "duration": 0.3, "timeout": 0.6, "addresses": [A, B]}

@@ -62,7 +62,7 @@ def test_a_flood_is_an_error_and_disturbs_nobody(start: bytes, more: bytes, fail
     [own], [other] = engine.sides(0).values(), engine.sides(1).values()
     assert (own["codes"], own["failures"]) == ({"200": 10}, {})
     assert (other["codes"], other["failures"]) == ({}, {failure: 10})
-    assert HdrHistogram.decode(own["service"]).get_value_at_percentile(50) < 50_000
+    assert HdrHistogram.decode(own["service"]).get_value_at_percentile(50) < 100_000
     assert HdrHistogram.decode(other["service"]).get_max_value() < 1_000_000
     assert grown < 30 * MEGABYTE
 

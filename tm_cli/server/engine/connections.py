@@ -26,7 +26,7 @@ PAUSE = 5.0
 """Seconds for which an address that refuses or is silent is left out; then it is tried again."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Address:
     """One address of the target; `idle` connections, the most recently used one last."""
 
@@ -113,32 +113,31 @@ class Connections:
 
     def _connected(self) -> Connection:
         failures: list[OSError] = []
-        candidates = self._candidates()
-        for address in candidates:
+        in_turn = self._in_turn()
+        usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
+        left_out = [each for each in in_turn if each not in usable]
+        for address in usable + left_out:
             if sock := self._idle(address):
                 return Connection(address, sock)
-            is_last_hope = address is candidates[-1] and not (
-                len(candidates) > 1 and self._is_left_out(address)
-            )
-            found = self._open(address) if is_last_hope else self._open_soon(address)
+            may_wait = address is usable[-1] if usable else len(in_turn) == 1
+            found = self._open(address) if may_wait else self._open_soon(address)
             if not isinstance(found, OSError):
                 return Connection(address, found)
             failures.append(found)
         raise min(failures, key=_vagueness)
 
-    def _candidates(self) -> list[Address]:
-        """The addresses to try for one request: those left out only if there are no others."""
+    def _in_turn(self) -> list[Address]:
+        """The addresses in the order in which the next request should try them."""
         if not self._addresses:
             found = _look_up(self._target.host, self._target)
             self._addresses = self._addresses or found  # another request may have been quicker
         turn = self._next % len(self._addresses)
         self._next += 1
         in_turn = self._addresses[turn:] + self._addresses[:turn]
-        if len(in_turn) == 1:
-            return in_turn
-        for address in in_turn:
-            self._try_again_if_due(address)
-        return [each for each in in_turn if not self._is_left_out(each)] or in_turn
+        if len(in_turn) > 1:
+            for address in in_turn:
+                self._try_again_if_due(address)
+        return in_turn
 
     def _is_left_out(self, address: Address) -> bool:
         return address.left_out_until > self._monotonic()
