@@ -12,7 +12,7 @@ from tm_cli.server.engine.turns import Turns
 MOST_INTERIM = 1000
 """Responses 1xx before the final one."""
 
-MOST_HEAD = 256 * 1024
+MOST_HEAD = 128 * 1024
 """Bytes of a head, and of trailers."""
 
 MOST_FIELDS = 1000
