@@ -105,10 +105,13 @@ class RawTarget:
         thread.start()
 
     def _accept(self, listener: socket.socket) -> None:
-        while not self._closing.is_set():
+        while True:
             try:
                 sock, _ = listener.accept()
             except OSError:
+                return
+            if self._closing.is_set():
+                sock.close()
                 return
             self._accepted.append(sock)
             self._start(self._serve, sock)
