@@ -46,7 +46,7 @@ def test_the_time_ends_with_the_body_after_any_number_of_interim_responses(
     assert engine.sums("failures") == {}
     assert not any(overlapping)
     truth = sorted(took)[(requests - 1) // 2]
-    assert times_us(engine).get_min_value() == pytest.approx(min(took) * 1e6, rel=0.03)
+    assert times_us(engine).get_min_value() == pytest.approx(min(took) * 1e6, rel=0.05)
     assert times_us(engine).get_value_at_percentile(50) == pytest.approx(truth * 1e6, rel=0.1)
 
 
