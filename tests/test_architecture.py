@@ -74,7 +74,7 @@ ONLY_IN = {
     "websockets": {"server/agent", "server/web_server.py"},
     "locust": {"server/engine"},
     "gevent": {"server/engine"},
-    "geventhttpclient": {"server/engine"},
+    "certifi": {"server/engine"},
     "hdrh": {"server"},
     "keyring": {"settings/stored_keys.py"},
     "pydantic": {"api", "server"},

@@ -346,6 +346,35 @@ def test_outcome_tells_what_the_verdict_rests_on(gate, server):
     assert "+24.5 to +35.5" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("addresses", "shown"),
+    [
+        ({"10.0.0.1": 1500, "10.0.0.2": 0}, "requests by address: 10.0.0.1 1,500, 10.0.0.2 0"),
+        ({"127.0.0.1": 8, "127.0.0.2": 7}, "requests by address: 127.0.0.1 8, 127.0.0.2 7"),
+        ({"::1": 0, "127.0.0.1": 8}, None),
+        ({"10.0.0.1": 1500}, None),
+        ({"10.0.0.1": "many", "10.0.0.2": -1.5}, None),
+        ({}, None),
+        ("not json", None),
+        ([], None),
+    ],
+)
+def test_requests_by_address_are_told_when_there_are_several(gate, server, addresses, shown):
+    server.until_ended().scan(row()).detail(addresses=addresses, notes=["a worker was lost"])
+    notes = gate(*GATED, "--json").json["data"]["notes"]
+    assert notes == ["a worker was lost", *([shown] if shown else [])]
+
+
+def test_requests_by_address_of_both_targets_of_an_ab_run_are_told(gate, server):
+    server.until_ended().scan(row()).detail(
+        addresses={"10.0.0.1": 2, "10.0.0.2": 3},
+        against={"addresses": {"10.0.0.3": 1, "10.0.0.4": 4}},
+    )
+    said = gate(*GATED).stdout
+    assert "note: requests by address: 10.0.0.1 2, 10.0.0.2 3" in said
+    assert "note: requests by address of the other target: 10.0.0.3 1, 10.0.0.4 4" in said
+
+
 def test_document_of_the_outcome_has_every_comparison(gate, server):
     server.until_ended().scan(row()).detail(
         autoCompareSnapshot=verdict_snapshot(), notes=["a worker was lost"]

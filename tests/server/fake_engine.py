@@ -8,6 +8,7 @@
 - mode=garbage  say something that is no event
 - mode=say      send one bucket, then say the text of `line`, and finish
 - codes=200:90,503:10   responses per bucket; fails=ConnectionRefusedError:5
+- addresses=10.0.0.1:60,10.0.0.2:40   requests by address in all
 - ms=20                 response time of every request
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
@@ -15,8 +16,8 @@
 - pids=PATH             append the process id to this file
 
 A value that begins with @ is the content of that file, so that runs of one target can differ.
-With `against` in its job it plays a duet; `ms` and `codes` of the other target's query are those of
-the other side. With `hold` in its job it says `ready` and waits for `go`.
+With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
+are those of the other side. With `hold` in its job it says `ready` and waits for `go`.
 """
 
 import json
@@ -127,6 +128,9 @@ class FakeEngine:
 
     def finish(self, outcome, buckets, elapsed):
         total = buckets * self.per_bucket * len(self.scripts)
+        for side, script in enumerate(self.scripts):
+            if told := counts(script.get("addresses", "")):
+                self.say("addresses", side=side, requests=told)
         self.say(
             "finished",
             outcome=outcome,

@@ -44,6 +44,13 @@ def test_each_side_has_results_of_its_own(api):
     assert len(against["latencySeries"]) == len(json.loads(detail["latencySeries"])) == 4
 
 
+def test_requests_by_address_are_those_of_each_side(api):
+    _, detail, _ = played(api, "addresses=10.0.0.1:201,10.0.0.2:199", "addresses=10.0.0.3:400")
+    assert detail["addresses"] == {"10.0.0.1": 201, "10.0.0.2": 199}
+    assert detail["against"]["addresses"] == {"10.0.0.3": 400}
+    assert detail["notes"] == []
+
+
 def test_an_ordinary_run_has_no_other_side(api):
     assert api.judged(api.start(api.save()))["against"] is None
 

@@ -18,7 +18,7 @@ from tm_cli.render.summary import decision_data, run_data
 
 FACTS = (
     "id", "profileName", "startedAt", "finishedAt", "durationSeconds", "targetUrl", "region",
-    "tags", "responseCodes", "autoCompareBaselineRunId", "against",
+    "tags", "responseCodes", "autoCompareBaselineRunId", "against", "addresses",
 )  # fmt: skip
 """What a report keeps of a server's record; the rest may hold anything."""
 

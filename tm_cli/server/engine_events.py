@@ -116,7 +116,17 @@ class Note:
     text: str
 
 
-Event = Ready | Started | Progress | Bucket | Paused | Resumed | Finished | Failed | Note
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How many requests each address of a side's target has got so far."""
+
+    side: int
+    requests: dict[str, int]
+
+
+Event = (
+    Ready | Started | Progress | Addresses | Bucket | Paused | Resumed | Finished | Failed | Note
+)
 
 
 def parse_event(line: bytes) -> Event | None:
@@ -136,9 +146,6 @@ def _refuse(text: str) -> None:
 
 
 def _bucket(data: dict[str, Any]) -> Bucket:
-    side = count(data.get("side", 0))
-    if side > 1:
-        raise ValueError("there are two sides")
     return Bucket(
         index=_index(data["index"]),
         planned=count(data["planned"]),
@@ -151,8 +158,15 @@ def _bucket(data: dict[str, Any]) -> Bucket:
         p50_ms=maybe_measure(data["p50_ms"]),
         p95_ms=maybe_measure(data["p95_ms"]),
         p99_ms=maybe_measure(data["p99_ms"]),
-        side=side,
+        side=_side(data),
     )
+
+
+def _side(data: dict[str, Any]) -> int:
+    side = count(data.get("side", 0))
+    if side > 1:
+        raise ValueError("there are two sides")
+    return side
 
 
 def _index(value: object) -> int:
@@ -206,6 +220,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "ready": lambda data: Ready(),
     "started": _started,
     "progress": lambda data: Progress(seconds(data["elapsed"]), count(data["sent"]), _flags(data)),
+    "addresses": lambda data: Addresses(_side(data), counts(data["requests"])),
     "bucket": _bucket,
     "paused": lambda data: Paused(seconds(data["elapsed"])),
     "resumed": lambda data: Resumed(seconds(data["elapsed"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tm_cli.server.engine_events import Bucket, Finished, Flags
@@ -20,6 +20,7 @@ class Results:
     """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
 
     Those of a duet are of the profile's own target; `against` are those of the other one.
+    `addresses` says how many requests each address of the target got.
     """
 
     elapsed: float
@@ -33,7 +34,13 @@ class Results:
     quantiles_ms: dict[str, float]
     rps_series: list[dict[str, Any]]
     latency_series: list[dict[str, Any]]
+    addresses: dict[str, int] = field(default_factory=dict)
     against: Results | None = None
+
+    def with_addresses(self, sides: Mapping[int, dict[str, int]]) -> Results:
+        """The results with the requests by address, which are counted for each side."""
+        against = self.against and replace(self.against, addresses=sides.get(1, {}))
+        return replace(self, addresses=sides.get(0, {}), against=against)
 
     @property
     def average_rps(self) -> float:
@@ -140,6 +147,7 @@ def other_side(results: Results) -> dict[str, Any]:
         "peakRps": results.peak_rps,
         "successRate": results.success_rate,
         "responseCodes": results.codes,
+        "addresses": results.addresses,
         "latencyQuantiles": results.quantiles_ms,
         "rpsSeries": results.rps_series,
         "latencySeries": results.latency_series,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tm_cli.server.engine_events import (
+    Addresses,
     Bucket,
     Event,
     Failed,
@@ -36,6 +37,8 @@ class RunState:
         self.flags = Flags()
         self.notes: list[str] = []
         """Sentences about the run that belong into its history row."""
+        self.addresses: dict[int, dict[str, int]] = {}
+        """Requests by address, for each side."""
         self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
         self.finished: Finished | None = None
@@ -50,6 +53,8 @@ class RunState:
                 self._take_bucket(replace(event, response="", service=""))
             case Progress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+            case Addresses():
+                self.addresses[event.side] = event.requests
             case Paused() | Resumed():
                 self.elapsed = event.elapsed
             case Finished():

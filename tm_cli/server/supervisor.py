@@ -159,6 +159,7 @@ class Supervisor:
         )
         if complaint and outcome is Outcome.COMPLETED:
             outcome, state.failure = Outcome.ABORTED, complaint
+        results = results.with_addresses(state.addresses)
         reasons = [state.failure] if state.failure else []
         history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
         live.conclude(outcome)

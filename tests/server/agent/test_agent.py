@@ -64,12 +64,13 @@ def test_a_run_in_a_region_is_shared_by_its_agents(api, start_agent, tmp_path):
     for name in ("agent-1", "agent-2"):
         start_agent(name=name).connected()
     log = tmp_path / "log"
-    profile_id = api.save(script=f"{HALF}&log={log}")
+    profile_id = api.save(script=f"{HALF}&log={log}&addresses=10.0.0.1:101,10.0.0.2:99")
     run_id = api.start(profile_id, region="eu-west")
     assert api.status(profile_id)["region"] == "eu-west"
     detail = api.judged(run_id)
     assert (detail["region"], detail["regionDisplayName"]) == ("eu-west", "eu-west")
     assert (detail["outcome"], detail["totalRequests"]) == ("COMPLETED", 400)
+    assert detail["addresses"] == {"10.0.0.1": 202, "10.0.0.2": 198}
     assert {point["planned"] for point in json.loads(detail["rpsSeries"])} == {20.0}
     jobs = [line["job"] for line in logged(log) if "job" in line]
     assert sorted(job["share"]["index"] for job in jobs) == [0, 1]

@@ -5,6 +5,7 @@ import pytest
 from tm_cli.server.crew.foreman import Foreman, Order
 from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine_events import (
+    Addresses,
     Bucket,
     Failed,
     Finished,
@@ -214,6 +215,19 @@ def test_what_a_lost_worker_told_before_counts_and_the_rest_is_shortfall():
     assert (finished.planned, finished.sent, finished.completed) == (600, 390, 389)
     assert finished.shortfall == 210
     assert sum(bucket.completed for bucket in newest(crew)) == 389
+
+
+def test_requests_by_address_are_those_of_all_workers_even_a_lost_one():
+    crew = Crew("a", "b").all_go()
+    crew.say(Addresses(0, {"10.0.0.2": 1, "10.0.0.1": 2}), 0, 1)
+    crew.say(Addresses(0, {"10.0.0.2": 5, "10.0.0.1": 5}), 0)
+    crew.say(Addresses(1, {"10.0.0.9": 3}), 0)
+    crew.foreman.lose(1, "gone", crew.now)
+    crew.say(end(350), 0)
+    assert crew.events(Addresses)[-2:] == [
+        Addresses(0, {"10.0.0.1": 7, "10.0.0.2": 6}),
+        Addresses(1, {"10.0.0.9": 3}),
+    ]
 
 
 def newest(crew):

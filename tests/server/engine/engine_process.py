@@ -158,6 +158,14 @@ class EngineProcess:
             assert pipe
             pipe.close()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_over
+
     def say(self, line: object) -> None:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(line).encode() + b"\n")

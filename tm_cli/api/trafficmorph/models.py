@@ -156,7 +156,8 @@ class LiveStatus(Payload):
 class HistoryRow(Payload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the other side of a duet) and `notes` are the embedded server's.
+    `outcome`, `against` (the other side of a duet), `notes` and `addresses` (requests by address
+    of the target) are the embedded server's.
     """
 
     id: Lenient[StrictInt] = None
@@ -189,6 +190,7 @@ class HistoryRow(Payload):
     outcome: Lenient[StrictStr] = None
     against: JsonText = None
     notes: TextList = ()
+    addresses: JsonText = None
 
 
 class HistoryPage(Payload):

@@ -9,6 +9,7 @@ from tm_cli.server.crew.ledger import Ledger
 from tm_cli.server.crew.member import Member
 from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine_events import (
+    Addresses,
     Bucket,
     Event,
     Failed,
@@ -129,6 +130,8 @@ class Foreman:
                 member.stand(event.elapsed, now, is_moving=not self._is_paused)
                 member.sent, member.now_flags = event.sent, event.flags
                 self._ledger.raise_flags(event.flags)
+            case Addresses():
+                member.addresses[event.side] = event.requests
             case Paused() | Resumed():
                 member.stand(event.elapsed, now, is_moving=isinstance(event, Resumed))
                 self.events.append(event)

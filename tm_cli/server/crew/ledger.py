@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tm_cli.server.crew.member import Member
 from tm_cli.server.crew.merge import Merge
 from tm_cli.server.crew.whole_plan import WholePlan
-from tm_cli.server.engine_events import Bucket, Event, Finished, Flags, Progress
+from tm_cli.server.engine_events import Addresses, Bucket, Event, Finished, Flags, Progress
 from tm_cli.server.series import WIDTH
 
 _SLACK = 10.0  # seconds by which a worker may be behind the others and behind its own requests
@@ -44,7 +45,7 @@ class Ledger:
         seconds = [member.second(now) for member in live]
         flags = _any(member.now_flags for member in live)
         progress = Progress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
-        events: list[Event] = [*self.news(), progress]
+        events: list[Event] = [*self.news(), *self._addresses(), progress]
         self._merge.forget_before(int(min(seconds) // WIDTH) - self._kept)
         return events
 
@@ -61,7 +62,15 @@ class Ledger:
             shortfall=planned - self._sent,
             flags=self._flags,
         )
-        return [*self.news(), end]
+        return [*self.news(), *self._addresses(), end]
+
+    def _addresses(self) -> list[Event]:
+        """The requests of all workers by address; a worker that is lost told of them once."""
+        sides: dict[int, Counter[str]] = {}
+        for member in self._members:
+            for side, requests in member.addresses.items():
+                sides.setdefault(side, Counter()).update(requests)
+        return [Addresses(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
 
     @property
     def _sent(self) -> int:

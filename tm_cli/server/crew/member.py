@@ -9,7 +9,10 @@ from tm_cli.server.engine_events import Finished, Flags
 
 @dataclass(slots=True)
 class Member:
-    """A worker; `heard_at` and `now` are seconds of one monotonic clock."""
+    """A worker; `heard_at` and `now` are seconds of one monotonic clock.
+
+    `addresses`: requests by address, for each side of an A/B run.
+    """
 
     name: str
     heard_at: float
@@ -19,6 +22,7 @@ class Member:
     finished: Finished | None = None
     sent: int = 0
     now_flags: Flags = field(default_factory=Flags)
+    addresses: dict[int, dict[str, int]] = field(default_factory=dict)
     _second: float = 0.0
 
     @property

@@ -1,16 +1,13 @@
 """One request to the target: exactly one, whatever happens to it."""
 
-from typing import Any
-
-from gevent import Timeout, socket
-from geventhttpclient.client import HTTPClient
-from geventhttpclient.header import Headers
+from gevent import Timeout
 
 from tm_cli import __version__
+from tm_cli.server.engine.connections import Connection, Connections
 from tm_cli.server.engine.job import Job, Target
+from tm_cli.server.engine.response import Response
 
-_READ_SIZE = 16 * 1024
-_NO_LIMIT = 1_000_000  # connections; the number of slots is the limit
+_WITH_CONTENT = {"POST", "PUT", "PATCH"}
 
 
 class Client:
@@ -21,65 +18,70 @@ class Client:
     """
 
     def __init__(self, job: Job, target: Target) -> None:
-        self._method = job.method
-        self._request_target = target.request_target
-        self._body = (job.body or "").encode()
+        self._request = _request(job, target)
+        self._has_body = job.method != "HEAD"
         self._timeout = job.timeout
-        self._http: Any = HTTPClient(
-            target.host,
-            port=target.port,
-            ssl=target.is_tls,
-            headers=_headers(job),
-            block_size=_READ_SIZE,
-            concurrency=_NO_LIMIT,
-            # `send` limits the request as a whole; a limit per read would let it drip on for ever
-            connection_timeout=None,
-            network_timeout=None,
+        # workers that all begin with the same address would favour it
+        self._connections = Connections(
+            target,
+            most=job.slots // len(job.targets),
+            timeout=job.timeout,
+            first=job.share.index,
         )
-        # All requests are alike. Building each anew would take a tenth of the processor's time.
-        head = self._http._build_request(self._method, self._request_target, body=self._body)  # noqa: SLF001
-        self._http._build_request = lambda *_, **__: head  # noqa: SLF001
-        # geventhttpclient repeats a request `size + 1` times when the connection is closed
-        # without an answer. Nothing else reads this size once the pool exists.
-        pool = self._http._connection_pool  # noqa: SLF001
-        pool.size = -1
-        pool.after_connect = _send_at_once
-        if target.addresses:
-            resolved = _resolved(target)
-            pool._resolve = lambda: resolved  # noqa: SLF001 - the name stays in Host and in TLS
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How many requests each address of the target got."""
+        return self._connections.requests
 
     def send(self) -> int | str:
         """Make the request; the status code, or the name of the error if no response came."""
         try:
             with Timeout(self._timeout):
-                response = self._http.request(self._method, self._request_target, body=self._body)
-                while response.read(_READ_SIZE):
-                    pass
-                return int(response.status_code)
+                return self._send()
         except Timeout:
             return TimeoutError.__name__
         except Exception as error:  # whatever it is, it is a result
             return type(error).__name__
 
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        self._connections.close()
 
-def _send_at_once(connected: Any) -> None:
-    """Turn Nagle's algorithm off: it would hold the end of a long body back, and be measured."""
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _send(self) -> int:
+        connection = self._connections.take()
+        try:
+            response = self._exchange(connection)
+        except BaseException:
+            self._connections.drop(connection)
+            raise
+        if response.is_reusable:
+            self._connections.give_back(connection)
+        else:
+            self._connections.drop(connection)
+        return response.status
+
+    def _exchange(self, connection: Connection) -> Response:
+        response = Response(connection.sock, has_body=self._has_body)
+        try:
+            connection.sock.sendall(self._request)
+        except (BrokenPipeError, ConnectionResetError):
+            # a target that does not want the body may have answered before it closed
+            response.read()
+            response.is_reusable = False
+        else:
+            response.read()
+        return response
 
 
-def _resolved(target: Target) -> list[Any]:
-    """The target's addresses in the form in which the resolver gives them."""
-    return [
-        found
-        for address in target.addresses
-        for found in socket.getaddrinfo(
-            address, target.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-        )
-    ]
-
-
-def _headers(job: Job) -> Headers:
-    headers = Headers(job.headers)
-    if "user-agent" not in headers:
-        headers["User-Agent"] = f"tm/{__version__}"
-    return headers
+def _request(job: Job, target: Target) -> bytes:
+    """The request as it is sent. All of a run are alike, so it is made once."""
+    body = (job.body or "").encode()
+    own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]
+    if body or job.method in _WITH_CONTENT:
+        own.append(("Content-Length", str(len(body))))
+    given = {name.lower() for name, _ in job.headers}
+    headers = [(name, value) for name, value in own if name.lower() not in given]
+    lines = [f"{job.method} {target.request_target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in [*headers, *job.headers]]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -21,7 +21,7 @@ from tm_cli.server.engine.plan import WHOLE, Plan, Share
 from tm_cli.server.engine.sides import Sides
 
 MOST_SLOTS = 900
-"""geventhttpclient probes idle connections with select(), which fails from descriptor 1024 on."""
+"""So that a process gets by with 1024 open files, the usual limit."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -160,6 +160,12 @@ class Target(BaseModel):
     is_tls: bool
     request_target: str
     addresses: tuple[str, ...] = ()
+
+    @property
+    def authority(self) -> str:
+        """Host and port for the Host header; the usual port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
     @classmethod
     def parse(cls, url: str, addresses: Iterable[object] | None = None) -> Self:

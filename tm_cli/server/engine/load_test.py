@@ -39,9 +39,10 @@ class LoadTest:
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
+        self._clients = [Client(job, target) for target in job.targets]
         self._sender = Sender(
             [SimpleQueue() for _ in self._plan.sides],
-            [Client(job, target).send for target in job.targets],
+            [client.send for client in self._clients],
             self._recorder,
             monotonic=time.monotonic,
             patience=job.timeout,
@@ -80,6 +81,7 @@ class LoadTest:
             raise reporting.exception
         elapsed = self._job.duration if is_complete else self._clock.elapsed()
         self._tell_buckets(elapsed)
+        self._tell_addresses()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -146,6 +148,12 @@ class LoadTest:
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
             self._tell_buckets(elapsed)
+            self._tell_addresses()
+
+    def _tell_addresses(self) -> None:
+        for side, client in enumerate(self._clients):
+            if requests := client.requests:
+                self._events.write("addresses", side=side, requests=requests)
 
     def _tell_buckets(self, elapsed: float) -> None:
         for bucket in self._report.buckets(elapsed):

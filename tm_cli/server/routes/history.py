@@ -138,6 +138,7 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "flakyDispatch": bool(row["flaky_dispatch"]),
         "against": _against(row),
         "notes": json.loads(row["notes"]),
+        "addresses": json.loads(row["addresses"]),
     }
 
 

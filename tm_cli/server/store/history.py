@@ -217,5 +217,6 @@ def _columns(
         "downstream_saturated": results.flags.downstream_saturated,
         "flaky_dispatch": results.flags.flaky_dispatch,
         "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
+        "addresses": json.dumps(results.addresses),
         "against": json.dumps(other_side(results.against)) if results.against else None,
     }

@@ -1,6 +1,6 @@
 """The tables, and how an older file becomes a newer one."""
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -84,6 +84,7 @@ CREATE TABLE history (
     auto_compare_baseline_run_id INTEGER,
     against                      TEXT,             -- results of the other target of a duet
     notes                        TEXT    NOT NULL, -- what happened to the workers
+    addresses                    TEXT    NOT NULL DEFAULT '{}', -- requests by address
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -143,6 +144,9 @@ CREATE TABLE pins (
     pinned_at  TEXT    NOT NULL,
     PRIMARY KEY (profile_id, region)
 );
-"""
+""",
+    2: """
+ALTER TABLE history ADD COLUMN addresses TEXT NOT NULL DEFAULT '{}';
+""",
 }
 """From one version to the next, each in one transaction."""

@@ -26,7 +26,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, R
 def checked(row: sqlite3.Row) -> StoredRow:
     """The row with neutral values for what is damaged; such a row has no verdict.
 
-    Series only draw charts: without them a verdict still stands, but nothing is compared any more.
+    Series and addresses are only shown: without them a verdict still stands, but nothing is
+    compared any more.
     """
     values: dict[str, Any] = {}
     damaged = []
@@ -145,6 +146,7 @@ def _other_side(value: Any) -> None:
     for key in ("planned", "sent", "totalRequests", "totalErrors"):
         count(value[key])
     counts(value["responseCodes"])
+    counts(value.get("addresses", {}))
     _measures_by_name(value["latencyQuantiles"])
     _series(value["rpsSeries"])
     _latencies(value["latencySeries"])
@@ -161,7 +163,7 @@ _TIME: _Column = (_time, None)
 _FLAG: _Column = (count, 1)
 _MAYBE_ID: _Column = (partial(_optional, count), None)
 
-_SERIES = {"rps_series", "latency_series", "against"}
+_SERIES = {"rps_series", "latency_series", "against", "addresses"}
 
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
@@ -194,6 +196,7 @@ _COLUMNS: dict[str, _Column] = {
     "auto_compare_baseline_run_id": _MAYBE_ID,
     "against": (partial(_optional, partial(_json, _other_side)), None),
     "notes": (partial(_json, _names), "[]"),
+    "addresses": (partial(_json, counts), "{}"),
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,

@@ -39,7 +39,7 @@ def as_result(row: HistoryRow) -> Result:
         note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
-        notes=tuple(clean(text) for text in row.notes),
+        notes=(*(clean(text) for text in row.notes), *_addresses(facts)),
         course=read_course(facts),
     )
 
@@ -79,6 +79,32 @@ def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "peakRps": None,
         "successRate": (total - errors) * 100 / total if total and errors is not None else None,
         "latencyQuantiles": against.get("latencyQuantiles"),
+    }
+
+
+def _addresses(facts: Mapping[str, Any]) -> list[str]:
+    """How many requests each address of a target got, if it has several."""
+    against = facts.get("against")
+    other = against.get("addresses") if isinstance(against, Mapping) else None
+    sides = {
+        "requests by address": facts.get("addresses"),
+        "requests by address of the other target": other,
+    }
+    notes = []
+    for title, counts in sides.items():
+        shown = _shown_addresses(counts) if isinstance(counts, Mapping) else {}
+        if len(shown) > 1:
+            listed = ", ".join(f"{name} {count:,}" for name, count in shown.items())
+            notes.append(f"{title}: {clean(listed)}")
+    return notes
+
+
+def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Without what `localhost` has besides the address at which the target listens."""
+    return {
+        name: count
+        for name, count in counts.items()
+        if type(count) is int and (count or not name.startswith(("127.", "::1")))
     }
 
 

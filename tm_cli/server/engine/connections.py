@@ -1,0 +1,254 @@
+"""Kept-alive connections to the addresses of one target, which take turns."""
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import certifi
+import gevent
+from gevent import socket
+from gevent.ssl import SSLContext, SSLSocket, create_default_context
+
+from tm_cli.server.engine.job import Target
+
+PATIENCE = 0.25
+"""Seconds that a request waits for a connection while another address is left to try, at most.
+
+An address that is known to take longer gets three times as long as it took.
+"""
+
+ATTEMPT = 2.0
+"""Seconds until an attempt to connect, for which no request waits any more, is given up."""
+
+PAUSE = 5.0
+"""Seconds for which an address that refuses or is silent is left out; then it is tried again."""
+
+
+@dataclass(slots=True, eq=False)
+class Address:
+    """One address of the target; `idle` connections, the most recently used one last."""
+
+    family: int
+    kind: int
+    protocol: int
+    where: Any
+    requests: int = 0
+    took: float = 0.0  # seconds to connect, the last time
+    left_out_until: float = 0.0
+    idle: list[Any] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.where[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection on loan."""
+
+    address: Address
+    sock: Any
+
+
+class Connections:
+    """Lends a connection for each request, to the addresses in turn from number `first` on.
+
+    A turn is a request's and not a connection's, or at low rates the first address would get them
+    all. There are at most `most` connections, idle ones included; not more may be on loan.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        most: int,
+        timeout: float,
+        first: int = 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target = target
+        self._most = most
+        self._next = first
+        self._monotonic = monotonic
+        self._lent = 0
+        self._tls = _tls_context() if target.is_tls else None
+        unique = dict.fromkeys(target.addresses)
+        self._addresses = [each for text in unique for each in _look_up(text, target)]
+        # half of a request's time is left for the last address
+        self._patience = min(PATIENCE, timeout / 2 / max(1, len(unique)))
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How many requests each address got."""
+        return {address.name: address.requests for address in self._addresses}
+
+    def take(self) -> Connection:
+        """A connection for one request; to be given back or dropped."""
+        self._lent += 1
+        try:
+            connection = self._connected()
+        except BaseException:
+            self._lent -= 1
+            raise
+        connection.address.requests += 1
+        return self._secured(connection)
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for another request."""
+        self._lent -= 1
+        connection.address.idle.append(connection.sock)
+
+    def drop(self, connection: Connection) -> None:
+        """Close a connection that nothing more can be sent on."""
+        self._lent -= 1
+        connection.sock.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        for address in self._addresses:
+            while address.idle:
+                address.idle.pop().close()
+
+    def _connected(self) -> Connection:
+        failures: list[OSError] = []
+        in_turn = self._in_turn()
+        usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
+        left_out = [each for each in in_turn if each not in usable]
+        for address in usable + left_out:
+            if sock := self._idle(address):
+                return Connection(address, sock)
+            may_wait = address is usable[-1] if usable else len(in_turn) == 1
+            found = self._open(address) if may_wait else self._open_soon(address)
+            if not isinstance(found, OSError):
+                return Connection(address, found)
+            failures.append(found)
+        raise min(failures, key=_vagueness)
+
+    def _in_turn(self) -> list[Address]:
+        """The addresses in the order in which the next request should try them."""
+        if not self._addresses:
+            found = _look_up(self._target.host, self._target)
+            self._addresses = self._addresses or found  # another request may have been quicker
+        turn = self._next % len(self._addresses)
+        self._next += 1
+        in_turn = self._addresses[turn:] + self._addresses[:turn]
+        if len(in_turn) > 1:
+            for address in in_turn:
+                self._try_again_if_due(address)
+        return in_turn
+
+    def _is_left_out(self, address: Address) -> bool:
+        return address.left_out_until > self._monotonic()
+
+    def _try_again_if_due(self, address: Address) -> None:
+        """No request has to wait for an address that did not answer last time."""
+        if address.left_out_until and not self._is_left_out(address):
+            self._leave_out(address)
+            self._keep_when_open(address, gevent.spawn(self._open, address, ATTEMPT))
+
+    def _leave_out(self, address: Address) -> None:
+        address.left_out_until = self._monotonic() + PAUSE
+
+    def _idle(self, address: Address) -> Any:
+        while address.idle:
+            sock = address.idle.pop()
+            if _is_usable(sock):
+                return sock
+            sock.close()
+        return None
+
+    def _open_soon(self, address: Address) -> Any:
+        """A connection or an error, after a short time; a late connection is kept for others."""
+        attempt = gevent.spawn(self._open, address, ATTEMPT)
+        try:
+            attempt.join(min(max(self._patience, 3 * address.took), ATTEMPT))
+        except BaseException:  # the request's time is up
+            self._keep_when_open(address, attempt)
+            raise
+        if attempt.ready():
+            return attempt.value
+        self._leave_out(address)
+        self._keep_when_open(address, attempt)
+        return TimeoutError()
+
+    def _keep_when_open(self, address: Address, attempt: Any) -> None:
+        def keep(done: Any) -> None:
+            if isinstance(done.value, socket.socket):
+                address.idle.append(done.value)
+
+        attempt.link_value(keep)
+
+    def _open(self, address: Address, limit: float | None = None) -> Any:
+        """A new connection, or the error: as a value, because greenlets print exceptions."""
+        self._make_room()
+        try:
+            sock = socket.socket(address.family, address.kind, address.protocol)
+        except OSError as error:  # no fault of the address
+            return error
+        begun = self._monotonic()
+        try:
+            sock.settimeout(limit)
+            sock.connect(address.where)
+            sock.settimeout(None)  # the request as a whole has a limit
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            sock.close()
+            self._leave_out(address)
+            return error
+        except BaseException:
+            sock.close()
+            raise
+        address.took = self._monotonic() - begun
+        address.left_out_until = 0.0
+        return sock
+
+    def _make_room(self) -> None:
+        """Close an idle connection if one more would be too many."""
+        idle = sum(len(address.idle) for address in self._addresses)
+        if idle and self._lent + idle > self._most:
+            max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
+
+    def _secured(self, connection: Connection) -> Connection:
+        """The connection, under TLS if the target wants it: checked for the name in the URL."""
+        if self._tls is None or isinstance(connection.sock, SSLSocket):
+            return connection
+        try:
+            secured = self._tls.wrap_socket(connection.sock, server_hostname=self._target.host)
+        except BaseException:
+            self.drop(connection)
+            raise
+        return Connection(connection.address, secured)
+
+
+def _look_up(host: str, target: Target) -> list[Address]:
+    flags = socket.AI_NUMERICHOST if host in target.addresses else 0
+    found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM, flags=flags)
+    return [
+        Address(family, kind, protocol, where)
+        for family, kind, protocol, _, where in dict.fromkeys(found)
+    ]
+
+
+def _is_usable(sock: Any) -> bool:
+    """Whether an idle connection is still open; one with anything to read is not fit for use."""
+    sock.settimeout(0.0)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        sock.settimeout(None)
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _vagueness(error: OSError) -> tuple[bool, str]:
+    """The reason of a request is the most precise of those of its addresses."""
+    return type(error) is OSError, type(error).__name__
+
+
+def _tls_context() -> SSLContext:
+    """Trusts what the system's file of certificates does, or Mozilla's list where there is none."""
+    return create_default_context(cafile=ssl.get_default_verify_paths().cafile or certifi.where())

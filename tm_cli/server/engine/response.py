@@ -1,0 +1,237 @@
+"""Reads one HTTP/1.1 response and drops its body, whatever the target sends and how fast.
+
+Written for measuring: the read ends with the last byte of the final response, memory is bounded,
+and no target can keep the processor from the other requests.
+"""
+
+import re
+from typing import Protocol
+
+from tm_cli.server.engine.turns import Turns
+
+MOST_INTERIM = 1000
+"""Responses 1xx before the final one."""
+
+MOST_HEAD = 128 * 1024
+"""Bytes of a head, and of trailers."""
+
+MOST_FIELDS = 1000
+"""Lines of a head, and of trailers."""
+
+_READ_SIZE = 64 * 1024
+_MOST_SIZE_LINE = 4096  # bytes that announce a chunk
+_READ_STEPS = 4  # what a read costs in steps of a turn, and one more for each 4 KiB
+_HEAD_STEPS = 4
+_CHUNK_STEPS = 2
+
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_HEAD = re.compile(
+    rb"HTTP/(1\.[01]|2\.0) ([1-9]\d\d)(?: [^\r\n\0]*)?"
+    rb"(?:\r?\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*)*"
+)
+_FRAMING = re.compile(
+    rb"\n(content-length|transfer-encoding|connection):[ \t]*([^\r\n]*)", re.IGNORECASE
+)
+_LENGTH = re.compile(rb"(\d{1,18})[ \t]*")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_NO_CONTENT = {204, 304}
+_SWITCHING_PROTOCOLS = 101
+
+
+class HTTPParseError(Exception):
+    """The bytes are not an HTTP/1.1 response, or end in the middle of one."""
+
+
+class HTTPConnectionClosed(HTTPParseError):
+    """The connection was closed before the first byte of a response."""
+
+
+class TooManyInterimResponses(HTTPParseError):
+    """The final response did not come after `MOST_INTERIM` others."""
+
+
+class ProtocolSwitched(HTTPParseError):
+    """101: what follows is not HTTP any more, and there is no final response."""
+
+
+class ResponseHeadTooLarge(HTTPParseError):
+    """The status line and header fields are more than `MOST_HEAD` or `MOST_FIELDS`."""
+
+
+class TrailersTooLarge(HTTPParseError):
+    """The fields after a chunked body are more than `MOST_HEAD` or `MOST_FIELDS`."""
+
+
+class Source(Protocol):
+    """A connection; empty bytes are its end."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+class Response:
+    """The response to one request, read from `source` by `read`.
+
+    `status` and `is_reusable` are known afterwards: whether the connection may carry another
+    request. `has_body` is False for the answer to HEAD.
+    """
+
+    def __init__(self, source: Source, *, has_body: bool = True) -> None:
+        self.status = 0
+        self.is_reusable = False
+        self._source = source
+        self._has_body = has_body
+        self._buffer = bytearray()
+        self._has_begun = False
+        self._turns = Turns()
+        self._read_steps = _READ_STEPS
+
+    def read(self) -> int:
+        """Read to the end of the final response and return its status code."""
+        try:
+            self._read()
+        finally:
+            self._turns.end()
+        return self.status
+
+    def _read(self) -> None:
+        head = self._final_head()
+        fields = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
+        codings = b",".join(value for name, value in fields if name == b"transfer-encoding")
+        lengths = [value for name, value in fields if name == b"content-length"]
+        if lengths and (codings or len(lengths) > 1):
+            raise HTTPParseError("the length of the body is contradictory")
+        is_delimited = self._skip_body(codings.lower(), lengths)
+        listed = b",".join(value for name, value in fields if name == b"connection").lower()
+        options = [option.strip() for option in listed.split(b",")]
+        is_kept = b"close" not in options if head[5:8] == b"1.1" else b"keep-alive" in options
+        self.is_reusable = is_delimited and is_kept and not self._buffer
+
+    def _final_head(self) -> bytes:
+        for _ in range(MOST_INTERIM + 1):
+            head = self._head()
+            if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
+                head = _FOLD.sub(b" ", head)
+            match = _HEAD.fullmatch(head)
+            if not match:
+                raise HTTPParseError("the head of the response is malformed")
+            self.status = int(match[2])
+            if self.status == _SWITCHING_PROTOCOLS:
+                raise ProtocolSwitched
+            if self.status >= 200:
+                return head
+            self._turns.spend(_HEAD_STEPS)
+        raise TooManyInterimResponses
+
+    def _head(self) -> bytes:
+        """Take a status line and its fields, without the empty line after them."""
+        buffer, searched = self._buffer, 0
+        self._require_http()
+        while not (match := _END_OF_HEAD.search(buffer, max(searched - 3, 0))):
+            if len(buffer) > MOST_HEAD:
+                raise ResponseHeadTooLarge
+            searched = len(buffer)
+            self._receive_more()
+            self._require_http()
+        end, beyond = match.span()
+        del match  # it would lock the buffer
+        head = bytes(buffer[:end])
+        del buffer[:beyond]
+        if end > MOST_HEAD or head.count(b"\n") > MOST_FIELDS:
+            raise ResponseHeadTooLarge
+        return head
+
+    def _require_http(self) -> None:
+        """Fail early for what will never be HTTP; line ends before the head are allowed."""
+        if self._buffer.startswith((b"\r", b"\n")):
+            del self._buffer[: -len(self._buffer.lstrip(b"\r\n")) or None]
+        if not b"HTTP/".startswith(self._buffer[:5]):
+            raise HTTPParseError("the response is not HTTP/1.1")
+
+    def _skip_body(self, codings: bytes, lengths: list[bytes]) -> bool:
+        """Read the body; whether its end was marked by anything but the end of the connection."""
+        if not self._has_body or self.status in _NO_CONTENT:
+            return True
+        if codings:
+            if codings.rpartition(b",")[2].strip() == b"chunked":
+                self._skip_chunks()
+                return True
+        elif lengths:
+            match = _LENGTH.fullmatch(lengths[0])
+            if not match:
+                raise HTTPParseError("the length of the body is malformed")
+            self._skip(int(match[1]))
+            return True
+        while self._receive():
+            pass
+        return False
+
+    def _skip(self, count: int) -> None:
+        """Drop exactly so many bytes."""
+        buffer = self._buffer
+        if count <= len(buffer):
+            del buffer[:count]
+            return
+        count -= len(buffer)
+        buffer.clear()
+        while count > 0:
+            data = self._receive()
+            if not data:
+                raise HTTPParseError("the connection was closed within the body")
+            count -= len(data)
+        if count < 0:
+            buffer += data[count:]
+
+    def _skip_chunks(self) -> None:
+        while size := self._chunk_size():
+            self._skip(size)
+            if self._line(_MOST_SIZE_LINE) != b"":
+                raise HTTPParseError("a chunk is longer than announced")
+        left = MOST_HEAD
+        for _ in range(MOST_FIELDS):
+            line = self._line(left)
+            if line is None:
+                raise TrailersTooLarge
+            if not line:
+                return
+            left -= len(line)
+        raise TrailersTooLarge
+
+    def _chunk_size(self) -> int:
+        self._turns.spend(_CHUNK_STEPS)
+        match = _CHUNK_SIZE.fullmatch(self._line(_MOST_SIZE_LINE) or b"")
+        if not match:
+            raise HTTPParseError("the size of a chunk is malformed")
+        return int(match[1], 16)
+
+    def _line(self, most: int) -> bytes | None:
+        """Take a line without its end; None if it is longer than `most`."""
+        buffer, searched = self._buffer, 0
+        while (end := buffer.find(b"\n", searched)) < 0:
+            searched = len(buffer)
+            if searched > most:
+                return None
+            self._receive_more()
+        line = bytes(buffer[:end])
+        del buffer[: end + 1]
+        return line.removesuffix(b"\r") if end <= most + 1 else None
+
+    def _receive_more(self) -> None:
+        data = self._receive()
+        if not data:
+            raise HTTPParseError("the connection was closed before the end of the response")
+        self._buffer += data
+
+    def _receive(self) -> bytes:
+        self._turns.spend(self._read_steps)
+        try:
+            data = self._source.recv(_READ_SIZE)
+        except ConnectionResetError:
+            if self._has_begun:
+                raise
+            data = b""
+        if not data and not self._has_begun:
+            raise HTTPConnectionClosed
+        self._has_begun = True
+        self._read_steps = _READ_STEPS + len(data) // 4096
+        return data
