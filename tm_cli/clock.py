@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -54,3 +57,21 @@ class SystemClock:
             if event.wait(min(remaining, SLICE)):
                 return True
         return event.is_set()
+
+
+_request_deadline: ContextVar[float | None] = ContextVar("request_deadline", default=None)
+
+
+@contextmanager
+def requests_end_at(moment: float) -> Iterator[None]:
+    """Let every request inside end by this moment of the monotonic clock, if not earlier."""
+    token = _request_deadline.set(moment)
+    try:
+        yield
+    finally:
+        _request_deadline.reset(token)
+
+
+def request_deadline() -> float | None:
+    """The moment by which requests must end; None where only their own timeout counts."""
+    return _request_deadline.get()

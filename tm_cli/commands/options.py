@@ -247,10 +247,11 @@ def read_gate(
     With `last` the verdicts of the start come before those of the settings: the gate has only what
     the flag names, until `remembered_gate` completes it.
     """
+    from tm_cli.api.retry import LONGEST_PAUSE
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.polling import Pace
 
-    return Gate(
+    gate = Gate(
         fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
         checks=read_checks(checks or []),
         confirm=confirm,
@@ -258,6 +259,8 @@ def read_gate(
         verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
         pace=Pace(interval=session.setting("poll_interval", poll_interval)),
     )
+    session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
+    return gate
 
 
 def read_checks(flags: list[str]) -> tuple[Check, ...]:
