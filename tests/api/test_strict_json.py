@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api.strict_json import parse
+from tm_cli.api.strict_json import _unique, parse
 
 DOCUMENTS = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(10**308), 10**308)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -30,6 +32,48 @@ def test_64_bit_ids_stay_exact(number):
     assert parse(b'{"id": %d}' % number) == {"id": number}
 
 
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,420})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
+)
+def test_every_number_that_is_read_fits_a_float(text):
+    with suppress(ValueError):
+        assert math.isfinite(parse(f"[{text}]")[0])
+
+
+@pytest.mark.parametrize("text", ["9" * 308, "-" + "9" * 308, "1e308", "5e-324", "1e-400"])
+def test_largest_and_smallest_numbers_are_read(text):
+    assert parse(f"[{text}]") == [json.loads(text)]
+
+
+class CountedKey(str):
+    """A key that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other):
+        CountedKey.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_repeated_key_is_found_in_one_pass():
+    """Each key is compared with its namesake at most, and not with all the others."""
+    keys = [CountedKey(f"k{number}") for number in range(2000)]
+    pairs = [(key, 0) for key in [*keys, CountedKey("k1999")]]
+    CountedKey.compared = 0
+    with pytest.raises(ValueError):
+        _unique(pairs)
+    assert CountedKey.compared < len(pairs)
+
+
+def test_message_about_a_repeated_key_is_short():
+    key = "k" * 100_000
+    with pytest.raises(ValueError) as caught:
+        parse(json.dumps({key: 1})[:-1] + f', "{key}": 2}}')
+    assert len(str(caught.value)) < 100
+
+
 def test_one_byte_order_mark_is_tolerated():
     assert parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
@@ -43,6 +87,13 @@ def test_one_byte_order_mark_is_tolerated():
         pytest.param(b"[-Infinity]", id="infinity"),
         pytest.param(b"[1e999]", id="too large a float"),
         pytest.param(b"[" + b"9" * 5000 + b"]", id="too long a number"),
+        pytest.param(b"[0." + b"9" * 5000 + b"]", id="too long a fraction"),
+        pytest.param(b"[1e" + b"9" * 5000 + b"]", id="too long an exponent"),
+        *[
+            pytest.param(b"[" + sign + b"9" * digits + b"]", id=f"{digits} digits")
+            for digits in (309, 310, 399, 400)
+            for sign in (b"", b"-")
+        ],
         pytest.param(b"[" * 100_000, id="too deep"),
         pytest.param(b'{"a": 1', id="cut"),
         pytest.param(b"", id="empty"),

@@ -7,7 +7,14 @@ import math
 from typing import Any
 
 LONGEST_NUMBER = 400
-"""Digits of one number; more is an attack, not a measurement."""
+"""Characters of one number; more is an attack, not a measurement."""
+
+LARGEST_MEASURED = 1e100
+SMALLEST_MEASURED = 1e-100
+"""Nothing that a server measures is beyond these; what is calculated from it stays finite."""
+
+LONGEST_SHOWN = 40
+"""Characters of a key that a message shows."""
 
 
 def parse(data: bytes | str) -> Any:
@@ -18,9 +25,22 @@ def parse(data: bytes | str) -> Any:
     numbers too large for a float, and nesting too deep to read. Lone surrogates, which no output
     can encode, become U+FFFD.
     """
+    return _parse(data, _DECODER)
+
+
+def parse_answer(data: bytes | str) -> Any:
+    """Return the document that a server has sent; see `parse`.
+
+    Raises ValueError also for a number that nothing measures; one that is as good as 0 is read
+    as 0.
+    """
+    return _parse(data, _ANSWER_DECODER)
+
+
+def _parse(data: bytes | str, decoder: json.JSONDecoder) -> Any:
     text = data if isinstance(data, str) else data.decode("utf-8-sig")
     try:
-        document = _DECODER.decode(text)
+        document = decoder.decode(text)
         return _without_surrogates(document) if "\\ud" in text.lower() else document
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -39,11 +59,11 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {repeated[:40]!r} is there twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:LONGEST_SHOWN]!r} is there twice")
+        found[key] = value
     return found
 
 
@@ -52,6 +72,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _finite(text: str) -> float:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("a number is too large")
@@ -59,8 +81,20 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > LONGEST_NUMBER:
-        raise ValueError("a number is too long")
+    """Return a whole number, which must fit a float: it may be calculated with later."""
+    _finite(text)
+    return int(text)
+
+
+def _measured(text: str) -> float:
+    value = _finite(text)
+    if abs(value) > LARGEST_MEASURED:
+        raise ValueError("a number is too large")
+    return value if abs(value) >= SMALLEST_MEASURED else 0.0
+
+
+def _measured_integer(text: str) -> int:
+    _measured(text)
     return int(text)
 
 
@@ -69,4 +103,10 @@ _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant,
     parse_float=_finite,
     parse_int=_integer,
+)
+_ANSWER_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_constant=_refuse_constant,
+    parse_float=_measured,
+    parse_int=_measured_integer,
 )

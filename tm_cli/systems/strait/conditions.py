@@ -135,7 +135,7 @@ def _literal(text: str) -> Any:
     """Read a JSON scalar; a single word is a text without its quotes."""
     try:
         value = json.loads(text, parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         is_word = _WORD.fullmatch(text) and text.lower() not in _MISSPELT
         return text if is_word else _UNREADABLE
     if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
