@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import timeit
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api.strict_json import _unique, parse
+from tm_cli.api.json_client import understood
+from tm_cli.api.strict_json import _unique, parse, parse_answer
+from tm_cli.api.trafficmorph.models import LiveStatus
+from tm_cli.api_key import hide
 
 DOCUMENTS = st.recursive(
     st.none()
@@ -65,6 +69,53 @@ def test_repeated_key_is_found_in_one_pass():
     with pytest.raises(ValueError):
         _unique(pairs)
     assert CountedKey.compared < len(pairs)
+
+
+@pytest.mark.parametrize("text", ["1e101", "-1e101", "1" + "0" * 101, "1e308", "9" * 309])
+def test_answer_has_no_number_that_nothing_measures(text):
+    with pytest.raises(ValueError, match="too large"):
+        parse_answer(f"[{text}]")
+
+
+def test_answer_has_a_number_that_is_as_good_as_nothing_as_nothing():
+    assert parse_answer("[1e-100, 1e-101, -5e-324, 1e-400]") == [1e-100, 0, 0, 0]
+
+
+def read_repeatedly(read, documents):
+    return min(timeit.repeat(lambda: [read(item) for item in documents], number=1, repeat=5))
+
+
+READERS = {
+    "many keys": (
+        lambda n: json.dumps({f"k{i}": i for i in range(n)}),
+        lambda text: hide(parse_answer(text), "tm_secret"),
+    ),
+    "keys that become equal late": (
+        lambda n: "{" + "".join(f'"\\ud800{i}": 1, ' for i in range(n)) + '"a": 1}',
+        parse_answer,
+    ),
+    "a key that is repeated at the end": (
+        lambda n: json.dumps({f"k{i}": i for i in range(n)})[:-1] + f', "k{n - 1}": 0}}',
+        lambda text: _failing(parse_answer, text),
+    ),
+    "items that break the contract": (
+        lambda n: {"recentBuckets": [7] * n},
+        lambda document: understood(LiveStatus.model_validate, "x", document),
+    ),
+    "long digits": (lambda n: "[0." + "1" * n * 50 + "]", lambda text: _failing(parse, text)),
+}
+
+
+def _failing(read, text):
+    with suppress(ValueError):
+        read(text)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_time_to_read_grows_with_the_size_and_not_with_its_square(name):
+    make, read = READERS[name]
+    small, large = make(1500), make(24_000)
+    assert read_repeatedly(read, [large]) < 5 * read_repeatedly(read, [small] * 16)
 
 
 def test_message_about_a_repeated_key_is_short():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from typing import Any
 
 LONGEST_NUMBER = 400
@@ -71,30 +71,32 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _number(text: str, largest: float) -> float:
     if len(text) > LONGEST_NUMBER:
         raise ValueError("a number is too long")
     value = float(text)
-    if not math.isfinite(value):
+    if abs(value) > largest:
         raise ValueError("a number is too large")
     return value
 
 
-def _integer(text: str) -> int:
+def _finite(text: str) -> float:
+    return _number(text, sys.float_info.max)
+
+
+def _finite_integer(text: str) -> int:
     """Return a whole number, which must fit a float: it may be calculated with later."""
-    _finite(text)
+    _number(text, sys.float_info.max)
     return int(text)
 
 
 def _measured(text: str) -> float:
-    value = _finite(text)
-    if abs(value) > LARGEST_MEASURED:
-        raise ValueError("a number is too large")
+    value = _number(text, LARGEST_MEASURED)
     return value if abs(value) >= SMALLEST_MEASURED else 0.0
 
 
 def _measured_integer(text: str) -> int:
-    _measured(text)
+    _number(text, LARGEST_MEASURED)
     return int(text)
 
 
@@ -102,7 +104,7 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_constant=_refuse_constant,
     parse_float=_finite,
-    parse_int=_integer,
+    parse_int=_finite_integer,
 )
 _ANSWER_DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
