@@ -5,6 +5,7 @@ Nothing here sleeps: a pause is yielded, so that one loop can follow several run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -102,13 +103,13 @@ class Follow:
         if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
         if self._gate.needs_baseline:
-            with self._within(self._gate.verdict_timeout):
+            with self._until(self._verdict_deadline()):
                 self.baseline = self._system.find_baseline(self.result)
         metrics = self.baseline.metrics if self.baseline else None
         return decide(self.result, self._gate, baseline=metrics)
 
     def _start(self) -> Run:
-        with self._within(self._gate.wait_timeout):
+        with self._until(self._clock.monotonic() + self._gate.wait_timeout):
             self._system.prepare()
         self._starting = True
         run = self._system.start()
@@ -172,11 +173,11 @@ class Follow:
 
     def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
         """Find the result; False when the run turns out to be going on."""
-        began = self._clock.monotonic()
+        began, deadline = self._clock.monotonic(), self._verdict_deadline()
         while True:
-            missing, at_least = self._look_for_result(run, began + self._gate.verdict_timeout)
+            missing, at_least = self._look_for_result(run, deadline)
             if self.result is not None and (self.result.verdict or self.result.final):
-                with self._within(self._gate.verdict_timeout):
+                with self._until(self._verdict_deadline()):
                     self.result = self._system.confirm(run, self.result)
                 return True
             replaced = last.phase is Phase.REPLACED and self.result is None
@@ -188,7 +189,7 @@ class Follow:
                 self._give_up(run, missing, replaced=replaced)
                 return True
             if self.result is None and not at_least:
-                goes_on, at_least = self._look_again(run, last, began + limit)
+                goes_on, at_least = self._look_again(run, last, deadline)
                 if goes_on:
                     return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
@@ -252,8 +253,10 @@ class Follow:
         with self._until(deadline):
             return self._contact.ask(lambda: self._system.observe(run))
 
-    def _within(self, seconds: float) -> AbstractContextManager[None]:
-        return self._until(self._clock.monotonic() + seconds)
+    def _verdict_deadline(self) -> float:
+        """When reads after the end must end; a single look may take as long as any request."""
+        limit = self._gate.verdict_timeout
+        return self._clock.monotonic() + limit if limit else math.inf
 
     def _until(self, deadline: float) -> AbstractContextManager[None]:
         """Let requests end by the deadline; one that begins then still has a little time."""
