@@ -59,19 +59,19 @@ class SystemClock:
         return event.is_set()
 
 
-_request_deadline: ContextVar[float | None] = ContextVar("request_deadline", default=None)
+_read_deadline: ContextVar[float | None] = ContextVar("read_deadline", default=None)
 
 
 @contextmanager
-def requests_end_at(moment: float) -> Iterator[None]:
-    """Let every request inside end by this moment of the monotonic clock, if not earlier."""
-    token = _request_deadline.set(moment)
+def reads_end_at(moment: float) -> Iterator[None]:
+    """Let every read of a server inside end by this moment of the monotonic clock."""
+    token = _read_deadline.set(moment)
     try:
         yield
     finally:
-        _request_deadline.reset(token)
+        _read_deadline.reset(token)
 
 
-def request_deadline() -> float | None:
-    """The moment by which requests must end; None where only their own timeout counts."""
-    return _request_deadline.get()
+def read_deadline() -> float | None:
+    """The moment by which reads must end; None where only the timeout of a request counts."""
+    return _read_deadline.get()

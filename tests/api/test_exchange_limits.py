@@ -18,7 +18,7 @@ from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.api_key import ApiKey
-from tm_cli.clock import SystemClock, requests_end_at
+from tm_cli.clock import SystemClock, reads_end_at
 
 TIMEOUT = 0.2
 SOON = 2.0
@@ -154,9 +154,19 @@ def test_request_ends_at_the_deadline_of_a_wait_when_that_comes_first(seconds):
         RawServer(lambda _: SLOW["nothing"]()) as server,
         transport(server.url, timeout=60.0) as opened,
         ends_soon(),
-        requests_end_at(SystemClock().monotonic() + seconds),
+        reads_end_at(SystemClock().monotonic() + seconds),
     ):
         opened.get("x")
+
+
+def test_what_changes_something_is_sent_even_when_a_wait_is_over():
+    with (
+        RawServer(lambda _: json_answer(b"{}")) as server,
+        transport(server.url, timeout=SOON) as opened,
+        reads_end_at(SystemClock().monotonic() - 1.0),
+    ):
+        assert opened.post("x/stop") == {}
+        assert opened.delete("x") == {}
 
 
 @pytest.fixture

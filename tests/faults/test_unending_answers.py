@@ -184,6 +184,27 @@ def test_wait_for_a_job_ends_in_time(tm):
     assert outcome.exit_code == ExitCode.WAIT_TIMEOUT, outcome.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("jobs", "stream"), ("benchmarks", "scenario", "score", "--wait")]
+)
+def test_other_waits_end_in_time_as_well(tm, words):
+    run = {"id": "0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11", "job_id": "j", "status": "executing"}
+    answers = iter(
+        [json_answer(json.dumps(run | {"state": "scoring", "scenario_id": "s"}).encode())]
+    )
+    with RawServer(lambda _: next(answers, None) or SLOW["nothing"]()) as server:
+        began = time.monotonic()
+        names = ("STRAIT", "RUNLOOP")
+        environ = {
+            f"{name}_{what}": value
+            for name in names
+            for what, value in (("BASE_URL", server.url), ("API_KEY", KEY))
+        }
+        outcome = tm(*words, run["id"], "--wait-timeout", "500ms", environ=environ)
+        assert time.monotonic() - began < SOON
+    assert outcome.exit_code in {ExitCode.WAIT_TIMEOUT, ExitCode.UNAVAILABLE}, outcome.stderr
+
+
 @pytest.mark.parametrize("asked", ["61", "300", "999999999", "9" * 9])
 def test_plain_command_does_not_wait_for_longer_than_a_minute(tm, clock, asked):
     head = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from tm_cli.api.errors import NotReached
-from tm_cli.clock import Clock, request_deadline
+from tm_cli.clock import Clock
 
 WINDOW = 60.0
 USUAL = 60
@@ -20,21 +20,21 @@ class RequestBudget:
         self._clock = clock
         self._sent: deque[float] = deque()
 
-    def take(self) -> None:
+    def take(self, *, deadline: float | None = None) -> None:
         """Wait until one more request fits, and count it.
 
-        Raises NotReached when that is only after the deadline of requests, once it has passed.
+        Raises NotReached at the deadline when none fits before it.
         """
         now = self._clock.monotonic()
         while self._sent and now - self._sent[0] >= WINDOW:
             self._sent.popleft()
         excess = len(self._sent) + 1 - self.per_minute
         if excess > 0:
-            self._wait_until(self._sent[excess - 1] + WINDOW, now)
+            self._wait_until(self._sent[excess - 1] + WINDOW, deadline)
         self._sent.append(self._clock.monotonic())
 
-    def _wait_until(self, moment: float, now: float) -> None:
-        deadline = request_deadline()
+    def _wait_until(self, moment: float, deadline: float | None) -> None:
+        now = self._clock.monotonic()
         if deadline is None or moment <= deadline:
             self._clock.sleep(max(moment - now, 0.0))
             return

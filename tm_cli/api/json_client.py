@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import LONGEST_PAUSE, observed_nothing, pause_before_retry
-from tm_cli.clock import Clock, request_deadline
+from tm_cli.clock import Clock, read_deadline
 from tm_cli.durations import format_duration
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class JsonClient:
 
     def _pause(self, error: ApiError, attempt: int) -> None:
         """Wait before a read is repeated; raises `error` where the pause would be too long."""
-        seconds, deadline = pause_before_retry(error, attempt), request_deadline()
+        seconds, deadline = pause_before_retry(error, attempt), read_deadline()
         if deadline is not None and self._clock.monotonic() + seconds > deadline:
             raise error
         asked = error.retry_after if isinstance(error, HttpError) else None

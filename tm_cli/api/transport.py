@@ -25,7 +25,7 @@ from tm_cli.api.network import ExchangeLimits, LimitedTransport
 from tm_cli.api.proxies import choose_proxy
 from tm_cli.api_key import hide
 from tm_cli.base_url import is_plain_http
-from tm_cli.clock import request_deadline
+from tm_cli.clock import read_deadline
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.text import clean
@@ -160,7 +160,7 @@ class Transport:
         with self._new_client() as client:
             request = self._request(client, method, path, headers=headers)
             request.headers["Accept"] = accept
-            self._count()
+            self._count(request)
             with self._timed(request) as outcome:
                 response, content = self._exchange(client, request, most=LARGEST_FILE)
                 outcome.append(str(response.status_code))
@@ -183,8 +183,8 @@ class Transport:
             request = self._request(client, "GET", path, headers={"Accept": accept})
             request.extensions["timeout"] = httpx2.Timeout(silence).as_dict()
             request.extensions["is_stream"] = True
-            self._count()
-            self._begin()
+            self._count(request)
+            self._begin(request)
             with _translated(request, silence, self.without_key):
                 response = client.send(request, stream=True)
                 try:
@@ -220,7 +220,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         request = self._request(client, method, path, params=params, body=body, headers=headers)
-        self._count()
+        self._count(request)
         with self._timed(request) as outcome:
             response, content = self._exchange(client, request)
             outcome.append(str(response.status_code))
@@ -262,13 +262,13 @@ class Transport:
         """Return what a server has sent, with stars wherever it holds the key."""
         return str(hide(text, self._secret()))
 
-    def _count(self) -> None:
+    def _count(self, request: httpx2.Request) -> None:
         if self._connection.budget:
-            self._connection.budget.take()
+            self._connection.budget.take(deadline=_deadline(request))
 
-    def _begin(self) -> float:
+    def _begin(self, request: httpx2.Request) -> float:
         """Start the time of one exchange, and return how long it may take."""
-        deadline, seconds = request_deadline(), self._connection.timeout
+        deadline, seconds = _deadline(request), self._connection.timeout
         if deadline is not None:
             left = deadline - self._connection.clock.monotonic()
             seconds = min(seconds, max(left, 0.0))
@@ -284,7 +284,7 @@ class Transport:
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request, *, most: int = LARGEST_BODY
     ) -> tuple[httpx2.Response, bytes]:
-        seconds = self._begin()
+        seconds = self._begin(request)
         with _translated(request, seconds, self.without_key):
             response = client.send(request, stream=True)
             try:
@@ -349,6 +349,11 @@ def _translated(
             f"the connection to {_where(request)} broke: {said(error)}",
             maybe_sent=True,
         ) from None
+
+
+def _deadline(request: httpx2.Request) -> float | None:
+    """What changes something is not cut short because a wait is over."""
+    return read_deadline() if request.method == "GET" else None
 
 
 def _where(request: httpx2.Request) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from tm_cli.clock import Clock, requests_end_at
+from tm_cli.clock import Clock, reads_end_at
 from tm_cli.durations import format_duration
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
@@ -260,7 +260,7 @@ class Follow:
 
     def _until(self, deadline: float) -> AbstractContextManager[None]:
         """Let requests end by the deadline; one that begins then still has a little time."""
-        return requests_end_at(max(deadline, self._clock.monotonic() + LAST_READ))
+        return reads_end_at(max(deadline, self._clock.monotonic() + LAST_READ))
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""
