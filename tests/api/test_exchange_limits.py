@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 import httpx2
 import pytest
 import trustme
 
+from faults import unending
 from faults.unending import FAST, OK, PAUSE, SLOW, RawServer, json_answer, read_request
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
@@ -234,9 +236,17 @@ def test_all_silent_addresses_share_the_time(looked_up):
     assert caught.value.maybe_sent is False
 
 
-def test_head_of_a_stream_ends_with_the_timeout():
+REFUSAL = b"HTTP/1.1 503 Busy\r\nContent-Type: application/json\r\n\r\n{"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [SLOW["head, byte by byte"], partial(unending.slowly, REFUSAL, b" ")],
+    ids=["head", "refusal"],
+)
+def test_head_and_refusal_of_a_stream_end_with_the_timeout(answer):
     with (
-        RawServer(lambda _: SLOW["head, byte by byte"]()) as server,
+        RawServer(lambda _: answer()) as server,
         transport(server.url) as opened,
         ends_soon(),
         opened.stream("x", accept="text/event-stream", silence=45.0),

@@ -256,3 +256,21 @@ def test_program_itself_ends_in_time(tmp_path, argv, stuck, code):
         process.communicate(timeout=20)
     assert process.returncode == code
     assert service.asked.count("start") == (argv is GATE)
+
+
+def test_comment_that_gets_no_answer_is_given_up_and_noted(tm, gate_on):
+    report = ("--report", "json=report.json")
+    gate_on(Service(None, None), *GATE, *report)
+    with RawServer(lambda _: ENDLESS["repeats interim answers"]()) as server:
+        began = time.monotonic()
+        environ = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_API_URL": server.url.rstrip("/"),
+            "GITHUB_REPOSITORY": "a/b",
+            "GITHUB_TOKEN": KEY,
+        }
+        words = ("report", "comment", "report.json", "--pr", "7", "--timeout", "200ms")
+        outcome = tm(*words, environ=environ)
+        assert time.monotonic() - began < SOON
+    assert outcome.exit_code == ExitCode.OK
+    assert "no comment was made" in outcome.stderr

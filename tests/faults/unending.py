@@ -18,41 +18,41 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
 
 
-def _slowly(begin: bytes, piece: bytes) -> Iterator[bytes]:
+def slowly(begin: bytes, piece: bytes) -> Iterator[bytes]:
     yield begin
     while True:
         time.sleep(PAUSE)
         yield piece
 
 
-def _at_full_speed(begin: bytes, piece: bytes) -> Iterator[bytes]:
+def at_full_speed(begin: bytes, piece: bytes) -> Iterator[bytes]:
     yield begin
     yield from itertools.repeat(piece * max(1, 16_384 // len(piece)))
 
 
 SLOW: dict[str, Callable[[], Iterator[bytes]]] = {
-    "nothing": lambda: _slowly(b"", b""),
-    "head, byte by byte": lambda: _slowly(OK + b"X-A: ", b"a"),
-    "head, line by line": lambda: _slowly(OK, b"X-A: b\r\n"),
-    "interim answers": lambda: _slowly(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
-    "chunk extension": lambda: _slowly(CHUNKED + b"2;a=", b"b"),
-    "body": lambda: _slowly(OK + b"Content-Length: 999999\r\n\r\n[", b" "),
-    "body in chunks": lambda: _slowly(CHUNKED, b"1\r\n \r\n"),
-    "trailers": lambda: _slowly(CHUNKED + b"2\r\n[]\r\n0\r\n", b"X-A: b\r\n"),
-    "body without length": lambda: _slowly(OK + b"\r\n[", b" "),
+    "nothing": lambda: slowly(b"", b""),
+    "head, byte by byte": lambda: slowly(OK + b"X-A: ", b"a"),
+    "head, line by line": lambda: slowly(OK, b"X-A: b\r\n"),
+    "interim answers": lambda: slowly(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "chunk extension": lambda: slowly(CHUNKED + b"2;a=", b"b"),
+    "body": lambda: slowly(OK + b"Content-Length: 999999\r\n\r\n[", b" "),
+    "body in chunks": lambda: slowly(CHUNKED, b"1\r\n \r\n"),
+    "trailers": lambda: slowly(CHUNKED + b"2\r\n[]\r\n0\r\n", b"X-A: b\r\n"),
+    "body without length": lambda: slowly(OK + b"\r\n[", b" "),
 }
 """Answers of which something arrives again and again, and which are never complete."""
 
 FAST: dict[str, Callable[[], Iterator[bytes]]] = {
-    "interim answers": lambda: _at_full_speed(b"", INTERIM),
-    "bare interim answers": lambda: _at_full_speed(b"", b"HTTP/1.1 100\r\n\r\n"),
-    "one header": lambda: _at_full_speed(OK + b"X-A: ", b"a"),
-    "headers": lambda: _at_full_speed(OK, b"X-A: b\r\n"),
-    "folded header": lambda: _at_full_speed(OK + b"X-A: b\r\n", b" b\r\n"),
-    "chunk extension": lambda: _at_full_speed(CHUNKED + b"2;a=", b"b"),
-    "trailers": lambda: _at_full_speed(CHUNKED + b"2\r\n[]\r\n0\r\n", b"X-A: b\r\n"),
-    "body": lambda: _at_full_speed(CHUNKED, b"4000\r\n" + b" " * 0x4000 + b"\r\n"),
-    "body without length": lambda: _at_full_speed(OK + b"\r\n[", b" "),
+    "interim answers": lambda: at_full_speed(b"", INTERIM),
+    "bare interim answers": lambda: at_full_speed(b"", b"HTTP/1.1 100\r\n\r\n"),
+    "one header": lambda: at_full_speed(OK + b"X-A: ", b"a"),
+    "headers": lambda: at_full_speed(OK, b"X-A: b\r\n"),
+    "folded header": lambda: at_full_speed(OK + b"X-A: b\r\n", b" b\r\n"),
+    "chunk extension": lambda: at_full_speed(CHUNKED + b"2;a=", b"b"),
+    "trailers": lambda: at_full_speed(CHUNKED + b"2\r\n[]\r\n0\r\n", b"X-A: b\r\n"),
+    "body": lambda: at_full_speed(CHUNKED, b"4000\r\n" + b" " * 0x4000 + b"\r\n"),
+    "body without length": lambda: at_full_speed(OK + b"\r\n[", b" "),
 }
 """Answers without end that a client must refuse long before its time is over."""
 

@@ -87,8 +87,8 @@ class ExchangeLimits:
 class LimitedTransport(httpx2.BaseTransport):
     """The library's connection pool, on sockets that keep the limits of an exchange.
 
-    A request with the extension `is_stream` has a head that ends in time as any other, and a body
-    for whose pieces the request's own read timeout counts.
+    A request with the extension `is_stream` has a head that ends in time as any other; a body that
+    follows status 200 may take LONGEST_STREAM, and each piece the request's own read timeout.
     """
 
     def __init__(
@@ -117,7 +117,8 @@ class LimitedTransport(httpx2.BaseTransport):
         )
         with _library_errors():
             answer = self._pool.handle_request(wanted)
-        self._limits.end_head(is_stream=request.extensions.get("is_stream", False))
+        wants_stream = request.extensions.get("is_stream", False)
+        self._limits.end_head(is_stream=wants_stream and answer.status == httpx2.codes.OK)
         return httpx2.Response(
             answer.status,
             headers=answer.headers,
