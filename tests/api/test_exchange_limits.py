@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from faults import unending
-from faults.unending import FAST, OK, PAUSE, SLOW, RawServer, json_answer, read_request
+from faults.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer, read_request
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
@@ -23,8 +23,9 @@ from tm_cli.api_key import ApiKey
 from tm_cli.clock import SystemClock, reads_end_at
 
 TIMEOUT = 0.2
-SOON = 2.0
+SOON = 3.0
 """Seconds in which everything here is over on a busy machine; without limits it never is."""
+LONG_BEFORE = 15.0
 
 
 @contextmanager
@@ -42,12 +43,12 @@ def transport(url, *, timeout=TIMEOUT, clock=None, **options):
 
 
 @contextmanager
-def ends_soon():
+def ends_soon(seconds=SOON):
     """Expect NotReached or NotUnderstood, and soon."""
     began = time.monotonic()
     with pytest.raises((NotReached, NotUnderstood)) as caught:
         yield caught
-    assert time.monotonic() - began < SOON
+    assert time.monotonic() - began < seconds
 
 
 @pytest.mark.parametrize("name", SLOW)
@@ -68,20 +69,19 @@ def test_flood_ends_long_before_the_timeout(name):
     with (
         RawServer(lambda _: FAST[name]()) as server,
         transport(server.url, timeout=60.0) as opened,
-        ends_soon() as caught,
+        ends_soon(LONG_BEFORE) as caught,
     ):
         opened.post("x")
     assert getattr(caught.value, "maybe_sent", True) is True
 
 
-def test_flood_of_tiny_chunks_ends_with_the_timeout():
-    def answer(_):
-        yield OK + b"Transfer-Encoding: chunked\r\n\r\n"
-        while True:
-            yield b"1;" + b"a" * 2000 + b"\r\n \r\n"
-
-    with RawServer(answer) as server, transport(server.url) as opened, ends_soon():
-        opened.get("x")
+def test_answer_in_small_chunks_is_read():
+    chunks = b"".join(b"14\r\n%19d,\r\n" % number for number in range(40_000))
+    with (
+        RawServer(lambda _: CHUNKED + b"1\r\n[\r\n" + chunks + b"2\r\n0]\r\n0\r\n\r\n") as server,
+        transport(server.url, timeout=SOON * 3) as opened,
+    ):
+        assert len(opened.get("x")) == 40_001
 
 
 def test_interim_answers_of_a_usual_number_are_passed_over():
@@ -103,7 +103,7 @@ def test_request_that_is_read_slowly_ends_with_the_timeout():
         transport(server.url, timeout=0.5) as opened,
         ends_soon() as caught,
     ):
-        opened.post("x", "a" * 24_000_000)
+        opened.post("x", "a" * 32_000_000)
     assert caught.value.maybe_sent is True
 
 
@@ -226,7 +226,7 @@ def test_silent_address_leaves_time_for_the_next_one(looked_up):
 
 
 def test_all_silent_addresses_share_the_time(looked_up):
-    looked_up([f"127.0.0.{number}" for number in range(3, 23)])
+    looked_up([f"127.0.0.{number}" for number in range(3, 33)])
     with (
         silence_at("0.0.0.0") as port,
         transport(f"http://tm.example:{port}/") as opened,

@@ -50,6 +50,8 @@ FAST: dict[str, Callable[[], Iterator[bytes]]] = {
     "headers": lambda: at_full_speed(OK, b"X-A: b\r\n"),
     "folded header": lambda: at_full_speed(OK + b"X-A: b\r\n", b" b\r\n"),
     "chunk extension": lambda: at_full_speed(CHUNKED + b"2;a=", b"b"),
+    "chunks with extensions": lambda: at_full_speed(CHUNKED, b"1;" + b"a" * 2000 + b"\r\n \r\n"),
+    "tiny chunks": lambda: at_full_speed(CHUNKED, b"1\r\n \r\n"),
     "trailers": lambda: at_full_speed(CHUNKED + b"2\r\n[]\r\n0\r\n", b"X-A: b\r\n"),
     "body": lambda: at_full_speed(CHUNKED, b"4000\r\n" + b" " * 0x4000 + b"\r\n"),
     "body without length": lambda: at_full_speed(OK + b"\r\n[", b" "),

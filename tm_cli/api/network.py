@@ -50,16 +50,17 @@ class ExchangeLimits:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._deadline = float("inf")
-        self._head: int | None = None
+        self._is_head = False
+        self._received = 0
 
     def begin(self, seconds: float) -> None:
         """Start the exchange that ends `seconds` from now."""
         self._deadline = self._clock.monotonic() + seconds
-        self._head = LONGEST_HEAD
+        self._is_head, self._received = True, 0
 
     def end_head(self, *, is_stream: bool) -> None:
         """Note that the head is complete; what follows may be a stream, which goes on for long."""
-        self._head = None
+        self._is_head = False
         if is_stream:
             self._deadline = self._clock.monotonic() + LONGEST_STREAM
 
@@ -77,11 +78,14 @@ class ExchangeLimits:
 
     def count(self, received: bytes) -> bytes:
         """Count what has arrived; raises RemoteProtocolError when a head has no end."""
-        if self._head is not None:
-            self._head -= len(received)
-            if self._head < 0:
-                raise httpcore2.RemoteProtocolError("the head of the answer is too long")
+        self._received += len(received)
+        if self._is_head and self._received > LONGEST_HEAD:
+            raise httpcore2.RemoteProtocolError("the head of the answer is too long")
         return received
+
+    def is_mostly_framing(self, body: int) -> bool:
+        """Whether far more has arrived than `body` bytes: chunks of nothing but extensions."""
+        return self._received > 2 * body + LONGEST_HEAD
 
 
 class LimitedTransport(httpx2.BaseTransport):

@@ -299,7 +299,7 @@ class Transport:
         content = bytearray()
         for piece in response.iter_raw():
             content += piece
-            if len(content) > most:
+            if len(content) > most or self._limits.is_mostly_framing(len(content)):
                 raise NotUnderstood(f"{_where(response.request)} answered with too large a body")
             if self._limits.is_over:
                 raise httpx2.ReadTimeout("the answer came too slowly", request=response.request)
