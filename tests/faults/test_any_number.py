@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults.numbers import EXTREME, NUMBERS, with_numbers
+from faults.number_texts import EXTREME, NUMBERS, with_numbers
 from faults.unending import RawServer, json_answer
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, RUN, detail, page, profile, row, series, status, verdict_snapshot

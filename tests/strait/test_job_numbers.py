@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults.numbers import NUMBERS, with_numbers
+from faults.number_texts import NUMBERS, with_numbers
 from tm_cli.exit_codes import ExitCode
 
 KNOWN = {int(code) for code in ExitCode} - {ExitCode.INTERNAL}
