@@ -55,7 +55,8 @@ MAY_IMPORT = {
 """What each part may import beside the foundation and itself."""
 
 ONLY_IN = {
-    "httpx2": {"api/transport.py", "api/strait/stream.py"},
+    "httpx2": {"api/transport.py", "api/network.py", "api/strait/stream.py"},
+    "httpcore2": {"api/network.py"},
     "typer": {
         "boundary.py",
         "lazy.py",

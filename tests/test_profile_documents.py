@@ -102,6 +102,10 @@ def test_json_and_yaml_say_the_same(tmp_path, name):
         ("p.yaml", "[" * 5000, "not a profile document"),
         ("p.yaml", "{a: " * 3000, "not a profile document"),
         ("p.json", "{", "not a profile document"),
+        ("p.json", '{"duration": %s}' % ("9" * 400), "a number is too large"),
+        ("p.json", '{"duration": %s}' % ("9" * 5000), "a number is too long"),
+        ("p.yaml", f"{'k' * 900}: 1\n{'k' * 900}: 2\n", "there twice"),
+        ("p.yaml", "? [a]\n: 1\n", "not a profile document"),
         ("p.json", "\udcff", "not UTF-8"),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -54,3 +57,21 @@ class SystemClock:
             if event.wait(min(remaining, SLICE)):
                 return True
         return event.is_set()
+
+
+_read_deadline: ContextVar[float | None] = ContextVar("read_deadline", default=None)
+
+
+@contextmanager
+def reads_end_at(moment: float) -> Iterator[None]:
+    """Let every read of a server inside end by this moment of the monotonic clock."""
+    token = _read_deadline.set(moment)
+    try:
+        yield
+    finally:
+        _read_deadline.reset(token)
+
+
+def read_deadline() -> float | None:
+    """The moment by which reads must end; None where only the timeout of a request counts."""
+    return _read_deadline.get()

@@ -116,21 +116,6 @@ def test_endless_body_is_cut(connect):
         connect(f"http://127.0.0.1:{server.port}/").get("x")
 
 
-def test_answer_that_drips_is_given_up_at_the_deadline(connect, clock):
-    class Drip:
-        """A clock on which every piece takes a second."""
-
-        def monotonic(self):
-            clock.seconds += 1.0
-            return clock.seconds
-
-    with Server(body=b"[" + b" " * 2_000_000 + b"]") as server:
-        transport = connect(f"http://127.0.0.1:{server.port}/", timeout=2.0, clock=Drip())
-        with pytest.raises(NotReached) as caught:
-            transport.get("x")
-    assert caught.value.maybe_sent is True
-
-
 def test_exchange_names_no_query_and_no_key(connect):
     told: list[Exchange] = []
     with Server() as server:

@@ -212,7 +212,11 @@ def test_stored_key_is_bound_to_system_and_server_even_when_its_file_is_moved(tm
         keys.find("trafficmorph", "https://other.example/")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": 7}', "\udcff", '{"key": ""}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", '{"key": 7}', "\udcff", '{"key": ""}', "[" * 100_000, "9" * 5000],
+    ids=range(8),
+)
 def test_file_that_is_no_stored_key_is_named(tmp_path, content):
     keys = StoredKeys(tmp_path / "keys")
     path = keys.save("strait", "https://mine.example/", ApiKey(KEY))

@@ -116,6 +116,7 @@ def test_several_statuses_are_repeated(jobs, strait):
         ("--tag", "a=1", "--metadata", "b=2"),
         ("--tag", "=1"),
         ("--payload-contains", "{a"),
+        ("--payload-contains", "[" * 100_000),
         ("--execution-mode", "magic"),
         ("--error-class", "bad"),
         ("--limit", "0"),

@@ -82,7 +82,7 @@ def understand(answer: Answer, explain: Explain = explain_error, *, secret: str 
 
 
 def _parsed(answer: Answer, secret: str) -> Any:
-    document = strict_json.parse(answer.content)
+    document = strict_json.parse_answer(answer.content)
     try:
         return hide(document, secret)
     except RecursionError:

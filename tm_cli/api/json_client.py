@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
-from tm_cli.api.errors import ApiError, NotUnderstood
-from tm_cli.api.retry import observed_nothing, pause_before_retry
-from tm_cli.clock import Clock
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.retry import LONGEST_PAUSE, observed_nothing, pause_before_retry
+from tm_cli.clock import Clock, read_deadline
+from tm_cli.durations import format_duration
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply
@@ -74,6 +75,13 @@ class JsonClient:
         self._transport = transport
         self._clock = clock
         self._read_attempts = READ_ATTEMPTS
+        self._longest_pause = LONGEST_PAUSE
+
+    def pausing_at_most(self, seconds: float) -> Self:
+        """Return a client on the same transport that repeats no read after a longer pause."""
+        twin = copy.copy(self)
+        twin._longest_pause = seconds  # noqa: SLF001  # our own
+        return twin
 
     def reading_once(self) -> Self:
         """Return a client on the same transport for callers that repeat reads themselves."""
@@ -93,8 +101,20 @@ class JsonClient:
             except ApiError as error:
                 if attempt + 1 == self._read_attempts or not self.may_read_again(error):
                     raise
-                self._clock.sleep(pause_before_retry(error, attempt))
+                self._pause(error, attempt)
         raise AssertionError("unreachable")  # pragma: no cover
+
+    def _pause(self, error: ApiError, attempt: int) -> None:
+        """Wait before a read is repeated; raises `error` where the pause would be too long."""
+        seconds, deadline = pause_before_retry(error, attempt), read_deadline()
+        if deadline is not None and self._clock.monotonic() + seconds > deadline:
+            raise error
+        asked = error.retry_after if isinstance(error, HttpError) else None
+        if asked and asked > self._longest_pause:
+            pause = format_duration(asked)
+            error.hint = f"the server asks for a pause of {pause}; try again after that"
+            raise error
+        self._clock.sleep(seconds)
 
 
 def understood(read: Callable[[Any], T], path: str, document: Any) -> T:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from typing import Any
 
 LONGEST_NUMBER = 400
-"""Digits of one number; more is an attack, not a measurement."""
+"""Characters of one number; more is an attack, not a measurement."""
+
+LARGEST_MEASURED = 1e100
+SMALLEST_MEASURED = 1e-100
+"""Nothing that a server measures is beyond these; what is calculated from it stays finite."""
+
+LONGEST_SHOWN = 40
+"""Characters of a key that a message shows."""
 
 
 def parse(data: bytes | str) -> Any:
@@ -18,9 +25,22 @@ def parse(data: bytes | str) -> Any:
     numbers too large for a float, and nesting too deep to read. Lone surrogates, which no output
     can encode, become U+FFFD.
     """
+    return _parse(data, _DECODER)
+
+
+def parse_answer(data: bytes | str) -> Any:
+    """Return the document that a server has sent; see `parse`.
+
+    Raises ValueError also for a number that nothing measures; one that is as good as 0 is read
+    as 0.
+    """
+    return _parse(data, _ANSWER_DECODER)
+
+
+def _parse(data: bytes | str, decoder: json.JSONDecoder) -> Any:
     text = data if isinstance(data, str) else data.decode("utf-8-sig")
     try:
-        document = _DECODER.decode(text)
+        document = decoder.decode(text)
         return _without_surrogates(document) if "\\ud" in text.lower() else document
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -39,11 +59,11 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {repeated[:40]!r} is there twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:LONGEST_SHOWN]!r} is there twice")
+        found[key] = value
     return found
 
 
@@ -51,16 +71,32 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _number(text: str, largest: float) -> float:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
     value = float(text)
-    if not math.isfinite(value):
+    if abs(value) > largest:
         raise ValueError("a number is too large")
     return value
 
 
-def _integer(text: str) -> int:
-    if len(text) > LONGEST_NUMBER:
-        raise ValueError("a number is too long")
+def _finite(text: str) -> float:
+    return _number(text, sys.float_info.max)
+
+
+def _finite_integer(text: str) -> int:
+    """Return a whole number, which must fit a float: it may be calculated with later."""
+    _number(text, sys.float_info.max)
+    return int(text)
+
+
+def _measured(text: str) -> float:
+    value = _number(text, LARGEST_MEASURED)
+    return value if abs(value) >= SMALLEST_MEASURED else 0.0
+
+
+def _measured_integer(text: str) -> int:
+    _number(text, LARGEST_MEASURED)
     return int(text)
 
 
@@ -68,5 +104,11 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_constant=_refuse_constant,
     parse_float=_finite,
-    parse_int=_integer,
+    parse_int=_finite_integer,
+)
+_ANSWER_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_constant=_refuse_constant,
+    parse_float=_measured,
+    parse_int=_measured_integer,
 )

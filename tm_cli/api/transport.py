@@ -1,4 +1,4 @@
-"""Bytes in, JSON out: the only module that imports the HTTP library.
+"""Bytes in, JSON out: what tm sends and reads by the HTTP library.
 
 It holds the credentials, never follows a redirect, bounds every answer in time and size, and
 translates each of the library's exceptions once.
@@ -21,9 +21,11 @@ from tm_cli import __version__
 from tm_cli.api.answers import Answer, Explain, explain_error, understand
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.network import ExchangeLimits, LimitedTransport
 from tm_cli.api.proxies import choose_proxy
 from tm_cli.api_key import hide
 from tm_cli.base_url import is_plain_http
+from tm_cli.clock import read_deadline
 from tm_cli.durations import format_duration
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.text import clean
@@ -97,6 +99,7 @@ class Transport:
         self._connection = connection
         self._verify = verification(connection.base_url, connection.ca_file)
         self._proxy = _proxy(connection.base_url, connection.environ)
+        self._limits = ExchangeLimits(connection.clock)
         self._client = self._new_client()
 
     def close(self) -> None:
@@ -157,7 +160,7 @@ class Transport:
         with self._new_client() as client:
             request = self._request(client, method, path, headers=headers)
             request.headers["Accept"] = accept
-            self._count()
+            self._count(request)
             with self._timed(request) as outcome:
                 response, content = self._exchange(client, request, most=LARGEST_FILE)
                 outcome.append(str(response.status_code))
@@ -173,13 +176,15 @@ class Transport:
     def stream(self, path: str, *, accept: str, silence: float) -> Iterator[httpx2.Response]:
         """Open an answer that goes on for long; nothing for `silence` seconds ends it.
 
-        It counts against no time limit of a request. Raises NotReached, also while it is read,
-        NotUnderstood or HttpError.
+        Its head has the time of any request, and the whole LONGEST_STREAM. Raises NotReached, also
+        while it is read, NotUnderstood or HttpError.
         """
         with self._new_client() as client:
             request = self._request(client, "GET", path, headers={"Accept": accept})
             request.extensions["timeout"] = httpx2.Timeout(silence).as_dict()
-            self._count()
+            request.extensions["is_stream"] = True
+            self._count(request)
+            self._begin(request)
             with _translated(request, silence, self.without_key):
                 response = client.send(request, stream=True)
                 try:
@@ -192,9 +197,8 @@ class Transport:
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
         return httpx2.Client(
-            transport=connection.wire,
-            verify=self._verify,
-            proxy=None if connection.wire else self._proxy,
+            transport=connection.wire
+            or LimitedTransport(self._limits, verify=self._verify, proxy=self._proxy),
             timeout=connection.timeout,
             trust_env=False,
             follow_redirects=False,
@@ -216,7 +220,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         request = self._request(client, method, path, params=params, body=body, headers=headers)
-        self._count()
+        self._count(request)
         with self._timed(request) as outcome:
             response, content = self._exchange(client, request)
             outcome.append(str(response.status_code))
@@ -258,9 +262,18 @@ class Transport:
         """Return what a server has sent, with stars wherever it holds the key."""
         return str(hide(text, self._secret()))
 
-    def _count(self) -> None:
+    def _count(self, request: httpx2.Request) -> None:
         if self._connection.budget:
-            self._connection.budget.take()
+            self._connection.budget.take(deadline=_deadline(request))
+
+    def _begin(self, request: httpx2.Request) -> float:
+        """Start the time of one exchange, and return how long it may take."""
+        deadline, seconds = _deadline(request), self._connection.timeout
+        if deadline is not None:
+            left = deadline - self._connection.clock.monotonic()
+            seconds = min(seconds, max(left, 0.0))
+        self._limits.begin(seconds)
+        return seconds
 
     def _understand(
         self, request: httpx2.Request, response: httpx2.Response, content: bytes
@@ -271,7 +284,8 @@ class Transport:
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request, *, most: int = LARGEST_BODY
     ) -> tuple[httpx2.Response, bytes]:
-        with _translated(request, self._connection.timeout, self.without_key):
+        seconds = self._begin(request)
+        with _translated(request, seconds, self.without_key):
             response = client.send(request, stream=True)
             try:
                 return response, self._read(response, most)
@@ -279,16 +293,15 @@ class Transport:
                 response.close()
 
     def _read(self, response: httpx2.Response, most: int = LARGEST_BODY) -> bytes:
-        """Read the body as it came; `timeout` bounds the whole, not just each piece of it."""
+        """Read the body as it came, within the limits of the exchange."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise NotUnderstood(f"{_where(response.request)} answered with a compressed body")
-        clock, content = self._connection.clock, bytearray()
-        deadline = clock.monotonic() + self._connection.timeout
+        content = bytearray()
         for piece in response.iter_raw():
             content += piece
-            if len(content) > most:
+            if len(content) > most or self._limits.is_mostly_framing(len(content)):
                 raise NotUnderstood(f"{_where(response.request)} answered with too large a body")
-            if clock.monotonic() > deadline:
+            if self._limits.is_over:
                 raise httpx2.ReadTimeout("the answer came too slowly", request=response.request)
         return bytes(content)
 
@@ -336,6 +349,11 @@ def _translated(
             f"the connection to {_where(request)} broke: {said(error)}",
             maybe_sent=True,
         ) from None
+
+
+def _deadline(request: httpx2.Request) -> float | None:
+    """What changes something is not cut short because a wait is over."""
+    return read_deadline() if request.method == "GET" else None
 
 
 def _where(request: httpx2.Request) -> str:

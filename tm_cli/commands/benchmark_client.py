@@ -53,4 +53,5 @@ def _connection(session: Session) -> Connection:
 def _client(session: Session, connection: Connection) -> Client:
     transport = Transport(connection)
     session.keep_open(transport.close)
-    return Client(transport, session.context.clock, session.context.make_token)
+    client = Client(transport, session.context.clock, session.context.make_token)
+    return client.pausing_at_most(session.longest_pause)

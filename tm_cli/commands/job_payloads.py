@@ -65,8 +65,8 @@ def read_json(flag: str, text: str) -> str:
     """Return `text`, which must be JSON, unchanged; raises UsageError."""
     try:
         json.loads(text)
-    except ValueError as problem:
-        raise UsageError(f"{flag}: {text!r} is no JSON: {problem}") from None
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
     return text
 
 

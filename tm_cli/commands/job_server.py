@@ -91,7 +91,7 @@ def open_client(session: Session) -> Client:
 def _client(session: Session, connection: Connection) -> Client:
     transport = Transport(connection)
     session.keep_open(transport.close)
-    return Client(transport, session.context.clock)
+    return Client(transport, session.context.clock).pausing_at_most(session.longest_pause)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tm_cli.api.errors import HttpError, NotUnderstood
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport
+from tm_cli.commands.session import LONGEST_PAUSE
 from tm_cli.settings import RUNLOOP, STRAIT, TRAFFICMORPH
 
 _CHEAPEST = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
@@ -19,7 +20,8 @@ def check_key(connection: Connection, system: str) -> None:
     transport = Transport(connection)
     try:
         if system == TRAFFICMORPH:
-            _read_account(Client(transport, connection.clock))
+            client = Client(transport, connection.clock)
+            _read_account(client.pausing_at_most(LONGEST_PAUSE))
         elif not isinstance(transport.get(_CHEAPEST[system], {"limit": 1}), (dict, list)):
             raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
     finally:

@@ -248,11 +248,12 @@ def read_gate(
     the flag names, until `remembered_gate` completes it. Raises ConfigurationError when a settings
     file is ignored.
     """
+    from tm_cli.api.retry import LONGEST_PAUSE
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.polling import Pace
 
     session.settings.require_all_files()
-    return Gate(
+    gate = Gate(
         fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
         checks=read_checks(checks or []),
         confirm=confirm,
@@ -260,6 +261,8 @@ def read_gate(
         verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
         pace=Pace(interval=session.setting("poll_interval", poll_interval)),
     )
+    session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
+    return gate
 
 
 def read_checks(flags: list[str]) -> tuple[Check, ...]:

@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from tm_cli.commands.sinks import Reports
     from tm_cli.settings import Settings
 
+LONGEST_PAUSE = 60.0
+"""Seconds that a command which is no gate pauses because a server asks for it; the APIs count
+requests by the minute."""
+
 
 @dataclass
 class Session:
     """One command's view of the world; clients are made when first used.
 
     `tree` is the root command, for commands that tell about others; `system` is what the flags
-    for server and key mean; `reports` are the places where a gate of this command is told.
+    for server and key mean; `reports` are the places where a gate of this command is told, and
+    `longest_pause` is how long a read may pause, in seconds, because the server asks for it.
     """
 
     context: AppContext
@@ -41,6 +46,7 @@ class Session:
     tree: Any = None
     system: str = "trafficmorph"
     reports: Reports | None = None
+    longest_pause: float = LONGEST_PAUSE
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -90,7 +96,7 @@ class Session:
 
         transport = Transport(self.connection)
         self._open.callback(transport.close)
-        return Client(transport, self.context.clock)
+        return Client(transport, self.context.clock).pausing_at_most(self.longest_pause)
 
     @cached_property
     def account(self) -> Account:

@@ -5,10 +5,12 @@ Nothing here sleeps: a pause is yielded, so that one loop can follow several run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from tm_cli.clock import Clock
+from tm_cli.clock import Clock, reads_end_at
 from tm_cli.durations import format_duration
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
@@ -29,6 +31,7 @@ from tm_cli.gate.events import (
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
 from tm_cli.gate.polling import (
+    LAST_READ,
     REPLACEMENT_GRACE,
     USUAL,
     needs_first_look,
@@ -100,12 +103,14 @@ class Follow:
         if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
         if self._gate.needs_baseline:
-            self.baseline = self._system.find_baseline(self.result)
+            with self._until(self._verdict_deadline()):
+                self.baseline = self._system.find_baseline(self.result)
         metrics = self.baseline.metrics if self.baseline else None
         return decide(self.result, self._gate, baseline=metrics)
 
     def _start(self) -> Run:
-        self._system.prepare()
+        with self._until(self._clock.monotonic() + self._gate.wait_timeout):
+            self._system.prepare()
         self._starting = True
         run = self._system.start()
         self._starting, self._seen_active = False, True
@@ -129,7 +134,7 @@ class Follow:
             yield from self._pause(run, pause, deadline, at_least=at_least)
             at_least, failed = 0.0, False
             try:
-                last = self._observe(run)
+                last = self._observe(run, deadline)
             except TmError as error:
                 at_least, failed = self._tolerate(error), True
                 yield Unobserved(error.message, at_least)
@@ -168,11 +173,12 @@ class Follow:
 
     def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
         """Find the result; False when the run turns out to be going on."""
-        began = self._clock.monotonic()
+        began, deadline = self._clock.monotonic(), self._verdict_deadline()
         while True:
-            missing, at_least = self._look_for_result(run)
+            missing, at_least = self._look_for_result(run, deadline)
             if self.result is not None and (self.result.verdict or self.result.final):
-                self.result = self._system.confirm(run, self.result)
+                with self._until(self._verdict_deadline()):
+                    self.result = self._system.confirm(run, self.result)
                 return True
             replaced = last.phase is Phase.REPLACED and self.result is None
             limit = self._gate.verdict_timeout
@@ -183,14 +189,14 @@ class Follow:
                 self._give_up(run, missing, replaced=replaced)
                 return True
             if self.result is None and not at_least:
-                goes_on, at_least = self._look_again(run, last)
+                goes_on, at_least = self._look_again(run, last, deadline)
                 if goes_on:
                     return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
             pause = max(pause_before_scan(waited, self._gate.pace), at_least)
             yield Pause(min(pause, remaining))
 
-    def _look_again(self, run: Run, last: Progress) -> tuple[bool, float]:
+    def _look_again(self, run: Run, last: Progress, deadline: float) -> tuple[bool, float]:
         """Doubt an end that did not name our run: a stale replica may have shown it.
 
         Return whether the run goes on after all, and the least pause before the next read.
@@ -198,15 +204,16 @@ class Follow:
         if last.is_ours or last.phase is Phase.REPLACED:
             return False, 0.0
         try:
-            now = self._observe(run)
+            now = self._observe(run, deadline)
         except TmError as error:
             return False, self._tolerate(error)
         return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED), 0.0
 
-    def _look_for_result(self, run: Run) -> tuple[Missing | None, float]:
+    def _look_for_result(self, run: Run, deadline: float) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""
         try:
-            found = self._contact.ask(lambda: self._system.find_result(run))
+            with self._until(deadline):
+                found = self._contact.ask(lambda: self._system.find_result(run))
         except TmError as error:
             at_least = self._tolerate(error)
             return Missing(f"the history could not be read: {error.message}"), at_least
@@ -242,8 +249,18 @@ class Follow:
             return False
         return self._system.announce_to(ring)
 
-    def _observe(self, run: Run) -> Progress:
-        return self._contact.ask(lambda: self._system.observe(run))
+    def _observe(self, run: Run, deadline: float) -> Progress:
+        with self._until(deadline):
+            return self._contact.ask(lambda: self._system.observe(run))
+
+    def _verdict_deadline(self) -> float:
+        """When reads after the end must end; a single look may take as long as any request."""
+        limit = self._gate.verdict_timeout
+        return self._clock.monotonic() + limit if limit else math.inf
+
+    def _until(self, deadline: float) -> AbstractContextManager[None]:
+        """Let requests end by the deadline; one that begins then still has a little time."""
+        return reads_end_at(max(deadline, self._clock.monotonic() + LAST_READ))
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""

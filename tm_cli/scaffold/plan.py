@@ -78,7 +78,7 @@ def _has_settings_elsewhere(read: Read) -> bool:
         return False
     try:
         return isinstance(tomllib.loads(text).get("tool", {}).get("tm"), dict)
-    except (tomllib.TOMLDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):  # a number may be too long for Python
         return False
 
 

@@ -34,7 +34,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
             content = json.load(file)
     except OSError as problem:
         raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"{path} is not a stored key", hint=again) from None
     if not isinstance(content, dict) or not isinstance(key := content.get("key"), str):
         raise ConfigurationError(f"{path} is not a stored key", hint=again)

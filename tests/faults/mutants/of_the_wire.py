@@ -12,14 +12,14 @@ MUTANTS = (
     Mutant(
         "last-of-two-keys",
         JSON,
-        "    if len(found) != len(pairs):",
+        "        if key in found:",
         "    if False:",
         "FAIL, then PASS reads as PASS",
     ),
     Mutant(
         "infinite-numbers",
         JSON,
-        "    if not math.isfinite(value):",
+        "    if abs(value) > largest:",
         "    if False:",
         "numbers that no float holds",
     ),

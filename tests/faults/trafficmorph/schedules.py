@@ -65,6 +65,7 @@ def must_be_decided(schedule: Schedule) -> bool:
             MENU, harmless=("insert-rows",), before_start=("snapshot",)
         )
         and schedule.wait_timeout >= truth.duration + looks + 30
+        and schedule.wait_timeout >= schedule.lost_on("snapshot")
         and schedule.verdict_timeout >= judged + schedule.lost_on("history") + 15
     )
 

@@ -36,7 +36,7 @@ def _json_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        document = strict_json.parse(value)
+        document = strict_json.parse_answer(value)
     except ValueError:
         return value
     return document if isinstance(document, dict | list) else value

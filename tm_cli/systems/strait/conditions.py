@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
+from tm_cli.api import strict_json
 from tm_cli.durations import format_duration, parse_duration
 from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.evidence import Result
@@ -134,17 +135,11 @@ _MISSPELT = frozenset({"true", "false", "null", "none", "nan", "infinity"})
 def _literal(text: str) -> Any:
     """Read a JSON scalar; a single word is a text without its quotes."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = strict_json.parse(text)
     except ValueError:
         is_word = _WORD.fullmatch(text) and text.lower() not in _MISSPELT
         return text if is_word else _UNREADABLE
-    if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
-        return _UNREADABLE
-    return value
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
+    return _UNREADABLE if isinstance(value, dict | list) else value
 
 
 def _compared(value: Any, relation: str, wanted: Any) -> bool | None:

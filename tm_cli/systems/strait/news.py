@@ -13,7 +13,7 @@ from tm_cli.api import strict_json
 def read_message(data: str) -> dict[str, Any] | None:
     """Return what a message carries; None when it cannot be read."""
     try:
-        document = strict_json.parse(data)
+        document = strict_json.parse_answer(data)
     except ValueError:
         return None
     return document if isinstance(document, dict) else None

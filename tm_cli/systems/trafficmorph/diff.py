@@ -61,10 +61,10 @@ def _pairs(
 
 
 def _compared(name: str, unit: str, value: float, before: float, direction: int) -> Comparison:
-    percent = round((value - before) / before * 100, 2) if before else None
+    percent = number(round((value - before) / before * 100, 2)) if before else None
     regressed = percent is not None and percent * direction > REGRESSION
-    change = round(value - before, 4) if unit == "%" else percent
-    reason = f"{value - before:+g} from nothing" if percent is None and value != before else None
+    change = number(round(value - before, 4)) if unit == "%" else percent
+    reason = f"{value - before:+g} from nothing" if not before and value != before else None
     return Comparison(
         metric=name,
         unit=unit,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tm_cli.api import strict_json
 from tm_cli.durations import parse_duration
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate_limits import read_limits
+from tm_cli.text import clean
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -128,10 +129,13 @@ def _yaml(text: str) -> Any:
         """Refuses a repeated key, which YAML forbids and PyYAML lets pass."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
-                    raise ValueError(f"the key {key!r} is there twice")
+            seen: set[Any] = set()
+            for node_of_key, _ in node.value:
+                key = self.construct_object(node_of_key, deep=True)
+                if isinstance(key, Hashable):  # any other is refused below
+                    if key in seen:
+                        raise ValueError(f"the key {clean(key, longest=40)!r} is there twice")
+                    seen.add(key)
             return super().construct_mapping(node, deep=deep)
 
     try:

@@ -47,10 +47,29 @@ def as_result(row: HistoryRow) -> Result:
 def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics of a row; an old one leaves the success rate to its totals."""
     metrics = {name: facts.get(name) for name in _METRICS}
-    total, errors = metrics["totalRequests"], metrics["totalErrors"]
-    if metrics["successRate"] is None and type(total) is int and type(errors) is int and total > 0:
-        metrics["successRate"] = (total - errors) * 100.0 / total
+    metrics["latencyQuantiles"] = _quantiles(metrics["latencyQuantiles"])
+    if metrics["successRate"] is None:
+        total, errors = number(metrics["totalRequests"]), number(metrics["totalErrors"])
+        metrics["successRate"] = _success_rate(total, errors)
     return metrics
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _quantiles(document: Any) -> dict[str, Any] | None:
+    """Response times by their names; None for what cannot be read, which is no measurement."""
+    if not isinstance(document, Mapping):
+        return None
+    return {name: value for name, value in document.items() if number(value) is not None}
+
+
+def _success_rate(total: float | None, errors: float | None) -> float | None:
+    """Percent of requests without error; None for totals that cannot be true."""
+    if not total or errors is None or not 0 <= errors <= total:
+        return None
+    return (total - errors) * 100 / total
 
 
 def other_side(facts: Mapping[str, Any]) -> Result | None:
@@ -73,12 +92,12 @@ def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     ours, rate = number(facts.get("totalRequests")), number(facts.get("avgRps"))
     share = total / ours if total is not None and ours else None
     return {
-        "totalRequests": against.get("totalRequests"),
-        "totalErrors": against.get("totalErrors"),
-        "avgRps": rate * share if rate is not None and share is not None else None,
+        "totalRequests": _count(against.get("totalRequests")),
+        "totalErrors": _count(against.get("totalErrors")),
+        "avgRps": number(rate * share) if rate is not None and share is not None else None,
         "peakRps": None,
-        "successRate": (total - errors) * 100 / total if total and errors is not None else None,
-        "latencyQuantiles": against.get("latencyQuantiles"),
+        "successRate": _success_rate(total, errors),
+        "latencyQuantiles": _quantiles(against.get("latencyQuantiles")),
     }
 
 
