@@ -97,6 +97,7 @@ class Stranger:
                 if not (self._answer or self._drip):
                     self._end.wait(SILENCE)
                 connection.settimeout(0.1)
-                self.heard.append(connection.recv(65536))
+                if more := connection.recv(65536):
+                    self.heard.append(more)
             except OSError:
                 return
