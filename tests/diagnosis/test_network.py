@@ -1,12 +1,16 @@
 """The real look: over sockets of this machine, with TLS, and through a proxy."""
 
+import http.client
+import socket
 import ssl
+import threading
 from datetime import UTC, datetime
 
 import pytest
 import trustme
 from pytest_httpserver import HTTPServer
 
+from announced import Stranger
 from tm_cli.diagnosis.network import Route, SystemNetwork
 
 
@@ -80,3 +84,37 @@ def test_a_proxy_that_builds_no_tunnel_is_an_error(httpserver, authority):
 
 def test_names_resolve_once_each():
     assert SystemNetwork().resolve("127.0.0.1", 80) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "drip"),
+    [
+        (b"", b""),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ],
+    ids=["silence", "one-header", "headers", "continue", "early-hints"],
+)
+def test_a_server_that_never_ends_its_answer_does_not_hold_the_diagnosis_up(answer, drip):
+    with (
+        Stranger(answer, drip=drip) as server,
+        pytest.raises((TimeoutError, http.client.HTTPException)),
+    ):
+        SystemNetwork(longest=0.3).look(Route(server.url))
+    assert server.heard[0].startswith(b"HEAD / HTTP/1.1")
+
+
+def test_an_interim_answer_is_not_the_answer():
+    answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+    with Stranger(answer) as server:
+        assert SystemNetwork().look(Route(server.url)).status == 204
+
+
+def test_a_resolver_that_hangs_does_not_hold_the_diagnosis_up(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(30))
+    with pytest.raises(TimeoutError, match=r"no complete answer in 0\.1 s"):
+        SystemNetwork(longest=0.1).resolve("tm.example", 443)
+    release.set()

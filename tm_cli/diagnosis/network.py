@@ -8,17 +8,24 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 PATIENCE = 5.0
 """Seconds for each step of a look."""
+
+LONGEST = 15.0
+"""Seconds for all steps together: a server may send its headers a byte at a time."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +60,44 @@ class Network(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class SystemNetwork:
-    """The machine's own network."""
+    """The machine's own network; no question takes longer than `longest` seconds."""
+
+    longest: float = LONGEST
 
     def resolve(self, host: str, port: int) -> list[str]:
         """Ask the system's resolver."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = self._in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         return list(dict.fromkeys(str(address[4][0]) for address in found))
 
     def look(self, route: Route) -> Sight:
         """Connect, shake hands where the server has TLS, and ask for the headers."""
+        return self._in_time(lambda: self._look(route))
+
+    def _in_time(self, ask: Callable[[], T]) -> T:
+        """Return the answer; raises TimeoutError when it takes too long.
+
+        Neither a resolver nor a server that never stops sending can be interrupted, so the question
+        is asked in a thread, which ends with the process.
+        """
+        answer: Future[T] = Future()
+
+        def answer_it() -> None:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:  # to be raised where the answer is waited for
+                answer.set_exception(error)
+
+        threading.Thread(target=answer_it, daemon=True).start()
+        try:
+            return answer.result(timeout=self.longest)
+        except TimeoutError:
+            if answer.done():  # what was asked has timed out by itself
+                raise
+            raise TimeoutError(f"there was no complete answer in {self.longest:g} s") from None
+
+    def _look(self, route: Route) -> Sight:
         path = urlsplit(route.base_url).path or "/"
         with closing(_connection(route)) as connection:
             connection.connect()
@@ -72,6 +107,9 @@ class SystemNetwork:
                 "HEAD", route.base_url if by_proxy else path, headers=_headers(route)
             )
             answer = connection.getresponse()
+            while 100 <= answer.status < 200:  # the library knows no interim answer but 100
+                answer.headers = answer.msg = None  # type: ignore[assignment]
+                answer.begin()
             return Sight(answer.status, _date(answer.getheader("Date")), tls, expires, issuer)
 
 
