@@ -68,11 +68,20 @@ class Judge:
     def _judged(self, row: sqlite3.Row) -> Judgement:
         run = self.measured(row)
         earlier = self.history.completed_before(row["id"], row["profile_id"])
-        choice = choose_baseline(run, list(map(self.facts, earlier)), self._wish(row))
-        if choice.baseline is not None:
-            choice = replace(choice, baseline=self._with_blocks(choice.baseline))
-        if choice.reference is not None:
-            choice = replace(choice, reference=self._with_blocks(choice.reference))
+        known: dict[int, RunFacts] = {}
+
+        def measured(other: RunFacts) -> RunFacts:
+            if other.history_id not in known:
+                known[other.history_id] = self._with_blocks(other)
+            return known[other.history_id]
+
+        choice = choose_baseline(
+            run,
+            list(map(self.facts, earlier)),
+            self._wish(row),
+            limits=limits(row),
+            measured=measured,
+        )
         return judge(run, choice, limits(row))
 
     def _judged_duet(self, row: sqlite3.Row) -> Judgement:
@@ -121,6 +130,7 @@ def facts(row: sqlite3.Row, now: datetime) -> RunFacts:
         seconds=float(row["duration_seconds"]),
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
+        pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
     )
 
 
