@@ -37,6 +37,7 @@ SECONDS, RATE = 60, 200.0
 FEW = (5.0, 10.0, 20.0, 50.0)  # requests per second of the small runs among the unchanged ones
 NOISE = Noise()
 PASSED_BEFORE = 5
+BEFORE, IMPROVED = 10, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,21 @@ def in_a_row(seed: int, *, runs: int = 10) -> Trial:
         judgement = judge(run, choose_baseline(run, before))
         before.append(replace(run, verdict=judgement.verdict))
     return _trial(judgement)
+
+
+def after_an_improvement(seed: int, *, better: int, target: Target) -> Trial:
+    """Ten runs of a slow version, `better` of one that takes 40 % less time, then one of `target`.
+
+    All of them have passed; the last one is judged as the server does it.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    versions = [Target(slower=1 / IMPROVED)] * BEFORE + [Target()] * better
+    before = [
+        replace(_run(version, rate=RATE, rng=rng), history_id=number)
+        for number, version in enumerate(versions, 1)
+    ]
+    now = judged(_run(target, rate=RATE, rng=rng), len(before) + 1)
+    return _trial(judge(now, choose_baseline(now, before)))
 
 
 def duet(seed: int, *, target: Target, seconds: int = 2 * SECONDS) -> Trial:
@@ -144,6 +160,21 @@ def scenarios(pairs: int, changed: int) -> Iterator[Scenario]:
         yield Scenario(f"{what} 10 % slower", partial(two_runs, target=target), changed, bars, 10.0)
         yield Scenario(
             f"{what} 10 % slower, duet", partial(duet, target=target), changed, bars, 10.0
+        )
+    back = Target(slower=1 / IMPROVED)
+    for better in (1, 3):
+        named = f"after {BEFORE} runs and {better} that were 40 % faster"
+        trial = partial(after_an_improvement, better=better)
+        never = partial(trial, target=same)
+        yield Scenario(f"unchanged, {named}", never, max(changed // 10, 20), RATHER_NEVER)
+        lost = (Bar(("FAIL",), 95.0),)
+        back_again = partial(trial, target=back)
+        yield Scenario(
+            f"as slow as before, {named}", back_again, max(changed // 10, 20), lost, None
+        )
+        slower = partial(trial, target=SLOWER["everything"])
+        yield Scenario(
+            f"everything 25 % slower, {named}", slower, max(changed // 10, 20), lost, 25.0
         )
     errors = partial(two_runs, target=Target(errors=0.01))
     yield Scenario("errors 0.1 % to 1 %", errors, changed, (Bar(("WARN", "FAIL"), 95.0),))
