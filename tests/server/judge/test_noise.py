@@ -123,6 +123,17 @@ def test_what_is_too_noisy_to_be_judged_is_a_warning() -> None:
     assert any("too noisy to be judged" in reason for reason in judgement.reasons)
 
 
+def test_a_noisy_first_run_is_the_measure_only_until_there_is_a_calm_one() -> None:
+    before: list[RunFacts] = []
+    seen = []
+    for number, factors in enumerate(([1.0, 8.0] * 6, CALM, CALM, CALM), 1):
+        run = replace(played(factors, seed=number), history_id=number, verdict=None)
+        judgement = judge(run, choose_baseline(run, before))
+        before.append(replace(run, verdict=judgement.verdict))
+        seen.append((judgement.verdict, judgement.baseline_id))
+    assert seen == [("NO_BASELINE", None), ("WARN", 1), ("PASS", 2), ("PASS", 3)]
+
+
 def test_the_same_runs_always_get_the_same_verdict() -> None:
     run = played([1.1] * 12, seed=15)
     assert judge(run, Choice(BASELINE)) == judge(run, Choice(BASELINE))

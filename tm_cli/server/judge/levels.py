@@ -21,8 +21,12 @@ from tm_cli.server.judge.spread import ASSUMED, ASSUMED_RUNS
 ERRORS = ("errors", *(f"errors_{name}" for name in ERROR_CLASSES))
 METRICS = (*QUANTILES, *ERRORS)
 
-RARELY = 0.001
-"""How often chance alone may look like a change of level somewhere in the history."""
+SELDOM, RARELY = 0.01, 0.001
+"""How often chance alone may look like a change of level somewhere in the history.
+
+A present level that is found too easily leaves less to excuse a run by. A best level that is found
+too easily makes a lucky run the measure of all others, so it takes more.
+"""
 
 _MOST_SEARCHED = 60  # runs in which a segment is searched: there are half their square of them
 
@@ -31,11 +35,12 @@ _MOST_SEARCHED = 60  # runs in which a segment is searched: there are half their
 class Levels:
     """The levels of each metric in the runs that passed, oldest first."""
 
-    by_metric: Mapping[str, Sequence[Sequence[RunFacts]]]
+    likely: Mapping[str, Sequence[Sequence[RunFacts]]]
+    certain: Mapping[str, Sequence[Sequence[RunFacts]]]
 
     def present(self, metric: str) -> Sequence[RunFacts]:
         """The runs of the present level, oldest first."""
-        levels = self.by_metric.get(metric)
+        levels = self.likely.get(metric)
         return levels[-1] if levels else ()
 
     def best(self, metric: str) -> RunFacts | None:
@@ -44,7 +49,7 @@ class Levels:
         A level that is worse than an older one starts nothing new: otherwise a regression that was
         let through once would be the norm.
         """
-        levels = self.by_metric.get(metric) or ()
+        levels = self.certain.get(metric) or ()
         if len(levels) < 2:
             return None
         scale = _scale(metric)
@@ -58,18 +63,25 @@ def find_levels(run: RunFacts, passed: Sequence[RunFacts]) -> Levels:
 
     `run`, the one that is judged, says how far the number of requests alone makes runs differ.
     """
-    sample = Sample(run.blocks)
-    found = {}
-    for metric in METRICS:
-        scale = _scale(metric)
-        known = [other for other in passed if not math.isnan(scale(other))]
-        edges = [*change_points([scale(other) for other in known], _variance(metric, run, sample))]
-        pairs = itertools.pairwise([0, *edges, len(known)])
-        found[metric] = [known[start:end] for start, end in pairs] if known else []
-    return Levels(found)
+    variances = _variances(run)
+    likely, certain = (
+        {metric: _divide(passed, metric, variances[metric], chance) for metric in METRICS}
+        for chance in (SELDOM, RARELY)
+    )
+    return Levels(likely, certain)
 
 
-def change_points(values: Sequence[float], assumed: float) -> list[int]:
+def _divide(
+    passed: Sequence[RunFacts], metric: str, assumed: float, chance: float
+) -> list[Sequence[RunFacts]]:
+    scale = _scale(metric)
+    known = [run for run in passed if not math.isnan(scale(run))]
+    cuts = change_points([scale(run) for run in known], assumed, chance)
+    edges = itertools.pairwise([0, *cuts, len(known)])
+    return [known[start:end] for start, end in edges if start < end]
+
+
+def change_points(values: Sequence[float], assumed: float, chance: float) -> list[int]:
     """Where the mean of `values` changes: the indexes at which a new level begins.
 
     The best cut is the one that explains most of the variance. It counts if Student's test finds
@@ -77,31 +89,31 @@ def change_points(values: Sequence[float], assumed: float) -> list[int]:
     segment within is tried, because a level that ended again may hide behind what is alike on both
     sides of it. Then each part is looked at in the same way. `assumed`: variance of one value
     within a level; it weighs as much as `ASSUMED_RUNS` values, so that a level of a single run can
-    be told as well.
+    be told as well. `chance`: how often values of one level may be cut.
     """
-    cuts = _best_cut(values, assumed) or _best_segment(values, assumed)
+    cuts = _best_cut(values, assumed, chance) or _best_segment(values, assumed, chance)
     if not cuts:
         return []
     found = []
     for start, end in itertools.pairwise([0, *cuts, len(values)]):
         found += [start] if start else []
-        found += [start + k for k in change_points(values[start:end], assumed)]
+        found += [start + k for k in change_points(values[start:end], assumed, chance)]
     return found
 
 
-def _best_cut(values: Sequence[float], assumed: float) -> list[int]:
+def _best_cut(values: Sequence[float], assumed: float, chance: float) -> list[int]:
     sums, count = _sums(values), len(values)
     if count < 2:
         return []
     cut = max(range(1, count), key=lambda k: _explained(sums, 0, k))
-    is_change = _is_change(values[:cut], values[cut:], assumed, tests=count - 1)
-    return [cut] if is_change else []
+    p_value = _p_value(values[:cut], values[cut:], assumed) * (count - 1)
+    return [cut] if p_value < chance else []
 
 
-def _best_segment(values: Sequence[float], assumed: float) -> list[int]:
+def _best_segment(values: Sequence[float], assumed: float, chance: float) -> list[int]:
     """Circular binary segmentation (Olshen and others, 2004), of the newest values.
 
-    A single value between others is an outlier and no level.
+    A single value between others is an outlier and no level, also beside one that is like them.
     """
     skipped = max(len(values) - _MOST_SEARCHED, 0)
     values = values[skipped:]
@@ -111,9 +123,12 @@ def _best_segment(values: Sequence[float], assumed: float) -> list[int]:
         return []
     start, end = max(segments, key=lambda pair: _explained(sums, *pair))
     outside = [*values[:start], *values[end:]]
-    if not _is_change(outside, values[start:end], assumed, tests=len(segments)):
+    inside = values[start:end]
+    here, there = statistics.fmean(inside), statistics.fmean(outside)
+    if any(abs(value - there) < abs(value - here) for value in inside):
         return []
-    return [skipped + start, skipped + end]
+    p_value = _p_value(outside, inside, assumed) * len(segments)
+    return [skipped + start, skipped + end] if p_value < chance else []
 
 
 def _sums(values: Sequence[float]) -> list[float]:
@@ -131,16 +146,15 @@ def _explained(sums: Sequence[float], start: int, end: int) -> float:
     return apart**2 * inside * outside / (inside + outside)
 
 
-def _is_change(
-    left: Sequence[float], right: Sequence[float], assumed: float, *, tests: int
-) -> bool:
+def _p_value(left: Sequence[float], right: Sequence[float], assumed: float) -> float:
+    """How often the means of two samples of one level differ so much."""
     squares = sorted([*_squares(left), *_squares(right)])
     # the furthest is left out: one odd run must not hide a change of all others
     freedom = max(len(squares) - 3, 0) + ASSUMED_RUNS
     variance = (math.fsum(squares[:-1]) + ASSUMED_RUNS * assumed) / freedom
     deviation = math.sqrt(variance * (1 / len(left) + 1 / len(right)))
     apart = abs(statistics.fmean(left) - statistics.fmean(right))
-    return 2 * tests * (1 - student_cdf(apart / deviation, freedom)) < RARELY
+    return 2 * (1 - student_cdf(apart / deviation, freedom))
 
 
 def _squares(values: Sequence[float]) -> list[float]:
@@ -165,11 +179,15 @@ def _arcsine(count: int, requests: int) -> float:
     return math.asin(math.sqrt((min(count, requests) + 0.375) / (requests + 0.75)))
 
 
-def _variance(metric: str, run: RunFacts, sample: Sample) -> float:
-    if metric in QUANTILES:
-        requests = sample.standard_error(QUANTILES[metric]) if sample.requests else 0.0
-        return ASSUMED**2 + CLUSTERING * requests**2
-    return _ERRORS_TOGETHER / (4 * max(run.completed, 1))
+def _variances(run: RunFacts) -> dict[str, float]:
+    """What is assumed of each metric until the history knows better."""
+    sample = Sample(run.blocks)
+    of_errors = _ERRORS_TOGETHER / (4 * max(run.completed, 1))
+    found = dict.fromkeys(ERRORS, of_errors)
+    for name, share in QUANTILES.items():
+        by_requests = sample.standard_error(share) if sample.requests else 0.0
+        found[name] = ASSUMED**2 + CLUSTERING * by_requests**2
+    return found
 
 
 _ERRORS_TOGETHER = 4.0  # errors come in incidents, which say less than as many errors alone

@@ -101,10 +101,8 @@ def compare(
         )
     ]
     times = _no_failures_of_the_generator(times, run, other)
-    if not is_named and not is_paired and is_unreliable(other, limits):
-        times = [
-            at_most_warn(finding, f"; no failure: the {than} is doubtful") for finding in times
-        ]
+    if not is_named and not is_paired:
+        times = _no_failures_by_a_doubtful_run(times, other, limits, than)
     found += [*times, *error_rates(run, other, limits, than)]
     rate = throughput(run, other, limits.throughput, than)
     found += _no_failures_of_the_generator([rate], run, other)
@@ -126,6 +124,15 @@ def _no_failures_of_the_generator(
     if not run.generator_saturated and not other.generator_saturated:
         return found
     return [at_most_warn(finding, BY_THE_GENERATOR) for finding in found]
+
+
+def _no_failures_by_a_doubtful_run(
+    found: list[Finding], other: RunFacts, limits: Limits, than: str
+) -> list[Finding]:
+    """Runs that are compared for want of a better one only give a warning."""
+    if not is_unreliable(other, limits):
+        return found
+    return [at_most_warn(finding, f"; no failure: the {than} is doubtful") for finding in found]
 
 
 def _references(choice: Choice) -> dict[str, RunFacts]:
@@ -151,7 +158,8 @@ def _against_references(run: RunFacts, choice: Choice, limits: Limits) -> list[F
         times = quantile_findings(
             run, reference, replace(limits, quantiles=bounds), than=REFERENCE, passed=choice.passed
         )
-        found += _no_failures_of_the_generator([*times], run, reference)
+        judged = _no_failures_of_the_generator([*times], run, reference)
+        found += _no_failures_by_a_doubtful_run(judged, reference, limits, REFERENCE)
         rates = error_rates(run, reference, limits, REFERENCE)
         found += [finding for finding in rates if finding.metric in metrics]
     return [
