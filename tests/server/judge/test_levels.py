@@ -92,8 +92,8 @@ def test_a_slow_slide_is_no_improvement() -> None:
 def test_every_metric_has_levels_of_its_own() -> None:
     passed = runs(p50=[100] * 10 + [60] * 2, p95=[200] * 12)
     levels = find_levels(NOW, passed)
-    assert [len(level) for level in levels.likely["p50"]] == [10, 2]
-    assert [len(level) for level in levels.likely["p95"]] == [12]
+    assert [len(level) for level in levels.divided("p50", SELDOM)] == [10, 2]
+    assert [len(level) for level in levels.divided("p95", SELDOM)] == [12]
     assert [other.history_id for other in levels.present("p50")] == [11, 12]
 
 
@@ -140,7 +140,7 @@ def test_errors_have_levels_as_well(errors: list[int], best: int | None) -> None
 
 def test_what_is_not_known_of_a_run_is_left_out() -> None:
     passed = [*runs(p50=[100] * 4), run(5, p50=0.0), run(6, p50=60)]
-    assert [len(level) for level in find_levels(NOW, passed).likely["p50"]] == [4, 1]
+    assert [len(level) for level in find_levels(NOW, passed).divided("p50", SELDOM)] == [4, 1]
     assert find_levels(NOW, []).present("p50") == ()
 
 
@@ -161,5 +161,5 @@ def test_few_requests_make_a_level_of_one_run_doubtful() -> None:
         blocks=[[(time, 1) for time in times]],
     )
     passed = runs(p95=[200] * 10 + [150])
-    assert len(find_levels(NOW, passed).likely["p95"]) == 2
-    assert len(find_levels(small, passed).likely["p95"]) == 1
+    assert len(find_levels(NOW, passed).divided("p95", SELDOM)) == 2
+    assert len(find_levels(small, passed).divided("p95", SELDOM)) == 1

@@ -33,14 +33,17 @@ _MOST_SEARCHED = 60  # runs in which a segment is searched: there are half their
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """The levels of each metric in the runs that passed, oldest first."""
+    """The levels of each metric in the runs that passed, oldest first.
 
-    likely: Mapping[str, Sequence[Sequence[RunFacts]]]
-    certain: Mapping[str, Sequence[Sequence[RunFacts]]]
+    `assumed`: by metric, the variance within a level until the runs say more.
+    """
+
+    passed: Sequence[RunFacts]
+    assumed: Mapping[str, float]
 
     def present(self, metric: str) -> Sequence[RunFacts]:
         """The runs of the present level, oldest first."""
-        levels = self.likely.get(metric)
+        levels = self.divided(metric, SELDOM)
         return levels[-1] if levels else ()
 
     def best(self, metric: str) -> RunFacts | None:
@@ -49,7 +52,7 @@ class Levels:
         A level that is worse than an older one starts nothing new: otherwise a regression that was
         let through once would be the norm.
         """
-        levels = self.certain.get(metric) or ()
+        levels = self.divided(metric, RARELY)
         if len(levels) < 2:
             return None
         scale = _scale(metric)
@@ -57,28 +60,21 @@ class Levels:
         best = means.index(min(means))
         return levels[best][0] if best else None
 
+    def divided(self, metric: str, chance: float) -> list[Sequence[RunFacts]]:
+        """All levels, oldest first; runs of which the metric is not known are left out."""
+        scale = _scale(metric)
+        known = [run for run in self.passed if not math.isnan(scale(run))]
+        cuts = change_points([scale(run) for run in known], self.assumed[metric], chance)
+        edges = itertools.pairwise([0, *cuts, len(known)])
+        return [known[start:end] for start, end in edges if start < end]
+
 
 def find_levels(run: RunFacts, passed: Sequence[RunFacts]) -> Levels:
-    """Divide the runs that passed, oldest first, into levels.
+    """The levels in the runs that passed, oldest first.
 
     `run`, the one that is judged, says how far the number of requests alone makes runs differ.
     """
-    variances = _variances(run)
-    likely, certain = (
-        {metric: _divide(passed, metric, variances[metric], chance) for metric in METRICS}
-        for chance in (SELDOM, RARELY)
-    )
-    return Levels(likely, certain)
-
-
-def _divide(
-    passed: Sequence[RunFacts], metric: str, assumed: float, chance: float
-) -> list[Sequence[RunFacts]]:
-    scale = _scale(metric)
-    known = [run for run in passed if not math.isnan(scale(run))]
-    cuts = change_points([scale(run) for run in known], assumed, chance)
-    edges = itertools.pairwise([0, *cuts, len(known)])
-    return [known[start:end] for start, end in edges if start < end]
+    return Levels(passed, _variances(run))
 
 
 def change_points(values: Sequence[float], assumed: float, chance: float) -> list[int]:
@@ -91,6 +87,8 @@ def change_points(values: Sequence[float], assumed: float, chance: float) -> lis
     within a level; it weighs as much as `ASSUMED_RUNS` values, so that a level of a single run can
     be told as well. `chance`: how often values of one level may be cut.
     """
+    if not values or min(values) == max(values):
+        return []
     cuts = _best_cut(values, assumed, chance) or _best_segment(values, assumed, chance)
     if not cuts:
         return []
@@ -103,8 +101,6 @@ def change_points(values: Sequence[float], assumed: float, chance: float) -> lis
 
 def _best_cut(values: Sequence[float], assumed: float, chance: float) -> list[int]:
     sums, count = _sums(values), len(values)
-    if count < 2:
-        return []
     cut = max(range(1, count), key=lambda k: _explained(sums, 0, k))
     p_value = _p_value(values[:cut], values[cut:], assumed) * (count - 1)
     return [cut] if p_value < chance else []
