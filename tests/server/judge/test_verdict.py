@@ -250,6 +250,10 @@ class TestASaturatedGenerator:
         assert judge(replace(slow, generator_saturated=False), against()).verdict == "FAIL"
         assert judge(slow, against()).verdict == "WARN"
 
+    def test_does_not_explain_less_throughput_than_its_own(self) -> None:
+        saturated = replace(BASELINE, generator_saturated=True)
+        assert judge(replace(RUN, seconds=112.0), against(saturated)).verdict == "FAIL"
+
     def test_excuses_no_load_that_was_never_sent(self) -> None:
         assert judge(replace(self.SATURATED, sent=18_000), against()).verdict == "FAIL"
 

@@ -103,7 +103,7 @@ def _error_rate(
 ) -> Finding:
     value, rate = run.share(now), other.share(before)
     rise, bound = value - rate, limits.errors
-    p_value = _chance(run, other, now, before)
+    p_value = _errors_by_chance(run, other, now, before)
     severity = _error_severity(run, other, now, before, limits)
     what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
@@ -126,10 +126,12 @@ def _error_severity(
     rate = other.share(before)
     if now - rate * run.completed / 100 < limits.fewest_more_errors:
         return Severity.PASS
-    return severity_of(run.share(now) - rate, limits.errors, _chance(run, other, now, before))
+    return severity_of(
+        run.share(now) - rate, limits.errors, _errors_by_chance(run, other, now, before)
+    )
 
 
-def _chance(run: RunFacts, other: RunFacts, now: int, before: int) -> float:
+def _errors_by_chance(run: RunFacts, other: RunFacts, now: int, before: int) -> float:
     """If nothing has changed, every error hit either run in proportion to its requests."""
     both = run.completed + other.completed
     return binomial_tail(now, now + before, run.completed / both) if both else 1.0

@@ -105,7 +105,7 @@ def compare(
         times = _no_failures_by_a_doubtful_run(times, other, limits, than)
     found += [*times, *error_rates(run, other, limits, than)]
     rate = throughput(run, other, limits.throughput, than)
-    found += _no_failures_of_the_generator([rate], run, other)
+    found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     if not any(finding.is_judged for finding in times):
         found.append(_nothing_timed(run))
     return found
