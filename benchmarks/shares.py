@@ -29,4 +29,5 @@ def may_be_at_least(percent: float, hits: int, trials: int) -> bool:
 
 
 def _binomial(count: int, trials: int, rate: float) -> float:
-    return math.comb(trials, count) * rate**count * (1 - rate) ** (trials - count)
+    ways = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+    return math.exp(ways + count * math.log(rate) + (trials - count) * math.log1p(-rate))

@@ -5,6 +5,7 @@ import pytest
 from markdown_pages import ROOT, page, rows, section
 from tm_cli.server.judge import How, Limits
 from tm_cli.server.judge.findings import LIKELY, SURE
+from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.limits import QUANTILES
 from tm_cli.server.judge.quantiles import _FEWEST_BEYOND
 from tm_cli.server.judge.resampling import DRAWS
@@ -49,7 +50,9 @@ def test_constants_of_the_noise_are_the_judges():
     assert f"drawn with replacement {DRAWS} times" in TEXT
     assert f"{100 * ASSUMED:g} % per run is assumed" in TEXT
     assert MOST_RUNS == 10
-    assert "the last ten comparable runs that passed" in TEXT
+    assert "the last ten runs of the [present level]" in TEXT
+    assert f"less than {100 * SELDOM:g} % of cases" in TEXT
+    assert f"{100 * RARELY:g} % for the *best*" in TEXT
     assert (
         f"Below {100 * LIKELY:g} % it is worth a warning, below {100 * SURE:g} % it may fail"
         in TEXT

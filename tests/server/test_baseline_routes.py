@@ -87,6 +87,69 @@ def test_a_run_can_be_compared_with_one_of_the_users_choice(api, profile):
     assert chosen["baselineChoice"] == "asked"
 
 
+@pytest.fixture
+def service(api, tmp_path):
+    """A profile whose target can be changed from run to run: play(ms=60, codes=..., flags=...)."""
+
+    usual = {"ms": "100", "codes": "200:100", "flags": ""}
+
+    class Service:
+        profile = api.save(script="&".join(f"{name}=@{tmp_path / name}" for name in usual))
+
+        def play(self, **changes):
+            for name, text in (usual | changes).items():
+                (tmp_path / name).write_text(str(text), encoding="utf-8")
+            return api.judged(api.start(self.profile))
+
+    return Service()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param({"codes": "200:84,503:16"}, id="errors"),
+        pytest.param({"codes": "200:51,503:49"}, id="almost-half-of-them-errors"),
+        pytest.param({"flags": "generator_saturated"}, id="a-saturated-generator"),
+    ],
+)
+def test_a_bad_first_run_is_the_measure_only_until_there_is_a_good_one(service, bad):
+    first, second, third = service.play(**bad), service.play(), service.play()
+    assert second["autoCompareBaselineRunId"] == first["id"]
+    assert second["autoVerdict"] == "WARN"
+    assert f"tm baseline pin {second['id']}" in second["autoVerdictReasons"]
+    assert third["autoCompareBaselineRunId"] == second["id"]
+    assert third["autoVerdict"] == "PASS"
+
+
+def test_a_good_baseline_stays_when_errors_come(service):
+    first = service.play()
+    for _ in range(2):
+        worse = service.play(codes="200:94,503:6")
+        assert worse["autoCompareBaselineRunId"] == first["id"]
+        assert worse["autoVerdict"] == "FAIL"
+
+
+def test_a_slow_run_of_a_saturated_generator_is_a_warning_that_says_so_first(service):
+    service.play()
+    slow = service.play(ms=205, flags="generator_saturated")
+    assert slow["autoVerdict"] == "WARN"
+    assert json.loads(slow["autoVerdictReasons"])[0].startswith("the load generator's machine")
+    assert service.play(ms=205)["autoVerdict"] == "FAIL"
+
+
+def test_what_was_gained_in_one_run_is_the_measure_of_the_next(api, service):
+    verdicts = [service.play(ms=ms)["autoVerdict"] for ms in (100, 100, 100, 60)]
+    assert verdicts == ["NO_BASELINE", "PASS", "PASS", "PASS"]
+    lost = service.play(ms=100)
+    assert lost["autoVerdict"] == "FAIL"
+    assert "+66." in lost["autoVerdictReasons"]
+    pin(api, service.profile, lost["id"])
+    assert service.play(ms=100)["autoVerdict"] == "PASS"
+    api.delete(f"/profiles/{service.profile}/baseline")
+    assert service.play(ms=100)["autoVerdict"] == "PASS", "accepted by the pin"
+    assert service.play(ms=130)["autoVerdict"] == "FAIL"
+
+
 class TestAreRefused:
     def test_runs_that_are_not_there(self, api, profile):
         for answer in (pin(api, profile, 999), self.start(api, profile, 999)):

@@ -57,6 +57,19 @@ def test_the_answer_has_what_the_judge_would_say(api, pair):
     assert found["errors_5xx"]["verdict"] == "FAIL"
 
 
+def test_two_runs_are_compared_as_if_there_were_no_others(api, tmp_path):
+    """Most of the history is as slow as the newer one."""
+    ms = tmp_path / "ms"
+    profile = api.save(script=f"ms=@{ms}")
+    ids = []
+    for time in (100, 100, 100, 100, 60, 100):
+        ms.write_text(str(time), encoding="utf-8")
+        ids.append(run(api, profile))
+    found = {item["metric"]: item for item in compare(api, *ids[-2:]).json()["comparisons"]}
+    assert found["p95"]["verdict"] == "FAIL"
+    assert found["p95"]["pValue"] < 0.001
+
+
 def test_earlier_runs_are_a_yardstick_for_errors(api):
     profile = api.save(script="ms=20&codes=200:98,500:2")
     ids = [run(api, profile) for _ in range(5)]

@@ -52,7 +52,7 @@ def _judged(
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, limits(newer), than=BASELINE, passed=passed)
+    found = compare(run, other, limits(newer), than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 

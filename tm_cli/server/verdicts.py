@@ -75,30 +75,31 @@ class Judge:
         return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
 
     def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> Choice:
-        """The baseline with its measurements; one whose measurements are damaged is none."""
+        """The runs to compare with; one whose measurements are damaged is none of them."""
         if unusable := self._unusable_wish(row):
             return unusable
-        choice = choose_baseline(run, earlier, self._wish(row))
-        chosen = [one for one in (choice.baseline, choice.reference) if one is not None]
-        measured = {one.history_id: self._readable_blocks(one) for one in chosen}
-        found = {key: one for key, one in measured.items() if one is not None}
-        if len(found) == len(measured):
-            return replace(
-                choice,
-                baseline=choice.baseline and found[choice.baseline.history_id],
-                reference=choice.reference and found[choice.reference.history_id],
-            )
-        if row["wish"] is not None:
-            return _damaged_wish(row, "its measurements are damaged")
-        damaged = measured.keys() - found.keys()
-        return self._choice(run, [one for one in earlier if one.history_id not in damaged], row)
+        wish, own_limits = self._wish(row), limits(row)
+        known: dict[int, RunFacts] = {}
 
-    def _readable_blocks(self, run: RunFacts) -> RunFacts | None:
+        def measured(other: RunFacts) -> RunFacts:
+            if other.history_id not in known:
+                known[other.history_id] = self._readable_blocks(other)
+            return known[other.history_id]
+
+        while True:
+            try:
+                return choose_baseline(run, earlier, wish, limits=own_limits, measured=measured)
+            except _DamagedMeasurements as damaged:
+                logger.warning("run %d is no baseline: %s", damaged.history_id, damaged)
+                if wish is not None:
+                    return _damaged_wish(row, "its measurements are damaged")
+                earlier = [one for one in earlier if one.history_id != damaged.history_id]
+
+    def _readable_blocks(self, run: RunFacts) -> RunFacts:
         try:
             return self._with_blocks(run)
         except ValueError as error:
-            logger.warning("run %d is no baseline: %s", run.history_id, error)
-            return None
+            raise _DamagedMeasurements(run.history_id, str(error)) from error
 
     def _unusable_wish(self, row: StoredRow) -> Choice | None:
         """No baseline, where the one that was named cannot be read any more."""
@@ -129,6 +130,14 @@ class Judge:
         return Wish(How(row["wish"]), row["wished_id"], run)
 
 
+class _DamagedMeasurements(Exception):
+    """The response times of an earlier run cannot be read."""
+
+    def __init__(self, history_id: int, message: str) -> None:
+        super().__init__(message)
+        self.history_id = history_id
+
+
 def _damaged_wish(row: StoredRow, why: str) -> Choice:
     named = f"run {row['wished_id']}, which was named as the baseline"
     return Choice(None, How(row["wish"]), reason=f"{named}, is no measure: {why}")
@@ -156,6 +165,7 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         seconds=float(row["duration_seconds"]),
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
+        pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
     )
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tm_cli.server.judge import How, RunFacts, Wish, choose_baseline
+from tm_cli.server.judge import How, Limits, RunFacts, Wish, choose_baseline
 
 
 def run(
@@ -12,17 +12,22 @@ def run(
     fingerprint: str = "same",
     errors: int = 0,
     saturated: bool = False,
+    planned: int = 1000,
+    lost: bool = False,
+    pinned: int | None = None,
 ) -> RunFacts:
     return RunFacts(
         history_id=history_id,
         verdict=verdict,
         fingerprint=fingerprint,
-        planned=1000,
+        planned=planned,
         sent=1000,
         completed=1000,
         errors=errors,
         quantiles_ms={"p50": 10.0, "p95": 20.0, "p99": 30.0},
         generator_saturated=saturated,
+        notes=("a worker was lost",) if lost else (),
+        pinned=pinned,
     )
 
 
@@ -44,10 +49,39 @@ NEW = run(10)
         pytest.param([run(1, errors=1000), run(2)], 2, id="a-failed-first-run-is-skipped"),
         pytest.param([run(1, errors=1000)], None, id="even-if-it-is-the-only-one"),
         pytest.param([run(1, saturated=True), run(2, "WARN")], 2, id="a-sound-run-is-preferred"),
+        pytest.param([run(1, lost=True), run(2, "WARN")], 2, id="a-whole-run-too"),
+        pytest.param([run(1, errors=51), run(2, "WARN")], 2, id="one-with-fewer-errors-too"),
+        pytest.param([run(1, errors=499), run(2, "WARN")], 2, id="however-many-there-were"),
+        pytest.param([run(1, errors=50), run(2, "WARN")], 1, id="a-few-errors-are-no-doubt"),
+        pytest.param([run(1, planned=1011), run(2, "WARN")], 2, id="one-that-was-sent-too"),
+        pytest.param([run(1, planned=1010), run(2, "WARN")], 1, id="almost-all-is-all"),
         pytest.param(
-            [replace(run(1), notes=("a worker was lost",)), run(2, "WARN")], 2, id="a-whole-run-too"
+            [run(1, errors=100), run(2, saturated=True), run(3, "WARN"), run(4, "WARN")],
+            3,
+            id="the-oldest-sound-one",
+        ),
+        pytest.param(
+            [run(1, errors=100), run(2, "WARN"), run(3, "PASS")], 3, id="until-one-passes"
+        ),
+        pytest.param(
+            [run(1), run(2, "FAIL", errors=60)], 1, id="more-errors-do-not-take-a-sound-run-away"
+        ),
+        pytest.param(
+            [run(1, saturated=True), run(2, "FAIL")], 1, id="nor-does-what-failed-by-an-older-run"
+        ),
+        pytest.param(
+            [run(1, saturated=True), run(2, "FAIL"), run(3, "WARN")], 3, id="but-what-did-not-fail"
+        ),
+        pytest.param(
+            [run(1, "PASS"), run(2, "PASS", errors=60)], 1, id="a-sound-pass-before-a-newer-one"
+        ),
+        pytest.param(
+            [run(1), run(2, "PASS", errors=60)], 1, id="a-sound-run-before-a-doubtful-pass"
         ),
         pytest.param([run(1, saturated=True)], 1, id="an-unsound-one-is-better-than-none"),
+        pytest.param(
+            [run(1, errors=60), run(2, "PASS", errors=60)], 2, id="of-unsound-ones-a-pass"
+        ),
     ],
 )
 def test_the_baseline_is(earlier: list[RunFacts], chosen: int | None) -> None:
@@ -110,3 +144,61 @@ def test_without_a_baseline_the_reason_says_why(earlier: list[RunFacts], reason:
     choice = choose_baseline(replace(NEW, traits={"target": "b"}), earlier)
     assert choice.baseline is None
     assert choice.reason.endswith(reason)
+
+
+def test_what_is_doubtful_is_said_by_the_limits() -> None:
+    earlier = [run(1, errors=100), run(2, "WARN")]
+    lenient = Limits().changed({"allErrors": {"warn": 20}})
+    assert choose_baseline(NEW, earlier, limits=lenient).baseline == earlier[0]
+
+
+def test_a_run_is_the_baseline_of_its_own_judgement_only_with_what_is_measured_of_it() -> None:
+    def measured(other: RunFacts) -> RunFacts:
+        return replace(other, blocks=[[(other.history_id, 1000)]])
+
+    fast = [replace(run(n, "PASS"), quantiles_ms={"p50": 5.0}) for n in (6, 7)]
+    choice = choose_baseline(NEW, [*PASSED, *fast], measured=measured)
+    found = [choice.baseline, choice.reference, choice.improved["p50"]]
+    assert [(other.history_id, other.blocks) for other in found if other] == [
+        (7, [[(7, 1000)]]),
+        (2, [[(2, 1000)]]),
+        (6, [[(6, 1000)]]),
+    ]
+    assert set(choice.improved) == {"p50"}
+
+
+WILD = [[(1_000, 100)], [(40_000, 100)]] * 5
+CALM = [[(10_000, 180), (20_000, 18), (30_000, 2)]] * 5
+
+
+def test_the_first_run_that_is_calm_replaces_a_noisy_one() -> None:
+    noisy, first, second = (
+        replace(run(number, verdict), blocks=blocks)
+        for number, verdict, blocks in (
+            (1, "NO_BASELINE", WILD),
+            (2, "WARN", CALM),
+            (3, "WARN", CALM),
+        )
+    )
+    now = replace(NEW, blocks=CALM)
+    assert choose_baseline(now, [noisy]).baseline == noisy
+    assert choose_baseline(now, [noisy, first, second]).baseline == first
+
+
+def test_if_the_run_itself_is_noisy_the_oldest_stays() -> None:
+    earlier = [replace(run(1), blocks=CALM), replace(run(2, "WARN"), blocks=CALM)]
+    assert choose_baseline(replace(NEW, blocks=WILD), earlier).baseline == earlier[0]
+
+
+def test_what_passed_before_the_last_pinned_run_is_no_reference() -> None:
+    earlier = [
+        run(1),
+        run(2, "PASS"),
+        run(3, "FAIL"),
+        run(4, "PASS", pinned=3),
+        run(5, "PASS"),
+        run(6, "PASS"),
+    ]
+    choice = choose_baseline(NEW, earlier)
+    assert [other.history_id for other in choice.passed] == [4, 5, 6]
+    assert choice.reference == earlier[3]

@@ -65,6 +65,14 @@ def test_a_slower_version_fails_however_calm_the_machine() -> None:
     assert verdict(played([1.25] * 12, seed=2)) == "FAIL"
 
 
+def test_an_improvement_is_named() -> None:
+    [p95] = [item for item in compared(played([0.7] * 12, seed=2)) if item.metric == "p95"]
+    assert p95.severity.name == "PASS"
+    assert p95.reason.endswith("; an improvement")
+    [p95] = [item for item in compared(played([0.99] * 12, seed=2)) if item.metric == "p95"]
+    assert p95.reason.endswith(", limit +15 %")
+
+
 def test_a_rise_that_one_bad_stretch_explains_does_not_count() -> None:
     run = played([1.0] * 11 + [1.4], seed=3)
     rise = run.quantiles_ms["p95"] / BASELINE.quantiles_ms["p95"] - 1
@@ -115,6 +123,17 @@ def test_what_is_too_noisy_to_be_judged_is_a_warning() -> None:
     assert any("too noisy to be judged" in reason for reason in judgement.reasons)
 
 
+def test_a_noisy_first_run_is_the_measure_only_until_there_is_a_calm_one() -> None:
+    before: list[RunFacts] = []
+    seen = []
+    for number, factors in enumerate(([1.0, 8.0] * 6, CALM, CALM, CALM), 1):
+        run = replace(played(factors, seed=number), history_id=number, verdict=None)
+        judgement = judge(run, choose_baseline(run, before))
+        before.append(replace(run, verdict=judgement.verdict))
+        seen.append((judgement.verdict, judgement.baseline_id))
+    assert seen == [("NO_BASELINE", None), ("WARN", 1), ("PASS", 2), ("PASS", 3)]
+
+
 def test_the_same_runs_always_get_the_same_verdict() -> None:
     run = played([1.1] * 12, seed=15)
     assert judge(run, Choice(BASELINE)) == judge(run, Choice(BASELINE))
@@ -128,10 +147,27 @@ def test_a_rise_within_what_passing_runs_differ_by_does_not_count() -> None:
 
 
 def test_a_run_must_stand_out_from_the_middle_of_those_that_passed() -> None:
-    run = played([1.08] * 12, seed=17)
-    usual = [replace(BASELINE, quantiles_ms=scaled(1.07)) for _ in range(8)]
+    run = played([1.10] * 12, seed=17)
+    passed = [*(replace(BASELINE, quantiles_ms=scaled(1.07)) for _ in range(8)), BASELINE]
     assert worst(compared(run)) == "WARN"
-    assert worst(compared(run, passed=[*usual, BASELINE])) == "PASS"
+    assert worst(compared(run, passed=passed)) == "PASS"
+    [p95] = [item for item in compared(run, passed=passed) if item.metric == "p95"]
+    assert "no more than chance compared with the mean of the last 9 runs, " in p95.reason
+
+
+def test_from_a_baseline_that_the_user_has_chosen_nothing_else_distracts() -> None:
+    run = played([1.10] * 12, seed=17)
+    passed = [*(replace(BASELINE, quantiles_ms=scaled(1.07)) for _ in range(8)), BASELINE]
+    assert worst(compared(run, passed=passed, is_named=True)) == "WARN"
+
+
+def test_whether_a_run_sees_anything_is_asked_once() -> None:
+    wild = [played([1.0, 4.0] * 6, seed=13), played([4.0, 1.0] * 6, seed=14)]
+    noisy = {
+        than: [f.metric for f in quantile_findings(*wild, Limits(), than=than) if f.severity]
+        for than in ("baseline", "reference")
+    }
+    assert noisy == {"baseline": ["p50"], "reference": []}
 
 
 def scaled(factor: float) -> dict[str, float]:
@@ -201,6 +237,11 @@ class TestTheSpreadBetweenRuns:
     def test_leaves_a_slow_drift_out(self) -> None:
         drifting = [40.0 * 1.001**k for k in range(10)]
         assert between_runs(drifting, self.WITHIN).variance < ASSUMED**2
+
+    def test_is_that_of_one_run_so_that_two_runs_differ_by_more(self) -> None:
+        """Medians of hosted runners spread by 2.66 %, so those of two runs by 3.8 %."""
+        between = between_runs([], self.WITHIN)
+        assert noise(Chance(0.0, 11), between).deviation == pytest.approx(0.0266 * 2**0.5, rel=0.03)
 
     def test_counts_twice_between_two_runs_and_not_at_all_in_a_duet(self) -> None:
         between = Chance(0.0004, 8)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.server.judge import Choice, How, Limits, RunFacts, judge, judge_duet
+from tm_cli.server.judge.levels import METRICS
 
 BASELINE = RunFacts(
     history_id=7,
@@ -80,8 +81,8 @@ def against(baseline: RunFacts | None = BASELINE, reason: str = "no earlier run"
         pytest.param(replace(RUN, notes=("worker 2 was lost",)), "WARN", id="a-lost-worker"),
         pytest.param(
             replace(with_quantiles(RUN, p95=400), generator_saturated=True),
-            "FAIL",
-            id="saturation-excuses-nothing",
+            "WARN",
+            id="a-saturated-machine-fails-no-response-time",
         ),
         pytest.param(replace(RUN, sent=0, completed=0, errors=0), "FAIL", id="nothing-was-sent"),
         pytest.param(replace(RUN, quantiles_ms={}), "WARN", id="unknown-response-times"),
@@ -188,14 +189,139 @@ def test_a_pass_explains_a_big_relative_rise() -> None:
 
 
 def test_the_worst_reason_comes_first() -> None:
-    run = replace(with_quantiles(RUN, p50=110, p99=900), generator_saturated=True)
-    assert [reason.split()[0] for reason in judge(run, against()).reasons] == ["p99", "p50", "the"]
+    run = with_quantiles(RUN, p50=110, p99=900)
+    assert [reason.split()[0] for reason in judge(run, against()).reasons] == ["p99", "p50"]
 
 
-def test_a_saturated_baseline_is_mentioned() -> None:
-    judgement = judge(RUN, against(replace(BASELINE, generator_saturated=True)))
-    assert judgement.verdict == "WARN"
-    assert "baseline" in judgement.reasons[0]
+class TestASaturatedGenerator:
+    SATURATED = replace(RUN, generator_saturated=True)
+    SLOW = with_quantiles(RUN, p50=205, p95=410, p99=900, **{"p99.9": 2000})
+
+    def test_is_mentioned_when_it_was_the_baselines(self) -> None:
+        judgement = judge(RUN, against(replace(BASELINE, generator_saturated=True)))
+        assert judgement.verdict == "WARN"
+        assert judgement.reasons[0] == (
+            "the load generator's machine was the limit of the baseline run;"
+            " run it again, or choose another baseline: tm baseline pin 8"
+        )
+
+    @pytest.mark.parametrize("whose", ["this run's", "the baseline's", "both"])
+    def test_fails_no_response_time_and_is_the_first_reason(self, whose: str) -> None:
+        run = replace(self.SLOW, generator_saturated=whose != "the baseline's")
+        baseline = replace(BASELINE, generator_saturated=whose != "this run's")
+        judgement = judge(run, against(baseline))
+        assert judgement.verdict == "WARN"
+        assert "the load generator's machine" in judgement.reasons[0]
+        assert judgement.reasons[1] == (
+            "p50 205 ms, baseline 100 ms, +105.0 %, limit +15 %; "
+            "no failure: the load generator's machine may be the cause"
+        )
+        assert len(judgement.reasons) == 5
+
+    def test_is_none_against_an_older_run_either(self) -> None:
+        reference = with_quantiles(replace(BASELINE, history_id=2), p95=100)
+        choice = replace(against(), reference=reference)
+        assert judge(RUN, choice).verdict == "FAIL"
+        assert judge(self.SATURATED, choice).verdict == "WARN"
+
+    @pytest.mark.parametrize("baseline_too", [False, True])
+    @pytest.mark.parametrize(
+        ("errors", "classes", "verdict"),
+        [
+            pytest.param(400, {"5xx": 400}, "FAIL", id="the-targets-own-errors"),
+            pytest.param(400, {"4xx": 400}, "FAIL", id="refusals"),
+            pytest.param(400, {"connection": 400}, "FAIL", id="refused-connections"),
+            pytest.param(400, {"timeout": 400}, "WARN", id="timeouts-may-be-its-own-doing"),
+            pytest.param(800, {"timeout": 400, "5xx": 400}, "FAIL", id="some-of-each"),
+            pytest.param(430, {"timeout": 400, "5xx": 30}, "WARN", id="mostly-timeouts"),
+            pytest.param(0, {}, "WARN", id="no-errors-do-not-pass"),
+            pytest.param(10_000, {"timeout": 10_000}, "FAIL", id="nothing-was-measured"),
+        ],
+    )
+    def test_may_be_the_cause_of_timeouts_only(
+        self, errors: int, classes: dict[str, int], verdict: str, baseline_too: bool
+    ) -> None:
+        run = replace(self.SATURATED, errors=errors, error_classes=classes)
+        baseline = replace(BASELINE, generator_saturated=baseline_too)
+        assert judge(run, against(baseline)).verdict == verdict
+
+    def test_explains_less_throughput(self) -> None:
+        slow = replace(self.SATURATED, seconds=112.0)
+        assert judge(replace(slow, generator_saturated=False), against()).verdict == "FAIL"
+        assert judge(slow, against()).verdict == "WARN"
+
+    def test_does_not_explain_less_throughput_than_its_own(self) -> None:
+        saturated = replace(BASELINE, generator_saturated=True)
+        assert judge(replace(RUN, seconds=112.0), against(saturated)).verdict == "FAIL"
+
+    def test_excuses_no_load_that_was_never_sent(self) -> None:
+        assert judge(replace(self.SATURATED, sent=18_000), against()).verdict == "FAIL"
+
+    def test_fails_no_response_time_of_a_duet(self) -> None:
+        assert judge_duet(self.SLOW, BASELINE).verdict == "FAIL"
+        run = replace(self.SLOW, generator_saturated=True)
+        assert judge_duet(run, BASELINE).verdict == "WARN"
+
+
+class TestADoubtfulBaseline:
+    @pytest.mark.parametrize(
+        ("doubtful", "why"),
+        [
+            pytest.param(replace(BASELINE, errors=3_200), "had 16.00 % errors", id="errors"),
+            pytest.param(replace(BASELINE, sent=19_000), "5.00 % of its", id="shortfall"),
+            pytest.param(replace(BASELINE, notes=("worker 2 was lost",)), "worker 2", id="worker"),
+        ],
+    )
+    @pytest.mark.parametrize("run", [RUN, with_quantiles(RUN, p50=300)], ids=["alike", "slower"])
+    def test_neither_passes_nor_fails_a_run(
+        self, run: RunFacts, doubtful: RunFacts, why: str
+    ) -> None:
+        judgement = judge(run, replace(against(doubtful), how=How.OLDEST))
+        assert judgement.verdict == "WARN"
+        [reason] = [text for text in judgement.reasons if "a doubtful measure" in text]
+        assert why in reason
+        assert reason.endswith("; run it again, or choose another baseline: tm baseline pin 8")
+
+    def test_fails_a_run_with_more_errors_still(self) -> None:
+        doubtful = replace(BASELINE, errors=1_200)
+        run = replace(RUN, errors=1_500)
+        judgement = judge(run, replace(against(doubtful), how=How.OLDEST))
+        assert judgement.verdict == "FAIL"
+        assert any(text.endswith("tm baseline pin ID") for text in judgement.reasons)
+
+    def test_that_the_user_has_chosen_fails_a_run(self) -> None:
+        choice = replace(against(replace(BASELINE, errors=1_200)), how=How.PINNED)
+        assert judge(RUN, choice).verdict == "WARN"
+        judgement = judge(with_quantiles(RUN, p50=300), choice)
+        assert judgement.verdict == "FAIL"
+        assert judgement.reasons[-1].endswith(
+            "a doubtful measure; choose another baseline: tm baseline pin 8"
+        )
+
+
+def test_a_metric_that_improved_has_a_reference_of_its_own() -> None:
+    first = with_quantiles(replace(BASELINE, history_id=2), p95=300)
+    since = with_quantiles(replace(BASELINE, history_id=5), p50=70, p95=170)
+    choice = replace(against(), reference=first, improved={"p95": since})
+    judgement = judge(with_quantiles(RUN, p95=206), choice)
+    [reason] = judgement.reasons
+    assert reason.startswith("p95 206 ms, reference 170 ms, +21.2 %, limit +15 %")
+    assert reason.endswith(" (run 5, the first that passed since p95 improved)")
+    compared = judgement.snapshot["comparisons"]
+    references = {c["metric"]: c["baseline"] for c in compared if c["than"] == "reference"}
+    assert (references["p50"], references["p95"]) == (100, 170)
+    assert judgement.snapshot["reference"] == 2
+
+
+def test_the_oldest_run_that_was_compared_is_the_reference_of_the_snapshot() -> None:
+    first, since = (replace(BASELINE, history_id=number) for number in (2, 5))
+    every = dict.fromkeys(METRICS, since)
+    assert (
+        judge(RUN, replace(against(), reference=first, improved=every)).snapshot["reference"] == 5
+    )
+    newest = dict.fromkeys(METRICS, BASELINE)
+    choice = replace(against(), reference=first, improved=newest)
+    assert judge(RUN, choice).snapshot["reference"] is None
 
 
 def test_many_small_slides_are_seen_against_the_first_run_that_passed() -> None:

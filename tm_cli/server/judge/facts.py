@@ -20,6 +20,7 @@ class RunFacts:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
     empty where they are not needed. `seconds`: how long the curve was played. `age`: seconds from
     its end to the judgement. `notes`: what went wrong with the machines that sent the load.
+    `pinned`: the pinned run by which this one was judged, if it was.
     """
 
     history_id: int
@@ -37,6 +38,7 @@ class RunFacts:
     seconds: float = 0.0
     age: float | None = None
     notes: tuple[str, ...] = ()
+    pinned: int | None = None
 
     @property
     def error_rate(self) -> float:

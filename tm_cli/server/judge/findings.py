@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -20,6 +20,8 @@ SURE, LIKELY = 0.003, 0.03
 
 Several numbers are compared at once, so one of them must be rarer than the usual 0.05.
 """
+
+BY_THE_GENERATOR = "; no failure: the load generator's machine may be the cause"
 
 
 class Severity(IntEnum):
@@ -37,7 +39,7 @@ class Finding:
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
     chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
     names what the run was compared with, None for what needs no other run. What is not judged is
-    only shown.
+    only shown. `is_noisy`: a change that should fail the run could hide in the noise.
     """
 
     metric: str
@@ -54,6 +56,7 @@ class Finding:
     bound: Bound | None = None
     than: str | None = None
     is_judged: bool = True
+    is_noisy: bool = False
 
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""
@@ -100,22 +103,43 @@ def _error_rate(
 ) -> Finding:
     value, rate = run.share(now), other.share(before)
     rise, bound = value - rate, limits.errors
-    # If nothing has changed, every error hit either run in proportion to its requests.
-    both = run.completed + other.completed
-    p_value = binomial_tail(now, now + before, run.completed / both) if both else 1.0
-    more = now - rate * run.completed / 100
-    severity = Severity.PASS
-    if more >= limits.fewest_more_errors:
-        severity = severity_of(rise, bound, p_value)
+    p_value = _errors_by_chance(run, other, now, before)
+    severity = _error_severity(run, other, now, before, limits)
     what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
         f"{what} {value:.2f} % ({now} of {run.completed}), {than} {rate:.2f} %, "
         f"{rise:+.2f} points, limit {limit_text(bound, severity, '{:+g} points')}"
     )
+    without = now - _timeouts(metric, run)
+    if severity is Severity.FAIL and run.generator_saturated and without < now:
+        severity = max(Severity.WARN, _error_severity(run, other, without, before, limits))
+        reason += BY_THE_GENERATOR if severity is Severity.WARN else ""
     low, high = _rate_interval(now, run.completed, before, other.completed)
     return Finding(
         metric, severity, reason, "%", value, rate, rise, low, high, p_value, None, bound, than
     )
+
+
+def _error_severity(
+    run: RunFacts, other: RunFacts, now: int, before: int, limits: Limits
+) -> Severity:
+    rate = other.share(before)
+    if now - rate * run.completed / 100 < limits.fewest_more_errors:
+        return Severity.PASS
+    return severity_of(
+        run.share(now) - rate, limits.errors, _errors_by_chance(run, other, now, before)
+    )
+
+
+def _errors_by_chance(run: RunFacts, other: RunFacts, now: int, before: int) -> float:
+    """If nothing has changed, every error hit either run in proportion to its requests."""
+    both = run.completed + other.completed
+    return binomial_tail(now, now + before, run.completed / both) if both else 1.0
+
+
+def _timeouts(metric: str, run: RunFacts) -> int:
+    """The errors that a machine which is too slow to generate the load can make by itself."""
+    return run.error_classes.get("timeout", 0) if metric in ("errors", "errors_timeout") else 0
 
 
 def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[float, float]:
@@ -125,18 +149,31 @@ def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[f
     return 100 * (a - b - width), 100 * (a - b + width)
 
 
+def is_unreliable(run: RunFacts, limits: Limits) -> bool:
+    """Whether a run is a poor measure for others: by itself it may neither pass nor fail one."""
+    return run.generator_saturated or _is_flawed(run, limits)
+
+
+def _is_flawed(run: RunFacts, limits: Limits) -> bool:
+    return (
+        run.error_rate > limits.all_errors.warn
+        or run.shortfall > limits.shortfall.warn
+        or bool(run.notes)
+    )
+
+
 def yardstick(other: RunFacts, limits: Limits, than: str) -> Finding:
     """Whether the other run is a measure at all: what fails is quick, or slow, for its own reasons.
 
-    Half of its requests failed: nothing was measured. Fewer, but too many: a doubtful measure.
+    Half of its requests failed: nothing was measured. Fewer, but too many: a doubtful measure. That
+    its generator was saturated is said by `generator`.
     """
-    is_doubtful = (
-        other.error_rate > limits.all_errors.warn or other.shortfall > limits.shortfall.warn
-    )
-    severity = Severity.WARN if is_doubtful else Severity.PASS
+    severity = Severity.WARN if _is_flawed(other, limits) else Severity.PASS
     reason = f"the {than} had {other.error_rate:.2f} % errors ({other.errors} of {other.completed})"
     if other.shortfall:
         reason += f", and {other.shortfall:.2f} % of its requests were not sent"
+    if other.notes:
+        reason += f", and {'; '.join(other.notes)}"
     if not other.is_measure:
         severity, reason = Severity.FAIL, f"{reason}: nothing can be measured by it"
     elif severity:
@@ -205,6 +242,13 @@ def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Findin
         reason = f"the load generator's machine was the limit of the {than} run"
         return Finding("generator", Severity.WARN, reason, value=0.0, than=than)
     return Finding("generator", Severity.PASS, "the load generator kept up", value=0.0, than=than)
+
+
+def at_most_warn(finding: Finding, why: str) -> Finding:
+    """The finding, but no failure; `why` is appended to its reason."""
+    if finding.severity is not Severity.FAIL:
+        return finding
+    return replace(finding, severity=Severity.WARN, reason=finding.reason + why)
 
 
 def severity_of(value: float, bound: Bound, p_value: float = 0.0) -> Severity:

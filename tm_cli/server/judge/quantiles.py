@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tm_cli.server.judge.distributions import student_cdf, student_quantile
@@ -13,22 +14,43 @@ from tm_cli.server.judge.findings import (
     BASELINE,
     LIKELY,
     REFERENCE,
+    SURE,
     Finding,
     Severity,
     limit_text,
     severity_of,
 )
+from tm_cli.server.judge.levels import Levels, find_levels
 from tm_cli.server.judge.limits import NEVER, QUANTILES, Bound, Limits
 from tm_cli.server.judge.resampling import Sample, chances
-from tm_cli.server.judge.spread import Noise, between_runs, noise
+from tm_cli.server.judge.spread import MOST_RUNS, Noise, between_runs, noise
 
 _FEWEST_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
 """Requests slower than the quantile that it takes, in both runs."""
 
-_ENOUGH_RUNS = 3  # to have a middle
+_ENOUGH_RUNS = 3  # to have a mean
 # A second comparison is a second chance to be wrong, and slow slides only grow.
 _REFERENCE_DOUBT = 3.0
 _BLIND = 2.0  # times the failure limit: what hides in so much noise should not pass
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMean:
+    """The mean logarithm of a quantile in so many runs."""
+
+    log: float
+    runs: int
+
+    def __str__(self) -> str:
+        return f"the mean of the last {self.runs} runs, {_ms(math.exp(self.log))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """How often chance makes such a rise; `level_mean` where this is what decides."""
+
+    p_value: float
+    level_mean: LevelMean | None = None
 
 
 def quantile_findings(
@@ -39,12 +61,16 @@ def quantile_findings(
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
+    is_named: bool = False,
 ) -> Iterator[Finding]:
     """Compare the response times of two runs, or of the two sides of a duet (`is_paired`).
 
-    `passed`: comparable runs that passed, oldest first.
+    `passed`: comparable runs that passed, oldest first; only those of the present level count.
+    `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
-    within = chances(Sample(run.blocks), Sample(other.blocks), QUANTILES)
+    shares = {name: QUANTILES[name] for name in limits.quantiles}
+    within = chances(Sample(run.blocks), Sample(other.blocks), shares)
+    levels = find_levels(run, passed)
     for name, bound in limits.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
@@ -57,15 +83,39 @@ def quantile_findings(
         if min(run.completed, other.completed) < enough:
             yield _unjudged(name, value, before, than, enough)
             continue
-        usual = [run.quantiles_ms.get(name, 0.0) for run in passed]
+        values = _level_values(levels, name, other, than)
         chance = None
         if name in within:
-            between = None if is_paired else between_runs(usual, within[name])
+            between = None if is_paired else between_runs(values, within[name])
             chance = noise(within[name], between)
-        odds = _odds(value, before, usual if than == BASELINE else (), chance)
+        level_mean = _level_mean(values) if than == BASELINE and not is_named else None
+        odds = _odds(value, before, chance, level_mean)
         if than == REFERENCE and odds is not None:
-            odds = min(odds * _REFERENCE_DOUBT, 1.0)
+            odds = replace(odds, p_value=min(odds.p_value * _REFERENCE_DOUBT, 1.0))
         yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
+
+
+def is_too_noisy(run: RunFacts, other: RunFacts, limits: Limits) -> bool:
+    """Whether a change that should fail the run could hide in the noise of these two."""
+    found = quantile_findings(run, other, limits, than=BASELINE)
+    return any(finding.is_noisy for finding in found)
+
+
+def _level_values(levels: Levels, name: str, other: RunFacts, than: str) -> Sequence[float]:
+    """The quantile in the last runs of the present level.
+
+    They say nothing about a baseline from before that level.
+    """
+    level = levels.present(name)
+    if than == BASELINE and level and other.history_id < level[0].history_id:
+        return ()
+    return [run.quantiles_ms[name] for run in level[-MOST_RUNS:]]
+
+
+def _level_mean(values: Sequence[float]) -> LevelMean | None:
+    if len(values) < _ENOUGH_RUNS:
+        return None
+    return LevelMean(statistics.fmean(map(math.log, values)), len(values))
 
 
 def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> Finding:
@@ -83,22 +133,22 @@ def _unjudged(name: str, value: float, before: float, than: str, enough: int) ->
 
 
 def _odds(
-    value: float, before: float, usual: Sequence[float], chance: Noise | None
-) -> float | None:
+    value: float, before: float, chance: Noise | None, level_mean: LevelMean | None
+) -> Odds | None:
     """How often chance alone would make such a rise; None when the noise is not known.
 
-    Where several runs have passed, the run must stand out from their middle as well: the newest of
-    them may have been a lucky one.
+    Where several runs of this level have passed, the run must stand out from their mean as well:
+    the newest of them may have been a lucky one.
     """
     if chance is None or chance.deviation == 0:
         return None
-    odds = 1 - student_cdf(math.log(value / before) / chance.deviation, chance.freedom)
-    logs = [math.log(time) for time in usual if time > 0]
-    if len(logs) < _ENOUGH_RUNS:
+    odds = Odds(1 - student_cdf(math.log(value / before) / chance.deviation, chance.freedom))
+    if level_mean is None:
         return odds
-    apart = math.log(value) - statistics.fmean(logs)
-    deviation = chance.deviation * math.sqrt((1 + 1 / len(logs)) / 2)
-    return max(odds, 1 - student_cdf(apart / deviation, chance.freedom))
+    deviation = chance.deviation * math.sqrt((1 + 1 / level_mean.runs) / 2)
+    rise = math.log(value) - level_mean.log
+    from_mean = Odds(1 - student_cdf(rise / deviation, chance.freedom), level_mean)
+    return max(odds, from_mean, key=lambda item: item.p_value)
 
 
 def _compared(
@@ -108,7 +158,7 @@ def _compared(
     floor: float,
     than: str,
     chance: Noise | None,
-    odds: float | None,
+    odds: Odds | None,
 ) -> Finding:
     """Without histograms the noise is not known, and the limits alone decide."""
     value, before = times
@@ -116,11 +166,11 @@ def _compared(
     change = _percent(log)
     severity = Severity.PASS
     if rise >= floor:
-        severity = severity_of(change, bound, odds or 0.0)
+        severity = severity_of(change, bound, odds.p_value if odds else 0.0)
     reason = f"{name} {_ms(value)}, {than} {_ms(before)}, {change:+.1f} %"
     limit = f", limit {limit_text(bound, severity, '+{:g} %')}"
     if severity is Severity.PASS:
-        limit += _excuse(rise, change, bound, floor)
+        limit += _explanation(rise, change, bound, floor, odds)
     if chance is None or odds is None:
         return Finding(
             name, severity, reason + limit, "ms", value, before, change, bound=bound, than=than
@@ -129,20 +179,43 @@ def _compared(
     hidden = _percent(student_quantile(1 - LIKELY, chance.freedom) * chance.deviation)
     low, high = _percent(log - margin), _percent(log + margin)
     reason += f" (95 %: {low:+.1f} to {high:+.1f}){limit}"
-    if severity is Severity.PASS and _is_blind(name, hidden, before, bound, floor):
+    # the reference sees what has added up; whether this run sees anything is asked once
+    is_noisy = (
+        than != REFERENCE
+        and severity is Severity.PASS
+        and _is_blind(name, hidden, before, bound, floor)
+    )
+    if is_noisy:
         severity = Severity.WARN
         reason = f"{name} is too noisy to be judged: a rise of {hidden:.0f} % could be chance"
     return Finding(
-        name, severity, reason, "ms", value, before, change, low, high, odds, hidden, bound, than
+        name,
+        severity,
+        reason,
+        "ms",
+        value,
+        before,
+        change,
+        low,
+        high,
+        odds.p_value,
+        hidden,
+        bound,
+        than,
+        is_noisy=is_noisy,
     )
 
 
-def _excuse(rise: float, change: float, bound: Bound, floor: float) -> str:
-    """Why a rise above the limit did not count."""
+def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: Odds | None) -> str:
+    """Why a rise above the limit did not count, or that the change is one for the better."""
+    if change < -bound.warn and -rise >= floor and odds and odds.p_value > 1 - SURE:
+        return "; an improvement"
     if change <= bound.warn:
         return ""
     if rise < floor:
         return f"; a rise under {floor:g} ms does not count"
+    if odds and odds.level_mean:
+        return f"; no more than chance compared with {odds.level_mean}"
     return "; no more than chance"
 
 

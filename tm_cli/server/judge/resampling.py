@@ -90,13 +90,13 @@ def chances(now: Sample, before: Sample, shares: Mapping[str, float]) -> dict[st
 
 
 _ASSUMED_BLOCKS = 4
-_CLUSTERING = 2.0  # requests that are slow together carry less information than as many alone
+CLUSTERING = 2.0  # requests that are slow together carry less information than as many alone
 
 
 def _chance(
     now: Sample, before: Sample, share: float, draws: Sequence[Mapping[int, int]], count: int
 ) -> Chance:
-    assumed = _CLUSTERING * (now.standard_error(share) ** 2 + before.standard_error(share) ** 2)
+    assumed = CLUSTERING * (now.standard_error(share) ** 2 + before.standard_error(share) ** 2)
     logs = []
     for weights in draws:
         value, other = now.quantile(share, weights), before.quantile(share, weights)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from tm_cli.server.judge.resampling import Chance
 
-# Two runs of the same code on hosted runners differ by about 2.7 % (standard deviation), so one
-# run by 2.7 / sqrt(2). That holds until the history of a target knows better.
-ASSUMED = 0.017
-_ASSUMED_RUNS = 8
+# Runs of the same code on hosted runners spread by 2.66 % (standard deviation of one run, CodSpeed,
+# "Benchmarks in CI: Escaping the Cloud Chaos", 2025); two runs differ by sqrt(2) times as much.
+# That holds until the history of a target knows better.
+ASSUMED = 0.027
+ASSUMED_RUNS = 8
 MOST_RUNS = 10
 
 
@@ -25,15 +26,15 @@ class Noise:
 def between_runs(values: Sequence[float], within: Chance) -> Chance:
     """Variance of a quantile's logarithm from run to run, of one run.
 
-    `values`: the quantile in the last comparable runs that passed, oldest first. Neighbours are
+    `values`: the quantile in comparable runs of one level that passed, oldest first. Neighbours are
     compared, so that a slow drift does not count as noise; what chance within the runs explains
     already (`within`, of a difference of two runs) is left out.
     """
     logs = [math.log(value) for value in values[-MOST_RUNS:] if value > 0]
     steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
-    together = len(steps) + _ASSUMED_RUNS
-    return Chance((len(steps) * seen + _ASSUMED_RUNS * ASSUMED**2) / together, together)
+    together = len(steps) + ASSUMED_RUNS
+    return Chance((len(steps) * seen + ASSUMED_RUNS * ASSUMED**2) / together, together)
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:
