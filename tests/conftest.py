@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
 from trafficmorph_api import KEY, TOKEN, ScriptedServer
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # the user's is off limits
 
