@@ -250,3 +250,16 @@ class TestLimits:
         assert (refused.status_code, "gate" in refused.json()["error"]) == (400, True)
         saved = api.post("/profiles", json={"name": "x", "gate": gate})
         assert saved.status_code == 400
+
+
+def test_an_instance_that_answers_no_more_is_no_pass(api, tmp_path):
+    requests = tmp_path / "requests"
+    profile = api.save(script=f"ms=20&addresses=@{requests}")
+    requests.write_text("10.0.0.1:200,10.0.0.2:200", encoding="utf-8")
+    assert judged(api, profile)[0]["autoVerdict"] == "NO_BASELINE"
+    assert judged(api, profile)[0]["autoVerdict"] == "PASS"
+    requests.write_text("10.0.0.1:400,10.0.0.2:0", encoding="utf-8")
+    for _ in range(2):  # the run without it is no measure for the next one
+        detail, _ = judged(api, profile)
+        assert detail["autoVerdict"] == "WARN"
+        assert "hardly tested: 10.0.0.2 with 0 of 400 requests" in detail["autoVerdictReasons"]

@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 
 from running_agent import RunningAgent
 from running_server import PATIENCE, Api, eventually
-from tm_cli.server.connections import Connections
+from tm_cli.api import network
+from tm_cli.server.connections import KEEP_ALIVE, Connections
 from tm_cli.server.listener import doors
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.web_server import WebServer
@@ -151,6 +154,52 @@ def test_hundreds_of_unauthenticated_connections_keep_no_client_out(server, conn
         assert Api(before).status(1)["status"] == "RUNNING"
     assert not is_closed_within(lease, 0.1)
     assert closed_by_reset(unauthenticated[0]) < 1, "the oldest makes room"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a second address of loopback")
+def test_clients_of_one_address_keep_no_slow_client_of_another_out(server, connect):
+    url = httpx2.URL(server.info.base_url)
+    sent = request(server, key=server.key)
+    slow = socket.create_connection((url.host, url.port), PATIENCE, ("127.0.0.2", 0))
+    with slow:
+        slow.sendall(sent[:30])
+        unauthenticated = [connect(server.info.base_url) for _ in range(400)]
+        assert closed_by_reset(unauthenticated[0]) < 2
+        slow.sendall(sent[30:])
+        assert b"200 OK" in slow.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("many", "one", "closed"),
+    [
+        (["10.0.0.9"], "10.0.0.1", 1),
+        (["2001:db8::1", "2001:db8::2"], "2001:db8:0:1::1", 1),
+        (["::ffff:10.0.0.9"], "::ffff:10.0.0.1", 1),
+        (["10.0.0.9", "10.0.0.9", "10.0.0.8", "10.0.0.8"], "10.0.0.1", 1),
+        ([f"10.0.1.{number}" for number in range(40)], "10.0.0.1", 0),
+        (["a path", "no address"], "fe80::1%1", 1),
+        (["10.0.0.1"], "10.0.0.1", 0),
+    ],
+)
+def test_the_oldest_connection_of_the_peer_with_most_makes_room(many, one, closed):
+    async def scenario():
+        connections = Connections(64)
+        held = [connections.add(one)]
+        held += [connections.add(many[number % len(many)]) for number in range(15)]
+        order = []
+        for number, connection in enumerate(held):
+            connection.opening = SimpleNamespace(cancel=partial(order.append, number))
+        connections.add(many[0])
+        return order
+
+    assert asyncio.run(scenario()) == [closed]
+
+
+def test_an_idle_client_may_keep_its_connection_for_longer_than_it_would(tmp_path):
+    options = ServeOptions(tmp_path, port=0)
+    with doors(options) as (door,):
+        server = WebServer(app=None, door=door, connections=None)
+    assert server.config.timeout_keep_alive == KEEP_ALIVE > 2 * network.KEEP_ALIVE
 
 
 def test_hundreds_of_connections_with_a_wrong_key_keep_no_client_out(server, connect):

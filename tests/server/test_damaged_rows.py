@@ -115,6 +115,24 @@ def change(data_dir, sql, value):
         connection.execute(sql, [value])
 
 
+@pytest.mark.parametrize(
+    ("column", "broken"),
+    [
+        ("profile_id", "hello"),
+        ("profile_id", b"\xff"),
+        ("profile_id", 9e999),
+        ("region", b"\xff"),
+        ("region", b""),
+    ],
+)
+def test_a_pin_whose_profile_cannot_be_read_is_no_pass(api, data_dir, column, broken):
+    api.put("/profiles/1/baseline", json={"historyId": 2})
+    change(data_dir, f"UPDATE pins SET {column} = ?", broken)
+    assert api.judged(api.start(1))["autoVerdict"] == "NO_BASELINE"
+    assert api.delete("/profiles/1/baseline").status_code == 204
+    assert api.judged(api.start(1))["autoVerdict"] == "PASS"
+
+
 def verdict_after(api, data_dir, table, column, value):
     """The verdict of a run whose earlier ones are all damaged; afterwards all is as it was."""
     with writing(data_dir) as connection:

@@ -54,7 +54,7 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(self._listener)
+                accepted, peer = await loop.sock_accept(self._listener)
             except ConnectionError:  # the client has gone already
                 pass
             except OSError as error:
@@ -62,12 +62,12 @@ class Acceptor:
                 self._connections.close_oldest()
                 await asyncio.sleep(_PAUSE)
             else:
-                self._begin(accepted)
+                self._begin(accepted, str(peer[0]))
             await asyncio.sleep(0)  # accepting waits for nothing while clients are queueing
 
-    def _begin(self, accepted: socket.socket) -> None:
+    def _begin(self, accepted: socket.socket, address: str) -> None:
         try:
-            connection = self._connections.add()
+            connection = self._connections.add(address)
         except Exception:  # a bug; the next client must get in all the same
             logger.exception("a connection could not be accepted")
             accepted.close()

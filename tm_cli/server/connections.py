@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any
 
 SCOPE_KEY = "connection"
 """Where a request's scope has its `Connection`, in its `state`."""
 HEAD_TIMEOUT = 10.0
+KEEP_ALIVE = 30
+"""Seconds for which a client with the key may be idle.
+
+Longer than clients poll or keep a connection: a request that arrives while it is being closed is
+lost, and whoever sent it cannot know whether a run was started.
+"""
 _BODY_SHARE = 3  # times as long for a body, and for reading an answer
 _IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
 _UNAUTHENTICATED_SHARE = 4
@@ -22,8 +30,9 @@ class Connections:
     """All connections of one server, at most `most` of them.
 
     A quarter of the places, but no fewer than 16 where there are twice as many, is for clients that
-    are not authenticated yet. When those are taken, the oldest of them is closed for the next one:
-    idle clients keep no others out, because a client that has the key sends it at once.
+    are not authenticated yet. When those are taken, one of them is closed for the next one: the
+    oldest of the peer that has most of them. So idle clients keep no others out: one that has the
+    key sends it at once, and one on a slow network loses its place only to its own peer's others.
     """
 
     def __init__(self, most: int, *, head_timeout: float = HEAD_TIMEOUT) -> None:
@@ -32,24 +41,27 @@ class Connections:
         share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
         self._most_unauthenticated = min(share, most // 2)
         self._most_authenticated = most - self._most_unauthenticated
-        self._unauthenticated: dict[Connection, None] = {}  # the oldest first
+        self._unauthenticated: dict[Connection, str] = {}  # with their peers, the oldest first
         self._authenticated: set[Connection] = set()
 
-    def add(self) -> Connection:
-        """Make room for an accepted connection and return it."""
+    def add(self, address: str = "") -> Connection:
+        """Make room for a connection that was accepted from `address`, and return it."""
         if len(self._unauthenticated) >= self._most_unauthenticated:
-            logger.warning("too many connections without the API key: the oldest one is closed")
+            logger.warning("too many connections without the API key: an old one is closed")
             self.close_oldest()
         connection = Connection(self)
-        self._unauthenticated[connection] = None
+        self._unauthenticated[connection] = _peer(address)
         return connection
 
     def close_oldest(self) -> None:
-        """Close the oldest connection without the key, if there is any."""
-        oldest = next(iter(self._unauthenticated), None)
-        if oldest is not None:
-            del self._unauthenticated[oldest]
-            oldest.abort()
+        """Close the oldest connection without the key of the peer that has most, if any."""
+        held = Counter(self._unauthenticated.values())
+        most = max(held.values(), default=0)
+        for connection, peer in self._unauthenticated.items():
+            if held[peer] == most:
+                del self._unauthenticated[connection]
+                connection.abort()
+                return
 
     def close_unauthenticated(self) -> None:
         """Close every connection that has not sent the key."""
@@ -106,10 +118,11 @@ class Connection:
             self._set_deadline(None)
 
     def idle(self, seconds: float) -> None:
-        """A request was answered; the connection may be idle for so long."""
+        """A request was answered; the connection may be idle for so long, with the key."""
         self._is_complete = False
         self._began = self._loop.time()
-        self._set_deadline(self._began + seconds + _IDLE_SLACK)
+        idle = seconds + _IDLE_SLACK if self._is_authenticated else self._connections.head_timeout
+        self._set_deadline(self._began + idle)
 
     def writing_paused(self) -> None:
         """The client reads its answers more slowly than they are written."""
@@ -179,3 +192,14 @@ def mark_authenticated(scope: MutableMapping[str, Any]) -> bool:
     """Tell the connection of a request that the key was right; False when there are too many."""
     connection = scope.get("state", {}).get(SCOPE_KEY)
     return connection.mark_authenticated() if isinstance(connection, Connection) else True
+
+
+def _peer(address: str) -> str:
+    """Whose connection it is; of IPv6 one client often has as many addresses as it likes."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped:
+        return address
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))

@@ -166,6 +166,7 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
+        addresses=json.loads(row["addresses"]),
     )
 
 
@@ -180,4 +181,5 @@ def other_facts(row: StoredRow, now: datetime) -> RunFacts:
         errors=other["totalErrors"],
         error_classes=error_classes(other["responseCodes"]),
         quantiles_ms=other["latencyQuantiles"],
+        addresses=other.get("addresses", {}),
     )

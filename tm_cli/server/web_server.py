@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.acceptor import Acceptor
-from tm_cli.server.connections import SCOPE_KEY, Connection, Connections
+from tm_cli.server.connections import KEEP_ALIVE, SCOPE_KEY, Connection, Connections
 from tm_cli.server.crew.frames import LARGEST_REPORT
 from tm_cli.server.listener import Door
 
@@ -159,6 +159,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=64 * 1024,
     )

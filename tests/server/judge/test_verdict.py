@@ -27,6 +27,11 @@ def with_quantiles(facts: RunFacts, **quantiles: float) -> RunFacts:
     return replace(facts, quantiles_ms={**facts.quantiles_ms, **quantiles})
 
 
+def reached(facts: RunFacts, *requests: int) -> RunFacts:
+    by_address = {f"10.0.0.{number}": got for number, got in enumerate(requests, start=1)}
+    return replace(facts, addresses=by_address)
+
+
 def small(facts: RunFacts, requests: int, errors: int = 0) -> RunFacts:
     return replace(
         facts,
@@ -445,3 +450,41 @@ def test_a_pass_is_never_far_from_the_baseline(
         assert not saturated
         assert requests >= 200
         assert p95 * factor <= max(p95 * 1.0500001, p95 + 2)
+
+
+@pytest.mark.parametrize(
+    ("run", "others", "verdict"),
+    [
+        ((20_000, 0), [(10_000, 10_000)], "WARN"),
+        ((15_001, 4_999), [(10_000, 10_000)], "WARN"),
+        ((14_999, 5_001), [(10_000, 10_000)], "PASS"),
+        ((10_000, 10_000, 0), [(20_000,)], "WARN"),
+        ((20_000, 0, 0), [(10_000, 10_000, 0)], "WARN"),
+        ((20_000, 0), [(0, 20_000)], "PASS"),  # ::1 of a server on 127.0.0.1, for example
+        ((20_000, 0), [()], "PASS"),  # the run of an older version
+        ((20_000, 0), [(0, 20_000), (10_000, 10_000)], "WARN"),
+        ((20_000, 0), [(), (10_000, 10_000)], "WARN"),
+        ((20_000,), [(10_000, 10_000)], "PASS"),  # the name has one address fewer
+        ((), [(10_000, 10_000)], "PASS"),
+        ((0, 0), [(10_000, 10_000)], "PASS"),
+        ((1, 0), [(1, 0)], "PASS"),
+    ],
+)
+def test_no_run_passes_that_left_out_an_instance_which_others_reached(run, others, verdict) -> None:
+    baseline, *passed = (reached(BASELINE, *other) for other in others)
+    choice = Choice(baseline, How.NEWEST_PASSING, passed=tuple(passed))
+    judgement = judge(reached(RUN, *run), choice)
+    assert judgement.verdict == verdict
+    if verdict == "WARN":
+        assert judgement.reasons[0].startswith("hardly tested: 10.0.0.")
+
+
+def test_a_baseline_that_was_named_says_alone_which_instances_there_are() -> None:
+    choice = Choice(reached(BASELINE, 20_000, 0), How.PINNED, passed=(reached(BASELINE, 9, 9),))
+    assert judge(reached(RUN, 20_000, 0), choice).verdict == "PASS"
+
+
+def test_both_versions_of_an_ab_run_must_have_been_reached_alike() -> None:
+    whole, half = reached(RUN, 10_000, 10_000), reached(RUN, 20_000, 0)
+    assert judge_duet(half, whole).verdict == "WARN"
+    assert judge_duet(whole, half).verdict == "PASS"

@@ -20,7 +20,8 @@ class RunFacts:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
     empty where they are not needed. `seconds`: how long the curve was played. `age`: seconds from
     its end to the judgement. `notes`: what went wrong with the machines that sent the load.
-    `pinned`: the pinned run by which this one was judged, if it was.
+    `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
+    address of the target; empty where that is not known.
     """
 
     history_id: int
@@ -39,6 +40,7 @@ class RunFacts:
     age: float | None = None
     notes: tuple[str, ...] = ()
     pinned: int | None = None
+    addresses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def error_rate(self) -> float:
@@ -59,6 +61,12 @@ class RunFacts:
     def is_measure(self) -> bool:
         """True when others may be measured by this run: most of its requests succeeded."""
         return self.completed > 2 * self.errors
+
+    @property
+    def neglected(self) -> list[str]:
+        """Addresses with less than half of an even share: requests take turns, if all answer."""
+        even = sum(self.addresses.values()) / max(1, len(self.addresses))
+        return [address for address, got in self.addresses.items() if got < even / 2]
 
     def share(self, count: int) -> float:
         """`count` as a percentage of the completed requests."""

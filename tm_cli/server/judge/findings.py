@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -242,6 +242,23 @@ def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Findin
         reason = f"the load generator's machine was the limit of the {than} run"
         return Finding("generator", Severity.WARN, reason, value=0.0, than=than)
     return Finding("generator", Severity.PASS, "the load generator kept up", value=0.0, than=than)
+
+
+def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[Finding]:
+    """A warning when an instance was not tested that others were: what it does is not known.
+
+    An address that never answers, such as ::1 of a server on 127.0.0.1, is no news.
+    """
+    known = [len(other.neglected) for other in others if other.addresses]
+    usual = min(known, default=len(run.addresses))
+    if len(run.neglected) <= usual:
+        return
+    total = sum(run.addresses.values())
+    got = ", ".join(f"{name} with {run.addresses[name]}" for name in run.neglected)
+    reason = f"hardly tested: {got} of {total} requests (such addresses in the {than}: {usual})"
+    yield Finding(
+        "addresses", Severity.WARN, reason, value=len(run.neglected), baseline=usual, than=than
+    )
 
 
 def at_most_warn(finding: Finding, why: str) -> Finding:

@@ -20,6 +20,7 @@ from tm_cli.server.judge.findings import (
     generator,
     is_unreliable,
     throughput,
+    unreached,
     yardstick,
 )
 from tm_cli.server.judge.levels import METRICS
@@ -106,6 +107,7 @@ def compare(
     found += [*times, *error_rates(run, other, limits, than)]
     rate = throughput(run, other, limits.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
+    found += unreached(run, [other] if is_named else [other, *passed], than)
     if not any(finding.is_judged for finding in times):
         found.append(_nothing_timed(run))
     return found

@@ -23,7 +23,7 @@ _COMPARED = """
     id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, shortfall,
     total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
     latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
-    auto_verdict, auto_verdict_reasons, notes,
+    auto_verdict, auto_verdict_reasons, notes, addresses,
     profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration, loop,
     started_at, traits, against_url, gate, wish, wished_id
 """

@@ -11,12 +11,18 @@ from tm_cli.server.instants import read_time, wire_time
 from tm_cli.server.numbers import count
 from tm_cli.server.store.database import Database
 
+# A row that does not say readably whose pin it is may be anybody's.
+_OF_A_PROFILE = """
+    (profile_id = ? OR typeof(profile_id) <> 'integer') AND (region = ? OR typeof(region) <> 'text')
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
     """The history id of a pinned run, which may have been deleted since.
 
-    A damaged pin names run 0, which there is not: what it guards must not pass unseen.
+    A pin that is damaged, or may be another profile's, names run 0, which there is not: what it
+    guards must not pass unseen.
     """
 
     history_id: int
@@ -32,14 +38,18 @@ class PinStore:
 
     def find(self, profile_id: int, region: str) -> Pin | None:
         """The pin of a profile in a region."""
-        sql = "SELECT history_id, pinned_at FROM pins WHERE profile_id = ? AND region = ?"
-        row = self._database.row(sql, [profile_id, region])
-        return _pin(row) if row else None
+        sql = f"SELECT * FROM pins WHERE {_OF_A_PROFILE}"  # noqa: S608 - our own words
+        rows = self._database.rows(sql, [profile_id, region])
+        own = [row for row in rows if (row["profile_id"], row["region"]) == (profile_id, region)]
+        if own:
+            return _pin(own[0])
+        return Pin(0, None) if rows else None
 
     def pin(self, profile_id: int, region: str, history_id: int) -> Pin:
         """Make this run the baseline, in the place of any other."""
         now = self._clock.now()
         with self._database.transaction() as connection:
+            self._remove(connection, profile_id, region)
             connection.execute(
                 "INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?)",
                 [profile_id, region, history_id, wire_time(now)],
@@ -49,9 +59,11 @@ class PinStore:
     def unpin(self, profile_id: int, region: str) -> None:
         """Forget the pin, if there is one."""
         with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM pins WHERE profile_id = ? AND region = ?", [profile_id, region]
-            )
+            self._remove(connection, profile_id, region)
+
+    def _remove(self, connection: sqlite3.Connection, profile_id: int, region: str) -> None:
+        sql = f"DELETE FROM pins WHERE {_OF_A_PROFILE}"  # noqa: S608 - our own words
+        connection.execute(sql, [profile_id, region])
 
 
 def _pin(row: sqlite3.Row) -> Pin:

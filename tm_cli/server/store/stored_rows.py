@@ -26,8 +26,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, R
 def checked(row: sqlite3.Row) -> StoredRow:
     """The row with neutral values for what is damaged; such a row has no verdict.
 
-    Series and addresses are only shown: without them a verdict still stands, but nothing is
-    compared any more.
+    Series are only shown, and addresses only compared: without them a verdict still stands, but
+    nothing is compared any more.
     """
     values: dict[str, Any] = {}
     damaged = []
