@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -99,15 +100,38 @@ def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
     is_inside = True
     for directory in _project_directories(cwd):
         for name in (PROJECT_FILE, "pyproject.toml"):
-            if (path := directory / name).is_file():
+            if _is_there(path := directory / name):
                 yield path, is_inside
-        is_inside = is_inside and not (directory / ".git").exists()
+        is_inside = is_inside and not os.path.lexists(directory / ".git")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has this name, be it a link that leads nowhere: settings may be lost.
+
+    Raises ConfigurationError when that cannot be told.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as problem:
+        raise ConfigurationError(
+            f"cannot look for settings in {path}: {problem.strerror}", hint=_unreachable(path)
+        ) from None
+    return True
+
+
+def _unreachable(path: Path) -> str:
+    if path.name == USER_FILE:
+        return "TM_CONFIG_DIR names another directory; is HOME that of another user?"
+    return "change to a directory that this user may enter"
 
 
 def project_root(cwd: Path) -> Path:
     """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
     for directory in _project_directories(cwd):
-        if any((directory / name).exists() for name in (PROJECT_FILE, "pyproject.toml", ".git")):
+        names = (PROJECT_FILE, "pyproject.toml", ".git")
+        if any(os.path.lexists(directory / name) for name in names):
             return directory
     return cwd
 
@@ -164,7 +188,7 @@ def read_user_file(
 
     A key in it must be private.
     """
-    if not path.is_file():
+    if not _is_there(path):
         return None, []
     content = _read(path, environ)
     if content.other_owner is not None:
@@ -231,7 +255,10 @@ def _read(path: Path, environ: Mapping[str, str]) -> _Content:
                 raise
             data, status = _UNKNOWN, named
     except OSError as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+        raise ConfigurationError(
+            f"cannot read {path}: {problem.strerror}",
+            hint="mend or remove it; a gate without its settings could pass by mistake",
+        ) from None
     owners = (named.st_uid, status.st_uid) if is_link else (status.st_uid,)
     others = [uid for uid in owners if not is_trusted_owner(uid, environ)]
     return _Content(data, status, others[0] if others else None)
@@ -243,10 +270,16 @@ _UNKNOWN = b"\0"
 
 def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
     def open_it(name: str, flags: int) -> int:
+        flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe must not hold us up
         return os.open(name, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
 
     with open(path, "rb", opener=open_it) as file:
-        return file.read(), os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
+        if stat.S_ISCHR(status.st_mode):  # a link to /dev/null stands for an empty file
+            return b"", status
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read(), status
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
