@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from announced import Stranger, announce, private, proves_itself
 from tm_cli import embedded
-from tm_cli.data_files import check_data_dir
+from tm_cli.data_files import check_data_dir, prepare_data_dir
 from tm_cli.embedded import launch
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.data_dir import DataDir
@@ -296,6 +297,23 @@ def test_a_worktree_and_a_module_are_repositories_too(tmp_path, path):
         place.chmod(0o700)
         with pytest.raises(ConfigurationError, match="holds files of a git repository"):
             check_data_dir(place, {"PATH": path})
+
+
+@ROOT
+def test_a_directory_that_cannot_be_written_to_is_refused_before_a_server_is_started():
+    with tempfile.TemporaryDirectory() as shared:
+        data = Path(shared) / "data"
+        data.mkdir()
+        for path in (Path(shared), data):
+            os.chown(path, NOBODY, NOBODY)
+        data.chmod(0o500)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(ConfigurationError, match="nothing can be written in") as refused:
+                prepare_data_dir(data, {})
+        finally:
+            os.seteuid(0)
+        assert "TM_DATA_DIR" in str(refused.value.hint)
 
 
 GIT = pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["git", "no-git"])
