@@ -69,6 +69,19 @@ def test_file_of_another_user_above_the_repository_is_passed_over(tmp_path, git)
     assert settings.ignored == ()
 
 
+@pytest.mark.parametrize("home", [".", "", "..", "deep"])
+@pytest.mark.skipif(os.name != "posix", reason="HOME")
+def test_relative_home_hides_no_project_file(tmp_path, monkeypatch, home):
+    """Pipelines set HOME=. where the user has no home; the gate below must keep its `fail_on`."""
+    write(tmp_path / "tm.toml", 'fail_on = "FAIL"')
+    deep = tmp_path / "perf" / "deep"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep.parent if home == "deep" else deep)
+    monkeypatch.setenv("HOME", home)
+    assert load(Path.cwd()).value("fail_on") == "FAIL"
+    assert project_root(Path.cwd()) == tmp_path
+
+
 @pytest.mark.parametrize("is_link", [False, True])
 def test_project_file_above_the_home_is_not_read(tmp_path, monkeypatch, is_link):
     home = tmp_path / "home" / "ada"

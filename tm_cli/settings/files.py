@@ -146,10 +146,13 @@ def _project_directories(cwd: Path) -> Iterator[Path]:
 
 
 def _homes() -> set[Path]:
-    """The user's home as it is named and as it really is."""
+    """The user's home as it is named and as it really is.
+
+    Not where HOME is relative: `HOME=.`, as some pipelines have it, would hide the project's files.
+    """
     try:
         home = Path.home()
-        return {home, home.resolve()}
+        return {home, home.resolve()} if home.is_absolute() else set()
     except (OSError, RuntimeError):  # a user without one
         return set()
 
