@@ -188,3 +188,30 @@ def test_a_user_without_a_home_is_told_what_to_set(environ, named):
     assert "has no home directory" in answer.stderr
     assert named in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@posix
+@pytest.mark.parametrize("words", [("profiles", "list"), ("config", "show", "--json")])
+def test_a_directory_that_was_deleted_is_a_refusal_with_a_hint(tmp_path, words):
+    answer = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            'rmdir "$PWD" && exec "$@"',
+            "sh",
+            sys.executable,
+            "-m",
+            "tm_cli",
+            *words,
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
+    assert answer.stderr.splitlines() == [
+        "tm: cannot use the current directory: No such file or directory",
+        "hint: it may have been deleted; change to another one",
+    ]
+    assert ("configuration" in answer.stdout) == ("--json" in words)

@@ -53,13 +53,13 @@ class AppContext:
     spawn: Callable[[Sequence[str], Mapping[str, str]], ProcessDriver] = _spawn
 
     @classmethod
-    def system(cls) -> AppContext:
-        """The real world."""
+    def system(cls, cwd: Path | None = None) -> AppContext:
+        """The real world; raises OSError where the current directory is gone and none is given."""
         return cls(
             environ=os.environ,
             terminal=Terminal.system(os.environ),
             clock=SystemClock(),
-            cwd=Path.cwd(),
+            cwd=cwd or Path.cwd(),
             find_user_dir=_user_dir,
             find_state_dir=_state_dir,
             launch=_launch,
