@@ -407,3 +407,18 @@ def test_directory_that_may_not_be_entered_is_a_refusal_with_a_hint(closed):
     said, hint = answer.stderr.splitlines()
     assert said.startswith(f"tm: cannot look for settings in {top}")
     assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "text", ['[[tool.tm]]\nfail_on = "FAIL"', '[tool]\ntm = "FAIL"', "tool.tm = []", "tool.tm = 0"]
+)
+def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text)
+    with pytest.raises(ConfigurationError, match="is not a table"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "tool = 5", "[tool]", "[tool.other]\ntm = 1", "[[tool]]"])
+def test_a_pyproject_without_settings_is_none(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text)
+    assert load(tmp_path).project is None

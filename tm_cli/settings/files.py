@@ -88,11 +88,22 @@ def find_project_file(
                 ignored.append(IgnoredFile(path, content.other_owner))
             continue
         table = _parse(path, content.data)
-        if path.name != PROJECT_FILE:
-            table = table.get("tool", {}).get("tm")
-        if isinstance(table, dict):
-            return _project(path, table), ignored
+        found = table if path.name == PROJECT_FILE else _tool_table(path, table)
+        if found is not None:
+            return _project(path, found), ignored
     return None, ignored
+
+
+def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return `[tool.tm]` of a pyproject.toml, None when there is none.
+
+    What stands there and is no table, such as `[[tool.tm]]`, is not passed over: it is meant.
+    """
+    tools = table.get("tool", {})
+    found = tools.get("tm") if isinstance(tools, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise ConfigurationError(f"tool.tm in {path} is not a table", hint="write [tool.tm]")
+    return found
 
 
 def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
