@@ -15,6 +15,10 @@ import pytest
 from tm_cli.exit_codes import ExitCode
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+as_root = pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can become another user"
+)
+UNKNOWN = 54321
 
 
 def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subprocess.Popen[str]:
@@ -162,3 +166,52 @@ def test_bug_is_an_internal_error_and_no_verdict(tm_in_process):
 @pytest.fixture
 def tm_in_process(request):
     return request.getfixturevalue("tm")
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [({}, "TM_CONFIG_DIR"), ({"TM_CONFIG_DIR": "own"}, "TM_STATE_DIR")],
+)
+@as_root
+def test_a_user_without_a_home_is_told_what_to_set(environ, named):
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tm_cli", "runs", "wait", "--last"],
+        env={**kept, **environ},
+        cwd="/",
+        user=UNKNOWN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
+    assert "has no home directory" in answer.stderr
+    assert named in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@posix
+@pytest.mark.parametrize("words", [("profiles", "list"), ("config", "show", "--json")])
+def test_a_directory_that_was_deleted_is_a_refusal_with_a_hint(tmp_path, words):
+    answer = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            'rmdir "$PWD" && exec "$@"',
+            "sh",
+            sys.executable,
+            "-m",
+            "tm_cli",
+            *words,
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
+    assert answer.stderr.splitlines() == [
+        "tm: cannot use the current directory: No such file or directory",
+        "hint: it may have been deleted; change to another one",
+    ]
+    assert ("configuration" in answer.stdout) == ("--json" in words)

@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import pytest
+from filelock import FileLock
 
 from tm_cli.embedded import EmbeddedServer, launch
 from tm_cli.errors import ConfigurationError
@@ -151,3 +153,30 @@ def test_a_log_that_is_no_file_is_refused_and_left_as_it_is(data_dir, tmp_path, 
     with pytest.raises(ConfigurationError, match=r"is a link|is no regular file"):
         launch(data_dir)
     assert (tmp_path / "victim").read_text() == "old"
+
+
+def test_a_start_that_loses_a_race_waits_for_the_end_of_the_other_server(data_dir):
+    """The other one writes into the same log, behind the refusal of the one that lost."""
+    data_dir.mkdir(mode=0o700)
+    log = data_dir / "server.log"
+    found: list[EmbeddedServer] = []
+    thread = threading.Thread(target=lambda: found.append(launch(data_dir)))
+    with FileLock(data_dir / "server.lock"):
+        thread.start()
+        assert eventually(log.exists)
+        with log.open("a", encoding="utf-8") as other:
+            assert eventually(lambda: write(other) and " is in use by " in log.read_text())
+            for _ in range(20):
+                write(other)
+                thread.join(0.02)
+            assert thread.is_alive(), "the start was given up"
+    thread.join(PATIENCE)
+    assert len(found) == 1
+    found[0].close()
+    assert eventually(lambda: has_left(found[0], data_dir))
+
+
+def write(log: TextIO) -> bool:
+    log.write("tm: a message of the other server\n")
+    log.flush()
+    return True

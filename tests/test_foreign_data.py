@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from announced import Stranger, announce, private, proves_itself
 from tm_cli import embedded
-from tm_cli.data_files import check_data_dir
+from tm_cli.data_files import check_data_dir, prepare_data_dir
 from tm_cli.embedded import launch
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.data_dir import DataDir
@@ -296,6 +297,67 @@ def test_a_worktree_and_a_module_are_repositories_too(tmp_path, path):
         place.chmod(0o700)
         with pytest.raises(ConfigurationError, match="holds files of a git repository"):
             check_data_dir(place, {"PATH": path})
+
+
+@ROOT
+def test_a_directory_that_cannot_be_written_to_is_refused_before_a_server_is_started():
+    with tempfile.TemporaryDirectory() as shared:
+        data = Path(shared) / "data"
+        data.mkdir()
+        for path in (Path(shared), data):
+            os.chown(path, NOBODY, NOBODY)
+        data.chmod(0o500)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(ConfigurationError, match="nothing can be written in") as refused:
+                prepare_data_dir(data, {})
+        finally:
+            os.seteuid(0)
+        assert "TM_DATA_DIR" in str(refused.value.hint)
+
+
+GIT = pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["git", "no-git"])
+
+
+@GIT
+@POSIX
+def test_another_name_of_the_same_directory_is_foreign_too(tmp_path, path):
+    """Disks that take `.TM` for `.tm` are used on every system; a link stands for one here."""
+    announce(tmp_path / ".TM", "http://127.0.0.1:9")
+    commit(tmp_path, ".TM")
+    if not (tmp_path / ".tm").exists():
+        (tmp_path / ".TM").rename(tmp_path / ".tm")
+        (tmp_path / ".TM").symlink_to(".tm")
+    with pytest.raises(ConfigurationError, match="holds files of a git repository"):
+        check_data_dir(tmp_path / ".tm", {"PATH": path})
+
+
+@GIT
+def test_a_directory_that_only_sounds_the_same_is_not_foreign(tmp_path, path):
+    announce(tmp_path / ".TM", "http://127.0.0.1:9")
+    if (tmp_path / ".tm").exists():
+        pytest.skip("this disk takes .TM for .tm")
+    commit(tmp_path, ".TM")
+    announce(tmp_path / ".tm", "http://127.0.0.1:9")
+    check_data_dir(tmp_path / ".tm", {"PATH": path})
+
+
+INDEXES = {
+    "version 4": ("-c", "index.version=4"),
+    "split": ("-c", "core.splitIndex=true"),
+}
+
+
+@pytest.mark.parametrize("options", [*INDEXES.values(), None], ids=[*INDEXES, "damaged"])
+def test_an_index_that_cannot_be_read_without_git_is_believed_to_hold_anything(tmp_path, options):
+    announce(tmp_path / ".tm", "http://127.0.0.1:9")
+    for words in (["init", "--quiet"], [*(options or ()), "add", "--force", ".tm"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    if options is None:
+        (tmp_path / ".git" / "index").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="cannot tell which files come with") as refused:
+        check_data_dir(tmp_path / ".tm", {"PATH": ""})
+    assert "TM_DATA_DIR" in str(refused.value.hint)
 
 
 # A stranger at the port of a server that was killed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import load_settings, project_root
 from trafficmorph_api import KEY
 
 OTHER = 54321
+posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and sockets")
 as_root = pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0, reason="only root can give files away"
 )
@@ -64,6 +67,19 @@ def test_file_of_another_user_above_the_repository_is_passed_over(tmp_path, git)
     settings = load(tmp_path / "shop")
     assert settings.value("region") is None
     assert settings.ignored == ()
+
+
+@pytest.mark.parametrize("home", [".", "", "..", "deep"])
+@pytest.mark.skipif(os.name != "posix", reason="HOME")
+def test_relative_home_hides_no_project_file(tmp_path, monkeypatch, home):
+    """Pipelines set HOME=. where the user has no home; the gate below must keep its `fail_on`."""
+    write(tmp_path / "tm.toml", 'fail_on = "FAIL"')
+    deep = tmp_path / "perf" / "deep"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep.parent if home == "deep" else deep)
+    monkeypatch.setenv("HOME", home)
+    assert load(Path.cwd()).value("fail_on") == "FAIL"
+    assert project_root(Path.cwd()) == tmp_path
 
 
 @pytest.mark.parametrize("is_link", [False, True])
@@ -307,3 +323,102 @@ def test_data_directory_of_a_user_who_does_not_exist_is_a_configuration_error(tm
     result = tm("profiles", "list", environ=environ)
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "does not exist" in result.stderr
+
+
+# What is there and cannot be read
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(os.path.relpath(path))  # the whole path would be too long
+
+
+UNREADABLE = {
+    "link that leads nowhere": lambda path: path.symlink_to("missing.toml"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "link to a directory": lambda path: path.symlink_to("."),
+    "directory": Path.mkdir,
+    "pipe": make_pipe,
+    "socket": make_socket,
+}
+
+
+@posix
+@pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml", "config.toml"])
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_settings_that_cannot_be_read_are_not_taken_for_none(tmp_path, monkeypatch, name, make):
+    """A gate would lose its `fail_on` and pass."""
+    directory = tmp_path / "user" if name == "config.toml" else tmp_path
+    directory.mkdir(exist_ok=True)
+    monkeypatch.chdir(directory)
+    make(directory / name)
+    with pytest.raises(ConfigurationError, match=f"cannot read .*{name}") as refused:
+        load(tmp_path)
+    assert refused.value.hint
+
+
+@posix
+@pytest.mark.parametrize("name", ["tm.toml", "config.toml"])
+def test_link_to_the_null_device_is_an_empty_file(tmp_path, name):
+    directory = tmp_path / "user" if name == "config.toml" else tmp_path
+    directory.mkdir(exist_ok=True)
+    (directory / name).symlink_to(os.devnull)
+    assert load(tmp_path).value("fail_on") is None
+
+
+@as_root
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_another_user_left_there_holds_nothing_up_and_refuses_a_gate(
+    tmp_path, monkeypatch, make
+):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "tm.toml")
+    os.chown(tmp_path / "tm.toml", OTHER, OTHER, follow_symlinks=False)
+    settings = load(tmp_path)
+    assert [file.path.name for file in settings.ignored] == ["tm.toml"]
+    with pytest.raises(ConfigurationError, match="without its settings"):
+        settings.require_all_files()
+
+
+@as_root
+@pytest.mark.parametrize("closed", ["project", "home"])
+def test_directory_that_may_not_be_entered_is_a_refusal_with_a_hint(closed):
+    """Such as the home of root, whose name `sudo -u` and containers leave in HOME."""
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        top.chmod(0o755)
+        (top / "project" / "inner").mkdir(parents=True)
+        (top / "home").mkdir()
+        (top / closed).chmod(0o700)
+        answer = subprocess.run(
+            [sys.executable, "-m", "tm_cli", "profiles", "list"],
+            env={"PATH": os.environ["PATH"], "TM_CONFIG_DIR": str(top / "home")},
+            cwd=top / "project" / "inner",
+            user=OTHER,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
+    said, hint = answer.stderr.splitlines()
+    assert said.startswith(f"tm: cannot look for settings in {top}")
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "text", ['[[tool.tm]]\nfail_on = "FAIL"', '[tool]\ntm = "FAIL"', "tool.tm = []", "tool.tm = 0"]
+)
+def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text)
+    with pytest.raises(ConfigurationError, match="is not a table"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "tool = 5", "[tool]", "[tool.other]\ntm = 1", "[[tool]]"])
+def test_a_pyproject_without_settings_is_none(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text)
+    assert load(tmp_path).project is None

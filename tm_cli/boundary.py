@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import typer
 
 from tm_cli.context import AppContext
-from tm_cli.errors import TmError, UsageError
+from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.signals import SignalReceived, signals_raised
 from tm_cli.text import clean
@@ -17,10 +19,21 @@ def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
     with signals_raised(restore=context is not None):
         try:
-            context = context or AppContext.system()
-            return _run(arguments, context)
+            return _run(arguments, context) if context else _run_here(arguments)
         except SignalReceived as signal:  # during start-up, before anything could be done
             return 128 + signal.number
+
+
+def _run_here(arguments: Sequence[str]) -> int:
+    try:
+        context = AppContext.system()
+    except OSError as problem:
+        error = ConfigurationError(
+            f"cannot use the current directory: {problem.strerror}",
+            hint="it may have been deleted; change to another one",
+        )
+        return _report(error, arguments, AppContext.system(Path(os.sep)))
+    return _run(arguments, context)
 
 
 def _run(arguments: Sequence[str], context: AppContext) -> int:

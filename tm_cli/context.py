@@ -53,13 +53,13 @@ class AppContext:
     spawn: Callable[[Sequence[str], Mapping[str, str]], ProcessDriver] = _spawn
 
     @classmethod
-    def system(cls) -> AppContext:
-        """The real world."""
+    def system(cls, cwd: Path | None = None) -> AppContext:
+        """The real world; raises OSError where the current directory is gone and none is given."""
         return cls(
             environ=os.environ,
             terminal=Terminal.system(os.environ),
             clock=SystemClock(),
-            cwd=Path.cwd(),
+            cwd=cwd or Path.cwd(),
             find_user_dir=_user_dir,
             find_state_dir=_state_dir,
             launch=_launch,
@@ -71,7 +71,7 @@ def _user_dir() -> Path:
         return Path(chosen)
     from platformdirs import user_config_path
 
-    return user_config_path("tm", appauthor=False)
+    return _at_home(user_config_path, "TM_CONFIG_DIR")
 
 
 def _state_dir() -> Path:
@@ -79,7 +79,19 @@ def _state_dir() -> Path:
         return Path(chosen)
     from platformdirs import user_state_path
 
-    return user_state_path("tm", appauthor=False)
+    return _at_home(user_state_path, "TM_STATE_DIR")
+
+
+def _at_home(find: Callable[..., Path], variable: str) -> Path:
+    try:
+        return find("tm", appauthor=False)
+    except RuntimeError:
+        from tm_cli.errors import ConfigurationError
+
+        raise ConfigurationError(
+            "this user has no home directory, where tm keeps its files",
+            hint=f"set HOME to an absolute path, or name a directory with {variable}",
+        ) from None
 
 
 def _launch(data_dir: Path) -> EmbeddedServer:

@@ -61,6 +61,9 @@ def prepare_data_dir(path: Path, environ: Mapping[str, str]) -> None:
     """
     check_data_dir(path, environ)
     make_private_dir(path)
+    is_known = os.access in os.supports_effective_ids
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=is_known):
+        raise ConfigurationError(f"nothing can be written in {path}", hint=_ELSEWHERE)
     _take_over(path)
     for name in FILES:  # again: until now others might have put something there
         check_data_file(path / name, environ)

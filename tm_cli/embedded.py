@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http
 import importlib.util
+import math
 import os
 import socket
 import subprocess
@@ -31,6 +32,7 @@ from tm_cli.exit_codes import ExitCode
 
 LONGEST_START = 30.0
 LOOK_EVERY = 0.05
+SHORTEST_PAUSE = 0.1
 PROOF_TIMEOUT = 3.0
 LEASE_TIMEOUT = 5.0
 
@@ -67,16 +69,21 @@ def launch(data_dir: Path) -> EmbeddedServer:
         return found
     child = _spawn(data_dir)
     deadline = time.monotonic() + LONGEST_START
-    while time.monotonic() < deadline:
+    pause, again_at = SHORTEST_PAUSE, math.inf
+    while (now := time.monotonic()) < deadline:
         said = read_announcement(data_dir, os.environ)
         if said not in (None, absent) and (found := _take_lease(said, started_here=True)):
             child.returncode = 0  # it outlives us if others use it: nothing to warn about
             return found
-        if child.poll() is not None:  # it lost a race against a server that is leaving or coming
+        if now >= again_at:
+            child, again_at = _spawn(data_dir), math.inf
+        elif again_at == math.inf and child.poll() is not None:
+            # It lost a race against a server that is leaving or coming.
             if not _is_taken(child, data_dir):
                 raise _refusal(child, data_dir)
             absent = None  # a server is there after all, and was slow to answer
-            child = _spawn(data_dir)
+            # Many commands that come at once must not hold up the server that they wait for.
+            again_at, pause = time.monotonic() + pause, pause * 2
         time.sleep(LOOK_EVERY)
     child.kill()
     raise _no_start(data_dir)
@@ -124,16 +131,20 @@ def _spawn(data_dir: Path) -> subprocess.Popen[bytes]:
 
 def _open_log(data_dir: Path) -> BinaryIO:
     """Open the log for a new server; it is emptied only once it is known to be one of ours."""
-    flags = os.O_WRONLY | os.O_CREAT
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND  # children of other commands write there, too
     log = os.fdopen(open_data_file(data_dir / LOG_FILE, flags, os.environ), "wb")
     log.truncate()
     return log
 
 
 def _is_taken(child: subprocess.Popen[bytes], data_dir: Path) -> bool:
-    return (
-        child.returncode == ExitCode.CONFIGURATION and " is in use by " in _last_words(data_dir)[0]
-    )
+    """Whether it says so, wherever in the log that it shares with the server that is there.
+
+    A log that is empty was emptied for another child since.
+    """
+    lines = _log_lines(data_dir)
+    says_so = not lines or any(" is in use by " in line for line in lines)
+    return child.returncode == ExitCode.CONFIGURATION and says_so
 
 
 def _refusal(child: subprocess.Popen[bytes], data_dir: Path) -> TmError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.schema import SCHEMA, VERSION
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links")
@@ -162,6 +164,55 @@ def test_what_tm_has_not_made_is_refused_and_left_alone(ours, change):
     with closing(sqlite3.connect(ours)) as connection:
         connection.executescript(change)
     refuses(ours, "is a database, but not one of tm|is damaged or not a database")
+
+
+REDEFINED = {
+    "default verdict": ("auto_verdict TEXT,", "auto_verdict TEXT DEFAULT 'PASS',"),
+    "verdict in place of none": (
+        "auto_verdict TEXT,",
+        "auto_verdict TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'PASS',",
+    ),
+    "computed default": ("notes TEXT NOT NULL", "notes TEXT NOT NULL DEFAULT (hex(1))"),
+    "fewer verdicts": ("auto_verdict TEXT,", "auto_verdict TEXT CHECK (auto_verdict != 'FAIL'),"),
+    "other comparison": ("outcome TEXT NOT NULL", "outcome TEXT NOT NULL COLLATE NOCASE"),
+    "rows that replace others": ("UNIQUE REFERENCES", "UNIQUE ON CONFLICT REPLACE REFERENCES"),
+    "rows that are dropped": (
+        "PRIMARY KEY (profile_id, region)",
+        "PRIMARY KEY (profile_id, region) ON CONFLICT IGNORE",
+    ),
+    "rows that go with others": ("(run_id),\n", "(run_id) ON DELETE CASCADE,\n"),
+    "no check": (", CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')", ""),
+    "one check more": ("outcome = 'COMPLETED')", "outcome = 'COMPLETED'), CHECK (planned > 0)"),
+    "hidden in a comment": ("auto_verdict TEXT,", "auto_verdict TEXT /*,*/ DEFAULT 'PASS',"),
+    "hidden in a text": ("auto_verdict TEXT,", "auto_verdict TEXT DEFAULT 'PASS--',"),
+    "another kind of table": ("(profile_id, region)\n)", "(profile_id, region)\n) WITHOUT ROWID"),
+}
+
+
+def narrow(schema):
+    """The same tables with one blank between words, without comments."""
+    lines = (re.sub(r" +", " ", line.partition("--")[0]).strip() for line in schema.splitlines())
+    return "\n".join(lines).replace(",\nCHECK", ", CHECK")
+
+
+@pytest.mark.parametrize(("text", "instead"), REDEFINED.values(), ids=REDEFINED)
+def test_a_table_of_ours_that_is_defined_otherwise_is_refused(tmp_path, text, instead):
+    """A column with the default 'PASS' would be a verdict that nothing has measured."""
+    path = tmp_path / "tm.db"
+    schema = narrow(SCHEMA)
+    assert text in schema
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema.replace(text, instead))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    refuses(path, "is a database, but not one of tm")
+
+
+def test_the_same_tables_in_other_blanks_are_ours(tmp_path):
+    path = tmp_path / "tm.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(narrow(SCHEMA))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    Database.open(path).close()
 
 
 def test_statistics_of_sqlite_are_no_foreign_table(ours):

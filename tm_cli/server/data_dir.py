@@ -24,6 +24,7 @@ from tm_cli.whole_files import write_whole
 _DIGEST = "api_key_sha256"
 _LONGEST_KEY = 4 * 1024
 _PROOF_TIMEOUT = 1.0
+_HINT = "look whose it is and who may read it, or choose another directory with TM_DATA_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class DataDir:
         except Timeout:
             raise self._in_use() from None
         except OSError as error:
-            raise ConfigurationError(f"cannot use {self.path}: {error}") from error
+            raise ConfigurationError(f"cannot use {self.path}: {error}", hint=_HINT) from error
         try:
             # The lock file of a server that is there may have been deleted.
             if find_running_in_checked(self.path, os.environ, _PROOF_TIMEOUT):
@@ -99,7 +100,7 @@ class DataDir:
         except FileNotFoundError:
             return self._new_key(settings)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot read {self.key_file}: {error}") from error
+            raise ConfigurationError(f"cannot read {self.key_file}: {error}", hint=_HINT) from error
         if stored is None or not hmac.compare_digest(digest_of(key), stored):
             raise ConfigurationError(
                 f"{self.key_file} does not hold the key of this server",

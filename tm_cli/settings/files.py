@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -87,11 +88,22 @@ def find_project_file(
                 ignored.append(IgnoredFile(path, content.other_owner))
             continue
         table = _parse(path, content.data)
-        if path.name != PROJECT_FILE:
-            table = table.get("tool", {}).get("tm")
-        if isinstance(table, dict):
-            return _project(path, table), ignored
+        found = table if path.name == PROJECT_FILE else _tool_table(path, table)
+        if found is not None:
+            return _project(path, found), ignored
     return None, ignored
+
+
+def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return `[tool.tm]` of a pyproject.toml, None when there is none.
+
+    What stands there and is no table, such as `[[tool.tm]]`, is not passed over: it is meant.
+    """
+    tools = table.get("tool", {})
+    found = tools.get("tm") if isinstance(tools, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise ConfigurationError(f"tool.tm in {path} is not a table", hint="write [tool.tm]")
+    return found
 
 
 def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
@@ -99,15 +111,38 @@ def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
     is_inside = True
     for directory in _project_directories(cwd):
         for name in (PROJECT_FILE, "pyproject.toml"):
-            if (path := directory / name).is_file():
+            if _is_there(path := directory / name):
                 yield path, is_inside
-        is_inside = is_inside and not (directory / ".git").exists()
+        is_inside = is_inside and not os.path.lexists(directory / ".git")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has this name, be it a link that leads nowhere: settings may be lost.
+
+    Raises ConfigurationError when that cannot be told.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as problem:
+        raise ConfigurationError(
+            f"cannot look for settings in {path}: {problem.strerror}", hint=_unreachable(path)
+        ) from None
+    return True
+
+
+def _unreachable(path: Path) -> str:
+    if path.name == USER_FILE:
+        return "TM_CONFIG_DIR names another directory; is HOME that of another user?"
+    return "change to a directory that this user may enter"
 
 
 def project_root(cwd: Path) -> Path:
     """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
     for directory in _project_directories(cwd):
-        if any((directory / name).exists() for name in (PROJECT_FILE, "pyproject.toml", ".git")):
+        names = (PROJECT_FILE, "pyproject.toml", ".git")
+        if any(os.path.lexists(directory / name) for name in names):
             return directory
     return cwd
 
@@ -122,10 +157,13 @@ def _project_directories(cwd: Path) -> Iterator[Path]:
 
 
 def _homes() -> set[Path]:
-    """The user's home as it is named and as it really is."""
+    """The user's home as it is named and as it really is.
+
+    Not where HOME is relative: `HOME=.`, as some pipelines have it, would hide the project's files.
+    """
     try:
         home = Path.home()
-        return {home, home.resolve()}
+        return {home, home.resolve()} if home.is_absolute() else set()
     except (OSError, RuntimeError):  # a user without one
         return set()
 
@@ -164,7 +202,7 @@ def read_user_file(
 
     A key in it must be private.
     """
-    if not path.is_file():
+    if not _is_there(path):
         return None, []
     content = _read(path, environ)
     if content.other_owner is not None:
@@ -231,7 +269,10 @@ def _read(path: Path, environ: Mapping[str, str]) -> _Content:
                 raise
             data, status = _UNKNOWN, named
     except OSError as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+        raise ConfigurationError(
+            f"cannot read {path}: {problem.strerror}",
+            hint="mend or remove it; a gate without its settings could pass by mistake",
+        ) from None
     owners = (named.st_uid, status.st_uid) if is_link else (status.st_uid,)
     others = [uid for uid in owners if not is_trusted_owner(uid, environ)]
     return _Content(data, status, others[0] if others else None)
@@ -243,10 +284,16 @@ _UNKNOWN = b"\0"
 
 def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
     def open_it(name: str, flags: int) -> int:
+        flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe must not hold us up
         return os.open(name, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
 
     with open(path, "rb", opener=open_it) as file:
-        return file.read(), os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
+        if stat.S_ISCHR(status.st_mode):  # a link to /dev/null stands for an empty file
+            return b"", status
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read(), status
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:

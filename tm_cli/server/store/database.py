@@ -41,7 +41,10 @@ class Database:
             _create_private(path)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"cannot open {path}: {error}") from error
+            raise ConfigurationError(
+                f"cannot open {path}: {error}",
+                hint="look whose it is and who may write it, or use another data directory",
+            ) from error
         connection.row_factory = sqlite3.Row
         connection.text_factory = _text
         try:

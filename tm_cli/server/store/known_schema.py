@@ -1,4 +1,7 @@
-"""Whether a file has the tables of tm and nothing else: a foreign trigger could write verdicts."""
+"""Whether a file has the tables of tm and nothing else.
+
+A foreign trigger could write verdicts, and so could a foreign `DEFAULT 'PASS'` of a column.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.store.schema import SCHEMA
+from tm_cli.server.store.schema import SCHEMA, UPGRADES
 
 _OF_SQLITE = re.compile(r"sqlite_(?:sequence|stat[0-9])")
 _AUTOMATIC = re.compile(r"sqlite_autoindex_\w+")
+_BLANKS = re.compile(r"[ \t\r\n\f]+")  # those of SQLite; to it, others are letters
+_COLUMN_ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN ([^;]+);")
 
 
 class _Object(NamedTuple):
@@ -35,9 +40,12 @@ def check_objects(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def check_columns(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise ConfigurationError unless every table has our columns, and none that is computed."""
+    """Raise ConfigurationError unless every table has our columns, defined as ours are."""
+    defined = {item.name: _definitions(item.sql) for item in _objects(connection)}
+    known = {item.name: _definitions(item.sql) for item in _known_objects()}
     for table, columns in _known_columns().items():
-        if _columns(connection, table) != columns:
+        upgraded = [_as_made_today(table, text) for text in defined.get(table, ())]
+        if _columns(connection, table) != columns or sorted(upgraded) != sorted(known[table]):
             raise not_ours(path, f"table {table}")
 
 
@@ -53,7 +61,7 @@ def _is_like(item: _Object, ours: _Object) -> bool:
     """SQLite goes by the text, whatever the other columns call the object."""
     if item.kind != "table":
         return _plain(item.sql) == _plain(ours.sql)
-    return re.match(rf'CREATE TABLE "?{item.name}"?\s*\(', _plain(item.sql)) is not None
+    return re.match(rf'CREATE TABLE "?{item.name}"? ?\(', _plain(item.sql)) is not None
 
 
 def _is_of_sqlite(item: _Object) -> bool:
@@ -65,7 +73,39 @@ def _is_of_sqlite(item: _Object) -> bool:
 
 def _plain(sql: str | None) -> str:
     """The text without comments and with single blanks."""
-    return " ".join(re.sub(r"--[^\n]*", "", sql or "").split())
+    return _BLANKS.sub(" ", re.sub(r"--[^\n]*", "", sql or "")).strip()
+
+
+def _definitions(sql: str | None) -> list[str]:
+    """The columns and constraints of a table as they are written, and what follows them."""
+    _, _, rest = _plain(sql).partition("(")
+    found, depth = [""], 1
+    for mark in rest:
+        depth += (mark == "(") - (mark == ")")
+        if depth == 0 or (depth == 1 and mark == ","):
+            found.append("")
+        else:
+            found[-1] += mark
+    return [text.strip() for text in found]
+
+
+def _as_made_today(table: str, definition: str) -> str:
+    """A column that an upgrade has added may be defined otherwise than in a new file."""
+    return _added_columns().get((table, definition), definition)
+
+
+@cache
+def _added_columns() -> dict[tuple[str, str], str]:
+    today = {
+        (item.name, text.partition(" ")[0]): text
+        for item in _known_objects()
+        for text in _definitions(item.sql)
+    }
+    added = _COLUMN_ADDED.findall("".join(UPGRADES.values()))
+    return {
+        (table, text): today[table, text.partition(" ")[0]]
+        for table, text in ((table, _plain(definition)) for table, definition in added)
+    }
 
 
 def _objects(connection: sqlite3.Connection) -> list[_Object]:
