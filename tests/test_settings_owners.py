@@ -83,6 +83,34 @@ def test_project_file_above_the_home_is_not_read(tmp_path, monkeypatch, is_link)
     assert load(home / "shop").value("region") == "inside"
 
 
+@pytest.mark.parametrize("home", ["services/a", "services", ".", "services/a/deep"])
+@pytest.mark.parametrize("git", ["directory", "file"])
+def test_home_inside_the_repository_hides_no_settings_of_its_root(tmp_path, monkeypatch, home, git):
+    """Pipelines set HOME to a directory of the checkout; a lost `fail_on` is a false pass."""
+    cwd = tmp_path / "services" / "a" / "deep"
+    cwd.mkdir(parents=True)
+    if git == "directory":
+        (tmp_path / ".git").mkdir()
+    else:
+        write(tmp_path / ".git", "gitdir: elsewhere")
+    write(tmp_path / "tm.toml", 'fail_on = "FAIL"')
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / home))
+    assert load(cwd).value("fail_on") == "FAIL"
+    assert project_root(cwd) == tmp_path
+
+
+@pytest.mark.parametrize("home", [".", "home", "../deep"])
+def test_relative_home_limits_nothing(tmp_path, monkeypatch, home):
+    cwd = tmp_path / "deep"
+    cwd.mkdir()
+    write(tmp_path / "tm.toml", 'region = "above"')
+    monkeypatch.chdir(cwd)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("USERPROFILE", home)
+    assert load(cwd).value("region") == "above"
+
+
 def test_worktree_whose_git_is_a_file_is_the_root(tmp_path):
     write(tmp_path / "tm.toml", "")
     write(tmp_path / "shop" / ".git", "gitdir: elsewhere")

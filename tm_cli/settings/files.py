@@ -113,19 +113,26 @@ def project_root(cwd: Path) -> Path:
 
 
 def _project_directories(cwd: Path) -> Iterator[Path]:
-    """`cwd` and those above it, up to the user's home."""
-    last = _homes()
-    for directory in (cwd, *cwd.parents):
+    """`cwd` and those above it, up to the user's home.
+
+    A home inside the repository is no limit: pipelines set HOME to a directory of the checkout,
+    and must not lose the `fail_on` of its root.
+    """
+    above = (cwd, *cwd.parents)
+    repository = next((path for path in above if (path / ".git").exists()), None)
+    homes = _homes()
+    for directory in above:
         yield directory
-        if directory in last:
+        is_in_repository = repository is not None and repository in directory.parents
+        if directory in homes and not is_in_repository:
             return
 
 
 def _homes() -> set[Path]:
-    """The user's home as it is named and as it really is."""
+    """The user's home as it is named and as it really is; none if HOME is a relative path."""
     try:
         home = Path.home()
-        return {home, home.resolve()}
+        return {home, home.resolve()} if home.is_absolute() else set()
     except (OSError, RuntimeError):  # a user without one
         return set()
 
