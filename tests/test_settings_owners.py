@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import load_settings, project_root
 from trafficmorph_api import KEY
@@ -335,3 +336,14 @@ def test_data_directory_of_a_user_who_does_not_exist_is_a_configuration_error(tm
     result = tm("profiles", "list", environ=environ)
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "does not exist" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="chmod")
+def test_hint_about_a_key_that_others_may_read_is_a_command_also_for_a_name_with_blanks(tmp_path):
+    """On macOS the user's directory is in `Application Support`."""
+    path = write(tmp_path / "Application Support" / "config.toml", 'api_key = "tm_k"')
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({}, {}, cwd=tmp_path, user_dir=path.parent)
+    subprocess.run(["sh", "-c", str(refusal.value.hint)], check=True)
+    assert load_settings({}, {}, cwd=tmp_path, user_dir=path.parent).value("api_key") == "tm_k"

@@ -142,7 +142,7 @@ def parse_event(line: bytes) -> Event | None:
 
 
 def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _bucket(data: dict[str, Any]) -> Bucket:
@@ -178,7 +178,7 @@ def _index(value: object) -> int:
 
 def _histogram(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("a histogram is no text")
+        raise TypeError("a histogram is not a text")
     check_encoded(value)
     return value
 

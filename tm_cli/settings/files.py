@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -184,7 +185,8 @@ def read_user_file(
         and content.status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     ):
         raise ConfigurationError(
-            f"{path} holds an API key and others may read it", hint=f"chmod 600 {path}"
+            f"{path} holds an API key and others may read it",
+            hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     return replace(_config_file(path, table), contexts=tables), []
 
