@@ -346,4 +346,5 @@ def test_hint_about_a_key_that_others_may_read_is_a_command_also_for_a_name_with
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({}, {}, cwd=tmp_path, user_dir=path.parent)
     subprocess.run(["sh", "-c", str(refusal.value.hint)], check=True)
-    assert load_settings({}, {}, cwd=tmp_path, user_dir=path.parent).value("api_key") == "tm_k"
+    settings = load_settings({}, {}, cwd=tmp_path, user_dir=path.parent)
+    assert settings.value("api_key").reveal() == b"tm_k"
