@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -43,3 +45,44 @@ def test_everything_is_as_before_afterwards():
     with signals_raised(restore=True):
         assert signal.getsignal(signal.SIGTERM) != handler
     assert (sys.unraisablehook, signal.getsignal(signal.SIGTERM)) == (hook, handler)
+
+
+SERVE = ("serve", "--port", "0", "--data-dir", "data")
+SIGNAL_DURING_AN_IMPORT = """
+import os, signal, sys
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "_socket":  # which `_ssl`, being in C, imports with PyCapsule_Import
+            signal.raise_signal(signal.Signals[os.environ["SENT"]])
+
+sys.modules.pop("_socket", None)
+sys.meta_path.insert(0, Finder)
+from tm_cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("SIGINT", 130),
+        ("SIGTERM", 143),
+        pytest.param(
+            "SIGHUP", 129, marks=pytest.mark.skipif(os.name != "posix", reason="no SIGHUP")
+        ),
+    ],
+)
+def test_a_signal_while_an_extension_module_imports_another_has_its_exit_code(tmp_path, name, code):
+    """Such an import replaces what is raised in it by an ImportError."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNAL_DURING_AN_IMPORT, *SERVE],
+        env={**os.environ, "SENT": name},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (code, "tm: interrupted\n")
