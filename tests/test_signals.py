@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -28,16 +29,31 @@ def test_a_signal_is_raised_where_it_arrives():
     assert caught.value.number == signal.SIGTERM
 
 
-def end_of_something_and_a_wait():
+def end_of_something_and_a_wait(seconds=PATIENCE):
     thing = Finalised()
     del thing
-    threading.Event().wait(PATIENCE)
+    threading.Event().wait(seconds)
 
 
 def test_a_signal_that_arrives_in_a_finaliser_is_not_lost():
     with signals_raised(restore=True), pytest.raises(SignalReceived) as caught:
         end_of_something_and_a_wait()
     assert caught.value.number == signal.SIGTERM
+
+
+def slowly_started(frame, event, _value):
+    if event == "return" and frame.f_code is threading.Thread.start.__code__:
+        time.sleep(0.1)
+
+
+def test_a_signal_in_a_finaliser_is_not_lost_where_threads_start_slowly():
+    """As on a busy machine: the repeated signal must not come before the first one is over."""
+    sys.setprofile(slowly_started)
+    try:
+        with signals_raised(restore=True), pytest.raises(SignalReceived):
+            end_of_something_and_a_wait(1.0)
+    finally:
+        sys.setprofile(None)
 
 
 def test_everything_is_as_before_afterwards():

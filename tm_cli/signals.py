@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -84,14 +85,17 @@ def _repeating_ignored(otherwise: _Hook) -> _Hook:
             otherwise(ignored)
             return
         _switch(_exit_now, _raise)
-        timer = threading.Timer(_SOON, _signal_main_thread, [error.number])
-        timer.daemon = True
-        timer.start()
+        is_over = threading.Event()
+        threading.Thread(target=_repeat, args=(error.number, is_over), daemon=True).start()
+        is_over.set()
 
     return hook
 
 
-def _signal_main_thread(number: int) -> None:
+def _repeat(number: int, is_over: threading.Event) -> None:
+    """Signal the main thread, but not in the hook, where what is raised would be lost for good."""
+    is_over.wait()  # on a busy machine, starting a thread may take longer than the pause
+    time.sleep(_SOON)
     if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
