@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -95,7 +94,7 @@ def _repeating_ignored(otherwise: _Hook) -> _Hook:
 def _repeat(number: int, is_over: threading.Event) -> None:
     """Signal the main thread, but not in the hook, where what is raised would be lost for good."""
     is_over.wait()  # on a busy machine, starting a thread may take longer than the pause
-    time.sleep(_SOON)
+    threading.Event().wait(_SOON)
     if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:

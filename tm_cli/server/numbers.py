@@ -71,6 +71,11 @@ def finite(value: Any) -> float:
     return float(value)
 
 
+def refuse_constant(text: str) -> None:
+    """Raise ValueError for NaN and the infinities, which Python's JSON reader takes."""
+    raise ValueError(f"{text} is not a number")
+
+
 def _status(text: str) -> str:
     if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_STATUS):
         raise ValueError("it is not a status")

@@ -13,7 +13,7 @@ from typing import Any
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge.limits import Limits
-from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure
+from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure, refuse_constant
 from tm_cli.server.run import Outcome
 
 StoredRow = Mapping[str, Any]
@@ -93,11 +93,7 @@ def _check_short(check: Callable[[Any], object], text: str) -> None:
     check(_JSON.decode(text))
 
 
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not a number")
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse)
+_JSON = json.JSONDecoder(parse_constant=refuse_constant)
 _SHORT = 1000
 
 
