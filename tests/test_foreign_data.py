@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -85,10 +86,10 @@ def test_a_hard_link_a_pipe_and_a_directory_are_refused_as_well(refused, tmp_pat
     assert "has a second name elsewhere" in refused(data)
     (data / name).unlink()
     os.mkfifo(data / name, 0o600)
-    assert "is no regular file" in refused(data)
+    assert "is not a regular file" in refused(data)
     (data / name).unlink()
     (data / name).mkdir()
-    assert "is no regular file" in refused(data)
+    assert "is not a regular file" in refused(data)
     assert kept.read_text(encoding="utf-8") == "mine"
     assert list(data.iterdir()) == [data / name]
 
@@ -106,7 +107,7 @@ def test_a_linked_directory_is_refused_and_nothing_is_made_at_its_end(refused, t
 
 def test_a_file_in_the_place_of_the_directory_is_refused(refused, tmp_path):
     (tmp_path / "data").write_text("mine", encoding="utf-8")
-    assert "it is no directory" in refused(tmp_path / "data")
+    assert "it is not a directory" in refused(tmp_path / "data")
     assert (tmp_path / "data").read_text(encoding="utf-8") == "mine"
 
 
@@ -394,3 +395,34 @@ def test_a_silent_stranger_is_asked_once_by_the_command_and_once_by_its_server(
         launch(data).close()
     assert len(stranger.heard) == 2
     assert key.encode() not in stranger.all_heard
+
+
+@pytest.mark.parametrize("name", [".tm", "my data", "it's $HOME; x"])
+@pytest.mark.parametrize("fault", ["tracked", "hard link", "readable key", "writable directory"])
+@POSIX
+def test_what_the_hint_says_ends_the_refusal_and_keeps_the_history(
+    tmp_path, monkeypatch, name, fault
+):
+    """A hint is a command to be copied, whatever the directory is called."""
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / name
+    prepare_data_dir(data, os.environ)
+    (data / "tm.db").write_bytes(b"history")
+    private(data / "api-key", KEY)
+    match fault:
+        case "tracked":
+            commit(tmp_path, name)
+        case "hard link":
+            (tmp_path / "backup.db").hardlink_to(data / "tm.db")
+        case "readable key":
+            (data / "api-key").chmod(0o644)
+        case _:
+            data.chmod(0o777)
+            (data / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refusal:
+        prepare_data_dir(data, os.environ)
+    hint = str(refusal.value.hint).removeprefix("keep a copy of its own: ")
+    command = re.split(", and delete|; or choose|; where that", hint)[0]
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    prepare_data_dir(data, os.environ)
+    assert (data / "tm.db").read_bytes() == b"history"

@@ -69,34 +69,25 @@ def test_file_of_another_user_above_the_repository_is_passed_over(tmp_path, git)
     assert settings.ignored == ()
 
 
-@pytest.mark.parametrize("home", [".", "", "..", "deep"])
-@pytest.mark.skipif(os.name != "posix", reason="HOME")
-def test_relative_home_hides_no_project_file(tmp_path, monkeypatch, home):
-    """Pipelines set HOME=. where the user has no home; the gate below must keep its `fail_on`."""
+@pytest.mark.parametrize("home", ["", ".", "..", "services", "services/a", "services/a/deep", None])
+@pytest.mark.parametrize("git", ["directory", "file", "none"])
+def test_no_home_hides_settings_above(tmp_path, monkeypatch, home, git):
+    """Pipelines set HOME to `.` or a directory of the checkout; a lost `fail_on` is a false pass."""
+    cwd = tmp_path / "services" / "a" / "deep"
+    cwd.mkdir(parents=True)
+    if git == "directory":
+        (tmp_path / ".git").mkdir()
+    if git == "file":
+        write(tmp_path / ".git", "gitdir: elsewhere")
     write(tmp_path / "tm.toml", 'fail_on = "FAIL"')
-    deep = tmp_path / "perf" / "deep"
-    deep.mkdir(parents=True)
-    monkeypatch.chdir(deep.parent if home == "deep" else deep)
-    monkeypatch.setenv("HOME", home)
-    assert load(Path.cwd()).value("fail_on") == "FAIL"
-    assert project_root(Path.cwd()) == tmp_path
-
-
-@pytest.mark.parametrize("is_link", [False, True])
-def test_project_file_above_the_home_is_not_read(tmp_path, monkeypatch, is_link):
-    home = tmp_path / "home" / "ada"
-    (home / "shop").mkdir(parents=True)
-    named = home
-    if is_link:
-        named = tmp_path / "link"
-        named.symlink_to(home)
-    monkeypatch.setenv("HOME", str(named))
-    monkeypatch.setenv("USERPROFILE", str(named))
-    write(tmp_path / "tm.toml", 'region = "outside"')
-    assert load(home / "shop").value("region") is None
-    assert project_root(home / "shop") == home / "shop"
-    write(home / "tm.toml", 'region = "inside"')
-    assert load(home / "shop").value("region") == "inside"
+    monkeypatch.chdir(cwd)
+    for variable in ("HOME", "USERPROFILE"):
+        if home is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, str(tmp_path / home) if "services" in home else home)
+    assert load(cwd).value("fail_on") == "FAIL"
+    assert project_root(cwd) == tmp_path
 
 
 def test_worktree_whose_git_is_a_file_is_the_root(tmp_path):
@@ -422,3 +413,15 @@ def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
 def test_a_pyproject_without_settings_is_none(tmp_path, text):
     write(tmp_path / "pyproject.toml", text)
     assert load(tmp_path).project is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="chmod")
+def test_hint_about_a_key_that_others_may_read_is_a_command_also_for_a_name_with_blanks(tmp_path):
+    """On macOS the user's directory is in `Application Support`."""
+    path = write(tmp_path / "Application Support" / "config.toml", 'api_key = "tm_k"')
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({}, {}, cwd=tmp_path, user_dir=path.parent)
+    subprocess.run(["sh", "-c", str(refusal.value.hint)], check=True)
+    settings = load_settings({}, {}, cwd=tmp_path, user_dir=path.parent)
+    assert settings.value("api_key").reveal() == b"tm_k"

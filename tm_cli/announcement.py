@@ -88,7 +88,7 @@ def find_running_in_checked(
 def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> Announcement | None:
     """Return where the server of a directory that was checked says it is; None if not believed.
 
-    It is believed when it names loopback and the key file that lies with it, and when nobody but
+    It is believed when it names loopback and the key file that lies with it, and when only
     the user can have written either.
     """
     key_file = data_dir / KEY_FILE

@@ -11,7 +11,7 @@ import typer
 from tm_cli.context import AppContext
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.signals import SignalReceived, signals_raised
+from tm_cli.signals import SignalReceived, lost_signal, signals_raised
 from tm_cli.text import clean
 
 
@@ -44,6 +44,8 @@ def _run(arguments: Sequence[str], context: AppContext) -> int:
     except SignalReceived as signal:
         return _report(signal.as_error("interrupted"), arguments, context)
     except Exception as error:  # a bug; left alone, Python would exit with 1
+        if isinstance(error, ImportError) and (lost := lost_signal()):
+            return _report(lost.as_error("interrupted"), arguments, context)
         return _report_bug(error, arguments, context)
 
 

@@ -7,6 +7,7 @@ its address and its history are somebody else's, and its links lead elsewhere.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -91,7 +92,7 @@ def open_data_file(path: Path, flags: int, environ: Mapping[str, str]) -> int:
 
 
 def read_private_file(path: Path, environ: Mapping[str, str], limit: int) -> str:
-    """Return the text of a file that nobody but the user can read or write.
+    """Return the text of a file that only the user can read or write.
 
     Raises ConfigurationError when others can, or when it is longer than `limit` bytes; OSError and
     ValueError when it cannot be read.
@@ -105,7 +106,7 @@ def read_private_file(path: Path, environ: Mapping[str, str], limit: int) -> str
 
 
 def is_private_dir(path: Path) -> bool:
-    """Whether nobody but the owner can put files into `path`; it must exist."""
+    """Whether only the owner can put files into `path`; it must exist."""
     return os.name != "posix" or not os.lstat(path).st_mode & _OTHERS_WRITE
 
 
@@ -127,26 +128,27 @@ def _check_directory(path: Path, status: os.stat_result, environ: Mapping[str, s
         )
     if not stat.S_ISDIR(status.st_mode):
         raise ConfigurationError(
-            f"cannot keep the embedded server's data in {path}: it is no directory",
+            f"cannot keep the embedded server's data in {path}: it is not a directory",
             hint=_ELSEWHERE,
         )
     _check_owner(path, status, environ)
 
 
 def _check_file(path: Path, status: os.stat_result, environ: Mapping[str, str]) -> None:
-    if _is_link(status):
-        reason = "is a link"
-    elif not stat.S_ISREG(status.st_mode):
-        reason = "is no regular file"
-    elif status.st_nlink > 1:
-        reason = "has a second name elsewhere (a hard link)"
-    else:
-        _check_owner(path, status, environ)
-        return
-    raise ConfigurationError(
-        f"{path} {reason}: the embedded server has not made it",
-        hint=f"remove it, or {_ELSEWHERE}",
-    )
+    if _is_link(status) or not stat.S_ISREG(status.st_mode):
+        what = "a link" if _is_link(status) else "not a regular file"
+        raise ConfigurationError(
+            f"{path} is {what}: the embedded server has not made it",
+            hint=f"remove it, or {_ELSEWHERE}",
+        )
+    if status.st_nlink > 1:
+        file, copy = _shown(path), _shown(path.with_name(f"{path.name}.copy"))
+        raise ConfigurationError(
+            f"{path} has a second name elsewhere (a hard link), under which it can be changed",
+            hint=f"keep a copy of its own: cp -p {file} {copy} && mv {copy} {file}; "
+            f"or {_ELSEWHERE}",
+        )
+    _check_owner(path, status, environ)
 
 
 def _check_owner(path: Path, status: os.stat_result, environ: Mapping[str, str]) -> None:
@@ -176,7 +178,7 @@ def _is_link(status: os.stat_result) -> bool:
 def _take_over(path: Path) -> None:
     """Take from others what they may do in a directory of ours; a cache may have given it.
 
-    A directory with other things in it stays as it is, but nobody else may write there.
+    A directory with other things in it stays as it is, but others must not be able to write there.
     """
     status = os.lstat(path)
     if _may_change(status) and all(_is_ours(item.name) for item in path.iterdir()):
@@ -201,9 +203,10 @@ def _is_ours(name: str) -> bool:
 
 
 def _shown(path: Path) -> str:
-    """The path as one would type it here."""
+    """The path as one would type it here, in quotes where it needs them."""
     try:
         shown = os.path.relpath(path)
     except (OSError, ValueError):  # no current directory, or another drive
-        return str(path)
-    return str(path) if shown.startswith("..") else shown
+        shown = str(path)
+    shown = str(path) if shown.startswith("..") else shown
+    return shlex.quote(shown) if os.name == "posix" else f'"{shown}"'

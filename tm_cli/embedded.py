@@ -90,7 +90,7 @@ def launch(data_dir: Path) -> EmbeddedServer:
 
 
 def _take_lease(said: Announcement, *, started_here: bool) -> EmbeddedServer | None:
-    """Take a lease from the server if it is there; a stranger on its port gets no key."""
+    """Take a lease from the server if it is there; another program at its port gets no key."""
     if (connection := connect_proven(said, PROOF_TIMEOUT)) is None:
         return None
     deadline = time.monotonic() + LEASE_TIMEOUT

@@ -16,6 +16,7 @@ _SIGNALS = [
 ]
 _Hook = Callable[["sys.UnraisableHookArgs"], object]
 _SOON = 0.02  # seconds; by then the finaliser is over
+_raised: list[int] = []
 
 
 class SignalReceived(BaseException):  # not an Exception: libraries must not swallow it
@@ -41,6 +42,7 @@ def signals_raised(*, restore: bool) -> Iterator[None]:
         yield
         return
     # What is ignored stays ignored: `nohup` means that.
+    _raised.clear()
     numbers = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, _raise) for number in numbers}
     hook = sys.unraisablehook
@@ -54,6 +56,14 @@ def signals_raised(*, restore: bool) -> Iterator[None]:
             signal.signal(number, handler if restore else signal.SIG_IGN)
 
 
+def lost_signal() -> SignalReceived | None:
+    """The signal that was raised last in this process, for where it may have been replaced.
+
+    Extension modules turn whatever is raised while they import one another into an ImportError.
+    """
+    return SignalReceived(_raised[-1]) if _raised else None
+
+
 def let_decision_stand() -> None:
     """From now on, pass over one signal: what was decided is being told."""
     _switch(_raise, _pass_over)
@@ -61,6 +71,7 @@ def let_decision_stand() -> None:
 
 def _raise(number: int, _frame: FrameType | None) -> None:
     _switch(_raise, _exit_now)
+    _raised.append(number)
     raise SignalReceived(number)
 
 
@@ -73,14 +84,17 @@ def _repeating_ignored(otherwise: _Hook) -> _Hook:
             otherwise(ignored)
             return
         _switch(_exit_now, _raise)
-        timer = threading.Timer(_SOON, _signal_main_thread, [error.number])
-        timer.daemon = True
-        timer.start()
+        is_over = threading.Event()
+        threading.Thread(target=_repeat, args=(error.number, is_over), daemon=True).start()
+        is_over.set()
 
     return hook
 
 
-def _signal_main_thread(number: int) -> None:
+def _repeat(number: int, is_over: threading.Event) -> None:
+    """Signal the main thread, but not in the hook, where what is raised would be lost for good."""
+    is_over.wait()  # on a busy machine, starting a thread may take longer than the pause
+    threading.Event().wait(_SOON)
     if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:

@@ -89,6 +89,18 @@ def test_a_refused_key_is_77_with_a_fix(doctor, there):
     assert checks(result)["history"]["status"] == "skipped"
 
 
+@pytest.mark.parametrize(
+    ("headers", "fix"), [({"Retry-After": "20"}, "wait 20s"), ({}, "wait a minute")]
+)
+def test_a_used_up_budget_says_how_long_to_wait_and_does_not_blame_the_key(
+    doctor, there, headers, fix
+):
+    there.expect_request("/api/v1/account").respond_with_json({}, status=429, headers=headers)
+    result = doctor("--json")
+    assert checks(result)["access"]["fix"].endswith(fix)
+    assert "key" not in checks(result)["history"]["text"]
+
+
 def test_an_unreadable_history_fails(doctor, there):
     answers(there, "/account", ACCOUNT)
     answers(there, "/history", {"error": "no"}, 403)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tm_cli.api import strict_json
 from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.retry import read_retry_after
+from tm_cli.api.retry import describe_pause, read_retry_after
 from tm_cli.api_key import hide
 from tm_cli.text import clean
 
@@ -98,13 +98,18 @@ def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
     api_code = clean(said.code) if said.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
     message = f"{clean(said.text)} ({shown})" if said.text else f"the server answered {shown}"
+    retry_after = read_retry_after(answer.headers)
+    hint = _HINTS.get(api_code or clean(said.text or "")) or _HINTS.get(str(status))
+    if hint is None and status == 429:
+        pause = describe_pause(retry_after) if retry_after else "a minute"
+        hint = f"the account's request budget is used up; wait {pause}"
     return HttpError(
         message,
         status=status,
         api_code=api_code,
         from_api=said.from_api,
-        retry_after=read_retry_after(answer.headers),
-        hint=_HINTS.get(api_code or clean(said.text or "")) or _HINTS.get(str(status)),
+        retry_after=retry_after,
+        hint=hint,
     )
 
 
@@ -121,7 +126,6 @@ _HINTS = {
     "PLAN_UPGRADE_REQUIRED": "the account's plan does not include the API",
     "trial_expired": "the account's trial is over",
     "USAGE_LIMIT_REACHED": "the account's requests of this month are used up",
-    "429": "the account's request budget is used up; wait a minute",
 }
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 from pydantic import ValidationError
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import LONGEST_PAUSE, observed_nothing, pause_before_retry
+from tm_cli.api.retry import LONGEST_PAUSE, describe_pause, observed_nothing, pause_before_retry
 from tm_cli.clock import Clock, read_deadline
-from tm_cli.durations import format_duration
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply
@@ -111,7 +110,7 @@ class JsonClient:
             raise error
         asked = error.retry_after if isinstance(error, HttpError) else None
         if asked and asked > self._longest_pause:
-            pause = format_duration(asked)
+            pause = describe_pause(asked)
             error.hint = f"the server asks for a pause of {pause}; try again after that"
             raise error
         self._clock.sleep(seconds)

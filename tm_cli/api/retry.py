@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.durations import format_duration
 
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 0.5
@@ -48,6 +49,11 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     if until is None or sent is None:
         return None
     return min(max((until - sent).total_seconds(), 0.0), LONGEST_PAUSE)
+
+
+def describe_pause(seconds: float) -> str:
+    """The pause that a server asks for, in words; longer ones are read as LONGEST_PAUSE."""
+    return format_duration(seconds) + (" or more" if seconds >= LONGEST_PAUSE else "")
 
 
 def _http_date(text: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,7 +125,8 @@ def _announce(session: Session, info: ServerInfo) -> None:
     session.terminal.result(f"listening on {info.base_url}")
     if info.public_url:
         session.terminal.result(f"listening on {info.public_url} for other machines")
-    session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {info.api_key_file})"')
+    key_file = shlex.quote(str(info.api_key_file))
+    session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {key_file})"')
 
 
 def _path(session: Session, given: Path | None) -> Path | None:

@@ -26,7 +26,7 @@ def examine_account(client: Client) -> Iterator[Finding]:
     except ApiError as error:
         if not (isinstance(error, HttpError) and error.status == 404):
             yield failed_by("access", error)
-            yield skipped("history", "the key does not work")
+            yield skipped("history", "the account could not be read")
             return
         yield warn(
             "account",

@@ -118,7 +118,7 @@ class DataDir:
     def announce(self, info: ServerInfo) -> None:
         """Have `server.json` say where the server is, until the directory is given up.
 
-        By then the database is closed: whoever copies it waits for the end of this file.
+        By then the database is closed: a copy of it is whole once this file is gone.
         """
         content = {
             "base_url": info.base_url,

@@ -10,7 +10,14 @@ from typing import Any
 
 from tm_cli.server.histograms import UnreadableHistogram, check_encoded
 from tm_cli.server.instants import read_time
-from tm_cli.server.numbers import count, counts, maybe_measure, seconds, status_counts
+from tm_cli.server.numbers import (
+    count,
+    counts,
+    maybe_measure,
+    refuse_constant,
+    seconds,
+    status_counts,
+)
 
 _LAST_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
@@ -132,17 +139,13 @@ Event = (
 def parse_event(line: bytes) -> Event | None:
     """Return the event of one line, None for a kind unknown here; ValueError for anything else."""
     try:
-        data = json.loads(line, parse_constant=_refuse)
+        data = json.loads(line, parse_constant=refuse_constant)
         read = _READERS.get(data["event"])
         return read(data) if read else None
     except UnreadableHistogram:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"the engine sent a line without sense: {line[:200]!r}") from error
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is no number")
 
 
 def _bucket(data: dict[str, Any]) -> Bucket:
@@ -178,7 +181,7 @@ def _index(value: object) -> int:
 
 def _histogram(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("a histogram is no text")
+        raise TypeError("a histogram is not a text")
     check_encoded(value)
     return value
 

@@ -90,7 +90,7 @@ class Judge:
             try:
                 return choose_baseline(run, earlier, wish, limits=own_limits, measured=measured)
             except _DamagedMeasurements as damaged:
-                logger.warning("run %d is no baseline: %s", damaged.history_id, damaged)
+                logger.warning("run %d cannot be a baseline: %s", damaged.history_id, damaged)
                 if wish is not None:
                     return _damaged_wish(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
@@ -140,7 +140,7 @@ class _DamagedMeasurements(Exception):
 
 def _damaged_wish(row: StoredRow, why: str) -> Choice:
     named = f"run {row['wished_id']}, which was named as the baseline"
-    return Choice(None, How(row["wish"]), reason=f"{named}, is no measure: {why}")
+    return Choice(None, How(row["wish"]), reason=f"{named}, cannot be used: {why}")
 
 
 def limits(row: StoredRow) -> Limits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,9 +77,9 @@ def find_project_file(
 ) -> tuple[ConfigFile | None, list[IgnoredFile]]:
     """Return the project file for `cwd`, and the files that are not read for their owner.
 
-    It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, up to the user's home.
-    `environ` says whom the user trusts. Files of others above the repository are not of this
-    project, so that they are passed over without a word.
+    It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`. `environ`
+    says whom the user trusts. Files of others above the repository are not of this project, so that
+    they are passed over without a word.
     """
     ignored = []
     for path, is_inside in _project_files(cwd):
@@ -109,7 +110,7 @@ def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
 def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
     """The files that may hold a project's settings, and whether each is in the repository."""
     is_inside = True
-    for directory in _project_directories(cwd):
+    for directory in (cwd, *cwd.parents):
         for name in (PROJECT_FILE, "pyproject.toml"):
             if _is_there(path := directory / name):
                 yield path, is_inside
@@ -140,32 +141,11 @@ def _unreachable(path: Path) -> str:
 
 def project_root(cwd: Path) -> Path:
     """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
-    for directory in _project_directories(cwd):
+    for directory in (cwd, *cwd.parents):
         names = (PROJECT_FILE, "pyproject.toml", ".git")
         if any(os.path.lexists(directory / name) for name in names):
             return directory
     return cwd
-
-
-def _project_directories(cwd: Path) -> Iterator[Path]:
-    """`cwd` and those above it, up to the user's home."""
-    last = _homes()
-    for directory in (cwd, *cwd.parents):
-        yield directory
-        if directory in last:
-            return
-
-
-def _homes() -> set[Path]:
-    """The user's home as it is named and as it really is.
-
-    Not where HOME is relative: `HOME=.`, as some pipelines have it, would hide the project's files.
-    """
-    try:
-        home = Path.home()
-        return {home, home.resolve()} if home.is_absolute() else set()
-    except (OSError, RuntimeError):  # a user without one
-        return set()
 
 
 def _may_have_settings(data: bytes) -> bool:
@@ -215,7 +195,8 @@ def read_user_file(
         and content.status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     ):
         raise ConfigurationError(
-            f"{path} holds an API key and others may read it", hint=f"chmod 600 {path}"
+            f"{path} holds an API key and others may read it",
+            hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     return replace(_config_file(path, table), contexts=tables), []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def _check_private(path: Path, status: os.stat_result) -> None:
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
             f"{path} holds an API key and others may read it",
-            hint=f"chmod 600 {path}, and consider a new key",
+            hint=f"chmod 600 {shlex.quote(str(path))}, and consider a new key",
         )
 
 

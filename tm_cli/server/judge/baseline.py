@@ -106,7 +106,7 @@ def choose_baseline(
 def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
     """The runs that passed, oldest first, without those before the run that was last pinned.
 
-    A pin is the user's word that what was before it is no measure any more.
+    With a pin, the user has said that what was before it does not count any more.
     """
     pins = [other.pinned for other in passed if other.pinned is not None]
     return tuple(other for other in passed if not pins or other.history_id >= pins[-1])

@@ -123,7 +123,7 @@ def _restrict(connection: sqlite3.Connection) -> None:
 
 
 def _text(stored: bytes) -> str:
-    """A text as it is read; one that is no UTF-8 would fail the whole query."""
+    """A text as it is read; one that is not UTF-8 would fail the whole query."""
     return stored.decode("utf-8", "replace")
 
 

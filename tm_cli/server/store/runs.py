@@ -126,7 +126,7 @@ def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
 def _bucket(row: sqlite3.Row) -> Bucket:
     response, service = row["response"], row["service"]
     if not isinstance(response, str) or not isinstance(service, str):
-        raise TypeError("a histogram is no text")
+        raise TypeError("a histogram is not a text")
     return Bucket(
         index=count(row["position"]),
         planned=count(row["planned"]),

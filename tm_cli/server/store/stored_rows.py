@@ -13,7 +13,7 @@ from typing import Any
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge.limits import Limits
-from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure
+from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure, refuse_constant
 from tm_cli.server.run import Outcome
 
 StoredRow = Mapping[str, Any]
@@ -56,7 +56,7 @@ def _reasons(damaged: list[str]) -> str:
 
 def _text(value: object) -> None:
     if not isinstance(value, str):
-        raise TypeError("it is no text")
+        raise TypeError("it is not a text")
 
 
 def _whole(value: Any) -> None:
@@ -65,7 +65,7 @@ def _whole(value: Any) -> None:
 
 def _one_of(texts: tuple[str, ...], value: object) -> None:
     if value not in texts:
-        raise ValueError("there is no such value")
+        raise ValueError("this value is unknown")
 
 
 def _time(value: object) -> None:
@@ -80,7 +80,7 @@ def _optional(check: Callable[[Any], object], value: object) -> None:
 
 def _json(check: Callable[[Any], object], value: object) -> None:
     if not isinstance(value, str):
-        raise TypeError("it is no text")
+        raise TypeError("it is not a text")
     if len(value) <= _SHORT:
         _check_short(check, value)
     else:
@@ -93,17 +93,13 @@ def _check_short(check: Callable[[Any], object], text: str) -> None:
     check(_JSON.decode(text))
 
 
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is no number")
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse)
+_JSON = json.JSONDecoder(parse_constant=refuse_constant)
 _SHORT = 1000
 
 
 def _names(value: Any) -> None:
     if not isinstance(value, list):
-        raise TypeError("it is no list")
+        raise TypeError("it is not a list")
     for item in value:
         _text(item)
         item.encode()  # a lone surrogate fails here
@@ -121,7 +117,7 @@ def _measures_by_name(value: Any) -> None:
 
 def _series(value: Any) -> None:
     if not isinstance(value, list):
-        raise TypeError("it is no list")
+        raise TypeError("it is not a list")
     for point in value:
         for number in point.values():
             maybe_measure(number)
@@ -139,7 +135,7 @@ def _gate(value: Any) -> None:
 
 def _object(value: Any) -> None:
     if not isinstance(value, dict):
-        raise TypeError("it is no object")
+        raise TypeError("it is not an object")
 
 
 def _other_side(value: Any) -> None:
