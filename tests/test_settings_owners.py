@@ -72,7 +72,7 @@ def test_file_of_another_user_above_the_repository_is_passed_over(tmp_path, git)
 @pytest.mark.parametrize("home", ["", ".", "..", "services", "services/a", "services/a/deep", None])
 @pytest.mark.parametrize("git", ["directory", "file", "none"])
 def test_no_home_hides_settings_above(tmp_path, monkeypatch, home, git):
-    """Pipelines set HOME to `.` or a directory of the checkout; a lost `fail_on` is a false pass."""
+    """Pipelines set HOME to `.` or a place in the checkout; a lost `fail_on` is a false pass."""
     cwd = tmp_path / "services" / "a" / "deep"
     cwd.mkdir(parents=True)
     if git == "directory":
