@@ -23,7 +23,6 @@ def run() -> None:
     """Run the console script; it ends with an exit code of tm, whatever happens."""
     clean_import_path()
     output = guard_standard_streams()
-    _drop_unusable_sizes()
     try:
         code = main()
     except KeyboardInterrupt:  # before there was a handler
@@ -51,15 +50,6 @@ def main(argv: Sequence[str] | None = None, context: AppContext | None = None) -
     from tm_cli.boundary import run_guarded
 
     return run_guarded(arguments, context)
-
-
-def _drop_unusable_sizes() -> None:
-    """Forget sizes of the screen that rich and typer would fail on, or draw for minutes."""
-    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
-        size = os.environ.get(name, "1")
-        is_usable = size.isascii() and size.isdigit() and len(size) <= 4 and int(size) > 0
-        if not is_usable:
-            del os.environ[name]
 
 
 def _exit_on_signals() -> None:
