@@ -215,3 +215,15 @@ def test_a_directory_that_was_deleted_is_a_refusal_with_a_hint(tmp_path, words):
         "hint: it may have been deleted; change to another one",
     ]
     assert ("configuration" in answer.stdout) == ("--json" in words)
+
+
+@pytest.mark.parametrize("path", ["a" * 5000, "d/" * 3000 + "x"], ids=["name", "path"])
+@pytest.mark.parametrize(
+    "words",
+    [("runs", "start", "42", "--wait", "--report", "json={}"), ("runs", "start", "{}.yaml")],
+    ids=["report", "profile"],
+)
+def test_a_path_that_is_too_long_is_a_usage_error(tm, words, path):
+    environ = {"TM_BASE_URL": "http://127.0.0.1:1/", "TM_API_KEY": "tm_k"}
+    outcome = tm(*(word.format(path) for word in words), environ=environ)
+    assert outcome.exit_code == ExitCode.USAGE, outcome.stderr[-300:]

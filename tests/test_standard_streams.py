@@ -273,3 +273,13 @@ def test_a_key_that_cannot_be_read_from_standard_input_is_told():
     _, errors = process.communicate(timeout=LONGEST)
     assert process.returncode == ExitCode.USAGE
     assert "cannot read the key from standard input" in errors
+
+
+@pytest.mark.parametrize("size", ["9" * 20, "\N{SUPERSCRIPT TWO}", "wide", "0"])
+def test_a_size_of_the_screen_that_is_none_is_ignored(size):
+    sizes = dict.fromkeys(("COLUMNS", "LINES", "TERMINAL_WIDTH"), size)
+    program = "from tm_cli.main import run; run()"
+    process = python(program, "help", "exit-codes", "--help", environ=sizes)
+    out, err = process.communicate(timeout=LONGEST)
+    assert process.returncode == ExitCode.OK, err
+    assert len(max(out.splitlines(), key=len)) <= 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,10 @@ def _run(arguments: Sequence[str], context: AppContext) -> int:
         return _report(error, arguments, context)
     except SignalReceived as signal:
         return _report(signal.as_error("interrupted"), arguments, context)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return _report_bug(error, arguments, context)
+        return _report(UsageError("a path is too long for this system"), arguments, context)
     except Exception as error:  # a bug; left alone, Python would exit with 1
         if isinstance(error, ImportError) and (lost := lost_signal()):
             return _report(lost.as_error("interrupted"), arguments, context)

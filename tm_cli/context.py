@@ -55,6 +55,7 @@ class AppContext:
     @classmethod
     def system(cls, cwd: Path | None = None) -> AppContext:
         """The real world; raises OSError where the current directory is gone and none is given."""
+        _drop_unusable_sizes()
         return cls(
             environ=os.environ,
             terminal=Terminal.system(os.environ),
@@ -64,6 +65,15 @@ class AppContext:
             find_state_dir=_state_dir,
             launch=_launch,
         )
+
+
+def _drop_unusable_sizes() -> None:
+    """Forget sizes of the screen that rich and typer would fail on, or draw for minutes."""
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        size = os.environ.get(name, "1")
+        is_usable = size.isascii() and size.isdigit() and len(size) <= 4 and int(size) > 0
+        if not is_usable:
+            del os.environ[name]
 
 
 def _user_dir() -> Path:

@@ -356,3 +356,10 @@ def test_slow_handshake_behind_the_tls_of_a_proxy_ends_in_time(certified, trust)
     ):
         client.get("https://localhost:1/x")
     assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize("encoding", [b"identity", b"Identity", b" IDENTITY ", b""])
+def test_an_answer_that_says_it_is_not_compressed_is_read(encoding):
+    answer = OK + b"Content-Encoding: %s\r\nContent-Length: 2\r\n\r\n[]" % encoding
+    with RawServer(lambda _: answer) as server, transport(server.url, timeout=10.0) as opened:
+        assert opened.get("x") == []

@@ -12,6 +12,14 @@ from tm_cli.systems.strait.lineage import later_runs
 
 START = ("start", "export", "--wait", "--no-stream")
 LINEAGE = "GET /v1/runs/{run}/lineage"
+BRIEFLY = ("--no-stream", "--wait-timeout", "1m")
+
+
+def answer_with(strait, page: object) -> None:
+    """Answer with this lineage from now on."""
+    strait.api.faults[LINEAGE].clear()
+    for _ in range(50):
+        strait.api.fault(LINEAGE, as_json(200, page))
 
 
 def chain(*endings: str, **last: object) -> Course | None:
@@ -21,6 +29,14 @@ def chain(*endings: str, **last: object) -> Course | None:
         more = last if number == 0 else {}
         course = Course(attempts=(ending,), continues=course, **more)  # type: ignore[arg-type]
     return course
+
+
+def ended_run(strait, clock):
+    run = strait.world.make_run(strait.job()["id"])
+    clock.sleep(120)
+    strait.world.settle()
+    assert run.status == "completed"
+    return run
 
 
 @pytest.mark.parametrize(
@@ -160,19 +176,76 @@ def test_older_server_without_lineage_decides_by_the_run_alone(jobs, strait, rep
     assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.OK
 
 
+@pytest.mark.parametrize("depth", ["0", None, True, 1.5])
+def test_depth_that_is_no_number_makes_no_older_server(jobs, strait, depth):
+    run = strait.world.make_run(strait.job()["id"])
+    run.document["lineage_depth"] = depth
+    for _ in range(1000):
+        strait.api.fault(LINEAGE, as_json(200, []))
+    flags = ("--no-stream", "--wait-timeout", "5m")
+    assert jobs("wait", run.id, *flags).exit_code == ExitCode.WAIT_TIMEOUT
+
+
 @pytest.mark.parametrize("ending", ["completed", "failed"])
-def test_lineage_as_a_bare_list_is_read(jobs, strait, ending):
+def test_lineage_as_a_bare_list_is_read(jobs, strait, clock, ending):
     """The published reference shows lists without an envelope."""
-    job = strait.job()
-    run = strait.world.make_run(job["id"])
-    later = {"id": "later", "job_id": job["id"], "status": ending, "continuation_of": run.id}
+    run = ended_run(strait, clock)
+    later = {"id": "later", "job_id": run.job_id, "status": ending, "continuation_of": run.id}
     strait.api.fault(LINEAGE, as_json(200, [run.document, later]))
     code = ExitCode.OK if ending == "completed" else ExitCode.FAIL
     assert jobs("wait", run.id, "--no-stream").exit_code == code
 
 
-def test_later_run_that_does_not_say_what_it_continues_counts(jobs, strait):
-    run = strait.world.make_run(strait.job()["id"])
+@pytest.mark.parametrize("ending", ["failed", "canceled", "executing"])
+def test_later_run_counts_though_the_one_between_is_deleted(jobs, strait, clock, ending):
+    run = ended_run(strait, clock)
+    last = {"id": "last", "status": ending, "continuation_of": "deleted", "lineage_depth": 2}
+    answer_with(strait, {"data": [run.document, last], "has_more": False})
+    codes = {"failed": ExitCode.FAIL, "canceled": ExitCode.WARN, "executing": ExitCode.WAIT_TIMEOUT}
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == codes[ending]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"next_cursor": "2026-03-01T12:00:00Z"},
+        {"next_cursor": "x", "has_more": False},
+        {"next_cursor": "x", "has_more": "true"},
+        {"has_more": True},
+    ],
+    ids=str,
+)
+def test_lineage_that_says_in_any_way_that_it_goes_on_is_no_pass(jobs, strait, clock, more):
+    run = ended_run(strait, clock)
+    answer_with(strait, {"data": [run.document], **more})
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == ExitCode.WAIT_TIMEOUT
+
+
+@pytest.mark.parametrize("more", [{}, {"has_more": None}, {"has_more": "no"}], ids=str)
+def test_full_page_of_a_lineage_must_say_that_it_is_the_last(jobs, strait, clock, more):
+    run = ended_run(strait, clock)
+    later = [
+        {"id": f"r{number}", "status": "completed", "continuation_of": run.id}
+        for number in range(99)
+    ]
+    answer_with(strait, {"data": [run.document, *later], **more})
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == ExitCode.WAIT_TIMEOUT
+    answer_with(strait, {"data": [run.document, *later], "has_more": False})
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("status", ["executing", "paused", "queued", "failed"])
+def test_lineage_that_contradicts_the_run_is_asked_again(jobs, strait, clock, status):
+    """A replica that lags behind does not show the runs that continue ours either."""
+    run = ended_run(strait, clock)
+    strait.world.continue_run(run, Course(attempts=("failed",)), strait.world.now())
+    stale = {"data": [run.document | {"status": status}], "has_more": False}
+    strait.api.fault(LINEAGE, as_json(200, stale))
+    assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
+
+
+def test_later_run_that_does_not_say_what_it_continues_counts(jobs, strait, clock):
+    run = ended_run(strait, clock)
     later = {"id": "later", "status": "dead_letter"}
     strait.api.fault(LINEAGE, as_json(200, [run.document, later]))
     assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
@@ -240,6 +313,9 @@ def runs(*items: str) -> list[JobRun]:
         (("root", "me"), ()),
         (("other", "another"), ("other", "another")),
         (("me<b", "a<me", "b<a"), ("a", "b")),
+        (("me", "last<deleted"), ("last",)),
+        (("me", "last<deleted", "next<last"), ("last", "next")),
+        (("root<deleted", "me<root", "next<me"), ("next",)),
         (("me", "me<me"), ()),
     ],
     ids=str,

@@ -1,6 +1,7 @@
 """Lists that can be paged, lists that cannot, and a client that never goes round in circles."""
 
 import pytest
+from strait_api import as_json
 from strait_world import World
 
 from tm_cli.api.strait.models import Page
@@ -24,6 +25,15 @@ def page(*ids, cursor=None):
 
 def ids(found):
     return [item["id"] for item in found.data]
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, ["a"], 1, True, 1.0, None, ""], ids=repr)
+def test_item_whose_id_is_no_text_is_neither_lost_nor_an_internal_error(jobs, strait, odd):
+    strait.api.fault("GET /v1/runs", as_json(200, [{"id": odd}, {"id": "x"}, {"id": odd}]))
+    result = jobs("list", "--json")
+    assert result.exit_code in {ExitCode.OK, ExitCode.ERROR}, result.stderr
+    found = collect(pages(page(odd, "x", odd)), most=10)
+    assert ids(found) == [odd, "x", odd]
 
 
 @pytest.mark.parametrize(

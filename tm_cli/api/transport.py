@@ -294,7 +294,7 @@ class Transport:
 
     def _read(self, response: httpx2.Response, most: int = LARGEST_BODY) -> bytes:
         """Read the body as it came, within the limits of the exchange."""
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
             raise NotUnderstood(f"{_where(response.request)} answered with a compressed body")
         content = bytearray()
         for piece in response.iter_raw():

@@ -24,7 +24,8 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
         page = fetch(cursor, min(most - len(items), LARGEST_PAGE))
         before = len(items)
         for number, item in enumerate(page.data, start=before):
-            items.setdefault(item.get("id") or number, item)
+            name = item.get("id")
+            items.setdefault(name if name and isinstance(name, str) else number, item)
         cursor = page.next_cursor
         is_stuck = cursor in used or len(items) == before
         if not cursor or is_stuck or len(items) >= most:

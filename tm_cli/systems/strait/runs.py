@@ -12,7 +12,7 @@ from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import observed_nothing
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
-from tm_cli.api.strait.models import JobRun
+from tm_cli.api.strait.models import JobRun, Page
 from tm_cli.clock import Clock
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.evidence import Missing, Progress, Result, Run
@@ -164,9 +164,15 @@ class StraitRuns:
                 hint=f"look with `tm jobs lineage {clean(found.id)}`",
             ) from None
         lineage = [as_run(item) for item in page.data]
-        is_known = any(item.id == found.id for item in lineage)
-        if page.has_more or not (is_known or (lineage == [] and _is_before_lineage(found))):
+        ours = [item.status for item in lineage if item.id == found.id]
+        is_known = ours or (lineage == [] and _is_before_lineage(found))
+        if not is_known or not _is_whole(page):
             raise NotUnderstood(f"the lineage of run {clean(found.id)} is not all there")
+        if any(status != found.status for status in ours):  # one of the two is from a cache
+            raise NotUnderstood(
+                f"run {clean(found.id)} is {clean(found.status)}, and {clean(ours[0])} in its "
+                "lineage"
+            )
         return later_runs(found, lineage)
 
     def _read(self, run: Run) -> JobRun:
@@ -255,9 +261,16 @@ class StraitRuns:
         return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
 
 
+def _is_whole(page: Page) -> bool:
+    """Whether nothing is missing; a full page must say so itself."""
+    if page.has_more or page.next_cursor:
+        return False
+    return page.has_more is False or len(page.data) < LARGEST_PAGE
+
+
 def _is_before_lineage(found: JobRun) -> bool:
     """Whether the run is of a server that is too old for runs that continue others."""
-    return found.lineage_depth is None
+    return "lineage_depth" not in found.model_fields_set
 
 
 def describe_old(started: Started) -> str:
