@@ -155,6 +155,19 @@ def test_a_run_must_stand_out_from_the_middle_of_those_that_passed() -> None:
     assert "no more than chance compared with the mean of the last 9 runs, " in p95.reason
 
 
+def test_but_where_the_newest_would_fail_it_the_mean_leaves_a_warning() -> None:
+    """Gained in two steps and lost at once: the mean of the three runs lies half way."""
+    run = played([1.18] * 12, seed=17)
+    passed = [*(replace(BASELINE, quantiles_ms=scaled(f)) for f in (1.18, 1.1)), BASELINE]
+    [p95] = [item for item in compared(run, passed=passed) if item.metric == "p95"]
+    assert p95.severity.name == "WARN"
+    assert p95.reason.endswith(
+        ", limit +5 %; no failure: it could be chance compared with the mean of the last 3 runs, "
+        "71.4 ms"
+    )
+    assert p95.document()["significant"]
+
+
 def test_from_a_baseline_that_the_user_has_chosen_nothing_else_distracts() -> None:
     run = played([1.10] * 12, seed=17)
     passed = [*(replace(BASELINE, quantiles_ms=scaled(1.07)) for _ in range(8)), BASELINE]

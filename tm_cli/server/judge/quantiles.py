@@ -47,10 +47,16 @@ class LevelMean:
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """How often chance makes such a rise; `level_mean` where this is what decides."""
+    """How often chance makes such a rise; `level_mean` where this is what decides.
+
+    `by_other_alone`: how often compared with the other run only. `is_excused`: that is what
+    decides, but the mean turns it into a warning.
+    """
 
     p_value: float
     level_mean: LevelMean | None = None
+    by_other_alone: float = 1.0
+    is_excused: bool = False
 
 
 def quantile_findings(
@@ -90,6 +96,10 @@ def quantile_findings(
             chance = noise(within[name], between)
         level_mean = _level_mean(values) if than == BASELINE and not is_named else None
         odds = _odds(value, before, chance, level_mean)
+        if odds and level_mean and name in within:
+            # what the newest run has of its own is no spread of the others
+            others = noise(within[name], between_runs(values[:-1], within[name]))
+            odds = replace(odds, by_other_alone=_by_chance(value, before, others))
         if than == REFERENCE and odds is not None:
             odds = replace(odds, p_value=min(odds.p_value * _REFERENCE_DOUBT, 1.0))
         yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
@@ -142,13 +152,17 @@ def _odds(
     """
     if chance is None or chance.deviation == 0:
         return None
-    odds = Odds(1 - student_cdf(math.log(value / before) / chance.deviation, chance.freedom))
+    odds = Odds(_by_chance(value, before, chance))
     if level_mean is None:
         return odds
     deviation = chance.deviation * math.sqrt((1 + 1 / level_mean.runs) / 2)
     rise = math.log(value) - level_mean.log
     from_mean = Odds(1 - student_cdf(rise / deviation, chance.freedom), level_mean)
     return max(odds, from_mean, key=lambda item: item.p_value)
+
+
+def _by_chance(value: float, before: float, chance: Noise) -> float:
+    return 1 - student_cdf(math.log(value / before) / chance.deviation, chance.freedom)
 
 
 def _compared(
@@ -166,11 +180,14 @@ def _compared(
     change = _percent(log)
     severity = Severity.PASS
     if rise >= floor:
-        severity = severity_of(change, bound, odds.p_value if odds else 0.0)
+        severity, odds = _severity(change, bound, odds)
     reason = f"{name} {_ms(value)}, {than} {_ms(before)}, {change:+.1f} %"
     limit = f", limit {limit_text(bound, severity, '+{:g} %')}"
     if severity is Severity.PASS:
         limit += _explanation(rise, change, bound, floor, odds)
+    elif odds and odds.is_excused:
+        limit += "; no failure: it could be chance"
+        limit += f" compared with {odds.level_mean}" if odds.level_mean else ""
     if chance is None or odds is None:
         return Finding(
             name, severity, reason + limit, "ms", value, before, change, bound=bound, than=than
@@ -204,6 +221,23 @@ def _compared(
         than,
         is_noisy=is_noisy,
     )
+
+
+def _severity(change: float, bound: Bound, odds: Odds | None) -> tuple[Severity, Odds | None]:
+    """Judge a rise that is above the floor, and say by which odds.
+
+    The mean of the level excuses a run that is only slower than a lucky one. But a single faster
+    run can also be an improvement that is lost again: where the rise from it alone would fail the
+    run, the mean makes that a warning, never a pass.
+    """
+    if odds is None:
+        return severity_of(change, bound), None
+    severity = severity_of(change, bound, odds.p_value)
+    if severity is Severity.PASS:
+        alone = replace(odds, p_value=odds.by_other_alone, is_excused=True)
+        if severity_of(change, bound, alone.p_value) is Severity.FAIL:
+            return Severity.WARN, alone
+    return severity, odds
 
 
 def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: Odds | None) -> str:
