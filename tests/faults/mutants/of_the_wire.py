@@ -13,7 +13,7 @@ MUTANTS = (
         "last-of-two-keys",
         JSON,
         "        if key in found:",
-        "    if False:",
+        "        if False:",
         "FAIL, then PASS reads as PASS",
     ),
     Mutant(
@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "decoded-bodies",
         TRANSPORT,
-        'if response.headers.get("content-encoding", "identity") != "identity":',
+        'if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:',
         "if False:",
         "a compressed body is taken for a plain one",
         first="answers",
