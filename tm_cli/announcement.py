@@ -24,6 +24,7 @@ from tm_cli.data_files import (
     KEY_FILE,
     check_data_dir,
     is_private_dir,
+    read_key,
     read_private_file,
 )
 from tm_cli.errors import ConfigurationError
@@ -34,7 +35,6 @@ CHALLENGE = re.compile(r"[0-9a-f]{64}")
 _LABEL = "tm embedded server, identity 1"
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1|\[::1\]):([1-9][0-9]{0,4})")
 _LONGEST_INFO = 64 * 1024
-_LONGEST_KEY = 4 * 1024
 _LONGEST_HEAD = 8 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)")
 
@@ -99,7 +99,7 @@ def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> Announcemen
         host, port = _address(info["base_url"])
         if not _is_same_path(info["api_key_file"], key_file):
             return None
-        key = ApiKey(read_private_file(key_file, environ, _LONGEST_KEY).strip())
+        key = ApiKey(read_key(data_dir, environ))
         return Announcement(host, port, _pid(info["pid"]), key, key_file)
     except (ConfigurationError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

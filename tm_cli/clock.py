@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
@@ -59,6 +59,9 @@ class SystemClock:
         return event.is_set()
 
 
+LAST_READ = 2.0
+"""Seconds that a read may take in any case, also one that begins right at a deadline."""
+
 _read_deadline: ContextVar[float | None] = ContextVar("read_deadline", default=None)
 
 
@@ -70,6 +73,11 @@ def reads_end_at(moment: float) -> Iterator[None]:
         yield
     finally:
         _read_deadline.reset(token)
+
+
+def reads_of_a_wait(deadline: float, clock: Clock) -> AbstractContextManager[None]:
+    """Let reads end by the deadline of a wait; one that begins then still has LAST_READ."""
+    return reads_end_at(max(deadline, clock.monotonic() + LAST_READ))
 
 
 def read_deadline() -> float | None:

@@ -27,6 +27,7 @@ DATABASE_FILES = (DATABASE, "tm.db-journal", "tm.db-wal", "tm.db-shm")
 FILES = (*DATABASE_FILES, KEY_FILE, INFO_FILE, LOCK_FILE, LOG_FILE)
 
 _IGNORED = ".gitignore"
+_LONGEST_KEY = 4 * 1024
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _ELSEWHERE = "choose another directory with TM_DATA_DIR"
@@ -103,6 +104,11 @@ def read_private_file(path: Path, environ: Mapping[str, str], limit: int) -> str
     if len(content) > limit:
         raise ConfigurationError(f"{path} is too long")
     return content.decode("utf-8")
+
+
+def read_key(data_dir: Path, environ: Mapping[str, str]) -> str:
+    """Return the API key of a server; raises what `read_private_file` does."""
+    return read_private_file(data_dir / KEY_FILE, environ, _LONGEST_KEY).strip()
 
 
 def is_private_dir(path: Path) -> bool:

@@ -15,7 +15,8 @@ import pytest
 import trustme
 
 from faults import unending
-from faults.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer, read_request
+from faults.socket_server import read_message
+from faults.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
@@ -138,7 +139,7 @@ def test_slow_answer_of_a_proxy_ends_with_the_timeout(name):
 
 def test_time_begins_with_each_request(clock):
     def answer_twice(connection):
-        while read_request(connection):
+        while read_message(connection):
             connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
 
     with (
@@ -307,7 +308,7 @@ def client_of_tls_proxy(proxy, trust, seconds):
 def _accept_tunnel(connection, certified):
     """Answer a CONNECT over TLS; return the connection below."""
     secure = certified.wrap_socket(connection, server_side=True)
-    read_request(secure)
+    read_message(secure)
     secure.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     return secure
 

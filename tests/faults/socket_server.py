@@ -111,8 +111,8 @@ class SocketServer:
                 connection.sendall(_head(reply) + reply.body)
 
 
-def _read_request(connection: socket.socket) -> Request | None:
-    """Read one request; None when the client has left."""
+def read_message(connection: socket.socket) -> tuple[str, dict[str, str], bytes] | None:
+    """Read the first line, the headers and the body of a request; None when the client has left."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)
@@ -120,11 +120,19 @@ def _read_request(connection: socket.socket) -> Request | None:
             return None
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:])}
+    line, *rest = head.decode("latin-1").split("\r\n")
+    headers = {n.lower(): v.strip() for n, _, v in (item.partition(":") for item in rest)}
     while (missing := int(headers.get("content-length", 0)) - len(body)) > 0:
         body += connection.recv(missing)
-    method, target, _ = lines[0].split(" ", 2)
+    return line, headers, body
+
+
+def _read_request(connection: socket.socket) -> Request | None:
+    """Read one request; None when the client has left."""
+    if (message := read_message(connection)) is None:
+        return None
+    line, headers, body = message
+    method, target, _ = line.split(" ", 2)
     parts = urlsplit(target)
     document = json.loads(body) if body else None
     return Request(method, parts.path, dict(parse_qsl(parts.query)), document, headers)

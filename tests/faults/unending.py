@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from faults.socket_server import read_message
+
 PAUSE = 0.02
 """Seconds between two pieces; far less than the timeout of a test."""
 
@@ -109,9 +111,11 @@ class RawServer:
             if self.talk is not None:
                 self.talk(connection)
                 return
-            request = read_request(connection)
-            if request is None or self.answer is None:
+            message = read_message(connection)
+            if message is None or self.answer is None:
                 return
+            line, _, body = message
+            request = Heard(line, body)
             self.requests.append(request)
             said = self.answer(request)
             for piece in [said] if isinstance(said, bytes) else said:
@@ -126,25 +130,6 @@ def send_unless_left(connection: socket.socket, piece: bytes) -> None:
             raise ConnectionResetError("the client has left")
     connection.settimeout(5.0)
     connection.sendall(piece)
-
-
-def read_request(connection: socket.socket) -> Heard | None:
-    """Read one request; None when the client has left."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = connection.recv(65536)
-        if not piece:
-            return None
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    length = 0
-    for line in lines:
-        name, _, value = line.partition(":")
-        length = int(value) if name.lower() == "content-length" else length
-    while len(body) < length:
-        body += connection.recv(65536)
-    return Heard(lines[0], body)
 
 
 def json_answer(document: bytes) -> bytes:

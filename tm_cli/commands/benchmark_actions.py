@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tm_cli.api.runloop.models import BenchmarkRun, ScenarioRun
-from tm_cli.clock import reads_end_at
+from tm_cli.clock import reads_of_a_wait
 from tm_cli.commands.benchmark_client import benchmark_client
 from tm_cli.commands.session import Session
 from tm_cli.errors import OutputError, TmError, WaitTimeout
-from tm_cli.gate.polling import LAST_READ
 from tm_cli.systems.runloop.documents import read_run_profile
 from tm_cli.systems.runloop.evidence import FINISHED
 from tm_cli.systems.runloop.rules import read_score
@@ -76,7 +75,7 @@ def score_and_wait(session: Session, run_id: str, limit: float) -> int:
         if clock.monotonic() >= deadline:
             raise WaitTimeout(f"scenario run {clean(run_id)} is still {clean(found.state)}")
         clock.sleep(SCORE_PAUSE)
-        with reads_end_at(max(deadline, clock.monotonic() + LAST_READ)):
+        with reads_of_a_wait(deadline, clock):
             found = client.get_scenario_run(run_id)
     if read_score(found.score) is None:
         raise TmError(f"scenario run {clean(run_id)} is {clean(found.state)} without a score")

@@ -11,12 +11,11 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.retry import observed_nothing
 from tm_cli.api.strait.client import Client
 from tm_cli.api.strait.stream import Message
-from tm_cli.clock import reads_end_at
+from tm_cli.clock import reads_of_a_wait
 from tm_cli.commands.job_server import open_server, told_when_missing
 from tm_cli.commands.session import Session
 from tm_cli.durations import format_duration
 from tm_cli.errors import WaitTimeout
-from tm_cli.gate.polling import LAST_READ
 from tm_cli.systems.strait.news import is_news, read_message
 from tm_cli.systems.strait.states import TERMINAL
 from tm_cli.text import clean
@@ -70,7 +69,7 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
         if now < due:
             clock.wait(inbox.arrived, min(due, deadline) - now)
         else:
-            with reads_end_at(max(deadline, now + LAST_READ)):
+            with reads_of_a_wait(deadline, clock):
                 status = _look(server.client, run_id) or status
             looked_at, has_news = clock.monotonic(), False
         has_news = _print(session, inbox.take()) or has_news

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tm_cli.announcement import Announcement, find_running
+from tm_cli.announcement import Announcement, find_running_in_checked
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport, verification
 from tm_cli.base_url import LOCAL
@@ -133,11 +133,12 @@ class Examination:
         except TmError as error:
             yield failed_by("data", error)
             return
-        running = find_running(directory, self.context.environ, PROOF_PATIENCE)
+        distrust, running = self._distrust(directory), None
+        if distrust is None:
+            running = find_running_in_checked(directory, self.context.environ, PROOF_PATIENCE)
         where = running.base_url if running else None
         yield from examine_local_server(
-            self.machine,
-            LocalServer(directory, where, target.base_url == LOCAL, self._distrust(directory)),
+            self.machine, LocalServer(directory, where, target.base_url == LOCAL, distrust)
         )
         if running and target.base_url == LOCAL:
             yield from self._about_access(TRAFFICMORPH, lambda: self._local_connection(running))

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from tm_cli.clock import Clock, reads_end_at
+from tm_cli.clock import Clock, reads_of_a_wait
 from tm_cli.durations import format_duration
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
@@ -31,7 +30,6 @@ from tm_cli.gate.events import (
 from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
 from tm_cli.gate.polling import (
-    LAST_READ,
     REPLACEMENT_GRACE,
     USUAL,
     needs_first_look,
@@ -103,13 +101,13 @@ class Follow:
         if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
         if self._gate.needs_baseline:
-            with self._until(self._verdict_deadline()):
+            with reads_of_a_wait(self._verdict_deadline(), self._clock):
                 self.baseline = self._system.find_baseline(self.result)
         metrics = self.baseline.metrics if self.baseline else None
         return decide(self.result, self._gate, baseline=metrics)
 
     def _start(self) -> Run:
-        with self._until(self._clock.monotonic() + self._gate.wait_timeout):
+        with reads_of_a_wait(self._clock.monotonic() + self._gate.wait_timeout, self._clock):
             self._system.prepare()
         self._starting = True
         run = self._system.start()
@@ -177,7 +175,7 @@ class Follow:
         while True:
             missing, at_least = self._look_for_result(run, deadline)
             if self.result is not None and (self.result.verdict or self.result.final):
-                with self._until(self._verdict_deadline()):
+                with reads_of_a_wait(self._verdict_deadline(), self._clock):
                     self.result = self._system.confirm(run, self.result)
                 return True
             replaced = last.phase is Phase.REPLACED and self.result is None
@@ -212,7 +210,7 @@ class Follow:
     def _look_for_result(self, run: Run, deadline: float) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""
         try:
-            with self._until(deadline):
+            with reads_of_a_wait(deadline, self._clock):
                 found = self._contact.ask(lambda: self._system.find_result(run))
         except TmError as error:
             at_least = self._tolerate(error)
@@ -250,17 +248,13 @@ class Follow:
         return self._system.announce_to(ring)
 
     def _observe(self, run: Run, deadline: float) -> Progress:
-        with self._until(deadline):
+        with reads_of_a_wait(deadline, self._clock):
             return self._contact.ask(lambda: self._system.observe(run))
 
     def _verdict_deadline(self) -> float:
         """When reads after the end must end; a single look may take as long as any request."""
         limit = self._gate.verdict_timeout
         return self._clock.monotonic() + limit if limit else math.inf
-
-    def _until(self, deadline: float) -> AbstractContextManager[None]:
-        """Let requests end by the deadline; one that begins then still has a little time."""
-        return reads_end_at(max(deadline, self._clock.monotonic() + LAST_READ))
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""

@@ -23,9 +23,6 @@ GROWTH = 0.15
 BURST = 6
 """How much quicker than its share one of many runs may ask while its end is due."""
 
-LAST_READ = 2.0
-"""Seconds that a read may take in any case, also one that begins right at a deadline."""
-
 REPLACEMENT_GRACE = 3.0
 """A run that ended just before it was replaced still gets its row: look that long for it."""
 

@@ -14,15 +14,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tm_cli.announcement import find_running_in_checked, read_announcement
-from tm_cli.data_files import DATABASE, INFO_FILE, KEY_FILE, LOCK_FILE, prepare_data_dir
-from tm_cli.data_files import read_private_file as read_private
+from tm_cli.data_files import (
+    DATABASE,
+    INFO_FILE,
+    KEY_FILE,
+    LOCK_FILE,
+    prepare_data_dir,
+    read_key,
+)
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.guard import digest_of
 from tm_cli.server.store.settings import SettingStore
 from tm_cli.whole_files import write_whole
 
 _DIGEST = "api_key_sha256"
-_LONGEST_KEY = 4 * 1024
 _PROOF_TIMEOUT = 1.0
 _HINT = "look whose it is and who may read it, or choose another directory with TM_DATA_DIR"
 
@@ -96,7 +101,7 @@ class DataDir:
         """The key, which is made at the first start; the database has its digest."""
         stored = settings.get(_DIGEST)
         try:
-            key = read_private(self.key_file, os.environ, _LONGEST_KEY).strip()
+            key = read_key(self.path, os.environ)
         except FileNotFoundError:
             return self._new_key(settings)
         except (OSError, ValueError) as error:
@@ -113,7 +118,7 @@ class DataDir:
         settings.put(_DIGEST, digest_of(key))
         write_whole(self.key_file, key + "\n", mode=0o600)
         # Some file systems know no permissions; then the key would be refused from now on.
-        return read_private(self.key_file, os.environ, _LONGEST_KEY).strip()
+        return read_key(self.path, os.environ)
 
     def announce(self, info: ServerInfo) -> None:
         """Have `server.json` say where the server is, until the directory is given up.

@@ -78,8 +78,6 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
 
 def _seconds_of_all(lineage: Lineage) -> float | None:
     """The time from the trigger to the end of the last run."""
-    if not lineage.later:
-        return seconds_of(lineage.run)
     ends = [run.finished_at for run in lineage.runs]
     if None in ends:
         return None
