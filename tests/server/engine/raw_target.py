@@ -152,12 +152,14 @@ def silent(address: str, port: int) -> Iterator[Callable[[], None]]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
+        fillers = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex((address, port))
 
         def empty_the_queue() -> None:
+            for filler in fillers:  # those in vain so far would try again, and fill it once more
+                filler.close()
             listener.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while True:
