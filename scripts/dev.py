@@ -36,10 +36,12 @@ TASKS: dict[str, list[list[str]]] = {
         ["-m", "ruff", "check", "."],
         ["-m", "mypy"],
         ["scripts/reference.py", "--check"],
+        ["scripts/pins.py", "--check"],
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [
         ["scripts/reference.py"],
+        ["scripts/pins.py"],
         ["-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs/sphinx", "docs", "build/site"],
     ],
     "bench": [

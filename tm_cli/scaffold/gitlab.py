@@ -14,6 +14,7 @@ from tm_cli.scaffold.gate_call import (
     soft_codes,
 )
 from tm_cli.scaffold.names import document_path, is_here, stem
+from tm_cli.setup import pins
 
 PATH = ".gitlab-ci.yml"
 INCLUDED = ".gitlab/load-test.yml"
@@ -28,7 +29,7 @@ def pipeline_text(answers: Answers, stage: str = "test") -> str:
 # FAIL and everything undecided fail the pipeline; see allow_failure for the rest.
 {JOB}:
   stage: {stage}
-  image: python:3.13-slim
+  image: {pins.image()}
   timeout: {job_minutes(answers)} minutes
 {_rules(answers)}  variables:
     # What pip installs. A CI/CD variable TM_PACKAGE of the project replaces it: a wheel, a URL.
