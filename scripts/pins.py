@@ -1,4 +1,4 @@
-"""Carry the versions of `tm_cli/setup/pins` into pages, examples, `action.yml` and workflows.
+"""Carry the versions of `tm_cli/setup/pins` into pages, examples, workflows, action and image.
 
 `python scripts/pins.py` rewrites what differs, `--check` names it and returns 1. The places that
 Dependabot updates by itself are its folder, `action.yml` and `.github/workflows`; pages and
@@ -22,6 +22,7 @@ OWN = "trafficmorph/tm"
 
 _COMMIT = re.compile(r"([\w.-]+/[\w./-]+)@[0-9a-f]{40} # v[\d.]+")
 _TAG = re.compile(r"uses: ([\w.-]+/[\w./-]+)@(v[\w.]+)")
+_FROM = re.compile(r"^FROM python:\S+", re.MULTILINE)
 _IMAGE = re.compile(r"image: python:\S+")
 _CONVENIENCE_IMAGE = re.compile(r"image: cimg/python:\S+")
 _PYTHON = re.compile(r'(python-version: |\| `python-version` \| )(["`])3\.\d+["`]')
@@ -35,6 +36,7 @@ def files() -> list[Path]:
         *sorted((ROOT / "docs").glob("*.md")),
         *sorted((ROOT / "examples").iterdir()),
         ROOT / "action.yml",
+        ROOT / "Dockerfile",
         *sorted((ROOT / ".github").glob("**/*.yml")),
     ]
 
@@ -47,6 +49,7 @@ def with_pins(text: str, *, is_page: bool) -> str:
     """
     text = _COMMIT.sub(lambda found: pins.actions().get(found[1], found[0]), text)
     text = _PYTHON_INPUT.sub(rf'\1"{pins.python_version()}"', text)
+    text = _FROM.sub(f"FROM {pins.image()}", text)
     if not is_page:
         return text
     text = _TAG.sub(_tag, text)
@@ -60,7 +63,7 @@ def _tag(found: re.Match[str]) -> str:
     if name == OWN:
         return f"uses: {OWN}@v{__version__}"
     if name not in pins.actions():
-        raise ValueError(f"{name}@{found[2]} has no pin in tm_cli/setup/pins/actions.yml")
+        raise ValueError(f"{name}@{found[2]} has no pin in tm_cli/setup/pins/action.yml")
     return f"uses: {name}@{major(pins.actions()[name])}"
 
 

@@ -75,7 +75,7 @@ def test_dependabot_reads_the_place():
 
 
 def test_every_pinned_action_has_its_commit_and_version():
-    document = yaml.safe_load((PLACE / "actions.yml").read_text(encoding="utf-8"))
+    document = yaml.safe_load((PLACE / "action.yml").read_text(encoding="utf-8"))
     named = [step["uses"].partition("@")[0] for step in document["runs"]["steps"]]
     assert list(pins.actions()) == named
 
@@ -92,6 +92,7 @@ def test_another_version_of_a_pin_would_be_replaced(script):
         '    python-version: "3.1"\n'
         "image: python:3.1-alpine\n"
         "image: cimg/python:3.1\n"
+        "FROM python:3.1\n"
     )
     assert script.with_pins(old, is_page=True) == (
         f"- uses: actions/checkout@{script.major(pins.actions()['actions/checkout'])}\n"
@@ -100,6 +101,7 @@ def test_another_version_of_a_pin_would_be_replaced(script):
         f'    python-version: "{pins.python_version()}"\n'
         f"image: {pins.image()}\n"
         f"image: cimg/python:{pins.python_version()}\n"
+        f"FROM {pins.image()}\n"
     )
 
 

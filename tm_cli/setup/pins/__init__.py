@@ -1,6 +1,6 @@
 """Versions that `tm init` writes into pipelines: actions by commit, the image of a job, Python.
 
-They are read from `actions.yml` and `Dockerfile` in this folder, whose formats Dependabot updates.
+They are read from `action.yml` and `Dockerfile` in this folder, whose formats Dependabot updates.
 `scripts/pins.py` carries them into pages, examples, `action.yml` and workflows.
 """
 
@@ -17,7 +17,7 @@ _FROM = re.compile(r"^FROM (python:(3\.\d+)\S*)$", re.MULTILINE)
 @cache
 def actions() -> dict[str, str]:
     """Return `owner/name` of each action with what `uses:` takes: `owner/name@commit # version`."""
-    return {name: use for use, name in _USES.findall(_text("actions.yml"))}
+    return {name: use for use, name in _USES.findall(_text("action.yml"))}
 
 
 def image() -> str:
