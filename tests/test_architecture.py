@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "schemas": set(),
     "demo": set(),
     "selftest": {"api", "server"},
-    "scaffold": {"__init__"},
+    "scaffold": {"__init__", "setup"},
+    "setup": set(),
     "server": {"__init__"},
 }  # fmt: skip
 """What each part may import beside the foundation and itself."""
