@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "tm_cli"
 FOUNDATION = {
     "announcement", "api_key", "base_url", "children", "clock", "curve", "curve_pieces",
     "data_files", "device_paths", "durations", "errors", "exit_codes", "gate_limits", "git_index",
-    "ownership", "private_dir", "secret_input", "standard_streams", "text", "whole_files",
+    "ownership", "private_dir", "secret_input", "standard_streams", "text", "values", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {
@@ -55,7 +55,7 @@ MAY_IMPORT = {
 """What each part may import beside the foundation and itself."""
 
 ONLY_IN = {
-    "httpx2": {"api/transport.py", "api/network.py", "api/strait/stream.py"},
+    "httpx2": {"api/transport.py", "api/middleware.py", "api/network.py", "api/strait/stream.py"},
     "httpcore2": {"api/network.py"},
     "typer": {
         "boundary.py",

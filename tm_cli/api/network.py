@@ -48,6 +48,7 @@ class ExchangeLimits:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.seconds = float("inf")
         self._clock = clock
         self._deadline = float("inf")
         self._is_head = False
@@ -55,6 +56,7 @@ class ExchangeLimits:
 
     def begin(self, seconds: float) -> None:
         """Start the exchange that ends `seconds` from now."""
+        self.seconds = seconds
         self._deadline = self._clock.monotonic() + seconds
         self._is_head, self._received = True, 0
 
@@ -89,11 +91,7 @@ class ExchangeLimits:
 
 
 class LimitedTransport(httpx2.BaseTransport):
-    """The library's connection pool, on sockets that keep the limits of an exchange.
-
-    A request with the extension `is_stream` has a head that ends in time as any other; a body that
-    follows status 200 may take LONGEST_STREAM, and each piece the request's own read timeout.
-    """
+    """The library's connection pool, on sockets that keep the limits of an exchange."""
 
     def __init__(
         self,
@@ -121,8 +119,6 @@ class LimitedTransport(httpx2.BaseTransport):
         )
         with _library_errors():
             answer = self._pool.handle_request(wanted)
-        wants_stream = request.extensions.get("is_stream", False)
-        self._limits.end_head(is_stream=wants_stream and answer.status == httpx2.codes.OK)
         return httpx2.Response(
             answer.status,
             headers=answer.headers,

@@ -1,17 +1,19 @@
-"""What may be repeated, and after how long; pure.
+"""Which requests are repeated, how often, and after which pause.
 
-Only reads are ever repeated. `Retry-After` is honoured within limits (RFC 9110, section 10.2.3).
+Only reads are repeated freely; a write is repeated by its caller where it knows that the server
+has not acted. `Retry-After` is honoured within limits (RFC 9110, section 10.2.3).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.durations import format_duration
+from tm_cli.errors import TmError
 
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 0.5
@@ -20,7 +22,7 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
-def observed_nothing(error: ApiError) -> bool:
+def is_transient(error: ApiError) -> bool:
     """Whether a failed read says nothing about the server's state, so that it may be repeated."""
     match error:
         case NotReached() | NotUnderstood():
@@ -30,11 +32,44 @@ def observed_nothing(error: ApiError) -> bool:
     return False
 
 
+def requested_pause(error: TmError) -> float:
+    """The seconds that the server asks to wait for; 0 when it asks for nothing."""
+    return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+
+
+def retry_pause(
+    error: TmError, may_repeat: Callable[[ApiError], bool] = is_transient
+) -> float | None:
+    """Return the least pause in seconds before a read is repeated; None when that is no use."""
+    if not isinstance(error, ApiError) or not may_repeat(error):
+        return None
+    return requested_pause(error)
+
+
 def pause_before_retry(error: ApiError, attempt: int) -> float:
     """Seconds to wait after the failed `attempt` (counted from 0), at most five minutes."""
     backoff = FIRST_PAUSE * 2.0 ** min(attempt, 10)
-    asked = error.retry_after if isinstance(error, HttpError) else None
-    return min(max(backoff, asked or 0.0), LONGEST_PAUSE)
+    return min(max(backoff, requested_pause(error)), LONGEST_PAUSE)
+
+
+class Attempts:
+    """Counts the attempts at one request, of which there are `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._failed = 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other attempt follows the present one."""
+        return self._failed + 1 >= self._most
+
+    def next_pause(self, error: ApiError) -> float:
+        """Return the seconds before the next attempt; raises `error` after the last one."""
+        if self.is_last:
+            raise error
+        self._failed += 1
+        return pause_before_retry(error, self._failed - 1)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -52,7 +87,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def describe_pause(seconds: float) -> str:
-    """The pause that a server asks for, in words; longer ones are read as LONGEST_PAUSE."""
+    """The pause that a server asks for, as text; longer ones are read as LONGEST_PAUSE."""
     return format_duration(seconds) + (" or more" if seconds >= LONGEST_PAUSE else "")
 
 

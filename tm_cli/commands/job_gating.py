@@ -111,7 +111,7 @@ def _names(server: JobServer) -> Callable[[JobRun], str]:
             known[run.job_id] = clean(run.job_id or "job")
             if run.job_id:
                 with suppress(ApiError):
-                    job = server.client.reading_once().get_job(run.job_id)
+                    job = server.client.without_retries().get_job(run.job_id)
                     known[run.job_id] = clean(job.slug or job.name or job.id)
         return known[run.job_id]
 

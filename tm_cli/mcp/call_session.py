@@ -20,7 +20,8 @@ from tm_cli.terminal import Terminal
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.api.middleware import Exchange
+    from tm_cli.api.transport import Connection
     from tm_cli.embedded import EmbeddedServer
 
 Tell = Callable[[Event], None]

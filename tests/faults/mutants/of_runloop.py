@@ -10,6 +10,7 @@ STARTING = "systems/runloop/starting.py"
 DRIVEN = "systems/runloop/driven.py"
 RULES = "systems/runloop/rules.py"
 LISTING = "api/runloop/listing.py"
+PAGING = "api/paging.py"
 
 MUTANTS = (
     Mutant(
@@ -28,9 +29,9 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-cursors-that-come-back",
-        LISTING,
-        "        if cursor is None or cursor in used:",
-        "        if cursor is None:",
+        PAGING,
+        "        if following in used or len(used) == MOST_PAGES:",
+        "        if False:",
         "a list without end is read for ever",
     ),
     Mutant(
@@ -177,8 +178,8 @@ MUTANTS = (
     Mutant(
         "runloop-first-page",
         LISTING,
-        "        if not page.has_more:",
-        "        if True:",
+        "    if not page.has_more or not page.items:",
+        "    page.__dict__['has_more'] = False\n    if True:",
         "failed scenarios on the second page are not seen",
     ),
     Mutant(

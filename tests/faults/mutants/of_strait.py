@@ -87,7 +87,7 @@ MUTANTS = (
         "strait-another-key",
         TRIGGERING,
         "self.order.job_id, self.order.body, self.order.key\n",
-        "self.order.job_id, self.order.body, f'{self.order.key}-{attempt}'\n",
+        "self.order.job_id, self.order.body, f'{self.order.key}-{attempts._failed}'\n",
         "every repetition is a new run",
     ),
     Mutant(
@@ -135,8 +135,8 @@ MUTANTS = (
     Mutant(
         "strait-gateway-404-ends-it",
         RUNS,
-        "HttpError) and error.status == 404 and not error.from_api:",
-        "HttpError) and False:",
+        "HttpError) and error.status == 404 and not error.from_api:\n        return True",
+        "HttpError) and False:\n        return True",
         "a gateway that is up before the server ends the wait",
     ),
     Mutant(

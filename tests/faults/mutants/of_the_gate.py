@@ -178,9 +178,9 @@ MUTANTS = (
     ),
     Mutant(
         "retry-after-of-a-look",
-        RUNS,
-        "        return asked or 0.0",
-        "        return 0.0",
+        "api/retry.py",
+        "    return requested_pause(error)",
+        "    return 0.0",
         "Retry-After is ignored while polling",
     ),
     Mutant(
@@ -207,8 +207,8 @@ MUTANTS = (
     Mutant(
         "start-gives-up",
         STARTING,
-        "                if attempt + 1 == START_ATTEMPTS:",
-        "                if True:",
+        "START_ATTEMPTS = 3",
+        "START_ATTEMPTS = 1",
         "a refused connection is not tried again",
     ),
     Mutant(

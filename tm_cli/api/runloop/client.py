@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from tm_cli.api.answers import Explanation
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.json_client import JsonClient, JsonTransport, understood
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.json_client import JsonClient, JsonTransport, given
+from tm_cli.api.retry import is_transient
 from tm_cli.api.runloop.listing import Listed, read_all
 from tm_cli.api.runloop.models import (
     Benchmark,
@@ -26,8 +26,6 @@ from tm_cli.api.runloop.models import (
 )
 from tm_cli.clock import Clock
 from tm_cli.errors import UsageError
-
-T = TypeVar("T")
 
 PAGE_SIZE = 500
 LONGEST_ID = 200
@@ -55,7 +53,7 @@ class Client(JsonClient):
         """Whether a failed read says nothing about the server's state (section 2)."""
         if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
             return True
-        return observed_nothing(error)
+        return is_transient(error)
 
     def get_benchmark(self, benchmark_id: str) -> Benchmark:
         """Return one benchmark with the ids of its scenarios."""
@@ -80,8 +78,8 @@ class Client(JsonClient):
         request_id: str | None = None,
     ) -> BenchmarkRun:
         """Create a run once; it starts no scenario."""
-        wishes = {"metadata": metadata, "run_name": run_name, "runProfile": run_profile}
-        body = {"benchmark_id": benchmark_id, **_given(wishes)}
+        options = {"metadata": metadata, "run_name": run_name, "runProfile": run_profile}
+        body = {"benchmark_id": benchmark_id, **given(options)}
         return self._post(BenchmarkRun, "benchmarks/start_run", body, request_id)
 
     def get_run(self, run_id: str) -> BenchmarkRun:
@@ -119,13 +117,13 @@ class Client(JsonClient):
         run_profile: Mapping[str, Any] | None = None,
     ) -> ScenarioRun:
         """Start one scenario once, on a machine of its own."""
-        wishes = {
+        options = {
             "benchmark_run_id": benchmark_run_id,
             "run_name": run_name,
             "metadata": metadata,
             "runProfile": run_profile,
         }
-        body = {"scenario_id": scenario_id, **_given(wishes)}
+        body = {"scenario_id": scenario_id, **given(options)}
         return self._post(ScenarioRun, "scenarios/start_run", body)
 
     def get_scenario_run(self, run_id: str) -> ScenarioRun:
@@ -157,7 +155,7 @@ class Client(JsonClient):
     ) -> Job:
         """Create a job once; the service drives it."""
         return self._post(
-            Job, "benchmark_jobs", {**_given({"name": name}), "spec": spec}, request_id
+            Job, "benchmark_jobs", {**given({"name": name}), "spec": spec}, request_id
         )
 
     def get_job(self, job_id: str) -> Job:
@@ -173,7 +171,7 @@ class Client(JsonClient):
         return _same(found, object_id)
 
     def _list(self, page: type[Page], path: str, filters: Mapping[str, str | None]) -> list[Any]:
-        chosen = _given(filters)
+        chosen = given(filters)
 
         def read(cursor: str | None) -> Page:
             after = {} if cursor is None else {"starting_after": cursor}
@@ -187,16 +185,16 @@ class Client(JsonClient):
     def _post(
         self, model: type[Listed], path: str, body: Any = None, request_id: str | None = None
     ) -> Listed:
-        headers = self._named(request_id)
-        reply = self._transport.send_once("POST", f"{self.root}/{path}", body, headers=headers)
-        return understood(model.model_validate, path, reply.document)
+        headers = self._request_id(request_id)
+        return self._send(model.model_validate, "POST", path, body, headers=headers)
 
     def _download(self, path: str) -> bytes:
+        headers = self._request_id(None)
         return self._transport.download(
-            "POST", f"{self.root}/{path}", accept="application/zip", headers=self._named(None)
+            "POST", self._path(path), accept="application/zip", headers=headers
         )
 
-    def _named(self, request_id: str | None) -> dict[str, str]:
+    def _request_id(self, request_id: str | None) -> dict[str, str]:
         return {"x-request-id": request_id or f"tm-{self._make_token()}"}
 
 
@@ -210,10 +208,6 @@ def explain(document: Any) -> Explanation:
     text = next((item for item in texts if isinstance(item, str) and item), None)
     code = said.get("code")
     return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
-
-
-def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wishes.items() if value is not None}
 
 
 def _segment(object_id: str) -> str:

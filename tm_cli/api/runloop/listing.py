@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.paging import follow_cursors
 from tm_cli.api.runloop.models import (
     Benchmark,
     BenchmarkRun,
@@ -17,27 +18,24 @@ from tm_cli.api.runloop.models import (
 
 Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, Job)
 
-MOST_PAGES = 1000
 
-
-def read_all(read: Callable[[str | None], Page], what: str) -> list[Any]:
-    """Return every item once, in the order in which they came; `read` takes a cursor.
+def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
+    """Return every item once, in the order in which they came; `fetch` takes a cursor.
 
     Items may shift from page to page while others are added: the last copy of one counts. Raises
     NotUnderstood for a listing that promises more and does not bring it.
     """
     found: dict[str, Any] = {}
-    cursor: str | None = None
-    used: set[str] = set()
-    for _ in range(MOST_PAGES):
-        page = read(cursor)
-        items = getattr(page, "items", [])
-        found.update((item.id, item) for item in items)
-        if not page.has_more:
-            return list(found.values())
-        cursor = items[-1].id if items else None
-        if cursor is None or cursor in used:
-            why = "an empty page promises more" if cursor is None else "a cursor came back"
+    for page, following in follow_cursors(fetch, _next_cursor):
+        found.update((item.id, item) for item in page.items)
+        if page.has_more and following is None:
+            why = "its cursor leads nowhere" if page.items else "an empty page promises more"
             raise NotUnderstood(f"the listing of {what} is incomplete: {why}")
-        used.add(cursor)
-    raise NotUnderstood(f"the listing of {what} does not end after {MOST_PAGES} pages")
+    return list(found.values())
+
+
+def _next_cursor(page: Page) -> str | None:
+    if not page.has_more or not page.items:
+        return None
+    cursor: str = page.items[-1].id
+    return cursor

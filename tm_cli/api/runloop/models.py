@@ -204,9 +204,10 @@ class Job(Payload):
 
 
 class Page(Payload):
-    """What every listing has beside its items; `has_more` must be there."""
+    """A page of a listing; each kind has its items under a name of its own."""
 
     has_more: StrictBool
+    items: list[Any]
 
 
 class BenchmarkPage(Page):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.json_client import JsonClient, understood
+from tm_cli.api.json_client import JsonClient, as_object, given, parse_payload
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
 from tm_cli.text import clean
-
-T = TypeVar("T")
 
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
@@ -27,7 +25,7 @@ class Client(JsonClient):
 
     def list_jobs(self, **query: str | int | None) -> Page:
         """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
-        return self._get(Page.model_validate, "jobs", _given(query))
+        return self._get(Page.model_validate, "jobs", given(query))
 
     def get_job(self, job_id: str) -> Job:
         """Return one job by its id; a slug is not found here."""
@@ -43,11 +41,9 @@ class Client(JsonClient):
         Under one `key` the server makes one run, so that the call may be repeated.
         """
         path = f"jobs/{_part(job_id)}/trigger"
-        reply = self._transport.send_once(
-            "POST", f"{self.root}/{path}", body, headers={KEY_HEADER: key}
-        )
+        reply = self._send_once("POST", path, body, headers={KEY_HEADER: key})
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
-        answer = understood(Triggered.model_validate, path, reply.document)
+        answer = parse_payload(Triggered.model_validate, path, reply.document)
         if not answer.id and not answer.is_kept:
             raise NotUnderstood("the answer to the trigger names no run")
         return answer, replayed
@@ -55,22 +51,22 @@ class Client(JsonClient):
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Have the server check a trigger without making a run."""
         path = f"jobs/{_part(job_id)}/trigger"
-        return self._send(_object, "POST", path, {**body, "dry_run": True})
+        return self._send(as_object, "POST", path, {**body, "dry_run": True})
 
     def trigger_many(self, job_id: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Ask once for up to 500 runs of a job."""
         path = f"jobs/{_part(job_id)}/trigger/bulk"
-        return self._send(_object, "POST", path, {"items": list(items)})
+        return self._send(as_object, "POST", path, {"items": list(items)})
 
     # Runs.
 
     def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
         """Return one page of runs, newest first, by the filters of the API."""
-        return self._get(Page.model_validate, "runs", _given(query))
+        return self._get(Page.model_validate, "runs", given(query))
 
     def list_dead_letters(self, **query: str | int | None) -> Page:
         """Return one page of the runs in `dead_letter`, newest first."""
-        return self._get(Page.model_validate, "runs/dlq", _given(query))
+        return self._get(Page.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
         """Return one run, and no other: an answer about another one is not understood."""
@@ -99,11 +95,11 @@ class Client(JsonClient):
 
     def set_debug(self, run_id: str, *, on: bool) -> dict[str, Any]:
         """Turn the debug mode of a run on or off."""
-        return self._send(_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
+        return self._send(as_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
 
     def reset_idempotency_key(self, run_id: str) -> dict[str, Any]:
         """Free the key of a run for another trigger."""
-        return self._send(_object, "DELETE", _run(run_id, "idempotency-key"))
+        return self._send(as_object, "DELETE", _run(run_id, "idempotency-key"))
 
     # What a run has left behind.
 
@@ -113,12 +109,12 @@ class Client(JsonClient):
         The server does not honour the cursors of these lists: following them repeats or loops.
         """
         return self._get(
-            Page.model_validate, _run(run_id, part), {**_given(query), "limit": LARGEST_PAGE}
+            Page.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
         )
 
     def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
         """Return `state` or `resources`, which come without an envelope."""
-        return self._get(_array, _run(run_id, part), _given(query))
+        return self._get(_array, _run(run_id, part), given(query))
 
     def get_part(self, run_id: str, part: str) -> Any:
         """Return `debug-bundle`, `dependency-status`, `usage` or `tool-calls`."""
@@ -128,29 +124,17 @@ class Client(JsonClient):
 
     def send_bulk(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send `bulk-cancel`, `bulk-cancel-all`, `bulk-replay` or `bulk-dlq-replay` once."""
-        return self._send(_object, "POST", f"runs/{verb}", body)
-
-    def _send(
-        self,
-        read: Callable[[Any], T],
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Mapping[str, int] | None = None,
-    ) -> T:
-        reply = self._transport.send_once(method, f"{self.root}/{path}", body, params=params)
-        return understood(read, path, reply.document)
+        return self._send(as_object, "POST", f"runs/{verb}", body)
 
 
 def as_run(item: Mapping[str, Any]) -> JobRun:
     """Return the run in an item of a list; raises NotUnderstood when it is none."""
-    return understood(JobRun.model_validate, "runs", item)
+    return parse_payload(JobRun.model_validate, "runs", item)
 
 
 def as_job(item: Mapping[str, Any]) -> Job:
     """Return the job in an item of a list; raises NotUnderstood when it is none."""
-    return understood(Job.model_validate, "jobs", item)
+    return parse_payload(Job.model_validate, "jobs", item)
 
 
 def stream_path(run_id: str, part: str | None = None) -> str:
@@ -171,16 +155,6 @@ def _same(found: JobRun, run_id: str) -> JobRun:
     if found.id != run_id:
         raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
     return found
-
-
-def _given(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in query.items() if value is not None}
-
-
-def _object(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise NotUnderstood("the server's answer is not a JSON object")
-    return document
 
 
 def _array(document: Any) -> list[Any]:

@@ -1,10 +1,11 @@
-"""Following the cursor of a list, and coming to an end whatever the server does."""
+"""The first items of a list that comes in pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from tm_cli.api.paging import follow_cursors
 from tm_cli.api.strait.client import LARGEST_PAGE
 from tm_cli.api.strait.models import Page
 
@@ -18,17 +19,17 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
     A cursor that comes back, and a page without any new item, end the list.
     """
     items: dict[object, dict[str, Any]] = {}
-    used: set[str | None] = set()
-    while True:
-        used.add(cursor)
-        page = fetch(cursor, min(most - len(items), LARGEST_PAGE))
+    rest: str | None = None
+    for page, following in follow_cursors(
+        lambda at: fetch(at, min(most - len(items), LARGEST_PAGE)),
+        lambda page: page.next_cursor or None,
+        cursor=cursor,
+    ):
         before = len(items)
         for number, item in enumerate(page.data, start=before):
             name = item.get("id")
             items.setdefault(name if name and isinstance(name, str) else number, item)
-        cursor = page.next_cursor
-        is_stuck = cursor in used or len(items) == before
-        if not cursor or is_stuck or len(items) >= most:
-            rest = None if is_stuck else cursor or None
-            found = list(items.values())[:most]
-            return Page(data=found, next_cursor=rest, has_more=rest is not None)
+        rest = following if len(items) > before else None
+        if rest is None or len(items) >= most:
+            break
+    return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)

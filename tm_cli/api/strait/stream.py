@@ -103,8 +103,9 @@ class Listener:
             return heard, None if error.status in FINAL_STATUSES else error.retry_after or 0.0
         except ApiError:
             return heard, 0.0
-        except Exception:  # noqa: S110  # hanging up pulls the socket from under the library
-            pass
+        except Exception:
+            if not self._closing.is_set():  # hanging up pulls the socket from under the library
+                raise
         finally:
             self._response = None
         return heard, 0.0

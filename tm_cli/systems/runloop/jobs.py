@@ -16,7 +16,7 @@ from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.systems.runloop.case import Baseline, Case, Expected
 from tm_cli.systems.runloop.evidence import COMPLETED, ENDED, UNDER_WAY, Measured, of_job
 from tm_cli.systems.runloop.looks import Watch, count
-from tm_cli.systems.runloop.patience import Patience
+from tm_cli.systems.runloop.patience import NotFoundGrace
 from tm_cli.systems.runloop.pinning import LAST, NOT_THERE, BaselineWish
 from tm_cli.systems.runloop.results import baseline_result, failed_result, job_result
 from tm_cli.systems.runloop.rules import Rules
@@ -49,7 +49,7 @@ class BenchmarkJobs:
         resume: Callable[[str], str] | None = None,
     ) -> None:
         self._client = client
-        self._once = client.reading_once()
+        self._once = client.without_retries()
         self._hasty = hasty or client
         self._clock = clock
         self._subject = subject
@@ -63,7 +63,7 @@ class BenchmarkJobs:
         self._agents = agents
         self._resume = resume or (lambda _job_id: "")
         self._watch: Watch | None = None
-        self._patience = Patience(clock)
+        self._not_found = NotFoundGrace(clock)
         self._under_way: tuple[str, ...] = ()
         self._started: str | None = None
 
@@ -82,7 +82,7 @@ class BenchmarkJobs:
         )
         job, asked_at = starter.start()
         self._watch, self._under_way, self._started = None, (), name
-        self._patience.started()
+        self._not_found.started()
         return self._as_run(job.id, job.state, asked_at)
 
     def attach(self, job_id: str) -> Run:
@@ -158,7 +158,7 @@ class BenchmarkJobs:
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the job; a refused key is final."""
-        return self._patience.pause_after(error)
+        return self._not_found.retry_pause(error)
 
     def _case(self, job: Job, measured: Measured) -> Case:
         """The expected scenarios are those fixed at the start, else those the job itself names."""
@@ -186,7 +186,7 @@ class BenchmarkJobs:
         try:
             job = self._once.get_job(run.run_id or "")
         except HttpError as error:
-            if error.status in NOT_THERE and not self._patience.excuses(error):
+            if error.status in NOT_THERE and not self._not_found.excuses(error):
                 raise unknown_job(run.run_id or "") from None
             raise
         if self._started is not None and job.name != self._started:
@@ -194,7 +194,7 @@ class BenchmarkJobs:
                 f"job {clean(job.id)} does not have the name of this start",
                 hint=f"look with `tm benchmarks job show {clean(job.id)}`",
             )
-        self._patience.seen()
+        self._not_found.seen()
         return job
 
     def _items(self, job: Job) -> dict[str, int]:

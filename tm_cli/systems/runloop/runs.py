@@ -16,7 +16,7 @@ from tm_cli.gate.evidence import Missing, Phase, Progress, Result, Run
 from tm_cli.systems.runloop.case import Baseline, Case, Expected
 from tm_cli.systems.runloop.evidence import ENDED, of_run
 from tm_cli.systems.runloop.looks import Watch, count
-from tm_cli.systems.runloop.patience import Patience
+from tm_cli.systems.runloop.patience import NotFoundGrace
 from tm_cli.systems.runloop.pinning import NOT_THERE, unknown_run
 from tm_cli.systems.runloop.results import baseline_result, run_result
 from tm_cli.systems.runloop.rules import Rules
@@ -62,7 +62,7 @@ class BenchmarkRuns:
         resume: Callable[[str], str] | None = None,
     ) -> None:
         self._client = client
-        self._once = client.reading_once()  # the flow repeats what observed nothing
+        self._once = client.without_retries()  # the flow repeats what observed nothing
         self._hasty = hasty or client  # for a cancellation that must not take long
         self._clock = clock
         self._benchmark_id = benchmark_id
@@ -72,7 +72,7 @@ class BenchmarkRuns:
         self._wish = wish or StartWish()
         self._resume = resume or (lambda _run_id: "")
         self._watch: Watch | None = None
-        self._patience = Patience(clock)
+        self._not_found = NotFoundGrace(clock)
         self._known: frozenset[str] = frozenset()
         self._token: str | None = None
 
@@ -92,7 +92,7 @@ class BenchmarkRuns:
         run, asked_at = starter.start()
         self._known |= {run.id}
         self._token, self._watch = token, None
-        self._patience.started()
+        self._not_found.started()
         return self._as_run(run.id, run.state, asked_at)
 
     def attach(self, run_id: str) -> Run:
@@ -168,7 +168,7 @@ class BenchmarkRuns:
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the run; a refused key is final."""
-        return self._patience.pause_after(error)
+        return self._not_found.retry_pause(error)
 
     def _send(self, name: str, token: str) -> BenchmarkRun:
         answer = self._client.start_run(
@@ -197,7 +197,7 @@ class BenchmarkRuns:
         try:
             seen = self._once.get_run(run.run_id or "")
         except HttpError as error:
-            if error.status in NOT_THERE and not self._patience.excuses(error):
+            if error.status in NOT_THERE and not self._not_found.excuses(error):
                 raise unknown_run(run.run_id or "") from None
             raise
         if self._benchmark_id is not None and seen.benchmark_id not in (None, self._benchmark_id):
@@ -207,7 +207,7 @@ class BenchmarkRuns:
                 f"run {clean(seen.id)} does not carry the mark of this start ({MARK})",
                 hint=f"look with `tm benchmarks show {clean(seen.id)}`",
             )
-        self._patience.seen()
+        self._not_found.seen()
         return seen
 
     def _items(self, run_id: str) -> dict[str, int] | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.retry import Attempts
 from tm_cli.api.runloop.models import BenchmarkRun, Payload
 from tm_cli.clock import Clock
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -47,17 +47,17 @@ class Starter(Generic[Started]):
         Only what cannot have reached the server is repeated, and what it put off with 429. Raises
         Refused, NotReached or HttpError when nothing was started, StartUnknown when nobody knows.
         """
-        for attempt in range(ATTEMPTS):
+        attempts = Attempts(ATTEMPTS)
+        while True:
             asked_at = self._clock.now()
             try:
                 return self._send(), asked_at
             except ApiError as error:
                 if not _did_nothing(error):
                     return self._recognise(error), asked_at
-                if attempt + 1 == ATTEMPTS:
+                if attempts.is_last:
                     raise _refused(error) from None
-                self._clock.sleep(pause_before_retry(error, attempt))
-        raise AssertionError("unreachable")  # pragma: no cover
+                self._clock.sleep(attempts.next_pause(error))
 
     def _recognise(self, error: ApiError) -> Started:
         """Find what was started after all; a refusal counts only when there is nothing."""

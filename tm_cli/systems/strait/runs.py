@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import is_transient, retry_pause
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun, Page
 from tm_cli.clock import Clock
@@ -152,7 +152,7 @@ class StraitRuns:
         if verdict_of(found.status, self.canceled_as) in (None, Verdict.FAIL):
             return ()
         try:
-            page = self.client.reading_once().list_part(found.id, "lineage")
+            page = self.client.without_retries().list_part(found.id, "lineage")
         except HttpError as error:
             if error.status == 404 and not error.from_api and _is_before_lineage(found):
                 return ()
@@ -176,7 +176,7 @@ class StraitRuns:
         return later_runs(found, lineage)
 
     def _read(self, run: Run) -> JobRun:
-        return self._ours(self.client.reading_once().get_run(str(run.run_id)))
+        return self._ours(self.client.without_retries().get_run(str(run.run_id)))
 
     def _ours(self, found: JobRun) -> JobRun:
         """Return the run if this start has made it; one that was waited for may be anybody's."""
@@ -197,7 +197,7 @@ class StraitRuns:
         if found.status != DEAD_LETTER:
             return found
         with suppress(ApiError):
-            page = self.client.reading_once().list_runs(
+            page = self.client.without_retries().list_runs(
                 triggered_by=found.triggered_by, limit=LARGEST_PAGE
             )
             for item in page.data:
@@ -221,7 +221,7 @@ class StraitRuns:
             return result
         with suppress(ApiError):
             client = self.hasty or self.client
-            page = client.reading_once().list_part(str(run.run_id), "children")
+            page = client.without_retries().list_part(str(run.run_id), "children")
             if page.data:
                 note = (
                     "child runs that it has started are not part of the verdict: "
@@ -247,18 +247,19 @@ class StraitRuns:
         except HttpError as error:
             if error.status not in {400, 409}:
                 raise
-            if client.reading_once().get_run(run_id).status != "canceled":
+            if client.without_retries().get_run(run_id).status != "canceled":
                 raise
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the run; a refused key is final."""
-        if not isinstance(error, ApiError):
-            return None
-        if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
-            return error.retry_after or 0.0  # of a gateway, while the server is away
-        if not observed_nothing(error):
-            return None
-        return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+        return retry_pause(error, _may_read_again)
+
+
+def _may_read_again(error: ApiError) -> bool:
+    """A 404 that is not the API's own comes from a gateway while the server is away."""
+    if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
+        return True
+    return is_transient(error)
 
 
 def _is_whole(page: Page) -> bool:

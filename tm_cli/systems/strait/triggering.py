@@ -12,7 +12,7 @@ from typing import Any
 
 from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import ApiError
-from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.retry import Attempts
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun, Triggered
 from tm_cli.clock import Clock
@@ -121,7 +121,8 @@ class Trigger:
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
         nobody can tell.
         """
-        for attempt in range(ATTEMPTS):
+        attempts = Attempts(ATTEMPTS)
+        while True:
             if self.budget:
                 self.budget.take()
             try:
@@ -129,18 +130,19 @@ class Trigger:
                     self.order.job_id, self.order.body, self.order.key
                 )
             except ApiError as error:
-                if not self._pause_after(error, is_last=attempt + 1 == ATTEMPTS, attempt=attempt):
+                if not self._pause_after(error, attempts):
                     return self._recognise(error)
             else:
                 return self._read(answer, replayed=replayed)
-        raise AssertionError("unreachable")  # pragma: no cover
 
-    def _pause_after(self, error: ApiError, *, attempt: int, is_last: bool) -> bool:
+    def _pause_after(self, error: ApiError, attempts: Attempts) -> bool:
         """Pause before another attempt; False for none. Raises what is a clear no."""
-        self._raise_refusal(error, is_last=is_last)
+        self._raise_refusal(error, is_last=attempts.is_last)
         self._maybe_sent = self._maybe_sent or may_have_started(error)
-        pause = pause_before_retry(error, attempt)
-        if is_last or is_refusal(error) or self._waited + pause > MOST_WAITING:
+        if attempts.is_last or is_refusal(error):
+            return False
+        pause = attempts.next_pause(error)
+        if self._waited + pause > MOST_WAITING:
             return False
         if pause >= TOLD_PAUSE:
             self.say(f"not started yet: {error.message}; again in {format_duration(pause)}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import retry_pause
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import (
     HistoryRow,
@@ -47,7 +47,7 @@ class TrafficMorphRuns:
         needs_baseline: bool = False,
     ) -> None:
         self._client = client
-        self._once = client.reading_once()  # the flow repeats what observed nothing
+        self._once = client.without_retries()  # the flow repeats what observed nothing
         self._hasty = hasty or client  # for a stop that must not take long
         self._clock = clock
         self._profile_id = profile_id
@@ -170,10 +170,7 @@ class TrafficMorphRuns:
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the run; a refused key is final."""
-        if not isinstance(error, ApiError) or not observed_nothing(error):
-            return None
-        asked = error.retry_after if isinstance(error, HttpError) else None
-        return asked or 0.0
+        return retry_pause(error)
 
 
 def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.retry import Attempts
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
 from tm_cli.clock import Clock
@@ -88,7 +88,8 @@ class Starter:
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
         nobody can tell.
         """
-        for attempt in range(START_ATTEMPTS):
+        attempts = Attempts(START_ATTEMPTS)
+        while True:
             asked_at = self._clock.now()
             try:
                 answer = self._client.start_run(
@@ -98,16 +99,13 @@ class Starter:
             except NotReached as error:
                 if error.maybe_sent:
                     return self._recognise(asked_at, error.message)
-                if attempt + 1 == START_ATTEMPTS:
-                    raise
-                self._clock.sleep(pause_before_retry(error, attempt))
+                self._clock.sleep(attempts.next_pause(error))
             except ApiError as error:
                 if (refusal := _refusal(error)) is not None:
                     raise refusal from None
                 return self._recognise(asked_at, error.message)
             else:
                 return StartedRun(answer.run_id, answer.status or "", asked_at)
-        raise AssertionError("unreachable")  # pragma: no cover
 
     def _check(self, answer: RunControl) -> None:
         """An answer that breaks the contract proves nothing about our start."""
