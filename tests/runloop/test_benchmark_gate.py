@@ -198,7 +198,7 @@ def test_unknown_state_is_waited_out_and_named(bench, after_start):
 def test_run_that_nobody_drives_ends_at_the_deadline(bench, world):
     result = bench(*GATE, "--wait-timeout", "20m")
     assert result.exit_code == ExitCode.WAIT_TIMEOUT
-    assert "no scenario run has appeared for 5m: does anybody drive this run?" in result.stderr
+    assert "no scenario run has appeared for 5m: does anything drive this run?" in result.stderr
     assert "tm benchmarks wait bmr_1 --min-score 0.8" in result.stderr
 
 

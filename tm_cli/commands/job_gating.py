@@ -88,7 +88,7 @@ def _equip(
 ) -> None:
     """Add what only a wait needs."""
     runs.canceled_as = watch.canceled_as or Verdict.WARN
-    runs.hasty = server.hasty_client()
+    runs.stop_client = server.hasty_client()
     runs.listen = server.listen(runs=runs_at_once) if watch.streams else None
     runs.resume_flags = _resume_flags(server.session, gate, watch)
 

@@ -16,8 +16,8 @@ from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.policy import Gate
 from tm_cli.systems.strait.conditions import split_conditions
-from tm_cli.systems.strait.runs import Plan, StraitRuns, describe_old
-from tm_cli.systems.strait.triggering import Order, Started
+from tm_cli.systems.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
+from tm_cli.systems.strait.triggering import TriggerRequest, TriggerResult
 from tm_cli.text import clean
 
 
@@ -40,7 +40,7 @@ def start_only(session: Session, request: JobRequest) -> int:
         as_case(server, subject, runs) for subject, runs in zip(subjects, all_runs, strict=True)
     ]
 
-    def trigger(position: int) -> Started:
+    def trigger(position: int) -> TriggerResult:
         all_runs[position].prepare()
         return all_runs[position].trigger()
 
@@ -59,7 +59,7 @@ def start_only(session: Session, request: JobRequest) -> int:
     )
 
 
-def _told(name: str, brought: Started) -> str:
+def _told(name: str, brought: TriggerResult) -> str:
     if brought.run_id is None:
         return f"{name}: {brought.kept}"
     if brought.is_old:
@@ -67,7 +67,7 @@ def _told(name: str, brought: Started) -> str:
     return f"started run {clean(brought.run_id)} of {name}: {clean(brought.status)}"
 
 
-def _data(subject: JobSubject, brought: Started) -> dict[str, Any]:
+def _data(subject: JobSubject, brought: TriggerResult) -> dict[str, Any]:
     return {
         "run_id": brought.run_id,
         "started_run_id": brought.run_id,
@@ -109,13 +109,13 @@ def find_jobs(server: JobServer, request: JobRequest, *, waits: bool = False) ->
     return subjects
 
 
-def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> StraitRuns:
+def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> TriggeredRuns:
     """Return the runs of a job, of which none is started yet."""
     make_token = server.session.context.make_token
 
-    def order(_number: int) -> Order:
+    def make_request(_number: int) -> TriggerRequest:
         key = request.key or f"tm-{make_token()}"
-        return Order(
+        return TriggerRequest(
             subject.job_id,
             request.body,
             key,
@@ -123,12 +123,12 @@ def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> St
             may_merge=subject.may_merge,
         )
 
-    return StraitRuns(
+    return TriggeredRuns(
         server.client,
         server.session.context.clock,
         subject.name,
-        plan=Plan(order, reuses=request.reuses, budget=server.triggers),
-        say=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
+        plan=StartPlan(make_request, reuses=request.reuses, budget=server.triggers),
+        notify=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
     )
 
 

@@ -3,7 +3,6 @@
 Every value remembers its origin, so that `tm config show` and error messages can name it.
 """
 
-from tm_cli.settings.contexts import Context
 from tm_cli.settings.definitions import (
     DEFINITIONS,
     RUNLOOP,
@@ -17,7 +16,7 @@ from tm_cli.settings.effective import Settings, load_settings
 from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
 from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
 from tm_cli.settings.keys import read_key_file
-from tm_cli.settings.sources import Origin, Setting, Source
+from tm_cli.settings.resolution import Context, Origin, Setting, Source
 from tm_cli.settings.stored_keys import StoredKey, StoredKeys
 
 __all__ = [

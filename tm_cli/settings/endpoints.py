@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tm_cli.api_key import ApiKey
 from tm_cli.base_url import LOCAL, is_loopback, is_plain_http
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings.definitions import DEFINITIONS, Definition, setting_name
 from tm_cli.settings.keys import read_key_file
-from tm_cli.settings.sources import Layer, Origin, Setting, Source, refusal
-
-if TYPE_CHECKING:
-    from tm_cli.settings.contexts import Context
-    from tm_cli.settings.effective import Settings
+from tm_cli.settings.resolution import (
+    Context,
+    Layer,
+    Origin,
+    ResolvedSettings,
+    Setting,
+    Source,
+    refusal,
+)
 
 
 class MissingKey(ConfigurationError):
@@ -36,7 +39,7 @@ class Credential:
 class Endpoint:
     """Server and key of one system, validated when they are asked for."""
 
-    settings: Settings
+    settings: ResolvedSettings
     system: str
 
     @property

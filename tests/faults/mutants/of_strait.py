@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "strait-unknown-run",
         TRIGGERING,
-        "        return run.idempotency_key == self.order.key and",
+        "        return run.idempotency_key == self.request.key and",
         "        return True and",
         "the run of another trigger is ours",
     ),
@@ -86,8 +86,8 @@ MUTANTS = (
     Mutant(
         "strait-another-key",
         TRIGGERING,
-        "self.order.job_id, self.order.body, self.order.key\n",
-        "self.order.job_id, self.order.body, f'{self.order.key}-{attempts._failed}'\n",
+        "self.request.job_id, self.request.body, self.request.key\n",
+        "self.request.job_id, self.request.body, f'{self.request.key}-{attempts._failed}'\n",
         "every repetition is a new run",
     ),
     Mutant(

@@ -23,12 +23,7 @@ from pydantic.alias_generators import to_camel
 from tm_cli.api import strict_json
 from tm_cli.api.payloads import Instant, Lenient
 from tm_cli.api.payloads import Payload as AnyPayload
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+from tm_cli.values.numbers import as_number
 
 
 def _json_text(value: Any) -> Any:
@@ -59,7 +54,7 @@ def _counts(value: Any) -> Mapping[str, int]:
     return {str(key): count for key, count in value.items() if type(count) is int}
 
 
-Number = Annotated[float | None, BeforeValidator(_number)]
+Number = Annotated[float | None, BeforeValidator(as_number)]
 JsonText = Annotated[Any, BeforeValidator(_json_text)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
 RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]

@@ -1,4 +1,4 @@
-"""One look at a run of many scenarios, in the words of the gate."""
+"""What a run with many scenarios shows while it goes on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tm_cli.systems.runloop.evidence import FINISHED, SCORED, UNDER_WAY
 from tm_cli.text import clean
 
 STALLED = 300.0
-"""Seconds without any change after which somebody should look."""
+"""Seconds without any change after which a warning is shown."""
 
 
-class Watch:
-    """Notices that nothing happens any more, and says so in words that stay the same."""
+class StallDetector:
+    """Notices that nothing changes any more; its warnings stay the same, so each is shown once."""
 
     def __init__(self, clock: Clock, run_id: str) -> None:
         self._clock = clock
@@ -39,11 +39,11 @@ class Watch:
     def _stalled(self, items: Mapping[str, int], expected: int | None) -> str:
         waited = format_duration(STALLED)
         if not items:
-            return f"no scenario run has appeared for {waited}: does anybody drive this run?"
+            return f"no scenario run has appeared for {waited}: does anything drive this run?"
         is_done = set(items) <= FINISHED and sum(items.values()) >= (expected or 1)
         if is_done and SCORED in items:
             return (
-                "all scenarios are scored, but nobody completes them and the run "
+                "all scenarios are scored, but neither they nor the run are completed "
                 f"(tm benchmarks complete {self._run_id})"
             )
         if is_done:
@@ -51,6 +51,6 @@ class Watch:
         return f"no scenario run has changed for {waited}"
 
 
-def count(states: list[str]) -> dict[str, int]:
+def count_states(states: list[str]) -> dict[str, int]:
     """How many scenario runs are in each state, the most frequent first."""
     return {clean(state) or "no state": n for state, n in Counter(states).most_common()}

@@ -31,15 +31,15 @@ ATTEMPTS = 5
 MOST_WAITING = 300.0
 """Seconds that the pauses between attempts may take together."""
 
-TOLD_PAUSE = 5.0
-"""Seconds; people are told of longer pauses."""
+SHOWN_PAUSE = 5.0
+"""Seconds; longer pauses are shown to the user."""
 
 CLOCK_SLACK = timedelta(seconds=30)
 """How far the clocks of server and machine may differ where nothing else tells how old a run is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TriggerRequest:
     """What to start: the job, the body of the trigger and the key it goes under.
 
     `is_unique` says that tm made the key, so that no other trigger has it; `may_merge` that the job
@@ -76,7 +76,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class TriggerResult:
     """What a trigger has brought.
 
     Without a `run_id` the server keeps the trigger, and `kept` says why. An old run was there
@@ -90,36 +90,36 @@ class Started:
     kept: str | None = None
 
 
-def take_snapshot(client: Client, clock: Clock, order: Order) -> Snapshot:
+def take_snapshot(client: Client, clock: Clock, request: TriggerRequest) -> Snapshot:
     """Find the newest run where that may be needed; raises ApiError."""
-    if not order.needs_snapshot:
+    if not request.needs_snapshot:
         return Snapshot(clock.now())
     rows = client.list_runs(limit=1).data
     return Snapshot(clock.now(), as_run(rows[0]).created_at if rows else None)
 
 
-def _say_nothing(_text: str) -> None:
+def _ignore(_text: str) -> None:
     pass
 
 
 @dataclass(slots=True)
 class Trigger:
-    """Sends one order, as often as it takes to learn its outcome."""
+    """Sends one request, as often as it takes to learn its outcome."""
 
     client: Client
     clock: Clock
-    order: Order
+    request: TriggerRequest
     snapshot: Snapshot
     budget: RequestBudget | None = None
-    say: Callable[[str], None] = _say_nothing
+    notify: Callable[[str], None] = _ignore
     _waited: float = field(default=0.0, init=False)
     _maybe_sent: bool = field(default=False, init=False)
 
-    def send(self) -> Started:
-        """Return the run; repeats the trigger, under its key, while nobody knows what came of it.
+    def send(self) -> TriggerResult:
+        """Return the run; repeats the trigger, under its key, while its outcome is unknown.
 
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
-        nobody can tell.
+        that remains unknown.
         """
         attempts = Attempts(ATTEMPTS)
         while True:
@@ -127,7 +127,7 @@ class Trigger:
                 self.budget.take()
             try:
                 answer, replayed = self.client.trigger(
-                    self.order.job_id, self.order.body, self.order.key
+                    self.request.job_id, self.request.body, self.request.key
                 )
             except ApiError as error:
                 if not self._pause_after(error, attempts):
@@ -144,8 +144,8 @@ class Trigger:
         pause = attempts.next_pause(error)
         if self._waited + pause > MOST_WAITING:
             return False
-        if pause >= TOLD_PAUSE:
-            self.say(f"not started yet: {error.message}; again in {format_duration(pause)}")
+        if pause >= SHOWN_PAUSE:
+            self.notify(f"not started yet: {error.message}; again in {format_duration(pause)}")
         self._waited += pause
         self.clock.sleep(pause)
         return True
@@ -157,13 +157,13 @@ class Trigger:
         if is_refusal(error) or (is_last and not may_have_started(error)):
             raise refusal(error) from None
 
-    def _read(self, answer: Triggered, *, replayed: bool) -> Started:
+    def _read(self, answer: Triggered, *, replayed: bool) -> TriggerResult:
         if not answer.id:
-            return Started(None, "", kept=why_kept(answer))
+            return TriggerResult(None, "", kept=why_kept(answer))
         # Nothing that we have sent before can be what the server repeats.
         repeats_another = (replayed or bool(answer.idempotency_hit)) and not self._maybe_sent
-        if not self.order.needs_snapshot and not repeats_another:
-            return Started(answer.id, answer.status or "")
+        if not self.request.needs_snapshot and not repeats_another:
+            return TriggerResult(answer.id, answer.status or "")
         try:
             run = self.client.get_run(answer.id)
         except ApiError as error:
@@ -179,28 +179,28 @@ class Trigger:
 
         A job with a dedup window answers with an earlier run and does not say so.
         """
-        return run.idempotency_key == self.order.key and run.job_id in (None, self.order.job_id)
+        return run.idempotency_key == self.request.key and run.job_id in (None, self.request.job_id)
 
-    def _judged(self, run: JobRun, *, repeats_another: bool = False) -> Started:
+    def _judged(self, run: JobRun, *, repeats_another: bool = False) -> TriggerResult:
         """Tell an old run from ours; only a key that tm made proves that it is new."""
-        if not self.made(run) and not self.order.may_merge:
+        if not self.made(run) and not self.request.may_merge:
             raise StartUnknown(
                 f"run {clean(run.id)} came back, which does not carry the key of this start",
                 hint=f"look with `tm jobs show {clean(run.id)}`",
             )
         is_older = self.snapshot.is_older(run, self.clock.now())
-        if self.order.is_unique and self.made(run):
+        if self.request.is_unique and self.made(run):
             is_old = repeats_another and is_older
         else:
             is_old = repeats_another or is_older
-        return Started(run.id, run.status, is_old, run.created_at)
+        return TriggerResult(run.id, run.status, is_old, run.created_at)
 
-    def _recognise(self, error: ApiError) -> Started:
+    def _recognise(self, error: ApiError) -> TriggerResult:
         """Look for the run of our key after the last lost answer; nothing else is adopted."""
         for run in [] if is_refused_key(error) else self._newest():
-            if run.idempotency_key == self.order.key and run.job_id == self.order.job_id:
+            if run.idempotency_key == self.request.key and run.job_id == self.request.job_id:
                 return self._judged(run)
-        key = clean(self.order.key)
+        key = clean(self.request.key)
         raise StartUnknown(
             f"the job may or may not have been triggered: {error.message}",
             hint="look with `tm jobs list`; it is safe to start it again with "

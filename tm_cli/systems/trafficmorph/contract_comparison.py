@@ -11,8 +11,9 @@ from typing import Any
 
 from tm_cli.api.trafficmorph.models import RunComparison
 from tm_cli.gate.comparison import Comparison
-from tm_cli.systems.trafficmorph.snapshots import MOST, number
+from tm_cli.systems.trafficmorph.snapshots import MOST
 from tm_cli.text import clean
+from tm_cli.values.numbers import as_number
 
 
 def read_contract_comparison(answer: RunComparison) -> tuple[Comparison, ...]:
@@ -25,10 +26,10 @@ def _read(answer: RunComparison) -> Iterator[Comparison]:
         yield Comparison(
             metric=f"{name} (mean of buckets)",
             unit="ms",
-            value=number(entry.get("meanA")),
-            baseline=number(entry.get("meanB")),
-            change=number(entry.get("deltaPercent")),
-            p_value=number(entry.get("pValue")),
+            value=as_number(entry.get("meanA")),
+            baseline=as_number(entry.get("meanB")),
+            change=as_number(entry.get("deltaPercent")),
+            p_value=as_number(entry.get("pValue")),
             significant=entry.get("significant") is True,
         )
     shares = {"success": answer.success_comparison, "errors": answer.error_comparison}
@@ -44,10 +45,10 @@ def _share(name: str, entry: Mapping[str, Any]) -> Comparison:
     return Comparison(
         metric=name,
         unit="%",
-        value=number(entry.get("valueA")),
-        baseline=number(entry.get("valueB")),
-        change=number(entry.get("delta")),
-        p_value=number(bootstrap.get("pValue")),
+        value=as_number(entry.get("valueA")),
+        baseline=as_number(entry.get("valueB")),
+        change=as_number(entry.get("delta")),
+        p_value=as_number(bootstrap.get("pValue")),
         significant=bootstrap.get("significant") is True,
     )
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.gate.comparison import Comparison
-from tm_cli.systems.trafficmorph.snapshots import number
 from tm_cli.text import clean
+from tm_cli.values.numbers import as_number
 
 REGRESSION = 10.0
 """A rise of errors or of a response time, or a fall of success, above this percentage is marked."""
@@ -49,21 +49,21 @@ def _pairs(
     newer: Mapping[str, Any], older: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, float, float, int]]:
     for name, (unit, direction) in _NUMBERS.items():
-        value, before = number(newer.get(name)), number(older.get(name))
+        value, before = as_number(newer.get(name)), as_number(older.get(name))
         if value is not None and before is not None:
             yield name, unit, value, before, direction
     new, old = newer.get("latencyQuantiles"), older.get("latencyQuantiles")
     if isinstance(new, Mapping) and isinstance(old, Mapping):
         for name in new:
-            value, before = number(new[name]), number(old.get(name))
+            value, before = as_number(new[name]), as_number(old.get(name))
             if value is not None and before is not None:
                 yield clean(name), "ms", value, before, 1
 
 
 def _compared(name: str, unit: str, value: float, before: float, direction: int) -> Comparison:
-    percent = number(round((value - before) / before * 100, 2)) if before else None
+    percent = as_number(round((value - before) / before * 100, 2)) if before else None
     regressed = percent is not None and percent * direction > REGRESSION
-    change = number(round(value - before, 4)) if unit == "%" else percent
+    change = as_number(round(value - before, 4)) if unit == "%" else percent
     reason = f"{value - before:+g} from nothing" if not before and value != before else None
     return Comparison(
         metric=name,

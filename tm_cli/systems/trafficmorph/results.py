@@ -10,8 +10,9 @@ from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.gate.evidence import Result
 from tm_cli.gate.verdict import read_verdict
 from tm_cli.systems.trafficmorph.series import read_course
-from tm_cli.systems.trafficmorph.snapshots import number, read_basis, read_comparisons
+from tm_cli.systems.trafficmorph.snapshots import read_basis, read_comparisons
 from tm_cli.text import clean
+from tm_cli.values.numbers import as_number
 
 _METRICS = (
     "totalRequests",
@@ -49,7 +50,7 @@ def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
     metrics = {name: facts.get(name) for name in _METRICS}
     metrics["latencyQuantiles"] = _quantiles(metrics["latencyQuantiles"])
     if metrics["successRate"] is None:
-        total, errors = number(metrics["totalRequests"]), number(metrics["totalErrors"])
+        total, errors = as_number(metrics["totalRequests"]), as_number(metrics["totalErrors"])
         metrics["successRate"] = _success_rate(total, errors)
     return metrics
 
@@ -62,7 +63,7 @@ def _quantiles(document: Any) -> dict[str, Any] | None:
     """Response times by their names; None for what cannot be read, which is no measurement."""
     if not isinstance(document, Mapping):
         return None
-    return {name: value for name, value in document.items() if number(value) is not None}
+    return {name: value for name, value in document.items() if as_number(value) is not None}
 
 
 def _success_rate(total: float | None, errors: float | None) -> float | None:
@@ -88,13 +89,13 @@ def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     against = facts.get("against")
     if not isinstance(against, Mapping):
         return None
-    total, errors = number(against.get("totalRequests")), number(against.get("totalErrors"))
-    ours, rate = number(facts.get("totalRequests")), number(facts.get("avgRps"))
+    total, errors = as_number(against.get("totalRequests")), as_number(against.get("totalErrors"))
+    ours, rate = as_number(facts.get("totalRequests")), as_number(facts.get("avgRps"))
     share = total / ours if total is not None and ours else None
     return {
         "totalRequests": _count(against.get("totalRequests")),
         "totalErrors": _count(against.get("totalErrors")),
-        "avgRps": number(rate * share) if rate is not None and share is not None else None,
+        "avgRps": as_number(rate * share) if rate is not None and share is not None else None,
         "peakRps": None,
         "successRate": _success_rate(total, errors),
         "latencyQuantiles": _quantiles(against.get("latencyQuantiles")),

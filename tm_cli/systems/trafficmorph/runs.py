@@ -42,13 +42,13 @@ class TrafficMorphRuns:
         own_tag: str | None = None,
         terms: Mapping[str, Any] | None = None,
         profile: Profile | None = None,
-        hasty: Client | None = None,
+        stop_client: Client | None = None,
         resume_flags: Sequence[str] = (),
         needs_baseline: bool = False,
     ) -> None:
         self._client = client
-        self._once = client.without_retries()  # the flow repeats what observed nothing
-        self._hasty = hasty or client  # for a stop that must not take long
+        self._reader = client.without_retries()  # the gate repeats reads itself
+        self._stop_client = stop_client or client  # for a stop that must not take long
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
@@ -88,7 +88,7 @@ class TrafficMorphRuns:
         """Look at the live status, on older servers at the profile."""
         if self._has_status:
             try:
-                status = self._once.get_run_status(self._profile_id)
+                status = self._reader.get_run_status(self._profile_id)
                 if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
                     raise NotUnderstood("the status still shows the run before ours")
                 return from_status(run, status, self._curve)
@@ -98,7 +98,7 @@ class TrafficMorphRuns:
                 if error.status != 404:
                     raise
                 self._has_status = False
-        state = self._once.get_profile(self._profile_id).status or ""
+        state = self._reader.get_profile(self._profile_id).status or ""
         return Progress(phase_of(state), clean(state))
 
     def find_result(self, run: Run) -> Result | Missing:
@@ -108,7 +108,7 @@ class TrafficMorphRuns:
         seen: list[HistoryRow] = []
         scan = correlate.Scan()
         for page in range(LAST_PAGE + 1):
-            rows = list_own(self._once, self._profile_id, page=page, size=PAGE_SIZE)
+            rows = list_own(self._reader, self._profile_id, page=page, size=PAGE_SIZE)
             seen += rows
             scan = correlate.correlate([self._correlated(row) for row in seen], ours)
             if scan.exact or correlate.is_last_page(
@@ -145,7 +145,7 @@ class TrafficMorphRuns:
     def _detail(self, history_id: Any) -> Result | None:
         if type(history_id) is not int:
             return None
-        reader = self._client if self._terms else self._once
+        reader = self._client if self._terms else self._reader
         try:
             return as_result(reader.get_history_item(history_id))
         except ApiError:
@@ -158,7 +158,7 @@ class TrafficMorphRuns:
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
-        reader = self._client if self._needs_baseline else self._once  # a picture is not worth more
+        reader = self._client if self._needs_baseline else self._reader
         try:
             return as_result(reader.get_history_item(baseline))
         except ApiError:
@@ -166,7 +166,7 @@ class TrafficMorphRuns:
 
     def stop(self, run: Run) -> None:
         """Stop whatever runs on this profile; the caller knows that it is ours."""
-        self._hasty.stop_run(self._profile_id)
+        self._stop_client.stop_run(self._profile_id)
 
     def observed_nothing(self, error: TmError) -> float | None:
         """Ride out whatever says nothing about the run; a refused key is final."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.gate.course import Course, Moment
-from tm_cli.systems.trafficmorph.snapshots import number
+from tm_cli.values.numbers import as_number
 
 WIDTH = 5.0
 """Seconds of one item where the items do not say their time."""
@@ -44,7 +44,7 @@ def read_course(facts: Mapping[str, Any]) -> Course:
 def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
     """Return time and values of one item; a bare number is a rate."""
     usual = index * WIDTH + WIDTH / 2
-    if (rate := number(item)) is not None:
+    if (rate := as_number(item)) is not None:
         return usual, {"rps": rate} if 0 <= rate <= LARGEST else {}
     if not isinstance(item, Mapping):
         return None, {}
@@ -58,4 +58,4 @@ def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
 
 
 def _first(item: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
-    return next((value for name in names if (value := number(item.get(name))) is not None), None)
+    return next((value for name in names if (value := as_number(item.get(name))) is not None), None)

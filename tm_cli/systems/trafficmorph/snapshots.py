@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.gate.comparison import Basis, Comparison
 from tm_cli.text import clean
+from tm_cli.values.numbers import as_number
 
 MOST = 200
 """Comparisons of one run that are read; there are a dozen."""
@@ -22,7 +22,7 @@ def read_basis(row: HistoryRow) -> Basis:
     return Basis(
         baseline=row.auto_compare_baseline_run_id,
         choice=_text(snapshot.get("baselineChoice")),
-        age=number(snapshot.get("baselineAgeSeconds")),
+        age=as_number(snapshot.get("baselineAgeSeconds")),
         reference=_integer(snapshot.get("reference")),
         against=_target(row.against),
     )
@@ -40,29 +40,19 @@ def read_comparisons(document: Any) -> tuple[Comparison, ...]:
     )
 
 
-def number(value: Any) -> float | None:
-    """Return a finite number, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
 def _comparison(item: Mapping[str, Any]) -> Comparison:
     return Comparison(
         metric=clean(item["metric"]),
         unit=_text(item.get("unit")) or "",
-        value=number(item.get("value")),
-        baseline=number(item.get("baseline")),
-        change=number(item.get("change")),
-        ci_low=number(item.get("ciLow")),
-        ci_high=number(item.get("ciHigh")),
-        p_value=number(item.get("pValue")),
-        noise=number(item.get("noise")),
-        warn=number(item.get("warn")),
-        fail=number(item.get("fail")),
+        value=as_number(item.get("value")),
+        baseline=as_number(item.get("baseline")),
+        change=as_number(item.get("change")),
+        ci_low=as_number(item.get("ciLow")),
+        ci_high=as_number(item.get("ciHigh")),
+        p_value=as_number(item.get("pValue")),
+        noise=as_number(item.get("noise")),
+        warn=as_number(item.get("warn")),
+        fail=as_number(item.get("fail")),
         verdict=_text(item.get("verdict")),
         significant=item.get("significant") is True,
         than=_text(item.get("than")),
