@@ -185,7 +185,7 @@ def test_score_that_is_no_score_is_undecided(bench, driven, score):
     driven(1.0, 1.0, 1.0, score=score)
     result = bench(*GATE)
     assert result.exit_code == ExitCode.UNDECIDED
-    assert "a score that is none from 0 to 1" in result.stdout
+    assert "a score that is not between 0 and 1" in result.stdout
 
 
 def test_unknown_state_is_waited_out_and_named(bench, after_start):

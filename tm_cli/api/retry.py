@@ -40,7 +40,7 @@ def requested_pause(error: TmError) -> float:
 def retry_pause(
     error: TmError, may_repeat: Callable[[ApiError], bool] = is_transient
 ) -> float | None:
-    """Return the least pause in seconds before a read is repeated; None when that is no use."""
+    """Return the least pause in seconds before a read is repeated; None when that is useless."""
     if not isinstance(error, ApiError) or not may_repeat(error):
         return None
     return requested_pause(error)

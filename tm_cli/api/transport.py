@@ -61,7 +61,7 @@ _FAILURES: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str, st
     (
         _NEVER_SENT,
         "cannot reach {where}: {error}",
-        "`tm doctor` looks for the cause, `tm config show` tells the address's origin",
+        "`tm doctor` looks for the cause, `tm config show` shows where the address comes from",
     ),
     (Exception, "the connection to {where} broke: {error}", None),
 )
@@ -74,8 +74,8 @@ class Connection:
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
     token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
-    `revive` returns a connection to the same server after its process has gone away, where tm can
-    start it anew.
+    `revive` returns a connection to the same server after its process has ended, where tm can
+    start it again.
     """
 
     base_url: str

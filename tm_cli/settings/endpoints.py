@@ -92,7 +92,7 @@ class Endpoint:
     def check_trust(self, refused: str) -> None:
         """Keep keys from a server that only a checked-out file names; raises ConfigurationError.
 
-        Whoever can write to a repository could have everybody's key sent to them.
+        Otherwise anyone who can write to a repository could have the keys of its users.
         """
         address = self.address
         url, origin = address.value, address.origin

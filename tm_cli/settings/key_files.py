@@ -27,7 +27,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
 
     Raises ConfigurationError when others may read the file, and when it holds anything else.
     """
-    again = "remove it, and store the key anew with `tm auth login`"
+    again = "remove it, and store the key again with `tm auth login`"
     try:
         with path.open(encoding="utf-8") as file:
             if os.name == "posix":
@@ -46,7 +46,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
 
 def _check_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.getuid():
-        raise ConfigurationError(f"{path} holds an API key and belongs to somebody else")
+        raise ConfigurationError(f"{path} holds an API key and belongs to another user")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
             f"{path} holds an API key and others may read it",

@@ -57,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The texts of one source by the names of their settings; `place` is its path or name."""
+    """The texts of one source by name of setting; `place` is its path or name."""
 
     source: Source
     values: Mapping[str, str]

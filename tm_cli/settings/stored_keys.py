@@ -45,7 +45,7 @@ class StoredKeys:
     def find(self, system: str, base_url: str) -> StoredKey | None:
         """Return the key for exactly this server, None when none is stored.
 
-        Raises ConfigurationError for a file that others may read or that is no key file.
+        Raises ConfigurationError for a file that others may read or that is not a key file.
         """
         path = self._path(system, base_url)
         if path.is_file():
@@ -140,5 +140,5 @@ def _service(system: str) -> str:
 
 
 def _refused(problem: Exception) -> str:
-    """Only the kind of the problem: its text is not ours and may hold anything."""
+    """Name only the type of the problem: its text may hold anything, the key as well."""
     return f"the system keyring could not be used ({type(problem).__name__})"

@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "strait-empty-lineage-is-an-answer",
         RUNS,
-        "        is_known = ours or (lineage == [] and _is_before_lineage(found))",
+        "        is_known = statuses or (lineage == [] and _is_before_lineage(found))",
         "        is_known = True",
         "an answer that does not know the run says that nothing continues it",
     ),

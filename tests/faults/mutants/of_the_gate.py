@@ -228,7 +228,7 @@ MUTANTS = (
     Mutant(
         "start-without-answer-is-taken",
         STARTING,
-        'raise NotUnderstood("the answer speaks of another profile")',
+        'raise NotUnderstood("the answer is about another profile")',
         "pass",
         "the start of another profile counts as ours",
     ),

@@ -153,7 +153,7 @@ class Client(JsonClient):
     def create_job(
         self, spec: Mapping[str, Any], *, name: str | None = None, request_id: str | None = None
     ) -> Job:
-        """Create a job once; the service drives it."""
+        """Create a job once; the service runs it."""
         return self._post(
             Job, "benchmark_jobs", {**given({"name": name}), "spec": spec}, request_id
         )
@@ -199,21 +199,21 @@ class Client(JsonClient):
 
 
 def explain(document: Any) -> Explanation:
-    """Read the body of an error; its shape is not published, so that any object may be one."""
+    """Read the body of an error. Its shape is not published: any object may be one."""
     if not isinstance(document, dict):
         return Explanation()
     inner = document.get("error")
-    said = inner if isinstance(inner, dict) else document
-    texts = [said.get("message"), inner, said.get("detail")]
+    error = inner if isinstance(inner, dict) else document
+    texts = [error.get("message"), inner, error.get("detail")]
     text = next((item for item in texts if isinstance(item, str) and item), None)
-    code = said.get("code")
+    code = error.get("code")
     return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
 
 
 def _segment(object_id: str) -> str:
     """Return an id as one segment of a path; raises UsageError when it would be another path."""
     if object_id in {"", ".", ".."} or len(object_id) > LONGEST_ID or not object_id.isprintable():
-        raise UsageError(f"{object_id[:LONGEST_ID]!r} is no id")
+        raise UsageError(f"invalid id {object_id[:LONGEST_ID]!r}")
     return quote(object_id, safe="")
 
 

@@ -1,7 +1,7 @@
 """The payloads of Runloop's benchmark API that tm reads (sections 4 to 6 of its contract).
 
-What names an object is read strictly, everything else leniently: a judge looks at scores and
-states itself, and a mistyped duration must not cost a verdict. Unknown fields are kept.
+Ids are read strictly, everything else leniently: scores and states are checked where they are
+judged, and a mistyped duration must not cost a verdict. Unknown fields are kept.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class ScenarioRun(Payload):
 
     @property
     def broken_scorers(self) -> tuple[str, ...]:
-        """The names of the scoring functions that could not do their work."""
+        """The names of the scoring functions that failed."""
         results = _list((self.scoring_contract_result or {}).get("scoring_function_results"))
         return tuple(
             str(item.get("scoring_function_name") or "a scorer")
@@ -176,7 +176,7 @@ class RunOfJob(Payload):
 
 
 class Job(Payload):
-    """A benchmark job, which the service drives itself."""
+    """A benchmark job, which the service runs itself."""
 
     id: Id
     name: Text = None

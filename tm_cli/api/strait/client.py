@@ -36,7 +36,7 @@ class Client(JsonClient):
         return self._send(Job.model_validate, "POST", "jobs", description)
 
     def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
-        """Ask once for a run, and tell whether the answer is that to an earlier request.
+        """Trigger a run once, and return whether the answer is that to an earlier request.
 
         Under one `key` the server makes one run, so that the call may be repeated.
         """
@@ -49,7 +49,7 @@ class Client(JsonClient):
         return answer, replayed
 
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the server check a trigger without making a run."""
+        """Have the server check a trigger (dry run)."""
         path = f"jobs/{_part(job_id)}/trigger"
         return self._send(as_object, "POST", path, {**body, "dry_run": True})
 
@@ -69,7 +69,7 @@ class Client(JsonClient):
         return self._get(Page.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
-        """Return one run, and no other: an answer about another one is not understood."""
+        """Return one run; raises NotUnderstood for an answer about another one."""
         return self._get(lambda found: _same(JobRun.model_validate(found), run_id), _run(run_id))
 
     def cancel_run(self, run_id: str) -> JobRun:

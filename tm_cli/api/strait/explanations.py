@@ -1,4 +1,4 @@
-"""What the bodies of Strait's errors say; pure."""
+"""The bodies of Strait's errors."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def explain_strait_error(document: Any) -> Explanation:
 
 def _with_details(error: dict[str, Any]) -> str | None:
     details = error.get("details")
-    said = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
+    texts = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
     message = _text(error.get("message")) or _text(error.get("code"))
-    if message is None or not said:
+    if message is None or not texts:
         return message
-    return f"{message}: {'; '.join(said[:MOST_DETAILS])}"
+    return f"{message}: {'; '.join(texts[:MOST_DETAILS])}"
 
 
 def _text(value: Any) -> str | None:

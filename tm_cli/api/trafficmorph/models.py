@@ -42,7 +42,7 @@ def _text_list(value: Any) -> tuple[str, ...]:
 
 
 def _row_run_id(value: Any) -> str | None:
-    """Keep a runId that is no text apart from none: only rows without one may match by time."""
+    """Keep a runId of a wrong type: only rows without any may be matched by time."""
     if value is None or isinstance(value, str):
         return value or None
     return "(a runId that is no text)"
@@ -151,8 +151,8 @@ class LiveStatus(Payload):
 class HistoryRow(Payload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the other side of a duet), `notes` and `addresses` (requests by address
-    of the target) are the embedded server's.
+    `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
+    address of the target) are the embedded server's.
     """
 
     id: Lenient[StrictInt] = None
@@ -233,7 +233,7 @@ class BaselinePin(Payload):
 
 
 class RunComparison(Payload):
-    """Two runs compared by the server (section 11 of the contract); `run_a` is the newer one."""
+    """Two runs compared by the server (section 11 of its contract); `run_a` is the newer one."""
 
     run_a: Lenient[HistoryRow] = None
     run_b: Lenient[HistoryRow] = None

@@ -1,4 +1,4 @@
-"""Everything that the judge of a run may look at. Pure."""
+"""What the verdict on a run is derived from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Expected:
 
     @property
     def total(self) -> int | None:
-        """How many; None when nobody knows."""
+        """How many; None when that is unknown."""
         return len(self.ids) if self.ids is not None else self.count
 
 
@@ -34,7 +34,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that a judge may look at."""
+    """A run, its rules, and what it is compared with."""
 
     run: Measured
     rules: Rules

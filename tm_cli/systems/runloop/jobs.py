@@ -1,4 +1,4 @@
-"""Benchmark jobs for the gate (section 6 of the contract): the service itself drives them."""
+"""Benchmark jobs for the gate (section 6 of the contract): the service itself runs them."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class BenchmarkJobs(RunloopBackend):
         self._started: str | None = None
 
     def start(self) -> Run:
-        """Create one job; only a name of our own tells it from others when the answer is lost."""
+        """Create one job; when the answer is lost, only a generated name identifies it."""
         token = self._make_token()
         name = self._name or f"tm-{token}"
         starter = Starter(
             self._clock,
             send=lambda: self._client.create_job(self._spec, name=name, request_id=f"tm-{token}"),
-            look=lambda: None if self._name else self._find_started(name),
+            find=lambda: None if self._name else self._find_started(name),
             hint=f"look for it with `tm benchmarks job list --name {clean(name)}`",
         )
         job, asked_at = starter.start()
@@ -80,7 +80,7 @@ class BenchmarkJobs(RunloopBackend):
         return self._active(job.id, job.state, self._items(job) or None, self._total(job))
 
     def find_result(self, run: Run) -> Result | Missing:
-        """Judge what each agent has shown."""
+        """Judge the outcome of each agent."""
         job = self._read(run)
         if job.state not in ENDED:
             raise Undecided(f"job {clean(job.id)} had ended and is {clean(job.state)} now")
@@ -101,7 +101,7 @@ class BenchmarkJobs(RunloopBackend):
         return result
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Read the job once more: its state and outcomes must not have changed since."""
+        """Read the job again: its state and outcomes must not have changed since."""
         try:
             seen = self._read(run).document()
         except ApiError:
@@ -113,7 +113,7 @@ class BenchmarkJobs(RunloopBackend):
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the first agent of the job that was pinned."""
+        """Return the first agent of the baseline job."""
         found = of_job(self._baseline) if self._baseline else []
         return baseline_result(Baseline(found[0])) if found else None
 
@@ -125,7 +125,7 @@ class BenchmarkJobs(RunloopBackend):
             try:
                 self._stop_client.cancel_run(run_id)
                 is_canceled = True
-            except ApiError as error:  # the others cost money as well
+            except ApiError as error:  # the others cost money too
                 problem = error
         if not is_canceled:
             raise problem
@@ -202,7 +202,7 @@ def pin_job(
     scenario_ids: frozenset[str] | None,
     than: Job | None = None,
 ) -> Job | None:
-    """Choose the job to compare with, once and for all; None when there is none.
+    """Choose the job to compare with; None when there is none.
 
     `than` is the job to be judged where it exists already. Raises Refused when the job that was
     named cannot be a baseline.

@@ -26,7 +26,7 @@ class StallDetector:
     def warnings(
         self, state: str, items: Mapping[str, int] | None, expected: int | None
     ) -> tuple[str, ...]:
-        """Return what is odd about a run that goes on; `items` counts scenario runs by state."""
+        """Return warnings about a run that goes on; `items` counts scenario runs by state."""
         found = []
         if state not in UNDER_WAY:
             found.append(f"the state {clean(state) or 'without a name'} is unknown to tm")

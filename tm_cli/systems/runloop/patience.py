@@ -38,7 +38,7 @@ class NotFoundGrace:
         )
 
     def retry_pause(self, error: TmError) -> float | None:
-        """Return the least pause in seconds before the next read; None when that is no use."""
+        """Return the least pause in seconds before the next read; None when that is useless."""
         if self.excuses(error):
             return 1.0
         return retry_pause(error, Client.may_read_again)

@@ -31,7 +31,7 @@ MARK = "tm_start"
 
 @dataclass(frozen=True, slots=True)
 class StartWish:
-    """What the user wants of a new run."""
+    """Options of a new run."""
 
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -138,13 +138,13 @@ class BenchmarkRuns(RunloopBackend):
         self._token: str | None = None
 
     def start(self) -> Run:
-        """Start one run; a lost answer is looked up by its mark and never repeated."""
+        """Start one run; when the answer is lost, it is found by its mark, not started again."""
         token = self._make_token()
         name = self._wish.name or f"tm-{token}"
         starter = Starter(
             self._clock,
             send=lambda: self._send(name, token),
-            look=lambda: self._find_started(name, token),
+            find=lambda: self._find_started(name, token),
             hint=f"look for it with `tm benchmarks list --name {clean(name)}`",
         )
         run, asked_at = starter.start()
@@ -177,9 +177,9 @@ class BenchmarkRuns(RunloopBackend):
         return run_result(case, seen.document())
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Read the run once more: state and score must not have changed since.
+        """Read the run again: state and score must not have changed since.
 
-        What was judged without a score is a FAIL that no late score makes good.
+        What was judged without a score is a FAIL, and a late score does not change that.
         """
         try:
             seen = self._read(run)
@@ -195,7 +195,7 @@ class BenchmarkRuns(RunloopBackend):
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was pinned."""
+        """Return the run that was compared with."""
         return baseline_result(self._terms.baseline)
 
     def stop(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Starting a benchmark run or job exactly once, and recognising it when the answer is lost."""
+"""Starting a benchmark run or job exactly once, and finding it when the answer is lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Started = TypeVar("Started", bound=Payload)
 """A run or a job."""
 
 ATTEMPTS = 3
-LOOKS = (1.0, 2.0, 4.0)
-"""Pauses in seconds before each look for a start whose answer was lost."""
+SEARCHES = (1.0, 2.0, 4.0)
+"""Pauses in seconds before each search for a start whose answer was lost."""
 
 TOO_MANY = 429
 REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
@@ -26,26 +26,27 @@ REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
 
 
 class Starter(Generic[Started]):
-    """Sends one start; `look` searches for what it made, by a mark that no other start has."""
+    """Sends one start; `find` searches for what it made, by a mark that no other start has."""
 
     def __init__(
         self,
         clock: Clock,
         *,
         send: Callable[[], Started],
-        look: Callable[[], Started | None],
+        find: Callable[[], Started | None],
         hint: str,
     ) -> None:
         self._clock = clock
         self._send = send
-        self._look = look
+        self._find = find
         self._hint = hint
 
     def start(self) -> tuple[Started, datetime]:
         """Return what was started, and the wall clock just before.
 
         Only what cannot have reached the server is repeated, and what it put off with 429. Raises
-        Refused, NotReached or HttpError when nothing was started, StartUnknown when nobody knows.
+        Refused, NotReached or HttpError when nothing was started, and StartUnknown when that is
+        unknown.
         """
         attempts = Attempts(ATTEMPTS)
         while True:
@@ -60,15 +61,15 @@ class Starter(Generic[Started]):
                 self._clock.sleep(attempts.next_pause(error))
 
     def _recognise(self, error: ApiError) -> Started:
-        """Find what was started after all; a refusal counts only when there is nothing."""
+        """Find what was started all the same; a refusal counts only when nothing is found."""
         status = error.status if isinstance(error, HttpError) else None
         if status in NO_ACCESS:
             raise error
-        looks = LOOKS[:1] if status in REFUSALS else LOOKS
-        for pause in looks:
+        pauses = SEARCHES[:1] if status in REFUSALS else SEARCHES
+        for pause in pauses:
             self._clock.sleep(pause)
             try:
-                found = self._look()
+                found = self._find()
             except HttpError as problem:
                 if status in NOT_THERE and problem.status in NOT_THERE:
                     break
@@ -105,7 +106,7 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises NotUnderstood when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise NotUnderstood("the answer speaks of another benchmark")
+        raise NotUnderstood("the answer is about another benchmark")
     if run.id in known:
         raise NotUnderstood("the answer names a run that was there before")
     return run

@@ -1,4 +1,4 @@
-"""Scores and names as people read them."""
+"""Scores and names for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths into a JSON document that name one value: `score`, `$.items[0].name`, `a["b c"][-1]`. Pure.
+"""Paths into a JSON document that name one value: `score`, `$.items[0].name`, `a["b c"][-1]`.
 
 They are the singular queries of RFC 9535; the leading `$.` may be left out.
 """

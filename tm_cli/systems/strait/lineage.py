@@ -1,4 +1,4 @@
-"""Job runs that continue one another: which ones belong to a run, and which one decides; pure.
+"""Job runs that continue one another: which ones belong to a run, and which one decides.
 
 Job code may call `continue`: its run ends as `completed`, and a new run goes on with the work. So
 the end of a run is the end of the work only when no later run continues it.
@@ -52,7 +52,7 @@ def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
     """Return those of `lineage` that continue `run`, directly or through others.
 
     `lineage` holds the whole tree, root first. A run behind `run` counts as well when it does not
-    tell what it continues, or continues one that is not there, as when a run in between has been
+    say what it continues, or continues one that is not there, as when a run in between has been
     deleted: leaving out a run that goes on would be a false pass.
     """
     names = [item.id for item in lineage]

@@ -1,6 +1,6 @@
-"""Which messages of a run's stream make a look at the run worth while; pure.
+"""Which messages of a run's event stream trigger a poll.
 
-What a stream says is never believed, and much is never said: it only makes tm ask sooner.
+A stream decides nothing and leaves much out: it only makes tm poll sooner.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def read_message(data: str) -> dict[str, Any] | None:
 
 
 def is_news(data: str) -> bool:
-    """Whether a message may speak of a new status.
+    """Whether a message may be about a new status.
 
-    What cannot be read may. Reports of job code, of which there can be thousands, do not.
+    One that cannot be read may. Those of job code, of which there can be thousands, are not.
     """
     message = read_message(data)
     return message is None or message.get("type") not in {"event", "stream_chunk"}

@@ -1,4 +1,4 @@
-"""A job run in the words of the gate."""
+"""Progress and result of a job run, for the gate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tm_cli.text import clean
 
 
 def as_progress(lineage: Lineage) -> Progress:
-    """Return what a look at the run shows; the caller knows that it is ours."""
+    """Return the progress of a run that is known to be the right one."""
     run = lineage.current
     status = clean(run.status)
     if run is not lineage.run:
@@ -72,7 +72,7 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
         kind = f" ({clean(run.error_class)})" if run.error_class else ""
         reasons.append(f"{clean(run.error)}{kind}")
     if run.status in STOPPED_FROM_OUTSIDE:
-        reasons.append("it was ended from outside, so it tells nothing of the job itself")
+        reasons.append("it was ended from outside, which says nothing about the job itself")
     return reasons
 
 

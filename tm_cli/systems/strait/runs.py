@@ -24,7 +24,7 @@ from tm_cli.systems.strait.triggering import Trigger, TriggerRequest, TriggerRes
 from tm_cli.text import clean
 
 Listen = Callable[[str, Callable[[], None]], None]
-"""Opens the stream of a run, and calls the function whenever a look may be worth while."""
+"""Opens the stream of a run, and calls the function when its status may have changed."""
 
 
 @dataclass(slots=True)
@@ -112,13 +112,13 @@ class StraitRuns:
                 hint=f"look with `tm jobs lineage {clean(found.id)}`",
             ) from None
         lineage = [as_run(item) for item in page.data]
-        ours = [item.status for item in lineage if item.id == found.id]
-        is_known = ours or (lineage == [] and _is_before_lineage(found))
+        statuses = [item.status for item in lineage if item.id == found.id]
+        is_known = statuses or (lineage == [] and _is_before_lineage(found))
         if not is_known or not _is_whole(page):
             raise NotUnderstood(f"the lineage of run {clean(found.id)} is not all there")
-        if any(status != found.status for status in ours):  # one of the two is from a cache
+        if any(status != found.status for status in statuses):  # one of the two is from a cache
             raise NotUnderstood(
-                f"run {clean(found.id)} is {clean(found.status)}, and {clean(ours[0])} in its "
+                f"run {clean(found.id)} is {clean(found.status)}, and {clean(statuses[0])} in its "
                 "lineage"
             )
         return later_runs(found, lineage)
@@ -262,7 +262,7 @@ class TriggeredRuns(StraitRuns):
             name = clean(found.id)
             raise Undecided(
                 f"run {name} does not carry the idempotency key of this start: another trigger "
-                "has made it, or somebody has reset its key",
+                "has made it, or its key was reset",
                 hint=f"look with `tm jobs show {name}`",
             )
         return found

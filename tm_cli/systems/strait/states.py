@@ -1,4 +1,4 @@
-"""What the status of a job run means; pure (section 7 of the API contract)."""
+"""What the status of a job run means (section 7 of the API contract)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CANCELED_VERDICTS = (Verdict.WARN, Verdict.FAIL)
 
 
 def phase_of(status: str) -> Phase:
-    """Whether a run of this status goes on; one that nobody knows does, until the deadline."""
+    """The phase of a run of this status; an unknown status goes on, until the deadline."""
     if status in TERMINAL:
         return Phase.ENDED
     return Phase.PAUSED if status == PAUSED else Phase.ACTIVE

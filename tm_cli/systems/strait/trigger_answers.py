@@ -1,4 +1,4 @@
-"""What the answers to a trigger prove: a clear no, a wait, or nothing; pure."""
+"""What the answers to a trigger prove: a refusal, a wait, or nothing."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SHOWN_PAUSE = 5.0
 """Seconds; longer pauses are shown to the user."""
 
 CLOCK_SLACK = timedelta(seconds=30)
-"""How far the clocks of server and machine may differ where nothing else tells how old a run is."""
+"""How far the clocks of server and machine may differ where nothing else shows how old a run is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Snapshot:
             return True
         if self.newest is not None:  # by one and the same clock
             return run.created_at <= self.newest
-        # By a clock that shows another time, an old run could look like a new one.
+        # By a clock that is wrong, an old run could look like a new one.
         return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK
 
 
@@ -182,7 +182,7 @@ class Trigger:
         return run.idempotency_key == self.request.key and run.job_id in (None, self.request.job_id)
 
     def _judged(self, run: JobRun, *, repeats_another: bool = False) -> TriggerResult:
-        """Tell an old run from ours; only a key that tm made proves that it is new."""
+        """Decide whether a run is old or of this start; only a generated key proves the latter."""
         if not self.made(run) and not self.request.may_merge:
             raise StartUnknown(
                 f"run {clean(run.id)} came back, which does not carry the key of this start",

@@ -1,6 +1,6 @@
-"""Two ended runs side by side, for servers that do not compare (section 11 of the contract). Pure.
+"""Two ended runs compared by tm, for servers that do not compare (section 11 of the contract).
 
-Nothing here knows about noise: a large difference is marked, and may be chance all the same.
+Noise is not considered: a large difference is marked, and may be chance all the same.
 """
 
 from __future__ import annotations

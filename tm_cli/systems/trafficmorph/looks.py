@@ -1,4 +1,4 @@
-"""The live status of a run in the words of the gate."""
+"""Progress of a run from its live status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def phase_of(status: str | None) -> Phase:
 
 
 def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
-    """Return a look at the live status; another run id in it means that ours was replaced."""
+    """Return the progress; another run id in the status means that the run was replaced."""
     phase = phase_of(status.status)
     if status.run_id and run.run_id and status.run_id != run.run_id:
         phase = Phase.REPLACED

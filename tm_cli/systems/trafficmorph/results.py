@@ -1,4 +1,4 @@
-"""A history row in the words of the gate."""
+"""The result of a run from its history row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _METRICS = (
 
 
 def as_result(row: HistoryRow) -> Result:
-    """Return what a history row says of its run, in the words of the gate."""
+    """Return the result that a history row holds."""
     facts = row.document()
     cut_off = row.outcome not in (None, "", "COMPLETED")
     verdict_text = None if cut_off else row.auto_verdict or None
@@ -60,7 +60,7 @@ def _count(value: Any) -> int | None:
 
 
 def _quantiles(document: Any) -> dict[str, Any] | None:
-    """Response times by their names; None for what cannot be read, which is no measurement."""
+    """Response times by their names; None for what cannot be read."""
     if not isinstance(document, Mapping):
         return None
     return {name: value for name, value in document.items() if as_number(value) is not None}
@@ -74,7 +74,7 @@ def _success_rate(total: float | None, errors: float | None) -> float | None:
 
 
 def other_side(facts: Mapping[str, Any]) -> Result | None:
-    """Return a duet's other target as if it were a run; None when the row has none."""
+    """Return the second target of an A/B run as if it were a run; None without one."""
     metrics, against = metrics_of_other_side(facts), facts.get("against")
     if metrics is None or not isinstance(against, Mapping):
         return None
@@ -82,16 +82,16 @@ def other_side(facts: Mapping[str, Any]) -> Result | None:
 
 
 def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the metrics of a duet's other target; None when the row has none.
+    """Return the metrics of the second target of an A/B run; None without one.
 
-    Both sides were loaded for the same time, so that their rates are as their totals.
+    Both targets were loaded for the same time, so their rates are proportional to their totals.
     """
     against = facts.get("against")
     if not isinstance(against, Mapping):
         return None
     total, errors = as_number(against.get("totalRequests")), as_number(against.get("totalErrors"))
-    ours, rate = as_number(facts.get("totalRequests")), as_number(facts.get("avgRps"))
-    share = total / ours if total is not None and ours else None
+    own_total, rate = as_number(facts.get("totalRequests")), as_number(facts.get("avgRps"))
+    share = total / own_total if total is not None and own_total else None
     return {
         "totalRequests": _count(against.get("totalRequests")),
         "totalErrors": _count(against.get("totalErrors")),
@@ -120,7 +120,7 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Without what `localhost` has besides the address at which the target listens."""
+    """Without addresses of `localhost` at which the target does not listen."""
     return {
         name: count
         for name, count in counts.items()

@@ -63,7 +63,7 @@ class TrafficMorphRuns:
         self._has_status = True
 
     def prepare(self) -> None:
-        """Take the snapshot; only rows after it can be ours."""
+        """Take the snapshot; only rows after it can be those of the run."""
         self._starter.prepare()
 
     def start(self) -> Run:
@@ -85,12 +85,12 @@ class TrafficMorphRuns:
         return Run(run_id, self._subject, status, asked_at, resume, self._duration)
 
     def observe(self, run: Run) -> Progress:
-        """Look at the live status, on older servers at the profile."""
+        """Read the live status, on older servers the profile."""
         if self._has_status:
             try:
                 status = self._reader.get_run_status(self._profile_id)
                 if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
-                    raise NotUnderstood("the status still shows the run before ours")
+                    raise NotUnderstood("the status still shows the previous run")
                 return from_status(run, status, self._curve)
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
@@ -120,7 +120,7 @@ class TrafficMorphRuns:
         return Missing(clean(correlate.explain_missing(scan, ours)))
 
     def _correlated(self, row: HistoryRow) -> correlate.Row:
-        """What counts for matching; a row of another profile is nobody's."""
+        """What counts for matching; a row of another profile never matches."""
         if row.profile_id is not None and row.profile_id != self._profile_id:
             return correlate.Row(None, f"of profile {row.profile_id}", None)
         return correlate.Row(row.id, row.run_id, row.started_at)
@@ -128,7 +128,7 @@ class TrafficMorphRuns:
     def confirm(self, run: Run, result: Result) -> Result:
         """Fetch the detail, which has the quantiles; without it the verdict of the list stands.
 
-        Either must rest on what the start has asked for.
+        Either must be based on what the start asked for.
         """
         history_id = result.facts.get("id")
         detail = self._detail(history_id) or result
@@ -152,7 +152,7 @@ class TrafficMorphRuns:
             return None
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the other side of a duet, else fetch the baseline run."""
+        """Return the second target of an A/B run, else fetch the baseline run."""
         if result.basis.is_duet:
             return other_side(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
@@ -165,18 +165,18 @@ class TrafficMorphRuns:
             return None
 
     def stop(self, run: Run) -> None:
-        """Stop whatever runs on this profile; the caller knows that it is ours."""
+        """Stop whatever runs on this profile; the caller knows that it is the right run."""
         self._stop_client.stop_run(self._profile_id)
 
     def observed_nothing(self, error: TmError) -> float | None:
-        """Ride out whatever says nothing about the run; a refused key is final."""
+        """Repeat what says nothing about the run; a refused key is final."""
         return retry_pause(error)
 
 
 def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
-    """Say how a verdict rests on something else than the start has asked for; None: it does not.
+    """Say what the verdict is based on instead of what the start asked for; None when it is that.
 
-    A server that overlooks a wish must not pass the gate with the verdict of another question.
+    A server that ignores an option must not pass the gate with the answer to another question.
     """
     if "againstUrl" in terms and not result.basis.is_duet:
         return "the run was judged without the other target that --against named"
@@ -189,7 +189,7 @@ def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
 
 
 def _agreed(rows: Sequence[HistoryRow]) -> Result:
-    """Return the newest of the rows that may all be ours; raises Undecided when they differ."""
+    """Return the newest of the matching rows; raises Undecided when their verdicts differ."""
     if len({row.auto_verdict for row in rows}) > 1:
         raise Undecided("the history holds several rows that may be our run, and they disagree")
     return as_result(rows[0])

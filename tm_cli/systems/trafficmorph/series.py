@@ -9,14 +9,14 @@ from tm_cli.gate.course import Course, Moment
 from tm_cli.values.numbers import as_number
 
 WIDTH = 5.0
-"""Seconds of one item where the items do not say their time."""
+"""Seconds of one item where the items have no time."""
 
 MOST = 50_000
 """Items of one series that are read; two days have 34,560."""
 
 LATEST = 40 * 24 * 3600.0
 LARGEST = 1e12
-"""A later second or a larger value is no measurement."""
+"""A later second or a larger value is ignored."""
 
 _NAMES = {
     "rps": ("rps", "value", "y", "qps", "rate"),
@@ -30,7 +30,7 @@ _TIMES = ("t", "time", "second", "x")
 
 
 def read_course(facts: Mapping[str, Any]) -> Course:
-    """Return the moments of a history row or of a duet's other side; empty without any series."""
+    """Return the moments of a history row, or of the second target of an A/B run."""
     found: dict[float, dict[str, float]] = {}
     for field in ("rpsSeries", "latencySeries"):
         items = facts.get(field)
