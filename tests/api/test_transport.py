@@ -13,8 +13,8 @@ import trustme
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.middleware import LARGEST_BODY, Exchange, KeyAuth
 from tm_cli.api.transport import Connection, Transport, _proxy
-from tm_cli.api_key import ApiKey
 from tm_cli.errors import ConfigurationError
+from tm_cli.values.api_key import ApiKey
 
 KEY = "tm_canary-0123456789"
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 import httpx2
 
-from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotUnderstood
 from tm_cli.api.network import ExchangeLimits
-from tm_cli.clock import read_deadline
-from tm_cli.text import clean
+from tm_cli.api.retry import RequestBudget
+from tm_cli.runtime.clock import read_deadline
+from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api_key import ApiKey
-    from tm_cli.clock import Clock
+    from tm_cli.runtime.clock import Clock
+    from tm_cli.values.api_key import ApiKey
 
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes of one answer; the longest history page is a fraction of it."""

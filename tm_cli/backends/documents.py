@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tm_cli.api import strict_json
 from tm_cli.errors import ConfigurationError
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 T = TypeVar("T")
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL, is_loopback, is_plain_http
 from tm_cli.errors import ConfigurationError
+from tm_cli.settings.credentials import read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, Definition, setting_name
-from tm_cli.settings.keys import read_key_file
 from tm_cli.settings.resolution import (
     Context,
     Layer,
@@ -21,6 +19,8 @@ from tm_cli.settings.resolution import (
     Source,
     refusal,
 )
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http
 
 
 class MissingKey(ConfigurationError):

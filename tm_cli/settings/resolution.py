@@ -8,8 +8,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from tm_cli.base_url import quote_base_url
 from tm_cli.errors import ConfigurationError, TmError, UsageError
+from tm_cli.settings.credentials import StoredKeys
 from tm_cli.settings.definitions import (
     DEFINITIONS,
     ENDPOINT,
@@ -20,7 +20,7 @@ from tm_cli.settings.definitions import (
     setting_name,
 )
 from tm_cli.settings.files import ConfigFile, IgnoredFile
-from tm_cli.settings.stored_keys import StoredKeys
+from tm_cli.values.urls import quote_base_url
 
 
 class Source(Enum):

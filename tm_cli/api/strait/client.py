@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from tm_cli.api.client import JsonClient, as_object, given, parse_payload
 from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.json_client import JsonClient, as_object, given, parse_payload
+from tm_cli.api.paging import follow_cursors
+from tm_cli.api.responses import Explanation
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
@@ -167,3 +169,65 @@ def _array(document: Any) -> list[Any]:
 
 def _anything(document: Any) -> Any:
     return document
+
+
+Fetch = Callable[[str | None, int], Page]
+"""Returns the page after a cursor, of at most so many items."""
+
+
+def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
+    """Return the first `most` items as one page, whose cursor leads to the next ones.
+
+    A cursor that comes back, and a page without any new item, end the list.
+    """
+    items: dict[object, dict[str, Any]] = {}
+    rest: str | None = None
+    for page, following in follow_cursors(
+        lambda at: fetch(at, min(most - len(items), LARGEST_PAGE)),
+        lambda page: page.next_cursor or None,
+        cursor=cursor,
+    ):
+        before = len(items)
+        for number, item in enumerate(page.data, start=before):
+            name = item.get("id")
+            items.setdefault(name if name and isinstance(name, str) else number, item)
+        rest = following if len(items) > before else None
+        if rest is None or len(items) >= most:
+            break
+    return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
+
+
+BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
+"""Errors of billing stand at the top of their document, without an envelope."""
+
+MOST_DETAILS = 5
+
+
+def explain_strait_error(document: Any) -> Explanation:
+    """Read `{"error": {"code", "message", "details"}}` and the other forms that servers use.
+
+    Decide on the HTTP status: many different errors carry the code `internal_error`.
+    """
+    if not isinstance(document, dict):
+        return Explanation()
+    error = document.get("error")
+    if isinstance(error, str) and error:
+        return Explanation(error, from_api=True)
+    if isinstance(error, dict):
+        code = _text(error.get("code"))
+        return Explanation(_with_details(error), code, from_api=code is not None)
+    code = _text(document.get("code"))
+    return Explanation(_text(document.get("message")), code, from_api=code in BILLING_CODES)
+
+
+def _with_details(error: dict[str, Any]) -> str | None:
+    details = error.get("details")
+    texts = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
+    message = _text(error.get("message")) or _text(error.get("code"))
+    if message is None or not texts:
+        return message
+    return f"{message}: {'; '.join(texts[:MOST_DETAILS])}"
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from tm_cli.api.json_client import JsonClient, as_object, given
+from tm_cli.api.client import JsonClient, as_object, given
 from tm_cli.api.trafficmorph.models import (
     Account,
     BaselinePin,

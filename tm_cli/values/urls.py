@@ -1,0 +1,125 @@
+"""Addresses of servers and of targets: what a URL may hold, and what two spellings share."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from tm_cli.errors import UsageError
+from tm_cli.values.text import clean
+
+LOCAL = "local"
+"""The base URL that asks for the embedded server."""
+
+LONGEST_URL = 2048
+
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
+_USERINFO = re.compile(r"//[^/@]*@")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def parse_base_url(text: str) -> str:
+    """Return `text` trimmed and ending in `/`, or `local` unchanged.
+
+    A path prefix and its percent-encoding are kept; parsing a parsed URL changes nothing. Raises
+    ValueError as `check_http_url`, and for a query (section 2 of the API contract).
+    """
+    url = text.strip()
+    if url == LOCAL:
+        return url
+    check_http_url(url, credentials="the key goes into TM_API_KEY")
+    if "?" in url:
+        raise ValueError("it has a query string")
+    return url if url.endswith("/") else url + "/"
+
+
+def check_http_url(url: str, *, credentials: str) -> None:
+    """Raise ValueError for what is not an absolute http or https URL without a fragment.
+
+    It may hold neither credentials, for which `credentials` names the right place, nor characters
+    that no URL holds.
+    """
+    if not url:
+        raise ValueError("it is empty")
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"it is longer than {LONGEST_URL} characters")
+    if _UNSAFE.search(url):
+        raise ValueError("it holds a space, a backslash or a control character")
+    scheme, separator, _rest = url.partition("://")
+    if not separator:
+        raise ValueError("it has no scheme; write https://HOST or http://localhost:PORT")
+    if scheme.lower() not in _DEFAULT_PORTS:
+        raise ValueError("its scheme is neither http nor https")
+    if "#" in url:
+        raise ValueError("it has a fragment")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"its host or port is malformed ({error})") from None
+    if "@" in parts.netloc:
+        raise ValueError(f"it holds credentials; {credentials}")
+    if not host or port == 0:
+        raise ValueError("it has no host" if not host else "its port is 0")
+
+
+def is_same_target(one: str, other: str) -> bool:
+    """Whether two URLs are spellings of one address."""
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(url: str) -> object:
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    scheme = parts.scheme.lower()
+    port = _DEFAULT_PORTS.get(scheme) if port is None else port
+    return scheme, (parts.hostname or "").lower(), port, parts.path or "/", parts.query
+
+
+def quote_base_url(text: str) -> str:
+    """Return what the user wrote, for an error message, without credentials in it."""
+    return repr(_USERINFO.sub("//***@", text))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host is this machine by its very spelling: 127/8, ::1 or `localhost`."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether the key would travel unencrypted."""
+    return url.lower().startswith("http://")
+
+
+def check_url(text: str) -> str:
+    """Return the address of a target; raises UsageError for what can be none."""
+    url = text.strip()
+    try:
+        check_http_url(url, credentials="put them into the profile's headers")
+    except ValueError as problem:
+        raise UsageError(
+            f"--against is not usable: {clean(problem)}",
+            hint="write for instance http://localhost:8081/",
+        ) from None
+    return url
+
+
+def require_another(against: str | None, target: str | None) -> None:
+    """Raise UsageError when the `target` of the profile is what `--against` names."""
+    if against is not None and target and is_same_target(against, target):
+        raise UsageError(
+            "both targets are the same: nothing would be compared",
+            hint="--against names the other version; to compare a target with itself, "
+            "give one of the two another query",
+        )
