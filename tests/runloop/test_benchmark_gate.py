@@ -144,7 +144,7 @@ def test_run_that_did_not_complete_fails_however_good_its_score(bench, driven, s
     driven(1.0, 1.0, 1.0, state=state, score=0.99)
     result = bench(*GATE)
     assert result.exit_code == ExitCode.FAIL
-    assert "canceled; its score 99 % is of what was done by then" in result.stdout or (
+    assert "canceled; its score 99 % covers what was done by then" in result.stdout or (
         "failed as a whole" in result.stdout
     )
 

@@ -27,9 +27,7 @@ class JsonTransport(Protocol):
     Every method raises NotReached, NotUnderstood or HttpError; what is not a read is sent once.
     """
 
-    def get(self, path: str, params: Params = None) -> Any:
-        """Return the JSON that answers a GET."""
-        ...
+    def get(self, path: str, params: Params = None) -> Any: ...
 
     def send_once(
         self,
@@ -39,15 +37,11 @@ class JsonTransport(Protocol):
         *,
         params: Params = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Send any request; the answer comes with its status and headers."""
-        ...
+    ) -> Reply: ...
 
     def download(
         self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        """Send any request and return the body of its answer as it is."""
-        ...
+    ) -> bytes: ...
 
 
 class JsonClient:
@@ -113,7 +107,6 @@ class JsonClient:
         return f"{self.root}/{path}"
 
     def _pause(self, error: ApiError, seconds: float) -> None:
-        """Wait before a read is repeated; raises `error` where the pause would be too long."""
         deadline = read_deadline()
         if deadline is not None and self._clock.monotonic() + seconds > deadline:
             raise error

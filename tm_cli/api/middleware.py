@@ -52,7 +52,6 @@ class KeyAuth(httpx2.Auth):
     def auth_flow(
         self, request: httpx2.Request
     ) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Send the request once, with the key."""
         if _origin(request.url) == self._origin:
             key = self._key.reveal()
             header = (b"Authorization", b"Bearer " + key) if self._bearer else (KEY_HEADER, key)
@@ -65,24 +64,18 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 
 class _Layer(httpx2.BaseTransport):
-    """A transport around another one."""
-
     def __init__(self, inner: httpx2.BaseTransport) -> None:
         self._inner = inner
 
     def close(self) -> None:
-        """Close the open connections."""
         self._inner.close()
 
 
 class _LayerBody(httpx2.SyncByteStream):
-    """The body of an answer on its way through a layer."""
-
     def __init__(self, inner: httpx2.SyncByteStream) -> None:
         self._inner = inner
 
     def close(self) -> None:
-        """End the exchange."""
         self._inner.close()
 
 
@@ -94,7 +87,6 @@ class BudgetTransport(_Layer):
         self._budget = budget
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Wait for the budget, a read at most until its deadline."""
         self._budget.take(deadline=_deadline(request))
         return self._inner.handle_request(request)
 
@@ -133,8 +125,6 @@ NO_ANSWER = "no answer"
 
 
 class _ReportedBody(_LayerBody):
-    """A body that reports `status` when it is complete."""
-
     def __init__(
         self, inner: httpx2.SyncByteStream, status: str, report: Callable[[str], None]
     ) -> None:
@@ -174,7 +164,6 @@ class LimitingTransport(_Layer):
         self._clock = clock
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request and return its answer once the head is complete."""
         self._limits.begin(self._seconds(request))
         response = self._inner.handle_request(request)
         is_stream = request.extensions.get("is_stream") and response.status_code == httpx2.codes.OK

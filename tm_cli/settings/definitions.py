@@ -44,12 +44,10 @@ class Definition:
 
     @property
     def variable(self) -> str:
-        """The environment variable of this setting."""
         return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """The command-line option of this setting."""
         return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
 
 

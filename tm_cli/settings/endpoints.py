@@ -50,7 +50,6 @@ class Endpoint:
 
     @property
     def key(self) -> ApiKey:
-        """The API key for this server; raises like `credential`."""
         return self.credential.key
 
     @cached_property

@@ -51,12 +51,10 @@ class IgnoredFile:
 
     @property
     def message(self) -> str:
-        """Which file it is, and whose."""
         return f"{self.path} is not read, because it belongs to another user (id {self.owner})"
 
     @property
     def hint(self) -> str:
-        """How to have it read."""
         return f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={self.owner}"
 
 

@@ -48,8 +48,6 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An effective value and its origin."""
-
     definition: Definition
     value: Any
     origin: Origin
@@ -201,7 +199,6 @@ class ResolvedSettings:
         return _first(self.layers, definition)
 
     def value(self, name: str) -> Any:
-        """Return just the effective value."""
         return self[name].value
 
     def require_all_files(self) -> None:
@@ -222,7 +219,6 @@ class ResolvedSettings:
 
     @property
     def contexts(self) -> Mapping[str, Mapping[str, str]]:
-        """The contexts of the user file by name."""
         return self.user.contexts if self.user is not None else {}
 
     @cached_property

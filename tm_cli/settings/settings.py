@@ -20,10 +20,7 @@ KEYS_DIR = "keys"
 
 @dataclass(frozen=True)
 class Settings(ResolvedSettings):
-    """The effective settings of one invocation."""
-
     def endpoint(self, system: str) -> Endpoint:
-        """Return server and key of one of `SYSTEMS`."""
         return self._endpoints[system]
 
     @cached_property

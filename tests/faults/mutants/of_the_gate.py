@@ -19,14 +19,14 @@ MUTANTS = (
     Mutant(
         "row-newer-than-before",
         CORRELATE,
-        "if row.run_id != ours.run_id:",
+        "if row.run_id != wanted.run_id:",
         "if False:",
         "every row that is newer than the snapshot is ours",
     ),
     Mutant(
         "row-from-before",
         CORRELATE,
-        "            elif _is_news(row, ours):",
+        "            elif _is_new(row, wanted):",
         "            elif True:",
         "a run that was over before the start counts",
     ),
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "legacy-window-before",
         CORRELATE,
-        "    if ours.newest_before is not None and row.row_id <= ours.newest_before:",
+        "    if wanted.newest_before is not None and row.row_id <= wanted.newest_before:",
         "    if False:",
         "a row without id may be older than the start",
     ),

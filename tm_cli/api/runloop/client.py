@@ -75,13 +75,11 @@ class Client(JsonClient):
 
     @staticmethod
     def may_read_again(error: ApiError) -> bool:
-        """Whether a failed read says nothing about the server's state (section 2)."""
         if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
             return True
         return is_transient(error)
 
     def get_benchmark(self, benchmark_id: str) -> Benchmark:
-        """Return one benchmark with the ids of its scenarios."""
         return self._get_object(Benchmark, "benchmarks", benchmark_id)
 
     def list_benchmarks(self, *, public: bool = False, **filters: str | None) -> list[Benchmark]:
@@ -90,7 +88,6 @@ class Client(JsonClient):
         return self._list(BenchmarkPage, path, filters)
 
     def list_scenarios(self, benchmark_id: str) -> list[Scenario]:
-        """Return the definitions of a benchmark's scenarios."""
         return self._list(ScenarioPage, f"benchmarks/{_segment(benchmark_id)}/definitions", {})
 
     def start_run(
@@ -108,7 +105,6 @@ class Client(JsonClient):
         return self._post(BenchmarkRun, "benchmarks/start_run", body, request_id)
 
     def get_run(self, run_id: str) -> BenchmarkRun:
-        """Return one run."""
         return self._get_object(BenchmarkRun, "benchmark_runs", run_id)
 
     def list_runs(self, **filters: str | None) -> list[BenchmarkRun]:
@@ -116,7 +112,6 @@ class Client(JsonClient):
         return self._list(RunPage, "benchmark_runs", filters)
 
     def list_scenario_runs(self, run_id: str, *, state: str | None = None) -> list[ScenarioRun]:
-        """Return all scenario runs of a benchmark run."""
         path = f"benchmark_runs/{_segment(run_id)}/scenario_runs"
         return self._list(ScenarioRunPage, path, {"state": state})
 
@@ -125,7 +120,6 @@ class Client(JsonClient):
         return self._act(BenchmarkRun, "benchmark_runs", run_id, "cancel")
 
     def complete_run(self, run_id: str) -> BenchmarkRun:
-        """Complete a run once."""
         return self._act(BenchmarkRun, "benchmark_runs", run_id, "complete")
 
     def download_run_logs(self, run_id: str) -> bytes:
@@ -152,7 +146,6 @@ class Client(JsonClient):
         return self._post(ScenarioRun, "scenarios/start_run", body)
 
     def get_scenario_run(self, run_id: str) -> ScenarioRun:
-        """Return one scenario run."""
         return self._get_object(ScenarioRun, "scenarios/runs", run_id)
 
     def list_all_scenario_runs(self, **filters: str | None) -> list[ScenarioRun]:
@@ -160,7 +153,6 @@ class Client(JsonClient):
         return self._list(ScenarioRunPage, "scenarios/runs", filters)
 
     def score_scenario_run(self, run_id: str) -> ScenarioRun:
-        """Ask once that a scenario run be scored."""
         return self._act(ScenarioRun, "scenarios/runs", run_id, "score")
 
     def complete_scenario_run(self, run_id: str) -> ScenarioRun:
@@ -172,7 +164,6 @@ class Client(JsonClient):
         return self._act(ScenarioRun, "scenarios/runs", run_id, "cancel")
 
     def download_scenario_logs(self, run_id: str) -> bytes:
-        """Return the logs of a scenario run as a zip archive."""
         return self._download(f"scenarios/runs/{_segment(run_id)}/download_logs")
 
     def create_job(
@@ -184,7 +175,6 @@ class Client(JsonClient):
         )
 
     def get_job(self, job_id: str) -> Job:
-        """Return one job."""
         return self._get_object(Job, "benchmark_jobs", job_id)
 
     def list_jobs(self, **filters: str | None) -> list[Job]:

@@ -84,8 +84,6 @@ def _shown(value: Any) -> Any:
 
 
 class Benchmark(Payload):
-    """A named set of scenarios."""
-
     id: Id
     name: Text = None
     scenario_ids: Annotated[list[Id] | None, Field(alias="scenarioIds")] = None
@@ -108,8 +106,6 @@ class BenchmarkRun(Payload):
 
 
 class ScenarioRun(Payload):
-    """One attempt at one scenario."""
-
     id: Id
     scenario_id: Id
     state: State = ""
@@ -136,8 +132,6 @@ class ScenarioRun(Payload):
 
 
 class Scenario(Payload):
-    """The definition of a scenario."""
-
     id: Id
     name: Text = None
 
@@ -169,8 +163,6 @@ class JobOutcome(Payload):
 
 
 class RunOfJob(Payload):
-    """A benchmark run that a job has under way."""
-
     benchmark_run_id: Id
     state: State = ""
 
@@ -211,30 +203,20 @@ class Page(Payload):
 
 
 class BenchmarkPage(Page):
-    """A page of benchmarks."""
-
     items: Annotated[list[Benchmark], Field(alias="benchmarks")]
 
 
 class RunPage(Page):
-    """A page of benchmark runs."""
-
     items: Annotated[list[BenchmarkRun], Field(alias="runs")]
 
 
 class ScenarioRunPage(Page):
-    """A page of scenario runs."""
-
     items: Annotated[list[ScenarioRun], Field(alias="runs")]
 
 
 class ScenarioPage(Page):
-    """A page of scenario definitions."""
-
     items: Annotated[list[Scenario], Field(alias="scenarios")]
 
 
 class JobPage(Page):
-    """A page of jobs."""
-
     items: Annotated[list[Job], Field(alias="jobs")]

@@ -34,7 +34,6 @@ class Client(JsonClient):
         return self._get(Job.model_validate, f"jobs/{_part(job_id)}")
 
     def create_job(self, description: Mapping[str, Any]) -> Job:
-        """Create a job."""
         return self._send(Job.model_validate, "POST", "jobs", description)
 
     def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
@@ -67,7 +66,6 @@ class Client(JsonClient):
         return self._get(Page.model_validate, "runs", given(query))
 
     def list_dead_letters(self, **query: str | int | None) -> Page:
-        """Return one page of the runs in `dead_letter`, newest first."""
         return self._get(Page.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
@@ -75,7 +73,6 @@ class Client(JsonClient):
         return self._get(lambda found: _same(JobRun.model_validate(found), run_id), _run(run_id))
 
     def cancel_run(self, run_id: str) -> JobRun:
-        """Cancel a run and its unfinished children."""
         return self._send(JobRun.model_validate, "DELETE", _run(run_id))
 
     def replay_run(self, run_id: str, *, from_checkpoint: int | None = None) -> JobRun:
@@ -96,7 +93,6 @@ class Client(JsonClient):
         return self._send(JobRun.model_validate, "POST", _run(run_id, "reschedule"), body)
 
     def set_debug(self, run_id: str, *, on: bool) -> dict[str, Any]:
-        """Turn the debug mode of a run on or off."""
         return self._send(as_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
 
     def reset_idempotency_key(self, run_id: str) -> dict[str, Any]:

@@ -30,15 +30,12 @@ class Client(JsonClient):
     root = "api/v1"
 
     def list_profiles(self) -> list[ProfileSummary]:
-        """Return all profiles, the most recently updated first."""
         return self._get(TypeAdapter(list[ProfileSummary]).validate_python, "profiles")
 
     def get_profile(self, profile_id: int) -> Profile:
-        """Return one profile."""
         return self._get(Profile.model_validate, f"profiles/{profile_id}")
 
     def export_profile(self, profile_id: int) -> dict[str, Any]:
-        """Return the portable document of a profile."""
         return self._get(as_object, f"profiles/{profile_id}/export")
 
     def import_profile(self, document: Mapping[str, Any]) -> ImportedProfile:
@@ -74,11 +71,9 @@ class Client(JsonClient):
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/stop")
 
     def pause_run(self, profile_id: int) -> RunControl:
-        """Pause the run of this profile."""
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/pause")
 
     def resume_run(self, profile_id: int) -> RunControl:
-        """Resume the paused run of this profile."""
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/resume")
 
     def get_run_status(self, profile_id: int) -> LiveStatus:
@@ -93,11 +88,9 @@ class Client(JsonClient):
         return self._get(HistoryPage.model_validate, "history", query)
 
     def get_history_item(self, history_id: int) -> HistoryRow:
-        """Return one ended run in detail."""
         return self._get(HistoryRow.model_validate, f"history/{history_id}")
 
     def delete_history_item(self, history_id: int) -> None:
-        """Delete an ended run for good."""
         self._send_once("DELETE", f"history/{history_id}")
 
     def compare_runs(self, run_a: int, run_b: int) -> RunComparison:

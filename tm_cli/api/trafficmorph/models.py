@@ -68,16 +68,12 @@ class Payload(AnyPayload):
 
 
 class ProfileSummary(Payload):
-    """One line of the profile list."""
-
     id: StrictInt
     name: StrictStr
     created_at: Instant = None
 
 
 class Point(Payload):
-    """A point of the curve: `y` requests per second at second `x`."""
-
     x: float
     y: float
 
@@ -213,8 +209,6 @@ class AccountFeatures(Payload):
 
 
 class Account(Payload):
-    """The account behind the key."""
-
     limits: Lenient[AccountLimits] = None
     features: Lenient[AccountFeatures] = None
 

@@ -110,7 +110,6 @@ def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
 
 
 def read_message(data: str) -> dict[str, Any] | None:
-    """Return what a message carries; None when it cannot be read."""
     try:
         document = strict_json.parse_answer(data)
     except ValueError:

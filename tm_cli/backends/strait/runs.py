@@ -59,7 +59,6 @@ class StraitRuns:
         raise AssertionError("a run that was started elsewhere is not started")
 
     def attach(self, run_id: str, status: str = "") -> Run:
-        """Return the run of this id."""
         return self._as_run(run_id, status, None)
 
     def _as_run(self, run_id: str, status: str, asked_at: datetime | None) -> Run:

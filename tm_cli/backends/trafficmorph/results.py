@@ -77,7 +77,6 @@ _METRICS = (
 
 
 def as_result(row: HistoryRow) -> Result:
-    """Return the result that a history row holds."""
     facts = row.document()
     cut_off = row.outcome not in (None, "", "COMPLETED")
     verdict_text = None if cut_off else row.auto_verdict or None
@@ -125,15 +124,15 @@ def _success_rate(total: float | None, errors: float | None) -> float | None:
     return (total - errors) * 100 / total
 
 
-def other_side(facts: Mapping[str, Any]) -> Result | None:
+def second_target(facts: Mapping[str, Any]) -> Result | None:
     """Return the second target of an A/B run as if it were a run; None without one."""
-    metrics, against = metrics_of_other_side(facts), facts.get("against")
+    metrics, against = second_target_metrics(facts), facts.get("against")
     if metrics is None or not isinstance(against, Mapping):
         return None
     return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
 
 
-def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the metrics of the second target of an A/B run; None without one.
 
     Both targets were loaded for the same time, so their rates are proportional to their totals.

@@ -11,7 +11,7 @@ from tm_cli.api.retry import retry_pause
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
 from tm_cli.backends.trafficmorph import correlation
-from tm_cli.backends.trafficmorph.results import as_result, other_side
+from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import Starter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -171,7 +171,7 @@ class TrafficMorphRuns:
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
         before = self._starter
-        ours = correlation.Ours(
+        identity = correlation.RunIdentity(
             run.run_id, run.asked_at, before.newest_before, before.rows_are_named
         )
         seen: list[HistoryRow] = []
@@ -179,14 +179,14 @@ class TrafficMorphRuns:
         for page in range(LAST_PAGE + 1):
             rows = list_own(self._reader, self._profile_id, page=page, size=PAGE_SIZE)
             seen += rows
-            scan = correlation.correlate([self._correlated(row) for row in seen], ours)
+            scan = correlation.correlate([self._correlated(row) for row in seen], identity)
             if scan.exact or correlation.is_last_page(
-                [self._correlated(row) for row in rows], ours, size=PAGE_SIZE
+                [self._correlated(row) for row in rows], identity, size=PAGE_SIZE
             ):
                 break
         if found := scan.exact or scan.legacy:
             return _agreed([seen[position] for position in found])
-        return Missing(clean(correlation.explain_missing(scan, ours)))
+        return Missing(clean(correlation.explain_missing(scan, identity)))
 
     def _correlated(self, row: HistoryRow) -> correlation.Row:
         """What counts for matching; a row of another profile never matches."""
@@ -223,7 +223,7 @@ class TrafficMorphRuns:
     def find_baseline(self, result: Result) -> Result | None:
         """Return the second target of an A/B run, else fetch the baseline run."""
         if result.basis.is_duet:
-            return other_side(result.facts)
+            return second_target(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
