@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-_PANEL = "Global options"
+from tm_cli.cli.help_page import GLOBAL
 
 GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
     "base_url": (
@@ -20,13 +20,13 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="Server address; `local` for the embedded one. [TM_BASE_URL]",
                 metavar="URL",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
     ),
     "api_key": (
-        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=_PANEL)],
+        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=GLOBAL)],
         None,
     ),
     "api_key_file": (
@@ -35,7 +35,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="File that holds the API key. [TM_API_KEY_FILE]",
                 metavar="FILE",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -46,7 +46,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="Context of your own settings file: its server, its key. [TM_CONTEXT]",
                 metavar="NAME",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -57,7 +57,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="Longest time for one request. [TM_TIMEOUT, 30s]",
                 metavar="DURATION",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -66,7 +66,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--json", help="Print one JSON document on stdout.", rich_help_panel=_PANEL
+                "--json", help="Print one JSON document on stdout.", rich_help_panel=GLOBAL
             ),
         ],
         False,
@@ -75,7 +75,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=_PANEL
+                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=GLOBAL
             ),
         ],
         False,
@@ -84,7 +84,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--verbose", "-v", help="Print a line per request.", rich_help_panel=_PANEL
+                "--verbose", "-v", help="Print a line per request.", rich_help_panel=GLOBAL
             ),
         ],
         False,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_command
+
+from tm_cli.cli.app import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Entry:
     panel: str | None = None
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """A mapping of names to commands that imports `module.app` on first access."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
@@ -36,12 +38,6 @@ class LazyCommands(MutableMapping[str, Any]):
             self._loaded[name] = command
         return self._loaded[name]
 
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("commands are not removed")
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
@@ -52,37 +48,14 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in self._entries
 
 
-class QuickGroup(TyperGroup):
-    """A group that reads options of its own only when one is given.
-
-    Typer coerces even an option that is not there, `--help` included, and imports pydantic for it.
-    """
-
-    _is_command_first = False
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the group's options; none while a command line starts with a command."""
-        return [] if self._is_command_first else super().get_params(ctx)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse up to the name of the command."""
-        self._is_command_first = bool(args) and not args[0].startswith("-")
-        try:
-            if self._is_command_first:  # typer would repeat the values of an earlier call
-                ctx.params.update({str(item.name): item.default for item in self.params})
-            return super().parse_args(ctx, args)
-        finally:
-            self._is_command_first = False
-
-
-class LazyGroup(QuickGroup):
+class LazyGroup(Group):
     """The root group; `entries` is set by the subclass."""
 
     entries: ClassVar[dict[str, Entry]]
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = LazyCommands(self.entries)
+        self.commands = cast(Any, LazyCommands(self.entries))  # never assigned to
         self._listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:

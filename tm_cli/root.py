@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.main import get_command
 
+from tm_cli.cli.app import App
 from tm_cli.global_options import group
 from tm_cli.lazy import Entry, LazyGroup
 from tm_cli.main import VERSION_LINE
@@ -50,11 +51,9 @@ class _Root(LazyGroup):
     }
 
 
-app = typer.Typer(
+app = App(
     name="tm",
     cls=_Root,
-    no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.base_url import LOCAL, is_plain_http
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tm_cli.server.agent.options import AgentOptions
     from tm_cli.settings import Settings
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("agent")

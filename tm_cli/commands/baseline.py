@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import TmError
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import BaselinePin
     from tm_cli.commands.subject import Subject
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 Region = Annotated[
     str | None,

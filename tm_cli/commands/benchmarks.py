@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import benchmark_looking, options
 from tm_cli.commands import benchmark_options as ours
 from tm_cli.commands.benchmark_jobs import app as job_app
@@ -13,9 +14,8 @@ from tm_cli.commands.benchmark_scenarios import app as scenario_app
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 app.add_typer(job_app, name="job")
 app.add_typer(scenario_app, name="scenario")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.completion.shells import SCRIPTS, Shell
 from tm_cli.errors import TmError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tm_cli.completion.line import Typed
     from tm_cli.completion.spot import Spot
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 _FLAGS = ("base_url", "api_key", "api_key_file", "context")
 

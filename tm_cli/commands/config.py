@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import TmError
 from tm_cli.gate_limits import show_limit
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
 from tm_cli.text import clean
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 _MASK = "***"
 

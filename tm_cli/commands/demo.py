@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.exit_codes import ExitCode
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("demo")

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from tm_cli import __version__
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import TRAFFICMORPH, Settings
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 class System(StrEnum):

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.commands.topics import TOPICS
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.tables import columns
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("help")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tm_cli.scaffold.answers import Answers
     from tm_cli.scaffold.plan import Change
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("init")

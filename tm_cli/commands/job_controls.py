@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import job_options, job_payloads
 from tm_cli.commands.session import Session, command
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.client import Client
     from tm_cli.api.strait.models import JobRun
 
-debug_app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+debug_app = App()
 
 
 def add_to(app: typer.Typer) -> None:

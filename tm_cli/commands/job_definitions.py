@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import job_options, job_payloads
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import Job
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 COLUMNS = {
     "JOB": "id",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 from tm_cli.text import clean
 from tm_cli.whole_files import write_whole
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
     from tm_cli.commands.subject import Subject
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()

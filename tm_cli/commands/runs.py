@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()

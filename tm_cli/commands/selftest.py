@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
@@ -17,7 +18,7 @@ from tm_cli.exit_codes import ExitCode
 if TYPE_CHECKING:
     from tm_cli.selftest.scenario import Result, Scenario
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("selftest")

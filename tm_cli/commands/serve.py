@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.commands.connecting import data_dir
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8092
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("serve")

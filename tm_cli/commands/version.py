@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
 from tm_cli import __version__
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.main import VERSION_LINE
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("version")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("mcp")
