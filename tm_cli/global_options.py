@@ -18,7 +18,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Server address; `local` for the embedded one. [TM_BASE_URL]",
+                help="Server URL; `local` for the embedded server. [TM_BASE_URL]",
                 metavar="URL",
                 rich_help_panel=GLOBAL,
             ),
@@ -33,7 +33,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="File that holds the API key. [TM_API_KEY_FILE]",
+                help="File with the API key. [TM_API_KEY_FILE]",
                 metavar="FILE",
                 rich_help_panel=GLOBAL,
             ),
@@ -44,7 +44,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Context of your own settings file: its server, its key. [TM_CONTEXT]",
+                help="Context from your settings file: a server and its key. [TM_CONTEXT]",
                 metavar="NAME",
                 rich_help_panel=GLOBAL,
             ),
@@ -55,7 +55,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Longest time for one request. [TM_TIMEOUT, 30s]",
+                help="Request timeout. [TM_TIMEOUT, 30s]",
                 metavar="DURATION",
                 rich_help_panel=GLOBAL,
             ),
@@ -66,7 +66,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--json", help="Print one JSON document on stdout.", rich_help_panel=GLOBAL
+                "--json", help="Print one JSON document to standard output.", rich_help_panel=GLOBAL
             ),
         ],
         False,
@@ -75,7 +75,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=GLOBAL
+                "--quiet", "-q", help="Print only results and errors.", rich_help_panel=GLOBAL
             ),
         ],
         False,

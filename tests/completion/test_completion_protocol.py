@@ -29,7 +29,7 @@ def test_words_are_answered_with_values_and_notes(tm, shell):
     first, *lines = result.stdout.splitlines()
     assert first == ":none"
     assert [line.split("\t")[0] for line in lines] == ["start", "status"]
-    assert "Start a run" in lines[0]
+    assert "Start one or more runs" in lines[0]
 
 
 def test_bash_hands_over_a_line(tm):

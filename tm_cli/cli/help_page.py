@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-GLOBAL = "Global"
+ARGUMENTS = "Arguments"
 OPTIONS = "Options"
+GATE = "Gate"
+WAITING = "Waiting"
+COMPARISON = "Comparison"
+LOAD = "Load"
+REPORTS = "Reports"
+GLOBAL = "Global"
+
 LONGEST_LINE = 100
 SHORTEST_LINE = 40
 
@@ -139,6 +146,8 @@ def _sections(
 ) -> dict[str, list[tuple[str, str]]]:
     """Return commands, arguments and options under their headings, the global options last."""
     found: dict[str, list[tuple[str, str]]] = {}
+    if not commands:
+        found = {ARGUMENTS: [], OPTIONS: []}
     for name, inner in commands:
         summary = " ".join((inner.help or "").split("\n\n")[0].split())
         heading = getattr(inner, "rich_help_panel", None) or "Commands"
@@ -152,7 +161,7 @@ def _sections(
         *(last or found.pop(OPTIONS, [])),
         ("-h, --help", "Show this help and exit."),
     ]
-    return found
+    return {heading: rows for heading, rows in found.items() if rows}
 
 
 def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
@@ -168,7 +177,7 @@ def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
 
 def _section_of(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return "Arguments"
+        return ARGUMENTS
     return getattr(parameter, "rich_help_panel", None) or OPTIONS
 
 

@@ -28,13 +28,13 @@ Region = Annotated[
 @app.callback()
 @group
 def baseline() -> None:
-    """Choose the run that the next ones are compared with."""
+    """Choose the run that later runs are compared with."""
 
 
 @app.command("pin")
 @command
 def pin(session: Session, history_id: options.HistoryId) -> int:
-    """Compare the next runs of its profile with this run, until it is unpinned.
+    """Use a run as the baseline of its profile until it is unpinned.
 
     tm baseline pin 42
     """
@@ -52,7 +52,7 @@ def pin(session: Session, history_id: options.HistoryId) -> int:
 @app.command("unpin")
 @command
 def unpin(session: Session, profile: options.Profile, region: Region = None) -> int:
-    """Leave the choice of the baseline to the server again.
+    """Let the server select the baseline again.
 
     tm baseline unpin checkout
     """
@@ -68,7 +68,7 @@ def unpin(session: Session, profile: options.Profile, region: Region = None) -> 
 @app.command("show")
 @command
 def show(session: Session, profile: options.Profile, region: Region = None) -> int:
-    """Show which run is pinned.
+    """Show the pinned run.
 
     tm baseline show checkout
     """

@@ -26,16 +26,19 @@ def add_to(app: typer.Typer) -> None:
 def list_runs(
     session: Session,
     benchmark: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this benchmark.")
+        str | None, typer.Option(metavar="ID", help="Filter by benchmark id.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="running, completed, canceled or failed.")
+        str | None,
+        typer.Option(
+            metavar="STATE", help="Filter by state: running, completed, canceled or failed."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs so named.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")] = 20,
 ) -> int:
     """List benchmark runs, newest first.
 
@@ -61,13 +64,14 @@ def show(session: Session, run: ours.RunId) -> int:
 @command
 def compare(
     session: Session,
-    first: Annotated[str, typer.Argument(metavar="A", help="Id of a run.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Id of the other run.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="Run id.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Id of the run to compare with.")],
     form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
+        str,
+        typer.Option("--format", metavar="FORMAT", help="Output format: table, json or markdown."),
     ] = "table",
 ) -> int:
-    """Compare two runs scenario by scenario; whatever the order, A is the newer one.
+    """Compare two runs scenario by scenario; the newer run becomes A.
 
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
@@ -80,7 +84,7 @@ def compare(
 
 @command
 def complete(session: Session, run: ours.RunId) -> int:
-    """Complete a run: nothing more will be started in it.
+    """Complete a run: no more scenarios can be started in it.
 
     tm benchmarks complete bmr_7
     """
@@ -91,7 +95,7 @@ def complete(session: Session, run: ours.RunId) -> int:
 
 @command
 def cancel(session: Session, run: ours.RunId) -> int:
-    """Cancel a run and everything that runs in it; a canceled run fails every gate.
+    """Cancel a run and its scenario runs; a canceled run fails every gate.
 
     tm benchmarks cancel bmr_7
     """
@@ -102,7 +106,7 @@ def cancel(session: Session, run: ours.RunId) -> int:
 
 @command
 def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
-    """Write the logs of a run to a zip archive; its content is not looked at.
+    """Download a run's logs as a zip archive.
 
     tm benchmarks logs bmr_7 --output logs.zip
     """
@@ -114,13 +118,13 @@ def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
 @command
 def catalog(
     session: Session,
-    public: Annotated[bool, typer.Option("--public", help="Those of everybody.")] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only those so named.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Include public benchmarks.")] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
     ] = None,
 ) -> int:
-    """List the benchmarks that can be run.
+    """List the available benchmarks.
 
     tm benchmarks catalog --public
     """
@@ -132,9 +136,11 @@ def catalog(
 @command
 def scenarios(
     session: Session,
-    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="Id or exact name.")],
+    benchmark: Annotated[
+        str, typer.Argument(metavar="BENCHMARK", help="Benchmark id or exact name.")
+    ],
 ) -> int:
-    """List the scenarios of a benchmark.
+    """List a benchmark's scenarios.
 
     tm benchmarks scenarios bmd_1
     """

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli.app import App
+from tm_cli.cli.help_page import GATE
 from tm_cli.commands import benchmark_looking, options
 from tm_cli.commands import benchmark_options as ours
 from tm_cli.commands.benchmark_jobs import app as job_app
@@ -32,20 +33,27 @@ def start(
     session: Session,
     *,
     benchmark: Annotated[
-        list[str], typer.Argument(metavar="BENCHMARK...", help="Ids or exact names.")
+        list[str], typer.Argument(metavar="BENCHMARK...", help="Benchmark ids or exact names.")
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and judge it.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
+        ),
+    ] = False,
     drive: Annotated[
         str | None,
         typer.Option(
             "--exec",
             metavar="COMMAND",
-            help="Drive the run with this command: complete it when it exits 0, else cancel it. "
-            "It finds the run in RUNLOOP_BENCHMARK_RUN_ID. Implies --wait.",
+            help="Command that drives the run: exit code 0 completes it, any other "
+            "cancels it. The run id is in the environment variable "
+            "RUNLOOP_BENCHMARK_RUN_ID. Implies --wait.",
+            rich_help_panel=GATE,
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run. [a unique one]")
+        str | None, typer.Option(metavar="NAME", help="Name of the run. [generated]")
     ] = None,
     metadata: ours.Metadata = None,
     profile: Annotated[
@@ -60,7 +68,7 @@ def start(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Start a run, or several; with --wait or --exec, exit by its verdict.
+    """Start one or more runs; with --wait or --exec, exit by their verdicts.
 
     tm benchmarks start bmd_1 --exec "python drive.py" --min-score 85% --max-drop 3%
 
@@ -102,10 +110,13 @@ def wait(
     session: Session,
     *,
     run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of benchmark runs.")
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Benchmark run ids.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Wait for the only run of this name.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Wait for the run with this name; the name must be unique."
+        ),
     ] = None,
     last: options.Last = False,
     rule_options: ours.RuleOptions,
@@ -115,7 +126,7 @@ def wait(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for a run that something else drives, and exit by its verdict.
+    """Wait for a run that another process drives, and exit by its verdict.
 
     tm benchmarks wait bmr_7 --min-score 85%
 

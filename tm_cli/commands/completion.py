@@ -30,13 +30,15 @@ _FLAGS = ("base_url", "api_key", "api_key_file", "context")
 @command
 def completion(
     session: Session,
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="Shell to write the script for.")],
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]...", help="For the script: what has been typed so far."),
+        typer.Argument(
+            metavar="[WORDS]...", help="Used by the script: the words before the cursor."
+        ),
     ] = None,
 ) -> int:
-    """Print the completion script of a shell; its first line says where it goes.
+    """Print the completion script for a shell; its first line says how to install it.
 
     tm completion bash
     """

@@ -38,7 +38,7 @@ def config() -> None:
 @app.command("show")
 @command
 def show(session: Session) -> int:
-    """Print every setting and every limit, its value and its origin; keys are masked.
+    """Show all settings and limits with their values and origins; keys are masked.
 
     tm config show
 

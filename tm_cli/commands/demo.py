@@ -17,8 +17,9 @@ app = App()
 def demo(session: Session) -> int:
     """Watch a gate pass and fail, in about a minute.
 
-    Starts a small service on this machine, tests it with real load three times, makes it slower
-    before the last time, and exits 0 only if every command returned the code it must return.
+    Starts a small service on this machine and tests it with real load three times; before the
+    last test it makes the service slower. Exits with 0 only if each command returned the
+    expected exit code.
 
     tm demo
     """

@@ -30,15 +30,13 @@ def doctor(
     session: Session,
     system: Annotated[
         System | None,
-        typer.Option(
-            help="Whose server and key: trafficmorph, runloop or strait. [what is configured]"
-        ),
+        typer.Option(help="System to check. [all that are configured]"),
     ] = None,
 ) -> int:
-    """Look whether a gate can work here: settings, network, key, embedded server, CI, terminal.
+    """Check settings, network, key, embedded server, CI and terminal.
 
-    It looks at every system for which a server or a key is set. It starts nothing, changes nothing,
-    and shows no key. Exits with the code that a gate would end with.
+    Checks every system for which a server or a key is configured. Starts nothing, changes nothing
+    and shows no key. Exits with the code that a gate would exit with.
 
     tm doctor
 

@@ -26,7 +26,7 @@ def help_(
         typer.Argument(metavar="[TOPIC|COMMAND]...", help="A topic, or the words of a command."),
     ] = None,
 ) -> int:
-    """Explain a topic or a command; alone, list the topics.
+    """Show help on a topic or a command; without arguments, list the topics.
 
     tm help exit-codes
 

@@ -24,7 +24,7 @@ SOURCES = ("api", "manual", "scheduled")
 @app.callback()
 @group
 def history() -> None:
-    """Look at runs that have ended, compare them."""
+    """List, show and compare finished runs."""
 
 
 @app.command("list")
@@ -32,26 +32,28 @@ def history() -> None:
 def list_history(
     session: Session,
     profile: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Only this profile: id or name.")
+        str | None, typer.Option(metavar="PROFILE", help="Filter by profile id or name.")
     ] = None,
     verdict: Annotated[
-        str | None, typer.Option(metavar="VERDICT", help="PASS, WARN, FAIL or NO_BASELINE.")
+        str | None,
+        typer.Option(metavar="VERDICT", help="Filter by verdict: PASS, WARN, FAIL or NO_BASELINE."),
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="api, manual or scheduled.")
+        str | None,
+        typer.Option(metavar="SOURCE", help="Filter by trigger: api, manual or scheduled."),
     ] = None,
-    region: Annotated[str | None, typer.Option(metavar="R", help="Only this region.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="T", help="Only runs with this tag.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Recorded at or after this time.")
+        str | None, typer.Option("--from", metavar="TIME", help="Earliest time, ISO 8601.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Recorded at or before this time.")
+        str | None, typer.Option("--to", metavar="TIME", help="Latest time, ISO 8601.")
     ] = None,
-    page: Annotated[int, typer.Option(min=0, help="Page, from 0.")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=100, help="Rows on a page.")] = 20,
+    page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
+    size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
 ) -> int:
-    """List ended runs, newest first.
+    """List finished runs, newest first.
 
     tm history list --profile checkout --verdict FAIL
     """
@@ -73,7 +75,7 @@ def list_history(
 @app.command("show")
 @command
 def show(session: Session, history_id: options.HistoryId) -> int:
-    """Show one ended run in detail, drawn over time and beside its baseline.
+    """Show a finished run in detail: over time and compared with its baseline.
 
     tm history show 42
     """
@@ -89,13 +91,17 @@ def compare(
         int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
     ],
     second: Annotated[
-        int, typer.Argument(metavar="B", min=1, max=2**63 - 1, help="History id of the other run.")
+        int,
+        typer.Argument(
+            metavar="B", min=1, max=2**63 - 1, help="History id of the run to compare with."
+        ),
     ],
     form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
+        str,
+        typer.Option("--format", metavar="FORMAT", help="Output format: table, json or markdown."),
     ] = "table",
 ) -> int:
-    """Compare two ended runs of one profile; whatever the order, A is the newer one.
+    """Compare two finished runs of a profile; the newer run becomes A.
 
     tm history compare 42 41 --format markdown
     """
@@ -118,7 +124,7 @@ def get(session: Session, history_id: options.HistoryId) -> int:
 @app.command("delete")
 @command
 def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = False) -> int:
-    """Delete one ended run for good; later runs are no longer compared with it.
+    """Delete a finished run permanently; it is no longer used as a baseline.
 
     tm history delete 42 --yes
     """

@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 @command
 def cancel(session: Session, run: job_options.RunId) -> int:
-    """Cancel a run, and the runs it has started that are not over yet.
+    """Cancel a run and its unfinished child runs.
 
     tm jobs cancel 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -49,10 +49,10 @@ def replay(
     run: job_options.RunId,
     from_checkpoint: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Begin with the state of this checkpoint."),
+        typer.Option(min=1, metavar="N", help="Start from the state of this checkpoint."),
     ] = None,
 ) -> int:
-    """Make a new run like one that failed; each call makes another.
+    """Repeat a failed run as a new run; each call starts another.
 
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -72,7 +72,7 @@ def replay(
 
 @command
 def dlq_replay(session: Session, run: job_options.RunId) -> int:
-    """Put a run of the dead-letter queue back into the queue, under its own id.
+    """Move a run from the dead-letter queue back to the queue; its id stays the same.
 
     tm jobs dlq-replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -90,7 +90,7 @@ def pause(session: Session, run: job_options.RunId) -> int:
 
 @command
 def resume(session: Session, run: job_options.RunId) -> int:
-    """Put a paused run back into the queue.
+    """Return a paused run to the queue.
 
     tm jobs resume 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -99,7 +99,7 @@ def resume(session: Session, run: job_options.RunId) -> int:
 
 @command
 def restart(session: Session, run: job_options.RunId) -> int:
-    """Let a run that is executing or paused begin anew, under its own id.
+    """Restart a run that is executing or paused; its id stays the same.
 
     tm jobs restart 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -110,10 +110,10 @@ def restart(session: Session, run: job_options.RunId) -> int:
 def reschedule(
     session: Session,
     run: job_options.RunId,
-    at: Annotated[str, typer.Option(metavar="TIME", help="When it shall begin.")],
+    at: Annotated[str, typer.Option(metavar="TIME", help="New start time, ISO 8601.")],
     payload: job_options.Payload = None,
 ) -> int:
-    """Give a run that has not begun another time, and if asked another payload.
+    """Change the start time of a run that has not started, and optionally its payload.
 
     tm jobs reschedule 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --at 2026-03-01T12:00:00+01:00
     """
@@ -125,7 +125,7 @@ def reschedule(
 
 @command
 def reset_idempotency_key(session: Session, run: job_options.RunId) -> int:
-    """Free the idempotency key of a run, so that a trigger under it makes a new one.
+    """Free a run's idempotency key, so that it can start a new run.
 
     tm jobs reset-idempotency-key 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -142,13 +142,13 @@ def reset_idempotency_key(session: Session, run: job_options.RunId) -> int:
 @debug_app.callback()
 @group
 def debug() -> None:
-    """Turn the debug mode of a run on or off."""
+    """Turn a run's debug mode on or off."""
 
 
 @debug_app.command("on")
 @command
 def debug_on(session: Session, run: job_options.RunId) -> int:
-    """Turn the debug mode of a run on.
+    """Turn a run's debug mode on.
 
     tm jobs debug on 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -158,7 +158,7 @@ def debug_on(session: Session, run: job_options.RunId) -> int:
 @debug_app.command("off")
 @command
 def debug_off(session: Session, run: job_options.RunId) -> int:
-    """Turn the debug mode of a run off.
+    """Turn a run's debug mode off.
 
     tm jobs debug off 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """

@@ -39,28 +39,31 @@ def list_runs(
     session: Session,
     status: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATUS", help="Only runs in this status; repeatable."),
+        typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
     ] = None,
-    tag: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this tag.")
-    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
     metadata: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this metadata.")
+        str | None, typer.Option(metavar="K[=V]", help="Filter by metadata.")
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
+        ),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this bulk trigger.")
+        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
     ] = None,
     payload_contains: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Only runs whose payload contains this.")
+        str | None,
+        typer.Option(metavar="JSON", help="Filter by payload: runs whose payload contains this."),
     ] = None,
     execution_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="http or worker.")
+        str | None, typer.Option(metavar="MODE", help="Filter by execution mode: http or worker.")
     ] = None,
     error_class: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="server, client, timeout, ...")
+        str | None,
+        typer.Option(metavar="CLASS", help="Filter by error class: server, client, timeout, ..."),
     ] = None,
     limit: job_options.Limit = 50,
     cursor: job_options.Cursor = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.help_page import GATE, WAITING
 from tm_cli.commands import options
 from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a job run.")]
-RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of job runs.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
+RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
-        help="Exit non-zero on these: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 Assert = Annotated[
@@ -35,35 +37,44 @@ Assert = Annotated[
     typer.Option(
         "--assert",
         metavar="CHECK",
-        help="Fail unless it holds of the result: 'score>=0.9', '$.state == \"done\"'; repeatable.",
+        help="Fail unless the result meets this condition, e.g. 'score>=0.9' or "
+        "'$.state == \"done\"'; repeatable.",
+        rich_help_panel=GATE,
     ),
 ]
 MaxDuration = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="Fail when the run took longer, waiting and retries included."
+        metavar="DURATION",
+        help="Fail if the run took longer, including queueing and retries.",
+        rich_help_panel=GATE,
     ),
 ]
 CanceledAs = Annotated[
     str | None,
     typer.Option(
-        metavar="VERDICT", help="What a canceled or expired run counts as: FAIL or WARN. [WARN]"
+        metavar="VERDICT", help="Verdict of a canceled or expired run. [WARN]", rich_help_panel=GATE
     ),
 ]
 NoStream = Annotated[
     bool,
-    typer.Option("--no-stream", help="Do not listen to event streams between two looks."),
+    typer.Option(
+        "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
+    ),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(metavar="FILE|JSON", help="The payload: a JSON file, or JSON itself."),
+    typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
 ]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most rows.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
+]
 Cursor = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Go on after the rows before this time.")
+    str | None,
+    typer.Option(metavar="TIME", help="Show results before this time, to continue a list."),
 ]
 
 

@@ -42,14 +42,13 @@ def add_to(app: typer.Typer) -> None:
 def events(
     session: Session,
     run: job_options.RunId,
-    level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Only events of this level.")
-    ] = None,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Filter by level.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="log, error, progress, ...")
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Filter by type: log, error, progress, ..."),
     ] = None,
 ) -> int:
-    """List what job code has reported of a run, oldest first.
+    """List the events that the job has reported, oldest first.
 
     tm jobs events 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --level error
     """
@@ -58,7 +57,7 @@ def events(
 
 @command
 def checkpoints(session: Session, run: job_options.RunId) -> int:
-    """List the checkpoints of a run, newest first.
+    """List a run's checkpoints, newest first.
 
     tm jobs checkpoints 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -67,7 +66,7 @@ def checkpoints(session: Session, run: job_options.RunId) -> int:
 
 @command
 def outputs(session: Session, run: job_options.RunId) -> int:
-    """List the outputs of a run by their keys.
+    """List a run's outputs by key.
 
     tm jobs outputs 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -76,7 +75,7 @@ def outputs(session: Session, run: job_options.RunId) -> int:
 
 @command
 def state(session: Session, run: job_options.RunId) -> int:
-    """List the state that a run keeps, by its keys.
+    """List a run's stored state by key.
 
     tm jobs state 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -88,14 +87,18 @@ def resources(
     session: Session,
     run: job_options.RunId,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Measured at or after this time.")
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Earliest time of measurement, ISO 8601."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Measured at or before this time.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Latest time of measurement, ISO 8601."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most samples.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
+    ] = 100,
 ) -> int:
-    """List what a run has used of processor and memory.
+    """List a run's CPU and memory usage.
 
     tm jobs resources 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --limit 20
     """
@@ -109,7 +112,7 @@ def resources(
 
 @command
 def debug_bundle(session: Session, run: job_options.RunId) -> int:
-    """Fetch everything that the server keeps of a run; with --json, as it is.
+    """Download all data of a run; with --json, unchanged.
 
     tm jobs debug-bundle 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --json
     """
@@ -119,7 +122,7 @@ def debug_bundle(session: Session, run: job_options.RunId) -> int:
 
 @command
 def usage(session: Session, run: job_options.RunId) -> int:
-    """Show what a run has cost, on servers that still tell.
+    """Show a run's cost, on servers that report it.
 
     tm jobs usage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -128,7 +131,7 @@ def usage(session: Session, run: job_options.RunId) -> int:
 
 @command
 def tool_calls(session: Session, run: job_options.RunId) -> int:
-    """List the tools that a run has called, on servers that still tell.
+    """List a run's tool calls, on servers that report them.
 
     tm jobs tool-calls 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
 from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
 
@@ -19,27 +20,34 @@ if TYPE_CHECKING:
     from tm_cli.gate.verdict import Verdict
 
 Profile = Annotated[
-    str, typer.Argument(metavar="PROFILE", help="Id, name, or path to a profile document.")
+    str, typer.Argument(metavar="PROFILE", help="Profile id, name, or path to a profile document.")
 ]
 HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
-        help="Exit non-zero on these: FAIL,WARN,NO_BASELINE. [TM_FAIL_ON]",
+        help="Verdicts that fail the gate: FAIL,WARN,NO_BASELINE. [TM_FAIL_ON]",
+        rich_help_panel=GATE,
     ),
 ]
 WaitTimeout = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="Longest wait for the end. [TM_WAIT_TIMEOUT, 30m]"),
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait for the run to finish. [TM_WAIT_TIMEOUT, 30m]",
+        rich_help_panel=WAITING,
+    ),
 ]
 VerdictTimeout = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="Longest wait for the verdict. [TM_VERDICT_TIMEOUT, 60s]"
+        metavar="DURATION",
+        help="Maximum time to wait for the verdict after the run. [TM_VERDICT_TIMEOUT, 60s]",
+        rich_help_panel=WAITING,
     ),
 ]
 Assert = Annotated[
@@ -47,7 +55,9 @@ Assert = Annotated[
     typer.Option(
         "--assert",
         metavar="CHECK",
-        help="Fail unless it holds: p95<400ms, errors<1%, p99<+10%; repeatable.",
+        help='Fail unless the run meets this condition, e.g. "p95<400ms", '
+        '"errors<1%" or "p99<+10%"; repeatable.',
+        rich_help_panel=GATE,
     ),
 ]
 Baseline = Annotated[
@@ -56,15 +66,17 @@ Baseline = Annotated[
         metavar="ID",
         min=1,
         max=2**63 - 1,
-        help="Compare with this run of the history, whatever the server would choose.",
+        help="History id of the run to compare with, instead of the one the server selects.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Play the run against this target too, half of the requests each, "
-        "and compare the profile's target with it.",
+        help="Second target of an A/B run: each target gets half of the requests, "
+        "and the profile's target is compared with this one.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 AskedBaseline = Annotated[
@@ -73,22 +85,25 @@ AskedBaseline = Annotated[
         metavar="ID",
         min=1,
         max=2**63 - 1,
-        help="The --baseline of the start: a verdict that rests on another run decides nothing.",
+        help="The --baseline of the start; a verdict based on another run leaves "
+        "the gate undecided.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 AskedAgainst = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The --against of the start: a verdict without that target decides nothing.",
+        help="The --against of the start; a verdict without that target leaves the gate undecided.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 OnInterrupt = Annotated[
     str | None,
     typer.Option(
         metavar="ACTION",
-        help="What Ctrl-C does to the run: detach or stop. "
-        "[TM_ON_INTERRUPT, detach; stop where CI is set]",
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        rich_help_panel=WAITING,
     ),
 ]
 Report = Annotated[
@@ -96,8 +111,8 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=FILE",
-        help="Write the outcome to a file: json, junit, markdown, html, csv, dotenv or "
-        "metrics=FILE; repeatable.",
+        help="Write a report: json, junit, markdown, html, csv, dotenv or metrics; repeatable.",
+        rich_help_panel=REPORTS,
     ),
 ]
 GitHub = Annotated[
@@ -105,7 +120,9 @@ GitHub = Annotated[
     typer.Option(
         "--github/--no-github",
         show_default=False,
-        help="Outputs, summary and annotations for GitHub Actions. [found by GITHUB_ACTIONS]",
+        help="Write step outputs, summary and annotations for GitHub Actions. [on "
+        "if GITHUB_ACTIONS is set]",
+        rich_help_panel=REPORTS,
     ),
 ]
 GitLab = Annotated[
@@ -113,24 +130,36 @@ GitLab = Annotated[
     typer.Option(
         "--gitlab/--no-gitlab",
         show_default=False,
-        help="A collapsed section in GitLab's job log. [found by GITLAB_CI]",
+        help="Write a collapsed section in GitLab's job log. [on if GITLAB_CI is set]",
+        rich_help_panel=REPORTS,
     ),
 ]
 FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop the other runs when one fails the gate.")
+    bool,
+    typer.Option(
+        "--fail-fast", help="Stop the other runs when one fails the gate.", rich_help_panel=GATE
+    ),
 ]
 PollInterval = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="Pause between two looks. [TM_POLL_INTERVAL, auto]"),
+    typer.Option(
+        metavar="DURATION",
+        help="Polling interval. [TM_POLL_INTERVAL, auto]",
+        rich_help_panel=WAITING,
+    ),
 ]
 
 Confirm = Annotated[
     int,
-    typer.Option(min=0, max=10, metavar="N", help="Repeat a run that would fail, up to N times."),
+    typer.Option(
+        min=0,
+        max=10,
+        metavar="N",
+        help="Repeat a failing run up to N times; fail only if all of them fail.",
+        rich_help_panel=GATE,
+    ),
 ]
-Last = Annotated[
-    bool, typer.Option("--last", help="Wait for what was started last in this project.")
-]
+Last = Annotated[bool, typer.Option("--last", help="Wait for the last start of this project.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,22 +27,20 @@ def selftest(
     session: Session,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Play this scenario alone; repeatable."),
+        typer.Option(metavar="NAME", help="Run only this scenario; repeatable."),
     ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="List the scenarios, and play none.")
-    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios; run none.")] = False,
     program: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Test this program, such as a wrapper around tm, instead of tm."
+            metavar="PATH", help="Program to test instead of tm, e.g. a wrapper around it."
         ),
     ] = None,
 ) -> int:
-    """Prove that the gate goes red where it must, on this machine, in less than a minute.
+    """Check on this machine that gates fail when they must; takes less than a minute.
 
-    Runs tm against servers with scripted runs and faults, and compares its exit codes with what
-    must come. No load is sent. Exits 0 only if every scenario ended as it must, else 1.
+    Runs tm against servers with scripted runs and faults and compares the exit codes with the
+    expected ones. Sends no load. Exits with 0 only if every scenario passed, else with 1.
 
     tm selftest
 

@@ -13,7 +13,7 @@ app = App()
 @app.command("version")
 @command
 def version(session: Session) -> int:
-    """Print the version of tm and of the API it speaks.
+    """Print the version of tm and of its API specification.
 
     tm version
     """

@@ -116,9 +116,9 @@ def _remote_url(text: str) -> str:
 def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]:
     """What another system than TrafficMorph has of `ENDPOINT`."""
     own = f"{system}_"
-    key, file = f"API key of {title}.", f"File that holds the API key of {title}."
+    key, file = f"API key of {title}.", f"File with the API key of {title}."
     return (
-        Definition(own + "base_url", _remote_url, base_url, f"Address of {title}.", own_prefix=own),
+        Definition(own + "base_url", _remote_url, base_url, f"URL of {title}.", own_prefix=own),
         Definition(own + "api_key", ApiKey, None, key, secret=True, personal=True, own_prefix=own),
         Definition(own + "api_key_file", _text, None, file, personal=True, own_prefix=own),
     )
@@ -131,33 +131,33 @@ DEFINITIONS = {
             "base_url",
             parse_base_url,
             None,
-            "Server address; `local` asks for the embedded server.",
+            "Server URL; `local` for the embedded server.",
         ),
         Definition("api_key", ApiKey, None, "API key.", secret=True, personal=True),
-        Definition("api_key_file", _text, None, "File that holds the API key.", personal=True),
+        Definition("api_key_file", _text, None, "File with the API key.", personal=True),
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
-        Definition("timeout", _positive, 30.0, "Longest time for one request."),
-        Definition("wait_timeout", _positive, 1800.0, "Longest wait for the run to end."),
+        Definition("timeout", _positive, 30.0, "Request timeout."),
+        Definition("wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."),
         Definition(
             "verdict_timeout",
             parse_duration,
             60.0,
-            "Longest wait for the verdict after the run has ended.",
+            "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
             "poll_interval",
             _poll_interval,
             None,
-            "Pause between two looks at the run; `auto` paces itself.",
+            "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition(
             "on_interrupt",
             _on_interrupt,
             None,
-            "What Ctrl-C does to the run: `detach` lets it go on, `stop` ends it.",
+            "What happens to the run on Ctrl-C: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
@@ -174,14 +174,14 @@ DEFINITIONS = {
             "allow_insecure_http",
             _boolean,
             False,
-            "Permit plain http to a host that is not this machine.",
+            "Allow plain HTTP to other hosts than this machine.",
             personal=True,
         ),
         Definition(
             "allow_public_targets",
             _boolean,
             False,
-            "Let the embedded server send load to public addresses.",
+            "Allow the embedded server to send load to public addresses.",
             personal=True,
         ),
     )
