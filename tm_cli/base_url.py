@@ -24,14 +24,14 @@ def parse_base_url(text: str) -> str:
     if url == LOCAL:
         return url
     if not url:
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     if _UNSAFE.search(url):
         raise ValueError("it holds a space, a backslash or a control character")
     scheme, separator, _rest = url.partition("://")
     if not separator:
         raise ValueError("it has no scheme; write https://HOST or http://localhost:PORT")
     if scheme.lower() not in {"http", "https"}:
-        raise ValueError("its scheme is neither http nor https")
+        raise ValueError("the scheme must be http or https")
     if "?" in url:
         raise ValueError("it has a query string")
     if "#" in url:

@@ -169,7 +169,7 @@ def require_a_rule(rules: Rules) -> None:
     """Raise UsageError where any score would pass."""
     if not rules.is_set:
         raise UsageError(
-            "this gate has no rule, so that every score would pass",
+            "no rule given; every score would pass",
             hint="give --min-score, --warn-score, --max-drop or --warn-drop",
         )
 
@@ -192,7 +192,7 @@ def read_pairs(flag: str, values: Sequence[str] | None) -> Mapping[str, str]:
     for text in values or ():
         key, separator, value = text.partition("=")
         if not separator or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not KEY=VALUE")
+            raise UsageError(f"{flag}: expected KEY=VALUE instead of {text!r}")
         if key in pairs:
             raise UsageError(f"{flag}: {key} is given twice")
         pairs[key] = value

@@ -69,6 +69,6 @@ def _unknown(words: list[str], known: list[str]) -> UsageError:
     near = difflib.get_close_matches(words[-1], known, n=1)
     guess = " ".join([*words[:-1], *near])
     return UsageError(
-        f"there is neither a topic nor a command {' '.join(words)!r}",
+        f"unknown topic or command {' '.join(words)!r}",
         hint=f"did you mean `tm help {guess}`?" if near else "`tm help` lists the topics",
     )

@@ -45,10 +45,15 @@ def list_history(
     region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Earliest time, ISO 8601.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Latest time, ISO 8601.")
+        str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")
     ] = None,
     page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
     size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
@@ -59,13 +64,14 @@ def list_history(
     """
     if triggered_by is not None and triggered_by not in SOURCES:
         raise UsageError(f"--triggered-by: {triggered_by!r} is not one of {', '.join(SOURCES)}")
+    now = session.context.clock.now()
     filters = {
         "autoVerdict": _verdict(verdict),
         "triggeredBy": triggered_by,
         "region": region,
         "tag": tag,
-        "from": _with_offset("--from", since),
-        "to": _with_offset("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "profileId": _profile_id(session, profile) if profile is not None else None,
     }
     found = session.client.list_history(page=page, size=size, **filters)
@@ -150,20 +156,6 @@ def _verdict(text: str | None) -> str | None:
     if text is not None and text.upper() not in KNOWN:
         raise UsageError(f"--verdict: {text!r} is not one of PASS, WARN, FAIL and NO_BASELINE")
     return text.upper() if text is not None else None
-
-
-def _with_offset(flag: str, text: str | None) -> str | None:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    if text is None:
-        return None
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
-        ) from None
 
 
 def _profile_id(session: Session, text: str) -> int:

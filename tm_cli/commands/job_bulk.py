@@ -60,9 +60,9 @@ def start(
 def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
     items = job_payloads.read_payload(text, session.context.cwd)
     if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
-        raise UsageError("--items: it is no list of objects", hint='write for instance "[{}, {}]"')
+        raise UsageError("--items: expected a JSON list of objects", hint='e.g. "[{}, {}]"')
     if len(items) > MOST_ITEMS:
-        raise UsageError(f"--items: {len(items)} are more than {MOST_ITEMS}")
+        raise UsageError(f"--items: too many triggers: {len(items)} (maximum {MOST_ITEMS})")
     token = session.context.make_token()
     return [
         {"idempotency_key": f"tm-{token}-{number}", **item} for number, item in enumerate(items)
@@ -78,7 +78,7 @@ def cancel(session: Session, run: job_options.RunIds) -> int:
     """
     ids = job_options.check_run_ids(run, most=MOST_RUNS)
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
-    left_out = f"{_number(answer, 'failed')} of the runs could not be cancelled"
+    left_out = f"{_number(answer, 'failed')} of the runs could not be canceled"
     lines = _lines(answer, ("id", "status", "error"))
     return _tell(session, answer, lines, left_out if _number(answer, "failed") else None)
 
@@ -126,7 +126,7 @@ def _confirm(session: Session, what: str, *, yes: bool) -> None:
     if yes:
         return
     if not session.terminal.live:
-        raise UsageError(f"to {what} needs --yes")
+        raise UsageError(f"--yes is required to {what}")
     if not typer.confirm(f"Really {what}?", err=True):
         raise UsageError("nothing was done")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.commands import job_options, job_payloads
+from tm_cli.commands import job_options, job_payloads, options
 from tm_cli.commands.session import Session, command
 from tm_cli.global_options import group
 
@@ -117,7 +117,7 @@ def reschedule(
 
     tm jobs reschedule 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --at 2026-03-01T12:00:00+01:00
     """
-    body: dict[str, Any] = {"scheduled_at": job_payloads.read_time("--at", at)}
+    body: dict[str, Any] = {"scheduled_at": options.read_time("--at", at)}
     if payload is not None:
         body["payload"] = job_payloads.read_payload(payload, session.context.cwd)
     return _move(session, run, lambda client: client.reschedule_run(run, body))

@@ -118,11 +118,11 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
     for position, run_id in enumerate(run_ids):
         if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-            raise UsageError(f"RUN: {clean(run_id)!r} is no id of a run")
+            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
         if run_id in run_ids[:position]:
             raise UsageError(f"RUN: {clean(run_id)} is named twice")
     if most is not None and len(run_ids) > most:
-        raise UsageError(f"RUN: {len(run_ids)} ids are more than {most}")
+        raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
 
 
@@ -153,11 +153,11 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
         if max_duration is not None:
             found.append(parse_longest(max_duration))
     except ValueError as problem:
-        raise UsageError(f"--max-duration is not usable: {problem}") from None
+        raise UsageError(f"--max-duration: {problem}") from None
     try:
         found += [parse_result_check(text) for text in checks]
     except ValueError as problem:
-        raise UsageError(f"--assert is not usable: {problem}") from None
+        raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
 
 

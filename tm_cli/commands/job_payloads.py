@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tm_cli.commands import options
 from tm_cli.errors import UsageError
 from tm_cli.text import clean
 
@@ -26,7 +27,7 @@ def read_trigger(
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
         "tags": read_pairs("--tag", tags or []) or None,
-        "scheduled_at": None if at is None else read_time("--at", at),
+        "scheduled_at": None if at is None else options.read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
         **keys,
@@ -41,7 +42,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         return round(parse_duration(text))
     except ValueError as problem:
-        raise UsageError(f"{flag} is not usable: {problem}") from None
+        raise UsageError(f"{flag}: {problem}") from None
 
 
 def read_payload(text: str | None, cwd: Path) -> Any:
@@ -57,7 +58,7 @@ def read_payload(text: str | None, cwd: Path) -> Any:
     except OSError as problem:
         raise UsageError(f"--payload: cannot read {text}: {problem.strerror}") from None
     except ValueError as problem:
-        what = f"{text} holds no JSON" if is_file else f"{text!r} is neither a file nor JSON"
+        what = f"invalid JSON in {text}" if is_file else f"{text!r} is not a file and not JSON"
         raise UsageError(f"--payload: {what}: {problem}") from None
 
 
@@ -66,7 +67,7 @@ def read_json(flag: str, text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
+        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
 
 
@@ -76,9 +77,9 @@ def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
     for text in flags:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not K=V")
+            raise UsageError(f"{flag}: expected K=V instead of {text!r}")
         if key in pairs:
-            raise UsageError(f"{flag}: {key!r} is there twice")
+            raise UsageError(f"{flag}: {key!r} is given twice")
         if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
             raise UsageError(
                 f"{flag}: {clean(text, longest=60)!r} is too long",
@@ -87,17 +88,5 @@ def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
             )
         pairs[key] = value
     if len(pairs) > MOST_TAGS:
-        raise UsageError(f"{flag}: {len(pairs)} are more than {MOST_TAGS}")
+        raise UsageError(f"{flag}: too many: {len(pairs)} (maximum {MOST_TAGS})")
     return pairs
-
-
-def read_time(flag: str, text: str) -> str:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
-        ) from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tm_cli.commands import job_options, job_payloads
+from tm_cli.commands import job_options, options
 from tm_cli.commands.job_parts import describe_members, read_page, read_part
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import Refused
@@ -88,11 +88,15 @@ def resources(
     run: job_options.RunId,
     since: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Earliest time of measurement, ISO 8601."),
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--to", metavar="TIME", help="Latest time of measurement, ISO 8601."),
+        typer.Option("--to", metavar="TIME", help="Latest time, likewise."),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
@@ -102,9 +106,10 @@ def resources(
 
     tm jobs resources 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --limit 20
     """
+    now = session.context.clock.now()
     query = {
-        "from": None if since is None else job_payloads.read_time("--from", since),
-        "to": None if until is None else job_payloads.read_time("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "limit": limit,
     }
     return _entries(session, run, "resources", None, query)

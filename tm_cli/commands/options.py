@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tm_cli.commands.following import Manners
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
@@ -223,7 +226,7 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
     if yes:
         return
     if not session.terminal.live:
-        raise UsageError(f"deleting {what} needs --yes")
+        raise UsageError(f"--yes is required to delete {what}")
     if not typer.confirm(f"Delete {what}?", err=True):
         raise UsageError("nothing was deleted")
 
@@ -237,16 +240,16 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
 
 
 def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
-    """Raise UsageError when a blank beside a comma has made a verdict one of the `words`."""
+    """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
     from tm_cli.gate.verdict import GATED
 
     for word in words:
-        is_torn = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
-        if fail_on is not None and is_torn and word.strip(" ,").upper() in GATED:
+        has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
+        if fail_on is not None and has_comma and word.strip(" ,").upper() in GATED:
             whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
             raise UsageError(
-                f"--fail-on {fail_on} ends at the blank, and {word} stands alone",
-                hint=f"leave no blank beside the comma: --fail-on {whole}",
+                f"--fail-on {fail_on} ends at the space; {word} is a separate argument",
+                hint=f"separate verdicts with a comma and no space: --fail-on {whole}",
             )
 
 
@@ -255,9 +258,7 @@ def refuse_without_wait(**flags: object) -> None:
     for name, value in flags.items():
         if value not in (None, 0, False, []):
             flag = "assert" if name == "checks" else name.replace("_", "-")
-            raise UsageError(
-                f"--{flag} needs --wait", hint="a run that nobody waits for has no verdict"
-            )
+            raise UsageError(f"--{flag} needs --wait", hint="without --wait there is no verdict")
 
 
 def read_gate(
@@ -301,7 +302,7 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
     try:
         return tuple(parse_check(flag) for flag in flags)
     except ValueError as problem:
-        raise UsageError(f"--assert is not usable: {problem}") from None
+        raise UsageError(f"--assert: {problem}") from None
 
 
 def read_manners(
@@ -324,15 +325,34 @@ def read_manners(
     return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop", reports=session.reports)
 
 
+def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
+    """Return a time with an offset, which the APIs demand; without one it is local time.
+
+    With `now`, a duration such as `1h` means that long before it.
+    """
+    from datetime import datetime, timedelta
+
+    from tm_cli.durations import parse_duration
+
+    with suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    if now is not None and not text.strip().isdigit():
+        with suppress(ValueError):
+            return (now - timedelta(seconds=parse_duration(text))).isoformat()
+    raise UsageError(
+        f"{flag}: invalid time {text!r}", hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+    )
+
+
 def read_tags(flags: list[str]) -> tuple[str, ...]:
     """Return the tags of repeated or comma-separated flags, by the limits of the API."""
     tags = tuple(tag.strip() for flag in flags for tag in flag.split(",") if tag.strip())
     if len(tags) > MOST_TAGS:
-        raise UsageError(f"--tag: {len(tags)} tags are more than {MOST_TAGS}")
+        raise UsageError(f"--tag: too many tags: {len(tags)} (maximum {MOST_TAGS})")
     for tag in tags:
         if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
             raise UsageError(
-                f"--tag: {tag!r} is no tag",
+                f"--tag: invalid tag {tag!r}",
                 hint=f"at most {LONGEST_TAG} letters, digits, dots, underscores and hyphens",
             )
     return tags

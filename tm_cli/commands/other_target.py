@@ -17,9 +17,7 @@ def check_url(text: str) -> str:
     """Return the address of a target; raises UsageError for what can be none."""
     url = text.strip()
     if problem := _problem(url):
-        raise UsageError(
-            f"--against is not usable: {problem}", hint="write for instance http://localhost:8081/"
-        )
+        raise UsageError(f"--against: {problem}", hint="e.g. http://localhost:8081/")
     return url
 
 

@@ -77,7 +77,7 @@ def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> Sequence[Sce
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "`tm selftest --list` names them all"
-            raise UsageError(f"there is no scenario {name!r}", hint=hint)
+            raise UsageError(f"unknown scenario {name!r}", hint=hint)
     return [known[name] for name in dict.fromkeys(names)] or scenarios
 
 
@@ -87,7 +87,7 @@ def _found(session: Session, program: str | None) -> str | None:
         return None
     found = shutil.which(program, path=session.context.environ.get("PATH"))
     if found is None:
-        raise UsageError(f"--program: {program!r} is no program that can be started")
+        raise UsageError(f"--program: cannot find the program {program!r}")
     return str(session.context.cwd / found)
 
 

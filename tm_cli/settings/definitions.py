@@ -62,14 +62,14 @@ def parse_context_name(text: str) -> str:
     """Return the name of a context; raises ValueError for what cannot be one."""
     name = text.strip()
     if not _CONTEXT_NAME.fullmatch(name):
-        raise ValueError("a context is named with letters, digits, dots, dashes and underscores")
+        raise ValueError("a context name consists of letters, digits, dots, dashes and underscores")
     return name
 
 
 def _positive(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise ValueError("it must be longer than zero")
+        raise ValueError("must be longer than zero")
     return seconds
 
 
@@ -84,7 +84,7 @@ def _boolean(text: str) -> bool:
             return True
         case "0" | "false" | "no" | "off":
             return False
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise ValueError(f"invalid value {text!r}: expected true or false")
 
 
 def _fail_on(text: str) -> str:
@@ -96,13 +96,13 @@ def _fail_on(text: str) -> str:
 def _on_interrupt(text: str) -> str:
     choice = text.strip().lower()
     if choice not in {"detach", "stop"}:
-        raise ValueError(f"{text!r} is neither detach nor stop")
+        raise ValueError(f"invalid action {text!r}: expected detach or stop")
     return choice
 
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     return text.strip()
 
 
@@ -139,7 +139,9 @@ DEFINITIONS = {
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
         Definition("timeout", _positive, 30.0, "Request timeout."),
-        Definition("wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."),
+        Definition(
+            "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."
+        ),
         Definition(
             "verdict_timeout",
             parse_duration,

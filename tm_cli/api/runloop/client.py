@@ -219,7 +219,7 @@ def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
 def _segment(object_id: str) -> str:
     """Return an id as one segment of a path; raises UsageError when it would be another path."""
     if object_id in {"", ".", ".."} or len(object_id) > LONGEST_ID or not object_id.isprintable():
-        raise UsageError(f"{object_id[:LONGEST_ID]!r} is no id")
+        raise UsageError(f"invalid id {object_id[:LONGEST_ID]!r}")
     return quote(object_id, safe="")
 
 

@@ -24,7 +24,7 @@ def read_run_profile(path: Path) -> dict[str, Any]:
         if key not in PROFILE_KEYS:
             close = difflib.get_close_matches(key, PROFILE_KEYS, n=1)
             raise ConfigurationError(
-                f"{path} is no run profile: it has the key {key!r}",
+                f"invalid run profile {path}: unknown key {key!r}",
                 hint=f"did you mean {close[0]}?" if close else None,
             )
     return document
@@ -37,9 +37,9 @@ def read_job_spec(path: Path) -> dict[str, Any]:
     needed = SPEC_TYPES.get(kind) if isinstance(kind, str) else None
     if needed is None:
         known = ", ".join(SPEC_TYPES)
-        raise ConfigurationError(f"{path} is no job specification: its type is none of {known}")
+        raise ConfigurationError(f"invalid job specification {path}: type must be one of {known}")
     if needed not in document:
-        raise ConfigurationError(f"{path} is no job specification: it has no {needed}")
+        raise ConfigurationError(f"invalid job specification {path}: {needed} is missing")
     return document
 
 
@@ -53,9 +53,9 @@ def _read(path: Path, what: str) -> dict[str, Any]:
     try:
         document = strict_json.parse(text) if path.suffix.lower() == ".json" else _yaml(text)
     except ValueError as problem:
-        raise ConfigurationError(f"{path} is no {what}: {problem}") from None
+        raise ConfigurationError(f"invalid {what} {path}: {problem}") from None
     if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
-        raise ConfigurationError(f"{path} is no {what}: it is not a mapping of keys to values")
+        raise ConfigurationError(f"invalid {what} {path}: expected a mapping of keys to values")
     return dict(document)
 
 
