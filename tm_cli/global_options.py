@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from tm_cli.cli.help_page import GLOBAL
+from tm_cli.completion.candidates import complete_contexts, complete_servers
 
 GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
     "base_url": (
@@ -20,6 +21,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="Server URL; `local` for the embedded server. [TM_BASE_URL]",
                 metavar="URL",
+                autocompletion=complete_servers,
                 rich_help_panel=GLOBAL,
             ),
         ],
@@ -46,6 +48,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 help="Context from your settings file: a server and its key. [TM_CONTEXT]",
                 metavar="NAME",
+                autocompletion=complete_contexts,
                 rich_help_panel=GLOBAL,
             ),
         ],

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import typer
-from typer.core import TyperCommand
 from typer.main import get_command
 
 from tm_cli.cli.app import Group
+from tm_cli.cli.help_page import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Entry:
 
     module: str
     summary: str
-    panel: str | None = None
+    section: str
 
 
 class LazyCommands(Mapping[str, Any]):
@@ -56,18 +56,14 @@ class LazyGroup(Group):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = cast(Any, LazyCommands(self.entries))  # never assigned to
-        self._listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names without importing what they name."""
         return list(self.entries)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; while help lists them, a stand-in that has just name and summary."""
-        if self._listing and cmd_name in self.entries:
-            entry = self.entries[cmd_name]
-            return TyperCommand(cmd_name, help=entry.summary, rich_help_panel=entry.panel)
-        return super().get_command(ctx, cmd_name)
+    def summaries(self, _ctx: Any) -> list[Summary]:
+        """Return the commands that the help lists, without importing them."""
+        return [Summary(name, entry.summary, entry.section) for name, entry in self.entries.items()]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Find the command; for one that stands in a group, say in which."""
@@ -80,11 +76,3 @@ class LazyGroup(Group):
         """Import every module: it is slow, and the command line is wrong anyway."""
         found = {name: getattr(self.commands[name], "commands", {}) for name in self.entries}
         return [name for name, own in found.items() if word in own and not own[word].hidden]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the help without importing a single command."""
-        self._listing = True
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self._listing = False

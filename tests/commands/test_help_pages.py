@@ -84,4 +84,4 @@ def test_sections_of_a_gate_stand_in_order():
 
 def test_choices_are_listed_from_the_declaration():
     lines, _examples = page(("auth", "login"), command().commands["auth"].commands["login"], 80)
-    assert "trafficmorph, runloop or strait." in "\n".join(lines)
+    assert "trafficmorph, runloop or strait." in " ".join("\n".join(lines).split())

@@ -77,7 +77,7 @@ on:
         ("NO_BASELINE &", 'NO_BASELINE --assert "p95<<4" &', "invalid check"),
         ("NO_BASELINE &", "NO_BASELINE --wait-timeout 5x &", "invalid duration"),
         ("NO_BASELINE &", "NO_BASELINE --poll-interval 0 &", "longer than zero"),
-        ("NO_BASELINE &", "NO_BASELINE --on-interrupt leave &", "expected detach or stop"),
+        ("NO_BASELINE &", "NO_BASELINE --on-interrupt leave &", "'leave' is not one of"),
         ("NO_BASELINE &", "NO_BASELINE --report foo=x &", "FORMAT=FILE"),
         ("TM_BASE_URL: local", "TM_BASE_URL: local\n      TM_FAIL_ON: NONE", "TM_FAIL_ON"),
         ("tm-cli[local]", "tm-cli", "needs the extra"),

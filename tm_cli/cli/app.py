@@ -8,12 +8,20 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tm_cli.cli.help_page import HelpPage
+from tm_cli.cli.help_page import HelpPage, Summary, paragraphs
 from tm_cli.terminal import Terminal
 
 
 class Command(TyperCommand):
     """A command whose help is a `HelpPage`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; errors start without pydantic's prefix."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as problem:
+            problem.message = problem.message.removeprefix("Value error, ")
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page into click's formatter."""
@@ -48,9 +56,12 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page into click's formatter."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        shown = [(name, inner) for name, inner in found if inner is not None and not inner.hidden]
-        formatter.write(_page(ctx, shown))
+        formatter.write(_page(ctx, self.summaries(ctx)))
+
+    def summaries(self, _ctx: Any) -> list[Summary]:
+        """Return the commands that the help lists."""
+        shown = [(name, inner) for name, inner in self.commands.items() if not inner.hidden]
+        return [Summary(name, paragraphs(inner)[0][0]) for name, inner in shown]
 
 
 class App(typer.Typer):
@@ -66,7 +77,7 @@ class App(typer.Typer):
         return super().command(name, cls=cls, **settings)
 
 
-def _page(ctx: Any, commands: list[tuple[str, Any]]) -> str:
+def _page(ctx: Any, commands: list[Summary]) -> str:
     terminal = ctx.obj.terminal if ctx.obj is not None else Terminal(None, None)
     page = HelpPage(terminal.width, bold=terminal.out_color and terminal.out_is_terminal)
     return page.render(ctx.command_path, ctx.command, commands)

@@ -94,6 +94,15 @@ def paragraphs(command: Any) -> tuple[list[str], list[str]]:
     return [text for text in texts if not text.lstrip().startswith("tm ")], examples
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A command in the list of its group."""
+
+    name: str
+    text: str
+    section: str = "Commands"
+
+
 class HelpPage:
     """The help of a command, as lines of at most `width` columns."""
 
@@ -102,8 +111,8 @@ class HelpPage:
         self._bold = bold
         self._lines: list[str] = []
 
-    def render(self, path: str, command: Any, commands: Sequence[tuple[str, Any]]) -> str:
-        """Return the page; `commands` are those of a group, with their names."""
+    def render(self, path: str, command: Any, commands: Sequence[Summary]) -> str:
+        """Return the page; `commands` are those of a group."""
         texts, examples = paragraphs(command)
         self._wrap(f"Usage: {usage(path, command)}", indent=7)
         for text in texts:
@@ -141,21 +150,17 @@ class HelpPage:
         return f"\x1b[1m{text}:\x1b[0m" if self._bold else f"{text}:"
 
 
-def _sections(
-    command: Any, commands: Sequence[tuple[str, Any]]
-) -> dict[str, list[tuple[str, str]]]:
+def _sections(command: Any, commands: Sequence[Summary]) -> dict[str, list[tuple[str, str]]]:
     """Return commands, arguments and options under their headings, the global options last."""
     found: dict[str, list[tuple[str, str]]] = {}
     if not commands:
         found = {ARGUMENTS: [], OPTIONS: []}
-    for name, inner in commands:
-        summary = " ".join((inner.help or "").split("\n\n")[0].split())
-        heading = getattr(inner, "rich_help_panel", None) or "Commands"
-        found.setdefault(heading, []).append((name, summary))
-    for item in command.params:
-        if item.param_type_name == "argument" or not item.hidden:
-            shown = describe(item)
-            found.setdefault(_section_of(item), []).append((shown.spelling, shown.full_text))
+    for item in commands:
+        found.setdefault(item.section, []).append((item.name, item.text))
+    for parameter in command.params:
+        if parameter.param_type_name == "argument" or not parameter.hidden:
+            shown = describe(parameter)
+            found.setdefault(_section_of(parameter), []).append((shown.spelling, shown.full_text))
     last = found.pop(GLOBAL, [])
     found[GLOBAL if last else OPTIONS] = [
         *(last or found.pop(OPTIONS, [])),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from tm_cli.api.runloop.models import BenchmarkRun
 from tm_cli.commands.benchmark_client import benchmark_client
-from tm_cli.commands.comparing import Format
+from tm_cli.commands.options import ComparisonFormat as Format
 from tm_cli.commands.session import Session
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.comparison import Comparison

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tm_cli.commands import benchmark_options as ours
+from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
 
 
@@ -66,10 +67,7 @@ def compare(
     session: Session,
     first: Annotated[str, typer.Argument(metavar="A", help="Run id.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Id of the run to compare with.")],
-    form: Annotated[
-        str,
-        typer.Option("--format", metavar="FORMAT", help="Output format: table, json or markdown."),
-    ] = "table",
+    form: options.Format = options.ComparisonFormat.TABLE,
 ) -> int:
     """Compare two runs scenario by scenario; the newer run becomes A.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph.models import HistoryRow, RunComparison
 from tm_cli.commands.ended_run import find_ended_run
+from tm_cli.commands.options import ComparisonFormat as Format
 from tm_cli.commands.session import Session
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.comparison import Comparison
@@ -22,14 +22,6 @@ from tm_cli.systems.trafficmorph.snapshots import read_comparisons
 from tm_cli.text import clean
 
 
-class Format(StrEnum):
-    """How two runs are shown."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Two runs, the newer one first, and how they differ; `data` is what JSON output has."""
@@ -40,13 +32,8 @@ class Compared:
     data: dict[str, Any]
 
 
-def read_format(text: str, *, wants_json: bool) -> Format:
-    """Return the format that flags ask for; raises UsageError."""
-    try:
-        chosen = Format(text.lower())
-    except ValueError:
-        known = ", ".join(Format)
-        raise UsageError(f"--format: {text!r} is not one of {known}") from None
+def read_format(chosen: Format, *, wants_json: bool) -> Format:
+    """Return the format that --format and --json ask for; raises UsageError."""
     if wants_json and chosen is Format.MARKDOWN:
         raise UsageError("--json and --format markdown contradict each other")
     return Format.JSON if wants_json else chosen

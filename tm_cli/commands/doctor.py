@@ -42,7 +42,6 @@ def doctor(
 
     tm doctor --system strait --json
     """
-    from tm_cli.commands.connecting import data_dir
     from tm_cli.diagnosis.configuration import configured_systems
     from tm_cli.diagnosis.examination import Examination
     from tm_cli.diagnosis.finding import Finding, worst
@@ -64,7 +63,7 @@ def doctor(
         network=SystemNetwork(),
         machine=SystemMachine(),
         load_settings=load_settings,
-        find_data_dir=lambda: data_dir(session),
+        find_data_dir=lambda: session.settings.find_data_dir(session.context.cwd),
     )
     findings: list[Finding] = list(examination.findings())
     decisive = worst(findings)

@@ -9,6 +9,7 @@ import typer
 from tm_cli.cli.app import App
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.global_options import group
 
 app = App()
@@ -34,6 +35,7 @@ def evaluate(
         typer.Option(
             "--fail-on",
             metavar="VERDICTS",
+            autocompletion=complete_verdicts,
             help="Verdicts that fail the gate, instead of those in the report: "
             "FAIL,WARN,NO_BASELINE.",
         ),

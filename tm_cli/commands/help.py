@@ -10,11 +10,23 @@ import typer
 from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
 from tm_cli.commands.topics import TOPICS
+from tm_cli.completion.candidates import Words, command_names, find_position
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.tables import columns
 
 app = App()
+
+
+def complete_words(ctx: typer.Context) -> Words:
+    """Complete a topic, or the words of a command after the ones before."""
+    before = ctx.params.get("words") or []
+    position = find_position(ctx.find_root().command, ctx.obj, before)
+    if position is None:
+        return []
+    commands = command_names(position.ctx) if position.commands else []
+    topics = [] if before else [(name, topic.summary) for name, topic in TOPICS.items()]
+    return [*topics, *((item.value, item.note) for item in commands)]
 
 
 @app.command("help")
@@ -23,7 +35,11 @@ def help_(
     session: Session,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TOPIC|COMMAND]...", help="A topic, or the words of a command."),
+        typer.Argument(
+            metavar="[TOPIC|COMMAND]...",
+            autocompletion=complete_words,
+            help="A topic, or the words of a command.",
+        ),
     ] = None,
 ) -> int:
     """Show help on a topic or a command; without arguments, list the topics.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tm_cli.cli.app import App
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
-from tm_cli.errors import UsageError
+from tm_cli.completion.candidates import complete_profiles
 from tm_cli.global_options import group
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
 
 app = App()
-
-
-SOURCES = ("api", "manual", "scheduled")
 
 
 @app.callback()
@@ -32,15 +29,20 @@ def history() -> None:
 def list_history(
     session: Session,
     profile: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Filter by profile id or name.")
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            autocompletion=complete_profiles,
+            help="Filter by profile id or name.",
+        ),
     ] = None,
     verdict: Annotated[
-        str | None,
-        typer.Option(metavar="VERDICT", help="Filter by verdict: PASS, WARN, FAIL or NO_BASELINE."),
+        Literal["PASS", "WARN", "FAIL", "NO_BASELINE"] | None,
+        typer.Option(metavar="VERDICT", case_sensitive=False, help="Filter by verdict."),
     ] = None,
     triggered_by: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Filter by trigger: api, manual or scheduled."),
+        Literal["api", "manual", "scheduled"] | None,
+        typer.Option(metavar="SOURCE", help="Filter by trigger."),
     ] = None,
     region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
@@ -62,11 +64,9 @@ def list_history(
 
     tm history list --profile checkout --verdict FAIL
     """
-    if triggered_by is not None and triggered_by not in SOURCES:
-        raise UsageError(f"--triggered-by: {triggered_by!r} is not one of {', '.join(SOURCES)}")
     now = session.context.clock.now()
     filters = {
-        "autoVerdict": _verdict(verdict),
+        "autoVerdict": verdict,
         "triggeredBy": triggered_by,
         "region": region,
         "tag": tag,
@@ -102,10 +102,7 @@ def compare(
             metavar="B", min=1, max=2**63 - 1, help="History id of the run to compare with."
         ),
     ],
-    form: Annotated[
-        str,
-        typer.Option("--format", metavar="FORMAT", help="Output format: table, json or markdown."),
-    ] = "table",
+    form: options.Format = options.ComparisonFormat.TABLE,
 ) -> int:
     """Compare two finished runs of a profile; the newer run becomes A.
 
@@ -148,14 +145,6 @@ def _row(session: Session, history_id: int) -> HistoryRow:
     from tm_cli.commands.ended_run import find_ended_run
 
     return find_ended_run(session.client, history_id)
-
-
-def _verdict(text: str | None) -> str | None:
-    from tm_cli.gate.verdict import KNOWN
-
-    if text is not None and text.upper() not in KNOWN:
-        raise UsageError(f"--verdict: {text!r} is not one of PASS, WARN, FAIL and NO_BASELINE")
-    return text.upper() if text is not None else None
 
 
 def _profile_id(session: Session, text: str) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tm_cli.cli.app import App
 from tm_cli.commands.session import Session, command
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def init(
     duration: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Duration of a run, e.g. 1m.")
     ] = None,
-    ci: Annotated[str | None, typer.Option(metavar="PLATFORM", help="Pipeline to write.")] = None,
+    ci: Annotated[
+        Literal["github", "gitlab", "make", "none"] | None,
+        typer.Option(metavar="PLATFORM", case_sensitive=False, help="Pipeline to write."),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name of the profile. [derived from the URL]"),
@@ -37,7 +41,11 @@ def init(
     method: Annotated[str | None, typer.Option(metavar="METHOD", help="HTTP method. [GET]")] = None,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="VERDICTS", help="Verdicts that fail the gate. [FAIL,WARN]"),
+        typer.Option(
+            metavar="VERDICTS",
+            autocompletion=complete_verdicts,
+            help="Verdicts that fail the gate. [FAIL,WARN]",
+        ),
     ] = None,
     server: Annotated[
         str | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -59,7 +59,8 @@ def list_runs(
         typer.Option(metavar="JSON", help="Filter by payload: runs whose payload contains this."),
     ] = None,
     execution_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="Filter by execution mode: http or worker.")
+        Literal["http", "worker"] | None,
+        typer.Option(metavar="MODE", help="Filter by execution mode."),
     ] = None,
     error_class: Annotated[
         str | None,
@@ -84,7 +85,7 @@ def list_runs(
         "batch_id": batch,
         "payload_contains": payload_contains
         and job_payloads.read_json("--payload-contains", payload_contains),
-        "execution_mode": _one_of("--execution-mode", execution_mode, ("http", "worker")),
+        "execution_mode": execution_mode,
         "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
     }
     from tm_cli.api.strait.paging import collect

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tm_cli.cli.help_page import GATE, WAITING
 from tm_cli.commands import options
 from tm_cli.commands.session import Session
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 from tm_cli.text import clean
 
@@ -28,6 +29,7 @@ FailOn = Annotated[
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
+        autocompletion=complete_verdicts,
         help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
         rich_help_panel=GATE,
     ),
@@ -51,9 +53,12 @@ MaxDuration = Annotated[
     ),
 ]
 CanceledAs = Annotated[
-    str | None,
+    Literal["FAIL", "WARN"] | None,
     typer.Option(
-        metavar="VERDICT", help="Verdict of a canceled or expired run. [WARN]", rich_help_panel=GATE
+        case_sensitive=False,
+        metavar="VERDICT",
+        help="Verdict of a canceled or expired run. [WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 NoStream = Annotated[

@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
 from tm_cli.commands.session import Session
+from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
+from tm_cli.signals import InterruptAction
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,8 +25,32 @@ if TYPE_CHECKING:
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
+
+class ComparisonFormat(StrEnum):
+    """How two runs are shown."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def complete_reports(ctx: typer.Context, incomplete: str) -> Words:
+    """Complete a report format, then the file to write."""
+    from tm_cli.commands.reports import Format
+
+    form, separator, file = incomplete.partition("=")
+    if not separator:
+        return [f"{item.value}=" for item in Format]
+    return [f"{form}={item.value}" for item in list_files(ctx.obj.cwd, file)]
+
+
 Profile = Annotated[
-    str, typer.Argument(metavar="PROFILE", help="Profile id, name, or path to a profile document.")
+    str,
+    typer.Argument(
+        metavar="PROFILE",
+        autocompletion=complete_profiles,
+        help="Profile id, name, or path to a profile document.",
+    ),
 ]
 HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
@@ -33,6 +60,7 @@ FailOn = Annotated[
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
+        autocompletion=complete_verdicts,
         help="Verdicts that fail the gate: FAIL,WARN,NO_BASELINE. [TM_FAIL_ON]",
         rich_help_panel=GATE,
     ),
@@ -62,6 +90,10 @@ Assert = Annotated[
         '"errors<1%" or "p99<+10%"; repeatable.',
         rich_help_panel=GATE,
     ),
+]
+Format = Annotated[
+    ComparisonFormat,
+    typer.Option("--format", metavar="FORMAT", case_sensitive=False, help="Output format."),
 ]
 Baseline = Annotated[
     int | None,
@@ -102,9 +134,10 @@ AskedAgainst = Annotated[
     ),
 ]
 OnInterrupt = Annotated[
-    str | None,
+    InterruptAction | None,
     typer.Option(
         metavar="ACTION",
+        case_sensitive=False,
         help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
         rich_help_panel=WAITING,
     ),
@@ -114,6 +147,7 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=FILE",
+        autocompletion=complete_reports,
         help="Write a report: json, junit, markdown, html, csv, dotenv or metrics; repeatable.",
         rich_help_panel=REPORTS,
     ),

@@ -10,6 +10,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.help_page import GATE, LOAD
 from tm_cli.commands import options
 from tm_cli.commands.session import Session, command
+from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
 
@@ -30,7 +31,9 @@ def start(
     profile: Annotated[
         list[str],
         typer.Argument(
-            metavar="PROFILE...", help="Profile ids, names, or paths to profile documents."
+            metavar="PROFILE...",
+            autocompletion=complete_profiles,
+            help="Profile ids, names, or paths to profile documents.",
         ),
     ],
     wait: Annotated[
@@ -108,7 +111,9 @@ def wait(
     profile: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PROFILE]", help="Profile id, name, or path to a profile document."
+            metavar="[PROFILE]",
+            autocompletion=complete_profiles,
+            help="Profile id, name, or path to a profile document.",
         ),
     ] = None,
     run_id: Annotated[

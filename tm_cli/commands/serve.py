@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.commands.connecting import data_dir
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
@@ -102,7 +101,9 @@ def serve(
     if data is not None and not data.strip():
         raise UsageError("--data-dir is empty")
     options = ServeOptions(
-        data_dir=session.context.cwd / data if data else data_dir(session),
+        data_dir=session.context.cwd / data
+        if data
+        else session.settings.find_data_dir(session.context.cwd),
         host=host,
         port=port,
         tls_cert=_path(session, tls_cert),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-from tm_cli.completion.candidates import Answer, Candidate
-from tm_cli.completion.line import Typed, read_line, read_words
+from tm_cli.completion.candidates import Candidate, Completions
 from tm_cli.text import clean
 
 
@@ -25,6 +25,50 @@ _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 _MARK = "+"
 """Stands before the last word from PowerShell, which drops empty words."""
 
+_WORD = re.compile(
+    r"""(?:'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\.|\\\Z|[^\s'"\\])+""", re.DOTALL
+)
+_PART = re.compile(r"""'([^']*)'?|"((?:\\.|[^"\\])*)(?:"|\\?\Z)|\\(.?)|([^'"\\]+)""", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The words up to the cursor without their quotes, and the last of them as it was typed."""
+
+    words: tuple[str, ...]
+    raw: str = ""
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """The words that are complete."""
+        return self.words[:-1]
+
+    @property
+    def current(self) -> str:
+        """The word at the cursor; empty after a blank."""
+        return self.words[-1] if self.words else ""
+
+
+def read_words(words: Sequence[str]) -> Typed:
+    """Take words that a shell has separated; they may still have their quotes."""
+    return Typed(tuple(unquote(word) for word in words), words[-1] if words else "")
+
+
+def read_line(line: str) -> Typed:
+    """Take a line up to the cursor, and leave out the program's own name."""
+    found = list(_WORD.finditer(line))
+    ends_in_blank = not found or found[-1].end() < len(line)
+    raw = [match[0] for match in found] + [""] * ends_in_blank
+    return read_words(raw[1:] or [""])
+
+
+def unquote(word: str) -> str:
+    """Return a word without quotes and escapes; a quote may still be open."""
+    return "".join(
+        single + re.sub(r"\\(.)", r"\1", double, flags=re.DOTALL) + escaped + plain
+        for single, double, escaped, plain in _PART.findall(word)
+    )
+
 
 def read_typed(shell: Shell, words: Sequence[str]) -> Typed:
     """Read what a script hands over: bash a line (and what breaks its words), the others words."""
@@ -35,10 +79,10 @@ def read_typed(shell: Shell, words: Sequence[str]) -> Typed:
     return read_words(words)
 
 
-def write_answer(shell: Shell, answer: Answer, typed: Typed, words: Sequence[str]) -> str:
+def write_completions(shell: Shell, found: Completions, typed: Typed, words: Sequence[str]) -> str:
     """Return what the script reads: whether files fit, then a line per candidate."""
-    lines = [":files" if answer.files else ":none"]
-    lines += [_line(shell, item, typed, words) for item in answer.candidates if _is_clean(item)]
+    lines = [":files" if found.files else ":none"]
+    lines += [_line(shell, item, typed, words) for item in found.candidates if _is_clean(item)]
     return "\n".join(lines)
 
 

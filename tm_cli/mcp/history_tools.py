@@ -45,9 +45,10 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
     """Compare two ended runs."""
     from tm_cli.commands import comparing
+    from tm_cli.commands.options import ComparisonFormat
 
     first, second = arguments["run_id"], arguments["baseline_run_id"]
-    return comparing.compare(session, first, second, comparing.Format.JSON)
+    return comparing.compare(session, first, second, ComparisonFormat.JSON)
 
 
 def _instant(name: str, written: str | None) -> str | None:

@@ -11,6 +11,7 @@ from tm_cli.api_key import ApiKey
 from tm_cli.base_url import LOCAL, parse_base_url
 from tm_cli.durations import parse_duration
 from tm_cli.gate.verdict import GATED, parse_fail_on
+from tm_cli.signals import InterruptAction
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"
@@ -93,11 +94,11 @@ def _fail_on(text: str) -> str:
     return ",".join(verdict for verdict in GATED if verdict in verdicts)
 
 
-def _on_interrupt(text: str) -> str:
-    choice = text.strip().lower()
-    if choice not in {"detach", "stop"}:
-        raise ValueError(f"invalid action {text!r}: expected detach or stop")
-    return choice
+def _on_interrupt(text: str) -> InterruptAction:
+    try:
+        return InterruptAction(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"invalid action {text!r}: expected detach or stop") from None
 
 
 def _text(text: str) -> str:

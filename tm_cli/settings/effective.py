@@ -25,12 +25,14 @@ from tm_cli.settings.files import (
     ConfigFile,
     IgnoredFile,
     find_project_file,
+    project_root,
     read_user_file,
 )
 from tm_cli.settings.sources import Layer, Origin, Setting, Source
 from tm_cli.settings.stored_keys import StoredKeys
 
 KEYS_DIR = "keys"
+DATA_DIR = ".tm"
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,32 @@ class Settings:
     def key(self) -> ApiKey:
         """The API key for that server; see `Endpoint.key`."""
         return self.endpoint(TRAFFICMORPH).key
+
+    def find_data_dir(self, cwd: Path) -> Path:
+        """The embedded server's directory: as set, else `.tm` at the root of the project.
+
+        Raises ConfigurationError when a project file sets one that is not in the project: `tm`
+        writes there, and a history elsewhere is not the project's.
+        """
+        chosen = self["data_dir"]
+        if chosen.value is None:
+            return project_root(cwd) / DATA_DIR
+        try:
+            directory = cwd / Path(chosen.value).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(
+                f"{chosen.origin} names the data directory {chosen.value}, which is in the home of "
+                "a user who does not exist"
+            ) from None
+        if chosen.origin.source is Source.PROJECT:
+            project = Path(chosen.origin.place).parent
+            if not directory.resolve().is_relative_to(project.resolve()):
+                raise ConfigurationError(
+                    f"{chosen.origin.place} sets data_dir to {chosen.value}, which is not in "
+                    "the project",
+                    hint="set it in your own file, or as TM_DATA_DIR",
+                )
+        return directory
 
 
 def load_settings(
