@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tm_cli.cli.help_page import HelpPage, Summary, paragraphs
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 
 class Command(TyperCommand):

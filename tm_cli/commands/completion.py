@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.completion.shells import SCRIPTS, Shell
 from tm_cli.exit_codes import ExitCode
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tm_cli.cli.app import App
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 
 app = App()

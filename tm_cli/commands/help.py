@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.commands.topics import TOPICS
 from tm_cli.completion.candidates import Words, command_names, find_position
 from tm_cli.errors import UsageError

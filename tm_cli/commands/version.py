@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tm_cli import __version__
 from tm_cli.cli.app import App
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.main import VERSION_LINE
 
 app = App()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tm_cli.context import AppContext
 from tm_cli.errors import TmError
+from tm_cli.runtime.environment import AppContext
 
 if TYPE_CHECKING:
     from tm_cli.settings import Settings

@@ -13,16 +13,15 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.announcement import find_running
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL
 from tm_cli.completion.candidates import Candidate
-from tm_cli.context import AppContext
 from tm_cli.errors import TmError
-from tm_cli.private_dir import make_private_dir
+from tm_cli.runtime.announcement import find_running
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.files import make_private_dir, write_whole
 from tm_cli.settings import TRAFFICMORPH, Settings
-from tm_cli.text import clean
-from tm_cli.whole_files import write_whole
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.text import clean
+from tm_cli.values.urls import LOCAL
 
 LIFETIME = 60.0
 """Seconds for which an answer is used, and for which a silent server is not asked again."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tm_cli.completion.candidates import Candidate, Completions
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 
 class Shell(StrEnum):

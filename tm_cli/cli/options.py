@@ -1,0 +1,392 @@
+"""Options that several commands share: one name, one help text, one rule each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
+from tm_cli.cli.session import Session
+from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
+from tm_cli.errors import UsageError
+from tm_cli.runtime.signals import InterruptAction
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tm_cli.commands.shared.follow import Manners
+    from tm_cli.gate.checks import Check
+    from tm_cli.gate.policy import Gate
+    from tm_cli.gate.verdict import Verdict
+
+
+class ComparisonFormat(StrEnum):
+    """How two runs are shown."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def complete_reports(ctx: typer.Context, incomplete: str) -> Words:
+    """Complete a report format, then the file to write."""
+    from tm_cli.commands.shared.report_sinks import Format
+
+    form, separator, file = incomplete.partition("=")
+    if not separator:
+        return [f"{item.value}=" for item in Format]
+    return [f"{form}={item.value}" for item in list_files(ctx.obj.cwd, file)]
+
+
+Profile = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROFILE",
+        autocompletion=complete_profiles,
+        help="Profile id, name, or path to a profile document.",
+    ),
+]
+HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        "--fail-on-verdict",
+        metavar="VERDICTS",
+        autocompletion=complete_verdicts,
+        help="Verdicts that fail the gate: FAIL,WARN,NO_BASELINE. [TM_FAIL_ON]",
+        rich_help_panel=GATE,
+    ),
+]
+WaitTimeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait for the run to finish. [TM_WAIT_TIMEOUT, 30m]",
+        rich_help_panel=WAITING,
+    ),
+]
+VerdictTimeout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait for the verdict after the run. [TM_VERDICT_TIMEOUT, 60s]",
+        rich_help_panel=WAITING,
+    ),
+]
+Assert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="CHECK",
+        help='Fail unless the run meets this condition, e.g. "p95<400ms", '
+        '"errors<1%" or "p99<+10%"; repeatable.',
+        rich_help_panel=GATE,
+    ),
+]
+Format = Annotated[
+    ComparisonFormat,
+    typer.Option("--format", metavar="FORMAT", case_sensitive=False, help="Output format."),
+]
+Baseline = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        min=1,
+        max=2**63 - 1,
+        help="History id of the run to compare with, instead of the one the server selects.",
+        rich_help_panel=COMPARISON,
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Second target of an A/B run: each target gets half of the requests, "
+        "and the profile's target is compared with this one.",
+        rich_help_panel=COMPARISON,
+    ),
+]
+AskedBaseline = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        min=1,
+        max=2**63 - 1,
+        help="The --baseline of the start; a verdict based on another run leaves "
+        "the gate undecided.",
+        rich_help_panel=COMPARISON,
+    ),
+]
+AskedAgainst = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The --against of the start; a verdict without that target leaves the gate undecided.",
+        rich_help_panel=COMPARISON,
+    ),
+]
+OnInterrupt = Annotated[
+    InterruptAction | None,
+    typer.Option(
+        metavar="ACTION",
+        case_sensitive=False,
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        rich_help_panel=WAITING,
+    ),
+]
+Report = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=FILE",
+        autocompletion=complete_reports,
+        help="Write a report: json, junit, markdown, html, csv, dotenv or metrics; repeatable.",
+        rich_help_panel=REPORTS,
+    ),
+]
+GitHub = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        show_default=False,
+        help="Write step outputs, summary and annotations for GitHub Actions. [on "
+        "if GITHUB_ACTIONS is set]",
+        rich_help_panel=REPORTS,
+    ),
+]
+GitLab = Annotated[
+    bool | None,
+    typer.Option(
+        "--gitlab/--no-gitlab",
+        show_default=False,
+        help="Write a collapsed section in GitLab's job log. [on if GITLAB_CI is set]",
+        rich_help_panel=REPORTS,
+    ),
+]
+FailFast = Annotated[
+    bool,
+    typer.Option(
+        "--fail-fast", help="Stop the other runs when one fails the gate.", rich_help_panel=GATE
+    ),
+]
+PollInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Polling interval. [TM_POLL_INTERVAL, auto]",
+        rich_help_panel=WAITING,
+    ),
+]
+
+Confirm = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=10,
+        metavar="N",
+        help="Repeat a failing run up to N times; fail only if all of them fail.",
+        rich_help_panel=GATE,
+    ),
+]
+Last = Annotated[bool, typer.Option("--last", help="Wait for the last start of this project.")]
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """A bundle: what fails the gate, and how long it waits."""
+
+    fail_on: FailOn = None
+    wait_timeout: WaitTimeout = None
+    verdict_timeout: VerdictTimeout = None
+    poll_interval: PollInterval = None
+
+    def read(
+        self,
+        session: Session,
+        *,
+        checks: list[str] | None = None,
+        confirm: int = 0,
+        last: bool = False,
+    ) -> Gate:
+        """Return the gate; see `read_gate`."""
+        return read_gate(
+            session,
+            fail_on=self.fail_on,
+            wait_timeout=self.wait_timeout,
+            verdict_timeout=self.verdict_timeout,
+            poll_interval=self.poll_interval,
+            checks=checks,
+            confirm=confirm,
+            last=last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """A bundle: how the wait behaves, and where its outcome is told."""
+
+    on_interrupt: OnInterrupt = None
+    report: Report = None
+    github: GitHub = None
+    gitlab: GitLab = None
+
+    def read(self, session: Session, *, fail_fast: bool = False) -> Manners:
+        """Return how the wait behaves; see `read_manners`."""
+        return read_manners(
+            session,
+            on_interrupt=self.on_interrupt,
+            fail_fast=fail_fast,
+            reports=self.report,
+            github=self.github,
+            gitlab=self.gitlab,
+        )
+
+
+MOST_TAGS = 20
+LONGEST_TAG = 60
+_TAG = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
+    """Ask before something is lost; where nobody can be asked, `--yes` must have said it."""
+    if yes:
+        return
+    if not session.terminal.live:
+        raise UsageError(f"--yes is required to delete {what}")
+    if not typer.confirm(f"Delete {what}?", err=True):
+        raise UsageError("nothing was deleted")
+
+
+def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
+    """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
+    from tm_cli.gate.verdict import parse_fail_on
+
+    text = session.setting("fail_on", flag)
+    return frozenset() if text is None else parse_fail_on(text)
+
+
+def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
+    """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
+    from tm_cli.gate.verdict import GATED
+
+    for word in words:
+        has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
+        if fail_on is not None and has_comma and word.strip(" ,").upper() in GATED:
+            whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
+            raise UsageError(
+                f"--fail-on {fail_on} ends at the space; {word} is a separate argument",
+                hint=f"separate verdicts with a comma and no space: --fail-on {whole}",
+            )
+
+
+def refuse_without_wait(**flags: object) -> None:
+    """Raise UsageError for flags that say how to wait when nobody waits."""
+    for name, value in flags.items():
+        if value not in (None, 0, False, []):
+            flag = "assert" if name == "checks" else name.replace("_", "-")
+            raise UsageError(f"--{flag} needs --wait", hint="without --wait there is no verdict")
+
+
+def read_gate(
+    session: Session,
+    *,
+    fail_on: str | None,
+    wait_timeout: str | None,
+    verdict_timeout: str | None,
+    poll_interval: str | None,
+    checks: list[str] | None = None,
+    confirm: int = 0,
+    last: bool = False,
+) -> Gate:
+    """Return the gate that flags and settings describe; sends nothing.
+
+    With `last` the verdicts of the start come before those of the settings: the gate has only what
+    the flag names, until `remembered_gate` completes it. Raises ConfigurationError when a settings
+    file is ignored.
+    """
+    from tm_cli.api.retry import LONGEST_PAUSE
+    from tm_cli.gate.policy import Gate
+    from tm_cli.gate.polling import Pace
+
+    session.settings.require_all_files()
+    gate = Gate(
+        fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
+        checks=read_checks(checks or []),
+        confirm=confirm,
+        wait_timeout=session.setting("wait_timeout", wait_timeout),
+        verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
+        pace=Pace(interval=session.setting("poll_interval", poll_interval)),
+    )
+    session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
+    return gate
+
+
+def read_checks(flags: list[str]) -> tuple[Check, ...]:
+    """Return the checks that the flags write."""
+    from tm_cli.gate.checks import parse_check
+
+    try:
+        return tuple(parse_check(flag) for flag in flags)
+    except ValueError as problem:
+        raise UsageError(f"--assert: {problem}") from None
+
+
+def read_manners(
+    session: Session,
+    *,
+    on_interrupt: str | None,
+    fail_fast: bool,
+    reports: list[str] | None,
+    github: bool | None = None,
+    gitlab: bool | None = None,
+) -> Manners:
+    """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
+    from tm_cli.commands.shared.follow import Manners
+    from tm_cli.commands.shared.report_sinks import read_sinks
+
+    chosen = session.setting("on_interrupt", on_interrupt)
+    if chosen is None:
+        chosen = "stop" if session.context.environ.get("CI") else "detach"
+    session.reports = read_sinks(session, reports or [], github=github, gitlab=gitlab)
+    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop", reports=session.reports)
+
+
+def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
+    """Return a time with an offset, which the APIs demand; without one it is local time.
+
+    With `now`, a duration such as `1h` means that long before it.
+    """
+    from datetime import datetime, timedelta
+
+    from tm_cli.values.durations import parse_duration
+
+    with suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    if now is not None and not text.strip().isdigit():
+        with suppress(ValueError):
+            return (now - timedelta(seconds=parse_duration(text))).isoformat()
+    raise UsageError(
+        f"{flag}: invalid time {text!r}", hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+    )
+
+
+def read_tags(flags: list[str]) -> tuple[str, ...]:
+    """Return the tags of repeated or comma-separated flags, by the limits of the API."""
+    tags = tuple(tag.strip() for flag in flags for tag in flag.split(",") if tag.strip())
+    if len(tags) > MOST_TAGS:
+        raise UsageError(f"--tag: too many tags: {len(tags)} (maximum {MOST_TAGS})")
+    for tag in tags:
+        if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
+            raise UsageError(
+                f"--tag: invalid tag {tag!r}",
+                hint=f"at most {LONGEST_TAG} letters, digits, dots, underscores and hyphens",
+            )
+    return tags

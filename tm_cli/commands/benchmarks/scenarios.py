@@ -1,0 +1,145 @@
+"""`tm benchmarks scenario`: what a driver of a run does, scenario by scenario."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tm_cli.cli import options
+from tm_cli.cli.app import App
+from tm_cli.cli.global_options import group
+from tm_cli.cli.session import Session, command
+from tm_cli.commands.benchmarks import options as ours
+
+app = App()
+
+ScenarioRunId = Annotated[str, typer.Argument(metavar="RUN", help="Scenario run id.")]
+
+
+@app.callback()
+@group
+def scenario() -> None:
+    """Drive a run: start, score and complete its scenarios."""
+
+
+@app.command("start")
+@command
+def start(
+    session: Session,
+    scenario_id: Annotated[str, typer.Argument(metavar="SCENARIO", help="Scenario id.")],
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Benchmark run to start the scenario in. [none]"),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the run.")] = None,
+    metadata: ours.Metadata = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Run profile, JSON or YAML.")
+    ] = None,
+) -> int:
+    """Start a scenario on its own machine.
+
+    tm benchmarks scenario start scn_1 --run bmr_7
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.start_scenario(
+        session,
+        scenario_id,
+        run=run,
+        name=name,
+        metadata=ours.read_pairs("--metadata", metadata),
+        profile=profile,
+    )
+
+
+@app.command("list")
+@command
+def list_scenario_runs(
+    session: Session,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Filter by benchmark run id.")
+    ] = None,
+    scenario_id: Annotated[
+        str | None, typer.Option("--scenario", metavar="ID", help="Filter by scenario id.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Filter by state.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
+) -> int:
+    """List scenario runs.
+
+    tm benchmarks scenario list --run bmr_7 --state failed
+    """
+    from tm_cli.commands.benchmarks import views
+
+    filters = {"benchmark_run_id": run, "scenario_id": scenario_id, "state": state, "name": name}
+    return views.list_scenario_runs(session, filters)
+
+
+@app.command("show")
+@command
+def show(session: Session, run: ScenarioRunId) -> int:
+    """Show a scenario run.
+
+    tm benchmarks scenario show scr_1
+    """
+    from tm_cli.commands.benchmarks import views
+
+    return views.show_scenario_run(session, run)
+
+
+@app.command("score")
+@command
+def score(
+    session: Session,
+    run: ScenarioRunId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
+    wait_timeout: options.WaitTimeout = None,
+) -> int:
+    """Request the score of a scenario run; with --wait, wait for it.
+
+    tm benchmarks scenario score scr_1 --wait
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    if wait:
+        limit = session.setting("wait_timeout", wait_timeout)
+        return actions.score_and_wait(session, run, limit)
+    return actions.score_scenario_run(session, run)
+
+
+@app.command("complete")
+@command
+def complete(session: Session, run: ScenarioRunId) -> int:
+    """Complete a scenario run and shut its machine down.
+
+    tm benchmarks scenario complete scr_1
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.complete_scenario_run(session, run)
+
+
+@app.command("cancel")
+@command
+def cancel(session: Session, run: ScenarioRunId) -> int:
+    """Cancel a scenario run and shut its machine down.
+
+    tm benchmarks scenario cancel scr_1
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.cancel_scenario_run(session, run)
+
+
+@app.command("logs")
+@command
+def logs(session: Session, run: ScenarioRunId, output: ours.File) -> int:
+    """Download a scenario run's logs as a zip archive.
+
+    tm benchmarks scenario logs scr_1 --output logs.zip
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.save_scenario_logs(session, run, output)

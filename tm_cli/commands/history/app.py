@@ -1,0 +1,187 @@
+"""`tm history`: runs that have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tm_cli.cli import options
+from tm_cli.cli.app import App
+from tm_cli.cli.global_options import group
+from tm_cli.cli.session import Session, command
+from tm_cli.completion.candidates import complete_profiles
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
+
+app = App()
+
+
+@app.callback()
+@group
+def history() -> None:
+    """List, show and compare finished runs."""
+
+
+@app.command("list")
+@command
+def list_history(
+    session: Session,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            autocompletion=complete_profiles,
+            help="Filter by profile id or name.",
+        ),
+    ] = None,
+    verdict: Annotated[
+        Literal["PASS", "WARN", "FAIL", "NO_BASELINE"] | None,
+        typer.Option(metavar="VERDICT", case_sensitive=False, help="Filter by verdict."),
+    ] = None,
+    triggered_by: Annotated[
+        Literal["api", "manual", "scheduled"] | None,
+        typer.Option(metavar="SOURCE", help="Filter by trigger."),
+    ] = None,
+    region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")
+    ] = None,
+    page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
+    size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
+) -> int:
+    """List finished runs, newest first.
+
+    tm history list --profile checkout --verdict FAIL
+    """
+    now = session.context.clock.now()
+    filters = {
+        "autoVerdict": verdict,
+        "triggeredBy": triggered_by,
+        "region": region,
+        "tag": tag,
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
+        "profileId": _profile_id(session, profile) if profile is not None else None,
+    }
+    found = session.client.list_history(page=page, size=size, **filters)
+    return session.emit(found.document(), lambda: _table(session, found))
+
+
+@app.command("show")
+@command
+def show(session: Session, history_id: options.HistoryId) -> int:
+    """Show a finished run in detail: over time and compared with its baseline.
+
+    tm history show 42
+    """
+    row = _row(session, history_id)
+    return session.emit(row.document(), lambda: _describe(session, row))
+
+
+@app.command("compare")
+@command
+def compare(
+    session: Session,
+    first: Annotated[
+        int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
+    ],
+    second: Annotated[
+        int,
+        typer.Argument(
+            metavar="B", min=1, max=2**63 - 1, help="History id of the run to compare with."
+        ),
+    ],
+    form: options.Format = options.ComparisonFormat.TABLE,
+) -> int:
+    """Compare two finished runs of a profile; the newer run becomes A.
+
+    tm history compare 42 41 --format markdown
+    """
+    from tm_cli.commands.history import compare as comparing
+
+    chosen = comparing.read_format(form, wants_json=session.wants_json)
+    return comparing.compare(session, first, second, chosen)
+
+
+@app.command("get", hidden=True)
+@command
+def get(session: Session, history_id: options.HistoryId) -> int:
+    """Print one ended run as the server sends it, for scripts of the Go tm."""
+    from tm_cli.render.formats.json_document import to_json
+
+    session.terminal.result(to_json(_row(session, history_id).document()))
+    return 0
+
+
+@app.command("delete")
+@command
+def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = False) -> int:
+    """Delete a finished run permanently; it is no longer used as a baseline.
+
+    tm history delete 42 --yes
+    """
+    from tm_cli.commands.history.show import told_when_missing
+
+    options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
+    with told_when_missing(history_id):
+        session.client.delete_history_item(history_id)
+    return session.emit(
+        {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
+    )
+
+
+def _row(session: Session, history_id: int) -> HistoryRow:
+    from tm_cli.commands.history.show import find_ended_run
+
+    return find_ended_run(session.client, history_id)
+
+
+def _profile_id(session: Session, text: str) -> int:
+    from tm_cli.commands.runs.profile_argument import find_subject
+
+    return find_subject(session.client, text, session.context.cwd).profile_id
+
+
+def _table(session: Session, page: HistoryPage) -> str:
+    from tm_cli.render.tables import columns, instant, percent, rate
+
+    head = ("ID", "PROFILE", "STARTED", "VERDICT", "REQUESTS", "SUCCESS", "AVG RPS", "RUN")
+    rows = [
+        (
+            row.id,
+            row.profile_name,
+            instant(row.started_at),
+            row.auto_verdict or _unjudged(row),
+            row.total_requests,
+            percent(row.success_rate),
+            rate(row.avg_rps),
+            row.run_id,
+        )
+        for row in page.content
+    ]
+    table = columns(session.terminal, head, rows, least=("RUN", "AVG RPS", "SUCCESS"))
+    shown, total = len(page.content), page.total_elements
+    if total is not None and total > shown:
+        session.note(f"tm: {shown} of {total} runs; --page and --size show others")
+    return table
+
+
+def _unjudged(row: HistoryRow) -> str:
+    return row.outcome.lower() if row.outcome not in (None, "COMPLETED") else "pending"
+
+
+def _describe(session: Session, row: HistoryRow) -> str:
+    from tm_cli.commands.history.show import describe_run
+
+    return describe_run(session, row)

@@ -1,0 +1,280 @@
+"""Options and arguments that several commands of `tm jobs` share, and how they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tm_cli.cli import options
+from tm_cli.cli.help_page import GATE, WAITING
+from tm_cli.cli.session import Session
+from tm_cli.completion.candidates import complete_verdicts
+from tm_cli.errors import UsageError
+from tm_cli.values.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.commands.jobs.gate import Watch
+    from tm_cli.gate.checks import Condition
+    from tm_cli.gate.policy import Gate
+    from tm_cli.gate.verdict import Verdict
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
+RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        "--fail-on-verdict",
+        metavar="VERDICTS",
+        autocompletion=complete_verdicts,
+        help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        rich_help_panel=GATE,
+    ),
+]
+Assert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="CHECK",
+        help="Fail unless the result meets this condition, e.g. 'score>=0.9' or "
+        "'$.state == \"done\"'; repeatable.",
+        rich_help_panel=GATE,
+    ),
+]
+MaxDuration = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Fail if the run took longer, including queueing and retries.",
+        rich_help_panel=GATE,
+    ),
+]
+CanceledAs = Annotated[
+    Literal["FAIL", "WARN"] | None,
+    typer.Option(
+        case_sensitive=False,
+        metavar="VERDICT",
+        help="Verdict of a canceled or expired run. [WARN]",
+        rich_help_panel=GATE,
+    ),
+]
+NoStream = Annotated[
+    bool,
+    typer.Option(
+        "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
+    ),
+]
+Payload = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
+]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
+]
+Cursor = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Show results before this time, to continue a list."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class JobGateOptions:
+    """A bundle: what fails the gate of a job run, and how it is waited for."""
+
+    fail_on: FailOn = None
+    checks: Assert = None
+    max_duration: MaxDuration = None
+    canceled_as: CanceledAs = None
+    wait_timeout: options.WaitTimeout = None
+    poll_interval: options.PollInterval = None
+    no_stream: NoStream = False
+
+    def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
+        """Return the gate; see `read_job_gate`."""
+        return read_job_gate(
+            session,
+            fail_on=self.fail_on,
+            checks=self.checks,
+            max_duration=self.max_duration,
+            wait_timeout=self.wait_timeout,
+            poll_interval=self.poll_interval,
+            confirm=confirm,
+            last=last,
+        )
+
+    def read_watch(self) -> Watch:
+        """Return what else a wait of job runs can be told."""
+        verdict = read_canceled_as(self.canceled_as)
+        from tm_cli.commands.jobs.gate import Watch
+
+        return Watch(verdict, streams=not self.no_stream)
+
+
+LONGEST_RUN_ID = 200
+
+
+def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[str]:
+    """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
+    for position, run_id in enumerate(run_ids):
+        if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
+            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
+        if run_id in run_ids[:position]:
+            raise UsageError(f"RUN: {clean(run_id)} is named twice")
+    if most is not None and len(run_ids) > most:
+        raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
+    return list(run_ids)
+
+
+def check_run_id(run_id: str) -> str:
+    """Return the id; raises UsageError for what cannot be one."""
+    return check_run_ids([run_id])[0]
+
+
+def read_canceled_as(text: str | None) -> Verdict | None:
+    """Return the verdict on a run that was ended from outside; None where nothing is said."""
+    from tm_cli.backends.strait.results import CANCELED_VERDICTS
+    from tm_cli.gate.verdict import Verdict
+
+    if text is None:
+        return None
+    word = text.strip().upper()
+    if word not in CANCELED_VERDICTS:
+        raise UsageError(f"--canceled-as: {text!r} is neither FAIL nor WARN")
+    return Verdict(word)
+
+
+def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Condition, ...]:
+    """Return the checks beside the status; raises UsageError."""
+    from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
+
+    found: list[Condition] = []
+    try:
+        if max_duration is not None:
+            found.append(parse_longest(max_duration))
+    except ValueError as problem:
+        raise UsageError(f"--max-duration: {problem}") from None
+    try:
+        found += [parse_result_check(text) for text in checks]
+    except ValueError as problem:
+        raise UsageError(f"--assert: {problem}") from None
+    return tuple(found)
+
+
+def read_job_gate(
+    session: Session,
+    *,
+    fail_on: str | None,
+    checks: Sequence[str] | None,
+    max_duration: str | None,
+    wait_timeout: str | None,
+    poll_interval: str | None,
+    confirm: int = 0,
+    last: bool = False,
+) -> Gate:
+    """Return the gate that flags and settings describe; sends nothing.
+
+    Job runs that nobody named a verdict for fail on FAIL and WARN: unlike a load test, a job that
+    failed is never a success.
+    """
+    from dataclasses import replace
+
+    gate = options.read_gate(
+        session,
+        fail_on=fail_on,
+        wait_timeout=wait_timeout,
+        verdict_timeout=None,
+        poll_interval=poll_interval,
+        confirm=confirm,
+        last=last,
+    )
+    conditions = read_conditions(checks or [], max_duration)
+    return replace(gate, checks=conditions)
+
+
+MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 20, 64, 256
+
+
+def read_trigger(
+    cwd: Path,
+    *,
+    payload: str | None,
+    tags: Sequence[str] | None,
+    at: str | None,
+    priority: int | None,
+    ttl: str | None,
+    keys: dict[str, str | None],
+) -> dict[str, Any]:
+    """Return the body of a trigger, without what was not asked for; raises UsageError."""
+    body: dict[str, Any] = {
+        "tags": read_pairs("--tag", tags or []) or None,
+        "scheduled_at": None if at is None else options.read_time("--at", at),
+        "priority": priority,
+        "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
+        **keys,
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    return body if payload is None else {"payload": read_payload(payload, cwd), **body}
+
+
+def _seconds(flag: str, text: str) -> int:
+    from tm_cli.values.durations import parse_duration
+
+    try:
+        return round(parse_duration(text))
+    except ValueError as problem:
+        raise UsageError(f"{flag}: {problem}") from None
+
+
+def read_payload(text: str | None, cwd: Path) -> Any:
+    """Return the JSON that a flag holds or names; raises UsageError."""
+    from tm_cli.api import strict_json
+
+    if text is None:
+        return None
+    path = cwd / text
+    is_file = not text.lstrip().startswith(("{", "[", '"')) and path.is_file()
+    try:
+        return strict_json.parse(path.read_bytes() if is_file else text)
+    except OSError as problem:
+        raise UsageError(f"--payload: cannot read {text}: {problem.strerror}") from None
+    except ValueError as problem:
+        what = f"invalid JSON in {text}" if is_file else f"{text!r} is not a file and not JSON"
+        raise UsageError(f"--payload: {what}: {problem}") from None
+
+
+def read_json(flag: str, text: str) -> str:
+    """Return `text`, which must be JSON, unchanged; raises UsageError."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
+    return text
+
+
+def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
+    """Return the `K=V` pairs of repeated flags, by the limits of the API."""
+    pairs: dict[str, str] = {}
+    for text in flags:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{flag}: expected K=V instead of {text!r}")
+        if key in pairs:
+            raise UsageError(f"{flag}: {key!r} is given twice")
+        if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
+            raise UsageError(
+                f"{flag}: {clean(text, longest=60)!r} is too long",
+                hint=f"at most {LONGEST_TAG_KEY} characters before the =, "
+                f"{LONGEST_TAG_VALUE} after it",
+            )
+        pairs[key] = value
+    if len(pairs) > MOST_TAGS:
+        raise UsageError(f"{flag}: too many: {len(pairs)} (maximum {MOST_TAGS})")
+    return pairs

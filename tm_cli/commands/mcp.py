@@ -1,0 +1,33 @@
+"""`tm mcp`: the gate for assistants, on standard input and output."""
+
+from __future__ import annotations
+
+from tm_cli.cli.app import App
+from tm_cli.cli.session import Session, command
+from tm_cli.errors import ConfigurationError
+from tm_cli.exit_codes import ExitCode
+
+app = App()
+
+
+@app.command("mcp")
+@command
+def mcp(session: Session) -> int:
+    """Run a Model Context Protocol (MCP) server on standard input and output.
+
+    An MCP client starts it; it ends when its input is closed. Server and key come from flags,
+    variables, files and contexts as for every command, never from the client.
+
+    tm mcp
+
+    tm mcp --context staging
+    """
+    try:
+        from tm_cli.mcp.server import run
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the Model Context Protocol needs another package ({missing.name} is missing)",
+            hint="pip install 'tm-cli[mcp]'",
+        ) from None
+    run(session)
+    return int(ExitCode.OK)
