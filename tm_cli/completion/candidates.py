@@ -210,11 +210,9 @@ def _values(position: CursorPosition, parameter: Any, current: str) -> Completio
 
 
 def _option_names(position: CursorPosition) -> list[Candidate]:
-    from tm_cli.cli.help_page import describe
-
     given = position.ctx.params
     found = [
-        Candidate(name, describe(item).text)
+        Candidate(name, (item.help or "").partition(" [")[0])
         for name, item in position.options.items()
         if name.startswith("--") and not item.hidden and (item.multiple or item.name not in given)
     ]

@@ -9,7 +9,6 @@ import typer
 
 from tm_cli.cli import options
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import options
 from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
@@ -22,7 +21,7 @@ def read_page(session: Session, run: str, part: str, **query: str | None) -> Pag
     from tm_cli.api.strait.client import LARGEST_PAGE
     from tm_cli.commands.jobs.client import open_client, told_when_missing
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     with told_when_missing(run):
         page = client.list_part(run, part, **query)
@@ -37,7 +36,7 @@ def read_part(session: Session, run: str, part: str) -> Any:
     """Return a part that is no list."""
     from tm_cli.commands.jobs.client import open_client, told_when_missing
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     with told_when_missing(run):
         return client.get_part(run, part)
