@@ -7,21 +7,22 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
+from tm_cli.completion.candidates import complete_verdicts
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 SavedReport = Annotated[
-    str, typer.Argument(metavar="FILE", help="A JSON or HTML report that a gate has written.")
+    str, typer.Argument(metavar="FILE", help="JSON or HTML report written by a gate.")
 ]
 
 
 @app.callback()
 @group
 def gate() -> None:
-    """Decide a saved report anew, say why a gate passed or failed."""
+    """Re-evaluate a saved report, explain its result."""
 
 
 @app.command("eval")
@@ -34,7 +35,9 @@ def evaluate(
         typer.Option(
             "--fail-on",
             metavar="VERDICTS",
-            help="Instead of those of the report: FAIL,WARN,NO_BASELINE.",
+            autocompletion=complete_verdicts,
+            help="Verdicts that fail the gate, instead of those in the report: "
+            "FAIL,WARN,NO_BASELINE.",
         ),
     ] = None,
     checks: Annotated[
@@ -42,12 +45,12 @@ def evaluate(
         typer.Option(
             "--assert",
             metavar="CHECK",
-            help="Instead of those of the report: p95<400ms, errors<1%; repeatable.",
+            help='Check to apply instead of those in the report, e.g. "p95<400ms"; repeatable.',
         ),
     ] = None,
     report: options.Report = None,
 ) -> int:
-    """Decide a saved report by another gate, or by its own; nothing is sent.
+    """Re-evaluate a saved report with its own gate or another one; sends no request.
 
     tm gate eval gate.json --fail-on FAIL --assert "p95<250ms"
     """
@@ -60,7 +63,7 @@ def evaluate(
 @app.command("explain")
 @command
 def explain(session: Session, file: SavedReport) -> int:
-    """Say in a sentence why a gate passed or failed, and what it rests on.
+    """Explain why a gate passed or failed, and what the result is based on.
 
     tm gate explain gate.json
     """

@@ -7,25 +7,25 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.gate import SavedReport
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()
 @group
 def report() -> None:
-    """Show saved reports, write them in other formats, put them on a pull request."""
+    """Show saved reports, convert them, comment on pull requests."""
 
 
 @app.command("show")
 @command
 def show(session: Session, file: SavedReport) -> int:
-    """Print a saved report as the summary of a gate; exits 0 whatever it says.
+    """Print the summary of a saved report; exits with 0 whatever its outcome.
 
     tm report show gate.json
     """
@@ -68,18 +68,22 @@ def comment(
     session: Session,
     file: SavedReport,
     name: Annotated[
-        str, typer.Option(metavar="GATE", help="Which of several gates this is.")
+        str, typer.Option(metavar="GATE", help="Name of the gate, if there are several.")
     ] = "tm",
     repo: Annotated[
         str | None,
-        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY, CI_PROJECT_ID]"),
+        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY or CI_PROJECT_ID]"),
     ] = None,
     pr: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Pull or merge request. [found in CI]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of the pull or merge request. [from the CI environment]",
+        ),
     ] = None,
 ) -> int:
-    """Comment a pull request with a saved report; the next time, the comment is replaced.
+    """Post a saved report as a comment on a pull request, or update the comment.
 
     tm report comment gate.json --name checkout
     """
