@@ -3,7 +3,7 @@
 import pytest
 
 from markdown_pages import bare, page, rows, section
-from tm_cli.server.job import REQUEST_TIMEOUT, SLOTS
+from tm_cli.server.engine.job import DEFAULT_SLOTS, REQUEST_TIMEOUT
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.run import Outcome
@@ -18,7 +18,7 @@ SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
         ("profiles", ServerLimits().profiles),
         ("runs at the same time", ServerLimits().concurrent_runs),
         ("rate of a curve", ServerLimits().profile_rps),
-        ("requests under way at the same time, per run", SLOTS),
+        ("requests under way at the same time, per run", DEFAULT_SLOTS),
         ("time for one request", int(REQUEST_TIMEOUT)),
         ("request headers", ServerLimits().header_count),
         ("weekly schedule slots", ServerLimits().schedule_slots),

@@ -12,6 +12,7 @@ from running_agent import RunningAgent
 from running_server import Api
 from tm_cli.server.crew.frames import Frame
 from tm_cli.server.crew.remote_engine import RemoteEngine
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import parse_event
 from tm_cli.server.histograms import UnreadableHistogram, add_encoded, check_encoded, new_histogram
 
@@ -27,6 +28,7 @@ FINISHED = {
     "completed": 5, "shortfall": 0, **FLAGS,
 }  # fmt: skip
 STARTED = {"event": "started", "at": "2026-01-31T12:00:00Z"}
+JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:1/", points=[(0, 1)], duration=1)
 WHOLE = [BUCKET, PROGRESS, FINISHED, STARTED, {"event": "paused", "elapsed": 0}]
 
 NO_COUNTS = [
@@ -165,7 +167,7 @@ def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, regio
 
 def test_an_agent_that_says_more_than_can_be_read_is_over():
     sent = []
-    engine = RemoteEngine("r", {}, sent.append)
+    engine = RemoteEngine(JOB, sent.append)
     for _ in range(20):
         engine.take(Frame("r", line="x" * 1_000_000))
     assert engine.last_complaint == "it says more than can be read"

@@ -9,10 +9,10 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 from tm_cli import children
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Event, parse_event
 
 DEFAULT_COMMAND = tuple(children.command("tm_cli.server.engine"))
@@ -31,7 +31,7 @@ class EngineProcess:
         self._listener = asyncio.create_task(self._keep_complaints())
 
     @classmethod
-    async def start(cls, command: Sequence[str], job: Mapping[str, Any]) -> EngineProcess:
+    async def start(cls, command: Sequence[str], job: EngineJob) -> EngineProcess:
         """Start the engine and hand it its job; OSError when it cannot be started."""
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
@@ -46,7 +46,7 @@ class EngineProcess:
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
         engine = cls(process)
-        engine._write({"job": job})
+        engine.write_line(job.to_line())
         return engine
 
     @property
@@ -56,10 +56,7 @@ class EngineProcess:
 
     def send(self, command: str, **details: object) -> None:
         """Send `pause`, `resume`, `stop`, `go` or `share`."""
-        self._write({"command": command, **details})
-
-    def _write(self, message: Mapping[str, Any]) -> None:
-        self.write_line(json.dumps(message))
+        self.write_line(json.dumps({"command": command, **details}))
 
     def write_line(self, line: str) -> None:
         """Hand it one line as it is."""

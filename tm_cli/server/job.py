@@ -7,17 +7,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
+from tm_cli.server.engine.job import Against, EngineJob
 from tm_cli.server.limits import ServerLimits
 from tm_cli.server.profile import ProfileFields
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
 
-SLOTS = 256
-REQUEST_TIMEOUT = 10.0
-_FRAMING = {"content-length", "transfer-encoding", "expect"}
+_PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
@@ -41,18 +40,6 @@ def require_runnable(fields: ProfileFields) -> None:
     for name, text in texts.items():
         if found := _MACRO.search(text):
             raise Refusal(f"{name} uses {found[0]}: the embedded server has no macros")
-    _require_sendable(fields)
-
-
-def _require_sendable(fields: ProfileFields) -> None:
-    """Refuse what the load generator would refuse a moment later, when nobody listens."""
-    for name, value in fields.headers:
-        if name.lower() in _FRAMING:
-            raise Refusal(f"requestHeaders: {name} is set by the load generator itself")
-        if any(not (" " <= char <= "\xff") and char != "\t" for char in value):
-            raise Refusal(f"requestHeaders: {name} has characters that a header cannot carry")
-    if urlsplit(fields.target_url).path.startswith("//"):
-        raise Refusal("targetUrl: the path begins with two slashes")
 
 
 def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
@@ -69,36 +56,53 @@ def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """A target, and the addresses that were judged; None where an agent judges for itself."""
+class CheckedTarget:
+    """A target, and the addresses that were checked; None where an agent checks for itself."""
 
     url: str
-    addresses: Sequence[str] | None = None
+    addresses: list[str] | None = None
 
 
 def engine_job(
     run_id: str,
     fields: ProfileFields,
     limits: ServerLimits,
-    aim: Aim,
-    against: Aim | None = None,
-) -> dict[str, Any]:
-    """The first line for the engine, as data."""
-    return {
-        "against": _aim(against) | {"seed": _seed(run_id)} if against else None,
-        **_aim(aim),
-        "run_id": run_id,
-        "method": fields.http_method,
-        "headers": [list(pair) for pair in fields.headers],
-        "body": fields.request_body,
-        "points": _curve(fields),
-        "duration": float(fields.duration),
-        "interpolation": fields.interpolation_mode,
-        "loop": fields.loop,
-        "slots": SLOTS,
-        "timeout": REQUEST_TIMEOUT,
-        "max_rps": float(limits.profile_rps),
-    }
+    target: CheckedTarget,
+    second_target: CheckedTarget | None = None,
+) -> EngineJob:
+    """The job of a run; raises `Refusal` for what the load generator cannot send."""
+    try:
+        return EngineJob(
+            run_id=run_id,
+            target_url=target.url,
+            addresses=target.addresses,
+            against=_against(run_id, second_target),
+            method=fields.http_method,
+            headers=fields.headers,
+            body=fields.request_body,
+            points=[(point.x, point.y) for point in fields.points],
+            duration=fields.duration,
+            interpolation=fields.interpolation_mode,
+            loop=fields.loop,
+            max_rps=limits.profile_rps,
+        )
+    except ValidationError as error:
+        raise _refusal(error, _PROFILE_NAMES) from None
+
+
+def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
+    if target is None:
+        return None
+    try:
+        return Against(target_url=target.url, addresses=target.addresses, seed=_seed(run_id))
+    except ValidationError as error:
+        raise _refusal(error, {"target_url": "againstUrl"}) from None
+
+
+def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    return Refusal(f"{names.get(field, field)}: {first['msg'].removeprefix('Value error, ')}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +140,6 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
 
 def _digest(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _aim(aim: Aim) -> dict[str, Any]:
-    addresses = None if aim.addresses is None else list(aim.addresses)
-    return {"target_url": aim.url, "addresses": addresses}
 
 
 def _seed(run_id: str) -> int:

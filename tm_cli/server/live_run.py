@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Bucket, Event, Started
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.run_state import RunState
@@ -19,7 +18,7 @@ PATIENCE = 60.0
 class LiveRun:
     """Plays one run in an engine of its own and keeps its results on disk as they come."""
 
-    def __init__(self, run: Run, job: Mapping[str, Any], store: RunStore) -> None:
+    def __init__(self, run: Run, job: EngineJob, store: RunStore) -> None:
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
         self.ending: Outcome | None = None

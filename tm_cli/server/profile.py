@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from tm_cli.curve import Interpolation
+
 
 class Wire(BaseModel):
     """Base of everything that crosses the wire: camelCase there, unknown keys ignored."""
@@ -73,7 +75,7 @@ class ProfileFields(Wire):
     variables_set_ids: tuple[int, ...] = ()
     region: str | None = None
     readiness_url: str | None = None
-    interpolation_mode: str = "SPLINE"
+    interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
 

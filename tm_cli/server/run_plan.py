@@ -6,7 +6,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from tm_cli.server.job import Aim, Load, choose_region, engine_job, load_of, require_runnable
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.job import (
+    CheckedTarget,
+    Load,
+    choose_region,
+    engine_job,
+    load_of,
+    require_runnable,
+)
 from tm_cli.server.judge import Limits
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profile import Profile
@@ -20,14 +28,15 @@ from tm_cli.server.verdicts import facts
 
 async def prepare_run(
     services: Services, profile: Profile, asked: StartBody
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[Run, EngineJob]:
     """Check everything that can be checked before the start; raises Refusal."""
     fields = profile.fields
     require_runnable(fields)
     region = choose_region(asked.region, fields, services.agents.workers)
-    aim = Aim(fields.target_url, await services.check_target(fields.target_url, region))
-    rival = await _rival(services, asked, aim, region)
-    load = load_of(fields, region, rival.url if rival else None)
+    addresses = await services.check_target(fields.target_url, region)
+    target = CheckedTarget(fields.target_url, addresses)
+    second = await _second_target(services, asked, target, region)
+    load = load_of(fields, region, second.url if second else None)
     run = Run(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -41,24 +50,26 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
-        against_url=rival.url if rival else None,
+        against_url=second.url if second else None,
         gate=_limits(asked.gate, fields.gate),
-        wish=None if rival else _wish(services, profile.id, region, asked.baseline_run_id, load),
+        wish=None if second else _wish(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.limits, aim, rival)
+    return run, engine_job(run.run_id, fields, services.limits, target, second)
 
 
-async def _rival(services: Services, asked: StartBody, aim: Aim, region: str) -> Aim | None:
-    """The other target of a duet, judged like the first."""
+async def _second_target(
+    services: Services, asked: StartBody, target: CheckedTarget, region: str
+) -> CheckedTarget | None:
+    """The second target of an A/B run, checked like the first."""
     url = asked.against_url
     if url is None:
         return None
     if asked.baseline_run_id is not None:
         raise Refusal("A run against another target has no baseline: leave baselineRunId out")
-    if url == aim.url:
+    if url == target.url:
         raise Refusal("againstUrl is the profile's own target: nothing would be compared")
     try:
-        return Aim(url, await services.check_target(url, region))
+        return CheckedTarget(url, await services.check_target(url, region))
     except Refusal as refusal:
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Event
 
 
@@ -41,5 +42,5 @@ class RunningEngine(Protocol):
         ...
 
 
-Launch = Callable[[str, Mapping[str, Any]], Awaitable[RunningEngine]]
+Launch = Callable[[str, EngineJob], Awaitable[RunningEngine]]
 """Starts what generates load in a region for a job; OSError when that is impossible."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tm_cli.clock import Clock
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.live_run import LiveRun
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.results import Results, no_results, salvage
@@ -54,7 +55,7 @@ class Supervisor:
         """Whether any run is in progress or still being written down."""
         return bool(self._tasks)
 
-    def start(self, run: Run, job: Mapping[str, Any]) -> LiveRun:
+    def start(self, run: Run, job: EngineJob) -> LiveRun:
         """Start a run, replacing the profile's active one; it is on disk when this returns.
 
         Raises `Refusal` when too many others are in progress.

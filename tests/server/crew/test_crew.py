@@ -8,6 +8,8 @@ import pytest
 
 from tm_cli.clock import SystemClock
 from tm_cli.server.crew.crew import Crew, Recruit
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine_events import (
     Bucket,
     Failed,
@@ -18,15 +20,13 @@ from tm_cli.server.engine_events import (
     Started,
 )
 
-JOB = {
-    "run_id": "r",
-    "points": [[0, 20], [10, 20]],
-    "duration": 10.0,
-    "interpolation": "LINEAR",
-    "loop": False,
-    "max_rps": None,
-    "timeout": 10.0,
-}
+JOB = EngineJob(
+    run_id="r",
+    target_url="http://127.0.0.1:1/",
+    points=[(0, 20), (10, 20)],
+    duration=10.0,
+    interpolation="LINEAR",
+)
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
@@ -110,11 +110,8 @@ def bucket(sent):
 def test_each_engine_gets_its_share_and_is_held():
     engines = [ScriptedEngine(*whole(end(100))) for _ in range(2)]
     played(*engines)
-    assert [engine.job["share"] for engine in engines] == [
-        {"index": 0, "count": 2},
-        {"index": 1, "count": 2},
-    ]
-    assert all(engine.job["hold"] for engine in engines)
+    assert [engine.job.share for engine in engines] == [Share(0, 2), Share(1, 2)]
+    assert all(engine.job.hold for engine in engines)
     assert [engine.sent for engine in engines] == [["go"], ["go"]]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tm_cli.server.crew.foreman import Foreman, Order
 from tm_cli.server.crew.whole_plan import WholePlan
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import (
     Addresses,
     Bucket,
@@ -19,6 +20,8 @@ from tm_cli.server.engine_events import (
 )
 
 JOB = {
+    "run_id": "r",
+    "target_url": "http://127.0.0.1:1/",
     "points": [[0, 20], [30, 20]],
     "duration": 30.0,
     "interpolation": "LINEAR",
@@ -33,7 +36,7 @@ class Crew:
 
     def __init__(self, *names, **job):
         self.now = 100.0
-        plan = WholePlan({**JOB, **job})
+        plan = WholePlan(EngineJob.parse({**JOB, **job}).plan)
         self.foreman = Foreman(names, plan, request_timeout=10.0, now=self.now)
         self.told = []
 

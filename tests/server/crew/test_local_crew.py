@@ -24,7 +24,7 @@ def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
         api.judged(api.start(api.save(script=f"log={log}")))
     (job,) = [json.loads(line)["job"] for line in log.read_text().splitlines() if '"job"' in line]
     assert job["slots"] == 900
-    assert "hold" not in job
+    assert job["hold"] is False
 
 
 def test_a_crashed_engine_is_told_and_the_others_go_on(start_server):

@@ -15,7 +15,7 @@ from raw_target import Line, RawTarget, listening, silent
 from tm_cli.server.engine import connections
 from tm_cli.server.engine.client import Client
 from tm_cli.server.engine.connections import Connections
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.job import Target as Aim
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -75,7 +75,7 @@ def test_workers_begin_with_different_addresses() -> None:
     for index in range(4):
         with RawTarget(ok, A, B) as target:
             line = job(target.url(), addresses=[A, B], share={"index": index, "count": 4})
-            document = Job.parse(line["job"])
+            document = EngineJob.parse(line["job"])
             client = Client(document, document.targets[0])
             assert client.send() == 200
             client.close()

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tm_cli.server.engine.control import obey, read_job
-from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.plan import WHOLE, Share
 
 VALID = {
@@ -24,20 +24,20 @@ VALID = {
 
 
 def test_a_valid_job_is_taken_as_it_is() -> None:
-    job = Job.parse(VALID)
+    job = EngineJob.parse(VALID)
     assert (job.method, job.points, job.slots) == ("GET", [(0, 10), (60, 20)], 256)
     assert job.headers == [("X-Test", "1"), ("X-Test", "2")]
     assert job.curve.planned_before(60) == 900
 
 
 def test_a_worker_alone_sends_everything_to_one_target_at_once() -> None:
-    job = Job.parse(VALID)
+    job = EngineJob.parse(VALID)
     assert (job.share, job.hold, len(job.targets), job.plan.sides) == (WHOLE, False, 1, range(1))
 
 
 def test_a_duet_has_two_targets_and_two_sides() -> None:
     against = {"target_url": "http://b.test:81/y", "seed": 5, "addresses": ["10.0.0.7"]}
-    job = Job.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
+    job = EngineJob.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
     new, old = job.targets
     assert (new.host, new.addresses) == ("127.0.0.1", ("127.0.0.1", "::1"))
     assert (old.host, old.port, old.addresses) == ("b.test", 81, ("10.0.0.7",))
@@ -45,7 +45,7 @@ def test_a_duet_has_two_targets_and_two_sides() -> None:
 
 
 def test_the_cap_applies_to_the_curve() -> None:
-    assert Job.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
+    assert EngineJob.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_cap_applies_to_the_curve() -> None:
 def test_a_target_is_split(
     url: str, host: str, port: int, is_tls: bool, request_target: str
 ) -> None:
-    target = Job.parse({**VALID, "target_url": url}).targets[0]
+    target = EngineJob.parse({**VALID, "target_url": url}).targets[0]
     assert (target.host, target.port, target.is_tls) == (host, port, is_tls)
     assert target.request_target == request_target
 
@@ -85,7 +85,7 @@ def test_a_target_is_split(
         ({"headers": [["a b", "1"]]}, "header name"),
         ({"headers": [["a", "1\r\nb: 2"]]}, "cannot carry"),
         ({"headers": [["a", "€"]]}, "cannot carry"),
-        ({"headers": [["Content-Length", "5"]]}, "set by the engine"),
+        ({"headers": [["Content-Length", "5"]]}, "set by the load generator"),
         ({"points": []}, "points"),
         ({"points": [[0, -1]]}, "negative"),
         ({"points": [[0, float("inf")]]}, "finite"),
@@ -108,7 +108,7 @@ def test_a_target_is_split(
 )
 def test_an_invalid_job_is_refused_by_name(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(JobError, match=reason) as caught:
-        Job.parse({**VALID, **change})
+        EngineJob.parse({**VALID, **change})
     assert "secret" not in str(caught.value)
 
 

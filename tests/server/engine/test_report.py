@@ -1,6 +1,6 @@
 import pytest
 
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.recorder import Bucket, Recorder
 from tm_cli.server.engine.report import Report
 
@@ -13,7 +13,7 @@ class Stage:
     def __init__(self, **changes: object) -> None:
         self.now = 1000.0
         self.busy = 0.0
-        job = Job.parse(
+        job = EngineJob.parse(
             {
                 "run_id": "run",
                 "target_url": "http://127.0.0.1:80/",

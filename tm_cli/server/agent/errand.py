@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tm_cli.server.crew.frames import HANG_UP, KILL, Frame
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_process import EngineProcess
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.targets import TargetRule
@@ -71,19 +71,20 @@ class Errand:
             self.kill()
             self._post(Frame(self._run_id, over=complaint))
 
-    async def _allowed(self, first_line: str) -> dict[str, Any]:
+    async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
-        job = json.loads(first_line)["job"]
-        job["addresses"] = await self._targets.check(job["target_url"])
-        if against := job.get("against"):
-            against["addresses"] = await self._targets.check(against["target_url"])
-        return dict(job)
+        job = EngineJob.from_line(first_line)
+        changes: dict[str, object] = {"addresses": await self._targets.check(job.target_url)}
+        if job.against:
+            addresses = await self._targets.check(job.against.target_url)
+            changes["against"] = job.against.model_copy(update={"addresses": addresses})
+        return job.model_copy(update=changes)
 
-    async def _play(self, job: dict[str, Any]) -> str:
+    async def _play(self, job: EngineJob) -> str:
         """Pass lines on until the engine is over; return its last complaint."""
         if self._is_cancelled:
             return ""
-        engine = await EngineProcess.start(self._command, job | {"watch": WATCH})
+        engine = await EngineProcess.start(self._command, job.model_copy(update={"watch": WATCH}))
         pulse = asyncio.create_task(_beat(engine))
         try:
             self._engine = engine

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from tm_cli.server.crew.conversation import converse
 from tm_cli.server.crew.crew import Recruit
 from tm_cli.server.crew.frames import Frame
 from tm_cli.server.crew.remote_engine import RemoteEngine
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.running_engine import RunningEngine
 
@@ -28,11 +28,11 @@ class AgentLink:
         self._engines: dict[str, RemoteEngine] = {}
         self._is_open = True
 
-    async def start(self, job: Mapping[str, Any]) -> RunningEngine:
+    async def start(self, job: EngineJob) -> RunningEngine:
         """Have the agent start an engine; OSError when the agent is gone."""
         if not self._is_open:
             raise ConnectionError("its agent is gone")
-        engine = RemoteEngine(job["run_id"], job, self._outgoing.put_nowait)
+        engine = RemoteEngine(job, self._outgoing.put_nowait)
         self._engines[engine.run_id] = engine
         return engine
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tm_cli.clock import Clock
 from tm_cli.server.crew.foreman import Foreman
 from tm_cli.server.crew.whole_plan import WholePlan
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine_events import Event, Started
 from tm_cli.server.running_engine import RunningEngine
 from tm_cli.text import clean
@@ -25,37 +26,39 @@ class Recruit:
     """A worker that can be started; `name` is for people."""
 
     name: str
-    start: Callable[[Mapping[str, Any]], Awaitable[RunningEngine]]
+    start: Callable[[EngineJob], Awaitable[RunningEngine]]
 
 
 class Crew:
     """Engines that share one curve. Its events are those of one engine that plays it alone."""
 
-    def __init__(self, names: Sequence[str], job: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(self, names: Sequence[str], job: EngineJob, clock: Clock) -> None:
         self._clock = clock
         self._engines: dict[int, RunningEngine] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
         self._bug: Exception | None = None
         self._foreman = Foreman(
-            names, WholePlan(job), request_timeout=job["timeout"], now=clock.monotonic()
+            names, WholePlan(job.plan), request_timeout=job.timeout, now=clock.monotonic()
         )
 
     @classmethod
-    async def start(cls, recruits: Sequence[Recruit], job: Mapping[str, Any], clock: Clock) -> Crew:
+    async def start(cls, recruits: Sequence[Recruit], job: EngineJob, clock: Clock) -> Crew:
         """Start an engine for each; one that cannot be started is left out."""
         crew = cls([recruit.name for recruit in recruits], job, clock)
         try:
             for index, recruit in enumerate(recruits):
-                share = {"index": index, "count": len(recruits)}
-                await crew._enlist(index, recruit, {**job, "share": share, "hold": True})
+                share = Share(index, len(recruits))
+                await crew._enlist(
+                    index, recruit, job.model_copy(update={"share": share, "hold": True})
+                )
         except BaseException:
             crew.kill()
             await crew.close()
             raise
         return crew
 
-    async def _enlist(self, index: int, recruit: Recruit, job: Mapping[str, Any]) -> None:
+    async def _enlist(self, index: int, recruit: Recruit, job: EngineJob) -> None:
         try:
             self._engines[index] = await recruit.start(job)
         except OSError as error:

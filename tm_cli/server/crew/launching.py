@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.crew import Crew, Recruit
+from tm_cli.server.engine.job import MOST_SLOTS, EngineJob
 from tm_cli.server.engine_process import EngineProcess
 from tm_cli.server.regions import LOCAL
 from tm_cli.server.running_engine import Launch, RunningEngine
-
-MOST_SLOTS = 900
-"""Requests under way at the same time that one engine can hold."""
 
 
 def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
@@ -24,18 +21,22 @@ def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Cl
     In other regions each worker has so many, at most `MOST_SLOTS`.
     """
 
-    async def launch(region: str, job: Mapping[str, Any]) -> RunningEngine:
+    async def launch(region: str, job: EngineJob) -> RunningEngine:
         if region != LOCAL:
             recruits = agents.recruits(region)
             if not recruits:
                 raise OSError(f"no agent is connected in region {region}")
-            return await Crew.start(recruits, {**job, "slots": min(slots, MOST_SLOTS)}, clock)
+            return await Crew.start(recruits, _with_slots(job, min(slots, MOST_SLOTS)), clock)
         shares = split(slots)
         if len(shares) == 1:
-            return await EngineProcess.start(command, {**job, "slots": slots})
+            return await EngineProcess.start(command, _with_slots(job, slots))
         return await Crew.start(_local_recruits(command, shares), job, clock)
 
     return launch
+
+
+def _with_slots(job: EngineJob, slots: int) -> EngineJob:
+    return job.model_copy(update={"slots": slots})
 
 
 def split(slots: int) -> list[int]:
@@ -45,8 +46,8 @@ def split(slots: int) -> list[int]:
 
 
 def _local_recruits(command: Sequence[str], shares: Sequence[int]) -> list[Recruit]:
-    async def start(slots: int, job: Mapping[str, Any]) -> RunningEngine:
-        return await EngineProcess.start(command, {**job, "slots": slots})
+    async def start(slots: int, job: EngineJob) -> RunningEngine:
+        return await EngineProcess.start(command, _with_slots(job, slots))
 
     return [
         Recruit(f"{LOCAL}/{number}", partial(start, slots))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 from tm_cli.server.crew.frames import HANG_UP, KILL, Frame
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Event, parse_event
 
 _MOST_WAITING = 16 * 1024 * 1024  # characters
@@ -16,14 +16,14 @@ _MOST_WAITING = 16 * 1024 * 1024  # characters
 class RemoteEngine:
     """Sends by `post`; its agent's link puts in what comes back."""
 
-    def __init__(self, run_id: str, job: Mapping[str, Any], post: Callable[[Frame], None]) -> None:
-        self.run_id = run_id
+    def __init__(self, job: EngineJob, post: Callable[[Frame], None]) -> None:
+        self.run_id = job.run_id
         self._post = post
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._waiting = 0
         self._complaint: str | None = None
         self._is_over = False
-        self._write({"job": job})
+        self._write(job.to_line())
 
     def take(self, frame: Frame) -> None:
         """The agent told something of this engine."""
@@ -46,11 +46,11 @@ class RemoteEngine:
 
     def send(self, command: str, **details: object) -> None:
         """Send a command of the engine's protocol."""
-        self._write({"command": command, **details})
+        self._write(json.dumps({"command": command, **details}))
 
-    def _write(self, message: Mapping[str, object]) -> None:
+    def _write(self, line: str) -> None:
         if not self._is_over:
-            self._post(Frame(self.run_id, line=json.dumps(message)))
+            self._post(Frame(self.run_id, line=line))
 
     async def events(self, *, patience: float) -> AsyncIterator[Event]:
         """What the engine says until it is over or its agent is gone.

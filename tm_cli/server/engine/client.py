@@ -4,7 +4,7 @@ from gevent import Timeout
 
 from tm_cli import __version__
 from tm_cli.server.engine.connections import Connection, Connections
-from tm_cli.server.engine.job import Job, Target
+from tm_cli.server.engine.job import EngineJob, Target
 from tm_cli.server.engine.response import Response
 
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
@@ -17,7 +17,7 @@ class Client:
     being decoded. Proxy variables of the environment are ignored: load belongs on the target.
     """
 
-    def __init__(self, job: Job, target: Target) -> None:
+    def __init__(self, job: EngineJob, target: Target) -> None:
         self._request = _request(job, target)
         self._has_body = job.method != "HEAD"
         self._timeout = job.timeout
@@ -74,7 +74,7 @@ class Client:
         return response
 
 
-def _request(job: Job, target: Target) -> bytes:
+def _request(job: EngineJob, target: Target) -> bytes:
     """The request as it is sent. All of a run are alike, so it is made once."""
     body = (job.body or "").encode()
     own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]

@@ -7,7 +7,7 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import AllowInfNan, BaseModel, Field, ValidationError, model_validator
 
-from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.plan import Share
 
 _LOG = logging.getLogger(__name__)
@@ -42,15 +42,12 @@ class Steered(Protocol):
     def abort(self) -> None: ...
 
 
-def read_job(lines: Iterator[bytes]) -> Job:
+def read_job(lines: Iterator[bytes]) -> EngineJob:
     """The job of the first line; JobError if there is none or it is invalid."""
     line = next(lines, None)
     if line is None:
         raise JobError("standard input ended before the job came")
-    document = _object(line)
-    if document is None or "job" not in document:
-        raise JobError("the first line is not a JSON object with a job")
-    return Job.parse(document["job"])
+    return EngineJob.from_line(line)
 
 
 def obey(lines: Iterator[bytes], load_test: Steered) -> None:

@@ -11,7 +11,7 @@ from gevent.queue import SimpleQueue
 
 from tm_cli.server.engine.client import Client
 from tm_cli.server.engine.dispatcher import Dispatcher
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.lines import EventWriter
 from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine.recorder import Recorder
@@ -34,7 +34,7 @@ class LoadTest:
     `stop` and `abort` come from other greenlets.
     """
 
-    def __init__(self, job: Job, events: EventWriter) -> None:
+    def __init__(self, job: EngineJob, events: EventWriter) -> None:
         self._job = job
         self._events = events
         self._plan = job.plan

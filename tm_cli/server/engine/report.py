@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.saturation import LATE, Sample, Saturation
@@ -22,7 +22,7 @@ class Report:
 
     def __init__(
         self,
-        job: Job,
+        job: EngineJob,
         plan: Plan,
         recorder: Recorder,
         *,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Bucket, Finished, Flags, Progress
 from tm_cli.server.series import WIDTH
 
@@ -39,10 +39,10 @@ class Play:
     ending: Ending = Ending.COMPLETED
     verdict_after: float | None = 0.0
 
-    def buckets(self, job: Mapping[str, Any]) -> list[Bucket]:
+    def buckets(self, job: EngineJob) -> list[Bucket]:
         """Everything that the run measures: the whole curve, or the first bucket of it."""
-        count = round(job["duration"] / WIDTH) if self.ending is Ending.COMPLETED else 1
-        return [self._bucket(index, round(job["points"][0][1] * WIDTH)) for index in range(count)]
+        count = round(job.duration / WIDTH) if self.ending is Ending.COMPLETED else 1
+        return [self._bucket(index, round(job.points[0][1] * WIDTH)) for index in range(count)]
 
     def _bucket(self, index: int, requests: int) -> Bucket:
         return Bucket(

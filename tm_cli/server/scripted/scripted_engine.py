@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import Event, Started
 from tm_cli.server.scripted.play import Ending, Play, finished, progress
 
@@ -16,7 +16,7 @@ _BROKEN = 3
 class ScriptedEngine:
     """A `RunningEngine` that plays its whole curve at once."""
 
-    def __init__(self, play: Play, job: Mapping[str, Any]) -> None:
+    def __init__(self, play: Play, job: EngineJob) -> None:
         self._play = play
         self._job = job
         self._stopped = asyncio.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from tm_cli.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.embedded_server import EmbeddedServer
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.listener import doors
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.running_engine import RunningEngine
@@ -95,9 +96,9 @@ class _ScriptedServer(EmbeddedServer):
         supervisor.judge = self._in_time(supervisor.judge, services)
         return services
 
-    async def _launch(self, _region: str, job: Mapping[str, Any]) -> RunningEngine:
+    async def _launch(self, _region: str, job: EngineJob) -> RunningEngine:
         play = self.plays[min(len(self._played), len(self.plays) - 1)]
-        self._played[job["run_id"]] = play
+        self._played[job.run_id] = play
         return ScriptedEngine(play, job)
 
     def _in_time(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
