@@ -4,11 +4,11 @@ import math
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     Bucket,
     Failed,
     Finished,
-    Flags,
     Progress,
     parse_event,
 )
@@ -171,5 +171,5 @@ def test_an_event_of_a_newer_engine_is_ignored():
     ],
 )
 def test_a_line_without_sense_is_an_error(line):
-    with pytest.raises(ValueError, match="without sense"):
+    with pytest.raises(ValueError, match="invalid line"):
         parse_event(line)

@@ -13,7 +13,7 @@ from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.numbers import count
+from tm_cli.server.numbers import MOST
 
 HIGHEST_US = 3600 * 1_000_000
 _LOWEST, _DIGITS = 1, 3
@@ -47,9 +47,14 @@ def add_encoded(histogram: HdrHistogram, text: str) -> None:
     check_encoded(text)
     try:
         histogram.decode_and_add(text)
-        count(histogram.get_total_count())
+        _check_total(histogram)
     except Exception as error:  # the library has many kinds
         raise _unreadable(error) from error
+
+
+def _check_total(histogram: HdrHistogram) -> None:
+    if histogram.get_total_count() > MOST:
+        raise ValueError("it has more response times than there can be")
 
 
 def _unreadable(error: Exception) -> UnreadableHistogram:

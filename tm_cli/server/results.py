@@ -5,14 +5,65 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
-from tm_cli.server.engine_events import Bucket, Finished, Flags
+from pydantic import AfterValidator, Field
+
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine_events import Bucket, Finished
 from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
-from tm_cli.server.numbers import MOST
+from tm_cli.server.numbers import MOST, Count, Counts, Finite, Measure
+from tm_cli.server.profile import Wire
 from tm_cli.server.series import WIDTH, middle, rate, ratios
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+
+
+Series = list[dict[str, Measure | None]]
+Quantiles = dict[str, Measure]
+
+
+def _check_quantiles(points: Series) -> Series:
+    for point in points:
+        _ = point["p50"], point["p95"], point["p99"]
+    return points
+
+
+LatencySeries = Annotated[Series, AfterValidator(_check_quantiles)]
+
+
+class SideResults(Wire):
+    """The results of an A/B run's second target, as the history keeps and shows them."""
+
+    planned: Count
+    sent: Count
+    total_requests: Count
+    total_errors: Count
+    avg_rps: Measure
+    peak_rps: Measure
+    success_rate: Finite | None
+    response_codes: Counts
+    addresses: Counts = Field(default_factory=dict)
+    latency_quantiles: Quantiles
+    rps_series: Series
+    latency_series: LatencySeries
+
+    @classmethod
+    def of(cls, results: Results) -> SideResults:
+        return cls(
+            planned=results.planned,
+            sent=results.sent,
+            total_requests=results.completed,
+            total_errors=results.errors,
+            avg_rps=results.average_rps,
+            peak_rps=results.peak_rps,
+            success_rate=results.success_rate,
+            response_codes=results.codes,
+            addresses=results.addresses,
+            latency_quantiles=results.quantiles_ms,
+            rps_series=results.rps_series,
+            latency_series=results.latency_series,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +185,6 @@ def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | Non
 def no_results() -> Results:
     """What is known of a run whose measurements cannot be read."""
     return summarise([], curve_end=0.0)
-
-
-def other_side(results: Results) -> dict[str, Any]:
-    """The results of a duet's other target, as the history keeps and shows them."""
-    return {
-        "planned": results.planned,
-        "sent": results.sent,
-        "totalRequests": results.completed,
-        "totalErrors": results.errors,
-        "avgRps": results.average_rps,
-        "peakRps": results.peak_rps,
-        "successRate": results.success_rate,
-        "responseCodes": results.codes,
-        "addresses": results.addresses,
-        "latencyQuantiles": results.quantiles_ms,
-        "rpsSeries": results.rps_series,
-        "latencySeries": results.latency_series,
-    }
 
 
 def error_classes(codes: Mapping[str, int]) -> dict[str, int]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     Addresses,
     Bucket,
     Event,
     Failed,
     Finished,
-    Flags,
     Note,
     Paused,
     Progress,

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge import (
@@ -22,7 +21,7 @@ from tm_cli.server.judge import (
     judge_duet,
 )
 from tm_cli.server.measurements import blocks
-from tm_cli.server.results import error_classes
+from tm_cli.server.results import SideResults, error_classes
 from tm_cli.server.store.history import HistoryStore, Verdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -172,14 +171,14 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     """The same of a duet's other target."""
-    other: dict[str, Any] = json.loads(row["against"])
+    other = SideResults.model_validate_json(row["against"])
     return replace(
         facts(row, now),
-        planned=other["planned"],
-        sent=other["sent"],
-        completed=other["totalRequests"],
-        errors=other["totalErrors"],
-        error_classes=error_classes(other["responseCodes"]),
-        quantiles_ms=other["latencyQuantiles"],
-        addresses=other.get("addresses", {}),
+        planned=other.planned,
+        sent=other.sent,
+        completed=other.total_requests,
+        errors=other.total_errors,
+        error_classes=error_classes(other.response_codes),
+        quantiles_ms=other.latency_quantiles,
+        addresses=other.addresses,
     )

@@ -10,11 +10,11 @@ from tm_cli.clock import SystemClock
 from tm_cli.server.crew.crew import Crew, Recruit
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.plan import Share
+from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     Bucket,
     Failed,
     Finished,
-    Flags,
     Note,
     Ready,
     Started,

@@ -5,12 +5,12 @@ import pytest
 from tm_cli.server.crew.foreman import Foreman, Order
 from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     Addresses,
     Bucket,
     Failed,
     Finished,
-    Flags,
     Note,
     Paused,
     Progress,

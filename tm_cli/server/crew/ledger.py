@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from tm_cli.server.crew.member import Member
 from tm_cli.server.crew.merge import Merge
 from tm_cli.server.crew.whole_plan import WholePlan
-from tm_cli.server.engine_events import Addresses, Bucket, Event, Finished, Flags, Progress
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine_events import Addresses, Bucket, Event, Finished, Progress
 from tm_cli.server.series import WIDTH
 
 _SLACK = 10.0  # seconds by which a worker may be behind the others and behind its own requests

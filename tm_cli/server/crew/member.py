@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tm_cli.server.engine_events import Finished, Flags
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine_events import Finished
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from enum import Enum, auto
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Bucket, Finished, Flags, Progress
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine_events import Bucket, Finished, Progress
 from tm_cli.server.series import WIDTH
 
 _HIGHEST_US = 3600 * 1_000_000

@@ -12,7 +12,7 @@ from typing import Any
 from tm_cli.clock import Clock
 from tm_cli.server.instants import wire_time
 from tm_cli.server.numbers import MOST
-from tm_cli.server.results import Results, other_side
+from tm_cli.server.results import Results, SideResults
 from tm_cli.server.run import Outcome
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history_filter import EACH_TAG, HistoryFilter
@@ -218,5 +218,7 @@ def _columns(
         "flaky_dispatch": results.flags.flaky_dispatch,
         "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
         "addresses": json.dumps(results.addresses),
-        "against": json.dumps(other_side(results.against)) if results.against else None,
+        "against": SideResults.of(results.against).model_dump_json(by_alias=True)
+        if results.against
+        else None,
     }

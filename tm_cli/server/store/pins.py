@@ -8,7 +8,6 @@ from datetime import datetime
 
 from tm_cli.clock import Clock
 from tm_cli.server.instants import read_time, wire_time
-from tm_cli.server.numbers import count
 from tm_cli.server.store.database import Database
 
 # A row that does not say readably whose pin it is may be anybody's.
@@ -67,8 +66,9 @@ class PinStore:
 
 
 def _pin(row: sqlite3.Row) -> Pin:
+    history_id = row["history_id"]
     try:
-        return Pin(count(row["history_id"]), read_time(row["pinned_at"]))
+        pinned_at = read_time(row["pinned_at"])
     except (ValueError, TypeError, OverflowError):
-        history_id = row["history_id"]
-        return Pin(history_id if type(history_id) is int else 0, None)
+        pinned_at = None
+    return Pin(history_id if type(history_id) is int else 0, pinned_at)

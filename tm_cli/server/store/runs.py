@@ -7,14 +7,16 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
+from pydantic import TypeAdapter
+
 from tm_cli.server.engine_events import Bucket
 from tm_cli.server.instants import read_time, wire_time
-from tm_cli.server.numbers import count, counts, maybe_measure, status_counts
 from tm_cli.server.run import Run
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
 
 _UNKNOWN = "1970-01-01T00:00:00Z"
+_BUCKET = TypeAdapter(Bucket)
 
 
 class RunStore:
@@ -124,20 +126,7 @@ def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
 
 
 def _bucket(row: sqlite3.Row) -> Bucket:
-    response, service = row["response"], row["service"]
-    if not isinstance(response, str) or not isinstance(service, str):
-        raise TypeError("a histogram is not a text")
-    return Bucket(
-        index=count(row["position"]),
-        planned=count(row["planned"]),
-        sent=count(row["sent"]),
-        completed=count(row["completed"]),
-        codes=status_counts(json.loads(row["codes"])),
-        failures=counts(json.loads(row["failures"])),
-        response=response,
-        service=service,
-        p50_ms=maybe_measure(row["p50_ms"]),
-        p95_ms=maybe_measure(row["p95_ms"]),
-        p99_ms=maybe_measure(row["p99_ms"]),
-        side=count(row["side"]),
-    )
+    values = dict(row)
+    for column in ("codes", "failures"):
+        values[column] = json.loads(row[column])
+    return _BUCKET.validate_python(values | {"index": row["position"]})
