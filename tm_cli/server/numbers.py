@@ -1,4 +1,4 @@
-"""Types of the numbers and texts from load generators and from the disk, checked before they are used.
+"""Types of the numbers and texts from load generators and from the disk, checked before use.
 
 A number that is too large for the database, or that is not a number, would otherwise end the server
 instead of the run.
