@@ -22,7 +22,7 @@ from tm_cli.demo import script as demo
 from tm_cli.embedded import launch
 from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.catalogue import SCENARIOS
-from tm_cli.selftest.proof import prove
+from tm_cli.selftest.proof import run_scenarios
 from tm_cli.server.engine_process import EngineProcess
 
 PATIENCE = 30
@@ -305,7 +305,7 @@ def test_selftest_children_get_no_secret_but_what_a_pipeline_sets(surroundings, 
         "MAKEFLAGS": "-s",
     }
     through_a_shell = [item for item in SCENARIOS if item.name == "shell"]
-    results = list(prove(through_a_shell, environ))
+    results = list(run_scenarios(through_a_shell, environ))
     found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
     assert [result.is_right for result in results] == [True]
     assert leaked(found) == {

@@ -3,7 +3,7 @@
 import pytest
 
 from markdown_pages import ROOT, page, rows, section
-from tm_cli.server.judge import How, Limits
+from tm_cli.server.judge import SelectedBy, Thresholds
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.limits import QUANTILES
@@ -12,7 +12,7 @@ from tm_cli.server.judge.resampling import DRAWS
 from tm_cli.server.judge.spread import ASSUMED, MOST_RUNS
 
 NAME = "docs/verdicts.md"
-LIMITS = Limits()
+LIMITS = Thresholds()
 COMPARED = {row[0]: row[1:] for row in rows(section(NAME, "What is compared"))}
 TEXT = " ".join(page(NAME).split())
 
@@ -61,7 +61,7 @@ def test_constants_of_the_noise_are_the_judges():
 
 def test_every_way_to_a_baseline_is_there():
     table = rows(section(NAME, "What a run is compared with"))
-    assert [row[0] for row in table] == list(How)
+    assert [row[0] for row in table] == list(SelectedBy)
 
 
 def test_pictures_ask_nothing_of_the_network():

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tm_cli.gate_limits import read_limits
-from tm_cli.server.judge import Limits
+from tm_cli.server.judge import Thresholds
 from tm_cli.server.portable import read_document as accept
 from tm_cli.settings import load_settings
 from tm_cli.systems.trafficmorph.profile_documents import read_document
@@ -208,7 +208,7 @@ def test_limits_in_the_comments_are_those_of_the_judge(tm):
     tm("init", *FLAGS, "--ci", "none")
     table = re.search(r"^# \[gate\]\n(?:# .*\n)+", files(tm)["tm.toml"], re.MULTILINE)[0]
     limits = read_limits(tomllib.loads(table.replace("# ", ""))["gate"])
-    assert limits == Limits().document()
+    assert limits == Thresholds().document()
 
 
 def test_long_run_is_waited_for(tm):

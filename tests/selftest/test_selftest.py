@@ -16,8 +16,8 @@ import pytest
 from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.account import failure
 from tm_cli.selftest.catalogue import SCENARIOS
-from tm_cli.selftest.proof import prove
-from tm_cli.selftest.stage import Stage
+from tm_cli.selftest.proof import run_scenarios
+from tm_cli.selftest.stage import ScenarioRunner
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 TM = f'"{sys.executable}" -m tm_cli'
@@ -123,7 +123,7 @@ def test_a_wrapper_that_hands_everything_on_is_right(selftest, program):
 
 def test_a_wrong_expectation_makes_it_red():
     wrong = replace(NAMED["typo"], expected=(ExitCode.OK,))
-    results = list(prove([wrong, NAMED["server-down"]], os.environ))
+    results = list(run_scenarios([wrong, NAMED["server-down"]], os.environ))
     assert [result.is_right for result in results] == [False, True]
     assert failure(results).exit_code == ExitCode.ERROR
     assert "1 of 2" in failure(results).message
@@ -141,8 +141,10 @@ def test_the_last_lines_of_a_wrong_tm_are_shown_without_the_key(selftest, progra
 @posix
 def test_a_tm_that_hangs_is_ended_and_wrong(program, tmp_path):
     pid = tmp_path / "pid"
-    stage = Stage([program(f"sleep 600 & echo $! > {pid}; wait")], os.environ, longest=0.5)
-    result = asyncio.run(stage.play(NAMED["shell"], tmp_path / "scenario"))
+    runner = ScenarioRunner(
+        [program(f"sleep 600 & echo $! > {pid}; wait")], os.environ, timeout=0.5
+    )
+    result = asyncio.run(runner.play(NAMED["shell"], tmp_path / "scenario"))
     assert result.code is None
     assert not result.is_right
     with pytest.raises(ProcessLookupError):

@@ -9,10 +9,10 @@ import pytest
 from tm_cli.clock import SystemClock
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.engine_events import Bucket
-from tm_cli.server.results import summarise
+from tm_cli.server.results import summarize
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.history_filter import HistoryFilter
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.schema import VERSION
@@ -57,11 +57,11 @@ def add_run(database, run_id="r1", profile_id=7, fingerprint="f"):
 def add_row(database, run_id="r1", outcome=Outcome.COMPLETED, clock=None):
     add_run(database, run_id)
     history = HistoryStore(database, clock or MovedClock())
-    results = summarise([], curve_end=20.0, elapsed=20.0)
+    results = summarize([], curve_end=20.0, elapsed=20.0)
     return history, history.add(run_id, outcome, results, finished_at=NOON)
 
 
-PASS = Verdict("PASS", ["fine"], {"p95": 1.0}, None)
+PASS = StoredVerdict("PASS", ["fine"], {"p95": 1.0}, None)
 
 
 def test_commits_reach_the_disk(database):
@@ -150,7 +150,7 @@ def test_a_failed_transaction_changes_nothing(database):
 def test_a_verdict_is_written_once(database):
     history, row_id = add_row(database)
     assert history.set_verdict(row_id, PASS)
-    assert not history.set_verdict(row_id, Verdict("FAIL", [], {}, None))
+    assert not history.set_verdict(row_id, StoredVerdict("FAIL", [], {}, None))
     assert history.find(row_id)["auto_verdict"] == "PASS"
     with pytest.raises(sqlite3.IntegrityError), database.transaction() as connection:
         connection.execute("UPDATE history SET auto_verdict = 'FAIL'")
@@ -247,7 +247,7 @@ class TestAFileOfAnOlderVersion:
     def test_its_runs_are_a_baseline_for_new_ones(self, upgraded):
         history = HistoryStore(upgraded, SystemClock())
         run = add_run(upgraded, "r3", profile_id=3, fingerprint="same")
-        results = summarise([Bucket(0, 200, 200, 200, {"200": 200})], curve_end=20.0, elapsed=20.0)
+        results = summarize([Bucket(0, 200, 200, 200, {"200": 200})], curve_end=20.0, elapsed=20.0)
         row = history.add(run.run_id, Outcome.COMPLETED, results, finished_at=NOON)
         Judge(history, RunStore(upgraded), lambda: NOON)(row)
         assert history.find(row)["auto_compare_baseline_run_id"] == 7

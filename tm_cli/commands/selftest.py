@@ -15,7 +15,7 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenario import Result, Scenario
+    from tm_cli.selftest.scenario import Scenario, ScenarioResult
 
 app = typer.Typer(add_completion=False)
 
@@ -94,12 +94,12 @@ def _found(session: Session, program: str | None) -> str | None:
 
 def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
     from tm_cli.selftest.account import failure, line, summary
-    from tm_cli.selftest.proof import prove
+    from tm_cli.selftest.proof import run_scenarios
 
-    results: list[Result] = []
+    results: list[ScenarioResult] = []
     clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
     began = clock.monotonic()
-    with closing(prove(scenarios, session.context.environ, program)) as coming:
+    with closing(run_scenarios(scenarios, session.context.environ, program)) as coming:
         for result in coming:
             results.append(result)
             if not session.wants_json:
@@ -113,7 +113,7 @@ def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) 
     return int(ExitCode.OK)
 
 
-def _emit(session: Session, results: Sequence[Result], error: TmError | None) -> int:
+def _emit(session: Session, results: Sequence[ScenarioResult], error: TmError | None) -> int:
     from tm_cli.render.machine import document, error_document, to_json
     from tm_cli.selftest.account import result_data
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from tm_cli import children
-from tm_cli.demo.target import Target
+from tm_cli.demo.target import DemoService
 from tm_cli.exit_codes import ExitCode
 
 DOCUMENT = "checkout.yaml"
@@ -55,7 +55,7 @@ STEPS = (
 
 def play(directory: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
     """Run every step in `directory`; whether each returned the code it must return."""
-    with Target(delay=USUAL_DELAY) as target:
+    with DemoService(delay=USUAL_DELAY) as target:
         document = directory / DOCUMENT
         document.write_text(_example().replace(PLACEHOLDER, target.url), encoding="utf-8")
         (directory / "tm.toml").touch()  # so that none further up counts
@@ -65,7 +65,7 @@ def play(directory: Path, environ: Mapping[str, str], say: Callable[[str], None]
 
 def _plays(
     step: Step,
-    target: Target,
+    target: DemoService,
     directory: Path,
     environ: Mapping[str, str],
     say: Callable[[str], None],

@@ -14,7 +14,7 @@ _ANSWER = (
 )
 
 
-class Target:
+class DemoService:
     """An HTTP service on a free port of this machine, in a thread of its own."""
 
     def __init__(self, *, delay: float) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tm_cli.errors import TmError
-from tm_cli.selftest.scenario import Result, Scenario
+from tm_cli.selftest.scenario import Scenario, ScenarioResult
 from tm_cli.text import clean
 
 _MOST_NAMES = 5
 
 
-def line(result: Result, width: int) -> str:
+def line(result: ScenarioResult, width: int) -> str:
     """Name, what must come, what came, how long it took; names take `width` columns.
 
     What tm said stands below a result that is wrong.
@@ -30,7 +30,7 @@ def line(result: Result, width: int) -> str:
     return "\n".join([head, *(f"         {detail}" for detail in _details(result))])
 
 
-def _details(result: Result) -> list[str]:
+def _details(result: ScenarioResult) -> list[str]:
     details = [f"| {clean(said)}" for said in result.said]
     if result.runs != result.scenario.runs:
         details.append(f"runs started: {result.runs}, expected {result.scenario.runs}")
@@ -46,7 +46,7 @@ def listing(scenarios: Sequence[Scenario]) -> str:
     )
 
 
-def summary(results: Sequence[Result], seconds: float) -> str:
+def summary(results: Sequence[ScenarioResult], seconds: float) -> str:
     """The last line of a selftest in which everything came as it must."""
     played = sum(not result.skipped for result in results)
     skipped = len(results) - played
@@ -54,7 +54,7 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     return f"{played} of {played} scenarios ended as they must, in {seconds:.0f} s{more}"
 
 
-def failure(results: Sequence[Result]) -> TmError | None:
+def failure(results: Sequence[ScenarioResult]) -> TmError | None:
     """What makes a selftest red: a wrong result, or none at all."""
     played = [result for result in results if not result.skipped]
     wrong = [result.scenario.name for result in played if not result.is_right]
@@ -80,7 +80,7 @@ def scenario_data(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def result_data(result: Result) -> dict[str, Any]:
+def result_data(result: ScenarioResult) -> dict[str, Any]:
     """A scenario and what came of it as data."""
     return {
         **scenario_data(result.scenario),

@@ -36,13 +36,13 @@ def makefile(words: Sequence[str], directory: Path) -> list[str]:
     return ["make", "deploy"]
 
 
-def needs(program: str) -> Why:
+def unless_installed(program: str) -> Why:
     """Why a scenario with this POSIX program is impossible here."""
 
-    def why_not(environ: Mapping[str, str]) -> str | None:
+    def skip_reason(environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":
             return f"{program} is for POSIX systems"
         found = shutil.which(program, path=environ.get("PATH"))
         return None if found else f"there is no {program} here"
 
-    return why_not
+    return skip_reason

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.selftest.callers import makefile, needs, pipe, shell_script, shell_status
-from tm_cli.selftest.meanwhile import can_receive, replace_run, send, stop_run
+from tm_cli.selftest.callers import makefile, pipe, shell_script, shell_status, unless_installed
+from tm_cli.selftest.meanwhile import replace_run, send, stop_run, unless_ignored
 from tm_cli.selftest.relay import flaky_reads, lost_start
 from tm_cli.selftest.scenario import GATE, Scenario
-from tm_cli.server.scripted.play import Ending, Play
+from tm_cli.server.scripted.play import Ending, ScriptedRun
 
-SLOWER = Play(ms=22.0)
-MUCH_SLOWER = Play(ms=40.0)
-HELD = Play(ending=Ending.HELD)
-BROKEN = Play(ending=Ending.BROKEN)
-JUDGED_LATE = Play(verdict_after=1.5)
-NEVER_JUDGED = Play(verdict_after=None)
+SLOWER = ScriptedRun(ms=22.0)
+MUCH_SLOWER = ScriptedRun(ms=40.0)
+HANGS = ScriptedRun(ending=Ending.HANGS)
+BROKEN = ScriptedRun(ending=Ending.BROKEN)
+JUDGED_LATE = ScriptedRun(verdict_after=1.5)
+NEVER_JUDGED = ScriptedRun(verdict_after=None)
 
 _ALL = "FAIL,WARN,NO_BASELINE"
 
@@ -73,15 +73,15 @@ RUNS = (
         name="replaced",
         claim="a run that another one replaced does not pass",
         expected=(ExitCode.UNDECIDED,),
-        play=HELD,
-        meanwhile=replace_run,
+        play=HANGS,
+        side_action=replace_run,
     ),
     Scenario(
         name="stopped",
         claim="a run that somebody stopped does not pass",
         expected=(ExitCode.UNDECIDED,),
-        play=HELD,
-        meanwhile=stop_run,
+        play=HANGS,
+        side_action=stop_run,
     ),
     Scenario(
         name="aborted",
@@ -94,23 +94,23 @@ RUNS = (
         claim="a run that goes on and on does not pass",
         expected=(ExitCode.WAIT_TIMEOUT,),
         words=_accepting(_ALL, "--wait-timeout", "1"),
-        play=HELD,
+        play=HANGS,
     ),
     Scenario(
         name="interrupted",
         claim="SIGINT ends the wait, red",
         expected=(ExitCode.INTERRUPTED,),
-        play=HELD,
-        meanwhile=send("SIGINT"),
-        why_not=can_receive("SIGINT"),
+        play=HANGS,
+        side_action=send("SIGINT"),
+        skip_reason=unless_ignored("SIGINT"),
     ),
     Scenario(
         name="terminated",
         claim="SIGTERM, a cancelled job, ends the wait, red",
         expected=(ExitCode.TERMINATED,),
-        play=HELD,
-        meanwhile=send("SIGTERM"),
-        why_not=can_receive("SIGTERM"),
+        play=HANGS,
+        side_action=send("SIGTERM"),
+        skip_reason=unless_ignored("SIGTERM"),
     ),
 )
 
@@ -182,7 +182,7 @@ CALLERS = (
         expected=(ExitCode.WARN,),
         play=SLOWER,
         caller=shell_status,
-        why_not=needs("sh"),
+        skip_reason=unless_installed("sh"),
     ),
     Scenario(
         name="script",
@@ -190,7 +190,7 @@ CALLERS = (
         expected=(ExitCode.FAIL,),
         play=MUCH_SLOWER,
         caller=shell_script,
-        why_not=needs("sh"),
+        skip_reason=unless_installed("sh"),
     ),
     Scenario(
         name="pipe",
@@ -198,7 +198,7 @@ CALLERS = (
         expected=(ExitCode.FAIL,),
         play=MUCH_SLOWER,
         caller=pipe,
-        why_not=needs("bash"),
+        skip_reason=unless_installed("bash"),
     ),
     Scenario(
         name="make",
@@ -206,7 +206,7 @@ CALLERS = (
         expected=(2, 1),  # GNU make, BSD make
         play=SLOWER,
         caller=makefile,
-        why_not=needs("make"),
+        skip_reason=unless_installed("make"),
     ),
 )
 

@@ -71,7 +71,7 @@ def _end(process: Process) -> None:
             process.kill()
 
 
-def last_words(stderr: bytes, key: str) -> tuple[str, ...]:
+def last_lines(stderr: bytes, key: str) -> tuple[str, ...]:
     """The last lines that are not empty, without the key."""
     text = stderr.decode("utf-8", "replace").replace(key, "***")
     return tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]

@@ -7,50 +7,50 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
-from tm_cli.selftest.scenario import Meanwhile, Scene
+from tm_cli.selftest.scenario import ScenarioContext, SideAction
 
-_LOOK = 0.05
+_POLL_INTERVAL = 0.05
 
 
-async def stop_run(scene: Scene) -> int:
+async def stop_run(context: ScenarioContext) -> int:
     """Stop tm's run."""
-    await _watched(scene)
-    await asyncio.to_thread(scene.client.stop_run, scene.profile_id)
+    await _polled(context)
+    await asyncio.to_thread(context.client.stop_run, context.profile_id)
     return 0
 
 
-async def replace_run(scene: Scene) -> int:
+async def replace_run(context: ScenarioContext) -> int:
     """Start another run in the place of tm's."""
-    await _watched(scene)
-    await asyncio.to_thread(scene.client.start_run, scene.profile_id)
+    await _polled(context)
+    await asyncio.to_thread(context.client.start_run, context.profile_id)
     return 1
 
 
-def send(name: str) -> Meanwhile:
+def send(name: str) -> SideAction:
     """Send tm a signal."""
 
-    async def interrupt(scene: Scene) -> int:
-        await _watched(scene)
-        scene.child.send_signal(getattr(signal, name))
+    async def interrupt(context: ScenarioContext) -> int:
+        await _polled(context)
+        context.child.send_signal(getattr(signal, name))
         return 0
 
     return interrupt
 
 
-def can_receive(name: str) -> Callable[[Mapping[str, str]], str | None]:
+def unless_ignored(name: str) -> Callable[[Mapping[str, str]], str | None]:
     """Why a program that is started here cannot be told to end by this signal."""
 
-    def why_not(_environ: Mapping[str, str]) -> str | None:
+    def skip_reason(_environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":
             return "signals are for POSIX systems"
         if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             return f"{name} is ignored here, and so it is by what is started here"
         return None
 
-    return why_not
+    return skip_reason
 
 
-async def _watched(scene: Scene) -> None:
+async def _polled(context: ScenarioContext) -> None:
     """Wait until tm has started its run and looked at it."""
-    while not scene.relay.has_been_watched:
-        await asyncio.sleep(_LOOK)
+    while not context.proxy.has_been_polled:
+        await asyncio.sleep(_POLL_INTERVAL)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from tm_cli import children
 from tm_cli.selftest.child import PIPELINE_FILES
-from tm_cli.selftest.scenario import Result, Scenario
-from tm_cli.selftest.stage import Stage
+from tm_cli.selftest.scenario import Scenario, ScenarioResult
+from tm_cli.selftest.stage import ScenarioRunner
 
-AT_ONCE = 4
+CONCURRENCY = 4
 """tm keeps a processor busy while it starts, and then it mostly waits."""
 
-_LOOK = 0.2
+_POLL_INTERVAL = 0.2
 _OF_PIPELINES = (
     *children.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -28,38 +28,40 @@ _OF_PIPELINES = (
 """What changes how tm, a shell or make behaves, and so could change an exit code."""
 
 
-def prove(
+def run_scenarios(
     scenarios: Sequence[Scenario], environ: Mapping[str, str], program: str | None = None
-) -> Generator[Result, None, None]:
+) -> Generator[ScenarioResult, None, None]:
     """Yield a result per scenario; nothing of them is left when the iterator is closed.
 
     `program` is called in the place of this tm, with the whole of `environ`: it may need any
     variable. Raises what keeps a scenario from being played.
     """
     if program:
-        stage = Stage([program], environ)
+        runner = ScenarioRunner([program], environ)
     else:
         needed = children.environment(environ, _OF_PIPELINES)
-        stage = Stage(children.command("tm_cli"), needed)
+        runner = ScenarioRunner(children.command("tm_cli"), needed)
     with (
         tempfile.TemporaryDirectory(prefix="tm-selftest-", ignore_cleanup_errors=True) as name,
-        closing(_Player(stage, Path(name)).results(scenarios)) as results,
+        closing(_BackgroundRunner(runner, Path(name)).results(scenarios)) as results,
     ):
         yield from results
 
 
-class _Player:
+class _BackgroundRunner:
     """Plays in a thread of its own: signals interrupt the main thread wherever it is."""
 
-    def __init__(self, stage: Stage, directory: Path) -> None:
-        self._stage = stage
+    def __init__(self, runner: ScenarioRunner, directory: Path) -> None:
+        self._runner = runner
         self._directory = directory
-        self._news: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[ScenarioResult | BaseException | None] = (
+            queue.SimpleQueue()
+        )
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    def results(self, scenarios: Sequence[Scenario]) -> Generator[Result, None, None]:
+    def results(self, scenarios: Sequence[Scenario]) -> Generator[ScenarioResult, None, None]:
         thread = threading.Thread(target=self._run, args=[scenarios], daemon=True)
         thread.start()
         try:
@@ -72,19 +74,19 @@ class _Player:
                 self._loop.call_soon_threadsafe(self._stop.set)
             thread.join()
 
-    def _next(self) -> Result | BaseException | None:
+    def _next(self) -> ScenarioResult | BaseException | None:
         while True:
             with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
-                return self._news.get(timeout=_LOOK)
+                return self._results.get(timeout=_POLL_INTERVAL)
 
     def _run(self, scenarios: Sequence[Scenario]) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._play_all(scenarios))
         except BaseException as error:  # it must not be lost with the thread
-            self._news.put(error)
+            self._results.put(error)
         finally:
-            self._news.put(None)
+            self._results.put(None)
 
     async def _play_all(self, scenarios: Sequence[Scenario]) -> None:
         tasks = [asyncio.create_task(self._play(scenario)) for scenario in scenarios]
@@ -94,13 +96,13 @@ class _Player:
                 await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
-                self._news.put(task.result())
+                self._results.put(task.result())
         finally:
             stopping.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    async def _play(self, scenario: Scenario) -> Result:
-        async with self._places:
-            return await self._stage.play(scenario, self._directory / scenario.name)
+    async def _play(self, scenario: Scenario) -> ScenarioResult:
+        async with self._slots:
+            return await self._runner.play(scenario, self._directory / scenario.name)

@@ -16,9 +16,9 @@ from itertools import cycle
 from typing import Self
 
 _LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
-_OWN_WORDS = (b"host:", b"connection:")
+_OWN_HEADERS = (b"host:", b"connection:")
 _HOST = "127.0.0.1"
-_GATEWAY = (
+_BAD_GATEWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 35\r\n"
     b"Connection: close\r\n\r\n<html>The upstream is down</html>\r\n"
 )
@@ -70,7 +70,7 @@ class _Request:
     content: bytes
 
 
-class Relay:
+class FaultProxy:
     """Listens on a free port of loopback for the server at `port`; remembers what it has seen."""
 
     def __init__(self, port: int, faults: Faults) -> None:
@@ -91,7 +91,7 @@ class Relay:
             self._server.close()
 
     @property
-    def has_been_watched(self) -> bool:
+    def has_been_polled(self) -> bool:
         """Whether a run was started here and then looked at."""
         starts = [at for at, request in enumerate(self.seen) if is_start(*request)]
         return bool(starts) and any(method == "GET" for method, _ in self.seen[starts[0] :])
@@ -115,14 +115,14 @@ class Relay:
         first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         method, target, _ = first.decode("latin-1").split(" ")
         own = [f"Host: {_HOST}:{self._upstream}".encode(), b"Connection: close"]
-        kept = [line for line in lines if not line.lower().startswith(_OWN_WORDS)]
+        kept = [line for line in lines if not line.lower().startswith(_OWN_HEADERS)]
         content = b"\r\n".join([first, *own, *kept]) + b"\r\n\r\n" + body
         return _Request(method, target.partition("?")[0], content)
 
     async def _answer(self, request: _Request, fault: Fault, writer: asyncio.StreamWriter) -> None:
         answer = b""
         if fault is Fault.GATEWAY:
-            answer = _GATEWAY
+            answer = _BAD_GATEWAY
         elif fault is not Fault.RESET:
             answer = await self._forward(request)
         if fault in (Fault.RESET, Fault.LOST):

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tm_cli.api.trafficmorph.client import Client
-from tm_cli.selftest.relay import Faults, Relay, no_faults
-from tm_cli.server.scripted.play import Play
+from tm_cli.selftest.relay import FaultProxy, Faults, no_faults
+from tm_cli.server.scripted.play import ScriptedRun
 
 DOCUMENT = "load.json"
 GATE = ("runs", "start", DOCUMENT, "--wait", "--poll-interval", "0.2", "--fail-on")
-USUAL = Play()
+DEFAULT = ScriptedRun()
 
 
 class Child(Protocol):
@@ -25,16 +25,16 @@ class Child(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ScenarioContext:
     """What somebody else can reach while tm waits; `client` speaks to the server directly."""
 
     client: Client
     profile_id: int
-    relay: Relay
+    proxy: FaultProxy
     child: Child
 
 
-Meanwhile = Callable[[Scene], Coroutine[Any, Any, int]]
+SideAction = Callable[[ScenarioContext], Coroutine[Any, Any, int]]
 """Something that happens while tm waits; returns how many runs it has started itself."""
 
 Caller = Callable[[Sequence[str], Path], list[str]]
@@ -52,7 +52,7 @@ class Scenario:
 
     `expected` are the exit codes that are right, `runs` is how many runs tm must have started.
     `earlier` runs are in the history already, `play` is what tm's own run does. With `is_busy`
-    another run is going on, and the server allows one. `environ` is set for tm alone; `why_not`
+    another run is going on, and the server allows one. `environ` is set for tm alone; `skip_reason`
     gives the reason if the scenario is impossible here, from the environment.
     """
 
@@ -61,19 +61,19 @@ class Scenario:
     expected: tuple[int, ...]
     runs: int = 1
     words: tuple[str, ...] = (*GATE, "FAIL,WARN,NO_BASELINE")
-    earlier: tuple[Play, ...] = (USUAL,)
-    play: Play = USUAL
+    earlier: tuple[ScriptedRun, ...] = (DEFAULT,)
+    play: ScriptedRun = DEFAULT
     is_busy: bool = False
     is_down: bool = False
     faults: Callable[[], Faults] = no_faults
-    meanwhile: Meanwhile | None = None
+    side_action: SideAction | None = None
     caller: Caller = directly
     environ: Mapping[str, str] = field(default_factory=dict)
-    why_not: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
+    skip_reason: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ScenarioResult:
     """What came of a scenario: `code` is None without an end, `said` are tm's last lines.
 
     A scenario that is impossible here has `skipped`, the reason.

@@ -15,15 +15,15 @@ from tm_cli.api.transport import Connection, Transport
 from tm_cli.api_key import ApiKey
 from tm_cli.clock import SystemClock
 from tm_cli.errors import TmError
-from tm_cli.selftest.child import child, environment, last_words
-from tm_cli.selftest.relay import Relay, dead_port
-from tm_cli.selftest.scenario import DOCUMENT, Result, Scenario, Scene
-from tm_cli.server.scripted.play import Ending, Play
-from tm_cli.server.scripted.scripted_server import Stand, scripted_server
+from tm_cli.selftest.child import child, environment, last_lines
+from tm_cli.selftest.relay import FaultProxy, dead_port
+from tm_cli.selftest.scenario import DOCUMENT, Scenario, ScenarioContext, ScenarioResult
+from tm_cli.server.scripted.play import Ending, ScriptedRun
+from tm_cli.server.scripted.scripted_server import ScriptedServer, scripted_server
 
-LONGEST = 40.0
+TIMEOUT = 40.0
 
-_LOOK = 0.02
+_POLL_INTERVAL = 0.02
 _PROFILE = {
     "_format": "trafficmorph-profile-v1",
     "name": "selftest ✓ größer",  # more than some terminals can show
@@ -32,92 +32,94 @@ _PROFILE = {
     "httpMethod": "GET",
     "points": [{"x": 0, "y": 200}, {"x": 30, "y": 200}],
 }
-_OTHER = Play(ending=Ending.HELD)
+_OTHER = ScriptedRun(ending=Ending.HANGS)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ScenarioRunner:
     """Where scenarios are played: the program that is tm, and the environment it gets.
 
-    A tm that has not ended after `longest` seconds counts as hanging.
+    A tm that has not ended after `timeout` seconds counts as hanging.
     """
 
     program: Sequence[str]
     environ: Mapping[str, str]
-    longest: float = LONGEST
+    timeout: float = TIMEOUT
 
-    async def play(self, scenario: Scenario, directory: Path) -> Result:
+    async def play(self, scenario: Scenario, directory: Path) -> ScenarioResult:
         """Play a scenario in a directory that is not there yet; all is over when this returns."""
-        if reason := scenario.why_not(self.environ):
-            return Result(scenario, skipped=reason)
+        if reason := scenario.skip_reason(self.environ):
+            return ScenarioResult(scenario, skipped=reason)
         try:
             return await self._play(scenario, directory)
         except (OSError, TmError) as problem:  # which proves nothing, so it is not right
-            return Result(scenario, said=(f"it could not be played: {problem}",))
+            return ScenarioResult(scenario, said=(f"it could not be played: {problem}",))
 
-    async def _play(self, scenario: Scenario, directory: Path) -> Result:
+    async def _play(self, scenario: Scenario, directory: Path) -> ScenarioResult:
         work = directory / "work"
         work.mkdir(parents=True)
         (work / "tm.toml").touch()  # so that none further up counts
         (work / DOCUMENT).write_text(json.dumps(_PROFILE), encoding="utf-8")
-        plays = [*scenario.earlier, *([_OTHER] if scenario.is_busy else []), scenario.play]
+        scripted_runs = [*scenario.earlier, *([_OTHER] if scenario.is_busy else []), scenario.play]
         async with (
-            scripted_server(directory / "server", plays) as stand,
+            scripted_server(directory / "server", scripted_runs) as stand,
             _client(stand) as client,
         ):
             profile_id = await _prepare(client, scenario)
-            async with Relay(stand.port, scenario.faults()) as relay:
-                return await self._call(scenario, work, stand, client, profile_id, relay)
+            async with FaultProxy(stand.port, scenario.faults()) as proxy:
+                return await self._call(scenario, work, stand, client, profile_id, proxy)
 
     async def _call(
         self,
         scenario: Scenario,
         work: Path,
-        stand: Stand,
+        stand: ScriptedServer,
         client: Client,
         profile_id: int,
-        relay: Relay,
-    ) -> Result:
+        proxy: FaultProxy,
+    ) -> ScenarioResult:
         key = stand.key_file.read_text(encoding="utf-8").strip()
         words = scenario.caller([*self.program, *scenario.words], work)
         runs_before, began = stand.runs, asyncio.get_running_loop().time()
-        with dead_port() if scenario.is_down else nullcontext(relay.port) as port:
+        with dead_port() if scenario.is_down else nullcontext(proxy.port) as port:
             environ = environment(self.environ, work.parent, port=port, key=key)
             async with child(words, work, {**environ, **scenario.environ}) as process:
-                scene = Scene(client, profile_id, relay, process)
-                code, stderr, others = await _wait(process, scenario, scene, self.longest)
-        return Result(
+                context = ScenarioContext(client, profile_id, proxy, process)
+                code, stderr, others = await _wait(process, scenario, context, self.timeout)
+        return ScenarioResult(
             scenario,
             code=code,
             runs=stand.runs - runs_before - others,
             seconds=asyncio.get_running_loop().time() - began,
-            said=last_words(stderr, key),
+            said=last_lines(stderr, key),
         )
 
 
 async def _wait(
-    process: Process, scenario: Scenario, scene: Scene, longest: float
+    process: Process, scenario: Scenario, context: ScenarioContext, timeout: float
 ) -> tuple[int | None, bytes, int]:
     """The exit code (None: it hangs), standard error, and the runs that others have started."""
-    meanwhile = asyncio.create_task(scenario.meanwhile(scene)) if scenario.meanwhile else None
+    side_action = (
+        asyncio.create_task(scenario.side_action(context)) if scenario.side_action else None
+    )
     try:
-        _, stderr = await asyncio.wait_for(process.communicate(), longest)
+        _, stderr = await asyncio.wait_for(process.communicate(), timeout)
         code = process.returncode
     except TimeoutError:
         stderr, code = b"it did not end", None
     finally:
-        if meanwhile is not None:
-            meanwhile.cancel()
-    if meanwhile is None:
+        if side_action is not None:
+            side_action.cancel()
+    if side_action is None:
         return code, stderr, 0
-    done = (await asyncio.gather(meanwhile, return_exceptions=True))[0]
+    done = (await asyncio.gather(side_action, return_exceptions=True))[0]
     if isinstance(done, Exception):
         return code, stderr + f"\nwhat should happen meanwhile failed: {done}".encode(), 0
     return code, stderr, done if isinstance(done, int) else 0
 
 
 @asynccontextmanager
-async def _client(stand: Stand) -> AsyncIterator[Client]:
+async def _client(stand: ScriptedServer) -> AsyncIterator[Client]:
     """A client of the server itself, past the network that tm sees."""
     clock = SystemClock()
     key = ApiKey(stand.key_file.read_text(encoding="utf-8").strip())
@@ -144,9 +146,9 @@ async def _prepare(client: Client, scenario: Scenario) -> int:
 
 async def _judged(client: Client, count: int) -> None:
     """Wait until `count` runs have verdicts."""
-    async with asyncio.timeout(LONGEST):
+    async with asyncio.timeout(TIMEOUT):
         while True:
             rows = (await asyncio.to_thread(client.list_history)).content
             if len([row for row in rows if row.auto_verdict]) == count:
                 return
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_POLL_INTERVAL)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from tm_cli.server.connections import Connection, Connections
+from tm_cli.server.connections import ClientConnection, ClientConnections
 
 _PAUSE = 0.1
 _TLS_CLOSE_TIMEOUT = 2.0
@@ -29,8 +29,8 @@ class Acceptor:
         self,
         listener: socket.socket,
         tls: ssl.SSLContext | None,
-        connections: Connections,
-        make_protocol: Callable[[Connection], asyncio.BaseProtocol],
+        connections: ClientConnections,
+        make_protocol: Callable[[ClientConnection], asyncio.BaseProtocol],
     ) -> None:
         self._listener = listener
         self._tls = tls
@@ -76,7 +76,7 @@ class Acceptor:
         connection.opening = opening
         opening.add_done_callback(partial(_opened, accepted, connection))
 
-    async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+    async def _open(self, accepted: socket.socket, connection: ClientConnection) -> None:
         limits = {}
         if self._tls is not None:
             limits["ssl_handshake_timeout"] = self._connections.head_timeout
@@ -87,7 +87,9 @@ class Acceptor:
         )
 
 
-def _opened(accepted: socket.socket, connection: Connection, opening: asyncio.Task[None]) -> None:
+def _opened(
+    accepted: socket.socket, connection: ClientConnection, opening: asyncio.Task[None]
+) -> None:
     """Clear away what has failed; most often a client that has gone, or knows no TLS."""
     if not opening.cancelled() and opening.exception() is None:
         return

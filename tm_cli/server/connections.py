@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 SCOPE_KEY = "connection"
-"""Where a request's scope has its `Connection`, in its `state`."""
+"""Where a request's scope has its `ClientConnection`, in its `state`."""
 HEAD_TIMEOUT = 10.0
 KEEP_ALIVE = 30
 """Seconds for which a client with the key may be idle.
@@ -26,7 +26,7 @@ _FEWEST_UNAUTHENTICATED = 16  # clients that come at the same moment
 logger = logging.getLogger(__name__)
 
 
-class Connections:
+class ClientConnections:
     """All connections of one server, at most `most` of them.
 
     A quarter of the places, but no fewer than 16 where there are twice as many, is for clients that
@@ -41,15 +41,17 @@ class Connections:
         share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
         self._most_unauthenticated = min(share, most // 2)
         self._most_authenticated = most - self._most_unauthenticated
-        self._unauthenticated: dict[Connection, str] = {}  # with their peers, the oldest first
-        self._authenticated: set[Connection] = set()
+        self._unauthenticated: dict[
+            ClientConnection, str
+        ] = {}  # with their peers, the oldest first
+        self._authenticated: set[ClientConnection] = set()
 
-    def add(self, address: str = "") -> Connection:
+    def add(self, address: str = "") -> ClientConnection:
         """Make room for a connection that was accepted from `address`, and return it."""
         if len(self._unauthenticated) >= self._most_unauthenticated:
             logger.warning("too many connections without the API key: an old one is closed")
             self.close_oldest()
-        connection = Connection(self)
+        connection = ClientConnection(self)
         self._unauthenticated[connection] = _peer(address)
         return connection
 
@@ -68,7 +70,7 @@ class Connections:
         while self._unauthenticated:
             self.close_oldest()
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: ClientConnection) -> bool:
         """Count a connection among those with the key; False when there are too many of them."""
         if connection in self._authenticated:
             return True
@@ -78,16 +80,16 @@ class Connections:
         self._authenticated.add(connection)
         return True
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         """A connection is over."""
         self._unauthenticated.pop(connection, None)
         self._authenticated.discard(connection)
 
 
-class Connection:
+class ClientConnection:
     """One connection from its accept to its end, with a deadline for what its client owes."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: ClientConnections) -> None:
         self.transport: asyncio.Transport | None = None
         self.opening: asyncio.Task[object] | None = None
         """The TLS handshake, until there is a transport."""
@@ -191,7 +193,7 @@ class Connection:
 def mark_authenticated(scope: MutableMapping[str, Any]) -> bool:
     """Tell the connection of a request that the key was right; False when there are too many."""
     connection = scope.get("state", {}).get(SCOPE_KEY)
-    return connection.mark_authenticated() if isinstance(connection, Connection) else True
+    return connection.mark_authenticated() if isinstance(connection, ClientConnection) else True
 
 
 def _peer(address: str) -> str:

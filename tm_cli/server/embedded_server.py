@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from tm_cli.clock import Clock
 from tm_cli.server.app import create_app
-from tm_cli.server.connections import Connections
+from tm_cli.server.connections import ClientConnections
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.launching import launch_with
 from tm_cli.server.data_dir import DataDir, ServerInfo
@@ -20,8 +20,8 @@ from tm_cli.server.engine_process import DEFAULT_COMMAND
 from tm_cli.server.guard import Guard, digest_of
 from tm_cli.server.identity import Identity
 from tm_cli.server.leases import Leases, wait_until_unused
-from tm_cli.server.limits import ServerLimits
-from tm_cli.server.listener import Door
+from tm_cli.server.limits import Quota
+from tm_cli.server.listener import Endpoint
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.services import Services
@@ -45,13 +45,13 @@ class EmbeddedServer:
         options: ServeOptions,
         database: Database,
         key: str,
-        doors: Sequence[Door],
+        open_listeners: Sequence[Endpoint],
         clock: Clock,
     ) -> None:
         self._options = options
         self._database = database
         self._key = key
-        self._doors = doors
+        self._endpoints = open_listeners
         self._clock = clock
 
     async def run(
@@ -61,13 +61,15 @@ class EmbeddedServer:
         services = self._services()
         services.supervisor.recover()
         guarded = self._guarded(create_app(services), services.limits)
-        connections = Connections(connections_allowed(), head_timeout=self._options.head_timeout)
+        connections = ClientConnections(
+            connections_allowed(), head_timeout=self._options.head_timeout
+        )
         servers = [
-            WebServer(app, door, connections)
-            for app, door in zip(guarded, self._doors, strict=True)
+            WebServer(app, endpoint, connections)
+            for app, endpoint in zip(guarded, self._endpoints, strict=True)
         ]
         serving = [await server.begin() for server in servers]
-        inside, *outside = (door.base_url for door in self._doors)
+        inside, *outside = (endpoint.base_url for endpoint in self._endpoints)
         info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
         with signals_set(stop):
             data.announce(info)
@@ -92,7 +94,7 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        limits = ServerLimits(requests_per_minute=self._options.requests_per_minute)
+        limits = Quota(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         judge = Judge(history, runs, self._clock.now)
@@ -114,9 +116,9 @@ class EmbeddedServer:
                 concurrent_runs=limits.concurrent_runs,
             ),
             targets=TargetRule(
-                {door.port for door in self._doors},
+                {endpoint.port for endpoint in self._endpoints},
                 self._options.allow_public_targets,
-                own_address=self._doors[-1].address,
+                own_address=self._endpoints[-1].address,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),
@@ -127,16 +129,16 @@ class EmbeddedServer:
             clock=self._clock,
         )
 
-    def _guarded(self, app: ASGIApp, limits: ServerLimits) -> list[Guard]:
+    def _guarded(self, app: ASGIApp, limits: Quota) -> list[Guard]:
         """The application behind a guard for each door; they share the budget of requests."""
         window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(
-                port=door.port,
-                scheme=door.scheme,
-                names=door.names,
-                is_open=door.tls is not None,
+                port=endpoint.port,
+                scheme=endpoint.scheme,
+                names=endpoint.names,
+                is_open=endpoint.tls is not None,
             )
-            for door in self._doors
+            for endpoint in self._endpoints
         ]

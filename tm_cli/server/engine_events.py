@@ -66,19 +66,19 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class EngineReady:
     """An engine that was told to hold waits for `go`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class EngineStarted:
     """Curve second 0."""
 
     at: Annotated[datetime, PlainValidator(_instant)]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class EngineProgress:
     """About once a second; `elapsed` is curve time, pauses excluded."""
 
     elapsed: Seconds
@@ -87,21 +87,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
+class EnginePaused:
     """Dispatch stands still."""
 
     elapsed: Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class EngineResumed:
     """Dispatch goes on."""
 
     elapsed: Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class EngineFinished:
     """The last word of an engine; `completed_curve` is False after a stop."""
 
     completed_curve: bool
@@ -114,50 +114,59 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class EngineFailed:
     """The engine gave up."""
 
     message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_LONGEST_MESSAGE])]
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RunNote:
     """A sentence for the history row; no engine says it, those who lead several engines do."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class AddressCounts:
     """How many requests each address of a side's target has got so far."""
 
     side: Side
     requests: Counts
 
 
-Event = (
-    Ready | Started | Progress | Addresses | Bucket | Paused | Resumed | Finished | Failed | Note
+EngineEvent = (
+    EngineReady
+    | EngineStarted
+    | EngineProgress
+    | AddressCounts
+    | Bucket
+    | EnginePaused
+    | EngineResumed
+    | EngineFinished
+    | EngineFailed
+    | RunNote
 )
 
 
-_KINDS: dict[str, type[Event]] = {
-    "ready": Ready,
-    "started": Started,
-    "progress": Progress,
-    "addresses": Addresses,
+_KINDS: dict[str, type[EngineEvent]] = {
+    "ready": EngineReady,
+    "started": EngineStarted,
+    "progress": EngineProgress,
+    "addresses": AddressCounts,
     "bucket": Bucket,
-    "paused": Paused,
-    "resumed": Resumed,
-    "finished": Finished,
-    "failed": Failed,
+    "paused": EnginePaused,
+    "resumed": EngineResumed,
+    "finished": EngineFinished,
+    "failed": EngineFailed,
 }
-_ADAPTERS: dict[str, TypeAdapter[Event]] = {
+_ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
     name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }
 _FLAGS = [flag.name for flag in fields(Flags)]
 
 
-def parse_event(line: bytes) -> Event | None:
+def parse_event(line: bytes) -> EngineEvent | None:
     """Return the event of one line, None for a kind unknown here; ValueError for anything else."""
     try:
         event = _event(json.loads(line, parse_constant=refuse_constant))
@@ -169,7 +178,7 @@ def parse_event(line: bytes) -> Event | None:
     return event
 
 
-def _event(data: dict[str, Any]) -> Event | None:
+def _event(data: dict[str, Any]) -> EngineEvent | None:
     kind = _KINDS.get(data["event"])
     if kind is None:
         return None

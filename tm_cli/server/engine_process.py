@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from tm_cli import children
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Event, parse_event
+from tm_cli.server.engine_events import EngineEvent, parse_event
 
 DEFAULT_COMMAND = tuple(children.command("tm_cli.server.engine"))
 _LONGEST_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
@@ -27,8 +27,8 @@ class EngineProcess:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._complaints: deque[str] = deque(maxlen=20)
-        self._listener = asyncio.create_task(self._keep_complaints())
+        self._stderr_lines: deque[str] = deque(maxlen=20)
+        self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
     async def start(cls, command: Sequence[str], job: EngineJob) -> EngineProcess:
@@ -75,7 +75,7 @@ class EngineProcess:
         while line := await asyncio.wait_for(output.readline(), patience):
             yield line
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
         """Like `lines`, but understood; raises ValueError when a line makes no sense."""
         async for line in self.lines(patience=patience):
             event = parse_event(line)
@@ -91,7 +91,7 @@ class EngineProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
-        await self._listener
+        await self._stderr_reader
         code = self._process.returncode
         return -1 if code is None else code
 
@@ -106,14 +106,14 @@ class EngineProcess:
             self._process.kill()
 
     @property
-    def last_complaint(self) -> str | None:
+    def last_error(self) -> str | None:
         """The last line on its standard error."""
-        return self._complaints[-1] if self._complaints else None
+        return self._stderr_lines[-1] if self._stderr_lines else None
 
-    async def _keep_complaints(self) -> None:
+    async def _read_stderr(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - asked for above
         async for line in self._process.stderr:
             text = line.decode("utf-8", "replace").rstrip()
             logger.info("engine %d: %s", self.pid, text)
             if text:
-                self._complaints.append(text)
+                self._stderr_lines.append(text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from tm_cli.server.engine.job import Against, EngineJob
-from tm_cli.server.limits import ServerLimits
+from tm_cli.server.limits import Quota
 from tm_cli.server.profile import ProfileFields
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
@@ -66,7 +66,7 @@ class CheckedTarget:
 def engine_job(
     run_id: str,
     fields: ProfileFields,
-    limits: ServerLimits,
+    limits: Quota,
     target: CheckedTarget,
     second_target: CheckedTarget | None = None,
 ) -> EngineJob:

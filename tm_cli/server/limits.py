@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ServerLimits:
+class Quota:
     """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
 
     profiles: int = 1000

@@ -19,7 +19,7 @@ _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Endpoint:
     """One way in; `names` are hosts that a request may give beside the address."""
 
     listener: socket.socket
@@ -50,21 +50,21 @@ class Door:
 
 
 @contextmanager
-def doors(options: ServeOptions) -> Iterator[list[Door]]:
+def open_listeners(options: ServeOptions) -> Iterator[list[Endpoint]]:
     """Open the way in for this machine first, then, with TLS, the one for others.
 
     Raises ConfigurationError when a port is taken, or when the key could be read on its way.
     """
-    with ExitStack() as open_doors:
+    with ExitStack() as endpoints:
         tls = _tls(options)
         if tls is None:
             address = _loopback(options.host)
-            inside = open_doors.enter_context(_listening(address, options.port))
-            yield [Door(inside, names=options.hostnames)]
+            inside = endpoints.enter_context(_listening(address, options.port))
+            yield [Endpoint(inside, names=options.hostnames)]
             return
-        outside = open_doors.enter_context(_listening(_address(options.host), options.port))
-        inside = open_doors.enter_context(_listening("127.0.0.1", 0))
-        yield [Door(inside), Door(outside, tls, options.hostnames)]
+        outside = endpoints.enter_context(_listening(_address(options.host), options.port))
+        inside = endpoints.enter_context(_listening("127.0.0.1", 0))
+        yield [Endpoint(inside), Endpoint(outside, tls, options.hostnames)]
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Bucket, Event, Started
+from tm_cli.server.engine_events import Bucket, EngineEvent, EngineStarted
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.run_state import RunState
 from tm_cli.server.running_engine import Launch, RunningEngine
@@ -125,12 +125,12 @@ class LiveRun:
         finally:
             self._flush()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)
         match event:
             case Bucket():
                 self._pending[event.index, event.side] = event
-            case Started():
+            case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
             case _:
                 self._flush()
@@ -147,7 +147,7 @@ class LiveRun:
         if self.state.failure is None and finished and finished.completed_curve:
             return Outcome.COMPLETED
         if self.state.failure is None:
-            complaint = self._engine.last_complaint if self._engine else None
+            error_text = self._engine.last_error if self._engine else None
             ending = f"the load generator ended too early with exit code {exit_code}"
-            self.state.failure = f"{ending}: {complaint}" if complaint else ending
+            self.state.failure = f"{ending}: {error_text}" if error_text else ending
         return Outcome.ABORTED

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import Bucket, Finished
+from tm_cli.server.engine_events import Bucket, EngineFinished
 from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
 from tm_cli.server.numbers import MOST, Count, Counts, Finite, Measure
 from tm_cli.server.profile import Wire
-from tm_cli.server.series import WIDTH, middle, rate, ratios
+from tm_cli.server.series import BUCKET_SECONDS, middle, rate, ratios
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -111,11 +111,11 @@ class Results:
         return round((self.completed - self.errors) * 100 / self.completed, 4)
 
 
-def summarise(
+def summarize(
     buckets: Sequence[Bucket],
     *,
     curve_end: float,
-    finished: Finished | None = None,
+    finished: EngineFinished | None = None,
     elapsed: float | None = None,
     flags: Flags | None = None,
 ) -> Results:
@@ -126,7 +126,7 @@ def summarise(
     """
     played = finished.elapsed if finished else elapsed
     if played is None:  # nobody is left to ask
-        played = max((bucket.index + 1 for bucket in buckets), default=0) * WIDTH
+        played = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
     flags = finished.flags if finished else flags or Flags()
     own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
     if not other:
@@ -141,7 +141,7 @@ def _side(
     played: float,
     curve_end: float,
     flags: Flags,
-    finished: Finished | None = None,
+    finished: EngineFinished | None = None,
     *,
     is_complete: bool = False,
 ) -> Results:
@@ -168,13 +168,13 @@ def _side(
     )
 
 
-def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | None]:
-    """Like `summarise`, but leave unreadable response times out; also say what is wrong, if any."""
+def summarize_partial(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | None]:
+    """Like `summarize`, but leave unreadable response times out; also say what is wrong, if any."""
     try:
-        results = summarise(buckets, **facts)
+        results = summarize(buckets, **facts)
     except UnreadableHistogram as error:
-        return summarise([replace(bucket, response="") for bucket in buckets], **facts), str(error)
-    finished: Finished | None = facts.get("finished")
+        return summarize([replace(bucket, response="") for bucket in buckets], **facts), str(error)
+    finished: EngineFinished | None = facts.get("finished")
     kept = sum(bucket.completed for bucket in buckets)
     if finished and finished.completed != kept:
         told = finished.completed
@@ -184,7 +184,7 @@ def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | Non
 
 def no_results() -> Results:
     """What is known of a run whose measurements cannot be read."""
-    return summarise([], curve_end=0.0)
+    return summarize([], curve_end=0.0)
 
 
 def error_classes(codes: Mapping[str, int]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from tm_cli.server.job import (
     load_of,
     require_runnable,
 )
-from tm_cli.server.judge import Limits
+from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profile import Profile
 from tm_cli.server.refusal import Refusal
@@ -78,7 +78,7 @@ def _limits(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
     """The limits of the run; a later document has the last word."""
     if not any(documents):
         return {}
-    limits = Limits()
+    limits = Thresholds()
     try:
         for document in documents:
             limits = limits.changed(document)
@@ -113,6 +113,6 @@ def measure(services: Services, profile_id: int, history_id: int) -> StoredRow:
     if row["outcome"] != "COMPLETED":
         outcome = row["outcome"].lower()
         raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
-    if not facts(row, services.clock.now()).is_measure:
+    if not facts(row, services.clock.now()).can_be_baseline:
         raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
     return row

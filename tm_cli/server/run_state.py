@@ -9,19 +9,19 @@ from typing import Any
 
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
-    Addresses,
+    AddressCounts,
     Bucket,
-    Event,
-    Failed,
-    Finished,
-    Note,
-    Paused,
-    Progress,
-    Ready,
-    Resumed,
-    Started,
+    EngineEvent,
+    EngineFailed,
+    EngineFinished,
+    EnginePaused,
+    EngineProgress,
+    EngineReady,
+    EngineResumed,
+    EngineStarted,
+    RunNote,
 )
-from tm_cli.server.series import WIDTH, middle, rate, ratios
+from tm_cli.server.series import BUCKET_SECONDS, middle, rate, ratios
 
 RECENT = 12
 
@@ -41,28 +41,28 @@ class RunState:
         """Requests by address, for each side."""
         self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
-        self.finished: Finished | None = None
+        self.finished: EngineFinished | None = None
         self.failure: str | None = None
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: EngineEvent) -> None:
         """Take one event in."""
         match event:
-            case Ready() | Started():
+            case EngineReady() | EngineStarted():
                 pass
             case Bucket():
                 self._take_bucket(replace(event, response="", service=""))
-            case Progress():
+            case EngineProgress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
-            case Addresses():
+            case AddressCounts():
                 self.addresses[event.side] = event.requests
-            case Paused() | Resumed():
+            case EnginePaused() | EngineResumed():
                 self.elapsed = event.elapsed
-            case Finished():
+            case EngineFinished():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
                 self.finished = event
-            case Failed():
+            case EngineFailed():
                 self.failure = event.message
-            case Note():
+            case RunNote():
                 self.notes.append(event.text)
 
     def _take_bucket(self, bucket: Bucket) -> None:
@@ -98,7 +98,7 @@ class RunState:
 
     def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The newest view that covers a second or more; a rate over less is chance."""
-        full = [view for view in recent if self.elapsed - (view["t"] - WIDTH / 2) >= 1.0]
+        full = [view for view in recent if self.elapsed - (view["t"] - BUCKET_SECONDS / 2) >= 1.0]
         if full:
             return full[-1]
         return recent[0] if recent else None

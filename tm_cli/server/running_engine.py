@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Event
+from tm_cli.server.engine_events import EngineEvent
 
 
 class RunningEngine(Protocol):
@@ -16,7 +16,7 @@ class RunningEngine(Protocol):
         """Send a command of the engine's protocol."""
         ...
 
-    def events(self, *, patience: float) -> AsyncIterator[Event]:
+    def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
         """What it says until it is over.
 
         Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
@@ -37,7 +37,7 @@ class RunningEngine(Protocol):
         ...
 
     @property
-    def last_complaint(self) -> str | None:
+    def last_error(self) -> str | None:
         """What it last complained about outside of its events."""
         ...
 

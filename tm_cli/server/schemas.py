@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from tm_cli.server.judge import Limits
+from tm_cli.server.judge import Thresholds
 from tm_cli.server.profile import Point, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
 from tm_cli.server.timezones import is_timezone
@@ -80,7 +80,7 @@ def _check_timezone(name: str) -> str:
 
 
 def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
-    Limits().changed(document)  # says what is wrong
+    Thresholds().changed(document)  # says what is wrong
     return document
 
 

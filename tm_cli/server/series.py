@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tm_cli.server.engine_events import Bucket
 
-WIDTH = 5.0
+BUCKET_SECONDS = 5.0
 
 
 def middle(index: int) -> float:
     """The curve second that stands for a bucket."""
-    return index * WIDTH + WIDTH / 2
+    return index * BUCKET_SECONDS + BUCKET_SECONDS / 2
 
 
 def rate(count: int, index: int, end: float) -> float:
@@ -17,7 +17,7 @@ def rate(count: int, index: int, end: float) -> float:
 
     A part shorter than a second counts as one: a few requests at its very beginning are no peak.
     """
-    part = min(WIDTH, end - index * WIDTH)
+    part = min(BUCKET_SECONDS, end - index * BUCKET_SECONDS)
     return round(count / max(part, 1.0), 3)
 
 

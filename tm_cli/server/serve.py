@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tm_cli.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.embedded_server import EmbeddedServer
-from tm_cli.server.listener import doors
+from tm_cli.server.listener import open_listeners
 from tm_cli.server.logs import log_to_stderr
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.store.database import Database
@@ -30,11 +30,11 @@ def serve(
     """
     log_to_stderr()
     data = DataDir(options.data_dir)
-    with data.exclusive(), doors(options) as open_doors:
+    with data.exclusive(), open_listeners(options) as endpoints:
         database = Database.open(data.database)
         try:
             key = data.key(SettingStore(database))
-            server = EmbeddedServer(options, database, key, open_doors, SystemClock())
+            server = EmbeddedServer(options, database, key, endpoints, SystemClock())
             asyncio.run(server.run(data, on_ready, stop or asyncio.Event()))
         finally:
             database.close()

@@ -10,7 +10,7 @@ from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.identity import Identity
 from tm_cli.server.leases import Leases
-from tm_cli.server.limits import ServerLimits
+from tm_cli.server.limits import Quota
 from tm_cli.server.profile import Profile
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
@@ -35,7 +35,7 @@ class Services:
     judge: Judge
     leases: Leases
     identity: Identity
-    limits: ServerLimits
+    limits: Quota
     clock: Clock
 
     @classmethod

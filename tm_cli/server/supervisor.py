@@ -13,7 +13,7 @@ from tm_cli.clock import Clock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.live_run import LiveRun
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.results import Results, no_results, salvage
+from tm_cli.server.results import Results, no_results, summarize_partial
 from tm_cli.server.run import Outcome, Run
 from tm_cli.server.running_engine import Launch
 from tm_cli.server.store.history import HistoryStore
@@ -116,7 +116,9 @@ class Supervisor:
     def _read_results(self, run: Run, **facts: Any) -> tuple[Results, str | None]:
         """Sum up what is on disk of a run, and say what is wrong with it, if anything is."""
         try:
-            return salvage(self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts)
+            return summarize_partial(
+                self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts
+            )
         except sqlite3.Error:  # the file may be readable later
             raise
         except Exception as error:

@@ -10,19 +10,19 @@ from datetime import datetime
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge import (
-    Choice,
-    How,
+    BaselineChoice,
+    BaselineSelection,
     Judgement,
-    Limits,
     RunFacts,
-    Wish,
+    SelectedBy,
+    Thresholds,
     choose_baseline,
     judge,
-    judge_duet,
+    judge_ab_run,
 )
 from tm_cli.server.measurements import blocks
 from tm_cli.server.results import SideResults, error_classes
-from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
 
@@ -46,7 +46,7 @@ class Judge:
             logger.warning("run %d is not judged: %s", history_id, damage(row))
             return
         judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
-        verdict = Verdict(
+        verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
             snapshot=judgement.snapshot,
@@ -73,7 +73,7 @@ class Judge:
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
 
-    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> Choice:
+    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> BaselineChoice:
         """The runs to compare with; one whose measurements are damaged is none of them."""
         if unusable := self._unusable_wish(row):
             return unusable
@@ -100,7 +100,7 @@ class Judge:
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
-    def _unusable_wish(self, row: StoredRow) -> Choice | None:
+    def _unusable_wish(self, row: StoredRow) -> BaselineChoice | None:
         """No baseline, where the one that was named cannot be read any more."""
         wished = None if row["wish"] is None else self.history.find(row["wished_id"])
         return _damaged_wish(row, damage(wished)) if wished and wished["damaged"] else None
@@ -112,7 +112,7 @@ class Judge:
             replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
             for side, run in enumerate((now, before))
         )
-        return judge_duet(now, before, limits(row))
+        return judge_ab_run(now, before, limits(row))
 
     def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
         if run_id is None:
@@ -121,12 +121,12 @@ class Judge:
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
         return replace(run, blocks=blocks(own))
 
-    def _wish(self, row: StoredRow) -> Wish | None:
+    def _wish(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
             return None
         wished = self.history.find(row["wished_id"])
         run = self.facts(wished) if wished and wished["outcome"] == "COMPLETED" else None
-        return Wish(How(row["wish"]), row["wished_id"], run)
+        return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
 
 
 class _DamagedMeasurements(Exception):
@@ -137,14 +137,14 @@ class _DamagedMeasurements(Exception):
         self.history_id = history_id
 
 
-def _damaged_wish(row: StoredRow, why: str) -> Choice:
+def _damaged_wish(row: StoredRow, why: str) -> BaselineChoice:
     named = f"run {row['wished_id']}, which was named as the baseline"
-    return Choice(None, How(row["wish"]), reason=f"{named}, cannot be used: {why}")
+    return BaselineChoice(None, SelectedBy(row["wish"]), reason=f"{named}, cannot be used: {why}")
 
 
-def limits(row: StoredRow) -> Limits:
+def limits(row: StoredRow) -> Thresholds:
     """The limits that this run was started with."""
-    return Limits().changed(json.loads(row["gate"]))
+    return Thresholds().changed(json.loads(row["gate"]))
 
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
@@ -164,7 +164,7 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         seconds=float(row["duration_seconds"]),
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
-        pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
+        pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
     )
 

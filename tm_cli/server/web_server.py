@@ -18,21 +18,21 @@ from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.acceptor import Acceptor
-from tm_cli.server.connections import KEEP_ALIVE, SCOPE_KEY, Connection, Connections
+from tm_cli.server.connections import KEEP_ALIVE, SCOPE_KEY, ClientConnection, ClientConnections
 from tm_cli.server.crew.frames import LARGEST_REPORT
-from tm_cli.server.listener import Door
+from tm_cli.server.listener import Endpoint
 
 
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers, which would raise the signal again at the end."""
 
-    def __init__(self, app: ASGIApp, door: Door, connections: Connections) -> None:
+    def __init__(self, app: ASGIApp, endpoint: Endpoint, connections: ClientConnections) -> None:
         super().__init__(_config(app))
-        self._door = door
-        self._acceptor = Acceptor(door.listener, door.tls, connections, self._protocol)
+        self._door = endpoint
+        self._acceptor = Acceptor(endpoint.listener, endpoint.tls, connections, self._protocol)
         self._listening = asyncio.Event()
 
-    def _protocol(self, connection: Connection) -> asyncio.BaseProtocol:
+    def _protocol(self, connection: ClientConnection) -> asyncio.BaseProtocol:
         return _HttpConnection(connection, self.config, self.server_state)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -68,7 +68,9 @@ class WebServer(uvicorn.Server):
 class _HttpConnection(H11Protocol):
     """A connection that tells how far its client has come, so that deadlines can be kept."""
 
-    def __init__(self, connection: Connection, config: uvicorn.Config, state: ServerState) -> None:
+    def __init__(
+        self, connection: ClientConnection, config: uvicorn.Config, state: ServerState
+    ) -> None:
         super().__init__(config, state, app_state={SCOPE_KEY: connection})
         self._connection = connection
         self._is_idle = False
@@ -128,12 +130,12 @@ class _HttpConnection(H11Protocol):
         super().connection_lost(exc)
 
 
-class _AgentConnection(WebSocketsSansIOProtocol):
+class _WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket that is shut down at once, in every state and whatever its peer does."""
 
     def __init__(self, *, app_state: dict[str, Any], **arguments: Any) -> None:
         super().__init__(app_state=app_state, **arguments)
-        self._connection: Connection = app_state[SCOPE_KEY]
+        self._connection: ClientConnection = app_state[SCOPE_KEY]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.ended()
@@ -150,7 +152,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
-        ws=_AgentConnection,
+        ws=_WebSocketConnection,
         ws_max_size=LARGEST_REPORT,
         ws_ping_interval=None,  # agents and server give each other signs of life of their own
         lifespan="off",

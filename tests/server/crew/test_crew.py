@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import pytest
 
 from tm_cli.clock import SystemClock
-from tm_cli.server.crew.crew import Crew, Recruit
+from tm_cli.server.crew.crew import WorkerGroup, WorkerSpec
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     Bucket,
-    Failed,
-    Finished,
-    Note,
-    Ready,
-    Started,
+    EngineFailed,
+    EngineFinished,
+    EngineReady,
+    EngineStarted,
+    RunNote,
 )
 
 JOB = EngineJob(
@@ -33,9 +33,9 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 class ScriptedEngine:
     """Says its lines; what comes after `go` waits for it. An exception among them is raised."""
 
-    def __init__(self, *lines, complaint=None):
+    def __init__(self, *lines, error_text=None):
         self.script = deque(lines)
-        self.last_complaint = complaint
+        self.last_error = error_text
         self.job = None
         self.sent = []
         self.ended = []
@@ -81,8 +81,8 @@ def played(*engines):
     """What a crew of these engines says."""
 
     async def scenario():
-        recruits = [Recruit(f"w{number}", engine.start) for number, engine in enumerate(engines)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec(f"w{number}", engine.start) for number, engine in enumerate(engines)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async with asyncio.timeout(5):
             told = [event async for event in crew.events(patience=60)]
             await crew.close()
@@ -96,11 +96,11 @@ def of(kind, events):
 
 
 def end(sent):
-    return Finished(True, 10.0, sent, sent, sent, 0, Flags())
+    return EngineFinished(True, 10.0, sent, sent, sent, 0, Flags())
 
 
 def whole(*lines):
-    return Ready(), "go", Started(LONG_AGO), *lines
+    return EngineReady(), "go", EngineStarted(LONG_AGO), *lines
 
 
 def bucket(sent):
@@ -117,10 +117,10 @@ def test_each_engine_gets_its_share_and_is_held():
 
 def test_they_say_together_what_one_would_say_alone():
     events = played(*(ScriptedEngine(*whole(bucket(60), end(100))) for _ in range(2)))
-    (started,) = of(Started, events)
+    (started,) = of(EngineStarted, events)
     assert started.at > LONG_AGO  # by the clock of this machine
     assert [found.sent for found in of(Bucket, events)] == [120]
-    (finished,) = of(Finished, events)
+    (finished,) = of(EngineFinished, events)
     assert events[-1] == finished
     assert (finished.planned, finished.sent, finished.shortfall) == (200, 200, 0)
 
@@ -128,10 +128,10 @@ def test_they_say_together_what_one_would_say_alone():
 def test_an_engine_that_cannot_be_started_is_left_out():
     alone = ScriptedEngine(*whole(end(200)))
     events = played(Missing(), alone)
-    (note,) = of(Note, events)
+    (note,) = of(RunNote, events)
     assert "w0 did not take part: its load generator could not be started: no such" in note.text
     assert alone.sent == [("share", {"index": 0, "count": 1, "from": 0.0}), "go"]
-    assert of(Finished, events)[0].completed_curve
+    assert of(EngineFinished, events)[0].completed_curve
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ def test_an_engine_that_cannot_be_started_is_left_out():
     [
         ([], "out of files"),
         ([ValueError("a line\x1b[31m without sense")], "a line [31m without sense"),
-        ([TimeoutError()], "not a word for 60 s"),
-        ([Failed("broke")], "broke"),
+        ([TimeoutError()], "no message for 60 s"),
+        ([EngineFailed("broke")], "broke"),
     ],
     ids=["ended", "senseless", "silent", "failed"],
 )
 def test_an_engine_is_lost_with_a_reason_and_its_share_moves(lines, reason):
     other = ScriptedEngine(*whole("forever"))
-    lost = ScriptedEngine(*whole(*lines), complaint="out of files")
+    lost = ScriptedEngine(*whole(*lines), error_text="out of files")
 
     async def scenario():
-        recruits = [Recruit("a", other.start), Recruit("b", lost.start)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec("a", other.start), WorkerSpec("b", lost.start)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async for event in crew.events(patience=60):
-            if isinstance(event, Note):
+            if isinstance(event, RunNote):
                 await crew.close()
                 return event.text
         return ""
@@ -167,9 +167,9 @@ def test_an_engine_is_lost_with_a_reason_and_its_share_moves(lines, reason):
 
 def test_without_any_engine_the_run_fails():
     (note, other, failed) = played(Missing(), Missing())
-    assert isinstance(note, Note)
-    assert isinstance(other, Note)
-    assert isinstance(failed, Failed)
+    assert isinstance(note, RunNote)
+    assert isinstance(other, RunNote)
+    assert isinstance(failed, EngineFailed)
     assert failed.message.startswith("no worker took part: its load generator could not")
 
 
@@ -177,10 +177,10 @@ def test_orders_for_the_whole_crew_reach_everyone():
     engines = [ScriptedEngine(*whole("forever")) for _ in range(2)]
 
     async def scenario():
-        recruits = [Recruit(str(number), one.start) for number, one in enumerate(engines)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec(str(number), one.start) for number, one in enumerate(engines)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async for event in crew.events(patience=60):
-            if isinstance(event, Started):
+            if isinstance(event, EngineStarted):
                 break
         crew.send("pause")
         crew.hang_up()

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from tm_cli.server.crew.conversation import converse
-from tm_cli.server.crew.frames import BEAT, KILL, Frame
+from tm_cli.server.crew.conversation import exchange_frames
+from tm_cli.server.crew.frames import HEARTBEAT, KILL, Frame
 from tm_cli.server.crew.launching import split
 from tm_cli.server.crew.names import agent_name, agent_refusal, region_refusal
 
@@ -22,7 +22,7 @@ def test_frames_arrive_as_they_were_sent(frame):
 
 
 def test_a_sign_of_life_is_no_frame():
-    assert Frame.decode(BEAT) is None
+    assert Frame.decode(HEARTBEAT) is None
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def conversation(*texts, outgoing=()):
         for frame in outgoing:
             queue.put_nowait(frame)
         with pytest.raises(ConnectionError) as ended:
-            await converse(
-                peer.receive, peer.send, queue, taken.append, beat=0.01, longest_silence=0.1
+            await exchange_frames(
+                peer.receive, peer.send, queue, taken.append, beat=0.01, silence_limit=0.1
             )
         return taken, peer.got, str(ended.value)
 
@@ -76,7 +76,7 @@ def conversation(*texts, outgoing=()):
 
 def test_frames_are_taken_in_order_until_the_peer_is_gone():
     taken, _, ended = conversation(
-        FRAMES[0].encode(), BEAT, FRAMES[4].encode(), ConnectionError("it was closed")
+        FRAMES[0].encode(), HEARTBEAT, FRAMES[4].encode(), ConnectionError("it was closed")
     )
     assert taken == [FRAMES[0], FRAMES[4]]
     assert ended == "it was closed"
@@ -85,7 +85,7 @@ def test_frames_are_taken_in_order_until_the_peer_is_gone():
 def test_frames_are_sent_in_order_with_signs_of_life_after_them():
     _, got, ended = conversation(outgoing=FRAMES)
     assert got[:5] == [frame.encode() for frame in FRAMES]
-    assert set(got[5:]) == {BEAT}
+    assert set(got[5:]) == {HEARTBEAT}
     assert ended == "no sign of life for 0.1 s"
 
 

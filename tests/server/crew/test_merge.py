@@ -6,7 +6,7 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.crew.merge import Merge, merged
+from tm_cli.server.crew.merge import BucketMerge, merged
 from tm_cli.server.engine_events import Bucket
 
 
@@ -33,7 +33,7 @@ def bucket(values=(), *, index=0, side=0, sent=None, codes=None, failures=None):
 
 
 def merge_of(planned=100):
-    return Merge(lambda index, side: planned)
+    return BucketMerge(lambda index, side: planned)
 
 
 def test_merged_quantiles_are_those_of_one_histogram():
@@ -77,7 +77,7 @@ def test_the_newest_line_of_a_worker_replaces_its_older_one():
     merge.take(0, bucket([1000] * 4))
     (whole,) = merge.changed()
     assert whole.sent == 9
-    assert merge.tallies[0].sent == merge.tallies[0].completed == 4
+    assert merge.by_worker[0].sent == merge.by_worker[0].completed == 4
 
 
 def test_only_what_changed_is_told_again_and_with_all_its_lines():
@@ -91,7 +91,7 @@ def test_only_what_changed_is_told_again_and_with_all_its_lines():
 
 
 def test_the_sides_of_a_duet_stay_apart():
-    merge = Merge(lambda index, side: 10 + side)
+    merge = BucketMerge(lambda index, side: 10 + side)
     for worker in (0, 1):
         for side in (0, 1):
             merge.take(worker, bucket([1000] * (1 + side), side=side))
@@ -106,8 +106,8 @@ def test_a_line_for_a_bucket_that_was_let_go_is_not_counted():
     merge.forget_before(1)
     merge.take(1, bucket([1000], index=0))
     assert list(merge.changed()) == []
-    assert merge.tallies[1].completed == 0
-    assert merge.tallies[0].completed == 1
+    assert merge.by_worker[1].completed == 0
+    assert merge.by_worker[0].completed == 1
 
 
 def test_what_was_not_told_yet_is_not_let_go():

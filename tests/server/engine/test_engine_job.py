@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tm_cli.server.engine.control import obey, read_job
+from tm_cli.server.engine.control import execute_commands, read_job
 from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.plan import WHOLE, Share
 
@@ -144,14 +144,14 @@ class Obedient:
 def test_commands_are_carried_out_and_the_end_of_input_aborts() -> None:
     obedient = Obedient()
     commands = [b'{"command": "pause"}', b'{"command": "resume"}', b'{"command": "stop"}']
-    obey(iter(commands), obedient)
+    execute_commands(iter(commands), obedient)
     assert obedient.done == ["pause", "resume", "stop", "abort"]
 
 
 def test_a_share_is_passed_on() -> None:
     obedient = Obedient()
     change = b'{"command": "share", "index": 1, "count": 3, "from": 12.5}'
-    obey(iter([change, b'{"command": "go"}']), obedient)
+    execute_commands(iter([change, b'{"command": "go"}']), obedient)
     assert obedient.done == ["share 1 of 3 from 12.5", "go", "abort"]
 
 
@@ -167,13 +167,13 @@ def test_a_share_is_passed_on() -> None:
 )
 def test_an_impossible_share_is_ignored(change: bytes) -> None:
     obedient = Obedient()
-    obey(iter([change]), obedient)
+    execute_commands(iter([change]), obedient)
     assert obedient.done == ["abort"]
 
 
 def test_nonsense_is_ignored() -> None:
     obedient = Obedient()
-    obey(
+    execute_commands(
         iter([b"", b"nonsense", b"[1]", b'{"command": ["pause"]}', b'{"command": "abort"}']),
         obedient,
     )
@@ -187,5 +187,5 @@ def test_a_broken_input_aborts_too() -> None:
 
     obedient = Obedient()
     with pytest.raises(OSError, match="gone"):
-        obey(broken(), obedient)
+        execute_commands(broken(), obedient)
     assert obedient.done == ["pause", "abort"]

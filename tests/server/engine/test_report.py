@@ -2,7 +2,7 @@ import pytest
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.recorder import Bucket, Recorder
-from tm_cli.server.engine.report import Report
+from tm_cli.server.engine.report import EngineReport
 
 DUET = {"against": {"target_url": "http://127.0.0.1:81/"}}
 
@@ -27,7 +27,7 @@ class Stage:
         self.plan = job.plan
         self.recorder = Recorder(self.plan)
         self.numbers = iter(range(200))
-        self.report = Report(
+        self.report = EngineReport(
             job,
             self.plan,
             self.recorder,

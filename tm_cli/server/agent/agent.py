@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tm_cli.server.agent.errand import Errand
-from tm_cli.server.agent.link import Link
+from tm_cli.server.agent.errand import RunTask
+from tm_cli.server.agent.link import ServerConnection
 from tm_cli.server.agent.options import AgentOptions
-from tm_cli.server.agent.workplace import Workplace
-from tm_cli.server.crew.conversation import converse
+from tm_cli.server.agent.workplace import RunTasks
+from tm_cli.server.crew.conversation import exchange_frames
 from tm_cli.server.crew.frames import Frame
 from tm_cli.server.stop_signals import signals_set
 from tm_cli.server.targets import TargetRule
@@ -55,7 +55,7 @@ class Agent:
         who = f"worker {number}: " if self.options.workers > 1 else ""
         while True:
             try:
-                link = await Link.open(self.options)
+                link = await ServerConnection.open(self.options)
                 pause = FIRST_PAUSE
                 self.tell(f"{who}connected to {self.options.server} as {self._title}")
                 await self._work(link)
@@ -70,17 +70,17 @@ class Agent:
     def _title(self) -> str:
         return f"{self.options.region}/{self.options.name}"
 
-    async def _work(self, link: Link) -> None:
+    async def _work(self, link: ServerConnection) -> None:
         """Do what the server asks; raises ConnectionError once it is gone."""
         outgoing: asyncio.Queue[Frame] = asyncio.Queue()
 
-        def errand(run_id: str) -> Errand:
+        def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
-            return Errand(run_id, command, self._targets, outgoing.put_nowait)
+            return RunTask(run_id, command, self._targets, outgoing.put_nowait)
 
-        workplace = Workplace(errand, self.tell)
+        tasks = RunTasks(run_task, self.tell)
         try:
-            await converse(link.receive, link.send, outgoing, workplace.take)
+            await exchange_frames(link.receive, link.send, outgoing, tasks.take)
         finally:
-            await workplace.leave()
+            await tasks.leave()
             await link.close()

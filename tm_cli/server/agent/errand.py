@@ -13,7 +13,7 @@ from tm_cli.server.refusal import Refusal
 from tm_cli.server.targets import TargetRule
 from tm_cli.text import clean
 
-BEAT = 0.5
+HEARTBEAT = 0.5
 WATCH = 3.0
 """Seconds of silence after which the engine ends its load: this process may be frozen."""
 
@@ -21,10 +21,10 @@ WATCH = 3.0
 async def _beat(engine: EngineProcess) -> None:
     while True:
         engine.send("alive")
-        await asyncio.sleep(BEAT)
+        await asyncio.sleep(HEARTBEAT)
 
 
-class Errand:
+class RunTask:
     """Judges the target as seen from here, then plays the job; `post` carries frames back."""
 
     def __init__(
@@ -61,15 +61,15 @@ class Errand:
 
     async def run(self, first_line: str) -> None:
         """Play the job of the engine's first line to its end."""
-        complaint = ""
+        error_text = ""
         try:
-            complaint = await self._play(await self._allowed(first_line))
+            error_text = await self._play(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, Refusal) else f"cannot play the run: {error}"
             self._tell_failure(clean(reason))
         finally:
             self.kill()
-            self._post(Frame(self._run_id, over=complaint))
+            self._post(Frame(self._run_id, over=error_text))
 
     async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
@@ -97,7 +97,7 @@ class Errand:
             pulse.cancel()
             engine.hang_up()
             await engine.close()
-        return clean(engine.last_complaint or "")
+        return clean(engine.last_error or "")
 
     def _tell_failure(self, message: str) -> None:
         self._post(Frame(self._run_id, line=json.dumps({"event": "failed", "message": message})))

@@ -34,14 +34,14 @@ class _Connect(connect):
         return exc
 
 
-class Link:
+class ServerConnection:
     """An open connection; its end is told as ConnectionError."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     @classmethod
-    async def open(cls, options: AgentOptions) -> Link:
+    async def open(cls, options: AgentOptions) -> ServerConnection:
         """Connect; raises ConnectionError when that may work later, else a TmError."""
         try:
             connection = await _Connect(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tm_cli.server.crew.conversation import converse
-from tm_cli.server.crew.crew import Recruit
+from tm_cli.server.crew.conversation import exchange_frames
+from tm_cli.server.crew.crew import WorkerSpec
 from tm_cli.server.crew.frames import Frame
 from tm_cli.server.crew.remote_engine import RemoteEngine
 from tm_cli.server.engine.job import EngineJob
@@ -16,7 +16,7 @@ from tm_cli.server.running_engine import RunningEngine
 MOST_CONNECTIONS = 64
 
 
-class AgentLink:
+class AgentConnection:
     """One connection, which is one worker for each run."""
 
     def __init__(self, region: str, name: str, label: str) -> None:
@@ -40,16 +40,16 @@ class AgentLink:
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
     ) -> None:
         """Talk until the agent is gone; raises ConnectionError then."""
-        complaint = "the server is leaving"
+        error_text = "the server is leaving"
         try:
-            await converse(receive, send, self._outgoing, self._take)
+            await exchange_frames(receive, send, self._outgoing, self._take)
         except ConnectionError as error:
-            complaint = f"its connection is gone: {error}"
+            error_text = f"its connection is gone: {error}"
             raise
         finally:
             self._is_open = False
             for engine in self._engines.values():
-                engine.end(complaint)
+                engine.end(error_text)
 
     def _take(self, frame: Frame) -> None:
         engine = self._engines.get(frame.run)
@@ -64,19 +64,19 @@ class Agents:
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
-        self._links: dict[str, list[AgentLink]] = {}
+        self._links: dict[str, list[AgentConnection]] = {}
 
-    def join(self, region: str, name: str) -> AgentLink:
+    def join(self, region: str, name: str) -> AgentConnection:
         """Add a connection; raises `Refusal` when there are too many."""
         if sum(map(len, self._links.values())) >= MOST_CONNECTIONS:
             raise Refusal(f"{MOST_CONNECTIONS} workers are connected already", status=503)
         links = self._links.setdefault(region, [])
-        link = AgentLink(region, name, self._label(region, name))
+        link = AgentConnection(region, name, self._label(region, name))
         links.append(link)
         self._names.setdefault(region, set()).add(name)
         return link
 
-    def leave(self, link: AgentLink) -> None:
+    def leave(self, link: AgentConnection) -> None:
         """Take a connection away."""
         self._links[link.region].remove(link)
 
@@ -88,10 +88,10 @@ class Agents:
             label = f"{region}/{name}#{number}"
         return label
 
-    def recruits(self, region: str) -> list[Recruit]:
+    def workers_in(self, region: str) -> list[WorkerSpec]:
         """The workers that a run in this region gets."""
         links = sorted(self._links.get(region, []), key=lambda link: link.label)
-        return [Recruit(link.label, link.start) for link in links]
+        return [WorkerSpec(link.label, link.start) for link in links]
 
     @property
     def regions(self) -> dict[str, tuple[int, int]]:

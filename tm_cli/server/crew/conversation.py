@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tm_cli.server.crew.frames import BEAT, Frame
+from tm_cli.server.crew.frames import HEARTBEAT, Frame
 
-BEAT_INTERVAL = 1.0
-LONGEST_SILENCE = 3.0
+HEARTBEAT_INTERVAL = 1.0
+SILENCE_LIMIT = 3.0
 """Seconds without a sign of life after which the peer counts as gone.
 
 The pings of the protocol below would do, but a TLS connection to a dead peer takes half a minute to
@@ -16,14 +16,14 @@ be closed, and nobody is told before.
 """
 
 
-async def converse(
+async def exchange_frames(
     receive: Callable[[], Awaitable[str]],
     send: Callable[[str], Awaitable[None]],
     outgoing: asyncio.Queue[Frame],
     take: Callable[[Frame], None],
     *,
-    beat: float = BEAT_INTERVAL,
-    longest_silence: float = LONGEST_SILENCE,
+    beat: float = HEARTBEAT_INTERVAL,
+    silence_limit: float = SILENCE_LIMIT,
 ) -> None:
     """Send what is in `outgoing` and hand what comes to `take`; does not return.
 
@@ -31,8 +31,8 @@ async def converse(
     sense. `receive` and `send` raise it too.
     """
     tasks = [
-        asyncio.create_task(_listen(receive, take, longest_silence)),
-        asyncio.create_task(_speak(send, outgoing, beat)),
+        asyncio.create_task(_receive_frames(receive, take, silence_limit)),
+        asyncio.create_task(_send_frames(send, outgoing, beat)),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -43,26 +43,26 @@ async def converse(
     done.pop().result()
 
 
-async def _listen(
-    receive: Callable[[], Awaitable[str]], take: Callable[[Frame], None], longest_silence: float
+async def _receive_frames(
+    receive: Callable[[], Awaitable[str]], take: Callable[[Frame], None], silence_limit: float
 ) -> None:
     while True:
         try:
-            frame = Frame.decode(await asyncio.wait_for(receive(), longest_silence))
+            frame = Frame.decode(await asyncio.wait_for(receive(), silence_limit))
         except TimeoutError:
-            raise ConnectionError(f"no sign of life for {longest_silence:g} s") from None
+            raise ConnectionError(f"no sign of life for {silence_limit:g} s") from None
         except (ValueError, RecursionError):
             raise ConnectionError("the peer said something without sense") from None
         if frame:
             take(frame)
 
 
-async def _speak(
+async def _send_frames(
     send: Callable[[str], Awaitable[None]], outgoing: asyncio.Queue[Frame], beat: float
 ) -> None:
     while True:
         try:
             text = (await asyncio.wait_for(outgoing.get(), beat)).encode()
         except TimeoutError:
-            text = BEAT
+            text = HEARTBEAT
         await send(text)

@@ -16,7 +16,7 @@ LARGEST_FRAME = 8 * 1024 * 1024
 """The server's largest: a job may carry a mebibyte of request body, escaped twice."""
 LARGEST_REPORT = 2 * 1024 * 1024
 """The agents' largest: a line with two full histograms has half as much."""
-BEAT = "{}"
+HEARTBEAT = "{}"
 
 HANG_UP = "hang up"
 KILL = "kill"

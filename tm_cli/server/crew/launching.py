@@ -8,7 +8,7 @@ from functools import partial
 
 from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
-from tm_cli.server.crew.crew import Crew, Recruit
+from tm_cli.server.crew.crew import WorkerGroup, WorkerSpec
 from tm_cli.server.engine.job import MOST_SLOTS, EngineJob
 from tm_cli.server.engine_process import EngineProcess
 from tm_cli.server.regions import LOCAL
@@ -23,14 +23,14 @@ def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Cl
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
         if region != LOCAL:
-            recruits = agents.recruits(region)
-            if not recruits:
+            workers = agents.workers_in(region)
+            if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            return await Crew.start(recruits, _with_slots(job, min(slots, MOST_SLOTS)), clock)
+            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MOST_SLOTS)), clock)
         shares = split(slots)
         if len(shares) == 1:
             return await EngineProcess.start(command, _with_slots(job, slots))
-        return await Crew.start(_local_recruits(command, shares), job, clock)
+        return await WorkerGroup.start(_local_workers(command, shares), job, clock)
 
     return launch
 
@@ -45,11 +45,11 @@ def split(slots: int) -> list[int]:
     return [slots // count + (index < slots % count) for index in range(count)]
 
 
-def _local_recruits(command: Sequence[str], shares: Sequence[int]) -> list[Recruit]:
+def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[WorkerSpec]:
     async def start(slots: int, job: EngineJob) -> RunningEngine:
         return await EngineProcess.start(command, _with_slots(job, slots))
 
     return [
-        Recruit(f"{LOCAL}/{number}", partial(start, slots))
+        WorkerSpec(f"{LOCAL}/{number}", partial(start, slots))
         for number, slots in enumerate(shares, 1)
     ]

@@ -1,60 +1,101 @@
-"""What the workers of a crew did together, as events of one engine. Pure."""
+"""Adds up the results of several workers to the events of one engine."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 
-from tm_cli.server.crew.member import Member
-from tm_cli.server.crew.merge import Merge
+from tm_cli.server.crew.merge import BucketMerge
 from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import Addresses, Bucket, Event, Finished, Progress
-from tm_cli.server.series import WIDTH
+from tm_cli.server.engine_events import (
+    AddressCounts,
+    Bucket,
+    EngineEvent,
+    EngineFinished,
+    EngineProgress,
+)
+from tm_cli.server.series import BUCKET_SECONDS
 
 _SLACK = 10.0  # seconds by which a worker may be behind the others and behind its own requests
 
 
-class Ledger:
-    """Adds up what `members` tell; `request_timeout` is how long a request may wait, and last."""
+@dataclass(slots=True)
+class WorkerState:
+    """One worker; `heard_at` and `now` are seconds of one monotonic clock.
+
+    `addresses`: requests by address, for each side of an A/B run.
+    """
+
+    name: str
+    heard_at: float
+    is_ready: bool = False
+    is_lost: bool = False
+    is_moving: bool = False
+    finished: EngineFinished | None = None
+    sent: int = 0
+    now_flags: Flags = field(default_factory=Flags)
+    addresses: dict[int, dict[str, int]] = field(default_factory=dict)
+    _second: float = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether more can be expected of it."""
+        return not self.is_lost and self.finished is None
+
+    def on_event(self, now: float) -> None:
+        if self.is_moving:
+            self._second += now - self.heard_at
+        self.heard_at = now
+
+    def set_position(self, second: float, now: float, *, is_moving: bool) -> None:
+        self.heard_at, self._second, self.is_moving = now, second, is_moving
+
+    def second(self, now: float) -> float:
+        """The estimated position on the curve."""
+        return self._second + (now - self.heard_at if self.is_moving else 0.0)
+
+
+class Aggregate:
+    """The sums of all workers; `request_timeout` is how long a request may wait, and last."""
 
     def __init__(
-        self, members: Sequence[Member], plan: WholePlan, *, request_timeout: float
+        self, workers: Sequence[WorkerState], plan: WholePlan, *, request_timeout: float
     ) -> None:
-        self._members = members
+        self._workers = workers
         self._plan = plan
-        self._merge = Merge(plan.in_bucket)
-        self._kept = math.ceil((2 * request_timeout + _SLACK) / WIDTH)
+        self._merge = BucketMerge(plan.in_bucket)
+        self._kept = math.ceil((2 * request_timeout + _SLACK) / BUCKET_SECONDS)
         self._flags = Flags()
 
-    def take(self, worker: int, bucket: Bucket) -> None:
-        """A worker told of a bucket."""
-        self._merge.take(worker, bucket)
+    def add(self, worker: int, bucket: Bucket) -> None:
+        self._merge.add(worker, bucket)
 
     def raise_flags(self, flags: Flags) -> None:
-        """What was raised once stays with the run."""
+        """Flags that were raised once stay with the run."""
         self._flags = _any([self._flags, flags])
 
-    def news(self) -> list[Bucket]:
+    def changed_buckets(self) -> list[Bucket]:
         """The buckets that have changed since the last call."""
         return list(self._merge.changed())
 
-    def round(self, now: float) -> list[Event]:
-        """What is new, and where the run stands; some worker must be live."""
-        live = [member for member in self._members if member.is_live]
-        seconds = [member.second(now) for member in live]
-        flags = _any(member.now_flags for member in live)
-        progress = Progress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
-        events: list[Event] = [*self.news(), *self._addresses(), progress]
-        self._merge.forget_before(int(min(seconds) // WIDTH) - self._kept)
+    def progress(self, now: float) -> list[EngineEvent]:
+        """The changes, and the position of the run; some worker must be live."""
+        live = [state for state in self._workers if state.is_live]
+        seconds = [state.second(now) for state in live]
+        flags = _any(state.now_flags for state in live)
+        progress = EngineProgress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
+        events: list[EngineEvent] = [*self.changed_buckets(), *self._addresses(), progress]
+        self._merge.forget_before(int(min(seconds) // BUCKET_SECONDS) - self._kept)
         return events
 
-    def last_word(self, elapsed: float) -> list[Event]:
-        """The end of a run, with what lost workers had told before they were lost."""
-        finished = [member.finished for member in self._members if member.finished]
+    def finished(self, elapsed: float) -> list[EngineEvent]:
+        """The end of a run, including the results of lost workers from before they were lost."""
+        finished = [state.finished for state in self._workers if state.finished]
         planned = self._plan.before(elapsed)
-        end = Finished(
+        end = EngineFinished(
             completed_curve=any(end.completed_curve for end in finished),
             elapsed=elapsed,
             planned=planned,
@@ -63,31 +104,31 @@ class Ledger:
             shortfall=planned - self._sent,
             flags=self._flags,
         )
-        return [*self.news(), *self._addresses(), end]
+        return [*self.changed_buckets(), *self._addresses(), end]
 
-    def _addresses(self) -> list[Event]:
-        """The requests of all workers by address; a worker that is lost told of them once."""
+    def _addresses(self) -> list[EngineEvent]:
+        """The requests of all workers by address, lost ones included."""
         sides: dict[int, Counter[str]] = {}
-        for member in self._members:
-            for side, requests in member.addresses.items():
+        for state in self._workers:
+            for side, requests in state.addresses.items():
                 sides.setdefault(side, Counter()).update(requests)
-        return [Addresses(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
+        return [AddressCounts(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
 
     @property
     def _sent(self) -> int:
-        """Requests sent as far as it is known; of a lost worker, what its buckets hold."""
-        tallies = self._merge.tallies
+        """Requests sent as far as it is known; of a lost worker, those in its buckets."""
+        by_worker = self._merge.by_worker
         return sum(
-            tallies[worker].sent if member.is_lost else member.sent
-            for worker, member in enumerate(self._members)
+            by_worker[worker].sent if state.is_lost else state.sent
+            for worker, state in enumerate(self._workers)
         )
 
     @property
     def _completed(self) -> int:
-        tallies = self._merge.tallies
+        by_worker = self._merge.by_worker
         return sum(
-            member.finished.completed if member.finished else tallies[worker].completed
-            for worker, member in enumerate(self._members)
+            state.finished.completed if state.finished else by_worker[worker].completed
+            for worker, state in enumerate(self._workers)
         )
 
 
@@ -95,7 +136,5 @@ def _any(flags: Iterable[Flags]) -> Flags:
     """Raised where it is raised in any of them."""
     every = list(flags)
     return Flags(
-        generator_saturated=any(one.generator_saturated for one in every),
-        downstream_saturated=any(one.downstream_saturated for one in every),
-        flaky_dispatch=any(one.flaky_dispatch for one in every),
+        **{flag.name: any(getattr(one, flag.name) for one in every) for flag in fields(Flags)}
     )

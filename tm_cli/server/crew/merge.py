@@ -1,4 +1,4 @@
-"""From what several workers tell of a bucket to one bucket. Pure."""
+"""Merges the buckets of several workers into one."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Key = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Tally:
-    """What the newest lines of one worker add up to."""
+class WorkerCounts:
+    """The sums of one worker's newest buckets."""
 
     sent: int = 0
     completed: int = 0
 
 
-class Merge:
-    """Keeps the newest line of each worker for each bucket, and says what changed.
+class BucketMerge:
+    """Keeps the newest line of each worker for each bucket, and yields what changed.
 
-    `planned` tells how many requests the whole curve has in a bucket: a worker knows its own share
-    only, and one that is gone tells nothing.
+    `planned` is how many requests the whole curve has in a bucket: a worker knows its own share
+    only, and a lost one reports nothing.
     """
 
     def __init__(self, planned: Callable[[int, int], int]) -> None:
@@ -37,17 +37,17 @@ class Merge:
         self._lines: dict[Key, dict[int, Bucket]] = {}
         self._changed: set[Key] = set()
         self._first = 0
-        self.tallies: defaultdict[int, Tally] = defaultdict(Tally)
+        self.by_worker: defaultdict[int, WorkerCounts] = defaultdict(WorkerCounts)
         """By worker."""
 
-    def take(self, worker: int, bucket: Bucket) -> None:
+    def add(self, worker: int, bucket: Bucket) -> None:
         """Put a line in the place of the worker's older one."""
         if bucket.index < self._first:
             return  # its totals will not add up, and the run will not be judged
         key = bucket.index, bucket.side
         lines = self._lines.setdefault(key, {})
         older = lines.get(worker)
-        tally = self.tallies[worker]
+        tally = self.by_worker[worker]
         tally.sent += bucket.sent - (older.sent if older else 0)
         tally.completed += bucket.completed - (older.completed if older else 0)
         lines[worker] = bucket
@@ -61,14 +61,14 @@ class Merge:
             yield merged(lines, planned=self._planned(index, side))
 
     def forget_before(self, index: int) -> None:
-        """Let go of buckets that nobody will tell of again: a long run has too many to keep."""
+        """Drop buckets that no worker will report again: a long run has too many to keep."""
         self._first = max(self._first, index)
         for key in [key for key in self._lines if key[0] < index and key not in self._changed]:
             del self._lines[key]
 
 
 def merged(lines: Sequence[Bucket], *, planned: int) -> Bucket:
-    """One bucket out of the lines that workers told of it.
+    """One bucket out of the workers' lines about it.
 
     Histograms are added without loss, and quantiles are taken from the sum. What cannot be read is
     passed on, so that it is found where a single engine's would be.

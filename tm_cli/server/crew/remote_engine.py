@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 
 from tm_cli.server.crew.frames import HANG_UP, KILL, Frame
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Event, parse_event
+from tm_cli.server.engine_events import EngineEvent, parse_event
 
-_MOST_WAITING = 16 * 1024 * 1024  # characters
+_MAX_BUFFERED = 16 * 1024 * 1024  # characters
 
 
 class RemoteEngine:
@@ -21,7 +21,7 @@ class RemoteEngine:
         self._post = post
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._waiting = 0
-        self._complaint: str | None = None
+        self._error: str | None = None
         self._is_over = False
         self._write(job.to_line())
 
@@ -29,7 +29,7 @@ class RemoteEngine:
         """The agent told something of this engine."""
         if frame.line is not None and not self._is_over:
             self._waiting += len(frame.line)
-            if self._waiting > _MOST_WAITING:
+            if self._waiting > _MAX_BUFFERED:
                 self.kill()
                 self.end("it says more than can be read")
                 return
@@ -37,11 +37,11 @@ class RemoteEngine:
         if frame.over is not None:
             self.end(frame.over)
 
-    def end(self, complaint: str) -> None:
+    def end(self, error_text: str) -> None:
         """Nothing will come any more."""
         if not self._is_over:
             self._is_over = True
-            self._complaint = complaint or None
+            self._error = error_text or None
             self._lines.put_nowait(None)
 
     def send(self, command: str, **details: object) -> None:
@@ -52,7 +52,7 @@ class RemoteEngine:
         if not self._is_over:
             self._post(Frame(self.run_id, line=line))
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
         """What the engine says until it is over or its agent is gone.
 
         Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
@@ -80,6 +80,6 @@ class RemoteEngine:
             self._post(Frame(self.run_id, order=KILL))
 
     @property
-    def last_complaint(self) -> str | None:
+    def last_error(self) -> str | None:
         """What it, or its agent, last complained about."""
-        return self._complaint
+        return self._error

@@ -6,7 +6,7 @@ import math
 from functools import cache
 
 from tm_cli.server.engine.plan import Plan
-from tm_cli.server.series import WIDTH
+from tm_cli.server.series import BUCKET_SECONDS
 
 
 class WholePlan:
@@ -26,5 +26,5 @@ class WholePlan:
     def _in_bucket(self, index: int, side: int) -> int:
         if side not in self._plan.sides:
             return 0
-        first, beyond = (self.before(edge * WIDTH) for edge in (index, index + 1))
+        first, beyond = (self.before(edge * BUCKET_SECONDS) for edge in (index, index + 1))
         return self._plan.count(first, beyond, side)

@@ -16,7 +16,7 @@ import gevent  # noqa: E402
 
 from tm_cli.server.engine import control, descriptors  # noqa: E402
 from tm_cli.server.engine.job import JobError  # noqa: E402
-from tm_cli.server.engine.leash import Leash  # noqa: E402
+from tm_cli.server.engine.leash import Watchdog  # noqa: E402
 from tm_cli.server.engine.lines import EventWriter, read_lines  # noqa: E402
 from tm_cli.server.engine.load_test import LoadTest  # noqa: E402
 
@@ -46,8 +46,8 @@ def main() -> int:
 
 
 def _run(events: EventWriter) -> None:
-    leash = Leash(read_lines(sys.stdin.fileno()), time.monotonic)
-    lines = leash.lines()
+    watchdog = Watchdog(read_lines(sys.stdin.fileno()), time.monotonic)
+    lines = watchdog.lines()
     job = control.read_job(lines)
     try:
         descriptors.allow(job.slots)
@@ -59,9 +59,9 @@ def _run(events: EventWriter) -> None:
         load_test.stop()
 
     signal.signal(signal.SIGTERM, on_terminate)
-    gevent.spawn(control.obey, lines, load_test)
+    gevent.spawn(control.execute_commands, lines, load_test)
     if job.watch is not None:
-        gevent.spawn(leash.watch, job.watch, load_test.abort, gevent.sleep)
+        gevent.spawn(watchdog.watch, job.watch, load_test.abort, gevent.sleep)
     load_test.run()
 
 

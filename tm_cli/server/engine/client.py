@@ -3,26 +3,26 @@
 from gevent import Timeout
 
 from tm_cli import __version__
-from tm_cli.server.engine.connections import Connection, Connections
-from tm_cli.server.engine.job import EngineJob, Target
+from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
+from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.response import Response
 
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
 
 
-class Client:
+class TargetClient:
     """Sends the job's request over kept-alive connections, the most recently used one first.
 
     TLS certificates are verified, redirects are not followed, bodies are read and dropped without
     being decoded. Proxy variables of the environment are ignored: load belongs on the target.
     """
 
-    def __init__(self, job: EngineJob, target: Target) -> None:
+    def __init__(self, job: EngineJob, target: RequestTarget) -> None:
         self._request = _request(job, target)
         self._has_body = job.method != "HEAD"
         self._timeout = job.timeout
         # workers that all begin with the same address would favour it
-        self._connections = Connections(
+        self._pool = ConnectionPool(
             target,
             most=job.slots // len(job.targets),
             timeout=job.timeout,
@@ -32,7 +32,7 @@ class Client:
     @property
     def requests(self) -> dict[str, int]:
         """How many requests each address of the target got."""
-        return self._connections.requests
+        return self._pool.requests
 
     def send(self) -> int | str:
         """Make the request; the status code, or the name of the error if no response came."""
@@ -46,22 +46,22 @@ class Client:
 
     def close(self) -> None:
         """Close the connections that no request uses."""
-        self._connections.close()
+        self._pool.close()
 
     def _send(self) -> int:
-        connection = self._connections.take()
+        connection = self._pool.take()
         try:
             response = self._exchange(connection)
         except BaseException:
-            self._connections.drop(connection)
+            self._pool.drop(connection)
             raise
         if response.is_reusable:
-            self._connections.give_back(connection)
+            self._pool.give_back(connection)
         else:
-            self._connections.drop(connection)
+            self._pool.drop(connection)
         return response.status
 
-    def _exchange(self, connection: Connection) -> Response:
+    def _exchange(self, connection: PooledConnection) -> Response:
         response = Response(connection.sock, has_body=self._has_body)
         try:
             connection.sock.sendall(self._request)
@@ -74,7 +74,7 @@ class Client:
         return response
 
 
-def _request(job: EngineJob, target: Target) -> bytes:
+def _request(job: EngineJob, target: RequestTarget) -> bytes:
     """The request as it is sent. All of a run are alike, so it is made once."""
     body = (job.body or "").encode()
     own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]

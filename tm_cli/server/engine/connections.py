@@ -11,7 +11,7 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
-from tm_cli.server.engine.job import Target
+from tm_cli.server.engine.job import RequestTarget
 
 PATIENCE = 0.25
 """Seconds that a request waits for a connection while another address is left to try, at most.
@@ -45,14 +45,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class PooledConnection:
     """A connection on loan."""
 
     address: Address
     sock: Any
 
 
-class Connections:
+class ConnectionPool:
     """Lends a connection for each request, to the addresses in turn from number `first` on.
 
     A turn is a request's and not a connection's, or at low rates the first address would get them
@@ -61,7 +61,7 @@ class Connections:
 
     def __init__(
         self,
-        target: Target,
+        target: RequestTarget,
         *,
         most: int,
         timeout: float,
@@ -84,7 +84,7 @@ class Connections:
         """How many requests each address got."""
         return {address.name: address.requests for address in self._addresses}
 
-    def take(self) -> Connection:
+    def take(self) -> PooledConnection:
         """A connection for one request; to be given back or dropped."""
         self._lent += 1
         try:
@@ -95,12 +95,12 @@ class Connections:
         connection.address.requests += 1
         return self._secured(connection)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: PooledConnection) -> None:
         """Keep a connection for another request."""
         self._lent -= 1
         connection.address.idle.append(connection.sock)
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: PooledConnection) -> None:
         """Close a connection that nothing more can be sent on."""
         self._lent -= 1
         connection.sock.close()
@@ -111,18 +111,18 @@ class Connections:
             while address.idle:
                 address.idle.pop().close()
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> PooledConnection:
         failures: list[OSError] = []
         in_turn = self._in_turn()
         usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
         left_out = [each for each in in_turn if each not in usable]
         for address in usable + left_out:
             if sock := self._idle(address):
-                return Connection(address, sock)
+                return PooledConnection(address, sock)
             may_wait = address is usable[-1] if usable else len(in_turn) == 1
             found = self._open(address) if may_wait else self._open_soon(address)
             if not isinstance(found, OSError):
-                return Connection(address, found)
+                return PooledConnection(address, found)
             failures.append(found)
         raise min(failures, key=_vagueness)
 
@@ -210,7 +210,7 @@ class Connections:
         if idle and self._lent + idle > self._most:
             max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
 
-    def _secured(self, connection: Connection) -> Connection:
+    def _secured(self, connection: PooledConnection) -> PooledConnection:
         """The connection, under TLS if the target wants it: checked for the name in the URL."""
         if self._tls is None or isinstance(connection.sock, SSLSocket):
             return connection
@@ -219,10 +219,10 @@ class Connections:
         except BaseException:
             self.drop(connection)
             raise
-        return Connection(connection.address, secured)
+        return PooledConnection(connection.address, secured)
 
 
-def _look_up(host: str, target: Target) -> list[Address]:
+def _look_up(host: str, target: RequestTarget) -> list[Address]:
     flags = socket.AI_NUMERICHOST if host in target.addresses else 0
     found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM, flags=flags)
     return [

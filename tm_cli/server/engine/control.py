@@ -31,7 +31,7 @@ class ShareChange(BaseModel):
         return self
 
 
-class Steered(Protocol):
+class Controllable(Protocol):
     """What can be commanded."""
 
     def go(self) -> None: ...
@@ -50,7 +50,7 @@ def read_job(lines: Iterator[bytes]) -> EngineJob:
     return EngineJob.from_line(line)
 
 
-def obey(lines: Iterator[bytes], load_test: Steered) -> None:
+def execute_commands(lines: Iterator[bytes], load_test: Controllable) -> None:
     """Carry out commands until the input ends or breaks: then nobody is in charge, so abort."""
     try:
         for line in lines:
@@ -60,7 +60,7 @@ def obey(lines: Iterator[bytes], load_test: Steered) -> None:
         load_test.abort()
 
 
-def _carry_out(message: dict[str, object], load_test: Steered) -> bool:
+def _carry_out(message: dict[str, object], load_test: Controllable) -> bool:
     """Whether the message was a command."""
     simple = {
         "go": load_test.go,

@@ -64,7 +64,7 @@ def _finite_points(points: list[tuple[float, float]]) -> list[tuple[float, float
 
 
 def _usable(url: str) -> str:
-    Target.parse(url)
+    RequestTarget.parse(url)
     return url
 
 
@@ -149,10 +149,10 @@ class EngineJob(BaseModel):
         return self
 
     @property
-    def targets(self) -> list["Target"]:
+    def targets(self) -> list["RequestTarget"]:
         """Where the requests go: one target for each side."""
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
-        return [Target.parse(side.target_url, side.addresses) for side in sides]
+        return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
 
     @property
     def plan(self) -> Plan:
@@ -172,7 +172,7 @@ class EngineJob(BaseModel):
         )
 
 
-class Target(BaseModel):
+class RequestTarget(BaseModel):
     """The parts of a target URL that a connection and a request line need.
 
     `addresses` are the only ones to connect to; without any, those that `host` resolves to.

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-_LOOKS = 10  # within the time that silence may last
+_CHECKS = 10  # within the time that silence may last
 
 
-class Leash:
+class Watchdog:
     """Passes lines on and remembers when the last one came. Durations are seconds.
 
     A frozen process keeps its end of the pipe open, and the load would go on although its share
@@ -24,9 +24,9 @@ class Leash:
             yield line
 
     def watch(
-        self, patience: float, let_go: Callable[[], None], sleep: Callable[[float], None]
+        self, patience: float, on_timeout: Callable[[], None], sleep: Callable[[float], None]
     ) -> None:
-        """Call `let_go` and return once nothing has been heard for `patience` seconds."""
+        """Call `on_timeout` and return once nothing has been heard for `patience` seconds."""
         while self._monotonic() - self._heard <= patience:
-            sleep(patience / _LOOKS)
-        let_go()
+            sleep(patience / _CHECKS)
+        on_timeout()

@@ -11,7 +11,7 @@ from hdrh.histogram import HdrHistogram
 
 from tm_cli.curve import Curve
 from tm_cli.server.engine.plan import Plan
-from tm_cli.server.engine.window import Window
+from tm_cli.server.engine.window import ReportWindow
 
 BUCKET_SECONDS = 5.0
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
@@ -43,7 +43,7 @@ class Bucket:
         self.failures: Counter[str] = Counter()
         self.response: HdrHistogram | None = None
         self.service: HdrHistogram | None = None
-        self.is_news = True
+        self.has_changed = True
 
     @property
     def is_settled(self) -> bool:
@@ -94,7 +94,7 @@ class Recorder:
         self.completed = 0
         self.unsent = 0
         self._in_flight = [0 for _ in plan.sides]
-        self.window = Window()
+        self.window = ReportWindow()
 
     @property
     def in_flight(self) -> int:
@@ -116,13 +116,13 @@ class Recorder:
         """Our share has changed."""
         for bucket in self._live.values():
             planned = self._planned(bucket)
-            bucket.is_news |= planned != bucket.planned
+            bucket.has_changed |= planned != bucket.planned
             bucket.planned = planned
 
     def began(self, bucket: Bucket, due: float, start: float) -> None:
         """A request is being sent."""
         bucket.sent += 1
-        bucket.is_news = True
+        bucket.has_changed = True
         self.sent += 1
         self._in_flight[bucket.side] += 1
         self.window.began(start - due, self._in_flight[bucket.side])
@@ -142,30 +142,30 @@ class Recorder:
             bucket.failures[result] += 1
             self.window.failed += 1
         self.window.services.append(end - start)
-        bucket.is_news = True
+        bucket.has_changed = True
 
     def gave_up(self, bucket: Bucket) -> None:
         """A request was due, but will not be sent any more."""
         bucket.unsent += 1
         self.unsent += 1
         self.window.unsent += 1
-        bucket.is_news = True
+        bucket.has_changed = True
 
     def news(self, elapsed: float) -> Iterator[Bucket]:
         """The buckets with something new, oldest first; settled ones of the past are let go."""
         current = self._index(elapsed)
         self._open_through(current)
         for key, bucket in sorted(self._live.items()):
-            if bucket.is_news:
-                bucket.is_news = False
+            if bucket.has_changed:
+                bucket.has_changed = False
                 yield bucket
             # what happened since is still to be told
-            if bucket.index < current and self._is_over(bucket) and not bucket.is_news:
+            if bucket.index < current and self._is_over(bucket) and not bucket.has_changed:
                 del self._live[key]
 
-    def take_window(self) -> Window:
+    def take_window(self) -> ReportWindow:
         """What happened since the last call."""
-        window, self.window = self.window, Window()
+        window, self.window = self.window, ReportWindow()
         self.window.most_in_flight = max(self._in_flight)
         return window
 

@@ -8,13 +8,13 @@ from typing import Any
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.saturation import LATE, Sample, Saturation
-from tm_cli.server.engine.window import Window, p99, share_above
+from tm_cli.server.engine.saturation import LATE, LoadSample, Saturation
+from tm_cli.server.engine.window import ReportWindow, p99, share_above
 
 Fields = dict[str, Any]
 
 
-class Report:
+class EngineReport:
     """Turns the recorder's counts into the events `progress`, `bucket` and `finished`.
 
     `monotonic` and `cpu_time` supply seconds: of the clock, and of this process at work.
@@ -85,9 +85,9 @@ class Report:
         wall, busy = (now - then for now, then in zip(self._seen_at, before, strict=True))
         return min(1.0, busy / wall) if wall > 0 else 0.0
 
-    def _sample(self, window: Window, cpu: float, backlog: int) -> Sample:
+    def _sample(self, window: ReportWindow, cpu: float, backlog: int) -> LoadSample:
         ended = len(window.services) + window.unsent
-        return Sample(
+        return LoadSample(
             late=share_above(window.lags, LATE),
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,

@@ -7,7 +7,7 @@ and no target can keep the processor from the other requests.
 import re
 from typing import Protocol
 
-from tm_cli.server.engine.turns import Turns
+from tm_cli.server.engine.turns import CpuBudget
 
 MOST_INTERIM = 1000
 """Responses 1xx before the final one."""
@@ -83,7 +83,7 @@ class Response:
         self._has_body = has_body
         self._buffer = bytearray()
         self._has_begun = False
-        self._turns = Turns()
+        self._budget = CpuBudget()
         self._read_steps = _READ_STEPS
 
     def read(self) -> int:
@@ -91,7 +91,7 @@ class Response:
         try:
             self._read()
         finally:
-            self._turns.end()
+            self._budget.end()
         return self.status
 
     def _read(self) -> None:
@@ -120,7 +120,7 @@ class Response:
                 raise ProtocolSwitched
             if self.status >= 200:
                 return head
-            self._turns.spend(_HEAD_STEPS)
+            self._budget.spend(_HEAD_STEPS)
         raise TooManyInterimResponses
 
     def _head(self) -> bytes:
@@ -198,7 +198,7 @@ class Response:
         raise TrailersTooLarge
 
     def _chunk_size(self) -> int:
-        self._turns.spend(_CHUNK_STEPS)
+        self._budget.spend(_CHUNK_STEPS)
         match = _CHUNK_SIZE.fullmatch(self._line(_MOST_SIZE_LINE) or b"")
         if not match:
             raise HTTPParseError("the size of a chunk is malformed")
@@ -223,7 +223,7 @@ class Response:
         self._buffer += data
 
     def _receive(self) -> bytes:
-        self._turns.spend(self._read_steps)
+        self._budget.spend(self._read_steps)
         try:
             data = self._source.recv(_READ_SIZE)
         except ConnectionResetError:

@@ -15,7 +15,7 @@ _LASTING = 2  # samples in a row
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class LoadSample:
     """What was seen in about one second.
 
     Shares of the requests, 0 to 1: `late` were handed to the slots more than `LATE` seconds after
@@ -46,7 +46,7 @@ class Flags:
     flaky_dispatch: bool = False
 
 
-def signs(sample: Sample) -> Flags:
+def signs(sample: LoadSample) -> Flags:
     """The signs in one sample."""
     is_strained = sample.cpu > _BUSY or sample.late > _TOO_MANY
     is_held = sample.held > _TOO_MANY
@@ -66,7 +66,7 @@ class Saturation:
         self._streaks: Counter[str] = Counter()
         self._ever: set[str] = set()
 
-    def observe(self, sample: Sample) -> None:
+    def observe(self, sample: LoadSample) -> None:
         """Take the next second into account."""
         seen = signs(sample)
         for flag in fields(Flags):

@@ -10,7 +10,7 @@ _AT_ONCE = 4096.0  # steps that a response may take as quickly as it can: 13 MiB
 _PER_SECOND = 250_000.0  # steps of all larger responses together: 800 MB/s
 
 
-class Turns:
+class CpuBudget:
     """The turns that one response takes, in steps of one or two microseconds.
 
     Reading makes us wait only for a target that is slower than we are, and only a wait lets others
@@ -37,17 +37,17 @@ class Turns:
     def end(self) -> None:
         """The response is over."""
         if self._is_large:
-            Turns._large -= 1
+            CpuBudget._large -= 1
 
     def _break(self) -> float:
         """Seconds until this response may go on."""
         now, since = time.monotonic(), self._since
         self._since = now
-        pace = _PER_SECOND / max(1, Turns._large)
+        pace = _PER_SECOND / max(1, CpuBudget._large)
         self._left = min(_AT_ONCE, self._left + (now - since) * pace)
         if self._left >= 0:
             return 0
         if not self._is_large:
             self._is_large = True
-            Turns._large += 1
+            CpuBudget._large += 1
         return -self._left / pace

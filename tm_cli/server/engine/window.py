@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Window:
+class ReportWindow:
     """Measurements of about one second. Durations are seconds.
 
     `lags`: from due to handed over; `waits`: from due to sent; `services`: from sent to ended.

@@ -8,13 +8,13 @@ from typing import Protocol
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import is_unreliable
 from tm_cli.server.judge.levels import METRICS, find_levels
-from tm_cli.server.judge.limits import Limits
+from tm_cli.server.judge.limits import Thresholds
 from tm_cli.server.judge.quantiles import is_too_noisy
 
 _MOST_TRIED = 10  # candidates whose noise is looked at
 
 
-class How(StrEnum):
+class SelectedBy(StrEnum):
     """How a baseline was chosen."""
 
     ASKED = "asked"
@@ -24,16 +24,16 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class BaselineSelection:
     """The run that the user wants as the baseline; None when it is not there any more."""
 
-    how: How
+    how: SelectedBy
     history_id: int
     run: RunFacts | None
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BaselineChoice:
     """The baseline, and the oldest run that passed as a further reference.
 
     `improved`: for each metric that has become better for good, the first run that passed since:
@@ -42,7 +42,7 @@ class Choice:
     """
 
     baseline: RunFacts | None
-    how: How | None = None
+    how: SelectedBy | None = None
     reference: RunFacts | None = None
     passed: tuple[RunFacts, ...] = ()
     reason: str = ""
@@ -51,7 +51,7 @@ class Choice:
     @property
     def is_named(self) -> bool:
         """True when the user has chosen the baseline."""
-        return self.how in (How.ASKED, How.PINNED)
+        return self.how in (SelectedBy.ASKED, SelectedBy.PINNED)
 
 
 Measured = Callable[[RunFacts], RunFacts]
@@ -61,11 +61,11 @@ Measured = Callable[[RunFacts], RunFacts]
 def choose_baseline(
     run: RunFacts,
     earlier: Sequence[RunFacts],
-    wish: Wish | None = None,
+    wish: BaselineSelection | None = None,
     *,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
     measured: Measured = lambda run: run,
-) -> Choice:
+) -> BaselineChoice:
     """The run that the user asked for or pinned, else the newest one that passed, else the oldest.
 
     `earlier`: completed runs of the same profile, in any order. Only comparable runs qualify: same
@@ -74,14 +74,14 @@ def choose_baseline(
     refused connections are quick, and everything after them would look slow. A doubtful one is
     chosen only for want of a better. The runs of the choice are those that `measured` returns.
     """
-    limits = limits or Limits()
+    limits = limits or Thresholds()
     comparable = sorted(
         (
             other
             for other in earlier
             if other.fingerprint == run.fingerprint
             and other.history_id < run.history_id
-            and other.is_measure
+            and other.can_be_baseline
         ),
         key=lambda other: other.history_id,
     )
@@ -95,12 +95,12 @@ def choose_baseline(
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
     ]
     if reliable := tuple(other for other in candidates if not is_unreliable(other, limits)):
-        return Choice(_first_quiet(run, reliable, limits, measured), How.OLDEST)
+        return BaselineChoice(_first_quiet(run, reliable, limits, measured), SelectedBy.OLDEST)
     if passed:
         return _newest_passing(run, passed, measured)
     if comparable:
-        return Choice(measured(comparable[0]), How.OLDEST)
-    return Choice(None, reason=_nothing(run, earlier))
+        return BaselineChoice(measured(comparable[0]), SelectedBy.OLDEST)
+    return BaselineChoice(None, reason=_nothing(run, earlier))
 
 
 def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
@@ -112,12 +112,14 @@ def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
     return tuple(other for other in passed if not pins or other.history_id >= pins[-1])
 
 
-def _newest_passing(run: RunFacts, passed: tuple[RunFacts, ...], measured: Measured) -> Choice:
+def _newest_passing(
+    run: RunFacts, passed: tuple[RunFacts, ...], measured: Measured
+) -> BaselineChoice:
     levels = find_levels(run, passed)
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
-    return Choice(
+    return BaselineChoice(
         measured(passed[-1]),
-        How.NEWEST_PASSING,
+        SelectedBy.NEWEST_PASSING,
         measured(passed[0]) if len(passed) > 1 else None,
         passed,
         improved={metric: measured(best) for metric, best in improved.items()},
@@ -125,7 +127,7 @@ def _newest_passing(run: RunFacts, passed: tuple[RunFacts, ...], measured: Measu
 
 
 def _first_quiet(
-    run: RunFacts, candidates: Sequence[RunFacts], limits: Limits, measured: Measured
+    run: RunFacts, candidates: Sequence[RunFacts], limits: Thresholds, measured: Measured
 ) -> RunFacts:
     """The oldest candidate that is not too noisy to measure the run by, else the oldest."""
     tried = map(measured, candidates[:_MOST_TRIED])
@@ -133,16 +135,18 @@ def _first_quiet(
     return next(quiet, None) or measured(candidates[0])
 
 
-def _wished(run: RunFacts, wish: Wish, passed: tuple[RunFacts, ...], measured: Measured) -> Choice:
-    name = f"the baseline that was {'asked for' if wish.how is How.ASKED else wish.how}"
+def _wished(
+    run: RunFacts, wish: BaselineSelection, passed: tuple[RunFacts, ...], measured: Measured
+) -> BaselineChoice:
+    name = f"the baseline that was {'asked for' if wish.how is SelectedBy.ASKED else wish.how}"
     name += f", run {wish.history_id},"
     if wish.run is None:
-        return Choice(None, wish.how, reason=f"{name} is not in the history any more")
+        return BaselineChoice(None, wish.how, reason=f"{name} is not in the history any more")
     if difference := differences(run, wish.run):
-        return Choice(None, wish.how, reason=f"{name} has {difference}")
-    if not wish.run.is_measure:
-        return Choice(None, wish.how, reason=f"{name} mostly failed")
-    return Choice(measured(wish.run), wish.how, passed=passed)
+        return BaselineChoice(None, wish.how, reason=f"{name} has {difference}")
+    if not wish.run.can_be_baseline:
+        return BaselineChoice(None, wish.how, reason=f"{name} mostly failed")
+    return BaselineChoice(measured(wish.run), wish.how, passed=passed)
 
 
 def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
@@ -158,7 +162,7 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
     )
 
 
-class Loaded(Protocol):
+class HasLoad(Protocol):
     """Anything that knows under which load it was or will be."""
 
     @property
@@ -172,7 +176,7 @@ class Loaded(Protocol):
         ...
 
 
-def differences(run: Loaded, other: Loaded) -> str | None:
+def differences(run: HasLoad, other: HasLoad) -> str | None:
     """Why two runs cannot be compared, such as "another target and curve"; None if they can."""
     if run.fingerprint == other.fingerprint:
         return None

@@ -58,7 +58,7 @@ class RunFacts:
         return self.completed / self.seconds if self.seconds > 0 else 0.0
 
     @property
-    def is_measure(self) -> bool:
+    def can_be_baseline(self) -> bool:
         """True when others may be measured by this run: most of its requests succeeded."""
         return self.completed > 2 * self.errors
 

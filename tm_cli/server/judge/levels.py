@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tm_cli.server.judge.distributions import student_cdf
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
 from tm_cli.server.judge.limits import QUANTILES
-from tm_cli.server.judge.resampling import CLUSTERING, Sample
+from tm_cli.server.judge.resampling import CLUSTERING, ResponseTimes
 from tm_cli.server.judge.spread import ASSUMED, ASSUMED_RUNS
 
 ERRORS = ("errors", *(f"errors_{name}" for name in ERROR_CLASSES))
@@ -177,7 +177,7 @@ def _arcsine(count: int, requests: int) -> float:
 
 def _variances(run: RunFacts) -> dict[str, float]:
     """What is assumed of each metric until the history knows better."""
-    sample = Sample(run.blocks)
+    sample = ResponseTimes(run.blocks)
     of_errors = _ERRORS_TOGETHER / (4 * max(run.completed, 1))
     found = dict.fromkeys(ERRORS, of_errors)
     for name, share in QUANTILES.items():

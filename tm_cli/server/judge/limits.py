@@ -17,7 +17,7 @@ _LARGEST = 1e15  # a longer integer would not even become a float
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Threshold:
     """More than `warn` is worth a warning, more than `fail` is a failure."""
 
     warn: float
@@ -31,19 +31,19 @@ class Bound:
         return {name: value != NEVER and value for name, value in sides.items()}
 
 
-def _quantile_bounds() -> Mapping[str, Bound]:
+def _quantile_bounds() -> Mapping[str, Threshold]:
     return MappingProxyType(
         {
-            "p50": Bound(5, 15),
-            "p95": Bound(5, 15),
-            "p99": Bound(10, 30),  # the further out, the noisier
-            "p99.9": Bound(20, 60),
+            "p50": Threshold(5, 15),
+            "p95": Threshold(5, 15),
+            "p99": Threshold(10, 30),  # the further out, the noisier
+            "p99.9": Threshold(20, 60),
         }
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Thresholds:
     """The bounds of the judgement.
 
     `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
@@ -54,13 +54,13 @@ class Limits:
     `fewest_requests`: with less there is nothing to rely on.
     """
 
-    quantiles: Mapping[str, Bound] = field(default_factory=_quantile_bounds)
+    quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
     floor_ms: float = 2.0
-    errors: Bound = Bound(0.2, 0.5)
+    errors: Threshold = Threshold(0.2, 0.5)
     fewest_more_errors: int = 2
-    all_errors: Bound = Bound(5.0, 50.0)
-    shortfall: Bound = Bound(1.0, 5.0)
-    throughput: Bound = Bound(2.0, 10.0)
+    all_errors: Threshold = Threshold(5.0, 50.0)
+    shortfall: Threshold = Threshold(1.0, 5.0)
+    throughput: Threshold = Threshold(2.0, 10.0)
     fewest_requests: int = 200
 
     def floor(self, quantile: str) -> float:
@@ -79,7 +79,7 @@ class Limits:
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
         return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
 
-    def changed(self, document: Mapping[str, Any] | None) -> Limits:
+    def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
         """These limits with what `document` (the API's form) says otherwise.
 
         Raises ValueError naming the key that is unknown or unusable.
@@ -92,7 +92,7 @@ class Limits:
                 raise ValueError(f"gate: {key}: {error}") from None
         return limits
 
-    def _with(self, key: str, value: object) -> Limits:
+    def _with(self, key: str, value: object) -> Thresholds:
         match key:
             case "floorMs":
                 return replace(self, floor_ms=_number(value))
@@ -112,9 +112,9 @@ class Limits:
         return replace(self, quantiles=MappingProxyType({**self.quantiles, key: bound}))
 
 
-def _bound(value: object, default: Bound) -> Bound:
+def _bound(value: object, default: Threshold) -> Threshold:
     if value is False:
-        return Bound(NEVER, NEVER)
+        return Threshold(NEVER, NEVER)
     if not isinstance(value, Mapping):
         raise ValueError("it is neither an object with warn and fail, nor false")
     if unknown := [key for key in value if key not in ("warn", "fail")]:
@@ -127,7 +127,7 @@ def _bound(value: object, default: Bound) -> Bound:
     warn = given.get("warn", min(default.warn, fail))
     if warn != NEVER and warn > fail:
         raise ValueError(f"warn {warn:g} is above fail {fail:g}")
-    return Bound(warn, fail)
+    return Threshold(warn, fail)
 
 
 def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:

@@ -15,14 +15,14 @@ from tm_cli.server.judge.findings import (
     LIKELY,
     REFERENCE,
     SURE,
-    Finding,
+    MetricComparison,
     Severity,
     limit_text,
     severity_of,
 )
 from tm_cli.server.judge.levels import Levels, find_levels
-from tm_cli.server.judge.limits import NEVER, QUANTILES, Bound, Limits
-from tm_cli.server.judge.resampling import Sample, chances
+from tm_cli.server.judge.limits import NEVER, QUANTILES, Threshold, Thresholds
+from tm_cli.server.judge.resampling import ResponseTimes, chances
 from tm_cli.server.judge.spread import MOST_RUNS, Noise, between_runs, noise
 
 _FEWEST_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
@@ -62,26 +62,26 @@ class Odds:
 def quantile_findings(
     run: RunFacts,
     other: RunFacts,
-    limits: Limits,
+    limits: Thresholds,
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-) -> Iterator[Finding]:
+) -> Iterator[MetricComparison]:
     """Compare the response times of two runs, or of the two sides of a duet (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
     shares = {name: QUANTILES[name] for name in limits.quantiles}
-    within = chances(Sample(run.blocks), Sample(other.blocks), shares)
+    within = chances(ResponseTimes(run.blocks), ResponseTimes(other.blocks), shares)
     levels = find_levels(run, passed)
     for name, bound in limits.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
             whose = "this run" if not value else f"the {than}"
-            yield Finding(
+            yield MetricComparison(
                 name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, before
             )
             continue
@@ -105,7 +105,7 @@ def quantile_findings(
         yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
 
 
-def is_too_noisy(run: RunFacts, other: RunFacts, limits: Limits) -> bool:
+def is_too_noisy(run: RunFacts, other: RunFacts, limits: Thresholds) -> bool:
     """Whether a change that should fail the run could hide in the noise of these two."""
     found = quantile_findings(run, other, limits, than=BASELINE)
     return any(finding.is_noisy for finding in found)
@@ -128,8 +128,8 @@ def _level_mean(values: Sequence[float]) -> LevelMean | None:
     return LevelMean(statistics.fmean(map(math.log, values)), len(values))
 
 
-def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> Finding:
-    return Finding(
+def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> MetricComparison:
+    return MetricComparison(
         name,
         Severity.PASS,
         f"{name} is not judged: that takes {enough:,} requests",
@@ -168,12 +168,12 @@ def _by_chance(value: float, before: float, chance: Noise) -> float:
 def _compared(
     name: str,
     times: tuple[float, float],
-    bound: Bound,
+    bound: Threshold,
     floor: float,
     than: str,
     chance: Noise | None,
     odds: Odds | None,
-) -> Finding:
+) -> MetricComparison:
     """Without histograms the noise is not known, and the limits alone decide."""
     value, before = times
     rise, log = value - before, math.log(value / before)
@@ -189,7 +189,7 @@ def _compared(
         limit += "; no failure: it could be chance"
         limit += f" compared with {odds.level_mean}" if odds.level_mean else ""
     if chance is None or odds is None:
-        return Finding(
+        return MetricComparison(
             name, severity, reason + limit, "ms", value, before, change, bound=bound, than=than
         )
     margin = student_quantile(0.975, chance.freedom) * chance.deviation
@@ -205,7 +205,7 @@ def _compared(
     if is_noisy:
         severity = Severity.WARN
         reason = f"{name} is too noisy to be judged: a rise of {hidden:.0f} % could be chance"
-    return Finding(
+    return MetricComparison(
         name,
         severity,
         reason,
@@ -223,7 +223,7 @@ def _compared(
     )
 
 
-def _severity(change: float, bound: Bound, odds: Odds | None) -> tuple[Severity, Odds | None]:
+def _severity(change: float, bound: Threshold, odds: Odds | None) -> tuple[Severity, Odds | None]:
     """Judge a rise that is above the floor, and say by which odds.
 
     The mean of the level excuses a run that is only slower than a lucky one. But a single faster
@@ -240,7 +240,9 @@ def _severity(change: float, bound: Bound, odds: Odds | None) -> tuple[Severity,
     return severity, odds
 
 
-def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: Odds | None) -> str:
+def _explanation(
+    rise: float, change: float, bound: Threshold, floor: float, odds: Odds | None
+) -> str:
     """Why a rise above the limit did not count, or that the change is one for the better."""
     if change < -bound.warn and -rise >= floor and odds and odds.p_value > 1 - SURE:
         return "; an improvement"
@@ -253,7 +255,7 @@ def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: O
     return "; no more than chance"
 
 
-def _is_blind(name: str, hidden: float, before: float, bound: Bound, floor: float) -> bool:
+def _is_blind(name: str, hidden: float, before: float, bound: Threshold, floor: float) -> bool:
     """Whether a rise that should fail might go unseen; the rare quantiles are noisy by nature."""
     if name not in ("p50", "p95") or bound.fail == NEVER:
         return False

@@ -29,7 +29,7 @@ class Chance:
     freedom: float
 
 
-class Sample:
+class ResponseTimes:
     """The response times of one run in blocks."""
 
     def __init__(self, blocks: Sequence[Times]) -> None:
@@ -76,7 +76,9 @@ class Sample:
         return self._values[position]
 
 
-def chances(now: Sample, before: Sample, shares: Mapping[str, float]) -> dict[str, Chance]:
+def chances(
+    now: ResponseTimes, before: ResponseTimes, shares: Mapping[str, float]
+) -> dict[str, Chance]:
     """Say of each quantile how much of its change from `before` to `now` may be chance.
 
     `shares`: quantiles by name, 0 to 1. Few blocks say little about themselves, so what the number
@@ -94,7 +96,11 @@ CLUSTERING = 2.0  # requests that are slow together carry less information than 
 
 
 def _chance(
-    now: Sample, before: Sample, share: float, draws: Sequence[Mapping[int, int]], count: int
+    now: ResponseTimes,
+    before: ResponseTimes,
+    share: float,
+    draws: Sequence[Mapping[int, int]],
+    count: int,
 ) -> Chance:
     assumed = CLUSTERING * (now.standard_error(share) ** 2 + before.standard_error(share) ** 2)
     logs = []

@@ -6,30 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tm_cli.server.judge.baseline import Choice
+from tm_cli.server.judge.baseline import BaselineChoice
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BASELINE,
     BY_THE_GENERATOR,
     REFERENCE,
-    Finding,
+    MetricComparison,
     Severity,
     alone,
     at_most_warn,
+    baseline_is_usable,
     error_rates,
     generator,
     is_unreliable,
     throughput,
     unreached,
-    yardstick,
 )
 from tm_cli.server.judge.levels import METRICS
-from tm_cli.server.judge.limits import Limits
+from tm_cli.server.judge.limits import Thresholds
 from tm_cli.server.judge.quantiles import quantile_findings
 
-Verdict = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
+VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
 
-_BY_SEVERITY: dict[Severity, Verdict] = {
+_BY_SEVERITY: dict[Severity, VerdictName] = {
     Severity.PASS: "PASS",
     Severity.WARN: "WARN",
     Severity.FAIL: "FAIL",
@@ -42,19 +42,19 @@ OTHER_TARGET = "other target"
 class Judgement:
     """A verdict, why, every comparison made (JSON-able), and the baseline's history id."""
 
-    verdict: Verdict
+    verdict: VerdictName
     reasons: tuple[str, ...]
     snapshot: dict[str, Any]
     baseline_id: int | None
 
 
-def judge(run: RunFacts, choice: Choice, limits: Limits | None = None) -> Judgement:
+def judge(run: RunFacts, choice: BaselineChoice, limits: Thresholds | None = None) -> Judgement:
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
     Without a baseline there is nothing to compare with, and the verdict says only that, unless too
     many requests failed or none was completed.
     """
-    limits = limits or Limits()
+    limits = limits or Thresholds()
     baseline = choice.baseline
     if baseline is None:
         return _alone(run, limits, choice)
@@ -70,31 +70,31 @@ def judge(run: RunFacts, choice: Choice, limits: Limits | None = None) -> Judgem
     return _judged(found, snapshot, baseline.history_id)
 
 
-def judge_duet(now: RunFacts, before: RunFacts, limits: Limits | None = None) -> Judgement:
+def judge_ab_run(now: RunFacts, before: RunFacts, limits: Thresholds | None = None) -> Judgement:
     """Compare the two sides of a duet: the new version with the old one, in the same run."""
-    limits = limits or Limits()
+    limits = limits or Thresholds()
     found = compare(now, before, limits, than=OTHER_TARGET, is_paired=True)
     found += alone(now, limits)
     found.append(generator(now, None, None))
-    return _judged(found, _snapshot("duet", Choice(None), limits, found), None)
+    return _judged(found, _snapshot("duet", BaselineChoice(None), limits, found), None)
 
 
 def compare(
     run: RunFacts,
     other: RunFacts,
-    limits: Limits,
+    limits: Thresholds,
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-) -> list[Finding]:
+) -> list[MetricComparison]:
     """Every comparison of two runs, good ones included; none with a run that mostly failed.
 
     `is_named`: the user has chosen the other run.
     """
-    found = [yardstick(other, limits, than)]
-    if not other.is_measure:
+    found = [baseline_is_usable(other, limits, than)]
+    if not other.can_be_baseline:
         return found
     times = [
         *quantile_findings(
@@ -113,15 +113,15 @@ def compare(
     return found
 
 
-def _nothing_timed(run: RunFacts) -> Finding:
+def _nothing_timed(run: RunFacts) -> MetricComparison:
     """Too few requests to judge any response time are too few to pass."""
     reason = f"{run.completed} requests are too few to judge any response time"
-    return Finding("times", Severity.WARN, reason)
+    return MetricComparison("times", Severity.WARN, reason)
 
 
 def _no_failures_of_the_generator(
-    found: list[Finding], run: RunFacts, other: RunFacts
-) -> list[Finding]:
+    found: list[MetricComparison], run: RunFacts, other: RunFacts
+) -> list[MetricComparison]:
     """What a saturated generator has measured may be its own doing and not the target's."""
     if not run.generator_saturated and not other.generator_saturated:
         return found
@@ -129,15 +129,15 @@ def _no_failures_of_the_generator(
 
 
 def _no_failures_by_a_doubtful_run(
-    found: list[Finding], other: RunFacts, limits: Limits, than: str
-) -> list[Finding]:
+    found: list[MetricComparison], other: RunFacts, limits: Thresholds, than: str
+) -> list[MetricComparison]:
     """Runs that are compared for want of a better one only give a warning."""
     if not is_unreliable(other, limits):
         return found
     return [at_most_warn(finding, f"; no failure: the {than} is doubtful") for finding in found]
 
 
-def _references(choice: Choice) -> dict[str, RunFacts]:
+def _references(choice: BaselineChoice) -> dict[str, RunFacts]:
     """The older run that each metric is compared with as well."""
     found = {metric: choice.improved.get(metric, choice.reference) for metric in METRICS}
     newest = choice.baseline.history_id if choice.baseline else None
@@ -148,7 +148,9 @@ def _references(choice: Choice) -> dict[str, RunFacts]:
     }
 
 
-def _against_references(run: RunFacts, choice: Choice, limits: Limits) -> list[Finding]:
+def _against_references(
+    run: RunFacts, choice: BaselineChoice, limits: Thresholds
+) -> list[MetricComparison]:
     """Many small steps, each of which passed, add up: the first run that passed sees them."""
     by_metric = _references(choice)
     found = []
@@ -170,12 +172,14 @@ def _against_references(run: RunFacts, choice: Choice, limits: Limits) -> list[F
     ]
 
 
-def _which(choice: Choice, references: Mapping[str, RunFacts], metric: str) -> str:
+def _which(choice: BaselineChoice, references: Mapping[str, RunFacts], metric: str) -> str:
     since = f" since {metric} improved" if metric in choice.improved else ""
     return f"run {references[metric].history_id}, the first that passed{since}"
 
 
-def _with_way_out(finding: Finding, run: RunFacts, choice: Choice, limits: Limits) -> Finding:
+def _with_way_out(
+    finding: MetricComparison, run: RunFacts, choice: BaselineChoice, limits: Thresholds
+) -> MetricComparison:
     """A doubtful baseline can be replaced; the finding that complains of it says how."""
     if not finding.severity or finding.than != BASELINE:
         return finding
@@ -187,7 +191,7 @@ def _with_way_out(finding: Finding, run: RunFacts, choice: Choice, limits: Limit
     return replace(finding, reason=finding.reason + hint)
 
 
-def _alone(run: RunFacts, limits: Limits, choice: Choice) -> Judgement:
+def _alone(run: RunFacts, limits: Thresholds, choice: BaselineChoice) -> Judgement:
     found = list(alone(run, limits))
     found.append(generator(run, None, None))
     snapshot = _snapshot("runs", choice, limits, found)
@@ -199,16 +203,18 @@ def _alone(run: RunFacts, limits: Limits, choice: Choice) -> Judgement:
     return Judgement("NO_BASELINE", (choice.reason,), snapshot, None)
 
 
-def _judged(found: list[Finding], snapshot: dict[str, Any], baseline_id: int | None) -> Judgement:
+def _judged(
+    found: list[MetricComparison], snapshot: dict[str, Any], baseline_id: int | None
+) -> Judgement:
     worst = max(finding.severity for finding in found)
     return Judgement(_BY_SEVERITY[worst], _reasons(found, worst), snapshot, baseline_id)
 
 
 def _snapshot(
     method: str,
-    choice: Choice,
-    limits: Limits,
-    found: Sequence[Finding],
+    choice: BaselineChoice,
+    limits: Thresholds,
+    found: Sequence[MetricComparison],
 ) -> dict[str, Any]:
     baseline = choice.baseline
     references = [other.history_id for other in _references(choice).values()]
@@ -224,7 +230,7 @@ def _snapshot(
     }
 
 
-def _reasons(found: list[Finding], worst: Severity) -> tuple[str, ...]:
+def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
     """What is wrong, worst first; of a pass, one comparison as an example."""
     if worst is Severity.PASS:
         shown = [finding for finding in found if finding.metric == _EXAMPLE] or found[:1]

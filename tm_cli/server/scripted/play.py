@@ -11,8 +11,8 @@ from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import Bucket, Finished, Progress
-from tm_cli.server.series import WIDTH
+from tm_cli.server.engine_events import Bucket, EngineFinished, EngineProgress
+from tm_cli.server.series import BUCKET_SECONDS
 
 _HIGHEST_US = 3600 * 1_000_000
 _STEPS = 20
@@ -23,14 +23,14 @@ class Ending(Enum):
     """How a run goes on after its first bucket."""
 
     COMPLETED = auto()
-    HELD = auto()
+    HANGS = auto()
     """It stays where it is until somebody stops it."""
     BROKEN = auto()
     """The load generator dies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class ScriptedRun:
     """One run: its quickest response time in milliseconds, and how it ends.
 
     Its verdict comes `verdict_after` seconds after its end; None is never.
@@ -42,8 +42,10 @@ class Play:
 
     def buckets(self, job: EngineJob) -> list[Bucket]:
         """Everything that the run measures: the whole curve, or the first bucket of it."""
-        count = round(job.duration / WIDTH) if self.ending is Ending.COMPLETED else 1
-        return [self._bucket(index, round(job.points[0][1] * WIDTH)) for index in range(count)]
+        count = round(job.duration / BUCKET_SECONDS) if self.ending is Ending.COMPLETED else 1
+        return [
+            self._bucket(index, round(job.points[0][1] * BUCKET_SECONDS)) for index in range(count)
+        ]
 
     def _bucket(self, index: int, requests: int) -> Bucket:
         return Bucket(
@@ -59,17 +61,19 @@ class Play:
         )
 
 
-def progress(buckets: list[Bucket]) -> Progress:
+def progress(buckets: list[Bucket]) -> EngineProgress:
     """What the load generator says after `buckets`."""
-    return Progress(float(len(buckets) * WIDTH), sum(item.sent for item in buckets), _NO_FLAGS)
+    return EngineProgress(
+        float(len(buckets) * BUCKET_SECONDS), sum(item.sent for item in buckets), _NO_FLAGS
+    )
 
 
-def finished(buckets: list[Bucket], *, completed_curve: bool) -> Finished:
+def finished(buckets: list[Bucket], *, completed_curve: bool) -> EngineFinished:
     """The load generator's last word after `buckets`."""
     total = sum(bucket.sent for bucket in buckets)
-    return Finished(
+    return EngineFinished(
         completed_curve=completed_curve,
-        elapsed=float(len(buckets) * WIDTH),
+        elapsed=float(len(buckets) * BUCKET_SECONDS),
         planned=total,
         sent=total,
         completed=total,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine_events import Event, Started
-from tm_cli.server.scripted.play import Ending, Play, finished, progress
+from tm_cli.server.engine_events import EngineEvent, EngineStarted
+from tm_cli.server.scripted.play import Ending, ScriptedRun, finished, progress
 
 _BROKEN = 3
 
@@ -16,7 +16,7 @@ _BROKEN = 3
 class ScriptedEngine:
     """A `RunningEngine` that plays its whole curve at once."""
 
-    def __init__(self, play: Play, job: EngineJob) -> None:
+    def __init__(self, play: ScriptedRun, job: EngineJob) -> None:
         self._play = play
         self._job = job
         self._stopped = asyncio.Event()
@@ -26,16 +26,16 @@ class ScriptedEngine:
         if command == "stop":
             self._stopped.set()
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
         """The events of the play."""
         buckets = self._play.buckets(self._job)
-        yield Started(datetime.now(UTC))
+        yield EngineStarted(datetime.now(UTC))
         for bucket in buckets:
             yield bucket
         yield progress(buckets)
         if self._play.ending is Ending.BROKEN:
             return
-        if self._play.ending is Ending.HELD:
+        if self._play.ending is Ending.HANGS:
             await self._stopped.wait()
         yield finished(buckets, completed_curve=self._play.ending is Ending.COMPLETED)
 
@@ -52,6 +52,6 @@ class ScriptedEngine:
         self._stopped.set()
 
     @property
-    def last_complaint(self) -> str | None:
+    def last_error(self) -> str | None:
         """Why it died, if it did."""
         return "as scripted" if self._play.ending is Ending.BROKEN else None

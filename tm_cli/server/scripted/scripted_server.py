@@ -14,10 +14,10 @@ from tm_cli.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.embedded_server import EmbeddedServer
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.listener import doors
+from tm_cli.server.listener import open_listeners
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.running_engine import RunningEngine
-from tm_cli.server.scripted.play import Play
+from tm_cli.server.scripted.play import ScriptedRun
 from tm_cli.server.scripted.scripted_engine import ScriptedEngine
 from tm_cli.server.services import Services
 from tm_cli.server.store.database import Database
@@ -27,7 +27,7 @@ _PLENTY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class ScriptedServer:
     """A running scripted server: where it is, its key, and what it has written down."""
 
     port: int
@@ -42,8 +42,10 @@ class Stand:
 
 
 @asynccontextmanager
-async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterator[Stand]:
-    """Serve in `data_dir`, on a free port of loopback; the runs play `plays`, one after the other.
+async def scripted_server(
+    data_dir: Path, scripted_runs: Sequence[ScriptedRun]
+) -> AsyncIterator[ScriptedServer]:
+    """Serve in `data_dir`, on a free port of loopback; runs follow `scripted_runs` in order.
 
     One run at a time is allowed. Raises ConfigurationError when the server cannot start.
     """
@@ -51,12 +53,12 @@ async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterato
     data = DataDir(data_dir)
     with (
         data.exclusive(),
-        doors(options) as open_doors,
+        open_listeners(options) as endpoints,
         closing(Database.open(data.database)) as database,
     ):
         key = data.key(SettingStore(database))
-        server = _ScriptedServer(options, database, key, open_doors, SystemClock())
-        server.plays = list(plays)
+        server = _Server(options, database, key, endpoints, SystemClock())
+        server.scripted_runs = list(scripted_runs)
         stop, ready = asyncio.Event(), asyncio.Event()
 
         def be_ready(_info: ServerInfo) -> None:
@@ -65,7 +67,7 @@ async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterato
         serving = asyncio.create_task(server.run(data, be_ready, stop))
         try:
             await _first(asyncio.create_task(ready.wait()), serving)
-            yield Stand(open_doors[0].port, data.key_file, database)
+            yield ScriptedServer(endpoints[0].port, data.key_file, database)
         finally:
             server.over.set()
             stop.set()
@@ -80,32 +82,32 @@ async def _first(ready: asyncio.Task[Any], serving: asyncio.Task[None]) -> None:
         serving.result()
 
 
-class _ScriptedServer(EmbeddedServer):
-    plays: Sequence[Play] = ()
+class _Server(EmbeddedServer):
+    scripted_runs: Sequence[ScriptedRun] = ()
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.over = threading.Event()
-        self._played: dict[str, Play] = {}
+        self._assigned: dict[str, ScriptedRun] = {}
 
     def _services(self) -> Services:
         services = super()._services()
         supervisor = services.supervisor
         supervisor.launch = self._launch
         supervisor.concurrent_runs = 1
-        supervisor.judge = self._in_time(supervisor.judge, services)
+        supervisor.judge = self._delayed(supervisor.judge, services)
         return services
 
     async def _launch(self, _region: str, job: EngineJob) -> RunningEngine:
-        play = self.plays[min(len(self._played), len(self.plays) - 1)]
-        self._played[job.run_id] = play
+        play = self.scripted_runs[min(len(self._assigned), len(self.scripted_runs) - 1)]
+        self._assigned[job.run_id] = play
         return ScriptedEngine(play, job)
 
-    def _in_time(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
-        def judge_in_time(history_id: int) -> None:
+    def _delayed(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
+        def judge_delayed(history_id: int) -> None:
             row = services.history.find(history_id)
-            play = self._played[row["run_id"]] if row else Play()
+            play = self._assigned[row["run_id"]] if row else ScriptedRun()
             if play.verdict_after is not None and not self.over.wait(play.verdict_after):
                 judge(history_id)
 
-        return judge_in_time
+        return judge_delayed

@@ -45,7 +45,7 @@ class HistoryFacets:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StoredVerdict:
     """A judgement as it is stored."""
 
     verdict: str
@@ -95,7 +95,7 @@ class HistoryStore:
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
-    def set_verdict(self, history_id: int, verdict: Verdict) -> bool:
+    def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
         """Write the verdict; False when there is one already, which then stays."""
         values = (
             verdict.verdict,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.instants import read_time
-from tm_cli.server.judge.limits import Limits
+from tm_cli.server.judge.limits import Thresholds
 from tm_cli.server.numbers import MOST, Count, Counts, Finite, Measure, Text, refuse_constant
 from tm_cli.server.results import LatencySeries, Quantiles, Series, SideResults
 from tm_cli.server.run import Outcome
@@ -82,7 +82,7 @@ def _check_time(text: str) -> str:
 
 
 def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
-    Limits().changed(document)
+    Thresholds().changed(document)
     return document
 
 
