@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "tm_cli"
 FOUNDATION = {
     "announcement", "api_key", "base_url", "children", "clock", "curve", "curve_pieces",
     "data_files", "device_paths", "durations", "errors", "exit_codes", "gate_limits", "git_index",
-    "ownership", "private_dir", "secret_input", "standard_streams", "text", "whole_files",
+    "ownership", "private_dir", "secret_input", "standard_streams", "text", "values", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {

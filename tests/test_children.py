@@ -23,6 +23,7 @@ from tm_cli.embedded import launch
 from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.catalogue import SCENARIOS
 from tm_cli.selftest.proof import run_scenarios
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_process import EngineProcess
 
 PATIENCE = 30
@@ -277,10 +278,13 @@ def test_local_server_gets_its_settings_and_no_secret(surroundings, tmp_path):
     until(lambda: not (tmp_path / ".tm" / "server.json").exists())
 
 
+JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:9/", points=[(0, 1)], duration=1)
+
+
 def test_engine_gets_no_secret_and_no_setting(surroundings, tmp_path):
     async def environment_of_an_engine() -> dict[str, str]:
         show = "import json, os; print(json.dumps(dict(os.environ)))"
-        engine = await EngineProcess.start([sys.executable, "-c", show], {})
+        engine = await EngineProcess.start([sys.executable, "-c", show], JOB)
         found = [line async for line in engine.lines(patience=PATIENCE)]
         await engine.close()
         return json.loads(found[0])
@@ -307,7 +311,7 @@ def test_selftest_children_get_no_secret_but_what_a_pipeline_sets(surroundings, 
     through_a_shell = [item for item in SCENARIOS if item.name == "shell"]
     results = list(run_scenarios(through_a_shell, environ))
     found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
-    assert [result.is_right for result in results] == [True]
+    assert [result.passed for result in results] == [True]
     assert leaked(found) == {
         "TM_API_KEY": found["TM_API_KEY"],
         "HTTPS_PROXY": SECRETS["HTTPS_PROXY"],

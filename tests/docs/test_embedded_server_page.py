@@ -6,7 +6,7 @@ from markdown_pages import bare, page, rows, section
 from tm_cli.server.engine.job import DEFAULT_SLOTS, REQUEST_TIMEOUT
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
 from tm_cli.server.limits import Quota
-from tm_cli.server.run import Outcome
+from tm_cli.server.run import RunOutcome
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
@@ -34,7 +34,7 @@ def test_request_rate_is_the_one_in_force():
 
 def test_page_lists_every_outcome():
     table = {bare(row[0]): row[2] for row in rows(section(NAME, "How runs end"))}
-    assert list(table) == list(Outcome)
+    assert list(table) == list(RunOutcome)
     assert [outcome for outcome, verdict in table.items() if verdict == "yes"] == ["COMPLETED"]
 
 

@@ -7,9 +7,9 @@ from tm_cli.server.judge import SelectedBy, Thresholds
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.limits import QUANTILES
-from tm_cli.server.judge.quantiles import _FEWEST_BEYOND
+from tm_cli.server.judge.quantiles import _MIN_BEYOND
 from tm_cli.server.judge.resampling import DRAWS
-from tm_cli.server.judge.spread import ASSUMED, MOST_RUNS
+from tm_cli.server.judge.spread import ASSUMED, MAX_RUNS
 
 NAME = "docs/verdicts.md"
 LIMITS = Thresholds()
@@ -42,14 +42,14 @@ def test_too_little_is_what_the_judge_calls_so():
     assert f"fewer than {LIMITS.fewest_requests} completed requests" in COMPARED
     for quantile, share in QUANTILES.items():
         if quantile != "p50":
-            fewest = round(_FEWEST_BEYOND[quantile] / (1 - share))
+            fewest = round(_MIN_BEYOND[quantile] / (1 - share))
             assert f"{fewest:,} for {quantile}" in TEXT
 
 
 def test_constants_of_the_noise_are_the_judges():
     assert f"drawn with replacement {DRAWS} times" in TEXT
     assert f"{100 * ASSUMED:g} % per run is assumed" in TEXT
-    assert MOST_RUNS == 10
+    assert MAX_RUNS == 10
     assert "the last ten runs of the [present level]" in TEXT
     assert f"less than {100 * SELDOM:g} % of cases" in TEXT
     assert f"{100 * RARELY:g} % for the *best*" in TEXT

@@ -170,5 +170,5 @@ def test_an_agent_that_says_more_than_can_be_read_is_over():
     engine = RemoteEngine(JOB, sent.append)
     for _ in range(20):
         engine.take(Frame("r", line="x" * 1_000_000))
-    assert engine.last_error == "it says more than can be read"
+    assert engine.last_error == "it sends more than can be processed"
     assert sent[-1] == Frame("r", order="kill")

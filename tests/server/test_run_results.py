@@ -6,7 +6,7 @@ from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
-    Bucket,
+    EngineBucket,
     EngineFailed,
     EngineFinished,
     EngineProgress,
@@ -25,7 +25,7 @@ def encoded(*milliseconds):
 
 
 def bucket(index, sent=100, planned=100, codes=None, **more):
-    return Bucket(index, planned, sent, sent, codes or {"200": sent}, **more)
+    return EngineBucket(index, planned, sent, sent, codes or {"200": sent}, **more)
 
 
 def finished(**change):
@@ -58,7 +58,7 @@ def test_the_engines_last_word_beats_the_sums():
 
 
 def test_what_nobody_answered_for_is_no_success():
-    results = summarize([Bucket(0, 100, 100, 90, {"200": 81, "500": 9})], curve_end=5.0)
+    results = summarize([EngineBucket(0, 100, 100, 90, {"200": 81, "500": 9})], curve_end=5.0)
     assert (results.completed, results.errors, results.success_rate) == (90, 9, 90.0)
 
 

@@ -232,7 +232,7 @@ def test_a_row_left_without_verdict_is_judged_at_the_next_start(start_server):
 def test_neither_server_nor_engine_runs_inside_the_other(tmp_path):
     probe = (
         "import sys, tm_cli.server.serve;"
-        "print([name for name in ('locust', 'gevent', 'tm_cli.server.engine', 'tm_cli.api')"
+        "print([name for name in ('locust', 'gevent', 'tm_cli.server.engine.load_test', 'tm_cli.api')"
         " if name in sys.modules])"
     )
     answer = subprocess.run(

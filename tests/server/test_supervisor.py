@@ -10,8 +10,9 @@ from running_server import FAKE_ENGINE
 from tm_cli.clock import SystemClock
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.launching import launch_with
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.run import Run
+from tm_cli.server.run import ServerRun
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.history_filter import HistoryFilter
@@ -40,7 +41,7 @@ def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
 
 def start(runs, run_id, script="", profile_id=1):
     url = f"http://127.0.0.1:9/?{script}"
-    run = Run(
+    run = ServerRun(
         run_id=run_id,
         profile_id=profile_id,
         profile_name="checkout",
@@ -53,7 +54,8 @@ def start(runs, run_id, script="", profile_id=1):
         loop=False,
         started_at=datetime.now(UTC),
     )
-    return runs.start(run, {"target_url": url, "duration": 20.0, "slots": 1})
+    job = EngineJob(run_id=run_id, target_url=url, points=[(0, 20)], duration=20.0, slots=1)
+    return runs.start(run, job)
 
 
 def rows(runs):

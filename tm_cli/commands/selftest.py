@@ -15,7 +15,7 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenario import Scenario, ScenarioResult
+    from tm_cli.selftest.scenario import ScenarioResult, SelftestScenario
 
 app = typer.Typer(add_completion=False)
 
@@ -53,14 +53,14 @@ def selftest(
     return _play(session, scenarios, _found(session, program))
 
 
-def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
+def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
     from tm_cli.selftest.account import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
 
 
-def _catalogue() -> Sequence[Scenario]:
+def _catalogue() -> Sequence[SelftestScenario]:
     try:
         from tm_cli.selftest.catalogue import SCENARIOS
     except ModuleNotFoundError as missing:
@@ -72,7 +72,9 @@ def _catalogue() -> Sequence[Scenario]:
     return SCENARIOS
 
 
-def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> Sequence[Scenario]:
+def _chosen(
+    scenarios: Sequence[SelftestScenario], names: Sequence[str]
+) -> Sequence[SelftestScenario]:
     known = {scenario.name: scenario for scenario in scenarios}
     for name in names:
         if name not in known:
@@ -92,7 +94,7 @@ def _found(session: Session, program: str | None) -> str | None:
     return str(session.context.cwd / found)
 
 
-def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
+def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
     from tm_cli.selftest.account import failure, line, summary
     from tm_cli.selftest.proof import run_scenarios
 

@@ -27,7 +27,6 @@ class DemoService:
 
     @property
     def url(self) -> str:
-        """The service's address without a path."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""How pipelines call tm: what stands between it and them may lose its exit code."""
+"""How pipelines call tm: a shell or make in between may lose its exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def makefile(words: Sequence[str], directory: Path) -> list[str]:
 
 
 def unless_installed(program: str) -> Why:
-    """Why a scenario with this POSIX program is impossible here."""
+    """Skip the scenario where this POSIX program is not installed."""
 
     def skip_reason(environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":

@@ -1,4 +1,4 @@
-"""The scenarios, each with the exit code that must come."""
+"""The scenarios, each with the expected exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.callers import makefile, pipe, shell_script, shell_status, unless_installed
 from tm_cli.selftest.meanwhile import replace_run, send, stop_run, unless_ignored
 from tm_cli.selftest.relay import flaky_reads, lost_start
-from tm_cli.selftest.scenario import GATE, Scenario
+from tm_cli.selftest.scenario import GATE, SelftestScenario
 from tm_cli.server.scripted.play import Ending, ScriptedRun
 
 SLOWER = ScriptedRun(ms=22.0)
@@ -24,187 +24,179 @@ def _accepting(verdicts: str, *more: str) -> tuple[str, ...]:
 
 
 VERDICTS = (
-    Scenario(name="pass", claim="PASS passes", expected=(ExitCode.OK,)),
-    Scenario(name="fail", claim="FAIL is red", expected=(ExitCode.FAIL,), play=MUCH_SLOWER),
-    Scenario(name="warn", claim="WARN is red", expected=(ExitCode.WARN,), play=SLOWER),
-    Scenario(
-        name="warn-accepted",
-        claim="WARN passes where --fail-on leaves it out",
-        expected=(ExitCode.OK,),
+    SelftestScenario("pass", "PASS passes", (ExitCode.OK,)),
+    SelftestScenario("fail", "FAIL is red", (ExitCode.FAIL,), script=MUCH_SLOWER),
+    SelftestScenario("warn", "WARN is red", (ExitCode.WARN,), script=SLOWER),
+    SelftestScenario(
+        "warn-accepted",
+        "WARN passes where --fail-on leaves it out",
+        (ExitCode.OK,),
         words=_accepting("FAIL"),
-        play=SLOWER,
+        script=SLOWER,
     ),
-    Scenario(
-        name="no-baseline",
-        claim="NO_BASELINE is red",
-        expected=(ExitCode.NO_BASELINE,),
-        earlier=(),
-    ),
-    Scenario(
-        name="no-baseline-accepted",
-        claim="NO_BASELINE passes where --fail-on leaves it out",
-        expected=(ExitCode.OK,),
+    SelftestScenario("no-baseline", "NO_BASELINE is red", (ExitCode.NO_BASELINE,), earlier=()),
+    SelftestScenario(
+        "no-baseline-accepted",
+        "NO_BASELINE passes where --fail-on leaves it out",
+        (ExitCode.OK,),
         words=_accepting("FAIL,WARN"),
         earlier=(),
     ),
-    Scenario(
-        name="failed-check",
-        claim="PASS is red if an --assert fails",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "failed-check",
+        "PASS is red if an --assert fails",
+        (ExitCode.FAIL,),
         words=_accepting(_ALL, "--assert", "p95<1ms"),
     ),
-    Scenario(
-        name="slow-verdict",
-        claim="a verdict that takes a while is waited for",
-        expected=(ExitCode.OK,),
-        play=JUDGED_LATE,
+    SelftestScenario(
+        "slow-verdict",
+        "a verdict that takes a while is waited for",
+        (ExitCode.OK,),
+        script=JUDGED_LATE,
     ),
-    Scenario(
-        name="missing-verdict",
-        claim="without a verdict nothing passes",
-        expected=(ExitCode.UNDECIDED,),
+    SelftestScenario(
+        "missing-verdict",
+        "without a verdict nothing passes",
+        (ExitCode.UNDECIDED,),
         words=_accepting(_ALL, "--verdict-timeout", "1"),
-        play=NEVER_JUDGED,
+        script=NEVER_JUDGED,
     ),
 )
 
 RUNS = (
-    Scenario(
-        name="replaced",
-        claim="a run that another one replaced does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=HANGS,
+    SelftestScenario(
+        "replaced",
+        "a replaced run does not pass",
+        (ExitCode.UNDECIDED,),
+        script=HANGS,
         side_action=replace_run,
     ),
-    Scenario(
-        name="stopped",
-        claim="a run that somebody stopped does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=HANGS,
+    SelftestScenario(
+        "stopped",
+        "a stopped run does not pass",
+        (ExitCode.UNDECIDED,),
+        script=HANGS,
         side_action=stop_run,
     ),
-    Scenario(
-        name="aborted",
-        claim="a run that broke off does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=BROKEN,
+    SelftestScenario(
+        "aborted", "an aborted run does not pass", (ExitCode.UNDECIDED,), script=BROKEN
     ),
-    Scenario(
-        name="wait-timeout",
-        claim="a run that goes on and on does not pass",
-        expected=(ExitCode.WAIT_TIMEOUT,),
+    SelftestScenario(
+        "wait-timeout",
+        "a run that does not finish in time does not pass",
+        (ExitCode.WAIT_TIMEOUT,),
         words=_accepting(_ALL, "--wait-timeout", "1"),
-        play=HANGS,
+        script=HANGS,
     ),
-    Scenario(
-        name="interrupted",
-        claim="SIGINT ends the wait, red",
-        expected=(ExitCode.INTERRUPTED,),
-        play=HANGS,
+    SelftestScenario(
+        "interrupted",
+        "SIGINT ends the wait, red",
+        (ExitCode.INTERRUPTED,),
+        script=HANGS,
         side_action=send("SIGINT"),
         skip_reason=unless_ignored("SIGINT"),
     ),
-    Scenario(
-        name="terminated",
-        claim="SIGTERM, a cancelled job, ends the wait, red",
-        expected=(ExitCode.TERMINATED,),
-        play=HANGS,
+    SelftestScenario(
+        "terminated",
+        "SIGTERM, as for a canceled job, ends the wait, red",
+        (ExitCode.TERMINATED,),
+        script=HANGS,
         side_action=send("SIGTERM"),
         skip_reason=unless_ignored("SIGTERM"),
     ),
 )
 
 NETWORK = (
-    Scenario(
-        name="flaky-pass",
-        claim="PASS passes though every other read fails",
-        expected=(ExitCode.OK,),
+    SelftestScenario(
+        "flaky-pass",
+        "PASS passes though every other read fails",
+        (ExitCode.OK,),
         faults=flaky_reads,
     ),
-    Scenario(
-        name="flaky-fail",
-        claim="FAIL is red though every other read fails",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "flaky-fail",
+        "FAIL is red though every other read fails",
+        (ExitCode.FAIL,),
         faults=flaky_reads,
-        play=MUCH_SLOWER,
+        script=MUCH_SLOWER,
     ),
-    Scenario(
-        name="lost-start",
-        claim="a start without an answer is not repeated",
-        expected=(ExitCode.START_UNKNOWN,),
+    SelftestScenario(
+        "lost-start",
+        "a start without a response is not repeated",
+        (ExitCode.START_UNKNOWN,),
         faults=lost_start,
     ),
-    Scenario(
-        name="found-start",
-        claim="a tagged start without an answer is found, and not repeated",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "found-start",
+        "a tagged start without a response is found, and not repeated",
+        (ExitCode.FAIL,),
         words=_accepting(_ALL, "--tag", "selftest"),
         faults=lost_start,
-        play=MUCH_SLOWER,
+        script=MUCH_SLOWER,
     ),
-    Scenario(
-        name="server-down",
-        claim="a server that is down passes nothing",
-        expected=(ExitCode.UNAVAILABLE,),
+    SelftestScenario(
+        "server-down",
+        "a server that is down passes nothing",
+        (ExitCode.UNAVAILABLE,),
         runs=0,
         is_down=True,
     ),
 )
 
 REFUSALS = (
-    Scenario(
-        name="quota",
-        claim="a start that the server refuses does not pass",
-        expected=(ExitCode.REFUSED,),
+    SelftestScenario(
+        "quota",
+        "a start that the server refuses does not pass",
+        (ExitCode.REFUSED,),
         runs=0,
         is_busy=True,
     ),
-    Scenario(
-        name="wrong-key",
-        claim="a wrong key passes nothing",
-        expected=(ExitCode.AUTHENTICATION,),
+    SelftestScenario(
+        "wrong-key",
+        "a wrong key passes nothing",
+        (ExitCode.AUTHENTICATION,),
         runs=0,
         environ={"TM_API_KEY": "tm_wrong"},
     ),
-    Scenario(
-        name="typo",
-        claim="a verdict that does not exist is no gate",
-        expected=(ExitCode.USAGE,),
+    SelftestScenario(
+        "typo",
+        "an unknown verdict is a usage error",
+        (ExitCode.USAGE,),
         runs=0,
         words=_accepting("FIAL"),
     ),
 )
 
 CALLERS = (
-    Scenario(
-        name="shell",
-        claim="a shell hands the code on in $?",
-        expected=(ExitCode.WARN,),
-        play=SLOWER,
+    SelftestScenario(
+        "shell",
+        "a shell passes the exit code on in $?",
+        (ExitCode.WARN,),
+        script=SLOWER,
         caller=shell_status,
         skip_reason=unless_installed("sh"),
     ),
-    Scenario(
-        name="script",
-        claim="a script with `set -e` ends at a red gate",
-        expected=(ExitCode.FAIL,),
-        play=MUCH_SLOWER,
+    SelftestScenario(
+        "script",
+        "a script with `set -e` ends at a red gate",
+        (ExitCode.FAIL,),
+        script=MUCH_SLOWER,
         caller=shell_script,
         skip_reason=unless_installed("sh"),
     ),
-    Scenario(
-        name="pipe",
-        claim="a pipe with `pipefail` hands the code on",
-        expected=(ExitCode.FAIL,),
-        play=MUCH_SLOWER,
+    SelftestScenario(
+        "pipe",
+        "a pipe with `pipefail` passes the exit code on",
+        (ExitCode.FAIL,),
+        script=MUCH_SLOWER,
         caller=pipe,
         skip_reason=unless_installed("bash"),
     ),
-    Scenario(
-        name="make",
-        claim="a target of make fails at a red gate",
-        expected=(2, 1),  # GNU make, BSD make
-        play=SLOWER,
+    SelftestScenario(
+        "make",
+        "a target of make fails at a red gate",
+        (2, 1),
+        script=SLOWER,
         caller=makefile,
         skip_reason=unless_installed("make"),
     ),

@@ -22,7 +22,7 @@ def environment(
     """What tm gets: `environ` without its TM_* variables, and the server at `port`.
 
     Settings and memory of the user stay out of it, and so do the files in which a pipeline collects
-    what a step says. The limits end a child that nobody ends.
+    what a step writes. The timeouts end a child that hangs.
     """
     kept = {name: value for name, value in environ.items() if not name.upper().startswith("TM_")}
     files = {name: str(directory / name) for name in PIPELINE_FILES if name in kept}
@@ -72,6 +72,5 @@ def _end(process: Process) -> None:
 
 
 def last_lines(stderr: bytes, key: str) -> tuple[str, ...]:
-    """The last lines that are not empty, without the key."""
     text = stderr.decode("utf-8", "replace").replace(key, "***")
     return tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]

@@ -1,4 +1,4 @@
-"""What others do while tm waits."""
+"""Side actions that run during a scenario (stop the run, replace it, signal tm)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ _POLL_INTERVAL = 0.05
 
 
 async def stop_run(context: ScenarioContext) -> int:
-    """Stop tm's run."""
     await _polled(context)
     await asyncio.to_thread(context.client.stop_run, context.profile_id)
     return 0
 
 
 async def replace_run(context: ScenarioContext) -> int:
-    """Start another run in the place of tm's."""
     await _polled(context)
     await asyncio.to_thread(context.client.start_run, context.profile_id)
     return 1
 
 
 def send(name: str) -> SideAction:
-    """Send tm a signal."""
-
     async def interrupt(context: ScenarioContext) -> int:
         await _polled(context)
         context.child.send_signal(getattr(signal, name))
@@ -38,7 +34,7 @@ def send(name: str) -> SideAction:
 
 
 def unless_ignored(name: str) -> Callable[[Mapping[str, str]], str | None]:
-    """Why a program that is started here cannot be told to end by this signal."""
+    """Skip the scenario where child processes ignore this signal."""
 
     def skip_reason(_environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":
@@ -51,6 +47,6 @@ def unless_ignored(name: str) -> Callable[[Mapping[str, str]], str | None]:
 
 
 async def _polled(context: ScenarioContext) -> None:
-    """Wait until tm has started its run and looked at it."""
+    """Wait until tm has started its run and polled it."""
     while not context.proxy.has_been_polled:
         await asyncio.sleep(_POLL_INTERVAL)

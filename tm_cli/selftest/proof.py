@@ -1,4 +1,4 @@
-"""Plays scenarios, a few at once, and hands over what came of them in their order."""
+"""Runs scenarios, a few at once, and yields their results in order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tm_cli import children
 from tm_cli.selftest.child import PIPELINE_FILES
-from tm_cli.selftest.scenario import Scenario, ScenarioResult
+from tm_cli.selftest.scenario import ScenarioResult, SelftestScenario
 from tm_cli.selftest.stage import ScenarioRunner
 
 CONCURRENCY = 4
-"""tm keeps a processor busy while it starts, and then it mostly waits."""
+"""tm uses a processor while it starts, and then mostly waits."""
 
 _POLL_INTERVAL = 0.2
 _OF_PIPELINES = (
@@ -29,12 +29,12 @@ _OF_PIPELINES = (
 
 
 def run_scenarios(
-    scenarios: Sequence[Scenario], environ: Mapping[str, str], program: str | None = None
+    scenarios: Sequence[SelftestScenario], environ: Mapping[str, str], program: str | None = None
 ) -> Generator[ScenarioResult, None, None]:
-    """Yield a result per scenario; nothing of them is left when the iterator is closed.
+    """Yield a result per scenario; closing the iterator ends all processes.
 
-    `program` is called in the place of this tm, with the whole of `environ`: it may need any
-    variable. Raises what keeps a scenario from being played.
+    `program` is called instead of this tm, with the whole of `environ`: it may need any variable.
+    Raises the error that prevents a scenario from running.
     """
     if program:
         runner = ScenarioRunner([program], environ)
@@ -49,7 +49,7 @@ def run_scenarios(
 
 
 class _BackgroundRunner:
-    """Plays in a thread of its own: signals interrupt the main thread wherever it is."""
+    """Runs in its own thread: signals interrupt the main thread anywhere."""
 
     def __init__(self, runner: ScenarioRunner, directory: Path) -> None:
         self._runner = runner
@@ -61,7 +61,9 @@ class _BackgroundRunner:
         self._stop = asyncio.Event()
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    def results(self, scenarios: Sequence[Scenario]) -> Generator[ScenarioResult, None, None]:
+    def results(
+        self, scenarios: Sequence[SelftestScenario]
+    ) -> Generator[ScenarioResult, None, None]:
         thread = threading.Thread(target=self._run, args=[scenarios], daemon=True)
         thread.start()
         try:
@@ -79,17 +81,17 @@ class _BackgroundRunner:
             with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
                 return self._results.get(timeout=_POLL_INTERVAL)
 
-    def _run(self, scenarios: Sequence[Scenario]) -> None:
+    def _run(self, scenarios: Sequence[SelftestScenario]) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._play_all(scenarios))
+                runner.run(self._run_all(scenarios))
         except BaseException as error:  # it must not be lost with the thread
             self._results.put(error)
         finally:
             self._results.put(None)
 
-    async def _play_all(self, scenarios: Sequence[Scenario]) -> None:
-        tasks = [asyncio.create_task(self._play(scenario)) for scenario in scenarios]
+    async def _run_all(self, scenarios: Sequence[SelftestScenario]) -> None:
+        tasks = [asyncio.create_task(self._run_one(scenario)) for scenario in scenarios]
         stopping = asyncio.create_task(self._stop.wait())
         try:
             for task in tasks:
@@ -103,6 +105,6 @@ class _BackgroundRunner:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    async def _play(self, scenario: Scenario) -> ScenarioResult:
+    async def _run_one(self, scenario: SelftestScenario) -> ScenarioResult:
         async with self._slots:
-            return await self._runner.play(scenario, self._directory / scenario.name)
+            return await self._runner.run(scenario, self._directory / scenario.name)

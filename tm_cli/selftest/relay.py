@@ -1,4 +1,4 @@
-"""The network between tm and the server: relays one request per connection, and spoils some."""
+"""A proxy between tm and the server: one request per connection, with injected faults."""
 
 from __future__ import annotations
 
@@ -43,23 +43,20 @@ Faults = Callable[[str, str], Fault]
 
 
 def no_faults() -> Faults:
-    """Nothing goes wrong."""
     return lambda _method, _path: Fault.NONE
 
 
 def flaky_reads() -> Faults:
-    """Every other read goes wrong, each time in another way."""
+    """Every other read fails, each time in another way."""
     turns = cycle((Fault.RESET, Fault.NONE, Fault.GATEWAY, Fault.NONE, Fault.TORN, Fault.NONE))
     return lambda method, _path: next(turns) if method == "GET" else Fault.NONE
 
 
 def lost_start() -> Faults:
-    """The answer to every start is lost."""
     return lambda method, path: Fault.LOST if is_start(method, path) else Fault.NONE
 
 
 def is_start(method: str, path: str) -> bool:
-    """Whether the request starts a run."""
     return method == "POST" and path.endswith(("/start", "/runs"))
 
 
@@ -92,7 +89,7 @@ class FaultProxy:
 
     @property
     def has_been_polled(self) -> bool:
-        """Whether a run was started here and then looked at."""
+        """Whether a run was started here and then polled."""
         starts = [at for at, request in enumerate(self.seen) if is_start(*request)]
         return bool(starts) and any(method == "GET" for method, _ in self.seen[starts[0] :])
 
@@ -102,7 +99,7 @@ class FaultProxy:
             self.seen.append((request.method, request.path))
             await self._answer(request, self._faults(request.method, request.path), writer)
         except (OSError, ValueError, asyncio.IncompleteReadError):
-            pass  # one of the ends has gone
+            pass  # one of the ends has disconnected
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -142,13 +139,12 @@ class FaultProxy:
 
 
 def _torn(answer: bytes) -> bytes:
-    """The whole head and half of the body."""
     head, _, body = answer.partition(b"\r\n\r\n")
     return head + b"\r\n\r\n" + body[: len(body) // 2]
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection without the usual farewell."""
+    """Reset the connection."""
     linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
     connection = writer.get_extra_info("socket")
     if connection is not None:
@@ -158,7 +154,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 @contextmanager
 def dead_port() -> Iterator[int]:
-    """A port of loopback that nobody answers at, and that nobody else can take."""
+    """A port of loopback that is taken but does not accept."""
     with socket.socket() as held:
         held.bind((_HOST, 0))
         yield int(held.getsockname()[1])

@@ -1,9 +1,9 @@
-"""What a scenario is: how the server behaves, how tm is called, what must come of it."""
+"""A scenario: how the server behaves, how tm is called, and the expected result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,14 +19,12 @@ DEFAULT = ScriptedRun()
 class Child(Protocol):
     """The running tm, as something that happens meanwhile sees it."""
 
-    def send_signal(self, signal: int, /) -> None:
-        """Send it a signal."""
-        ...
+    def send_signal(self, signal: int, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioContext:
-    """What somebody else can reach while tm waits; `client` speaks to the server directly."""
+    """What a side action can use while tm waits; `client` connects to the server directly."""
 
     client: Client
     profile_id: int
@@ -42,27 +40,27 @@ Caller = Callable[[Sequence[str], Path], list[str]]
 
 
 def directly(words: Sequence[str], _directory: Path) -> list[str]:
-    """Call tm without anything in between."""
     return list(words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One call of tm, and what must come of it.
+@dataclass(frozen=True, slots=True)
+class SelftestScenario:
+    """One call of tm, and its expected result.
 
     `expected` are the exit codes that are right, `runs` is how many runs tm must have started.
-    `earlier` runs are in the history already, `play` is what tm's own run does. With `is_busy`
-    another run is going on, and the server allows one. `environ` is set for tm alone; `skip_reason`
+    `earlier` runs are in the history already, `script` is that of tm's own run. With `is_busy`
+    another run is active, and the server allows one. `environ` is set for tm alone; `skip_reason`
     gives the reason if the scenario is impossible here, from the environment.
     """
 
     name: str
     claim: str
     expected: tuple[int, ...]
+    _: KW_ONLY
     runs: int = 1
     words: tuple[str, ...] = (*GATE, "FAIL,WARN,NO_BASELINE")
     earlier: tuple[ScriptedRun, ...] = (DEFAULT,)
-    play: ScriptedRun = DEFAULT
+    script: ScriptedRun = DEFAULT
     is_busy: bool = False
     is_down: bool = False
     faults: Callable[[], Faults] = no_faults
@@ -74,19 +72,19 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """What came of a scenario: `code` is None without an end, `said` are tm's last lines.
+    """The result of a scenario: `code` is None if tm did not end, `last_lines` are tm's.
 
     A scenario that is impossible here has `skipped`, the reason.
     """
 
-    scenario: Scenario
+    scenario: SelftestScenario
     code: int | None = None
     runs: int = 0
     seconds: float = 0.0
-    said: tuple[str, ...] = ()
+    last_lines: tuple[str, ...] = ()
     skipped: str | None = None
 
     @property
-    def is_right(self) -> bool:
-        """Whether everything came as it must; a skipped scenario proves nothing."""
+    def passed(self) -> bool:
+        """Whether exit code and number of runs are as expected; False for a skipped scenario."""
         return self.code in self.scenario.expected and self.runs == self.scenario.runs

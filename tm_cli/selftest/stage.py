@@ -1,4 +1,4 @@
-"""One scenario: a server and a network of its own, tm as a child process, and the result."""
+"""Runs one scenario: a server and a fault proxy of its own, tm as a child process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tm_cli.clock import SystemClock
 from tm_cli.errors import TmError
 from tm_cli.selftest.child import child, environment, last_lines
 from tm_cli.selftest.relay import FaultProxy, dead_port
-from tm_cli.selftest.scenario import DOCUMENT, Scenario, ScenarioContext, ScenarioResult
+from tm_cli.selftest.scenario import DOCUMENT, ScenarioContext, ScenarioResult, SelftestScenario
 from tm_cli.server.scripted.play import Ending, ScriptedRun
 from tm_cli.server.scripted.scripted_server import ScriptedServer, scripted_server
 
@@ -37,7 +37,7 @@ _OTHER = ScriptedRun(ending=Ending.HANGS)
 
 @dataclass(frozen=True, slots=True)
 class ScenarioRunner:
-    """Where scenarios are played: the program that is tm, and the environment it gets.
+    """Runs scenarios with a program, which is tm, and the environment it gets.
 
     A tm that has not ended after `timeout` seconds counts as hanging.
     """
@@ -46,21 +46,25 @@ class ScenarioRunner:
     environ: Mapping[str, str]
     timeout: float = TIMEOUT
 
-    async def play(self, scenario: Scenario, directory: Path) -> ScenarioResult:
-        """Play a scenario in a directory that is not there yet; all is over when this returns."""
+    async def run(self, scenario: SelftestScenario, directory: Path) -> ScenarioResult:
+        """Run a scenario in a new directory; its processes have ended when this returns."""
         if reason := scenario.skip_reason(self.environ):
             return ScenarioResult(scenario, skipped=reason)
         try:
-            return await self._play(scenario, directory)
-        except (OSError, TmError) as problem:  # which proves nothing, so it is not right
-            return ScenarioResult(scenario, said=(f"it could not be played: {problem}",))
+            return await self._run(scenario, directory)
+        except (OSError, TmError) as problem:  # not a passed scenario
+            return ScenarioResult(scenario, last_lines=(f"it could not be run: {problem}",))
 
-    async def _play(self, scenario: Scenario, directory: Path) -> ScenarioResult:
+    async def _run(self, scenario: SelftestScenario, directory: Path) -> ScenarioResult:
         work = directory / "work"
         work.mkdir(parents=True)
         (work / "tm.toml").touch()  # so that none further up counts
         (work / DOCUMENT).write_text(json.dumps(_PROFILE), encoding="utf-8")
-        scripted_runs = [*scenario.earlier, *([_OTHER] if scenario.is_busy else []), scenario.play]
+        scripted_runs = [
+            *scenario.earlier,
+            *([_OTHER] if scenario.is_busy else []),
+            scenario.script,
+        ]
         async with (
             scripted_server(directory / "server", scripted_runs) as stand,
             _client(stand) as client,
@@ -71,7 +75,7 @@ class ScenarioRunner:
 
     async def _call(
         self,
-        scenario: Scenario,
+        scenario: SelftestScenario,
         work: Path,
         stand: ScriptedServer,
         client: Client,
@@ -91,12 +95,12 @@ class ScenarioRunner:
             code=code,
             runs=stand.runs - runs_before - others,
             seconds=asyncio.get_running_loop().time() - began,
-            said=last_lines(stderr, key),
+            last_lines=last_lines(stderr, key),
         )
 
 
 async def _wait(
-    process: Process, scenario: Scenario, context: ScenarioContext, timeout: float
+    process: Process, scenario: SelftestScenario, context: ScenarioContext, timeout: float
 ) -> tuple[int | None, bytes, int]:
     """The exit code (None: it hangs), standard error, and the runs that others have started."""
     side_action = (
@@ -114,13 +118,13 @@ async def _wait(
         return code, stderr, 0
     done = (await asyncio.gather(side_action, return_exceptions=True))[0]
     if isinstance(done, Exception):
-        return code, stderr + f"\nwhat should happen meanwhile failed: {done}".encode(), 0
+        return code, stderr + f"\nthe side action failed: {done}".encode(), 0
     return code, stderr, done if isinstance(done, int) else 0
 
 
 @asynccontextmanager
 async def _client(stand: ScriptedServer) -> AsyncIterator[Client]:
-    """A client of the server itself, past the network that tm sees."""
+    """A client that bypasses the fault proxy."""
     clock = SystemClock()
     key = ApiKey(stand.key_file.read_text(encoding="utf-8").strip())
     base_url = f"http://127.0.0.1:{stand.port}/"
@@ -131,8 +135,8 @@ async def _client(stand: ScriptedServer) -> AsyncIterator[Client]:
         transport.close()
 
 
-async def _prepare(client: Client, scenario: Scenario) -> int:
-    """Bring the earlier runs about, and the one that is in the way; return the profile's id."""
+async def _prepare(client: Client, scenario: SelftestScenario) -> int:
+    """Create the earlier runs, and the one that keeps the server busy; return the profile's id."""
     profile_id = (await asyncio.to_thread(client.import_profile, _PROFILE)).id
     for number in range(len(scenario.earlier)):
         await asyncio.to_thread(client.start_run, profile_id)
@@ -145,7 +149,6 @@ async def _prepare(client: Client, scenario: Scenario) -> int:
 
 
 async def _judged(client: Client, count: int) -> None:
-    """Wait until `count` runs have verdicts."""
     async with asyncio.timeout(TIMEOUT):
         while True:
             rows = (await asyncio.to_thread(client.list_history)).content

@@ -39,12 +39,11 @@ class Acceptor:
         self._accepting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Accept from now on."""
         self._listener.setblocking(False)
         self._accepting = asyncio.create_task(self._accept())
 
     async def stop(self) -> None:
-        """Accept no more, and close what is not authenticated."""
+        """Stop accepting and close what is not authenticated."""
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
@@ -90,7 +89,7 @@ class Acceptor:
 def _opened(
     accepted: socket.socket, connection: ClientConnection, opening: asyncio.Task[None]
 ) -> None:
-    """Clear away what has failed; most often a client that has gone, or knows no TLS."""
+    """Clean up after a failed handshake: a client that has gone, or does not speak TLS."""
     if not opening.cancelled() and opening.exception() is None:
         return
     connection.ended()

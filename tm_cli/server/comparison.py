@@ -1,4 +1,4 @@
-"""The answer to `GET /history/compare`: two runs of a profile side by side."""
+"""The response of `GET /history/compare`: two runs of a profile side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.regions import display_name
 from tm_cli.server.store.stored_rows import StoredRow
-from tm_cli.server.verdicts import Judge, limits
+from tm_cli.server.verdicts import Judge, thresholds_of
 
 _QUANTILES = ("p50", "p95", "p99")
 
@@ -20,8 +20,8 @@ _QUANTILES = ("p50", "p95", "p99")
 def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, Any]:
     """Compare two rows of one profile; `runA` is the newer one (section 11 of the contract).
 
-    `comparisons` holds what the judge would say of these two, limits and noise included; it is
-    empty where they are not comparable, and `notComparable` says why. Raises ValueError when the
+    `comparisons` is the judge's comparison of these two, thresholds and noise included. It is empty
+    where they are not comparable, and `notComparable` is the reason. Raises ValueError when the
     measurements of one are damaged.
     """
     difference = differences(judge.facts(older), judge.facts(newer))
@@ -52,7 +52,7 @@ def _judged(
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, limits(newer), than=BASELINE, passed=passed, is_named=True)
+    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 

@@ -1,4 +1,4 @@
-"""How many connections may be open, and how long each may take to say what it wants."""
+"""Limits of connections: how many may be open, and how long each may take to send a request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KEEP_ALIVE = 30
 """Seconds for which a client with the key may be idle.
 
 Longer than clients poll or keep a connection: a request that arrives while it is being closed is
-lost, and whoever sent it cannot know whether a run was started.
+lost, and its sender cannot know whether a run was started.
 """
 _BODY_SHARE = 3  # times as long for a body, and for reading an answer
 _IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
 _UNAUTHENTICATED_SHARE = 4
-_FEWEST_UNAUTHENTICATED = 16  # clients that come at the same moment
+_MIN_UNAUTHENTICATED = 16  # clients that come at the same moment
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ClientConnections:
     def __init__(self, most: int, *, head_timeout: float = HEAD_TIMEOUT) -> None:
         self.head_timeout = head_timeout
         self.body_timeout = head_timeout * _BODY_SHARE
-        share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
+        share = max(most // _UNAUTHENTICATED_SHARE, _MIN_UNAUTHENTICATED)
         self._most_unauthenticated = min(share, most // 2)
         self._most_authenticated = most - self._most_unauthenticated
         self._unauthenticated: dict[
@@ -47,7 +47,6 @@ class ClientConnections:
         self._authenticated: set[ClientConnection] = set()
 
     def add(self, address: str = "") -> ClientConnection:
-        """Make room for a connection that was accepted from `address`, and return it."""
         if len(self._unauthenticated) >= self._most_unauthenticated:
             logger.warning("too many connections without the API key: an old one is closed")
             self.close_oldest()
@@ -66,7 +65,6 @@ class ClientConnections:
                 return
 
     def close_unauthenticated(self) -> None:
-        """Close every connection that has not sent the key."""
         while self._unauthenticated:
             self.close_oldest()
 
@@ -81,7 +79,6 @@ class ClientConnections:
         return True
 
     def forget(self, connection: ClientConnection) -> None:
-        """A connection is over."""
         self._unauthenticated.pop(connection, None)
         self._authenticated.discard(connection)
 
@@ -127,11 +124,9 @@ class ClientConnection:
         self._set_deadline(self._began + idle)
 
     def writing_paused(self) -> None:
-        """The client reads its answers more slowly than they are written."""
         self._watch_reading(None)
 
     def writing_resumed(self) -> None:
-        """The client has read enough for more to be written."""
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
@@ -150,14 +145,12 @@ class ClientConnection:
         return True
 
     def abort(self) -> None:
-        """Close it at once, whatever is still to be sent."""
         if self.transport is not None:
             self.transport.abort()
         elif self.opening is not None:
             self.opening.cancel()
 
     def ended(self) -> None:
-        """It is closed."""
         self._is_over = True
         self._set_deadline(None)
         self.writing_resumed()
@@ -177,7 +170,7 @@ class ClientConnection:
             self.abort()
 
     def _watch_reading(self, unsent: int | None) -> None:
-        """Close the connection once its client reads nothing any more of what waits for it."""
+        """Close the connection once its client has stopped reading what is buffered for it."""
         if unsent is not None and self._unsent >= unsent:
             self.abort()
             return
@@ -191,13 +184,13 @@ class ClientConnection:
 
 
 def mark_authenticated(scope: MutableMapping[str, Any]) -> bool:
-    """Tell the connection of a request that the key was right; False when there are too many."""
+    """Mark the connection of a request as authenticated; False when there are too many."""
     connection = scope.get("state", {}).get(SCOPE_KEY)
     return connection.mark_authenticated() if isinstance(connection, ClientConnection) else True
 
 
 def _peer(address: str) -> str:
-    """Whose connection it is; of IPv6 one client often has as many addresses as it likes."""
+    """The client's network: an IPv6 client often has a whole /64 of addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-MOST_CONNECTIONS = 512
+MAX_CONNECTIONS = 512
 _WANTED = 4096
 _OWN = 32  # standard streams, database, event loop, listeners, libraries
-_FEWEST = 8
+_MIN = 8
 
 
 def connections_allowed() -> int:
-    """Raise the soft limit of open files where that is allowed, and share out what it gives.
+    """Raise the soft limit of open files where allowed; return how many connections that permits.
 
     Connections get at most half: the database must be able to open its journal, and the load
     generators need pipes, however many clients there are.
     """
     if sys.platform == "win32":
-        return MOST_CONNECTIONS
+        return MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -28,5 +28,5 @@ def connections_allowed() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(_FEWEST, (soft - _OWN) // 2))
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(_MIN, (soft - _OWN) // 2))

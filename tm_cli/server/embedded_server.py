@@ -1,4 +1,4 @@
-"""One server from its first answer to its last."""
+"""The embedded server: builds its services and runs its web servers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.descriptors import connections_allowed
 from tm_cli.server.engine_process import DEFAULT_COMMAND
 from tm_cli.server.guard import Guard, digest_of
-from tm_cli.server.identity import Identity
+from tm_cli.server.identity import IdentityProof
 from tm_cli.server.leases import Leases, wait_until_unused
 from tm_cli.server.limits import Quota
 from tm_cli.server.listener import Endpoint
 from tm_cli.server.options import ServeOptions
-from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.services import Services
 from tm_cli.server.stop_signals import signals_set
 from tm_cli.server.store.database import Database
@@ -35,10 +34,11 @@ from tm_cli.server.supervisor import Supervisor
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.verdicts import Judge
 from tm_cli.server.web_server import WebServer
+from tm_cli.values.sliding_window import SlidingWindow
 
 
 class EmbeddedServer:
-    """One server behind one or two doors; the first one is for this machine."""
+    """A server with one or two endpoints; the first one is for this machine."""
 
     def __init__(
         self,
@@ -124,13 +124,13 @@ class EmbeddedServer:
             pins=PinStore(self._database, self._clock),
             judge=judge,
             leases=Leases(),
-            identity=Identity(self._key),
+            identity=IdentityProof(self._key),
             limits=limits,
             clock=self._clock,
         )
 
     def _guarded(self, app: ASGIApp, limits: Quota) -> list[Guard]:
-        """The application behind a guard for each door; they share the budget of requests."""
+        """The application behind a guard for each endpoint; they share the rate limit."""
         window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [

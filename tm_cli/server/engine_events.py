@@ -1,4 +1,4 @@
-"""What the engine says, parsed once."""
+"""The engine's events and their parser."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tm_cli.server.numbers import (
     refuse_constant,
 )
 
-_LAST_INDEX = 10**8
+_MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE = 2000
 
 
 Side = Annotated[Count, Field(le=1)]
@@ -38,14 +38,14 @@ def _instant(value: Any) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class EngineBucket:
     """Five seconds of a run, counted by due time; `index` k covers curve seconds [5k, 5k+5).
 
-    `side` tells the two targets of a duet apart: 0 is the profile's own, 1 the one it is set
-    against. Everywhere else it is 0.
+    `side` is the target in an A/B run: 0 is the profile's own, 1 the one it is compared
+    with. Otherwise it is 0.
     """
 
-    index: Annotated[Count, Field(le=_LAST_INDEX)]
+    index: Annotated[Count, Field(le=_MAX_INDEX)]
     planned: Count
     sent: Count
     completed: Count
@@ -60,14 +60,14 @@ class Bucket:
 
     @property
     def errors(self) -> int:
-        """Failures, and answers from 400 on."""
+        """Failures, and responses of status 400 and above."""
         refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
         return refused + sum(self.failures.values())
 
 
 @dataclass(frozen=True, slots=True)
 class EngineReady:
-    """An engine that was told to hold waits for `go`."""
+    """An engine on `hold` waits for `go`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class EngineProgress:
 
 @dataclass(frozen=True, slots=True)
 class EnginePaused:
-    """Dispatch stands still."""
+    """Dispatch is paused."""
 
     elapsed: Seconds
 
@@ -102,7 +102,7 @@ class EngineResumed:
 
 @dataclass(frozen=True, slots=True)
 class EngineFinished:
-    """The last word of an engine; `completed_curve` is False after a stop."""
+    """The final event of an engine; `completed_curve` is False after a stop."""
 
     completed_curve: bool
     elapsed: Seconds
@@ -117,12 +117,12 @@ class EngineFinished:
 class EngineFailed:
     """The engine gave up."""
 
-    message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_LONGEST_MESSAGE])]
+    message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
 
 
 @dataclass(frozen=True, slots=True)
 class RunNote:
-    """A sentence for the history row; no engine says it, those who lead several engines do."""
+    """A note for the history row, from the coordinator of several engines."""
 
     text: str
 
@@ -140,7 +140,7 @@ EngineEvent = (
     | EngineStarted
     | EngineProgress
     | AddressCounts
-    | Bucket
+    | EngineBucket
     | EnginePaused
     | EngineResumed
     | EngineFinished
@@ -154,7 +154,7 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "started": EngineStarted,
     "progress": EngineProgress,
     "addresses": AddressCounts,
-    "bucket": Bucket,
+    "bucket": EngineBucket,
     "paused": EnginePaused,
     "resumed": EngineResumed,
     "finished": EngineFinished,
@@ -172,7 +172,7 @@ def parse_event(line: bytes) -> EngineEvent | None:
         event = _event(json.loads(line, parse_constant=refuse_constant))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"the engine sent an invalid line: {line[:200]!r}") from error
-    if isinstance(event, Bucket):
+    if isinstance(event, EngineBucket):
         check_encoded(event.response)
         check_encoded(event.service)
     return event

@@ -16,14 +16,14 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine_events import EngineEvent, parse_event
 
 DEFAULT_COMMAND = tuple(children.command("tm_cli.server.engine"))
-_LONGEST_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
+_MAX_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
 _EXIT_GRACE = 3.0
 
 logger = logging.getLogger(__name__)
 
 
 class EngineProcess:
-    """One running engine. It ends when its standard input closes, also when this server dies."""
+    """One running engine. It ends when its standard input closes, even if this server dies."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -41,7 +41,7 @@ class EngineProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=children.environment(os.environ),
-            limit=_LONGEST_LINE,
+            limit=_MAX_LINE,
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
@@ -51,24 +51,21 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """The process id."""
         return self._process.pid
 
     def send(self, command: str, **details: object) -> None:
-        """Send `pause`, `resume`, `stop`, `go` or `share`."""
         self.write_line(json.dumps({"command": command, **details}))
 
     def write_line(self, line: str) -> None:
-        """Hand it one line as it is."""
         stdin = self._process.stdin
         if stdin is not None and not stdin.is_closing():
             stdin.write(line.encode() + b"\n")
 
     async def lines(self, *, patience: float | None) -> AsyncIterator[bytes]:
-        """What the engine says until it closes its output, line by line.
+        """The engine's output, line by line, until it closes it.
 
         Raises ValueError when a line has no end, TimeoutError after `patience` seconds without
-        a word.
+        a line.
         """
         output = self._process.stdout
         assert output is not None  # noqa: S101 - asked for above
@@ -76,14 +73,14 @@ class EngineProcess:
             yield line
 
     async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
-        """Like `lines`, but understood; raises ValueError when a line makes no sense."""
+        """Like `lines`, but parsed; raises ValueError when a line is invalid."""
         async for line in self.lines(patience=patience):
             event = parse_event(line)
             if event is not None:
                 yield event
 
     async def close(self) -> int:
-        """Take the input away, wait a moment, then kill; return the exit code."""
+        """Close its input, wait a moment, then kill; return the exit code."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -96,18 +93,15 @@ class EngineProcess:
         return -1 if code is None else code
 
     def hang_up(self) -> None:
-        """Close its input, which means: stop at once."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def kill(self) -> None:
-        """End it without asking."""
         if self._process.returncode is None:
             self._process.kill()
 
     @property
     def last_error(self) -> str | None:
-        """The last line on its standard error."""
         return self._stderr_lines[-1] if self._stderr_lines else None
 
     async def _read_stderr(self) -> None:

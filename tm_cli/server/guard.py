@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tm_cli.announcement import IDENTITY_PATH
 from tm_cli.server.connections import mark_authenticated
-from tm_cli.server.rate import SlidingWindow
 from tm_cli.server.refusal import Refusal
+from tm_cli.values.sliding_window import SlidingWindow
 
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -23,7 +24,7 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def digest_of(key: str) -> str:
-    """What is stored of a key; it has 256 random bits, so one round of SHA-256 is enough."""
+    """The stored digest of a key: 256 random bits need only one round of SHA-256."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -32,8 +33,8 @@ class Guard:
     """ASGI middleware. A web page in the user's browser must not get in, nor another user.
 
     The host is checked first, because a rebound DNS name makes a foreign page look like our own.
-    `names` are hosts beside the loopback ones, with a port or without; `is_open` also admits the
-    address at which the client has reached the server.
+    `names` are hosts in addition to the loopback ones, with or without a port; `is_open` also
+    admits the address at which the client has reached the server.
     """
 
     app: ASGIApp
@@ -45,7 +46,7 @@ class Guard:
     is_open: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request or the WebSocket's handshake on, or answer it with a refusal."""
+        """Pass the request or the WebSocket handshake on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             return
         send = _with_safe_headers(send)
@@ -66,12 +67,13 @@ class Guard:
             raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
         if scope["path"] in UNLIMITED_PATHS:
             return
-        wait = self.window.admit()
-        if wait is not None:
-            raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": str(wait)})
+        if (delay := self.window.delay()) > 0:
+            seconds = str(math.ceil(delay))
+            raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": seconds})
+        self.window.count()
 
     def _is_about_identity(self, scope: Scope) -> bool:
-        """Whether a client asks the server for its proof; on this machine, without a key."""
+        """Whether this is a request for the identity proof; on this machine it needs no key."""
         return (
             scope["type"] == "http"
             and scope["method"] == "GET"
@@ -126,7 +128,6 @@ def _sent_key(headers: Headers) -> str:
 
 
 def refusal_response(refusal: Refusal) -> JSONResponse:
-    """The answer for a refusal."""
     return JSONResponse(refusal.envelope, refusal.status, headers=refusal.headers)
 
 

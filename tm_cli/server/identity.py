@@ -1,4 +1,4 @@
-"""How the server proves to its clients that it has the key, before they send theirs."""
+"""The server's proof that it has the key, before clients send theirs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tm_cli.server.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityProof:
     """Answers challenges with the key."""
 
     key: str = field(repr=False)

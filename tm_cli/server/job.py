@@ -1,4 +1,4 @@
-"""From a profile to the engine's job; refuses what this server cannot execute."""
+"""Turns a profile into the engine's job; refuses what this server cannot execute."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
 def require_runnable(fields: ProfileFields) -> None:
-    """Raise `Refusal`, naming the field, when the profile asks for what is not built in."""
+    """Raise `Refusal`, naming the field, for features that this server does not have."""
     scripts = {
         "responseScript": fields.response_script,
         "initScript": fields.init_script,
@@ -106,17 +106,17 @@ def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadFingerprint:
     """What makes two runs comparable; `traits` are what the fingerprint is made of, by name."""
 
     fingerprint: str
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load:
+def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    A duet is comparable with duets against the same other target only.
+    An A/B run is comparable only with those against the same second target.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -135,7 +135,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "region": region,
         "second target": against_url or "",
     }
-    return Load(_digest(facts), traits)
+    return LoadFingerprint(_digest(facts), traits)
 
 
 def _digest(facts: Sequence[object]) -> str:
@@ -143,7 +143,7 @@ def _digest(facts: Sequence[object]) -> str:
 
 
 def _seed(run_id: str) -> int:
-    """Which of a pair of requests goes where is chance, but the same on every worker."""
+    """The order within pairs of requests is random, but the same on every worker."""
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4])
 
 

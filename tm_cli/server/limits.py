@@ -1,4 +1,4 @@
-"""What one embedded server allows, as `GET /account` reports and start enforces it."""
+"""The quota of an embedded server, as `GET /account` reports and start enforces it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One way in; `names` are hosts that a request may give beside the address."""
+    """A listening socket; `names` are hosts that a request may give in addition to the address."""
 
     listener: socket.socket
     tls: ssl.SSLContext | None = None
@@ -28,22 +28,18 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The address it is bound to."""
         return str(self.listener.getsockname()[0])
 
     @property
     def port(self) -> int:
-        """The port that was taken."""
         return int(self.listener.getsockname()[1])
 
     @property
     def scheme(self) -> str:
-        """How a URL of it begins."""
         return "https" if self.tls else "http"
 
     @property
     def base_url(self) -> str:
-        """What clients call it."""
         host = self.names[0] if self.tls and self.names else self.address
         shown = f"[{host}]" if ":" in host else host
         return f"{self.scheme}://{shown}:{self.port}"
@@ -51,7 +47,7 @@ class Endpoint:
 
 @contextmanager
 def open_listeners(options: ServeOptions) -> Iterator[list[Endpoint]]:
-    """Open the way in for this machine first, then, with TLS, the one for others.
+    """Open the endpoint for this machine first, then, with TLS, the one for others.
 
     Raises ConfigurationError when a port is taken, or when the key could be read on its way.
     """
@@ -106,7 +102,7 @@ def _address(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         raise ConfigurationError(
-            f"the server cannot listen on {host!r}, which is no address",
+            f"the server cannot listen on {host!r}: not an address",
             hint="give an address of this machine, or 0.0.0.0 or :: for all of them",
         ) from None
 
@@ -131,7 +127,7 @@ def _listening(address: str, port: int) -> Iterator[socket.socket]:
 
 
 def _claim_exclusively(listener: socket.socket) -> None:
-    """Allow a quick restart on the same port; on Windows that option would allow stealing it."""
+    """Allow a quick restart on the same port; on Windows that option would allow hijacking."""
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:

@@ -13,8 +13,8 @@ from tm_cli.server.services import whole_number
 from tm_cli.server.store.history_filter import HistoryFilter
 
 DEFAULT_SIZE = 20
-LARGEST_SIZE = 100
-_LAST_PAGE = 2**31 - 1
+MAX_SIZE = 100
+_MAX_PAGE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ def read_listing(query: QueryParams) -> Listing:
         created_to=_instant(query, "to"),
     )
     page = _number(query, "page") or 0
-    if not 0 <= page <= _LAST_PAGE:
+    if not 0 <= page <= _MAX_PAGE:
         raise Refusal("page must not be negative, nor above 2147483647")
     size = _number(query, "size")
-    clamped = DEFAULT_SIZE if size is None else min(max(size, 1), LARGEST_SIZE)
+    clamped = DEFAULT_SIZE if size is None else min(max(size, 1), MAX_SIZE)
     return Listing(wanted, page, clamped)
 
 

@@ -1,4 +1,4 @@
-"""What a server says on standard error: agents that come and go, and what went wrong."""
+"""The server's log on standard error: agents that connect or disconnect, and problems."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_USUAL = (
-    # uvicorn says so of every handshake that was answered with a refusal
+_EXPECTED = (
+    # logged by uvicorn for every refused handshake
     "ASGI callable returned without completing handshake.",
-    # ... and so at every end while somebody is connected
+    # ... and at every end while a client is connected
     "Cancel %s running task(s), timeout graceful shutdown exceeded",
 )
 _AT_ONCE = 5
 _INTERVAL = 600.0
-_LONGEST = 8000
-_MOST_KINDS = 200
+_MAX_LENGTH = 8000
+_MAX_KINDS = 200
 _BYTES_A_DAY = 1024 * 1024
 _DAY = 86_400.0
 
 
 def log_to_stderr() -> None:
-    """Have warnings and the coming and going of agents written, unless somebody does so already."""
+    """Log warnings, and agents that connect or disconnect, unless logging is configured."""
     handler = logging.StreamHandler()
     handler.setFormatter(LimitedFormatter("tm: %(message)s"))
     handler.addFilter(RepeatFilter(time.monotonic))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tm_cli.server.crew").setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.msg not in _USUAL
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    return record.msg not in _EXPECTED
 
 
 class LimitedFormatter(logging.Formatter):
@@ -40,7 +40,7 @@ class LimitedFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        return text if len(text) <= _LONGEST else text[:_LONGEST] + " ... (cut)"
+        return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ... (cut)"
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class RepeatFilter(logging.Filter):
     """Lets the first few messages of a kind pass, then one every ten minutes with their number.
 
     Messages are of a kind when the same line of code writes them with the same first words. Only
-    warnings are limited so: the coming and going of agents is all worth knowing. Clients without
+    warnings are limited so: agents that connect or disconnect are always logged. Clients without
     the key can cause messages as often as they like, so all together they are also limited to a
     mebibyte a day.
     """
@@ -87,16 +87,16 @@ class RepeatFilter(logging.Filter):
     def _kind(self, record: logging.LogRecord) -> _Kind:
         first_line = str(record.msg).partition("\n")[0][:80]
         key = (record.pathname, record.lineno, first_line)
-        if key not in self._kinds and len(self._kinds) >= _MOST_KINDS:
+        if key not in self._kinds and len(self._kinds) >= _MAX_KINDS:
             key = ("", 0, "others")
         return self._kinds.setdefault(key, _Kind())
 
     def _pays(self, record: logging.LogRecord, now: float) -> bool:
-        """Take the message's bytes out of what is left for the day."""
+        """Deduct the message's bytes from the daily budget; False if it is exhausted."""
         refill = (now - self._refilled) * _BYTES_A_DAY / _DAY
         self._budget = min(self._budget + refill, _BYTES_A_DAY)
         self._refilled = now
-        size = len(record.getMessage()) + (_LONGEST if record.exc_info else 0)
+        size = len(record.getMessage()) + (_MAX_LENGTH if record.exc_info else 0)
         if size > self._budget:
             return False
         self._budget -= size

@@ -10,18 +10,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict
 
-MOST = 2**53
+MAX_COUNT = 2**53
 """The largest count: what JSON readers, floating point and SQLite all keep exactly."""
-_LONGEST_SECONDS = 1e9
-_MOST_NAMES = 1000
-_LONGEST_NAME = 10_000
+_MAX_SECONDS = 1e9
+_MAX_NAMES = 1000
+_MAX_NAME_LENGTH = 10_000
 _HIGHEST_STATUS = 99_999
 
-Count = Annotated[int, Strict(), Field(ge=0, le=MOST)]
+Count = Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)]
 Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Measure = Annotated[Finite, Field(ge=0, le=MOST)]
+Measure = Annotated[Finite, Field(ge=0, le=MAX_COUNT)]
 """Seconds, milliseconds or requests per second."""
-Seconds = Annotated[Finite, Field(ge=0, le=_LONGEST_SECONDS)]
+Seconds = Annotated[Finite, Field(ge=0, le=_MAX_SECONDS)]
 """A moment of the curve, which no run outlasts."""
 
 
@@ -32,7 +32,7 @@ def _check_encodable(text: str) -> str:
 
 Text = Annotated[str, Strict(), AfterValidator(_check_encodable)]
 Counts = Annotated[
-    dict[Annotated[Text, Field(max_length=_LONGEST_NAME)], Count], Field(max_length=_MOST_NAMES)
+    dict[Annotated[Text, Field(max_length=_MAX_NAME_LENGTH)], Count], Field(max_length=_MAX_NAMES)
 ]
 """Counts by name."""
 
@@ -44,7 +44,7 @@ def _status(text: str) -> str:
 
 
 StatusCounts = Annotated[
-    dict[Annotated[Text, AfterValidator(_status)], Count], Field(max_length=_MOST_NAMES)
+    dict[Annotated[Text, AfterValidator(_status)], Count], Field(max_length=_MAX_NAMES)
 ]
 """Counts by HTTP status."""
 

@@ -1,4 +1,4 @@
-"""What a user can choose about the embedded server."""
+"""The options of the embedded server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ServeOptions:
     """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
 
     With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
-    its own on loopback besides. `hostnames` are names under which clients may call it. `slots` is
+    its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
     how many requests of one run may be under way at the same time. `head_timeout` is how many
     seconds a client has for a TLS handshake and the head of a request.
     """

@@ -26,7 +26,6 @@ class PortableBody(ProfileBody):
 
 
 def export_document(fields: ProfileFields) -> dict[str, Any]:
-    """The document of a profile; a schedule appears only when there is one."""
     document: dict[str, Any] = {"_format": FORMAT}
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
@@ -69,7 +68,7 @@ def _read_schedule(data: Any, *, looping: bool) -> tuple[ScheduleBody | None, li
 
 
 def imported(body: PortableBody, current: ProfileFields | None) -> ProfileFields:
-    """The profile after an import: what never travels in a document stays as it was."""
+    """The profile after an import: fields that documents never have stay as they were."""
     fields = body.stored(current)
     if current is None:
         return fields

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tm_cli.curve import Interpolation
@@ -26,22 +26,21 @@ class Wire(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """The value as JSON-able data with wire names."""
         return self.model_dump(by_alias=True)
 
 
-class Point(Wire):
+class CurvePoint(Wire):
     """The curve passes through `y` requests per second at second `x`."""
 
-    x: float
-    y: float
+    x: Annotated[float, Field(ge=0)]
+    y: Annotated[float, Field(ge=0)]
 
 
 class Slot(Wire):
     """A weekly moment; `day_of_week` 1 is Monday, `time` is `HH:mm`."""
 
-    day_of_week: int
-    time: str
+    day_of_week: Annotated[int, Field(ge=1, le=7)]
+    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Schedule(Wire):
@@ -59,7 +58,7 @@ class ProfileFields(Wire):
     name: str
     duration: int
     target_url: str
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     loop: bool = False
     http_method: str = "POST"
     request_body: str | None = None
@@ -81,13 +80,12 @@ class ProfileFields(Wire):
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The request headers as pairs; they are stored as JSON text, checked when saved."""
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class StoredProfile:
     """A stored profile."""
 
     id: int

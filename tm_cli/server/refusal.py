@@ -1,4 +1,4 @@
-"""An answer of the API that is no success."""
+"""An error response of the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class Refusal(Exception):
-    """Ends a request with `status` and the error envelope; 400 unless told otherwise."""
+    """Ends a request with `status` and the error envelope; 400 by default."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What remains of a run: its buckets summed up into one history row. Pure."""
+"""Sums up the buckets of a run for its history row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from tm_cli.server.engine.plan import BUCKET_SECONDS
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import Bucket, EngineFinished
-from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
-from tm_cli.server.numbers import MOST, Count, Counts, Finite, Measure
+from tm_cli.server.engine_events import EngineBucket, EngineFinished
+from tm_cli.server.histograms import UnreadableHistogram, merge_encoded
+from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure
 from tm_cli.server.profile import Wire
-from tm_cli.server.series import BUCKET_SECONDS, middle, rate, ratios
+from tm_cli.server.series import middle, rate, ratios
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -70,8 +71,8 @@ class SideResults(Wire):
 class Results:
     """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
 
-    Those of a duet are of the profile's own target; `against` are those of the other one.
-    `addresses` says how many requests each address of the target got.
+    Those of an A/B run are of the profile's target; `against` are those of the second one.
+    `addresses` are the requests by address of the target.
     """
 
     elapsed: float
@@ -89,43 +90,40 @@ class Results:
     against: Results | None = None
 
     def with_addresses(self, sides: Mapping[int, dict[str, int]]) -> Results:
-        """The results with the requests by address, which are counted for each side."""
         against = self.against and replace(self.against, addresses=sides.get(1, {}))
         return replace(self, addresses=sides.get(0, {}), against=against)
 
     @property
     def average_rps(self) -> float:
-        """Requests per second of curve time."""
         return round(self.sent / self.elapsed, 3) if self.elapsed > 0 else 0.0
 
     @property
     def peak_rps(self) -> float:
-        """The rate of the busiest bucket."""
         return max((float(point["rps"]) for point in self.rps_series), default=0.0)
 
     @property
     def success_rate(self) -> float | None:
-        """Percent of the requests with an outcome that did not fail; None without requests."""
+        """Percentage of the completed requests that did not fail; None without requests."""
         if not self.completed:
             return None
         return round((self.completed - self.errors) * 100 / self.completed, 4)
 
 
 def summarize(
-    buckets: Sequence[Bucket],
+    buckets: Sequence[EngineBucket],
     *,
     curve_end: float,
     finished: EngineFinished | None = None,
     elapsed: float | None = None,
     flags: Flags | None = None,
 ) -> Results:
-    """Sum up a run; without the engine's last word its totals are those of the buckets.
+    """Sum up a run; without the engine's final event its totals are those of the buckets.
 
     Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
-    In a duet both sides are summed up by themselves, and the totals are those of their buckets.
+    The sides of an A/B run are summed up separately, with the totals of their buckets.
     """
     played = finished.elapsed if finished else elapsed
-    if played is None:  # nobody is left to ask
+    if played is None:  # the engine is gone
         played = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
     flags = finished.flags if finished else flags or Flags()
     own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
@@ -137,7 +135,7 @@ def summarize(
 
 
 def _side(
-    buckets: Sequence[Bucket],
+    buckets: Sequence[EngineBucket],
     played: float,
     curve_end: float,
     flags: Flags,
@@ -151,7 +149,7 @@ def _side(
     completed = sum(bucket.completed for bucket in buckets)
     errors = sum(bucket.errors for bucket in buckets)
     codes = _codes(buckets)
-    if max(planned, sent, completed, errors, *codes.values()) > MOST:
+    if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
         raise ValueError("the load generator counted more requests than there can be")
     return Results(
         elapsed=played,
@@ -168,8 +166,8 @@ def _side(
     )
 
 
-def summarize_partial(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | None]:
-    """Like `summarize`, but leave unreadable response times out; also say what is wrong, if any."""
+def summarize_partial(buckets: Sequence[EngineBucket], **facts: Any) -> tuple[Results, str | None]:
+    """Like `summarize`, but without unreadable response times; also return the problem, if any."""
     try:
         results = summarize(buckets, **facts)
     except UnreadableHistogram as error:
@@ -177,13 +175,12 @@ def summarize_partial(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results,
     finished: EngineFinished | None = facts.get("finished")
     kept = sum(bucket.completed for bucket in buckets)
     if finished and finished.completed != kept:
-        told = finished.completed
-        return results, f"the load generator counted {told} responses, its buckets hold {kept}"
+        counted = finished.completed
+        return results, f"the load generator counted {counted} responses, its buckets hold {kept}"
     return results, None
 
 
 def no_results() -> Results:
-    """What is known of a run whose measurements cannot be read."""
     return summarize([], curve_end=0.0)
 
 
@@ -201,7 +198,7 @@ def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
     return dict(counts)
 
 
-def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
+def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for bucket in buckets:
         counts.update(bucket.codes)
@@ -211,9 +208,7 @@ def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
 
 def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
     """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
-    merged = new_histogram()
-    for text in encoded:
-        add_encoded(merged, text)
+    merged = merge_encoded(encoded)
     if not merged.get_total_count():
         return {}
     return {
@@ -222,7 +217,7 @@ def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
     }
 
 
-def _rps_point(bucket: Bucket, elapsed: float, curve_end: float) -> dict[str, Any]:
+def _rps_point(bucket: EngineBucket, elapsed: float, curve_end: float) -> dict[str, Any]:
     ok, bad = ratios(bucket)
     return {
         "t": middle(bucket.index),
@@ -233,7 +228,7 @@ def _rps_point(bucket: Bucket, elapsed: float, curve_end: float) -> dict[str, An
     }
 
 
-def _latency_point(bucket: Bucket) -> dict[str, Any]:
+def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
     return {
         "t": middle(bucket.index),
         "p50": bucket.p50_ms,

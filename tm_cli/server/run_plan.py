@@ -1,4 +1,4 @@
-"""What a start asks for becomes a run and a job for the engine, or a refusal."""
+"""Turns a start request into a run and an engine job, or refuses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.job import (
     CheckedTarget,
-    Load,
+    LoadFingerprint,
     choose_region,
     engine_job,
     load_of,
@@ -17,9 +17,9 @@ from tm_cli.server.job import (
 )
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
-from tm_cli.server.profile import Profile
+from tm_cli.server.profile import StoredProfile
 from tm_cli.server.refusal import Refusal
-from tm_cli.server.run import Run
+from tm_cli.server.run import ServerRun
 from tm_cli.server.schemas import StartBody
 from tm_cli.server.services import Services
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -27,9 +27,9 @@ from tm_cli.server.verdicts import facts
 
 
 async def prepare_run(
-    services: Services, profile: Profile, asked: StartBody
-) -> tuple[Run, EngineJob]:
-    """Check everything that can be checked before the start; raises Refusal."""
+    services: Services, profile: StoredProfile, asked: StartBody
+) -> tuple[ServerRun, EngineJob]:
+    """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
     region = choose_region(asked.region, fields, services.agents.workers)
@@ -37,7 +37,7 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     load = load_of(fields, region, second.url if second else None)
-    run = Run(
+    run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
         profile_name=fields.name,
@@ -51,8 +51,10 @@ async def prepare_run(
         started_at=services.clock.now(),
         traits=load.traits,
         against_url=second.url if second else None,
-        gate=_limits(asked.gate, fields.gate),
-        wish=None if second else _wish(services, profile.id, region, asked.baseline_run_id, load),
+        gate=_thresholds(asked.gate, fields.gate),
+        selected_baseline=None
+        if second
+        else _selection(services, profile.id, region, asked.baseline_run_id, load),
     )
     return run, engine_job(run.run_id, fields, services.limits, target, second)
 
@@ -60,7 +62,6 @@ async def prepare_run(
 async def _second_target(
     services: Services, asked: StartBody, target: CheckedTarget, region: str
 ) -> CheckedTarget | None:
-    """The second target of an A/B run, checked like the first."""
     url = asked.against_url
     if url is None:
         return None
@@ -74,37 +75,37 @@ async def _second_target(
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
-def _limits(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The limits of the run; a later document has the last word."""
+def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The thresholds of the run; later documents override earlier ones."""
     if not any(documents):
         return {}
-    limits = Thresholds()
+    thresholds = Thresholds()
     try:
         for document in documents:
-            limits = limits.changed(document)
+            thresholds = thresholds.changed(document)
     except ValueError as error:  # each by itself was checked, but they do not go together
         raise Refusal(str(error)) from None
-    return limits.document()
+    return thresholds.document()
 
 
-def _wish(
-    services: Services, profile_id: int, region: str, asked: int | None, load: Load
+def _selection(
+    services: Services, profile_id: int, region: str, asked: int | None, load: LoadFingerprint
 ) -> tuple[str, int] | None:
-    """The baseline that the user has named; one for this run alone must be usable now.
+    """The selected baseline; one for this run alone must be usable now.
 
     A pinned one that is not leads to NO_BASELINE, so that the run itself is not lost.
     """
     if asked is None:
         pin = services.pins.find(profile_id, region)
         return ("pinned", pin.history_id) if pin else None
-    row = measure(services, profile_id, asked)
+    row = usable_baseline(services, profile_id, asked)
     if difference := differences(load, facts(row, services.clock.now())):
         raise Refusal(f"Run {asked} cannot be the baseline: it has {difference}")
     return "asked", asked
 
 
-def measure(services: Services, profile_id: int, history_id: int) -> StoredRow:
-    """The row of a run that others of the profile can be measured by, or a refusal."""
+def usable_baseline(services: Services, profile_id: int, history_id: int) -> StoredRow:
+    """The row of a run that can be a baseline of the profile; raises `Refusal`."""
     row = services.history.find(history_id)
     if row is None or row["profile_id"] != profile_id:
         raise Refusal(f"This profile has no run {history_id} in the history")

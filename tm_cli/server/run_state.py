@@ -1,4 +1,4 @@
-"""The live picture of one run, folded from what its engine says."""
+"""The live state of one run, built from its engine's events."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tm_cli.server.engine.plan import BUCKET_SECONDS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     AddressCounts,
-    Bucket,
+    EngineBucket,
     EngineEvent,
     EngineFailed,
     EngineFinished,
@@ -21,7 +22,7 @@ from tm_cli.server.engine_events import (
     EngineStarted,
     RunNote,
 )
-from tm_cli.server.series import BUCKET_SECONDS, middle, rate, ratios
+from tm_cli.server.series import middle, rate, ratios
 
 RECENT = 12
 
@@ -36,20 +37,19 @@ class RunState:
         self.sent = 0
         self.flags = Flags()
         self.notes: list[str] = []
-        """Sentences about the run that belong into its history row."""
+        """Notes for the run's history row."""
         self.addresses: dict[int, dict[str, int]] = {}
         """Requests by address, for each side."""
-        self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
+        self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
         self.finished: EngineFinished | None = None
         self.failure: str | None = None
 
     def apply(self, event: EngineEvent) -> None:
-        """Take one event in."""
         match event:
             case EngineReady() | EngineStarted():
                 pass
-            case Bucket():
+            case EngineBucket():
                 self._take_bucket(replace(event, response="", service=""))
             case EngineProgress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
@@ -65,8 +65,8 @@ class RunState:
             case RunNote():
                 self.notes.append(event.text)
 
-    def _take_bucket(self, bucket: Bucket) -> None:
-        """Put a bucket in the place of its older line; a long run has too many to count anew."""
+    def _take_bucket(self, bucket: EngineBucket) -> None:
+        """Replace the bucket's older line; a long run has too many to recount."""
         sides = self.buckets.setdefault(bucket.index, {})
         older = sides.get(bucket.side)
         for counts in (older.codes, older.failures) if older else ():
@@ -76,11 +76,9 @@ class RunState:
         sides[bucket.side] = bucket
 
     def response_codes(self) -> dict[str, int]:
-        """Responses by status code, and failures by the name of what happened."""
         return dict(+self._codes)
 
     def counters(self) -> dict[str, Any]:
-        """The part of the status answer that a run fills."""
         recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
         newest = self._newest_full_enough(recent)
         return {
@@ -97,7 +95,7 @@ class RunState:
         }
 
     def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """The newest view that covers a second or more; a rate over less is chance."""
+        """The newest view that covers a second or more; a rate over less is random."""
         full = [view for view in recent if self.elapsed - (view["t"] - BUCKET_SECONDS / 2) >= 1.0]
         if full:
             return full[-1]
@@ -118,8 +116,8 @@ class RunState:
         }
 
 
-def _both(sides: Mapping[int, Bucket]) -> Bucket:
-    """The sides of a duet in one: counts summed, times those of the profile's own target."""
+def _both(sides: Mapping[int, EngineBucket]) -> EngineBucket:
+    """Both sides of an A/B run: counts summed, times those of the profile's target."""
     first, *others = (sides[side] for side in sorted(sides))
     for other in others:
         first = replace(

@@ -1,4 +1,4 @@
-"""What a run needs of that which generates its load: one engine, or a crew of several."""
+"""What a run needs of its load generator: one engine, or a group of several."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from tm_cli.server.engine_events import EngineEvent
 class RunningEngine(Protocol):
     """Has its job already; nothing here waits except `events` and `close`."""
 
-    def send(self, command: str, **details: object) -> None:
-        """Send a command of the engine's protocol."""
-        ...
+    def send(self, command: str, **details: object) -> None: ...
 
     def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
-        """What it says until it is over.
+        """Its events until it ends.
 
-        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
-        a word.
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
         """
         ...
 
@@ -29,16 +26,14 @@ class RunningEngine(Protocol):
         ...
 
     def hang_up(self) -> None:
-        """Tell it that nobody is in charge any more, which means: stop at once."""
+        """Close its input, which means: stop at once."""
         ...
 
-    def kill(self) -> None:
-        """End it without asking."""
-        ...
+    def kill(self) -> None: ...
 
     @property
     def last_error(self) -> str | None:
-        """What it last complained about outside of its events."""
+        """The last error outside of its events."""
         ...
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from tm_cli.server.engine_events import Bucket
-
-BUCKET_SECONDS = 5.0
+from tm_cli.server.engine.plan import BUCKET_SECONDS
+from tm_cli.server.engine_events import EngineBucket
 
 
 def middle(index: int) -> float:
-    """The curve second that stands for a bucket."""
     return index * BUCKET_SECONDS + BUCKET_SECONDS / 2
 
 
@@ -21,7 +19,7 @@ def rate(count: int, index: int, end: float) -> float:
     return round(count / max(part, 1.0), 3)
 
 
-def ratios(bucket: Bucket) -> tuple[float, float]:
+def ratios(bucket: EngineBucket) -> tuple[float, float]:
     """The shares of good (2xx) and bad (4xx, 5xx, failed) outcomes; 0 and 0 without any."""
     if not bucket.completed:
         return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Serve: from options to a listening server and back to a clean exit."""
+"""Starts the embedded server in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def serve(
     on_ready: Callable[[ServerInfo], None],
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until a signal comes, nobody uses the server any more, or `stop` is set.
+    """Serve until a signal comes, the server is unused, or `stop` is set.
 
     `on_ready` is called once the server listens. Raises ConfigurationError when the port or the
     directory is taken, or when the database cannot be used.

@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""The services of the server, which the routes use."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from starlette.requests import HTTPConnection, Request
 
 from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
-from tm_cli.server.identity import Identity
+from tm_cli.server.identity import IdentityProof
 from tm_cli.server.leases import Leases
 from tm_cli.server.limits import Quota
-from tm_cli.server.profile import Profile
+from tm_cli.server.profile import StoredProfile
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
 from tm_cli.server.store.history import HistoryStore
@@ -34,19 +34,17 @@ class Services:
     pins: PinStore
     judge: Judge
     leases: Leases
-    identity: Identity
+    identity: IdentityProof
     limits: Quota
     clock: Clock
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
-        """The services of the server that answers `request`."""
         services = request.app.state.services
         assert isinstance(services, cls)  # noqa: S101 - put there by create_app
         return services
 
-    def profile(self, request: Request) -> Profile:
-        """The profile that the path names, or a refusal."""
+    def profile(self, request: Request) -> StoredProfile:
         profile = self.profiles.find(path_id(request))
         if profile is None:
             raise Refusal("Profile not found")
@@ -65,7 +63,7 @@ class Services:
 
 
 def path_id(request: Request) -> int:
-    """The id in the path: a positive 64-bit integer, or a refusal."""
+    """The id in the path, a 64-bit integer; raises `Refusal`."""
     return whole_number(request.path_params["id"], "id")
 
 

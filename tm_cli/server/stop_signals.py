@@ -1,4 +1,4 @@
-"""Signals that end a process which would otherwise go on and on."""
+"""Signals that stop a long-running process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def signals_set(stop: asyncio.Event) -> Iterator[None]:
     """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
     loop = asyncio.get_running_loop()
     previous = {}
-    with contextlib.suppress(ValueError):  # not the main thread: somebody else decides the end
+    with contextlib.suppress(ValueError):  # not the main thread, which gets no signals
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     try:

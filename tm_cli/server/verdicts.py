@@ -1,4 +1,4 @@
-"""Between the judge, which is pure, and the history."""
+"""Reads runs from the history for the judge, and stores its verdicts."""
 
 from __future__ import annotations
 
@@ -31,21 +31,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Compares completed runs with their baselines and writes the verdicts down, each once."""
+    """Compares completed runs with their baselines and stores the verdicts, each once."""
 
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
 
     def __call__(self, history_id: int) -> None:
-        """Judge the run of this row, unless it is not complete or was judged before."""
         row = self.history.find(history_id)
         if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
             return
         if row["damaged"]:
             logger.warning("run %d is not judged: %s", history_id, damage(row))
             return
-        judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
+        judgement = self._judged_ab_run(row) if row["against_url"] else self._judged(row)
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
@@ -56,11 +55,9 @@ class Judge:
             logger.warning("run %d had its verdict already", history_id)
 
     def facts(self, row: StoredRow) -> RunFacts:
-        """The facts of a row without response times by blocks."""
         return facts(row, self.now())
 
     def measured(self, row: StoredRow) -> RunFacts:
-        """The facts of a row with its response times by blocks."""
         return self._with_blocks(self.facts(row), row["run_id"])
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
@@ -71,13 +68,13 @@ class Judge:
     def _judged(self, row: StoredRow) -> Judgement:
         run = self.measured(row)
         rows = self.history.completed_before(row["id"], row["profile_id"])
-        return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
+        return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
 
     def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> BaselineChoice:
-        """The runs to compare with; one whose measurements are damaged is none of them."""
-        if unusable := self._unusable_wish(row):
+        """The runs to compare with, without those whose measurements are damaged."""
+        if unusable := self._unusable_selection(row):
             return unusable
-        wish, own_limits = self._wish(row), limits(row)
+        selection, own_thresholds = self._selection(row), thresholds_of(row)
         known: dict[int, RunFacts] = {}
 
         def measured(other: RunFacts) -> RunFacts:
@@ -87,11 +84,13 @@ class Judge:
 
         while True:
             try:
-                return choose_baseline(run, earlier, wish, limits=own_limits, measured=measured)
+                return choose_baseline(
+                    run, earlier, selection, thresholds=own_thresholds, measured=measured
+                )
             except _DamagedMeasurements as damaged:
                 logger.warning("run %d cannot be a baseline: %s", damaged.history_id, damaged)
-                if wish is not None:
-                    return _damaged_wish(row, "its measurements are damaged")
+                if selection is not None:
+                    return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
     def _readable_blocks(self, run: RunFacts) -> RunFacts:
@@ -100,19 +99,21 @@ class Judge:
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
-    def _unusable_wish(self, row: StoredRow) -> BaselineChoice | None:
-        """No baseline, where the one that was named cannot be read any more."""
-        wished = None if row["wish"] is None else self.history.find(row["wished_id"])
-        return _damaged_wish(row, damage(wished)) if wished and wished["damaged"] else None
+    def _unusable_selection(self, row: StoredRow) -> BaselineChoice | None:
+        """No baseline if the selected one is damaged."""
+        selected = None if row["wish"] is None else self.history.find(row["wished_id"])
+        return (
+            _damaged_selection(row, damage(selected)) if selected and selected["damaged"] else None
+        )
 
-    def _judged_duet(self, row: StoredRow) -> Judgement:
+    def _judged_ab_run(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
         sides = self.runs.buckets(row["run_id"])
         now, before = (
             replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
             for side, run in enumerate((now, before))
         )
-        return judge_ab_run(now, before, limits(row))
+        return judge_ab_run(now, before, thresholds_of(row))
 
     def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
         if run_id is None:
@@ -121,11 +122,11 @@ class Judge:
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
         return replace(run, blocks=blocks(own))
 
-    def _wish(self, row: StoredRow) -> BaselineSelection | None:
+    def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
             return None
-        wished = self.history.find(row["wished_id"])
-        run = self.facts(wished) if wished and wished["outcome"] == "COMPLETED" else None
+        selected = self.history.find(row["wished_id"])
+        run = self.facts(selected) if selected and selected["outcome"] == "COMPLETED" else None
         return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
 
 
@@ -137,13 +138,12 @@ class _DamagedMeasurements(Exception):
         self.history_id = history_id
 
 
-def _damaged_wish(row: StoredRow, why: str) -> BaselineChoice:
+def _damaged_selection(row: StoredRow, why: str) -> BaselineChoice:
     named = f"run {row['wished_id']}, which was named as the baseline"
     return BaselineChoice(None, SelectedBy(row["wish"]), reason=f"{named}, cannot be used: {why}")
 
 
-def limits(row: StoredRow) -> Thresholds:
-    """The limits that this run was started with."""
+def thresholds_of(row: StoredRow) -> Thresholds:
     return Thresholds().changed(json.loads(row["gate"]))
 
 
@@ -170,7 +170,6 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
-    """The same of a duet's other target."""
     other = SideResults.model_validate_json(row["against"])
     return replace(
         facts(row, now),

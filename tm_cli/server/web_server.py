@@ -1,4 +1,4 @@
-"""The web server behind a door, as this product configures it."""
+"""The web server of an endpoint: uvicorn with our own limits and deadlines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidState
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.acceptor import Acceptor
 from tm_cli.server.connections import KEEP_ALIVE, SCOPE_KEY, ClientConnection, ClientConnections
-from tm_cli.server.crew.frames import LARGEST_REPORT
+from tm_cli.server.crew.frames import MAX_REPORT
 from tm_cli.server.listener import Endpoint
 
 
@@ -39,7 +39,7 @@ class WebServer(uvicorn.Server):
         await super().serve(sockets or [self._door.listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept with limits of our own; uvicorn would leave that to the event loop."""
+        """Accept with our own limits; uvicorn would leave that to the event loop."""
         self.servers = []
         self._acceptor.start()
         self.started = True
@@ -54,7 +54,7 @@ class WebServer(uvicorn.Server):
         yield
 
     async def begin(self) -> asyncio.Task[None]:
-        """Serve until told to exit; returns once it listens, raises what keeps it from that."""
+        """Serve in the background; returns once it listens, raises the error that prevents it."""
         serving = asyncio.create_task(self.serve())
         waiting = asyncio.create_task(self._listening.wait())
         await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
@@ -66,7 +66,7 @@ class WebServer(uvicorn.Server):
 
 
 class _HttpConnection(H11Protocol):
-    """A connection that tells how far its client has come, so that deadlines can be kept."""
+    """A connection that reports its progress, so that deadlines can be enforced."""
 
     def __init__(
         self, connection: ClientConnection, config: uvicorn.Config, state: ServerState
@@ -87,7 +87,7 @@ class _HttpConnection(H11Protocol):
         self._report_progress()
 
     def _report_progress(self) -> None:
-        """Tell what has come of the request in progress, if there is one."""
+        """Report how much of the current request has arrived."""
         if self.cycle is None or self.cycle.response_complete:
             return
         if self.cycle.more_body:
@@ -131,7 +131,7 @@ class _HttpConnection(H11Protocol):
 
 
 class _WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket that is shut down at once, in every state and whatever its peer does."""
+    """A WebSocket that is shut down at once, in every state and regardless of its peer."""
 
     def __init__(self, *, app_state: dict[str, Any], **arguments: Any) -> None:
         super().__init__(app_state=app_state, **arguments)
@@ -153,8 +153,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         app,
         http="h11",
         ws=_WebSocketConnection,
-        ws_max_size=LARGEST_REPORT,
-        ws_ping_interval=None,  # agents and server give each other signs of life of their own
+        ws_max_size=MAX_REPORT,
+        ws_ping_interval=None,  # agents and server send heartbeats of their own
         lifespan="off",
         loop="asyncio",
         access_log=False,

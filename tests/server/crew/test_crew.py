@@ -12,7 +12,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
-    Bucket,
+    EngineBucket,
     EngineFailed,
     EngineFinished,
     EngineReady,
@@ -104,7 +104,7 @@ def whole(*lines):
 
 
 def bucket(sent):
-    return Bucket(0, sent, sent, sent, codes={"200": sent})
+    return EngineBucket(0, sent, sent, sent, codes={"200": sent})
 
 
 def test_each_engine_gets_its_share_and_is_held():
@@ -119,7 +119,7 @@ def test_they_say_together_what_one_would_say_alone():
     events = played(*(ScriptedEngine(*whole(bucket(60), end(100))) for _ in range(2)))
     (started,) = of(EngineStarted, events)
     assert started.at > LONG_AGO  # by the clock of this machine
-    assert [found.sent for found in of(Bucket, events)] == [120]
+    assert [found.sent for found in of(EngineBucket, events)] == [120]
     (finished,) = of(EngineFinished, events)
     assert events[-1] == finished
     assert (finished.planned, finished.sent, finished.shortfall) == (200, 200, 0)

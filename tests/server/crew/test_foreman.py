@@ -8,7 +8,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     AddressCounts,
-    Bucket,
+    EngineBucket,
     EngineFailed,
     EngineFinished,
     EnginePaused,
@@ -81,7 +81,7 @@ class Workers:
 
 def line(index, count, completed=None):
     completed = count if completed is None else completed
-    return Bucket(index, count, count, completed, codes={"200": completed})
+    return EngineBucket(index, count, count, completed, codes={"200": completed})
 
 
 def end(sent, *, completed=None, elapsed=30.0, is_complete=True):
@@ -234,7 +234,7 @@ def test_requests_by_address_are_those_of_all_workers_even_a_lost_one():
 
 
 def newest(group):
-    return {(bucket.index, bucket.side): bucket for bucket in group.events(Bucket)}.values()
+    return {(bucket.index, bucket.side): bucket for bucket in group.events(EngineBucket)}.values()
 
 
 def test_the_run_ends_when_the_last_one_does():
@@ -290,8 +290,8 @@ def test_buckets_and_progress_are_told_about_once_a_second():
     for _ in range(8):
         group.say(line(0, 5), 0, 1).wait(0.5)
     assert 3 <= len(group.events(EngineProgress)) <= 5
-    assert {bucket.sent for bucket in group.events(Bucket)} == {10}
-    assert {bucket.planned for bucket in group.events(Bucket)} == {100}
+    assert {bucket.sent for bucket in group.events(EngineBucket)} == {10}
+    assert {bucket.planned for bucket in group.events(EngineBucket)} == {100}
 
 
 @pytest.mark.parametrize("name", ["generator_saturated", "downstream_saturated", "flaky_dispatch"])

@@ -86,11 +86,11 @@ def test_frames_are_sent_in_order_with_signs_of_life_after_them():
     _, got, ended = conversation(outgoing=FRAMES)
     assert got[:5] == [frame.encode() for frame in FRAMES]
     assert set(got[5:]) == {HEARTBEAT}
-    assert ended == "no sign of life for 0.1 s"
+    assert ended == "no message for 0.1 s"
 
 
 def test_a_peer_that_makes_no_sense_is_left():
-    assert conversation("hello")[2] == "the peer said something without sense"
+    assert conversation("hello")[2] == "the peer sent an invalid message"
 
 
 @pytest.mark.parametrize("name", ["eu-west", "a", "1.2_3", "x" * 30])

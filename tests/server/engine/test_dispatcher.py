@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tm_cli.curve import Curve
 from tm_cli.server.engine.dispatcher import Dispatcher
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
+from tm_cli.server.engine.plan import WHOLE, RequestPlan, Share
 from tm_cli.server.engine.run_clock import RunClock
 
 
@@ -23,7 +23,7 @@ class Stage:
         self.claimed: list[tuple[int, float]] = []
         self.clock = RunClock(lambda: self.now)
         self.clock.start()
-        self.plan = Plan(curve, share)
+        self.plan = RequestPlan(curve, share)
         self.dispatcher = Dispatcher(
             self.plan,
             self.clock,

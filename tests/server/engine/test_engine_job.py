@@ -101,7 +101,7 @@ def test_a_target_is_split(
         ({"share": {"index": 2, "count": 2}}, "no share 2 of 2"),
         ({"share": {"index": -1, "count": 2}}, "no share -1 of 2"),
         ({"against": {"target_url": "ftp://a.test/"}}, "against.target_url: .* not an http"),
-        ({"against": {"target_url": "http://a.test/"}, "slots": 1}, "slots: a duet needs two"),
+        ({"against": {"target_url": "http://a.test/"}, "slots": 1}, "slots: an A/B run needs two"),
         ({"addresses": []}, "addresses"),
         ({"addresses": ["localhost"]}, "addresses"),
     ],

@@ -2,8 +2,8 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
-from tm_cli.server.engine.recorder import Bucket, Recorder
+from tm_cli.server.engine.plan import WHOLE, RequestPlan, Share
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.sides import Sides
 
 
@@ -16,11 +16,11 @@ class Records(Recorder):
     """A recorder whose requests are claimed one after the other."""
 
     def __init__(self, curve: Curve, share: Share = WHOLE, sides: Sides | None = None) -> None:
-        self.plan = Plan(curve, share, sides)
+        self.plan = RequestPlan(curve, share, sides)
         super().__init__(self.plan)
         self._arrivals = enumerate(curve.arrivals())
 
-    def next(self) -> Bucket:
+    def next(self) -> OpenBucket:
         """Claim the next request that is ours."""
         number, second = next(item for item in self._arrivals if self.plan.takes(item[0]))
         return self.claim(number, second)
@@ -38,7 +38,7 @@ def longest(histogram: HdrHistogram | None) -> int:
 
 def send(
     recorder: Records, *, wait: float = 0, service: float = 0.1, result: int | str = 200
-) -> Bucket:
+) -> OpenBucket:
     bucket = recorder.next()
     start = 100.0 + wait
     recorder.began(bucket, 100.0, start)

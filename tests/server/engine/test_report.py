@@ -1,7 +1,7 @@
 import pytest
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.recorder import Bucket, Recorder
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.report import EngineReport
 
 DUET = {"against": {"target_url": "http://127.0.0.1:81/"}}
@@ -35,7 +35,7 @@ class Stage:
             cpu_time=lambda: self.busy,
         )
 
-    def send(self, side: int = 0, wait: float = 0.0) -> Bucket:
+    def send(self, side: int = 0, wait: float = 0.0) -> OpenBucket:
         """Begin the next request of a side."""
         number = next(n for n in self.numbers if self.plan.side(n) == side)
         self.plan.takes(number)
@@ -43,7 +43,7 @@ class Stage:
         self.recorder.began(bucket, self.now - wait, self.now)
         return bucket
 
-    def answer(self, bucket: Bucket, service: float = 0.01) -> None:
+    def answer(self, bucket: OpenBucket, service: float = 0.01) -> None:
         self.recorder.ended(bucket, self.now, self.now, self.now + service, 200)
 
 

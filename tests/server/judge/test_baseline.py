@@ -149,7 +149,7 @@ def test_without_a_baseline_the_reason_says_why(earlier: list[RunFacts], reason:
 def test_what_is_doubtful_is_said_by_the_limits() -> None:
     earlier = [run(1, errors=100), run(2, "WARN")]
     lenient = Thresholds().changed({"allErrors": {"warn": 20}})
-    assert choose_baseline(NEW, earlier, limits=lenient).baseline == earlier[0]
+    assert choose_baseline(NEW, earlier, thresholds=lenient).baseline == earlier[0]
 
 
 def test_a_run_is_the_baseline_of_its_own_judgement_only_with_what_is_measured_of_it() -> None:

@@ -16,7 +16,7 @@ from tm_cli.server.judge import (
     judge_ab_run,
 )
 from tm_cli.server.judge.limits import Thresholds
-from tm_cli.server.judge.quantiles import quantile_findings
+from tm_cli.server.judge.quantiles import compare_response_times
 from tm_cli.server.judge.resampling import Chance, ResponseTimes, chances
 from tm_cli.server.judge.spread import ASSUMED, between_runs, noise
 
@@ -91,7 +91,7 @@ def test_the_same_rise_all_along_the_run_does() -> None:
 
 
 def compared(run: RunFacts, **options):
-    return list(quantile_findings(run, BASELINE, Thresholds(), than="baseline", **options))
+    return list(compare_response_times(run, BASELINE, Thresholds(), than="baseline", **options))
 
 
 def test_a_peak_that_both_runs_have_is_no_noise() -> None:
@@ -179,7 +179,9 @@ def test_from_a_baseline_that_the_user_has_chosen_nothing_else_distracts() -> No
 def test_whether_a_run_sees_anything_is_asked_once() -> None:
     wild = [played([1.0, 4.0] * 6, seed=13), played([4.0, 1.0] * 6, seed=14)]
     noisy = {
-        than: [f.metric for f in quantile_findings(*wild, Thresholds(), than=than) if f.severity]
+        than: [
+            f.metric for f in compare_response_times(*wild, Thresholds(), than=than) if f.severity
+        ]
         for than in ("baseline", "reference")
     }
     assert noisy == {"baseline": ["p50"], "reference": []}

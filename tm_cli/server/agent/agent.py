@@ -1,4 +1,4 @@
-"""An agent from its first connection to its last."""
+"""The agent: keeps connections to a server and runs its jobs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tm_cli.server.stop_signals import signals_set
 from tm_cli.server.targets import TargetRule
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+MAX_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Keeps a connection for each worker; `tell` gets a plain line for each thing that happens."""
+    """Keeps a connection per worker; `log` gets a line for each connection and run."""
 
     options: AgentOptions
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     _targets: TargetRule = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,28 +57,28 @@ class Agent:
             try:
                 link = await ServerConnection.open(self.options)
                 pause = FIRST_PAUSE
-                self.tell(f"{who}connected to {self.options.server} as {self._title}")
+                self.log(f"{who}connected to {self.options.server} as {self._title}")
                 await self._work(link)
             except ConnectionError as error:
-                self.tell(
-                    f"{who}no connection to {self.options.server}: {error}; next try in {pause:g} s"
+                self.log(
+                    f"{who}no connection to {self.options.server}: {error}; retrying in {pause:g} s"
                 )
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     @property
     def _title(self) -> str:
         return f"{self.options.region}/{self.options.name}"
 
     async def _work(self, link: ServerConnection) -> None:
-        """Do what the server asks; raises ConnectionError once it is gone."""
+        """Execute the server's jobs; raises ConnectionError once it is gone."""
         outgoing: asyncio.Queue[Frame] = asyncio.Queue()
 
         def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
             return RunTask(run_id, command, self._targets, outgoing.put_nowait)
 
-        tasks = RunTasks(run_task, self.tell)
+        tasks = RunTasks(run_task, self.log)
         try:
             await exchange_frames(link.receive, link.send, outgoing, tasks.take)
         finally:

@@ -1,4 +1,4 @@
-"""One run on this host, for the server: an engine, and the lines to and from it."""
+"""A run on this host: an engine, and the lines between it and the server."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tm_cli.server.targets import TargetRule
 from tm_cli.text import clean
 
 HEARTBEAT = 0.5
-WATCH = 3.0
-"""Seconds of silence after which the engine ends its load: this process may be frozen."""
+WATCHDOG_TIMEOUT = 3.0
+"""Seconds of silence after which the engine ends its load, in case this process is frozen."""
 
 
-async def _beat(engine: EngineProcess) -> None:
+async def _send_heartbeats(engine: EngineProcess) -> None:
     while True:
         engine.send("alive")
         await asyncio.sleep(HEARTBEAT)
 
 
 class RunTask:
-    """Judges the target as seen from here, then plays the job; `post` carries frames back."""
+    """Checks the target as this host resolves it, then runs the job; `post` sends frames back."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class RunTask:
         self._is_cancelled = False
 
     def take(self, frame: Frame) -> None:
-        """A line for the engine, or an order about it; what comes too early waits."""
+        """Pass a line or an order on to the engine; until it has started they are queued."""
         if frame.order:
             self._is_cancelled = True
         if self._engine is None:
@@ -56,17 +56,16 @@ class RunTask:
             self._engine.kill()
 
     def kill(self) -> None:
-        """End it without asking."""
         self.take(Frame(self._run_id, order=KILL))
 
     async def run(self, first_line: str) -> None:
-        """Play the job of the engine's first line to its end."""
+        """Run the job of the engine's first line to its end."""
         error_text = ""
         try:
             error_text = await self._play(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
-            reason = str(error) if isinstance(error, Refusal) else f"cannot play the run: {error}"
-            self._tell_failure(clean(reason))
+            reason = str(error) if isinstance(error, Refusal) else f"cannot start the run: {error}"
+            self._post_failure(clean(reason))
         finally:
             self.kill()
             self._post(Frame(self._run_id, over=error_text))
@@ -81,11 +80,13 @@ class RunTask:
         return job.model_copy(update=changes)
 
     async def _play(self, job: EngineJob) -> str:
-        """Pass lines on until the engine is over; return its last complaint."""
+        """Forward lines until the engine ends; return its last line on standard error."""
         if self._is_cancelled:
             return ""
-        engine = await EngineProcess.start(self._command, job.model_copy(update={"watch": WATCH}))
-        pulse = asyncio.create_task(_beat(engine))
+        engine = await EngineProcess.start(
+            self._command, job.model_copy(update={"watch": WATCHDOG_TIMEOUT})
+        )
+        pulse = asyncio.create_task(_send_heartbeats(engine))
         try:
             self._engine = engine
             waiting, self._waiting = self._waiting, []
@@ -99,5 +100,5 @@ class RunTask:
             await engine.close()
         return clean(engine.last_error or "")
 
-    def _tell_failure(self, message: str) -> None:
+    def _post_failure(self, message: str) -> None:
         self._post(Frame(self._run_id, line=json.dumps({"event": "failed", "message": message})))

@@ -1,4 +1,4 @@
-"""One connection of an agent to its server, and why there is none."""
+"""The connection of an agent to its server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.server.agent.options import AgentOptions
 from tm_cli.server.agent.outage import why_closed, why_not_opened
-from tm_cli.server.crew.frames import LARGEST_FRAME
+from tm_cli.server.crew.frames import MAX_FRAME
 from tm_cli.text import clean
 
 _OPEN_TIMEOUT = 10.0
@@ -21,21 +21,21 @@ _CLOSE_TIMEOUT = 0.5
 
 
 class AuthenticationError(TmError):
-    """The server does not take the key."""
+    """The server rejects the key."""
 
     exit_code = ExitCode.AUTHENTICATION
     slug = "authentication"
 
 
 class _Connect(connect):
-    """Follows no redirect: it could carry the key to somebody else."""
+    """Follows no redirect: it could leak the key to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 class ServerConnection:
-    """An open connection; its end is told as ConnectionError."""
+    """An open connection; once it is closed, calls raise ConnectionError."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -53,8 +53,8 @@ class ServerConnection:
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
-                ping_interval=None,  # both ends give signs of life of their own
-                max_size=LARGEST_FRAME,
+                ping_interval=None,  # both ends send heartbeats of their own
+                max_size=MAX_FRAME,
             )
         except InvalidStatus as error:
             raise _refused(error) from None
@@ -68,7 +68,6 @@ class ServerConnection:
         return cls(connection)
 
     async def receive(self) -> str:
-        """The next text."""
         try:
             message = await self._connection.recv(decode=True)
         except ConnectionClosed as error:
@@ -76,14 +75,13 @@ class ServerConnection:
         return str(message)
 
     async def send(self, text: str) -> None:
-        """Send a text."""
         try:
             await self._connection.send(text)
         except ConnectionClosed as error:
             raise ConnectionError(why_closed(error)) from None
 
     async def close(self) -> None:
-        """Say goodbye, but do not wait for a peer who may be dead."""
+        """Close without waiting long for a peer that may be dead."""
         try:
             await asyncio.wait_for(self._connection.close(), 2 * _CLOSE_TIMEOUT)
         except TimeoutError:
@@ -91,23 +89,22 @@ class ServerConnection:
 
 
 def _refused(error: InvalidStatus) -> Exception:
-    """What the server's answer means for the agent."""
     status = error.response.status_code
     reason = _reason(error.response.body) or f"status {status}"
     if status in (401, 403):
         return AuthenticationError(
-            f"the server does not let the agent in: {reason}",
+            f"the server refuses the agent: {reason}",
             hint="check TM_API_KEY or --api-key-file",
         )
     if status == 421:
         return ConfigurationError(
-            f"the server does not answer to that address: {reason}",
+            f"the server does not accept that host name: {reason}",
             hint="tm serve --hostname NAME permits a name",
         )
     if status < 500 and status != 429:
         return ConfigurationError(
-            f"the server does not take the agent: {reason}",
-            hint="only an embedded server (`tm serve`) of the same version takes agents",
+            f"the server refuses the agent: {reason}",
+            hint="only an embedded server (`tm serve`) of the same version accepts agents",
         )
     return ConnectionError(reason)
 

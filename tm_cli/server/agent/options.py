@@ -1,4 +1,4 @@
-"""What a user can choose about an agent."""
+"""The options of an agent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class AgentOptions:
 
     @property
     def url(self) -> str:
-        """Where to knock."""
         query = urlencode({"region": self.region, "name": self.name, "version": __version__})
         scheme, _, rest = self.server.partition("://")
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"

@@ -13,7 +13,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.running_engine import RunningEngine
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 
 
 class AgentConnection:
@@ -29,7 +29,6 @@ class AgentConnection:
         self._is_open = True
 
     async def start(self, job: EngineJob) -> RunningEngine:
-        """Have the agent start an engine; OSError when the agent is gone."""
         if not self._is_open:
             raise ConnectionError("its agent is gone")
         engine = RemoteEngine(job, self._outgoing.put_nowait)
@@ -39,7 +38,6 @@ class AgentConnection:
     async def serve(
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
     ) -> None:
-        """Talk until the agent is gone; raises ConnectionError then."""
         error_text = "the server is leaving"
         try:
             await exchange_frames(receive, send, self._outgoing, self._take)
@@ -67,9 +65,8 @@ class Agents:
         self._links: dict[str, list[AgentConnection]] = {}
 
     def join(self, region: str, name: str) -> AgentConnection:
-        """Add a connection; raises `Refusal` when there are too many."""
-        if sum(map(len, self._links.values())) >= MOST_CONNECTIONS:
-            raise Refusal(f"{MOST_CONNECTIONS} workers are connected already", status=503)
+        if sum(map(len, self._links.values())) >= MAX_CONNECTIONS:
+            raise Refusal(f"{MAX_CONNECTIONS} workers are connected already", status=503)
         links = self._links.setdefault(region, [])
         link = AgentConnection(region, name, self._label(region, name))
         links.append(link)
@@ -77,7 +74,6 @@ class Agents:
         return link
 
     def leave(self, link: AgentConnection) -> None:
-        """Take a connection away."""
         self._links[link.region].remove(link)
 
     def _label(self, region: str, name: str) -> str:
@@ -89,13 +85,11 @@ class Agents:
         return label
 
     def workers_in(self, region: str) -> list[WorkerSpec]:
-        """The workers that a run in this region gets."""
         links = sorted(self._links.get(region, []), key=lambda link: link.label)
         return [WorkerSpec(link.label, link.start) for link in links]
 
     @property
     def regions(self) -> dict[str, tuple[int, int]]:
-        """Agents seen and connections open, by region."""
         return {
             region: (len(names), len(self._links[region]))
             for region, names in sorted(self._names.items())
@@ -103,5 +97,4 @@ class Agents:
 
     @property
     def workers(self) -> dict[str, int]:
-        """How many workers a run gets in each region."""
         return {region: connections for region, (_, connections) in self.regions.items()}

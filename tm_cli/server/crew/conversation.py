@@ -1,4 +1,4 @@
-"""Talking over a connection, the same way on both ends, until the peer is gone."""
+"""Exchanges frames over a connection, the same way on both ends, until the peer is gone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from tm_cli.server.crew.frames import HEARTBEAT, Frame
 
 HEARTBEAT_INTERVAL = 1.0
 SILENCE_LIMIT = 3.0
-"""Seconds without a sign of life after which the peer counts as gone.
+"""Seconds without a frame after which the peer counts as gone.
 
-The pings of the protocol below would do, but a TLS connection to a dead peer takes half a minute to
-be closed, and nobody is told before.
+WebSocket pings would do, but a TLS connection to a dead peer takes half a minute to be closed.
 """
 
 
@@ -25,10 +24,10 @@ async def exchange_frames(
     beat: float = HEARTBEAT_INTERVAL,
     silence_limit: float = SILENCE_LIMIT,
 ) -> None:
-    """Send what is in `outgoing` and hand what comes to `take`; does not return.
+    """Send the frames of `outgoing` and pass received ones to `take`; does not return.
 
-    Raises ConnectionError, which says what happened, once the peer is gone, silent, or makes no
-    sense. `receive` and `send` raise it too.
+    Raises ConnectionError with the reason once the peer is gone, silent, or sends invalid frames.
+    `receive` and `send` raise it too.
     """
     tasks = [
         asyncio.create_task(_receive_frames(receive, take, silence_limit)),
@@ -50,9 +49,9 @@ async def _receive_frames(
         try:
             frame = Frame.decode(await asyncio.wait_for(receive(), silence_limit))
         except TimeoutError:
-            raise ConnectionError(f"no sign of life for {silence_limit:g} s") from None
+            raise ConnectionError(f"no message for {silence_limit:g} s") from None
         except (ValueError, RecursionError):
-            raise ConnectionError("the peer said something without sense") from None
+            raise ConnectionError("the peer sent an invalid message") from None
         if frame:
             take(frame)
 

@@ -30,7 +30,7 @@ class WorkerSpec:
 
 
 class WorkerGroup:
-    """Engines that share one curve. Its events are those of one engine that plays it alone."""
+    """Engines that share one curve. Its events are those of a single engine."""
 
     def __init__(self, names: Sequence[str], job: EngineJob, clock: Clock) -> None:
         self._clock = clock

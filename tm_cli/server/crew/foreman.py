@@ -9,7 +9,7 @@ from tm_cli.server.crew.ledger import Aggregate, WorkerState
 from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine_events import (
     AddressCounts,
-    Bucket,
+    EngineBucket,
     EngineEvent,
     EngineFailed,
     EngineFinished,
@@ -77,7 +77,7 @@ class Coordinator:
         """Take an event of a worker in; of a lost one only its results still count."""
         state = self._workers[worker]
         state.on_event(now)
-        if isinstance(event, Bucket):
+        if isinstance(event, EngineBucket):
             self._aggregate.add(worker, event)
         elif state.is_live and not self.is_over:
             self._on_state_event(worker, event, now)

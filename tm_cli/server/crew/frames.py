@@ -1,8 +1,8 @@
-"""What server and agent say to each other: lines of several engines over one connection.
+"""The protocol between server and agent: lines of several engines over one connection.
 
 A frame names its run and carries one of: a line of the engine's protocol, from or to the engine; an
-`order` of the server to the agent; the last word `over` of the agent about an engine. An empty
-object is a sign of life.
+`order` of the server to the agent; the end `over` of an engine. An empty
+object is a heartbeat.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import json
 from dataclasses import asdict, dataclass
 
 PATH = "tm/agent"
-"""Where agents knock, below the server's address."""
-LARGEST_FRAME = 8 * 1024 * 1024
+"""Where agents connect, below the server's address."""
+MAX_FRAME = 8 * 1024 * 1024
 """The server's largest: a job may carry a mebibyte of request body, escaped twice."""
-LARGEST_REPORT = 2 * 1024 * 1024
+MAX_REPORT = 2 * 1024 * 1024
 """The agents' largest: a line with two full histograms has half as much."""
 HEARTBEAT = "{}"
 
@@ -32,22 +32,21 @@ class Frame:
     over: str | None = None
 
     def encode(self) -> str:
-        """The frame as text."""
         return json.dumps(
             {name: value for name, value in asdict(self).items() if value is not None}
         )
 
     @classmethod
     def decode(cls, text: str) -> Frame | None:
-        """Read a frame, None for a sign of life; ValueError when it makes no sense."""
+        """Read a frame, None for a heartbeat; raises ValueError when it is invalid."""
         values = json.loads(text)
         if values == {}:
             return None
         known = isinstance(values, dict) and values.keys() <= {"run", "line", "order", "over"}
         if not known or not all(isinstance(value, str) for value in values.values()):
-            raise ValueError("a frame makes no sense")
+            raise ValueError("invalid frame")
         if "run" not in values or len(values) != 2:
-            raise ValueError("a frame makes no sense")
+            raise ValueError("invalid frame")
         for value in values.values():
             value.encode()  # a lone surrogate fails here
         return cls(**values)

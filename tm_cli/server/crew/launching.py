@@ -1,4 +1,4 @@
-"""Where the load of a run comes from: engines on this machine, or the agents of a region."""
+"""Starts the workers of a run: engines on this machine, or the agents of a region."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from tm_cli.clock import Clock
 from tm_cli.server.crew.agents import Agents
 from tm_cli.server.crew.crew import WorkerGroup, WorkerSpec
-from tm_cli.server.engine.job import MOST_SLOTS, EngineJob
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.engine_process import EngineProcess
 from tm_cli.server.regions import LOCAL
 from tm_cli.server.running_engine import Launch, RunningEngine
@@ -18,7 +18,7 @@ from tm_cli.server.running_engine import Launch, RunningEngine
 def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MOST_SLOTS`.
+    In other regions each worker has so many, at most `MAX_SLOTS`.
     """
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
@@ -26,7 +26,7 @@ def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Cl
             workers = agents.workers_in(region)
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MOST_SLOTS)), clock)
+            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
         shares = split(slots)
         if len(shares) == 1:
             return await EngineProcess.start(command, _with_slots(job, slots))
@@ -40,8 +40,7 @@ def _with_slots(job: EngineJob, slots: int) -> EngineJob:
 
 
 def split(slots: int) -> list[int]:
-    """How many slots each of as few engines as possible gets."""
-    count = math.ceil(slots / MOST_SLOTS)
+    count = math.ceil(slots / MAX_SLOTS)
     return [slots // count + (index < slots % count) for index in range(count)]
 
 

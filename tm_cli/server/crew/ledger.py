@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, fields
 
 from tm_cli.server.crew.merge import BucketMerge
 from tm_cli.server.crew.whole_plan import WholePlan
+from tm_cli.server.engine.plan import BUCKET_SECONDS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine_events import (
     AddressCounts,
-    Bucket,
+    EngineBucket,
     EngineEvent,
     EngineFinished,
     EngineProgress,
 )
-from tm_cli.server.series import BUCKET_SECONDS
 
 _SLACK = 10.0  # seconds by which a worker may be behind the others and behind its own requests
 
@@ -42,7 +42,6 @@ class WorkerState:
 
     @property
     def is_live(self) -> bool:
-        """Whether more can be expected of it."""
         return not self.is_lost and self.finished is None
 
     def on_event(self, now: float) -> None:
@@ -54,7 +53,6 @@ class WorkerState:
         self.heard_at, self._second, self.is_moving = now, second, is_moving
 
     def second(self, now: float) -> float:
-        """The estimated position on the curve."""
         return self._second + (now - self.heard_at if self.is_moving else 0.0)
 
 
@@ -70,15 +68,14 @@ class Aggregate:
         self._kept = math.ceil((2 * request_timeout + _SLACK) / BUCKET_SECONDS)
         self._flags = Flags()
 
-    def add(self, worker: int, bucket: Bucket) -> None:
+    def add(self, worker: int, bucket: EngineBucket) -> None:
         self._merge.add(worker, bucket)
 
     def raise_flags(self, flags: Flags) -> None:
         """Flags that were raised once stay with the run."""
         self._flags = _any([self._flags, flags])
 
-    def changed_buckets(self) -> list[Bucket]:
-        """The buckets that have changed since the last call."""
+    def changed_buckets(self) -> list[EngineBucket]:
         return list(self._merge.changed())
 
     def progress(self, now: float) -> list[EngineEvent]:
@@ -107,7 +104,6 @@ class Aggregate:
         return [*self.changed_buckets(), *self._addresses(), end]
 
     def _addresses(self) -> list[EngineEvent]:
-        """The requests of all workers by address, lost ones included."""
         sides: dict[int, Counter[str]] = {}
         for state in self._workers:
             for side, requests in state.addresses.items():
@@ -133,7 +129,6 @@ class Aggregate:
 
 
 def _any(flags: Iterable[Flags]) -> Flags:
-    """Raised where it is raised in any of them."""
     every = list(flags)
     return Flags(
         **{flag.name: any(getattr(one, flag.name) for one in every) for flag in fields(Flags)}

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine_events import Bucket
-from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
-
-_PERCENTILES = (50.0, 95.0, 99.0)
+from tm_cli.server.engine_events import EngineBucket
+from tm_cli.server.histograms import (
+    UnreadableHistogram,
+    add_encoded,
+    new_histogram,
+    quantiles_ms,
+)
 
 Key = tuple[int, int]
 """Index and side of a bucket."""
@@ -34,14 +37,13 @@ class BucketMerge:
 
     def __init__(self, planned: Callable[[int, int], int]) -> None:
         self._planned = planned
-        self._lines: dict[Key, dict[int, Bucket]] = {}
+        self._lines: dict[Key, dict[int, EngineBucket]] = {}
         self._changed: set[Key] = set()
         self._first = 0
         self.by_worker: defaultdict[int, WorkerCounts] = defaultdict(WorkerCounts)
         """By worker."""
 
-    def add(self, worker: int, bucket: Bucket) -> None:
-        """Put a line in the place of the worker's older one."""
+    def add(self, worker: int, bucket: EngineBucket) -> None:
         if bucket.index < self._first:
             return  # its totals will not add up, and the run will not be judged
         key = bucket.index, bucket.side
@@ -53,8 +55,7 @@ class BucketMerge:
         lines[worker] = bucket
         self._changed.add(key)
 
-    def changed(self) -> Iterator[Bucket]:
-        """The buckets with something new since the last call, in order."""
+    def changed(self) -> Iterator[EngineBucket]:
         keys, self._changed = sorted(self._changed), set()
         for index, side in keys:
             lines = list(self._lines[index, side].values())
@@ -67,7 +68,7 @@ class BucketMerge:
             del self._lines[key]
 
 
-def merged(lines: Sequence[Bucket], *, planned: int) -> Bucket:
+def merged(lines: Sequence[EngineBucket], *, planned: int) -> EngineBucket:
     """One bucket out of the workers' lines about it.
 
     Histograms are added without loss, and quantiles are taken from the sum. What cannot be read is
@@ -77,8 +78,8 @@ def merged(lines: Sequence[Bucket], *, planned: int) -> Bucket:
     if len(lines) == 1:
         return whole
     response, histogram = _added([line.response for line in lines])
+    quantiles = quantiles_ms(histogram)
     service, _ = _added([line.service for line in lines])
-    p50_ms, p95_ms, p99_ms = _quantiles_ms(histogram)
     return replace(
         whole,
         sent=sum(line.sent for line in lines),
@@ -87,9 +88,9 @@ def merged(lines: Sequence[Bucket], *, planned: int) -> Bucket:
         failures=_summed(line.failures for line in lines),
         response=response,
         service=service,
-        p50_ms=p50_ms,
-        p95_ms=p95_ms,
-        p99_ms=p99_ms,
+        p50_ms=quantiles["p50_ms"],
+        p95_ms=quantiles["p95_ms"],
+        p99_ms=quantiles["p99_ms"],
     )
 
 
@@ -108,10 +109,3 @@ def _added(texts: Sequence[str]) -> tuple[str, HdrHistogram]:
         except UnreadableHistogram:
             return text, histogram
     return histogram.encode().decode(), histogram
-
-
-def _quantiles_ms(histogram: HdrHistogram) -> tuple[float | None, ...]:
-    if not histogram.get_total_count():
-        return (None,) * len(_PERCENTILES)
-    found = histogram.get_percentile_to_value_dict(list(_PERCENTILES))
-    return tuple(found[percentile] / 1000 for percentile in _PERCENTILES)

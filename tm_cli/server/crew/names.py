@@ -1,24 +1,22 @@
-"""What regions and agents may be called. Pure."""
+"""Valid names of regions and agents."""
 
 from __future__ import annotations
 
 import re
 
 _NAME = re.compile(r"[a-z0-9._-]+")
-_LONGEST_REGION = 30
-_LONGEST_NAME = 60
+_MAX_REGION_LENGTH = 30
+_MAX_NAME_LENGTH = 60
 
 
 def region_refusal(name: str, *, reserved: str = "local") -> str | None:
-    """Say why agents cannot join a region of this name, or None."""
     if name == reserved:
         return f"the region {reserved} is the server's own machine"
-    return _refusal("region", name, _LONGEST_REGION)
+    return _refusal("region", name, _MAX_REGION_LENGTH)
 
 
 def agent_refusal(name: str) -> str | None:
-    """Say why no agent can have this name, or None."""
-    return _refusal("agent", name, _LONGEST_NAME)
+    return _refusal("agent", name, _MAX_NAME_LENGTH)
 
 
 def _refusal(noun: str, name: str, longest: int) -> str | None:
@@ -29,6 +27,5 @@ def _refusal(noun: str, name: str, longest: int) -> str | None:
 
 
 def agent_name(host: str) -> str:
-    """A name for an agent, made of that of its host."""
     short = host.partition(".")[0].lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", short)[:_LONGEST_NAME].strip("-") or "agent"
+    return re.sub(r"[^a-z0-9_-]+", "-", short)[:_MAX_NAME_LENGTH].strip("-") or "agent"

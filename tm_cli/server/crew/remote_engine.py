@@ -14,7 +14,7 @@ _MAX_BUFFERED = 16 * 1024 * 1024  # characters
 
 
 class RemoteEngine:
-    """Sends by `post`; its agent's link puts in what comes back."""
+    """Sends frames with `post`; its agent's connection passes on the replies."""
 
     def __init__(self, job: EngineJob, post: Callable[[Frame], None]) -> None:
         self.run_id = job.run_id
@@ -26,26 +26,23 @@ class RemoteEngine:
         self._write(job.to_line())
 
     def take(self, frame: Frame) -> None:
-        """The agent told something of this engine."""
         if frame.line is not None and not self._is_over:
             self._waiting += len(frame.line)
             if self._waiting > _MAX_BUFFERED:
                 self.kill()
-                self.end("it says more than can be read")
+                self.end("it sends more than can be processed")
                 return
             self._lines.put_nowait(frame.line)
         if frame.over is not None:
             self.end(frame.over)
 
     def end(self, error_text: str) -> None:
-        """Nothing will come any more."""
         if not self._is_over:
             self._is_over = True
             self._error = error_text or None
             self._lines.put_nowait(None)
 
     def send(self, command: str, **details: object) -> None:
-        """Send a command of the engine's protocol."""
         self._write(json.dumps({"command": command, **details}))
 
     def _write(self, line: str) -> None:
@@ -53,10 +50,9 @@ class RemoteEngine:
             self._post(Frame(self.run_id, line=line))
 
     async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
-        """What the engine says until it is over or its agent is gone.
+        """The engine's events until it ends or its agent is gone.
 
-        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
-        a word.
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
         """
         while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
             self._waiting -= len(line)
@@ -65,21 +61,18 @@ class RemoteEngine:
                 yield event
 
     async def close(self) -> int:
-        """Have it ended; nobody waits for hosts elsewhere, so its exit code stays unknown."""
+        """End it without waiting for the other host; its exit code stays unknown, so 0."""
         self.hang_up()
         return 0
 
     def hang_up(self) -> None:
-        """Have its input closed, which means: stop at once."""
         if not self._is_over:
             self._post(Frame(self.run_id, order=HANG_UP))
 
     def kill(self) -> None:
-        """Have it ended without asking."""
         if not self._is_over:
             self._post(Frame(self.run_id, order=KILL))
 
     @property
     def last_error(self) -> str | None:
-        """What it, or its agent, last complained about."""
         return self._error

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from tm_cli.server.engine.plan import Plan
-from tm_cli.server.series import BUCKET_SECONDS
+from tm_cli.server.engine.plan import BUCKET_SECONDS, RequestPlan
 
 
 class WholePlan:
     """Counts of a job's plan, for comparison with what several workers did together."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RequestPlan) -> None:
         self._plan = plan
         self.end = math.inf if plan.curve.loop else plan.curve.duration
         """The curve second after which nothing is planned."""
@@ -20,7 +19,6 @@ class WholePlan:
         """How many requests a bucket has, by its index and side."""
 
     def before(self, second: float) -> int:
-        """How many requests are due before this second, on both sides together."""
         return self._plan.planned_before(second)
 
     def _in_bucket(self, index: int, side: int) -> int:

@@ -27,8 +27,10 @@ _WRITE_TIMEOUT = 5.0
 def main() -> int:
     """Run the job of the first line; 0 after `finished`, 1 after `failed`."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("locust").setLevel(logging.ERROR)  # its advice on spawn rates is not for us
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which tells us
+    logging.getLogger("locust").setLevel(
+        logging.ERROR
+    )  # its advice on spawn rates does not apply here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which decides
     events = EventWriter(descriptors.claim_stdout())
     try:
         _run(events)

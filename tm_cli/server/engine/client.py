@@ -31,11 +31,10 @@ class TargetClient:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests each address of the target got."""
         return self._pool.requests
 
     def send(self) -> int | str:
-        """Make the request; the status code, or the name of the error if no response came."""
+        """Send the request; return the status code, or the name of the error."""
         try:
             with Timeout(self._timeout):
                 return self._send()
@@ -45,7 +44,6 @@ class TargetClient:
             return type(error).__name__
 
     def close(self) -> None:
-        """Close the connections that no request uses."""
         self._pool.close()
 
     def _send(self) -> int:
@@ -75,7 +73,7 @@ class TargetClient:
 
 
 def _request(job: EngineJob, target: RequestTarget) -> bytes:
-    """The request as it is sent. All of a run are alike, so it is made once."""
+    """The request as it is sent; all requests of a run are identical."""
     body = (job.body or "").encode()
     own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]
     if body or job.method in _WITH_CONTENT:

@@ -81,7 +81,6 @@ class ConnectionPool:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests each address got."""
         return {address.name: address.requests for address in self._addresses}
 
     def take(self) -> PooledConnection:
@@ -96,17 +95,14 @@ class ConnectionPool:
         return self._secured(connection)
 
     def give_back(self, connection: PooledConnection) -> None:
-        """Keep a connection for another request."""
         self._lent -= 1
         connection.address.idle.append(connection.sock)
 
     def drop(self, connection: PooledConnection) -> None:
-        """Close a connection that nothing more can be sent on."""
         self._lent -= 1
         connection.sock.close()
 
     def close(self) -> None:
-        """Close what is idle."""
         for address in self._addresses:
             while address.idle:
                 address.idle.pop().close()
@@ -143,7 +139,7 @@ class ConnectionPool:
         return address.left_out_until > self._monotonic()
 
     def _try_again_if_due(self, address: Address) -> None:
-        """No request has to wait for an address that did not answer last time."""
+        """Retry an address that did not answer last time, without a request waiting for it."""
         if address.left_out_until and not self._is_left_out(address):
             self._leave_out(address)
             self._keep_when_open(address, gevent.spawn(self._open, address, ATTEMPT))
@@ -205,7 +201,6 @@ class ConnectionPool:
         return sock
 
     def _make_room(self) -> None:
-        """Close an idle connection if one more would be too many."""
         idle = sum(len(address.idle) for address in self._addresses)
         if idle and self._lent + idle > self._most:
             max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
@@ -232,7 +227,6 @@ def _look_up(host: str, target: RequestTarget) -> list[Address]:
 
 
 def _is_usable(sock: Any) -> bool:
-    """Whether an idle connection is still open; one with anything to read is not fit for use."""
     sock.settimeout(0.0)
     try:
         sock.recv(1)
@@ -245,7 +239,7 @@ def _is_usable(sock: Any) -> bool:
 
 
 def _vagueness(error: OSError) -> tuple[bool, str]:
-    """The reason of a request is the most precise of those of its addresses."""
+    """Sorts errors so that the most precise one comes first."""
     return type(error) is OSError, type(error).__name__
 
 

@@ -22,7 +22,6 @@ class ShareChange(BaseModel):
 
     @property
     def share(self) -> Share:
-        """That share."""
         return Share(self.index, self.count)
 
     @model_validator(mode="after")
@@ -51,7 +50,7 @@ def read_job(lines: Iterator[bytes]) -> EngineJob:
 
 
 def execute_commands(lines: Iterator[bytes], load_test: Controllable) -> None:
-    """Carry out commands until the input ends or breaks: then nobody is in charge, so abort."""
+    """Execute commands until the input ends or breaks; then the server is gone, so abort."""
     try:
         for line in lines:
             if not _carry_out(_object(line) or {}, load_test):
@@ -84,7 +83,7 @@ def _carry_out(message: dict[str, object], load_test: Controllable) -> bool:
 
 
 def _nothing() -> None:
-    """That the line came is all that it says."""
+    """`alive` only resets the watchdog."""
 
 
 def _object(line: bytes) -> dict[str, object] | None:

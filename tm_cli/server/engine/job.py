@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from tm_cli.curve import Curve, Interpolation
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
+from tm_cli.server.engine.plan import WHOLE, RequestPlan, Share
 from tm_cli.server.engine.sides import Sides
 
-MOST_SLOTS = 900
+MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
@@ -79,7 +79,7 @@ Finite = Annotated[float, AllowInfNan(False)]
 
 
 class Against(BaseModel):
-    """The other target of a duet; `seed` draws the order within each pair of requests."""
+    """The second target of an A/B run; `seed` draws the order within each pair of requests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,8 +91,8 @@ class Against(BaseModel):
 class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
-    `share` of all requests is this worker's. With `hold` it waits for `go` once everything is
-    ready. `against` makes the run a duet: half of the requests go there, in pairs of random order.
+    This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
+    ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
     `watch` the run ends when no line, `alive` for instance, has come for so long.
     """
@@ -112,7 +112,7 @@ class EngineJob(BaseModel):
     duration: Positive
     interpolation: Interpolation = "SPLINE"
     loop: bool = False
-    slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] = DEFAULT_SLOTS
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
     timeout: Positive = REQUEST_TIMEOUT
     max_rps: Positive | None = None
     share: Share = WHOLE
@@ -121,7 +121,6 @@ class EngineJob(BaseModel):
 
     @classmethod
     def parse(cls, document: object) -> Self:
-        """Read the value of `job`; JobError says what is wrong with it."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:
@@ -139,30 +138,27 @@ class EngineJob(BaseModel):
         return cls.parse(document["job"])
 
     def to_line(self) -> str:
-        """The first line, without its end."""
         return json.dumps({"job": self.model_dump(mode="json")})
 
     @model_validator(mode="after")
     def _has_slots_for_every_side(self) -> Self:
         if self.against and self.slots < len(self.targets):
-            raise ValueError("slots: a duet needs two")
+            raise ValueError("slots: an A/B run needs two")
         return self
 
     @property
     def targets(self) -> list["RequestTarget"]:
-        """Where the requests go: one target for each side."""
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
 
     @property
-    def plan(self) -> Plan:
-        """Which requests are ours, and their sides."""
+    def plan(self) -> RequestPlan:
+        """The share of the requests that this worker sends, and their sides."""
         sides = Sides(self.against.seed) if self.against else None
-        return Plan(self.curve, self.share, sides)
+        return RequestPlan(self.curve, self.share, sides)
 
     @property
     def curve(self) -> Curve:
-        """How fast they go."""
         return Curve(
             self.points,
             self.duration,

@@ -1,4 +1,4 @@
-"""Ends the load when whoever is in charge has fallen silent without going away."""
+"""Ends the load when the controlling process has fallen silent."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,18 +15,17 @@ class Watchdog:
     def __init__(self, lines: Iterator[bytes], monotonic: Callable[[], float]) -> None:
         self._lines = lines
         self._monotonic = monotonic
-        self._heard = monotonic()
+        self._last_line_at = monotonic()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines, as they come."""
         for line in self._lines:
-            self._heard = self._monotonic()
+            self._last_line_at = self._monotonic()
             yield line
 
     def watch(
         self, patience: float, on_timeout: Callable[[], None], sleep: Callable[[float], None]
     ) -> None:
-        """Call `on_timeout` and return once nothing has been heard for `patience` seconds."""
-        while self._monotonic() - self._heard <= patience:
+        """Call `on_timeout` and return once no line has come for `patience` seconds."""
+        while self._monotonic() - self._last_line_at <= patience:
             sleep(patience / _CHECKS)
         on_timeout()

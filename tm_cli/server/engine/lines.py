@@ -1,4 +1,4 @@
-"""JSON lines in and out, without ever holding up the load."""
+"""JSON lines in and out, without delaying the load."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def read_lines(descriptor: int) -> Iterator[bytes]:
 class EventWriter:
     """Writes events to a pipe, one line each, in order, from a thread.
 
-    A reader who is slow or gone delays nobody.
+    A slow or missing reader delays no request.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -39,7 +39,6 @@ class EventWriter:
         self._greenlet = gevent.spawn(self._write_all)
 
     def write(self, event: str, **fields: Any) -> None:
-        """Send one event on its way."""
         line = json.dumps({"event": event, **fields}, allow_nan=False)
         self._lines.put(line.encode() + b"\n")
 
@@ -51,7 +50,7 @@ class EventWriter:
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if not self._thread.apply(_write, (self._descriptor, line)):
-                return  # nobody reads any more; the end of standard input will follow
+                return  # the reader is gone; the end of standard input will follow
 
 
 def _write(descriptor: int, line: bytes) -> bool:

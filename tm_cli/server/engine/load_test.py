@@ -86,11 +86,10 @@ class LoadTest:
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
     def go(self) -> None:
-        """Begin now, after `hold`."""
         self._may_begin.set()
 
     def share(self, share: Share, second: float) -> None:
-        """From this second of the curve on, another share is ours."""
+        """Change the share from this second of the curve on."""
         self._plan.change(share, second)
         self._recorder.replan()
 
@@ -101,7 +100,6 @@ class LoadTest:
         self._events.write("paused", elapsed=round(self._clock.elapsed(), 3))
 
     def resume(self) -> None:
-        """Let the curve go on from where it was held."""
         self._clock.resume()
         self._may_go_on.set()
         self._events.write("resumed", elapsed=round(self._clock.elapsed(), 3))
@@ -115,7 +113,6 @@ class LoadTest:
         self._may_go_on.set()
 
     def abort(self) -> None:
-        """End the run early and wait for nothing."""
         self.stop()
         self._drain_deadline = time.monotonic()
 
@@ -130,7 +127,7 @@ class LoadTest:
         self._events.write("started", at=_instant(datetime.now(UTC) + timedelta(seconds=_LEAD)))
 
     def _drain(self, patience: float) -> None:
-        """What still waits may begin within `patience` seconds, what began may end."""
+        """Let queued requests begin within `patience` seconds, and those under way end."""
         self._wait_until_idle(patience)
         self._sender.give_up_waiting()
         self._wait_until_idle(self._job.timeout + _GRACE)

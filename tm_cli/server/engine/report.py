@@ -1,4 +1,4 @@
-"""What the engine tells about a run in progress and at its end."""
+"""The engine's events about a run in progress and at its end."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.plan import Plan
+from tm_cli.server.engine.plan import RequestPlan
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.saturation import LATE, LoadSample, Saturation
 from tm_cli.server.engine.window import ReportWindow, p99, share_above
@@ -23,7 +23,7 @@ class EngineReport:
     def __init__(
         self,
         job: EngineJob,
-        plan: Plan,
+        plan: RequestPlan,
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
@@ -38,11 +38,11 @@ class EngineReport:
         self._seen_at = monotonic(), cpu_time()
 
     def begin(self) -> None:
-        """The run begins: what the processor did before does not matter."""
+        """Reset the CPU measurement at the start of the run."""
         self._seen_at = self._monotonic(), self._cpu_time()
 
     def progress(self, elapsed: float, *, is_paused: bool) -> Fields:
-        """The state of the run; called about once a second, it also looks out for saturation."""
+        """The state of the run; called about once a second, it also detects saturation."""
         window = self._recorder.take_window()
         cpu = self._cpu_share()
         due = self._plan.planned_before(elapsed)
@@ -61,12 +61,11 @@ class EngineReport:
         }
 
     def buckets(self, elapsed: float) -> Iterator[Fields]:
-        """The buckets with something new."""
         for bucket in self._recorder.news(elapsed):
             yield bucket.document()
 
     def finished(self, outcome: str, elapsed: float) -> Fields:
-        """The sums of our share of the run. `planned` goes as far as the run went."""
+        """The sums of this worker's share; `planned` counts up to where the run ended."""
         due = self._plan.planned_before(elapsed)
         return {
             "outcome": outcome,

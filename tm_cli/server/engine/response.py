@@ -9,17 +9,17 @@ from typing import Protocol
 
 from tm_cli.server.engine.turns import CpuBudget
 
-MOST_INTERIM = 1000
+MAX_INTERIM = 1000
 """Responses 1xx before the final one."""
 
-MOST_HEAD = 128 * 1024
+MAX_HEAD = 128 * 1024
 """Bytes of a head, and of trailers."""
 
-MOST_FIELDS = 1000
+MAX_FIELDS = 1000
 """Lines of a head, and of trailers."""
 
 _READ_SIZE = 64 * 1024
-_MOST_SIZE_LINE = 4096  # bytes that announce a chunk
+_MAX_SIZE_LINE = 4096  # bytes that announce a chunk
 _READ_STEPS = 4  # what a read costs in steps of a turn, and one more for each 4 KiB
 _HEAD_STEPS = 4
 _CHUNK_STEPS = 2
@@ -48,7 +48,7 @@ class HTTPConnectionClosed(HTTPParseError):
 
 
 class TooManyInterimResponses(HTTPParseError):
-    """The final response did not come after `MOST_INTERIM` others."""
+    """The final response did not come after `MAX_INTERIM` others."""
 
 
 class ProtocolSwitched(HTTPParseError):
@@ -56,14 +56,14 @@ class ProtocolSwitched(HTTPParseError):
 
 
 class ResponseHeadTooLarge(HTTPParseError):
-    """The status line and header fields are more than `MOST_HEAD` or `MOST_FIELDS`."""
+    """The status line and header fields are more than `MAX_HEAD` or `MAX_FIELDS`."""
 
 
 class TrailersTooLarge(HTTPParseError):
-    """The fields after a chunked body are more than `MOST_HEAD` or `MOST_FIELDS`."""
+    """The fields after a chunked body are more than `MAX_HEAD` or `MAX_FIELDS`."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """A connection; empty bytes are its end."""
 
     def recv(self, size: int, /) -> bytes: ...
@@ -76,7 +76,7 @@ class Response:
     request. `has_body` is False for the answer to HEAD.
     """
 
-    def __init__(self, source: Source, *, has_body: bool = True) -> None:
+    def __init__(self, source: ByteSource, *, has_body: bool = True) -> None:
         self.status = 0
         self.is_reusable = False
         self._source = source
@@ -108,7 +108,7 @@ class Response:
         self.is_reusable = is_delimited and is_kept and not self._buffer
 
     def _final_head(self) -> bytes:
-        for _ in range(MOST_INTERIM + 1):
+        for _ in range(MAX_INTERIM + 1):
             head = self._head()
             if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
                 head = _FOLD.sub(b" ", head)
@@ -128,7 +128,7 @@ class Response:
         buffer, searched = self._buffer, 0
         self._require_http()
         while not (match := _END_OF_HEAD.search(buffer, max(searched - 3, 0))):
-            if len(buffer) > MOST_HEAD:
+            if len(buffer) > MAX_HEAD:
                 raise ResponseHeadTooLarge
             searched = len(buffer)
             self._receive_more()
@@ -137,19 +137,19 @@ class Response:
         del match  # it would lock the buffer
         head = bytes(buffer[:end])
         del buffer[:beyond]
-        if end > MOST_HEAD or head.count(b"\n") > MOST_FIELDS:
+        if end > MAX_HEAD or head.count(b"\n") > MAX_FIELDS:
             raise ResponseHeadTooLarge
         return head
 
     def _require_http(self) -> None:
-        """Fail early for what will never be HTTP; line ends before the head are allowed."""
+        """Fail early for what is not HTTP; line ends before the head are allowed."""
         if self._buffer.startswith((b"\r", b"\n")):
             del self._buffer[: -len(self._buffer.lstrip(b"\r\n")) or None]
         if not b"HTTP/".startswith(self._buffer[:5]):
             raise HTTPParseError("the response is not HTTP/1.1")
 
     def _skip_body(self, codings: bytes, lengths: list[bytes]) -> bool:
-        """Read the body; whether its end was marked by anything but the end of the connection."""
+        """Skip the body; True if its end was marked by more than the end of the connection."""
         if not self._has_body or self.status in _NO_CONTENT:
             return True
         if codings:
@@ -167,7 +167,6 @@ class Response:
         return False
 
     def _skip(self, count: int) -> None:
-        """Drop exactly so many bytes."""
         buffer = self._buffer
         if count <= len(buffer):
             del buffer[:count]
@@ -185,10 +184,10 @@ class Response:
     def _skip_chunks(self) -> None:
         while size := self._chunk_size():
             self._skip(size)
-            if self._line(_MOST_SIZE_LINE) != b"":
+            if self._line(_MAX_SIZE_LINE) != b"":
                 raise HTTPParseError("a chunk is longer than announced")
-        left = MOST_HEAD
-        for _ in range(MOST_FIELDS):
+        left = MAX_HEAD
+        for _ in range(MAX_FIELDS):
             line = self._line(left)
             if line is None:
                 raise TrailersTooLarge
@@ -199,7 +198,7 @@ class Response:
 
     def _chunk_size(self) -> int:
         self._budget.spend(_CHUNK_STEPS)
-        match = _CHUNK_SIZE.fullmatch(self._line(_MOST_SIZE_LINE) or b"")
+        match = _CHUNK_SIZE.fullmatch(self._line(_MAX_SIZE_LINE) or b"")
         if not match:
             raise HTTPParseError("the size of a chunk is malformed")
         return int(match[1], 16)

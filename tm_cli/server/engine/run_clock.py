@@ -22,7 +22,6 @@ class RunClock:
 
     @property
     def is_paused(self) -> bool:
-        """True while curve time stands still."""
         return self._paused_at is not None
 
     def elapsed(self) -> float:
@@ -46,6 +45,5 @@ class RunClock:
             self._paused_at = None
 
     def stop(self) -> None:
-        """Hold curve time for good."""
         self.pause()
         self._is_stopped = True

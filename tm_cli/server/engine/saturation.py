@@ -1,4 +1,4 @@
-"""Whether the machine or the target, and not the plan, set the pace; pure."""
+"""Whether the machine or the target, and not the plan, set the pace."""
 
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ _LASTING = 2  # samples in a row
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """What was seen in about one second.
+    """The measurements of about one second.
 
     Shares of the requests, 0 to 1: `late` were handed to the slots more than `LATE` seconds after
     they were due, `held` were really sent so late, `lost` got no response at all or were never
@@ -47,7 +47,6 @@ class Flags:
 
 
 def signs(sample: LoadSample) -> Flags:
-    """The signs in one sample."""
     is_strained = sample.cpu > _BUSY or sample.late > _TOO_MANY
     is_held = sample.held > _TOO_MANY
     # Waiting for a slot is the target's doing only if this machine was clearly not the limit.
@@ -67,7 +66,6 @@ class Saturation:
         self._ever: set[str] = set()
 
     def observe(self, sample: LoadSample) -> None:
-        """Take the next second into account."""
         seen = signs(sample)
         for flag in fields(Flags):
             name = flag.name
@@ -77,10 +75,8 @@ class Saturation:
 
     @property
     def now(self) -> Flags:
-        """The flags whose signs are there and have lasted."""
         return Flags(**{name: True for name, n in self._streaks.items() if n >= _LASTING})
 
     @property
     def ever(self) -> Flags:
-        """The flags raised at any time of the run."""
         return Flags(**dict.fromkeys(self._ever, True))

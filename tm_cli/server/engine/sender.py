@@ -1,12 +1,12 @@
-"""The way of a due request from the dispatcher to a slot and on to the target."""
+"""Queues due requests between the dispatcher and the slots that send them."""
 
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tm_cli.server.engine.recorder import Bucket, Recorder
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
 
-Due = tuple[Bucket, float]
+Due = tuple[OpenBucket, float]
 """Where a request counts, and the monotonic instant at which it is due."""
 
 
@@ -22,7 +22,7 @@ class Sender:
     """Queues what is due, and lets any number of slots send it.
 
     A request that found no slot for longer than `patience` seconds is given up: sending it later
-    would add a burst that nobody planned. It counts as unsent.
+    would add a burst that was not planned. It counts as unsent.
 
     Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
     """
@@ -45,22 +45,19 @@ class Sender:
 
     @property
     def is_idle(self) -> bool:
-        """True when nothing waits and nothing is under way."""
         return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, bucket: Bucket, due: float, now: float) -> None:
-        """Accept a request that is due, from the dispatcher."""
+    def hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
         self._recorder.window.lags.append(now - due)
         self._queues[bucket.side].put((bucket, due))
 
     def serve(self) -> None:
-        """Be one slot: send what is due, one request after the other, without end."""
+        """Run one slot: send queued requests one after the other, forever."""
         queue = self._queues[next(self._sides)]
         while True:
             self.serve_one(*queue.get())
 
-    def serve_one(self, bucket: Bucket, due: float) -> None:
-        """Send one request, or give it up."""
+    def serve_one(self, bucket: OpenBucket, due: float) -> None:
         start = self._monotonic()
         if start - due > self._patience:
             self._recorder.gave_up(bucket)
@@ -70,7 +67,6 @@ class Sender:
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
-        """Drop everything that no slot has taken yet."""
         for queue in self._queues:
             while not queue.empty():
                 bucket, _ = queue.get()

@@ -1,4 +1,4 @@
-"""Which of two targets each request of a duet goes to; pure."""
+"""Which of the two targets each request of an A/B run goes to."""
 
 import hashlib
 from functools import cache
@@ -26,7 +26,6 @@ class Sides:
         return self._drawn >> bit & 1
 
     def count(self, numbers: range, side: int) -> int:
-        """How many of the requests are on this side."""
         if not numbers:
             return 0
         blocks = range(numbers.start // _BLOCK, (numbers.stop - 1) // _BLOCK + 1)
@@ -40,7 +39,6 @@ class Sides:
         return (self._draw(block) & within & _every(numbers.step, start % numbers.step)).bit_count()
 
     def _draw(self, block: int) -> int:
-        """The sides of a block's requests, bit by bit."""
         digest = hashlib.blake2b(b"%d:%d" % (self._seed, block), digest_size=_BLOCK // 16).digest()
         coins = int.from_bytes(digest, "big")
         firsts = int(f"{coins:b}", 4)  # read with base 4, the coins land on every other bit

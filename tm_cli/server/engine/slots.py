@@ -1,6 +1,6 @@
 """Locust's users as slots: persistent senders whose number bounds the requests in flight.
 
-Locust spawns them and looks after them; its pacing, its HTTP clients and its statistics are not
+Locust spawns and supervises them; its pacing, its HTTP clients and its statistics are not
 used, because the arrivals come from the curve.
 """
 

@@ -11,10 +11,10 @@ _PER_SECOND = 250_000.0  # steps of all larger responses together: 800 MB/s
 
 
 class CpuBudget:
-    """The turns that one response takes, in steps of one or two microseconds.
+    """The processor time of one response, in steps of one or two microseconds.
 
-    Reading makes us wait only for a target that is slower than we are, and only a wait lets others
-    run. So a response gives way to them now and then, and a very large one that comes very quickly
+    Reading waits only for a target that is slower than this process, and only waiting lets other
+    greenlets run. So a response yields now and then, and a very large one that comes very quickly
     is read more slowly: all of those together leave half of the processor to the others.
     """
 
@@ -27,7 +27,7 @@ class CpuBudget:
         self._is_large = False
 
     def spend(self, steps: int) -> None:
-        """Say that so much is to be done, and let others run if it was enough in a row."""
+        """Account for work, and yield to other greenlets after enough in a row."""
         self._in_a_row += steps
         if self._in_a_row >= _TURN:
             self._left -= self._in_a_row
@@ -35,12 +35,11 @@ class CpuBudget:
             gevent.sleep(self._break())
 
     def end(self) -> None:
-        """The response is over."""
         if self._is_large:
             CpuBudget._large -= 1
 
     def _break(self) -> float:
-        """Seconds until this response may go on."""
+        """Seconds until this response may continue."""
         now, since = time.monotonic(), self._since
         self._since = now
         pace = _PER_SECOND / max(1, CpuBudget._large)

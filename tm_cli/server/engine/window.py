@@ -1,4 +1,4 @@
-"""What happened since the last report, for judging saturation."""
+"""The measurements since the last report, for detecting saturation."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,18 +20,17 @@ class ReportWindow:
     unsent: int = 0
 
     def began(self, wait: float, in_flight: int) -> None:
-        """A request was sent so long after it was due."""
         self.waits.append(wait)
         self.most_in_flight = max(self.most_in_flight, in_flight)
 
 
 def p99(values: list[float]) -> float:
-    """The 99th percentile (nearest rank); 0 of nothing."""
+    """The 99th percentile (nearest rank); 0 without values."""
     if not values:
         return 0.0
     return sorted(values)[math.ceil(len(values) * 0.99) - 1]
 
 
 def share_above(values: list[float], limit: float) -> float:
-    """Which share of the values is larger than the limit, 0 to 1; 0 of nothing."""
+    """The share of the values above the limit, 0 to 1; 0 without values."""
     return sum(value > limit for value in values) / len(values) if values else 0.0

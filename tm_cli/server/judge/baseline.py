@@ -11,7 +11,7 @@ from tm_cli.server.judge.levels import METRICS, find_levels
 from tm_cli.server.judge.limits import Thresholds
 from tm_cli.server.judge.quantiles import is_too_noisy
 
-_MOST_TRIED = 10  # candidates whose noise is looked at
+_MAX_TRIED = 10  # candidates whose noise is looked at
 
 
 class SelectedBy(StrEnum):
@@ -25,7 +25,7 @@ class SelectedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BaselineSelection:
-    """The run that the user wants as the baseline; None when it is not there any more."""
+    """The run that the user selected as the baseline; None when it has been deleted."""
 
     how: SelectedBy
     history_id: int
@@ -38,7 +38,7 @@ class BaselineChoice:
 
     `improved`: for each metric that has become better for good, the first run that passed since:
     the reference of this metric. `passed`: comparable earlier runs that passed, oldest first; they
-    tell how much unchanged runs differ. Without a baseline `reason` says why.
+    show how much unchanged runs differ. Without a baseline there is a `reason`.
     """
 
     baseline: RunFacts | None
@@ -50,7 +50,6 @@ class BaselineChoice:
 
     @property
     def is_named(self) -> bool:
-        """True when the user has chosen the baseline."""
         return self.how in (SelectedBy.ASKED, SelectedBy.PINNED)
 
 
@@ -61,20 +60,21 @@ Measured = Callable[[RunFacts], RunFacts]
 def choose_baseline(
     run: RunFacts,
     earlier: Sequence[RunFacts],
-    wish: BaselineSelection | None = None,
+    selection: BaselineSelection | None = None,
     *,
-    limits: Thresholds | None = None,
+    thresholds: Thresholds | None = None,
     measured: Measured = lambda run: run,
 ) -> BaselineChoice:
     """The run that the user asked for or pinned, else the newest one that passed, else the oldest.
 
     `earlier`: completed runs of the same profile, in any order. Only comparable runs qualify: same
-    target, method, curve, duration and region. A wish that cannot be met is not replaced by
-    another run: the choice is empty and says why. A run that mostly failed is never chosen:
-    refused connections are quick, and everything after them would look slow. A doubtful one is
-    chosen only for want of a better. The runs of the choice are those that `measured` returns.
+    target, method, curve, duration and region. A selected run that is not usable is not
+    replaced by another: the choice is empty and has a reason. A run that mostly failed is never
+    chosen: refused connections are fast, and everything after them would look slow. A doubtful one
+    is chosen only if there is no better one. The runs of the choice are those that `measured`
+    returns.
     """
-    limits = limits or Thresholds()
+    thresholds = thresholds or Thresholds()
     comparable = sorted(
         (
             other
@@ -86,16 +86,16 @@ def choose_baseline(
         key=lambda other: other.history_id,
     )
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
-    if wish is not None:
-        return _wished(run, wish, passed, measured)
-    if reliable := tuple(other for other in passed if not is_unreliable(other, limits)):
+    if selection is not None:
+        return _selected(run, selection, passed, measured)
+    if reliable := tuple(other for other in passed if not is_unreliable(other, thresholds)):
         return _newest_passing(run, reliable, measured)
     # what failed by an older run that is still here does not take its place
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
     ]
-    if reliable := tuple(other for other in candidates if not is_unreliable(other, limits)):
-        return BaselineChoice(_first_quiet(run, reliable, limits, measured), SelectedBy.OLDEST)
+    if reliable := tuple(other for other in candidates if not is_unreliable(other, thresholds)):
+        return BaselineChoice(_first_quiet(run, reliable, thresholds, measured), SelectedBy.OLDEST)
     if passed:
         return _newest_passing(run, passed, measured)
     if comparable:
@@ -106,7 +106,7 @@ def choose_baseline(
 def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
     """The runs that passed, oldest first, without those before the run that was last pinned.
 
-    With a pin, the user has said that what was before it does not count any more.
+    With a pin, the user decided that earlier runs no longer count.
     """
     pins = [other.pinned for other in passed if other.pinned is not None]
     return tuple(other for other in passed if not pins or other.history_id >= pins[-1])
@@ -127,26 +127,27 @@ def _newest_passing(
 
 
 def _first_quiet(
-    run: RunFacts, candidates: Sequence[RunFacts], limits: Thresholds, measured: Measured
+    run: RunFacts, candidates: Sequence[RunFacts], thresholds: Thresholds, measured: Measured
 ) -> RunFacts:
-    """The oldest candidate that is not too noisy to measure the run by, else the oldest."""
-    tried = map(measured, candidates[:_MOST_TRIED])
-    quiet = (other for other in tried if not is_too_noisy(run, other, limits))
+    """The oldest candidate that is not too noisy to compare with, else the oldest."""
+    tried = map(measured, candidates[:_MAX_TRIED])
+    quiet = (other for other in tried if not is_too_noisy(run, other, thresholds))
     return next(quiet, None) or measured(candidates[0])
 
 
-def _wished(
-    run: RunFacts, wish: BaselineSelection, passed: tuple[RunFacts, ...], measured: Measured
+def _selected(
+    run: RunFacts, selection: BaselineSelection, passed: tuple[RunFacts, ...], measured: Measured
 ) -> BaselineChoice:
-    name = f"the baseline that was {'asked for' if wish.how is SelectedBy.ASKED else wish.how}"
-    name += f", run {wish.history_id},"
-    if wish.run is None:
-        return BaselineChoice(None, wish.how, reason=f"{name} is not in the history any more")
-    if difference := differences(run, wish.run):
-        return BaselineChoice(None, wish.how, reason=f"{name} has {difference}")
-    if not wish.run.can_be_baseline:
-        return BaselineChoice(None, wish.how, reason=f"{name} mostly failed")
-    return BaselineChoice(measured(wish.run), wish.how, passed=passed)
+    how = "asked for" if selection.how is SelectedBy.ASKED else selection.how
+    name = f"the baseline that was {how}"
+    name += f", run {selection.history_id},"
+    if selection.run is None:
+        return BaselineChoice(None, selection.how, reason=f"{name} is not in the history any more")
+    if difference := differences(run, selection.run):
+        return BaselineChoice(None, selection.how, reason=f"{name} has {difference}")
+    if not selection.run.can_be_baseline:
+        return BaselineChoice(None, selection.how, reason=f"{name} mostly failed")
+    return BaselineChoice(measured(selection.run), selection.how, passed=passed)
 
 
 def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:

@@ -1,4 +1,4 @@
-"""How much worse than its baseline a run may be."""
+"""The thresholds of a verdict: how much worse than its baseline a run may be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.9
 
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
-_LARGEST = 1e15  # a longer integer would not even become a float
+_MAX_VALUE = 1e15  # a longer integer would not even become a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Threshold:
     fail: float
 
     def document(self) -> dict[str, float | bool] | bool:
-        """The bound as JSON; False is never."""
+        """The threshold in the API's form; False is never."""
         if self.warn == self.fail == NEVER:
             return False
         sides = {"warn": self.warn, "fail": self.fail}
@@ -44,7 +44,7 @@ def _quantile_bounds() -> Mapping[str, Threshold]:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The bounds of the judgement.
+    """The thresholds of the judgement.
 
     `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
     counts; the other quantiles have floors in proportion. `errors`: rise of the error rate, all
@@ -68,7 +68,6 @@ class Thresholds:
         return self.floor_ms * _FLOOR_SHARES[quantile]
 
     def document(self) -> dict[str, Any]:
-        """The limits as the API writes them."""
         bounds = {
             **self.quantiles,
             "errors": self.errors,
@@ -80,17 +79,17 @@ class Thresholds:
         return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
 
     def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
-        """These limits with what `document` (the API's form) says otherwise.
+        """These thresholds with the changes of `document`, which has the API's form.
 
         Raises ValueError naming the key that is unknown or unusable.
         """
-        limits = self
+        thresholds = self
         for key, value in (document or {}).items():
             try:
-                limits = limits._with(key, value)
+                thresholds = thresholds._with(key, value)
             except ValueError as error:
                 raise ValueError(f"gate: {key}: {error}") from None
-        return limits
+        return thresholds
 
     def _with(self, key: str, value: object) -> Thresholds:
         match key:
@@ -138,7 +137,7 @@ def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("it is no number")
-    if not 0 <= value <= _LARGEST:
+    if not 0 <= value <= _MAX_VALUE:
         raise ValueError("it must be finite and not negative")
     return float(value)
 

@@ -17,15 +17,15 @@ from tm_cli.server.judge.findings import (
     SURE,
     MetricComparison,
     Severity,
-    limit_text,
     severity_of,
+    threshold_text,
 )
 from tm_cli.server.judge.levels import Levels, find_levels
 from tm_cli.server.judge.limits import NEVER, QUANTILES, Threshold, Thresholds
 from tm_cli.server.judge.resampling import ResponseTimes, chances
-from tm_cli.server.judge.spread import MOST_RUNS, Noise, between_runs, noise
+from tm_cli.server.judge.spread import MAX_RUNS, Noise, between_runs, noise
 
-_FEWEST_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
+_MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
 """Requests slower than the quantile that it takes, in both runs."""
 
 _ENOUGH_RUNS = 3  # to have a mean
@@ -59,25 +59,25 @@ class Odds:
     is_excused: bool = False
 
 
-def quantile_findings(
+def compare_response_times(
     run: RunFacts,
     other: RunFacts,
-    limits: Thresholds,
+    thresholds: Thresholds,
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
 ) -> Iterator[MetricComparison]:
-    """Compare the response times of two runs, or of the two sides of a duet (`is_paired`).
+    """Compare the response times of two runs, or of the two sides of an A/B run (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
-    shares = {name: QUANTILES[name] for name in limits.quantiles}
+    shares = {name: QUANTILES[name] for name in thresholds.quantiles}
     within = chances(ResponseTimes(run.blocks), ResponseTimes(other.blocks), shares)
     levels = find_levels(run, passed)
-    for name, bound in limits.quantiles.items():
+    for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
             whose = "this run" if not value else f"the {than}"
@@ -85,7 +85,7 @@ def quantile_findings(
                 name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, before
             )
             continue
-        enough = round(_FEWEST_BEYOND[name] / (1 - QUANTILES[name]))
+        enough = round(_MIN_BEYOND[name] / (1 - QUANTILES[name]))
         if min(run.completed, other.completed) < enough:
             yield _unjudged(name, value, before, than, enough)
             continue
@@ -102,24 +102,24 @@ def quantile_findings(
             odds = replace(odds, by_other_alone=_by_chance(value, before, others))
         if than == REFERENCE and odds is not None:
             odds = replace(odds, p_value=min(odds.p_value * _REFERENCE_DOUBT, 1.0))
-        yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
+        yield _compared(name, (value, before), bound, thresholds.floor(name), than, chance, odds)
 
 
-def is_too_noisy(run: RunFacts, other: RunFacts, limits: Thresholds) -> bool:
+def is_too_noisy(run: RunFacts, other: RunFacts, thresholds: Thresholds) -> bool:
     """Whether a change that should fail the run could hide in the noise of these two."""
-    found = quantile_findings(run, other, limits, than=BASELINE)
-    return any(finding.is_noisy for finding in found)
+    found = compare_response_times(run, other, thresholds, than=BASELINE)
+    return any(comparison.is_noisy for comparison in found)
 
 
 def _level_values(levels: Levels, name: str, other: RunFacts, than: str) -> Sequence[float]:
     """The quantile in the last runs of the present level.
 
-    They say nothing about a baseline from before that level.
+    They do not apply to a baseline from before that level.
     """
     level = levels.present(name)
     if than == BASELINE and level and other.history_id < level[0].history_id:
         return ()
-    return [run.quantiles_ms[name] for run in level[-MOST_RUNS:]]
+    return [run.quantiles_ms[name] for run in level[-MAX_RUNS:]]
 
 
 def _level_mean(values: Sequence[float]) -> LevelMean | None:
@@ -182,7 +182,7 @@ def _compared(
     if rise >= floor:
         severity, odds = _severity(change, bound, odds)
     reason = f"{name} {_ms(value)}, {than} {_ms(before)}, {change:+.1f} %"
-    limit = f", limit {limit_text(bound, severity, '+{:g} %')}"
+    limit = f", limit {threshold_text(bound, severity, '+{:g} %')}"
     if severity is Severity.PASS:
         limit += _explanation(rise, change, bound, floor, odds)
     elif odds and odds.is_excused:
@@ -224,7 +224,7 @@ def _compared(
 
 
 def _severity(change: float, bound: Threshold, odds: Odds | None) -> tuple[Severity, Odds | None]:
-    """Judge a rise that is above the floor, and say by which odds.
+    """Judge a rise that is above the floor; also return the odds that decided.
 
     The mean of the level excuses a run that is only slower than a lucky one. But a single faster
     run can also be an improvement that is lost again: where the rise from it alone would fail the

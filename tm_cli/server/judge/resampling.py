@@ -1,7 +1,7 @@
 """How far a change may be chance: response times of two runs, drawn again and again.
 
 The stretches of the curve are drawn with replacement, the same ones for both runs: what belongs to
-a stretch, such as a peak of the curve or, in a duet, a hiccup of the machine, hits both sides
+a stretch, such as a peak of the curve or, in an A/B run, a hiccup of the machine, hits both sides
 alike and cancels.
 """
 
@@ -42,7 +42,6 @@ class ResponseTimes:
 
     @property
     def requests(self) -> int:
-        """How many response times there are."""
         return sum(counts[-1] for counts in self._blocks if counts)
 
     def quantile(self, share: float, weights: Mapping[int, int] | None = None) -> float:

@@ -12,7 +12,7 @@ from tm_cli.server.judge.resampling import Chance
 # That holds until the history of a target knows better.
 ASSUMED = 0.027
 ASSUMED_RUNS = 8
-MOST_RUNS = 10
+MAX_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def between_runs(values: Sequence[float], within: Chance) -> Chance:
     compared, so that a slow drift does not count as noise; what chance within the runs explains
     already (`within`, of a difference of two runs) is left out.
     """
-    logs = [math.log(value) for value in values[-MOST_RUNS:] if value > 0]
+    logs = [math.log(value) for value in values[-MAX_RUNS:] if value > 0]
     steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
@@ -38,7 +38,7 @@ def between_runs(values: Sequence[float], within: Chance) -> Chance:
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:
-    """Join both kinds of chance (Welch and Satterthwaite); a duet has no `between`."""
+    """Combine both variances (Welch and Satterthwaite); an A/B run has no `between`."""
     if between is None:
         return Noise(math.sqrt(within.variance), within.freedom)
     apart = 2 * between.variance  # two runs differ

@@ -12,13 +12,12 @@ from tm_cli.server.bodies import read_model
 from tm_cli.server.instants import wire_time
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.regions import LOCAL
-from tm_cli.server.run_plan import measure
+from tm_cli.server.run_plan import usable_baseline
 from tm_cli.server.schemas import PinBody
 from tm_cli.server.services import Services
 
 
 async def get_baseline(request: Request) -> Response:
-    """The pinned baseline of a profile in a region, if there is one."""
     services = Services.of(request)
     return JSONResponse(_view(services, services.profile(request).id, _region(request)))
 
@@ -28,7 +27,7 @@ async def pin_baseline(request: Request) -> Response:
     services = Services.of(request)
     profile = services.profile(request)
     wanted = (await read_model(request, PinBody)).history_id
-    row = measure(services, profile.id, wanted)
+    row = usable_baseline(services, profile.id, wanted)
     if row["against_url"]:
         raise Refusal(f"Run {wanted} cannot be the baseline: it was played against another target")
     services.pins.pin(profile.id, row["region"], wanted)
@@ -36,7 +35,6 @@ async def pin_baseline(request: Request) -> Response:
 
 
 async def unpin_baseline(request: Request) -> Response:
-    """Remove the pin, if there is one."""
     services = Services.of(request)
     services.pins.unpin(services.profile(request).id, _region(request))
     return Response(status_code=204)

@@ -19,7 +19,6 @@ from tm_cli.server.store.stored_rows import StoredRow, damage
 
 
 async def list_history(request: Request) -> Response:
-    """One page of rows, newest first."""
     listing = read_listing(request.query_params)
     history = Services.of(request).history
     rows, total = history.page(listing.wanted, page=listing.page, size=listing.size)
@@ -35,7 +34,6 @@ async def list_history(request: Request) -> Response:
 
 
 async def get_history_item(request: Request) -> Response:
-    """One row with everything that is known of the run."""
     row = Services.of(request).history.find(path_id(request))
     if row is None:
         raise Refusal("Run history not found")
@@ -43,14 +41,12 @@ async def get_history_item(request: Request) -> Response:
 
 
 async def delete_run(request: Request) -> Response:
-    """Delete a row for good."""
     if not Services.of(request).history.delete(path_id(request)):
         raise Refusal("Run history not found")
     return Response(status_code=204)
 
 
 async def list_history_filters(request: Request) -> Response:
-    """The values that rows can be filtered by."""
     facets = Services.of(request).history.facets()
     return JSONResponse(
         {
@@ -64,7 +60,6 @@ async def list_history_filters(request: Request) -> Response:
 
 
 async def compare_runs(request: Request) -> Response:
-    """Two runs of one profile side by side, the newer one first."""
     services = Services.of(request)
     ids = [_run_id(request, name) for name in ("runA", "runB")]
     if ids[0] == ids[1]:
@@ -93,7 +88,6 @@ def _run_id(request: Request, name: str) -> int:
 
 
 def summary(row: StoredRow) -> dict[str, Any]:
-    """A row as the list shows it."""
     return {
         "id": row["id"],
         "runId": row["run_id"],
@@ -119,7 +113,7 @@ def summary(row: StoredRow) -> dict[str, Any]:
 
 
 def detail(row: StoredRow) -> dict[str, Any]:
-    """A row with its series; what holds JSON is text, as the contract has it."""
+    """A row with its series; JSON columns are texts, as the API contract has it."""
     return summary(row) | {
         "targetUrl": row["target_url"],
         "responseCodes": row["response_codes"],
@@ -143,7 +137,6 @@ def detail(row: StoredRow) -> dict[str, Any]:
 
 
 def _against(row: StoredRow) -> dict[str, Any] | None:
-    """The other target of a duet, with its results."""
     if row["against"] is None:
         return None
     results: dict[str, Any] = json.loads(row["against"])

@@ -11,14 +11,13 @@ from starlette.routing import Route
 from tm_cli.server.bodies import read_json, read_model
 from tm_cli.server.instants import wire_time
 from tm_cli.server.portable import export_document, imported, read_document
-from tm_cli.server.profile import Profile, ProfileFields, Schedule
+from tm_cli.server.profile import ProfileFields, Schedule, StoredProfile
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.schemas import ProfileBody
 from tm_cli.server.services import Services, path_id
 
 
 async def list_profiles(request: Request) -> Response:
-    """All profiles, most recently updated first."""
     profiles = Services.of(request).profiles.all()
     return JSONResponse(
         [
@@ -33,7 +32,6 @@ async def list_profiles(request: Request) -> Response:
 
 
 async def create_profile(request: Request) -> Response:
-    """Create a profile, or replace the one of the same name."""
     services = Services.of(request)
     body = await read_model(request, ProfileBody)
     current = services.profiles.named(body.name)
@@ -43,7 +41,6 @@ async def create_profile(request: Request) -> Response:
 
 
 async def get_profile(request: Request) -> Response:
-    """One profile."""
     services = Services.of(request)
     return JSONResponse(_view(services, services.profile(request)))
 
@@ -59,7 +56,6 @@ async def update_profile(request: Request) -> Response:
 
 
 async def delete_profile(request: Request) -> Response:
-    """Delete a profile and end its active run; the history stays."""
     services = Services.of(request)
     profile_id = path_id(request)
     if not services.profiles.delete(profile_id):
@@ -69,7 +65,6 @@ async def delete_profile(request: Request) -> Response:
 
 
 async def delete_schedule(request: Request) -> Response:
-    """Remove the schedule, if there is one."""
     services = Services.of(request)
     profile = services.profile(request)
     if profile.fields.schedule:
@@ -78,12 +73,10 @@ async def delete_schedule(request: Request) -> Response:
 
 
 async def export_profile(request: Request) -> Response:
-    """The portable document of a profile."""
     return JSONResponse(export_document(Services.of(request).profile(request).fields))
 
 
 async def import_profile(request: Request) -> Response:
-    """Create or replace a profile from a portable document."""
     services = Services.of(request)
     body, warnings = read_document(await read_json(request))
     current = services.profiles.named(body.name)
@@ -106,7 +99,9 @@ async def import_profile(request: Request) -> Response:
     )
 
 
-def _upsert(services: Services, current: Profile | None, fields: ProfileFields) -> Profile:
+def _upsert(
+    services: Services, current: StoredProfile | None, fields: ProfileFields
+) -> StoredProfile:
     _check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
@@ -115,7 +110,7 @@ def _upsert(services: Services, current: Profile | None, fields: ProfileFields) 
     return services.profiles.add(fields)
 
 
-def _check_lists(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse more headers, addresses or slots than the account has."""
     limits = services.limits
     if len(fields.headers) > limits.header_count:
@@ -125,7 +120,7 @@ def _check_lists(services: Services, fields: ProfileFields, current: Profile | N
     _check_slots(services, fields, current)
 
 
-def _check_slots(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+def _check_slots(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     if fields.schedule is None:
         return
     if fields.loop:
@@ -140,12 +135,11 @@ def _check_slots(services: Services, fields: ProfileFields, current: Profile | N
         raise Refusal(f"schedule.slots: more than {services.limits.schedule_slots} altogether")
 
 
-def slot_count(profile: Profile) -> int:
-    """How many weekly slots a profile has."""
+def slot_count(profile: StoredProfile) -> int:
     return len(profile.fields.schedule.slots) if profile.fields.schedule else 0
 
 
-def _view(services: Services, profile: Profile) -> dict[str, Any]:
+def _view(services: Services, profile: StoredProfile) -> dict[str, Any]:
     fields = profile.fields
     live = services.supervisor.find(profile.id)
     view = {
@@ -162,7 +156,7 @@ def _view(services: Services, profile: Profile) -> dict[str, Any]:
     return view
 
 
-def _schedule_view(profile: Profile, schedule: Schedule) -> dict[str, Any]:
+def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]:
     return {
         "profileId": profile.id,
         "profileName": profile.fields.name,

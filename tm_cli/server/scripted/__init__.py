@@ -1,1 +1,1 @@
-"""The embedded server with a script in the place of its load generator, for `tm selftest`."""
+"""The embedded server with scripted runs instead of a load generator, for `tm selftest`."""

@@ -1,4 +1,4 @@
-"""What a scripted run measures, and how it ends."""
+"""The script of a run: its measurements, and how it ends."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from hdrh.histogram import HdrHistogram
-
 from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.plan import BUCKET_SECONDS
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import Bucket, EngineFinished, EngineProgress
-from tm_cli.server.series import BUCKET_SECONDS
+from tm_cli.server.engine_events import EngineBucket, EngineFinished, EngineProgress
+from tm_cli.server.histograms import new_histogram
 
-_HIGHEST_US = 3600 * 1_000_000
 _STEPS = 20
 _NO_FLAGS = Flags()
 
 
 class Ending(Enum):
-    """How a run goes on after its first bucket."""
+    """How a run continues after its first bucket."""
 
     COMPLETED = auto()
     HANGS = auto()
-    """It stays where it is until somebody stops it."""
+    """It does not progress until it is stopped."""
     BROKEN = auto()
     """The load generator dies."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedRun:
-    """One run: its quickest response time in milliseconds, and how it ends.
+    """One run: its fastest response time in milliseconds, and how it ends.
 
     Its verdict comes `verdict_after` seconds after its end; None is never.
     """
@@ -40,15 +38,15 @@ class ScriptedRun:
     ending: Ending = Ending.COMPLETED
     verdict_after: float | None = 0.0
 
-    def buckets(self, job: EngineJob) -> list[Bucket]:
-        """Everything that the run measures: the whole curve, or the first bucket of it."""
+    def buckets(self, job: EngineJob) -> list[EngineBucket]:
+        """All buckets of the run: the whole curve, or the first one."""
         count = round(job.duration / BUCKET_SECONDS) if self.ending is Ending.COMPLETED else 1
         return [
             self._bucket(index, round(job.points[0][1] * BUCKET_SECONDS)) for index in range(count)
         ]
 
-    def _bucket(self, index: int, requests: int) -> Bucket:
-        return Bucket(
+    def _bucket(self, index: int, requests: int) -> EngineBucket:
+        return EngineBucket(
             index=index,
             planned=requests,
             sent=requests,
@@ -61,15 +59,13 @@ class ScriptedRun:
         )
 
 
-def progress(buckets: list[Bucket]) -> EngineProgress:
-    """What the load generator says after `buckets`."""
+def progress(buckets: list[EngineBucket]) -> EngineProgress:
     return EngineProgress(
         float(len(buckets) * BUCKET_SECONDS), sum(item.sent for item in buckets), _NO_FLAGS
     )
 
 
-def finished(buckets: list[Bucket], *, completed_curve: bool) -> EngineFinished:
-    """The load generator's last word after `buckets`."""
+def finished(buckets: list[EngineBucket], *, completed_curve: bool) -> EngineFinished:
     total = sum(bucket.sent for bucket in buckets)
     return EngineFinished(
         completed_curve=completed_curve,
@@ -84,7 +80,7 @@ def finished(buckets: list[Bucket], *, completed_curve: bool) -> EngineFinished:
 
 @functools.cache
 def _histogram(ms: float, requests: int) -> str:
-    histogram = HdrHistogram(1, _HIGHEST_US, 3)
+    histogram = new_histogram()
     for value, count in _spread(ms, requests):
         histogram.record_value(round(value * 1000), count)
     text: str = histogram.encode().decode()

@@ -1,4 +1,4 @@
-"""Takes the place of the load generator: sends nothing, and says what its play says."""
+"""Replaces the load generator: sends no load, and reports the events of its script."""
 
 from __future__ import annotations
 
@@ -14,44 +14,38 @@ _BROKEN = 3
 
 
 class ScriptedEngine:
-    """A `RunningEngine` that plays its whole curve at once."""
+    """A `RunningEngine` that reports its whole curve at once."""
 
-    def __init__(self, play: ScriptedRun, job: EngineJob) -> None:
-        self._play = play
+    def __init__(self, script: ScriptedRun, job: EngineJob) -> None:
+        self._script = script
         self._job = job
         self._stopped = asyncio.Event()
 
     def send(self, command: str, **details: object) -> None:
-        """Obey `stop`; a pause means nothing to it."""
         if command == "stop":
             self._stopped.set()
 
     async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
-        """The events of the play."""
-        buckets = self._play.buckets(self._job)
+        buckets = self._script.buckets(self._job)
         yield EngineStarted(datetime.now(UTC))
         for bucket in buckets:
             yield bucket
         yield progress(buckets)
-        if self._play.ending is Ending.BROKEN:
+        if self._script.ending is Ending.BROKEN:
             return
-        if self._play.ending is Ending.HANGS:
+        if self._script.ending is Ending.HANGS:
             await self._stopped.wait()
-        yield finished(buckets, completed_curve=self._play.ending is Ending.COMPLETED)
+        yield finished(buckets, completed_curve=self._script.ending is Ending.COMPLETED)
 
     async def close(self) -> int:
-        """Return the exit code that a process would have."""
-        return _BROKEN if self._play.ending is Ending.BROKEN else 0
+        return _BROKEN if self._script.ending is Ending.BROKEN else 0
 
     def hang_up(self) -> None:
-        """Stop at once."""
         self._stopped.set()
 
     def kill(self) -> None:
-        """Stop at once."""
         self._stopped.set()
 
     @property
     def last_error(self) -> str | None:
-        """Why it died, if it did."""
-        return "as scripted" if self._play.ending is Ending.BROKEN else None
+        return "as scripted" if self._script.ending is Ending.BROKEN else None

@@ -1,4 +1,4 @@
-"""The embedded server as it is, but for its load generator and the moment of its verdicts."""
+"""The real embedded server, except for its load generator and when it gives verdicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tm_cli.server.services import Services
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.settings import SettingStore
 
-_PLENTY = 100_000
+_UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def scripted_server(
 
     One run at a time is allowed. Raises ConfigurationError when the server cannot start.
     """
-    options = ServeOptions(data_dir, port=0, requests_per_minute=_PLENTY)
+    options = ServeOptions(data_dir, port=0, requests_per_minute=_UNLIMITED)
     data = DataDir(data_dir)
     with (
         data.exclusive(),
@@ -75,7 +75,7 @@ async def scripted_server(
 
 
 async def _first(ready: asyncio.Task[Any], serving: asyncio.Task[None]) -> None:
-    """Wait until the server listens; raise what keeps it from that."""
+    """Wait until the server listens; raises the error that prevents it."""
     await asyncio.wait([ready, serving], return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         ready.cancel()
@@ -99,15 +99,15 @@ class _Server(EmbeddedServer):
         return services
 
     async def _launch(self, _region: str, job: EngineJob) -> RunningEngine:
-        play = self.scripted_runs[min(len(self._assigned), len(self.scripted_runs) - 1)]
-        self._assigned[job.run_id] = play
-        return ScriptedEngine(play, job)
+        script = self.scripted_runs[min(len(self._assigned), len(self.scripted_runs) - 1)]
+        self._assigned[job.run_id] = script
+        return ScriptedEngine(script, job)
 
     def _delayed(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
         def judge_delayed(history_id: int) -> None:
             row = services.history.find(history_id)
-            play = self._assigned[row["run_id"]] if row else ScriptedRun()
-            if play.verdict_after is not None and not self.over.wait(play.verdict_after):
+            script = self._assigned[row["run_id"]] if row else ScriptedRun()
+            if script.verdict_after is not None and not self.over.wait(script.verdict_after):
                 judge(history_id)
 
         return judge_delayed

@@ -24,7 +24,6 @@ class HistoryFilter:
     created_to: datetime | None = None
 
     def where(self) -> tuple[str, list[object]]:
-        """The SQL condition and its parameters."""
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),

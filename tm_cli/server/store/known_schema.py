@@ -50,7 +50,6 @@ def check_columns(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def not_ours(path: Path, what: str) -> ConfigurationError:
-    """The error for a file that something else has made or changed."""
     return ConfigurationError(
         f"{path} is a database, but not one of tm: it has {what!r}",
         hint="the file was left as it is; use another data directory",
@@ -58,7 +57,7 @@ def not_ours(path: Path, what: str) -> ConfigurationError:
 
 
 def _is_like(item: _Object, ours: _Object) -> bool:
-    """SQLite goes by the text, whatever the other columns call the object."""
+    """Compare the SQL text, which is what SQLite goes by."""
     if item.kind != "table":
         return _plain(item.sql) == _plain(ours.sql)
     return re.match(rf'CREATE TABLE "?{item.name}"? ?\(', _plain(item.sql)) is not None

@@ -1,4 +1,4 @@
-"""Baselines that somebody has pinned: one per profile and region."""
+"""Pinned baselines: one per profile and region."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tm_cli.clock import Clock
 from tm_cli.server.instants import read_time, wire_time
 from tm_cli.server.store.database import Database
 
-# A row that does not say readably whose pin it is may be anybody's.
+# A row with an unreadable owner may be any profile's.
 _OF_A_PROFILE = """
     (profile_id = ? OR typeof(profile_id) <> 'integer') AND (region = ? OR typeof(region) <> 'text')
 """
@@ -36,7 +36,6 @@ class PinStore:
         self._clock = clock
 
     def find(self, profile_id: int, region: str) -> Pin | None:
-        """The pin of a profile in a region."""
         sql = f"SELECT * FROM pins WHERE {_OF_A_PROFILE}"  # noqa: S608 - our own words
         rows = self._database.rows(sql, [profile_id, region])
         own = [row for row in rows if (row["profile_id"], row["region"]) == (profile_id, region)]
@@ -45,7 +44,7 @@ class PinStore:
         return Pin(0, None) if rows else None
 
     def pin(self, profile_id: int, region: str, history_id: int) -> Pin:
-        """Make this run the baseline, in the place of any other."""
+        """Make this run the baseline, replacing any other."""
         now = self._clock.now()
         with self._database.transaction() as connection:
             self._remove(connection, profile_id, region)
@@ -56,7 +55,6 @@ class PinStore:
         return Pin(history_id, now)
 
     def unpin(self, profile_id: int, region: str) -> None:
-        """Forget the pin, if there is one."""
         with self._database.transaction() as connection:
             self._remove(connection, profile_id, region)
 

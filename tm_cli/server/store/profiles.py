@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tm_cli.clock import Clock
 from tm_cli.server.instants import read_time, wire_time
-from tm_cli.server.profile import Profile, ProfileFields, name_key
+from tm_cli.server.profile import ProfileFields, StoredProfile, name_key
 from tm_cli.server.refusal import Refusal
 from tm_cli.server.store.database import Database
 
@@ -26,8 +26,7 @@ class ProfileStore:
         self._database = database
         self._clock = clock
 
-    def all(self) -> list[Profile]:
-        """Every profile that can be read, the most recently updated first."""
+    def all(self) -> list[StoredProfile]:
         rows = self._database.rows("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
         found = []
         for row in rows:
@@ -37,19 +36,17 @@ class ProfileStore:
                 logger.warning("%s", damage)
         return found
 
-    def find(self, profile_id: int) -> Profile | None:
-        """The profile with this id."""
+    def find(self, profile_id: int) -> StoredProfile | None:
         row = self._database.row("SELECT * FROM profiles WHERE id = ?", [profile_id])
         return _profile(row) if row else None
 
-    def named(self, name: str) -> Profile | None:
-        """The most recently created profile with this name, compared as the contract says."""
+    def named(self, name: str) -> StoredProfile | None:
+        """The most recently created profile with this name, compared as the API contract says."""
         sql = "SELECT * FROM profiles WHERE name_key = ? ORDER BY id DESC LIMIT 1"
         row = self._database.row(sql, [name_key(name)])
         return _profile(row) if row else None
 
-    def add(self, fields: ProfileFields) -> Profile:
-        """Store a new profile under the next id."""
+    def add(self, fields: ProfileFields) -> StoredProfile:
         now = self._clock.now()
         secret = secrets.token_hex(32)
         values = (*_columns(fields), secret, wire_time(now), wire_time(now))
@@ -60,19 +57,17 @@ class ProfileStore:
                 values,
             )
         assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
-        return Profile(cursor.lastrowid, fields, secret, now)
+        return StoredProfile(cursor.lastrowid, fields, secret, now)
 
-    def replace(self, profile: Profile, fields: ProfileFields) -> Profile:
-        """Give an existing profile other contents."""
+    def replace(self, profile: StoredProfile, fields: ProfileFields) -> StoredProfile:
         values = (*_columns(fields), self._now(), profile.id)
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE profiles SET name_key = ?, fields = ?, updated_at = ? WHERE id = ?", values
             )
-        return Profile(profile.id, fields, profile.callback_secret, profile.created_at)
+        return StoredProfile(profile.id, fields, profile.callback_secret, profile.created_at)
 
     def delete(self, profile_id: int) -> bool:
-        """Remove a profile; False when there was none. Its history stays."""
         with self._database.transaction() as connection:
             cursor = connection.execute("DELETE FROM profiles WHERE id = ?", [profile_id])
         return cursor.rowcount > 0
@@ -85,7 +80,7 @@ def _columns(fields: ProfileFields) -> tuple[str, str]:
     return name_key(fields.name), fields.model_dump_json(by_alias=True)
 
 
-def _profile(row: sqlite3.Row) -> Profile:
+def _profile(row: sqlite3.Row) -> StoredProfile:
     try:
         created: datetime = read_time(row["created_at"])
         fields = ProfileFields.model_validate_json(row["fields"])
@@ -94,4 +89,4 @@ def _profile(row: sqlite3.Row) -> Profile:
         raise Refusal(
             f"Profile {row['id']} is damaged in the database; delete it, and save it again"
         ) from error
-    return Profile(row["id"], fields, row["callback_secret"], created)
+    return StoredProfile(row["id"], fields, row["callback_secret"], created)

@@ -12,11 +12,9 @@ class SettingStore:
         self._database = database
 
     def get(self, name: str) -> str | None:
-        """The text under `name`."""
         row = self._database.row("SELECT value FROM settings WHERE name = ?", [name])
         return str(row["value"]) if row else None
 
     def put(self, name: str, value: str) -> None:
-        """Write the text under `name`."""
         with self._database.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])

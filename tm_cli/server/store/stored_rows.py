@@ -1,4 +1,4 @@
-"""History rows as they are read: what is damaged is left out and named, and the rest is kept.
+"""Checks history rows as they are read: damaged values are left out and named, the rest is kept.
 
 A value that cannot be read must not take the list of all runs with it, nor pass for a measurement.
 """
@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.instants import read_time
 from tm_cli.server.judge.limits import Thresholds
-from tm_cli.server.numbers import MOST, Count, Counts, Finite, Measure, Text, refuse_constant
+from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure, Text, refuse_constant
 from tm_cli.server.results import LatencySeries, Quantiles, Series, SideResults
-from tm_cli.server.run import Outcome
+from tm_cli.server.run import RunOutcome
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""
@@ -47,7 +47,6 @@ def checked(row: sqlite3.Row) -> StoredRow:
 
 
 def damage(row: StoredRow) -> str:
-    """What is damaged, in words."""
     return f"its row in the history is damaged ({', '.join(row['damaged'])})"
 
 
@@ -101,7 +100,7 @@ _SERIES = {"rps_series", "latency_series", "against", "addresses"}
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
     "run_id": (Text, "(damaged)"),
-    "outcome": (Outcome, Outcome.ABORTED.value),
+    "outcome": (RunOutcome, RunOutcome.ABORTED.value),
     "created_at": _TIME,
     "finished_at": _TIME,
     "started_at": _TIME,
@@ -110,7 +109,7 @@ _COLUMNS: dict[str, _Column] = {
     "loop": _COUNT,
     "planned": _COUNT,
     "sent": _COUNT,
-    "shortfall": (Annotated[int, Strict(), Field(ge=-MOST, le=MOST)], 0),
+    "shortfall": (Annotated[int, Strict(), Field(ge=-MAX_COUNT, le=MAX_COUNT)], 0),
     "total_requests": _COUNT,
     "total_errors": _COUNT,
     "avg_rps": _MEASURE,
