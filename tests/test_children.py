@@ -242,8 +242,8 @@ def test_selftest_children_import_nothing_from_the_working_directory(hostile):
 
 
 def test_demo_children_import_nothing_from_their_directory(hostile):
-    step = demo.Step("", 0.0, "tm config show", ExitCode.OK)
-    assert demo._returned(step, hostile, os.environ, lambda text: None) == ExitCode.OK
+    step = demo.DemoStep("", 0.0, "tm config show", ExitCode.OK)
+    assert demo._exit_code(step, hostile, os.environ, lambda text: None) == ExitCode.OK
     assert imported(hostile) == []
 
 
@@ -323,8 +323,8 @@ def test_selftest_children_get_no_secret_but_what_a_pipeline_sets(surroundings, 
 def test_demo_children_get_no_secret(surroundings, tmp_path):
     """`config show` fails on a variable that is not usable, and prints where settings are from."""
     environ = dict(os.environ) | {"TM_FAIL_ON": "nonsense", "STRAIT_BASE_URL": "nonsense"}
-    step = demo.Step("", 0.0, "tm config show", ExitCode.OK)
-    assert demo._returned(step, tmp_path, environ, lambda text: None) == ExitCode.OK
+    step = demo.DemoStep("", 0.0, "tm config show", ExitCode.OK)
+    assert demo._exit_code(step, tmp_path, environ, lambda text: None) == ExitCode.OK
 
 
 def test_what_is_relative_is_not_passed_on(tmp_path):
