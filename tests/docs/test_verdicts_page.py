@@ -4,12 +4,11 @@ import pytest
 
 from markdown_pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
+from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MAX_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
+from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
-from tm_cli.server.judge.limits import QUANTILES
-from tm_cli.server.judge.quantiles import _MIN_BEYOND
-from tm_cli.server.judge.resampling import DRAWS
-from tm_cli.server.judge.spread import ASSUMED, MAX_RUNS
+from tm_cli.server.judge.thresholds import QUANTILES
 
 NAME = "docs/verdicts.md"
 LIMITS = Thresholds()

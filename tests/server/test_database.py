@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tm_cli.clock import SystemClock
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.engine_events import EngineBucket
-from tm_cli.server.results import summarize
-from tm_cli.server.run import RunOutcome, ServerRun
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.runs.results import summarize
+from tm_cli.server.runs.run import RunOutcome, ServerRun
+from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history import HistoryStore, StoredVerdict
-from tm_cli.server.store.history_filter import HistoryFilter
+from tm_cli.server.store.history import HistoryFilter, HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.schema import VERSION
-from tm_cli.server.verdicts import Judge
+from tm_cli.server.workers.engine_events import EngineBucket
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

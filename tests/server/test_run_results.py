@@ -5,16 +5,16 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import (
+from tm_cli.server.histograms import UnreadableHistogram
+from tm_cli.server.runs.progress import RunState
+from tm_cli.server.runs.results import summarize, summarize_partial
+from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineFailed,
     EngineFinished,
     EngineProgress,
     parse_event,
 )
-from tm_cli.server.histograms import UnreadableHistogram
-from tm_cli.server.results import summarize, summarize_partial
-from tm_cli.server.run_state import RunState
 
 
 def encoded(*milliseconds):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenario import ScenarioResult, SelftestScenario
+    from tm_cli.selftest.scenarios import ScenarioResult, SelftestScenario
 
 app = typer.Typer(add_completion=False)
 
@@ -54,7 +54,7 @@ def selftest(
 
 
 def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
-    from tm_cli.selftest.account import listing, scenario_data
+    from tm_cli.render.selftest import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
@@ -62,7 +62,7 @@ def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
 
 def _catalogue() -> Sequence[SelftestScenario]:
     try:
-        from tm_cli.selftest.catalogue import SCENARIOS
+        from tm_cli.selftest.scenarios import SCENARIOS
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the embedded server, which plays the scenarios, is not installed "
@@ -95,8 +95,8 @@ def _found(session: Session, program: str | None) -> str | None:
 
 
 def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
-    from tm_cli.selftest.account import failure, line, summary
-    from tm_cli.selftest.proof import run_scenarios
+    from tm_cli.render.selftest import failure, line, summary
+    from tm_cli.selftest.runner import run_scenarios
 
     results: list[ScenarioResult] = []
     clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
@@ -116,8 +116,8 @@ def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str 
 
 
 def _emit(session: Session, results: Sequence[ScenarioResult], error: TmError | None) -> int:
-    from tm_cli.render.machine import document, error_document, to_json
-    from tm_cli.selftest.account import result_data
+    from tm_cli.render.formats.json_document import document, error_document, to_json
+    from tm_cli.render.selftest import result_data
 
     data = {"scenarios": [result_data(result) for result in results]}
     if error is None:

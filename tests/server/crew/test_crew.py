@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tm_cli.clock import SystemClock
-from tm_cli.server.crew.crew import WorkerGroup, WorkerSpec
+from tm_cli.runtime.clock import SystemClock
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.plan import Share
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import (
+from tm_cli.server.engine.schedule import Share
+from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineFailed,
     EngineFinished,
@@ -19,6 +18,7 @@ from tm_cli.server.engine_events import (
     EngineStarted,
     RunNote,
 )
+from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
 
 JOB = EngineJob(
     run_id="r",

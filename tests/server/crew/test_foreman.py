@@ -2,11 +2,11 @@
 
 import pytest
 
-from tm_cli.server.crew.foreman import Coordinator, WorkerCommand
-from tm_cli.server.crew.whole_plan import WholePlan
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.engine_events import (
+from tm_cli.server.workers.aggregate import WholePlan
+from tm_cli.server.workers.coordinator import Coordinator, WorkerCommand
+from tm_cli.server.workers.engine_events import (
     AddressCounts,
     EngineBucket,
     EngineFailed,

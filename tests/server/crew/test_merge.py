@@ -6,8 +6,8 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.crew.merge import BucketMerge, merged
-from tm_cli.server.engine_events import EngineBucket
+from tm_cli.server.workers.aggregate import BucketMerge, merged
+from tm_cli.server.workers.engine_events import EngineBucket
 
 
 def encoded(values):

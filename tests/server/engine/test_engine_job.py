@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from tm_cli.server.engine.control import execute_commands, read_job
 from tm_cli.server.engine.job import EngineJob, JobError
-from tm_cli.server.engine.plan import WHOLE, Share
+from tm_cli.server.engine.protocol import execute_commands, read_job
+from tm_cli.server.engine.schedule import WHOLE, Share
 
 VALID = {
     "run_id": "r1",

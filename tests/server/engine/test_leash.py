@@ -1,4 +1,4 @@
-from tm_cli.server.engine.leash import Watchdog
+from tm_cli.server.engine.protocol import Watchdog
 
 
 class Clock:

@@ -15,10 +15,16 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.limits import Thresholds
-from tm_cli.server.judge.quantiles import compare_response_times
-from tm_cli.server.judge.resampling import Chance, ResponseTimes, chances
-from tm_cli.server.judge.spread import ASSUMED, between_runs, noise
+from tm_cli.server.judge.bootstrap import (
+    ASSUMED,
+    Chance,
+    ResponseTimes,
+    between_runs,
+    chances,
+    noise,
+)
+from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.thresholds import Thresholds
 
 Factors = list[float]
 CALM: Factors = [1.0] * 12

@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tm_cli.server.agent.errand import RunTask
-from tm_cli.server.agent.link import ServerConnection
-from tm_cli.server.agent.options import AgentOptions
-from tm_cli.server.agent.workplace import RunTasks
-from tm_cli.server.crew.conversation import exchange_frames
-from tm_cli.server.crew.frames import Frame
-from tm_cli.server.stop_signals import signals_set
+from tm_cli.server.agent.connection import AgentOptions, ServerConnection
+from tm_cli.server.agent.tasks import RunTask, RunTasks
+from tm_cli.server.server import signals_set
 from tm_cli.server.targets import TargetRule
+from tm_cli.server.workers.agent_protocol import Frame, exchange_frames
 
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 10.0

@@ -9,10 +9,10 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.engine.window import ReportWindow
+from tm_cli.server.engine.saturation import ReportWindow
+from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.histograms import HIGHEST_US, new_histogram, quantiles_ms
+from tm_cli.values.load_curve import Curve
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.

@@ -6,10 +6,16 @@ from dataclasses import asdict
 from typing import Any
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.plan import RequestPlan
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.saturation import LATE, LoadSample, Saturation
-from tm_cli.server.engine.window import ReportWindow, p99, share_above
+from tm_cli.server.engine.saturation import (
+    LATE,
+    LoadSample,
+    ReportWindow,
+    Saturation,
+    p99,
+    share_above,
+)
+from tm_cli.server.engine.schedule import RequestPlan
 
 Fields = dict[str, Any]
 

@@ -7,7 +7,7 @@ from tm_cli.server.judge.baseline import (
     choose_baseline,
 )
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.limits import Threshold, Thresholds
+from tm_cli.server.judge.thresholds import Threshold, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 
 __all__ = [

@@ -23,9 +23,9 @@ from tm_cli.server.judge.findings import (
     throughput,
     unreached,
 )
+from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.levels import METRICS
-from tm_cli.server.judge.limits import Thresholds
-from tm_cli.server.judge.quantiles import compare_response_times
+from tm_cli.server.judge.thresholds import Thresholds
 
 VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
 

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
-from tm_cli.server.instants import read_time
-from tm_cli.server.judge.limits import Thresholds
+from tm_cli.server.judge.thresholds import Thresholds
 from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure, Text, refuse_constant
-from tm_cli.server.results import LatencySeries, Quantiles, Series, SideResults
-from tm_cli.server.run import RunOutcome
+from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
+from tm_cli.server.runs.run import RunOutcome
+from tm_cli.server.timestamps import read_time
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""

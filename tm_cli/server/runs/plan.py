@@ -1,0 +1,251 @@
+"""Turns a profile into the engine's job; refuses what this server cannot execute."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from tm_cli.server.engine.job import Against, EngineJob
+from tm_cli.server.judge import Thresholds
+from tm_cli.server.judge.baseline import differences
+from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
+from tm_cli.server.runs.run import ServerRun
+from tm_cli.server.runs.verdicts import facts
+from tm_cli.server.store.stored_rows import StoredRow, damage
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.web.schemas import Quota, StartBody
+from tm_cli.server.web.services import Services
+
+_PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
+_MACRO = re.compile(r"\$\$[^\s$]+\$\$")
+
+
+def require_runnable(fields: ProfileFields) -> None:
+    """Raise `Refusal`, naming the field, for features that this server does not have."""
+    scripts = {
+        "responseScript": fields.response_script,
+        "initScript": fields.init_script,
+        "cleanupScript": fields.cleanup_script,
+    }
+    for name, script in scripts.items():
+        if script:
+            raise Refusal(f"{name} is not supported by the embedded server")
+    if fields.variables_set_ids:
+        raise Refusal("variablesSetIds is not supported by the embedded server")
+    texts = {
+        "targetUrl": fields.target_url,
+        "requestBody": fields.request_body or "",
+        "requestHeaders": "\n".join(value for _, value in fields.headers),
+    }
+    for name, text in texts.items():
+        if found := _MACRO.search(text):
+            raise Refusal(f"{name} uses {found[0]}: the embedded server has no macros")
+
+
+def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
+    """The region of a run: as asked, else the profile's, else the local one.
+
+    `remote` has the other regions with the number of their workers; one without is refused.
+    """
+    region = (asked or "").strip() or (fields.region or "").strip() or LOCAL
+    if region == LOCAL or remote.get(region):
+        return region
+    reason = "no agent is connected there" if region in remote else "there is no such region"
+    ready = ", ".join([LOCAL, *(name for name in sorted(remote) if remote[name])])
+    raise Refusal(f"Region {region!r} is not available: {reason}; available now: {ready}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTarget:
+    """A target, and the addresses that were checked; None where an agent checks for itself."""
+
+    url: str
+    addresses: list[str] | None = None
+
+
+def engine_job(
+    run_id: str,
+    fields: ProfileFields,
+    limits: Quota,
+    target: CheckedTarget,
+    second_target: CheckedTarget | None = None,
+) -> EngineJob:
+    """The job of a run; raises `Refusal` for what the load generator cannot send."""
+    try:
+        return EngineJob(
+            run_id=run_id,
+            target_url=target.url,
+            addresses=target.addresses,
+            against=_against(run_id, second_target),
+            method=fields.http_method,
+            headers=fields.headers,
+            body=fields.request_body,
+            points=[(point.x, point.y) for point in fields.points],
+            duration=fields.duration,
+            interpolation=fields.interpolation_mode,
+            loop=fields.loop,
+            max_rps=limits.profile_rps,
+        )
+    except ValidationError as error:
+        raise _refusal(error, _PROFILE_NAMES) from None
+
+
+def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
+    if target is None:
+        return None
+    try:
+        return Against(target_url=target.url, addresses=target.addresses, seed=_seed(run_id))
+    except ValidationError as error:
+        raise _refusal(error, {"target_url": "againstUrl"}) from None
+
+
+def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    return Refusal(f"{names.get(field, field)}: {first['msg'].removeprefix('Value error, ')}")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFingerprint:
+    """What makes two runs comparable; `traits` are what the fingerprint is made of, by name."""
+
+    fingerprint: str
+    traits: Mapping[str, str]
+
+
+def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
+    """Equal for runs that may be compared: same target, method, curve, duration and region.
+
+    An A/B run is comparable only with those against the same second target.
+    """
+    facts: Sequence[object] = (
+        fields.target_url,
+        fields.http_method,
+        _curve(fields),
+        fields.duration,
+        fields.interpolation_mode,
+        region,
+        *([against_url] if against_url else []),
+    )
+    traits = {
+        "target": fields.target_url,
+        "method": fields.http_method,
+        "curve": _digest([_curve(fields), fields.interpolation_mode]),
+        "duration": str(fields.duration),
+        "region": region,
+        "second target": against_url or "",
+    }
+    return LoadFingerprint(_digest(facts), traits)
+
+
+def _digest(facts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _seed(run_id: str) -> int:
+    """The order within pairs of requests is random, but the same on every worker."""
+    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4])
+
+
+def _curve(fields: ProfileFields) -> list[list[float]]:
+    return [[float(point.x), float(point.y)] for point in fields.points]
+
+
+async def prepare_run(
+    services: Services, profile: StoredProfile, asked: StartBody
+) -> tuple[ServerRun, EngineJob]:
+    """Check everything that can be checked before the start; raises `Refusal`."""
+    fields = profile.fields
+    require_runnable(fields)
+    region = choose_region(asked.region, fields, services.agents.workers)
+    addresses = await services.check_target(fields.target_url, region)
+    target = CheckedTarget(fields.target_url, addresses)
+    second = await _second_target(services, asked, target, region)
+    load = load_of(fields, region, second.url if second else None)
+    run = ServerRun(
+        run_id=str(uuid.uuid4()),
+        profile_id=profile.id,
+        profile_name=fields.name,
+        target_url=fields.target_url,
+        region=region,
+        tags=tuple(dict.fromkeys(asked.tags or ())),
+        triggered_by="api",
+        fingerprint=load.fingerprint,
+        duration=float(fields.duration),
+        loop=fields.loop,
+        started_at=services.clock.now(),
+        traits=load.traits,
+        against_url=second.url if second else None,
+        gate=_thresholds(asked.gate, fields.gate),
+        selected_baseline=None
+        if second
+        else _selection(services, profile.id, region, asked.baseline_run_id, load),
+    )
+    return run, engine_job(run.run_id, fields, services.limits, target, second)
+
+
+async def _second_target(
+    services: Services, asked: StartBody, target: CheckedTarget, region: str
+) -> CheckedTarget | None:
+    url = asked.against_url
+    if url is None:
+        return None
+    if asked.baseline_run_id is not None:
+        raise Refusal("A run against another target has no baseline: leave baselineRunId out")
+    if url == target.url:
+        raise Refusal("againstUrl is the profile's own target: nothing would be compared")
+    try:
+        return CheckedTarget(url, await services.check_target(url, region))
+    except Refusal as refusal:
+        raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
+
+
+def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The thresholds of the run; later documents override earlier ones."""
+    if not any(documents):
+        return {}
+    thresholds = Thresholds()
+    try:
+        for document in documents:
+            thresholds = thresholds.changed(document)
+    except ValueError as error:  # each by itself was checked, but they do not go together
+        raise Refusal(str(error)) from None
+    return thresholds.document()
+
+
+def _selection(
+    services: Services, profile_id: int, region: str, asked: int | None, load: LoadFingerprint
+) -> tuple[str, int] | None:
+    """The selected baseline; one for this run alone must be usable now.
+
+    A pinned one that is not leads to NO_BASELINE, so that the run itself is not lost.
+    """
+    if asked is None:
+        pin = services.pins.find(profile_id, region)
+        return ("pinned", pin.history_id) if pin else None
+    row = usable_baseline(services, profile_id, asked)
+    if difference := differences(load, facts(row, services.clock.now())):
+        raise Refusal(f"Run {asked} cannot be the baseline: it has {difference}")
+    return "asked", asked
+
+
+def usable_baseline(services: Services, profile_id: int, history_id: int) -> StoredRow:
+    """The row of a run that can be a baseline of the profile; raises `Refusal`."""
+    row = services.history.find(history_id)
+    if row is None or row["profile_id"] != profile_id:
+        raise Refusal(f"This profile has no run {history_id} in the history")
+    if row["damaged"]:
+        raise Refusal(f"Run {history_id} cannot be the baseline: {damage(row)}")
+    if row["outcome"] != "COMPLETED":
+        outcome = row["outcome"].lower()
+        raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
+    if not facts(row, services.clock.now()).can_be_baseline:
+        raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
+    return row

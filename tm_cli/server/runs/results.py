@@ -1,0 +1,262 @@
+"""Sums up the buckets of a run for its history row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
+from tm_cli.server.histograms import UnreadableHistogram, merge_encoded
+from tm_cli.server.judge.facts import Times
+from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure
+from tm_cli.server.profiles import Wire
+from tm_cli.server.runs.progress import middle, rate, ratios
+from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished
+
+QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+
+
+Series = list[dict[str, Measure | None]]
+Quantiles = dict[str, Measure]
+
+
+def _check_quantiles(points: Series) -> Series:
+    for point in points:
+        _ = point["p50"], point["p95"], point["p99"]
+    return points
+
+
+LatencySeries = Annotated[Series, AfterValidator(_check_quantiles)]
+
+
+class SideResults(Wire):
+    """The results of an A/B run's second target, as the history keeps and shows them."""
+
+    planned: Count
+    sent: Count
+    total_requests: Count
+    total_errors: Count
+    avg_rps: Measure
+    peak_rps: Measure
+    success_rate: Finite | None
+    response_codes: Counts
+    addresses: Counts = Field(default_factory=dict)
+    latency_quantiles: Quantiles
+    rps_series: Series
+    latency_series: LatencySeries
+
+    @classmethod
+    def of(cls, results: Results) -> SideResults:
+        return cls(
+            planned=results.planned,
+            sent=results.sent,
+            total_requests=results.completed,
+            total_errors=results.errors,
+            avg_rps=results.average_rps,
+            peak_rps=results.peak_rps,
+            success_rate=results.success_rate,
+            response_codes=results.codes,
+            addresses=results.addresses,
+            latency_quantiles=results.quantiles_ms,
+            rps_series=results.rps_series,
+            latency_series=results.latency_series,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
+
+    Those of an A/B run are of the profile's target; `against` are those of the second one.
+    `addresses` are the requests by address of the target.
+    """
+
+    elapsed: float
+    planned: int
+    sent: int
+    completed: int
+    errors: int
+    shortfall: int
+    flags: Flags
+    codes: dict[str, int]
+    quantiles_ms: dict[str, float]
+    rps_series: list[dict[str, Any]]
+    latency_series: list[dict[str, Any]]
+    addresses: dict[str, int] = field(default_factory=dict)
+    against: Results | None = None
+
+    def with_addresses(self, sides: Mapping[int, dict[str, int]]) -> Results:
+        against = self.against and replace(self.against, addresses=sides.get(1, {}))
+        return replace(self, addresses=sides.get(0, {}), against=against)
+
+    @property
+    def average_rps(self) -> float:
+        return round(self.sent / self.elapsed, 3) if self.elapsed > 0 else 0.0
+
+    @property
+    def peak_rps(self) -> float:
+        return max((float(point["rps"]) for point in self.rps_series), default=0.0)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Percentage of the completed requests that did not fail; None without requests."""
+        if not self.completed:
+            return None
+        return round((self.completed - self.errors) * 100 / self.completed, 4)
+
+
+def summarize(
+    buckets: Sequence[EngineBucket],
+    *,
+    curve_end: float,
+    finished: EngineFinished | None = None,
+    elapsed: float | None = None,
+    flags: Flags | None = None,
+) -> Results:
+    """Sum up a run; without the engine's final event its totals are those of the buckets.
+
+    Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
+    The sides of an A/B run are summed up separately, with the totals of their buckets.
+    """
+    played = finished.elapsed if finished else elapsed
+    if played is None:  # the engine is gone
+        played = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
+    flags = finished.flags if finished else flags or Flags()
+    own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
+    if not other:
+        return _side(own, played, curve_end, flags, finished)
+    is_complete = finished is not None and finished.completed_curve
+    against = _side(other, played, curve_end, flags, is_complete=is_complete)
+    return replace(_side(own, played, curve_end, flags, is_complete=is_complete), against=against)
+
+
+def _side(
+    buckets: Sequence[EngineBucket],
+    played: float,
+    curve_end: float,
+    flags: Flags,
+    finished: EngineFinished | None = None,
+    *,
+    is_complete: bool = False,
+) -> Results:
+    planned = finished.planned if finished else sum(bucket.planned for bucket in buckets)
+    sent = finished.sent if finished else sum(bucket.sent for bucket in buckets)
+    shortfall = finished.shortfall if finished else planned - sent if is_complete else 0
+    completed = sum(bucket.completed for bucket in buckets)
+    errors = sum(bucket.errors for bucket in buckets)
+    codes = _codes(buckets)
+    if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
+        raise ValueError("the load generator counted more requests than there can be")
+    return Results(
+        elapsed=played,
+        planned=planned,
+        sent=sent,
+        completed=completed,
+        errors=errors,
+        shortfall=shortfall,
+        flags=flags,
+        codes=codes,
+        quantiles_ms=_quantiles(bucket.response for bucket in buckets),
+        rps_series=[_rps_point(bucket, played, curve_end) for bucket in buckets],
+        latency_series=[_latency_point(bucket) for bucket in buckets],
+    )
+
+
+def summarize_partial(buckets: Sequence[EngineBucket], **facts: Any) -> tuple[Results, str | None]:
+    """Like `summarize`, but without unreadable response times; also return the problem, if any."""
+    try:
+        results = summarize(buckets, **facts)
+    except UnreadableHistogram as error:
+        return summarize([replace(bucket, response="") for bucket in buckets], **facts), str(error)
+    finished: EngineFinished | None = facts.get("finished")
+    kept = sum(bucket.completed for bucket in buckets)
+    if finished and finished.completed != kept:
+        counted = finished.completed
+        return results, f"the load generator counted {counted} responses, its buckets hold {kept}"
+    return results, None
+
+
+def no_results() -> Results:
+    return summarize([], curve_end=0.0)
+
+
+def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
+    """How many requests ended in each class of error: 4xx, 5xx, timeout, connection.
+
+    `codes`: responses by status code, and failures by the name of what happened.
+    """
+    counts: Counter[str] = Counter()
+    for code, count in codes.items():
+        if not code.isdigit():
+            counts["timeout" if "timeout" in code.lower() else "connection"] += count
+        elif int(code) >= 400:
+            counts["4xx" if int(code) < 500 else "5xx"] += count
+    return dict(counts)
+
+
+def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for bucket in buckets:
+        counts.update(bucket.codes)
+        counts.update(bucket.failures)
+    return dict(sorted(counts.items()))
+
+
+def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
+    """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
+    merged = merge_encoded(encoded)
+    if not merged.get_total_count():
+        return {}
+    return {
+        name: round(merged.get_value_at_percentile(percent) / 1000, 3)
+        for name, percent in QUANTILES.items()
+    }
+
+
+def _rps_point(bucket: EngineBucket, elapsed: float, curve_end: float) -> dict[str, Any]:
+    ok, bad = ratios(bucket)
+    return {
+        "t": middle(bucket.index),
+        "rps": rate(bucket.sent, bucket.index, elapsed),
+        "planned": rate(bucket.planned, bucket.index, curve_end),
+        "okRatio": ok,
+        "badRatio": bad,
+    }
+
+
+def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
+    return {
+        "t": middle(bucket.index),
+        "p50": bucket.p50_ms,
+        "p95": bucket.p95_ms,
+        "p99": bucket.p99_ms,
+    }
+
+
+_MAX_BLOCKS = 40
+
+
+def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
+    """Join the buckets of one side to at most 40 blocks of equal length.
+
+    Comparable runs have the same number of buckets, so their blocks cover the same stretches.
+    Raises UnreadableHistogram.
+    """
+    count = max((bucket.index for bucket in buckets), default=-1) + 1
+    size = -(-count // _MAX_BLOCKS) or 1
+    joined: list[list[str]] = [[] for _ in range(-(-count // size))]
+    for bucket in buckets:
+        joined[bucket.index // size].append(bucket.response)
+    return [_times(texts) for texts in joined]
+
+
+def _times(encoded: Iterable[str]) -> Times:
+    merged = merge_encoded(encoded)
+    # ten times quicker than the library's iterator, which works out much more
+    counts = enumerate(merged.counts[: merged.counts_len])
+    return [(max(merged.get_value_from_index(at), 1), count) for at, count in counts if count]

@@ -1,1 +1,0 @@
-"""The embedded server with scripted runs instead of a load generator, for `tm selftest`."""

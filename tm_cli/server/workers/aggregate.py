@@ -1,0 +1,252 @@
+"""Merges the buckets of several workers into one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+
+from hdrh.histogram import HdrHistogram
+
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
+from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
+from tm_cli.server.workers.engine_events import (
+    AddressCounts,
+    EngineBucket,
+    EngineEvent,
+    EngineFinished,
+    EngineProgress,
+)
+
+Key = tuple[int, int]
+"""Index and side of a bucket."""
+
+
+@dataclass(slots=True)
+class WorkerCounts:
+    """The sums of one worker's newest buckets."""
+
+    sent: int = 0
+    completed: int = 0
+
+
+class BucketMerge:
+    """Keeps the newest line of each worker for each bucket, and yields what changed.
+
+    `planned` is how many requests the whole curve has in a bucket: a worker knows its own share
+    only, and a lost one reports nothing.
+    """
+
+    def __init__(self, planned: Callable[[int, int], int]) -> None:
+        self._planned = planned
+        self._lines: dict[Key, dict[int, EngineBucket]] = {}
+        self._changed: set[Key] = set()
+        self._first = 0
+        self.by_worker: defaultdict[int, WorkerCounts] = defaultdict(WorkerCounts)
+        """By worker."""
+
+    def add(self, worker: int, bucket: EngineBucket) -> None:
+        if bucket.index < self._first:
+            return  # its totals will not add up, and the run will not be judged
+        key = bucket.index, bucket.side
+        lines = self._lines.setdefault(key, {})
+        older = lines.get(worker)
+        tally = self.by_worker[worker]
+        tally.sent += bucket.sent - (older.sent if older else 0)
+        tally.completed += bucket.completed - (older.completed if older else 0)
+        lines[worker] = bucket
+        self._changed.add(key)
+
+    def changed(self) -> Iterator[EngineBucket]:
+        keys, self._changed = sorted(self._changed), set()
+        for index, side in keys:
+            lines = list(self._lines[index, side].values())
+            yield merged(lines, planned=self._planned(index, side))
+
+    def forget_before(self, index: int) -> None:
+        """Drop buckets that no worker will report again: a long run has too many to keep."""
+        self._first = max(self._first, index)
+        for key in [key for key in self._lines if key[0] < index and key not in self._changed]:
+            del self._lines[key]
+
+
+def merged(lines: Sequence[EngineBucket], *, planned: int) -> EngineBucket:
+    """One bucket out of the workers' lines about it.
+
+    Histograms are added without loss, and quantiles are taken from the sum. What cannot be read is
+    passed on, so that it is found where a single engine's would be.
+    """
+    whole = replace(lines[0], planned=planned)
+    if len(lines) == 1:
+        return whole
+    response, histogram = _added([line.response for line in lines])
+    quantiles = quantiles_ms(histogram)
+    service, _ = _added([line.service for line in lines])
+    return replace(
+        whole,
+        sent=sum(line.sent for line in lines),
+        completed=sum(line.completed for line in lines),
+        codes=_summed(line.codes for line in lines),
+        failures=_summed(line.failures for line in lines),
+        response=response,
+        service=service,
+        p50_ms=quantiles["p50_ms"],
+        p95_ms=quantiles["p95_ms"],
+        p99_ms=quantiles["p99_ms"],
+    )
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items()))
+
+
+def _added(texts: Sequence[str]) -> tuple[str, HdrHistogram]:
+    histogram = new_histogram()
+    for text in texts:
+        try:
+            add_encoded(histogram, text)
+        except UnreadableHistogram:
+            return text, histogram
+    return histogram.encode().decode(), histogram
+
+
+class WholePlan:
+    """Counts of a job's plan, for comparison with what several workers did together."""
+
+    def __init__(self, plan: RequestPlan) -> None:
+        self._plan = plan
+        self.end = math.inf if plan.curve.loop else plan.curve.duration
+        """The curve second after which nothing is planned."""
+        self.in_bucket = cache(self._in_bucket)
+        """How many requests a bucket has, by its index and side."""
+
+    def before(self, second: float) -> int:
+        return self._plan.planned_before(second)
+
+    def _in_bucket(self, index: int, side: int) -> int:
+        if side not in self._plan.sides:
+            return 0
+        first, beyond = (self.before(edge * BUCKET_SECONDS) for edge in (index, index + 1))
+        return self._plan.count(first, beyond, side)
+
+
+_SLACK = 10.0  # seconds by which a worker may be behind the others and behind its own requests
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """One worker; `heard_at` and `now` are seconds of one monotonic clock.
+
+    `addresses`: requests by address, for each side of an A/B run.
+    """
+
+    name: str
+    heard_at: float
+    is_ready: bool = False
+    is_lost: bool = False
+    is_moving: bool = False
+    finished: EngineFinished | None = None
+    sent: int = 0
+    now_flags: Flags = field(default_factory=Flags)
+    addresses: dict[int, dict[str, int]] = field(default_factory=dict)
+    _second: float = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        return not self.is_lost and self.finished is None
+
+    def on_event(self, now: float) -> None:
+        if self.is_moving:
+            self._second += now - self.heard_at
+        self.heard_at = now
+
+    def set_position(self, second: float, now: float, *, is_moving: bool) -> None:
+        self.heard_at, self._second, self.is_moving = now, second, is_moving
+
+    def second(self, now: float) -> float:
+        return self._second + (now - self.heard_at if self.is_moving else 0.0)
+
+
+class Aggregate:
+    """The sums of all workers; `request_timeout` is how long a request may wait, and last."""
+
+    def __init__(
+        self, workers: Sequence[WorkerState], plan: WholePlan, *, request_timeout: float
+    ) -> None:
+        self._workers = workers
+        self._plan = plan
+        self._merge = BucketMerge(plan.in_bucket)
+        self._kept = math.ceil((2 * request_timeout + _SLACK) / BUCKET_SECONDS)
+        self._flags = Flags()
+
+    def add(self, worker: int, bucket: EngineBucket) -> None:
+        self._merge.add(worker, bucket)
+
+    def raise_flags(self, flags: Flags) -> None:
+        """Flags that were raised once stay with the run."""
+        self._flags = _any([self._flags, flags])
+
+    def changed_buckets(self) -> list[EngineBucket]:
+        return list(self._merge.changed())
+
+    def progress(self, now: float) -> list[EngineEvent]:
+        """The changes, and the position of the run; some worker must be live."""
+        live = [state for state in self._workers if state.is_live]
+        seconds = [state.second(now) for state in live]
+        flags = _any(state.now_flags for state in live)
+        progress = EngineProgress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
+        events: list[EngineEvent] = [*self.changed_buckets(), *self._addresses(), progress]
+        self._merge.forget_before(int(min(seconds) // BUCKET_SECONDS) - self._kept)
+        return events
+
+    def finished(self, elapsed: float) -> list[EngineEvent]:
+        """The end of a run, including the results of lost workers from before they were lost."""
+        finished = [state.finished for state in self._workers if state.finished]
+        planned = self._plan.before(elapsed)
+        end = EngineFinished(
+            completed_curve=any(end.completed_curve for end in finished),
+            elapsed=elapsed,
+            planned=planned,
+            sent=self._sent,
+            completed=self._completed,
+            shortfall=planned - self._sent,
+            flags=self._flags,
+        )
+        return [*self.changed_buckets(), *self._addresses(), end]
+
+    def _addresses(self) -> list[EngineEvent]:
+        sides: dict[int, Counter[str]] = {}
+        for state in self._workers:
+            for side, requests in state.addresses.items():
+                sides.setdefault(side, Counter()).update(requests)
+        return [AddressCounts(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
+
+    @property
+    def _sent(self) -> int:
+        """Requests sent as far as it is known; of a lost worker, those in its buckets."""
+        by_worker = self._merge.by_worker
+        return sum(
+            by_worker[worker].sent if state.is_lost else state.sent
+            for worker, state in enumerate(self._workers)
+        )
+
+    @property
+    def _completed(self) -> int:
+        by_worker = self._merge.by_worker
+        return sum(
+            state.finished.completed if state.finished else by_worker[worker].completed
+            for worker, state in enumerate(self._workers)
+        )
+
+
+def _any(flags: Iterable[Flags]) -> Flags:
+    every = list(flags)
+    return Flags(
+        **{flag.name: any(getattr(one, flag.name) for one in every) for flag in fields(Flags)}
+    )

@@ -1,0 +1,225 @@
+"""The engine's events and their parser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
+
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.histograms import check_encoded
+from tm_cli.server.numbers import (
+    Count,
+    Counts,
+    Measure,
+    Seconds,
+    StatusCounts,
+    Text,
+    refuse_constant,
+)
+from tm_cli.server.timestamps import read_time
+
+_MAX_INDEX = 10**8
+_FIRST_YEAR = 1000  # earlier ones have fewer digits
+_MAX_MESSAGE = 2000
+
+
+Side = Annotated[Count, Field(le=1)]
+
+
+def _instant(value: Any) -> datetime:
+    instant = read_time(value)
+    if instant.year < _FIRST_YEAR:
+        raise ValueError("such a year cannot be written down")
+    return instant
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBucket:
+    """Five seconds of a run, counted by due time; `index` k covers curve seconds [5k, 5k+5).
+
+    `side` is the target in an A/B run: 0 is the profile's own, 1 the one it is compared
+    with. Otherwise it is 0.
+    """
+
+    index: Annotated[Count, Field(le=_MAX_INDEX)]
+    planned: Count
+    sent: Count
+    completed: Count
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Text = ""
+    service: Text = ""
+    p50_ms: Measure | None = None
+    p95_ms: Measure | None = None
+    p99_ms: Measure | None = None
+    side: Side = 0
+
+    @property
+    def errors(self) -> int:
+        """Failures, and responses of status 400 and above."""
+        refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
+        return refused + sum(self.failures.values())
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """An engine on `hold` waits for `go`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStarted:
+    """Curve second 0."""
+
+    at: Annotated[datetime, PlainValidator(_instant)]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgress:
+    """About once a second; `elapsed` is curve time, pauses excluded."""
+
+    elapsed: Seconds
+    sent: Count
+    flags: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePaused:
+    """Dispatch is paused."""
+
+    elapsed: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EngineResumed:
+    """Dispatch goes on."""
+
+    elapsed: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFinished:
+    """The final event of an engine; `completed_curve` is False after a stop."""
+
+    completed_curve: bool
+    elapsed: Seconds
+    planned: Count
+    sent: Count
+    completed: Count
+    shortfall: Count
+    flags: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The engine gave up."""
+
+    message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """A note for the history row, from the coordinator of several engines."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressCounts:
+    """How many requests each address of a side's target has got so far."""
+
+    side: Side
+    requests: Counts
+
+
+EngineEvent = (
+    EngineReady
+    | EngineStarted
+    | EngineProgress
+    | AddressCounts
+    | EngineBucket
+    | EnginePaused
+    | EngineResumed
+    | EngineFinished
+    | EngineFailed
+    | RunNote
+)
+
+
+_KINDS: dict[str, type[EngineEvent]] = {
+    "ready": EngineReady,
+    "started": EngineStarted,
+    "progress": EngineProgress,
+    "addresses": AddressCounts,
+    "bucket": EngineBucket,
+    "paused": EnginePaused,
+    "resumed": EngineResumed,
+    "finished": EngineFinished,
+    "failed": EngineFailed,
+}
+_ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
+    name: TypeAdapter(kind) for name, kind in _KINDS.items()
+}
+_FLAGS = [flag.name for flag in fields(Flags)]
+
+
+def parse_event(line: bytes) -> EngineEvent | None:
+    """Return the event of one line, None for a kind unknown here; ValueError for anything else."""
+    try:
+        event = _event(json.loads(line, parse_constant=refuse_constant))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"the engine sent an invalid line: {line[:200]!r}") from error
+    if isinstance(event, EngineBucket):
+        check_encoded(event.response)
+        check_encoded(event.service)
+    return event
+
+
+def _event(data: dict[str, Any]) -> EngineEvent | None:
+    kind = _KINDS.get(data["event"])
+    if kind is None:
+        return None
+    if "outcome" in data:
+        data["completed_curve"] = data["outcome"] == "completed"
+    if data.keys() >= set(_FLAGS):
+        data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
+    if missing := {part.name for part in fields(kind)} - data.keys():
+        raise KeyError(*missing)
+    return _ADAPTERS[data["event"]].validate_python(data)
+
+
+class RunningEngine(Protocol):
+    """Has its job already; nothing here waits except `events` and `close`."""
+
+    def send(self, command: str, **details: object) -> None: ...
+
+    def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        """Its events until it ends.
+
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
+        """
+        ...
+
+    async def close(self) -> int:
+        """End it if it has not ended, and return its exit code."""
+        ...
+
+    def hang_up(self) -> None:
+        """Close its input, which means: stop at once."""
+        ...
+
+    def kill(self) -> None: ...
+
+    @property
+    def last_error(self) -> str | None:
+        """The last error outside of its events."""
+        ...
+
+
+Launch = Callable[[str, EngineJob], Awaitable[RunningEngine]]
+"""Starts what generates load in a region for a job; OSError when that is impossible."""

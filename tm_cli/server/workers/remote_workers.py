@@ -1,0 +1,211 @@
+"""An engine on another host, reached through its agent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
+from tm_cli.server.profiles import LOCAL
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame, exchange_frames
+from tm_cli.server.workers.engine_events import EngineEvent, Launch, RunningEngine, parse_event
+from tm_cli.server.workers.local_worker import EngineProcess
+from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
+
+_MAX_BUFFERED = 16 * 1024 * 1024  # characters
+
+
+class RemoteEngine:
+    """Sends frames with `post`; its agent's connection passes on the replies."""
+
+    def __init__(self, job: EngineJob, post: Callable[[Frame], None]) -> None:
+        self.run_id = job.run_id
+        self._post = post
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._waiting = 0
+        self._error: str | None = None
+        self._is_over = False
+        self._write(job.to_line())
+
+    def take(self, frame: Frame) -> None:
+        if frame.line is not None and not self._is_over:
+            self._waiting += len(frame.line)
+            if self._waiting > _MAX_BUFFERED:
+                self.kill()
+                self.end("it sends more than can be processed")
+                return
+            self._lines.put_nowait(frame.line)
+        if frame.over is not None:
+            self.end(frame.over)
+
+    def end(self, error_text: str) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._error = error_text or None
+            self._lines.put_nowait(None)
+
+    def send(self, command: str, **details: object) -> None:
+        self._write(json.dumps({"command": command, **details}))
+
+    def _write(self, line: str) -> None:
+        if not self._is_over:
+            self._post(Frame(self.run_id, line=line))
+
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        """The engine's events until it ends or its agent is gone.
+
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
+        """
+        while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
+            self._waiting -= len(line)
+            event = parse_event(line.encode())
+            if event is not None:
+                yield event
+
+    async def close(self) -> int:
+        """End it without waiting for the other host; its exit code stays unknown, so 0."""
+        self.hang_up()
+        return 0
+
+    def hang_up(self) -> None:
+        if not self._is_over:
+            self._post(Frame(self.run_id, order=HANG_UP))
+
+    def kill(self) -> None:
+        if not self._is_over:
+            self._post(Frame(self.run_id, order=KILL))
+
+    @property
+    def last_error(self) -> str | None:
+        return self._error
+
+
+MAX_CONNECTIONS = 64
+
+
+class AgentConnection:
+    """One connection, which is one worker for each run."""
+
+    def __init__(self, region: str, name: str, label: str) -> None:
+        self.region = region
+        self.name = name
+        self.label = label
+        """Distinguishes the connections of a region."""
+        self._outgoing: asyncio.Queue[Frame] = asyncio.Queue()
+        self._engines: dict[str, RemoteEngine] = {}
+        self._is_open = True
+
+    async def start(self, job: EngineJob) -> RunningEngine:
+        if not self._is_open:
+            raise ConnectionError("its agent is gone")
+        engine = RemoteEngine(job, self._outgoing.put_nowait)
+        self._engines[engine.run_id] = engine
+        return engine
+
+    async def serve(
+        self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
+    ) -> None:
+        error_text = "the server is leaving"
+        try:
+            await exchange_frames(receive, send, self._outgoing, self._take)
+        except ConnectionError as error:
+            error_text = f"its connection is gone: {error}"
+            raise
+        finally:
+            self._is_open = False
+            for engine in self._engines.values():
+                engine.end(error_text)
+
+    def _take(self, frame: Frame) -> None:
+        engine = self._engines.get(frame.run)
+        if engine:
+            engine.take(frame)
+        if frame.over is not None:
+            self._engines.pop(frame.run, None)
+
+
+class Agents:
+    """Links by region. Regions stay known, with the names seen in them, until the server ends."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}
+        self._links: dict[str, list[AgentConnection]] = {}
+
+    def join(self, region: str, name: str) -> AgentConnection:
+        if sum(map(len, self._links.values())) >= MAX_CONNECTIONS:
+            raise Refusal(f"{MAX_CONNECTIONS} workers are connected already", status=503)
+        links = self._links.setdefault(region, [])
+        link = AgentConnection(region, name, self._label(region, name))
+        links.append(link)
+        self._names.setdefault(region, set()).add(name)
+        return link
+
+    def leave(self, link: AgentConnection) -> None:
+        self._links[link.region].remove(link)
+
+    def _label(self, region: str, name: str) -> str:
+        taken = {link.label for link in self._links[region]}
+        label, number = f"{region}/{name}", 1
+        while label in taken:
+            number += 1
+            label = f"{region}/{name}#{number}"
+        return label
+
+    def workers_in(self, region: str) -> list[WorkerSpec]:
+        links = sorted(self._links.get(region, []), key=lambda link: link.label)
+        return [WorkerSpec(link.label, link.start) for link in links]
+
+    @property
+    def regions(self) -> dict[str, tuple[int, int]]:
+        return {
+            region: (len(names), len(self._links[region]))
+            for region, names in sorted(self._names.items())
+        }
+
+    @property
+    def workers(self) -> dict[str, int]:
+        return {region: connections for region, (_, connections) in self.regions.items()}
+
+
+def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
+    """How runs are launched; `slots` requests of a local run may be under way at the same time.
+
+    In other regions each worker has so many, at most `MAX_SLOTS`.
+    """
+
+    async def launch(region: str, job: EngineJob) -> RunningEngine:
+        if region != LOCAL:
+            workers = agents.workers_in(region)
+            if not workers:
+                raise OSError(f"no agent is connected in region {region}")
+            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
+        shares = split(slots)
+        if len(shares) == 1:
+            return await EngineProcess.start(command, _with_slots(job, slots))
+        return await WorkerGroup.start(_local_workers(command, shares), job, clock)
+
+    return launch
+
+
+def _with_slots(job: EngineJob, slots: int) -> EngineJob:
+    return job.model_copy(update={"slots": slots})
+
+
+def split(slots: int) -> list[int]:
+    count = math.ceil(slots / MAX_SLOTS)
+    return [slots // count + (index < slots % count) for index in range(count)]
+
+
+def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[WorkerSpec]:
+    async def start(slots: int, job: EngineJob) -> RunningEngine:
+        return await EngineProcess.start(command, _with_slots(job, slots))
+
+    return [
+        WorkerSpec(f"{LOCAL}/{number}", partial(start, slots))
+        for number, slots in enumerate(shares, 1)
+    ]
