@@ -23,12 +23,12 @@ def demo(session: Session) -> int:
 
     tm demo
     """
-    from tm_cli.demo.script import play
+    from tm_cli.demo.script import run
 
     with tempfile.TemporaryDirectory(prefix="tm-demo-", ignore_cleanup_errors=True) as directory:
-        right = play(Path(directory), session.context.environ, session.terminal.result)
-    if right:
-        session.terminal.result("\nEvery command returned the exit code that it should.")
+        passed = run(Path(directory), session.context.environ, session.terminal.result)
+    if passed:
+        session.terminal.result("\nEvery command returned the expected exit code.")
         return int(ExitCode.OK)
-    session.terminal.note("tm: a command returned another exit code than it should")
+    session.terminal.note("tm: a command did not return the expected exit code")
     return int(ExitCode.ERROR)

@@ -16,7 +16,7 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenarios import Result, Scenario
+    from tm_cli.selftest.scenarios import ScenarioResult, SelftestScenario
 
 app = App()
 
@@ -52,14 +52,14 @@ def selftest(
     return _play(session, scenarios, _found(session, program))
 
 
-def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
+def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
     from tm_cli.render.selftest import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
 
 
-def _catalogue() -> Sequence[Scenario]:
+def _catalogue() -> Sequence[SelftestScenario]:
     try:
         from tm_cli.selftest.scenarios import SCENARIOS
     except ModuleNotFoundError as missing:
@@ -71,7 +71,9 @@ def _catalogue() -> Sequence[Scenario]:
     return SCENARIOS
 
 
-def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> Sequence[Scenario]:
+def _chosen(
+    scenarios: Sequence[SelftestScenario], names: Sequence[str]
+) -> Sequence[SelftestScenario]:
     known = {scenario.name: scenario for scenario in scenarios}
     for name in names:
         if name not in known:
@@ -91,14 +93,14 @@ def _found(session: Session, program: str | None) -> str | None:
     return str(session.context.cwd / found)
 
 
-def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
+def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
     from tm_cli.render.selftest import failure, line, summary
-    from tm_cli.selftest.runner import prove
+    from tm_cli.selftest.runner import run_scenarios
 
-    results: list[Result] = []
+    results: list[ScenarioResult] = []
     clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
     began = clock.monotonic()
-    with closing(prove(scenarios, session.context.environ, program)) as coming:
+    with closing(run_scenarios(scenarios, session.context.environ, program)) as coming:
         for result in coming:
             results.append(result)
             if not session.wants_json:
@@ -112,7 +114,7 @@ def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) 
     return int(ExitCode.OK)
 
 
-def _emit(session: Session, results: Sequence[Result], error: TmError | None) -> int:
+def _emit(session: Session, results: Sequence[ScenarioResult], error: TmError | None) -> int:
     from tm_cli.render.formats.json_document import document, error_document, to_json
     from tm_cli.render.selftest import result_data
 
