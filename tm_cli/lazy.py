@@ -19,6 +19,7 @@ class Entry:
     module: str
     summary: str
     panel: str | None = None
+    hidden: bool = False
 
 
 class LazyCommands(MutableMapping[str, Any]):
@@ -93,7 +94,9 @@ class LazyGroup(QuickGroup):
         """Return a command; while help lists them, a stand-in that has just name and summary."""
         if self._listing and cmd_name in self.entries:
             entry = self.entries[cmd_name]
-            return TyperCommand(cmd_name, help=entry.summary, rich_help_panel=entry.panel)
+            return TyperCommand(
+                cmd_name, help=entry.summary, rich_help_panel=entry.panel, hidden=entry.hidden
+            )
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
@@ -105,7 +108,11 @@ class LazyGroup(QuickGroup):
 
     def _groups_with(self, word: str) -> list[str]:
         """Import every module: it is slow, and the command line is wrong anyway."""
-        found = {name: getattr(self.commands[name], "commands", {}) for name in self.entries}
+        found = {
+            name: getattr(self.commands[name], "commands", {})
+            for name, entry in self.entries.items()
+            if not entry.hidden
+        }
         return [name for name, own in found.items() if word in own and not own[word].hidden]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -24,8 +24,10 @@ class _Root(LazyGroup):
             "tm_cli.commands.benchmarks", "Gate benchmark runs of Runloop.", _GATES
         ),
         "jobs": Entry("tm_cli.commands.jobs", "Gate on job runs of a Strait server.", _GATES),
-        "gate": Entry("tm_cli.commands.gate", "Decide a saved report anew, explain it.", _GATES),
-        "report": Entry("tm_cli.commands.report", "Show, convert and comment reports.", _GATES),
+        "report": Entry(
+            "tm_cli.commands.report", "Re-evaluate, explain, convert and comment reports.", _GATES
+        ),
+        "gate": Entry("tm_cli.commands.gate", "Re-evaluate or explain a report.", hidden=True),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry("tm_cli.commands.profiles", "List, show and exchange profiles.", _SERVER),
         "history": Entry(

@@ -17,7 +17,6 @@ from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.boundary import explain
 from tm_cli.context import AppContext
 from tm_cli.errors import TmError
-from tm_cli.evidence.writing import report_document
 from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.evidence import Result, Run
@@ -35,8 +34,9 @@ from tm_cli.render.markdown import markdown
 from tm_cli.render.openmetrics import openmetrics
 from tm_cli.render.progress import open_view
 from tm_cli.render.series_csv import series_csv
-from tm_cli.render.summary import run_data, run_summary
+from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
+from tm_cli.report.writer import report_document, run_data
 from tm_cli.systems.trafficmorph.looks import from_status
 from tm_cli.systems.trafficmorph.results import as_result
 from tm_cli.terminal import Terminal

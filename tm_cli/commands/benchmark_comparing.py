@@ -10,9 +10,10 @@ from tm_cli.commands.comparing import Format
 from tm_cli.commands.session import Session
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.comparison import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.machine import document, to_json
 from tm_cli.render.tables import instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.systems.runloop.differences import compare_scenarios
 from tm_cli.systems.runloop.evidence import Measured
 from tm_cli.systems.runloop.pinning import get_run, measure

@@ -13,9 +13,10 @@ from tm_cli.commands.ended_run import find_ended_run
 from tm_cli.commands.session import Session
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.comparison import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.machine import document, to_json
 from tm_cli.render.tables import instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.systems.trafficmorph.contract_comparison import read_contract_comparison
 from tm_cli.systems.trafficmorph.diff import compare_rows, newer_first
 from tm_cli.systems.trafficmorph.snapshots import read_comparisons

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tm_cli.commands.session import Session
-from tm_cli.evidence.writing import as_document
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.record import Evidence, Record
 from tm_cli.render.machine import to_json
 from tm_cli.render.summary import run_summary
+from tm_cli.report.writer import as_document
 from tm_cli.text import clean
 
 

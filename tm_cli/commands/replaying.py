@@ -13,13 +13,13 @@ from tm_cli.commands.saved_report import load, same_file
 from tm_cli.commands.session import Session
 from tm_cli.commands.sinks import Reports
 from tm_cli.errors import OutputError, UsageError
-from tm_cli.evidence.writing import as_document
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.record import Evidence
 from tm_cli.gate.replay import replay
 from tm_cli.gate.verdict import parse_fail_on
 from tm_cli.render.explanation import explanation
 from tm_cli.render.summary import run_summary
+from tm_cli.report.writer import as_document
 from tm_cli.text import clean
 
 

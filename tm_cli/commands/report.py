@@ -1,4 +1,4 @@
-"""`tm report`: saved reports, shown, written anew, put on a pull request."""
+"""`tm report`: evaluates, shows, converts and comments saved reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from tm_cli.commands import options
-from tm_cli.commands.gate import SavedReport
 from tm_cli.commands.session import Session, command
 from tm_cli.errors import UsageError
 from tm_cli.global_options import group
@@ -15,11 +14,60 @@ from tm_cli.lazy import QuickGroup
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
+SavedReport = Annotated[
+    str, typer.Argument(metavar="FILE", help="A JSON or HTML report that a gate has written.")
+]
+
 
 @app.callback()
 @group
 def report() -> None:
-    """Show saved reports, write them in other formats, put them on a pull request."""
+    """Evaluate, explain, show and convert saved reports, comment pull requests with them."""
+
+
+@app.command("eval")
+@command
+def evaluate(
+    session: Session,
+    file: SavedReport,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="VERDICTS",
+            help="Instead of those of the report: FAIL,WARN,NO_BASELINE.",
+        ),
+    ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="CHECK",
+            help="Instead of those of the report: p95<400ms, errors<1%; repeatable.",
+        ),
+    ] = None,
+    report: options.Report = None,
+) -> int:
+    """Re-evaluate a saved report by its own gate or another; nothing is sent.
+
+    tm report eval gate.json --fail-on FAIL --assert "p95<250ms"
+    """
+    from tm_cli.commands import replaying
+
+    options.refuse_torn_verdicts(fail_on, [file])
+    return replaying.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
+
+
+@app.command("explain")
+@command
+def explain(session: Session, file: SavedReport) -> int:
+    """Explain in a sentence why a gate passed or failed, and list the reasons.
+
+    tm report explain gate.json
+    """
+    from tm_cli.commands import replaying
+
+    return replaying.explain(session, file)
 
 
 @app.command("show")
@@ -55,10 +103,9 @@ def schema(session: Session) -> int:
 
     tm report schema
     """
-    from importlib.resources import files
+    from tm_cli.report.schema import schema_text
 
-    text = files("tm_cli").joinpath("schemas", "report-1.json").read_text(encoding="utf-8")
-    session.terminal.result(text)
+    session.terminal.result(schema_text())
     return 0
 
 

@@ -39,8 +39,8 @@ def rendered(form: Format, evidence: Evidence) -> str:
     """Return the evidence in one format."""
     match form:
         case Format.JSON:
-            from tm_cli.evidence.writing import report_document
             from tm_cli.render.machine import to_json
+            from tm_cli.report.writer import report_document
 
             return to_json(report_document(evidence)) + "\n"
         case Format.JUNIT:
@@ -52,8 +52,8 @@ def rendered(form: Format, evidence: Evidence) -> str:
 
             return markdown(evidence)
         case Format.HTML:
-            from tm_cli.evidence.writing import report_document
             from tm_cli.render.html import html
+            from tm_cli.report.writer import report_document
 
             return html(evidence, report_document(evidence))
         case Format.CSV:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from tm_cli.api import strict_json
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.evidence.fields import NotEvidence
-from tm_cli.evidence.reading import read_evidence
 from tm_cli.gate.record import Evidence
+from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.text import clean
 
 LARGEST = 256 * 1024 * 1024
@@ -23,8 +22,8 @@ ELEMENT = "tm-evidence"
 def load(path: Path) -> Evidence:
     """Return the evidence in a report; raises ConfigurationError for what is none."""
     try:
-        return read_evidence(strict_json.parse(_document(_text(path))))
-    except (NotEvidence, ValueError) as problem:
+        return read_report(strict_json.parse(_document(_text(path))))
+    except (InvalidReport, ValueError) as problem:
         raise _unusable(path, clean(problem)) from None
 
 
@@ -55,7 +54,7 @@ def _document(text: str) -> str:
     page.feed(text)
     page.close()
     if len(page.found) != 1:
-        raise NotEvidence(f"the page holds {len(page.found) or 'no'} evidence")
+        raise InvalidReport(f"the page holds {len(page.found) or 'no'} evidence")
     return page.found[0]
 
 

@@ -1,1 +1,0 @@
-"""Evidence as a JSON document, and back: reports are made from it, and gates replayed."""

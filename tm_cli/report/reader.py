@@ -1,0 +1,290 @@
+"""Reads a report's JSON document back: complete and free of contradictions, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.checks import CheckResult, Condition, parse_check
+from tm_cli.gate.comparison import Basis, Comparison
+from tm_cli.gate.course import Course, Moment
+from tm_cli.gate.events import Attempt, Decided
+from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.policy import Decision, Gate
+from tm_cli.gate.record import Evidence, Record, exit_code_of
+from tm_cli.gate.replay import KeptCheck, contradiction
+from tm_cli.gate.verdict import Verdict, read_verdict
+from tm_cli.report.document import (
+    BaselineData,
+    CheckData,
+    ComparisonData,
+    DecisionData,
+    EarlierRun,
+    GateData,
+    Origin,
+    ReportDocument,
+    ReportedRun,
+    SeriesData,
+)
+from tm_cli.text import clean
+
+_REPORT = TypeAdapter(ReportDocument)
+
+
+class InvalidReport(ValueError):
+    """A document that lacks, contradicts or mistypes something that its decision rests on."""
+
+
+def read_report(document: Any) -> Evidence:
+    """Return what the writer wrote down; raises InvalidReport for anything else."""
+    report = _validated(document)
+    made_at, code = _moment(report["report"]), _exit_code(report, "the document")
+    data, gate_data = report["data"], report["report"]["gate"]
+    if data is None:
+        return Evidence((), Gate(), code, made_at, _error(report, code))
+    if gate_data is None:
+        raise InvalidReport("report.gate: missing")
+    gate = _gate(gate_data)
+    records = tuple(_record(run, gate) for run in _runs(data))
+    evidence = Evidence(records, gate, code, made_at)
+    _refuse_contradictions(evidence)
+    return evidence
+
+
+def _validated(document: Any) -> ReportDocument:
+    if isinstance(document, Mapping) and "schema_version" in document and "report" not in document:
+        raise InvalidReport("it has no `report`: `--report json=FILE` writes it, `--json` does not")
+    try:
+        return _REPORT.validate_python(document, strict=True)
+    except ValidationError as problem:
+        raise InvalidReport(_first_error(problem)) from None
+
+
+_EXPECTED = {
+    "missing": "missing",
+    "string_type": "expected a text",
+    "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
+    "list_type": "expected a list",
+    "dict_type": "expected an object",
+    "typed_dict_type": "expected an object",
+    "literal_error": "expected one of {expected}",
+    "greater_than_equal": "expected at least {ge}",
+    "too_short": "expected at least {min_length} item",
+    "value_error": "{error}",
+}
+"""Our words for pydantic's types of error; braces take the values of its context."""
+
+
+def _first_error(problem: ValidationError) -> str:
+    """Return the path of the first wrong field and what is wrong with it."""
+    error = problem.errors(include_url=False, include_input=False)[0]
+    text = _EXPECTED.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
+    path = ""
+    for position, step in enumerate(error["loc"]):
+        if position == 1 and step in ("one", "several"):
+            continue  # pydantic names the kind of data here
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return f"{path or 'the document'}: {text}"
+
+
+def _refuse_contradictions(evidence: Evidence) -> None:
+    own = exit_code_of(evidence.records)
+    is_lost = own is ExitCode.OK and evidence.exit_code is ExitCode.OUTPUT
+    if evidence.exit_code is not own and not is_lost:
+        raise InvalidReport(
+            f"exit_code is {int(evidence.exit_code)}, that of its runs is {int(own)}"
+        )
+    if problem := contradiction(evidence):
+        raise InvalidReport(problem)
+
+
+def _runs(data: Any) -> list[ReportedRun]:
+    if "runs" not in data:
+        return [data]
+    runs: list[ReportedRun] = data["runs"]
+    for run in runs:
+        if _exit_code(run, run["subject"]) is not _exit_code(run["decision"], run["subject"]):
+            raise InvalidReport(f"{run['subject']}: exit_code and decision differ")
+    return runs
+
+
+def _exit_code(item: Any, where: str) -> ExitCode:
+    """Return `exit_code`, which `exit_name` must name."""
+    if missing := {"exit_code", "exit_name"} - set(item):
+        raise InvalidReport(f"{where}: {min(missing)} is missing")
+    code = ExitCode(item["exit_code"])
+    if item["exit_name"] != code.name:
+        raise InvalidReport(f"{where}: exit_name of exit_code {int(code)} must be {code.name}")
+    return code
+
+
+def _moment(report: Origin) -> datetime:
+    try:
+        made_at = datetime.fromisoformat(report["made_at"])
+    except ValueError:
+        raise InvalidReport("report.made_at: expected an ISO 8601 time") from None
+    if made_at.tzinfo is None:
+        raise InvalidReport("report.made_at: it has no offset")
+    return made_at
+
+
+def _gate(data: GateData) -> Gate:
+    return Gate(
+        fail_on=frozenset(map(Verdict, data["fail_on"])),
+        checks=tuple(map(_condition, data["checks"])),
+        confirm=data["confirm"],
+        wait_timeout=data["wait_timeout_seconds"] or 0.0,
+        verdict_timeout=data["verdict_timeout_seconds"] or 0.0,
+    )
+
+
+def _condition(text: str) -> Condition:
+    """A check that can be measured again, else one whose outcome is kept."""
+    try:
+        return parse_check(text)
+    except ValueError:
+        return KeptCheck(text)
+
+
+def _error(report: ReportDocument, code: ExitCode) -> TmError:
+    data = report["error"]
+    if data is None:
+        raise InvalidReport("it has neither data nor an error")
+    if code is ExitCode.OK:
+        raise InvalidReport("it has an error, and exit_code 0")
+    message = data["message"] or "no reason was given"
+    error = TmError(message, hint=data["hint"], code=data["code"])
+    error.exit_code = code
+    return error
+
+
+def _record(run: ReportedRun, gate: Gate) -> Record:
+    subject, status = run["subject"], run["status"]
+    result = _whole_result(run)
+    if run["verdict_pending"] is not (result is None or result.verdict is None):
+        raise InvalidReport(f"{subject}: verdict and verdict_pending contradict each other")
+    end = Decided(
+        _decision(run, gate),
+        Run(run["started_run_id"], subject, status or "", None) if run["started"] else None,
+        result,
+        tuple(_attempt(item, gate, subject) for item in run["earlier_runs"]),
+        abandoned=run["abandoned"],
+        baseline=_baseline(run["baseline"], run["baseline_course"]),
+    )
+    if end.abandoned and (end.decision.judged or end.decision.exit_code is ExitCode.OK):
+        raise InvalidReport(f"{subject}: it was canceled, and judged")
+    return Record(run["system"], subject, run["subject_id"], status, end)
+
+
+def _attempt(run: EarlierRun, gate: Gate, subject: str) -> Attempt:
+    decision = _decision(run, gate)
+    if run["exit_name"] != decision.exit_code.name:
+        raise InvalidReport(f"{subject}: exit_name and decision of an earlier run differ")
+    started = Run(run["started_run_id"], subject, "", None)
+    return Attempt(decision, started, _result(run), _baseline(run["baseline"]))
+
+
+def _decision(run: ReportedRun | EarlierRun, gate: Gate) -> Decision:
+    data: DecisionData = run["decision"]
+    return Decision(
+        _exit_code(data, "decision"),
+        data["message"],
+        hint=data["hint"],
+        code=data["code"],
+        matched=run["fail_on_match"],
+        checks=tuple(_check(item, gate) for item in run["checks"]),
+        verdict_gated=data["verdict_gated"],
+        judged=data["judged"],
+    )
+
+
+def _check(data: CheckData, gate: Gate) -> CheckResult:
+    text, passed, reason = data["check"], data["passed"], data["reason"]
+    condition = next((check for check in gate.checks if check.text == text), None)
+    if condition is None:
+        raise InvalidReport(f"the gate has no check {text}")
+    if isinstance(condition, KeptCheck):
+        condition = KeptCheck(text, passed, reason)
+    return CheckResult(condition, passed, reason)
+
+
+def _result(run: ReportedRun | EarlierRun) -> Result | None:
+    """Return what was recorded of the run; None when there was no record."""
+    verdict, metrics, facts = run["verdict"], run["metrics"], run["facts"]
+    if metrics is None:
+        if verdict is not None:
+            raise InvalidReport("a run has a verdict, and no metrics")
+        return None
+    if facts is None or facts.get("id") != run["run_id"]:
+        raise InvalidReport("run_id and facts contradict each other")
+    if run["final"] and verdict is not None:
+        raise InvalidReport("a run was cut off, and has a verdict")
+    return Result(
+        run_id=run["started_run_id"],
+        verdict=read_verdict(verdict),
+        verdict_text=verdict,
+        reasons=tuple(run["verdict_reasons"]),
+        metrics=dict(metrics),
+        facts=facts,
+        final=run["final"],
+        note=run["note"],
+        also=frozenset(map(Verdict, run["also"])),
+    )
+
+
+def _whole_result(run: ReportedRun) -> Result | None:
+    """Add what an earlier run has not."""
+    result = _result(run)
+    return result and replace(
+        result,
+        basis=_basis(run),
+        comparisons=tuple(map(_comparison, run["comparisons"])),
+        notes=tuple(run["notes"]),
+        course=_course(run["course"]),
+    )
+
+
+def _basis(run: ReportedRun) -> Basis:
+    against = run["against"]
+    return Basis(
+        baseline=run["baseline_run_id"],
+        choice=run["baseline_choice"],
+        age=run["baseline_age_seconds"],
+        reference=run["reference_run_id"],
+        against=None
+        if against is None
+        else clean(against.get("targetUrl") or "") or "another target",
+    )
+
+
+def _comparison(data: ComparisonData) -> Comparison:
+    other_names = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
+    values = cast("Mapping[str, Any]", data)
+    return Comparison(
+        **{f.name: values[other_names.get(f.name, f.name)] for f in fields(Comparison)}
+    )
+
+
+def _baseline(data: BaselineData | None, course: SeriesData | None = None) -> Result | None:
+    if data is None:
+        return None
+    metrics = dict(data["metrics"])
+    return Result(None, None, None, metrics=metrics, facts=data["facts"], course=_course(course))
+
+
+def _course(data: SeriesData | None) -> Course:
+    """Return a run over time from lists of one length; empty for null."""
+    if data is None:
+        return ()
+    values = cast("Mapping[str, list[float]]", data)
+    columns = [values[f.name] for f in fields(Moment)]
+    if len({len(column) for column in columns}) != 1:
+        raise InvalidReport("the lists of a series differ in length")
+    return tuple(Moment(*values) for values in zip(*columns, strict=True))
