@@ -12,12 +12,10 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import apply_check, parse_check
-from tm_cli.gate.comparison import Basis, Comparison
-from tm_cli.gate.course import Course, Moment
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate, decide
-from tm_cli.gate.record import Evidence, Record
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html import html
 from tm_cli.report.writer import report_document

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from made_evidence import ALL
-from tm_cli.gate.replay import replay
+from tm_cli.gate.outcome import replay
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document, report_document
 

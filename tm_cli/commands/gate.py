@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from tm_cli.commands import report
-from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.commands.report import app as report
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True, hidden=True)
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.verdict import GATED
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict

@@ -12,13 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition, parse_check
-from tm_cli.gate.comparison import Basis, Comparison
-from tm_cli.gate.course import Course, Moment
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
+from tm_cli.gate.outcome import Evidence, KeptCheck, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
-from tm_cli.gate.record import Evidence, Record, exit_code_of
-from tm_cli.gate.replay import KeptCheck, contradiction
 from tm_cli.gate.verdict import Verdict, read_verdict
 from tm_cli.report.document import (
     BaselineData,
@@ -32,7 +29,7 @@ from tm_cli.report.document import (
     ReportedRun,
     SeriesData,
 )
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 _REPORT = TypeAdapter(ReportDocument)
 

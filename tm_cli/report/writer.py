@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tm_cli import __version__
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.comparison import Basis, Comparison
-from tm_cli.gate.course import Course
 from tm_cli.gate.events import Attempt
-from tm_cli.gate.evidence import Result
+from tm_cli.gate.model import Basis, Comparison, Course, Result
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate
-from tm_cli.gate.record import Evidence, Record
 
 if TYPE_CHECKING:  # the types import pydantic, which a gate without a report need not wait for
     from tm_cli.report.document import (

@@ -1,0 +1,135 @@
+"""`tm report`: evaluates, shows, converts and comments saved reports."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tm_cli.cli import options
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
+from tm_cli.errors import UsageError
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+SavedReport = Annotated[
+    str, typer.Argument(metavar="FILE", help="A JSON or HTML report that a gate has written.")
+]
+
+
+@app.callback()
+@group
+def report() -> None:
+    """Evaluate, explain, show and convert saved reports, comment pull requests with them."""
+
+
+@app.command("eval")
+@command
+def evaluate(
+    session: Session,
+    file: SavedReport,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="VERDICTS",
+            help="Instead of those of the report: FAIL,WARN,NO_BASELINE.",
+        ),
+    ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="CHECK",
+            help="Instead of those of the report: p95<400ms, errors<1%; repeatable.",
+        ),
+    ] = None,
+    report: options.Report = None,
+) -> int:
+    """Re-evaluate a saved report by its own gate or another; nothing is sent.
+
+    tm report eval gate.json --fail-on FAIL --assert "p95<250ms"
+    """
+    from tm_cli.commands.report import replay
+
+    options.refuse_torn_verdicts(fail_on, [file])
+    return replay.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
+
+
+@app.command("explain")
+@command
+def explain(session: Session, file: SavedReport) -> int:
+    """Explain in a sentence why a gate passed or failed, and list the reasons.
+
+    tm report explain gate.json
+    """
+    from tm_cli.commands.report import replay
+
+    return replay.explain(session, file)
+
+
+@app.command("show")
+@command
+def show(session: Session, file: SavedReport) -> int:
+    """Print a saved report as the summary of a gate; exits 0 whatever it says.
+
+    tm report show gate.json
+    """
+    from tm_cli.commands.report import replay
+
+    return replay.show(session, file)
+
+
+@app.command("render")
+@command
+def render(session: Session, file: SavedReport, to: options.Report = None) -> int:
+    """Write a saved report in other formats.
+
+    tm report render gate.json --report markdown=gate.md --report html=gate.html
+    """
+    if not to:
+        raise UsageError("--report says what to write", hint="for instance --report html=gate.html")
+    from tm_cli.commands.report import replay
+
+    return replay.render(session, file, to)
+
+
+@app.command("schema")
+@command
+def schema(session: Session) -> int:
+    """Print the JSON Schema of report files.
+
+    tm report schema
+    """
+    from tm_cli.report.schema import schema_text
+
+    session.terminal.result(schema_text())
+    return 0
+
+
+@app.command("comment")
+@command
+def comment(
+    session: Session,
+    file: SavedReport,
+    name: Annotated[
+        str, typer.Option(metavar="GATE", help="Which of several gates this is.")
+    ] = "tm",
+    repo: Annotated[
+        str | None,
+        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY, CI_PROJECT_ID]"),
+    ] = None,
+    pr: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Pull or merge request. [found in CI]"),
+    ] = None,
+) -> int:
+    """Comment a pull request with a saved report; the next time, the comment is replaced.
+
+    tm report comment gate.json --name checkout
+    """
+    from tm_cli.commands.report import comment as commenting
+
+    return commenting.comment(session, file, name=name, repo=repo, number=pr)
