@@ -1,4 +1,4 @@
-"""Write `docs/commands.md` from the command tree; `--check` only says whether it is up to date."""
+"""Write the generated files of `docs/`; `--check` only says whether they are up to date."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 from tm_cli.cli.global_options import GLOBAL_OPTIONS
 from tm_cli.cli.help_page import describe, paragraphs, usage, value_name
 from tm_cli.cli.root import command as root_command
+from tm_cli.report.schema import schema_text
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "commands.md"
+SCHEMA = DOCS / "schemas" / "report-1.json"
 
 INTRODUCTION = """\
 # Commands
@@ -124,18 +127,23 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` return 1 when it is stale."""
+    """Write the files, or with `--check` return 1 when one of them is stale."""
     if arguments not in ([], ["--check"]):
         print("usage: python scripts/reference.py [--check]", file=sys.stderr)
         return 64
-    wanted = page()
+    wanted = {PAGE: page(), SCHEMA: schema_text()}
     if not arguments:
-        PAGE.write_text(wanted, encoding="utf-8", newline="\n")
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8", newline="\n")
         return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print("docs/commands.md is stale; update it with: make docs", file=sys.stderr)
-    return 1
+    stale = [
+        path.relative_to(DOCS).as_posix()
+        for path, text in wanted.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    for name in stale:
+        print(f"docs/{name} is stale; run: make docs", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ class Entry:
 
     module: str
     summary: str
-    section: str
+    section: str = ""
+    hidden: bool = False
 
 
 class LazyCommands(Mapping[str, Any]):
@@ -63,7 +64,11 @@ class LazyGroup(Group):
 
     def summaries(self, _ctx: Any) -> list[Summary]:
         """Return the commands that the help lists, without importing them."""
-        return [Summary(name, entry.summary, entry.section) for name, entry in self.entries.items()]
+        return [
+            Summary(name, entry.summary, entry.section)
+            for name, entry in self.entries.items()
+            if not entry.hidden
+        ]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Find the command; for one that stands in a group, say in which."""
@@ -74,5 +79,9 @@ class LazyGroup(Group):
 
     def _groups_with(self, word: str) -> list[str]:
         """Import every module: it is slow, and the command line is wrong anyway."""
-        found = {name: getattr(self.commands[name], "commands", {}) for name in self.entries}
+        found = {
+            name: getattr(self.commands[name], "commands", {})
+            for name, entry in self.entries.items()
+            if not entry.hidden
+        }
         return [name for name, own in found.items() if word in own and not own[word].hidden]

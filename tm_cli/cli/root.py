@@ -25,12 +25,12 @@ class _Root(LazyGroup):
             "tm_cli.commands.benchmarks.app", "Gate on Runloop benchmark runs.", _GATES
         ),
         "jobs": Entry("tm_cli.commands.jobs.app", "Gate on job runs of a Strait server.", _GATES),
-        "gate": Entry("tm_cli.commands.gate", "Re-evaluate a saved report.", _GATES),
         "report": Entry(
             "tm_cli.commands.report.app",
-            "Show and convert saved reports, comment on pull requests.",
+            "Re-evaluate, explain, convert and comment reports.",
             _GATES,
         ),
+        "gate": Entry("tm_cli.commands.gate", "Re-evaluate or explain a report.", hidden=True),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
             "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER

@@ -19,9 +19,10 @@ from tm_cli.cli.session import Session
 from tm_cli.commands.history.show import find_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.formats.json_document import document, to_json
 from tm_cli.render.tables import instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.values.text import clean
 
 
