@@ -79,7 +79,7 @@ def attach(
         subject=subject,
         terms=terms,
         make_token=session.context.make_token,
-        hasty=hasty_client(session),
+        stop_client=hasty_client(session),
         resume=lambda run_id: _resume(session, gate, terms, run_id),
     )
     return Case(
@@ -104,7 +104,7 @@ def runs_of(
         terms=subject.terms,
         make_token=session.context.make_token,
         wish=wish,
-        hasty=hasty_client(session),
+        stop_client=hasty_client(session),
         resume=lambda run_id: _resume(session, gate, subject.terms, run_id),
     )
 

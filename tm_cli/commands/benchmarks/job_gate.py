@@ -86,7 +86,7 @@ def jobs_of(
         spec=spec,
         name=name,
         agents=terms.agents,
-        hasty=hasty_client(session),
+        stop_client=hasty_client(session),
         resume=resume,
     )
 

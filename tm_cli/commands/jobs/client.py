@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait.client import Client, as_job, explain_strait_error, stream_path
-from tm_cli.api.strait.event_stream import Hear, Listener, Message
+from tm_cli.api.strait.event_stream import Listener, Message, OnMessage
 from tm_cli.api.strait.models import Job
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.backends.strait.results import is_news
@@ -53,7 +53,7 @@ class JobServer:
         patience = min(self.connection.timeout, STOP_PATIENCE)
         return _client(self.session, replace(self.connection, timeout=patience, budget=None))
 
-    def listener(self, run_id: str, hear: Hear, part: str | None = None) -> Listener:
+    def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
         """Return a listener to the stream of a run, closed when the command ends."""
         transport = Transport(replace(self.connection, budget=None))  # it is not shared by threads
         listener = Listener(transport, stream_path(run_id, part), hear)

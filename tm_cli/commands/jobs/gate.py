@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.backends.strait.conditions import split_conditions
-from tm_cli.backends.strait.runs import Plan, StraitRuns, describe_old
-from tm_cli.backends.strait.trigger import Order, Started
+from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
+from tm_cli.backends.strait.trigger import TriggerRequest, TriggerResult
 from tm_cli.cli.session import Session
 from tm_cli.commands.jobs.client import (
     PER_MINUTE,
@@ -54,7 +54,7 @@ def start_only(session: Session, request: JobRequest) -> int:
         as_case(server, subject, runs) for subject, runs in zip(subjects, all_runs, strict=True)
     ]
 
-    def trigger(position: int) -> Started:
+    def trigger(position: int) -> TriggerResult:
         all_runs[position].prepare()
         return all_runs[position].trigger()
 
@@ -73,7 +73,7 @@ def start_only(session: Session, request: JobRequest) -> int:
     )
 
 
-def _told(name: str, brought: Started) -> str:
+def _told(name: str, brought: TriggerResult) -> str:
     if brought.run_id is None:
         return f"{name}: {brought.kept}"
     if brought.is_old:
@@ -81,7 +81,7 @@ def _told(name: str, brought: Started) -> str:
     return f"started run {clean(brought.run_id)} of {name}: {clean(brought.status)}"
 
 
-def _data(subject: JobSubject, brought: Started) -> dict[str, Any]:
+def _data(subject: JobSubject, brought: TriggerResult) -> dict[str, Any]:
     return {
         "run_id": brought.run_id,
         "started_run_id": brought.run_id,
@@ -123,13 +123,13 @@ def find_jobs(server: JobServer, request: JobRequest, *, waits: bool = False) ->
     return subjects
 
 
-def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> StraitRuns:
+def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> TriggeredRuns:
     """Return the runs of a job, of which none is started yet."""
     make_token = server.session.context.make_token
 
-    def order(_number: int) -> Order:
+    def make_request(_number: int) -> TriggerRequest:
         key = request.key or f"tm-{make_token()}"
-        return Order(
+        return TriggerRequest(
             subject.job_id,
             request.body,
             key,
@@ -137,12 +137,12 @@ def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> St
             may_merge=subject.may_merge,
         )
 
-    return StraitRuns(
+    return TriggeredRuns(
         server.client,
         server.session.context.clock,
         subject.name,
-        plan=Plan(order, reuses=request.reuses, budget=server.triggers),
-        say=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
+        plan=StartPlan(make_request, reuses=request.reuses, budget=server.triggers),
+        notify=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
     )
 
 
@@ -228,7 +228,7 @@ def _equip(
 ) -> None:
     """Add what only a wait needs."""
     runs.canceled_as = watch.canceled_as or Verdict.WARN
-    runs.hasty = server.hasty_client()
+    runs.stop_client = server.hasty_client()
     runs.listen = server.listen(runs=runs_at_once) if watch.streams else None
     runs.resume_flags = _resume_flags(server.session, gate, watch)
 
@@ -251,7 +251,7 @@ def _names(server: JobServer) -> Callable[[JobRun], str]:
             known[run.job_id] = clean(run.job_id or "job")
             if run.job_id:
                 with suppress(ApiError):
-                    job = server.client.reading_once().get_job(run.job_id)
+                    job = server.client.without_retries().get_job(run.job_id)
                     known[run.job_id] = clean(job.slug or job.name or job.id)
         return known[run.job_id]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tm_cli.api.errors import ApiError
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import is_transient
 from tm_cli.api.strait.client import Client
 from tm_cli.api.strait.event_stream import Message
 from tm_cli.backends.strait.results import TERMINAL, is_news, read_message
@@ -34,12 +34,14 @@ def stream(
     session: Session,
     run: job_options.RunId,
     chunks: Annotated[
-        bool, typer.Option("--chunks", help="The text that job code streams.")
+        bool, typer.Option("--chunks", help="Print the text that the job streams.")
     ] = False,
-    logs: Annotated[bool, typer.Option("--logs", help="The lines of its worker's log.")] = False,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Print the log of the run's worker.")
+    ] = False,
     wait_timeout: options.WaitTimeout = None,
 ) -> int:
-    """Print what a run says until it is over; with --json, a JSON object a line.
+    """Print a run's messages until it has finished; with --json, one JSON object per line.
 
     tm jobs stream 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --chunks
     """
@@ -113,9 +115,9 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
 def _look(client: Client, run_id: str) -> str | None:
     """Return the status; None when this look has shown nothing."""
     try:
-        return client.reading_once().get_run(run_id).status
+        return client.without_retries().get_run(run_id).status
     except ApiError as error:
-        if not observed_nothing(error):
+        if not is_transient(error):
             raise
         return None
 

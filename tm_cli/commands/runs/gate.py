@@ -365,7 +365,7 @@ def _runs(
         own_tag=_own_tag(session, request),
         terms=request.terms.document(),
         profile=profile,
-        hasty=_hasty_client(session),
+        stop_client=_hasty_client(session),
         resume_flags=_resume_flags(session, gate, request.terms),
         needs_baseline=gate is not None and gate.needs_baseline,
     )
