@@ -10,22 +10,18 @@ from tm_cli.commands.session import Session
 from tm_cli.durations import parse_duration
 from tm_cli.errors import UsageError
 from tm_cli.systems.runloop.documents import read_job_spec
-from tm_cli.systems.runloop.pinning import BaselineWish
-from tm_cli.systems.runloop.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
+class BenchmarkJobStart:
     """What the user asked to start; `benchmark` is an id or a name."""
 
     spec: Mapping[str, Any]
     benchmark: str | None
     name: str | None
-    rules: Rules
-    baseline: BaselineWish
 
 
-def read_request(
+def read_start(
     session: Session,
     *,
     benchmark: str | None,
@@ -37,9 +33,7 @@ def read_request(
     agent_secrets: Mapping[str, str],
     attempts: int | None,
     concurrency: int | None,
-    rules: Rules,
-    baseline: BaselineWish,
-) -> JobRequest:
+) -> BenchmarkJobStart:
     """Check all that needs no server; raises UsageError and ConfigurationError."""
     if [benchmark is not None, bool(scenarios), spec is not None].count(True) != 1:
         raise UsageError("name a BENCHMARK, or give --scenario, or --spec")
@@ -47,7 +41,7 @@ def read_request(
         if agents or agent_timeout or agent_secrets or attempts is not None or concurrency:
             raise UsageError("--spec is the whole specification; it goes with no other part of one")
         document = read_job_spec(session.context.cwd / spec)
-        return JobRequest(document, document.get("benchmark_id"), name, rules, baseline)
+        return BenchmarkJobStart(document, document.get("benchmark_id"), name)
     if not agents:
         raise UsageError("a job measures agents", hint="name at least one: --agent NAME[:MODEL]")
     limit = _seconds(agent_timeout)
@@ -58,7 +52,7 @@ def read_request(
     orchestrator = {"n_attempts": attempts, "n_concurrent_trials": concurrency}
     if given := {key: value for key, value in orchestrator.items() if value is not None}:
         found["orchestrator_config"] = given
-    return JobRequest(found, benchmark, name, rules, baseline)
+    return BenchmarkJobStart(found, benchmark, name)
 
 
 def _agent(text: str, timeout: float | None, secrets: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -75,28 +76,28 @@ def start(
         ours.require_a_rule(rules)
     else:
         options.refuse_without_wait(confirm=confirm, report=wait_options.report)
-    manners = wait_options.read(session)
-    gate = gate_options.read(session, confirm=confirm)
-    from tm_cli.commands import benchmark_job_gating as gating
-    from tm_cli.commands.benchmark_job_request import read_request
+    with wait_options.open(session) as behavior:
+        gate = gate_options.read(session, confirm=confirm)
+        from tm_cli.commands.benchmark_job_gating import BenchmarkJobGate
+        from tm_cli.commands.benchmark_job_request import read_start
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = read_request(
-        session,
-        benchmark=benchmark,
-        scenarios=scenario or [],
-        spec=spec,
-        agents=agent or [],
-        name=name,
-        agent_timeout=agent_timeout,
-        agent_secrets=ours.read_pairs("--agent-secret", agent_secret),
-        attempts=attempts,
-        concurrency=concurrency,
-        rules=rules,
-        baseline=ours.read_baseline(baseline, None),
-    )
-    if wait:
-        return gating.start_and_wait(session, request, gate, manners)
-    return gating.start_only(session, request, gate)
+        request = read_start(
+            session,
+            benchmark=benchmark,
+            scenarios=scenario or [],
+            spec=spec,
+            agents=agent or [],
+            name=name,
+            agent_timeout=agent_timeout,
+            agent_secrets=ours.read_pairs("--agent-secret", agent_secret),
+            attempts=attempts,
+            concurrency=concurrency,
+        )
+        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        if wait:
+            return start_and_wait(jobs, gate, behavior, partial(jobs.plan, request))
+        return start_only(jobs, jobs.plan(request, gate), gate)
 
 
 @app.command("wait")
@@ -118,15 +119,15 @@ def wait(
     options.refuse_torn_verdicts(gate_options.fail_on, job_id)
     rules = rule_options.read()
     ours.require_a_rule(rules)
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session)
-    from tm_cli.commands import benchmark_job_gating as gating
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session)
+        from tm_cli.commands.benchmark_job_gating import BenchmarkJobGate
+        from tm_cli.commands.shared.gate import wait_for
 
-    if len(set(job_id)) != len(job_id):
-        raise UsageError("a job is named twice")
-    return gating.wait_for(
-        session, job_id, rules, ours.read_baseline(baseline, None), gate, manners
-    )
+        if len(set(job_id)) != len(job_id):
+            raise UsageError("a job is named twice")
+        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        return wait_for(jobs, gate, behavior, partial(jobs.attach, job_id))
 
 
 @app.command("list")

@@ -110,47 +110,23 @@ class RuleOptions:
     common_only: CommonOnly = False
 
     def read(self) -> Rules:
-        """Return the rules; see `read_rules`."""
-        return read_rules(
-            min_score=self.min_score,
-            warn_score=self.warn_score,
-            max_drop=self.max_drop,
-            warn_drop=self.warn_drop,
-            max_failed=self.max_failed,
-            coverage=self.coverage,
-            expect=self.expect,
-            common_only=self.common_only,
-        )
+        """Return the rules that the flags write; raises UsageError, and sends nothing."""
+        from tm_cli.systems.runloop.rules import Rules
 
-
-def read_rules(
-    *,
-    min_score: str | None,
-    warn_score: str | None,
-    max_drop: str | None,
-    warn_drop: str | None,
-    max_failed: int,
-    coverage: str | None,
-    expect: int | None,
-    common_only: bool,
-) -> Rules:
-    """Return the rules that the flags write; raises UsageError, and sends nothing."""
-    from tm_cli.systems.runloop.rules import Rules
-
-    whole = 1.0
-    try:
-        return Rules(
-            min_score=_share("--min-score", min_score),
-            warn_score=_share("--warn-score", warn_score),
-            max_drop=_share("--max-drop", max_drop),
-            warn_drop=_share("--warn-drop", warn_drop),
-            max_failed=max_failed,
-            coverage=whole if (given := _share("--coverage", coverage)) is None else given,
-            expected=expect,
-            common_only=common_only,
-        )
-    except ValueError as problem:
-        raise UsageError(str(problem)) from None
+        coverage = _share("--coverage", self.coverage)
+        try:
+            return Rules(
+                min_score=_share("--min-score", self.min_score),
+                warn_score=_share("--warn-score", self.warn_score),
+                max_drop=_share("--max-drop", self.max_drop),
+                warn_drop=_share("--warn-drop", self.warn_drop),
+                max_failed=self.max_failed,
+                coverage=1.0 if coverage is None else coverage,
+                expected=self.expect,
+                common_only=self.common_only,
+            )
+        except ValueError as problem:
+            raise UsageError(str(problem)) from None
 
 
 def require_a_rule(rules: Rules) -> None:

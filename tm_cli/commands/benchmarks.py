@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -77,23 +79,27 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
         )
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, confirm=confirm)
-    from tm_cli.commands import benchmark_gating as gating
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, confirm=confirm)
+        from tm_cli.commands.benchmark_gating import BenchmarkGate, read_start
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = gating.read_request(
-        session,
-        benchmarks=benchmark,
-        name=name,
-        metadata=ours.read_pairs("--metadata", metadata),
-        profile=profile,
-        rules=rules,
-        baseline=ours.read_baseline(baseline, match),
-        drive=drive,
-    )
-    if waits:
-        return gating.start_and_wait(session, request, gate, manners)
-    return gating.start_only(session, request, gate)
+        chosen = ours.read_baseline(baseline, match)
+        request = read_start(
+            session,
+            benchmarks=benchmark,
+            name=name,
+            metadata=ours.read_pairs("--metadata", metadata),
+            profile=profile,
+            baseline=chosen,
+            drive=drive,
+        )
+        runs = BenchmarkGate(session, rules, chosen)
+        if waits:
+            if drive is not None:  # the driver writes to the same screen
+                behavior = replace(behavior, redraws=False)
+            return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+        return start_only(runs, runs.plan(request, gate), gate)
 
 
 @app.command("wait")
@@ -125,17 +131,22 @@ def wait(
     if [bool(run), name is not None, last].count(True) != 1:
         raise UsageError("name runs by their ids, or one with --name, or give --last")
     rules = rule_options.read()
-    wish = ours.read_baseline(baseline, match)
+    chosen = ours.read_baseline(baseline, match)
     if not last:
         ours.require_a_rule(rules)
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, last=last)
-    from tm_cli.commands import benchmark_gating as gating
-    from tm_cli.commands import benchmark_last
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, last=last)
+        from tm_cli.commands.benchmark_gating import BenchmarkGate
+        from tm_cli.commands.benchmark_last import wait_for_last_benchmarks
+        from tm_cli.commands.shared.gate import wait_for
 
-    if last:
-        return benchmark_last.wait_for_last(session, gate, manners, rules=rules, wish=wish)
-    return gating.wait_for(session, run or [], name, rules, wish, gate, manners)
+        if last:
+            return wait_for_last_benchmarks(session, gate, behavior, rules, chosen)
+        run_ids = run or []
+        if len(set(run_ids)) != len(run_ids):
+            raise UsageError("a run is named twice")
+        runs = BenchmarkGate(session, rules, chosen)
+        return wait_for(runs, gate, behavior, partial(runs.attach, run_ids, name))
 
 
 benchmark_looking.add_to(app)

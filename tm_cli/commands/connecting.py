@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.api.budget import RequestBudget
-from tm_cli.api.transport import Connection
+from tm_cli.api.transport import Connection, Transport
 from tm_cli.base_url import LOCAL
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings import TRAFFICMORPH, Endpoint, Source, project_root, read_key_file
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tm_cli.commands.session import Session
 
 DATA_DIR = ".tm"
+
+STOP_TIMEOUT = 1.5
+"""Seconds for the request that stops a run when a signal has come."""
 
 
 def connect(session: Session) -> Connection:
@@ -52,6 +56,19 @@ def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
         on_exchange=session.show_exchange if session.verbose else None,
         budget=RequestBudget(session.context.clock),
     )
+
+
+def for_a_stop(connection: Connection) -> Connection:
+    """Return the connection for the request that stops a run: it must not take long."""
+    timeout = min(connection.timeout, STOP_TIMEOUT)
+    return replace(connection, timeout=timeout, budget=None, revive=None)
+
+
+def open_transport(session: Session, connection: Connection) -> Transport:
+    """Return a transport that is closed when the command ends."""
+    transport = Transport(connection)
+    session.keep_open(transport.close)
+    return transport
 
 
 def _embedded(session: Session) -> Connection:

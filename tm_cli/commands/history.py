@@ -122,10 +122,10 @@ def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = F
 
     tm history delete 42 --yes
     """
-    from tm_cli.commands.ended_run import told_when_missing
+    from tm_cli.commands.ended_run import not_found_as_error
 
     options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
-    with told_when_missing(history_id):
+    with not_found_as_error(history_id):
         session.client.delete_history_item(history_id)
     return session.emit(
         {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
@@ -161,9 +161,9 @@ def _with_offset(flag: str, text: str | None) -> str | None:
 
 
 def _profile_id(session: Session, text: str) -> int:
-    from tm_cli.commands.subject import find_subject
+    from tm_cli.commands.subject import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd).profile_id
+    return resolve_profile(session.client, text, session.context.cwd).profile_id
 
 
 def _table(session: Session, page: HistoryPage) -> str:

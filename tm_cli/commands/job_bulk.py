@@ -45,13 +45,12 @@ def start(
     tm jobs bulk start nightly-export --items '[{"payload": {"day": 1}}, {"payload": {"day": 2}}]'
     """
     triggers = _triggers(session, items)
-    from tm_cli.commands.job_server import open_client
+    from tm_cli.commands.job_server import open_client, start_unknown_if_lost
     from tm_cli.commands.job_subject import find_job
-    from tm_cli.commands.lost_starts import told_when_lost
 
     client = open_client(session)
     subject = find_job(client, job)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.trigger_many(subject.job_id, triggers)
     return session.emit(answer, lambda: _lines(answer, ("id", "status")))
 
@@ -137,10 +136,10 @@ def replay(session: Session, run: job_options.RunIds) -> int:
     tm jobs bulk replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
     """
     ids = job_options.check_run_ids(run, most=MOST_RUNS)
-    from tm_cli.commands.lost_starts import told_when_lost
+    from tm_cli.commands.job_server import start_unknown_if_lost
 
     client = _client(session)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.send_bulk("bulk-replay", {"run_ids": ids})
     fields = ("original_run_id", "status", "new_run_id", "error")
     missing = len(ids) - _number(answer, "replayed")

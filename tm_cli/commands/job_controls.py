@@ -56,13 +56,16 @@ def replay(
 
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.job_server import open_client, told_when_missing
-    from tm_cli.commands.lost_starts import told_when_lost
+    from tm_cli.commands.job_server import (
+        not_found_as_error,
+        open_client,
+        start_unknown_if_lost,
+    )
     from tm_cli.text import clean
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run), told_when_lost():
+    with not_found_as_error(run), start_unknown_if_lost():
         made = client.replay_run(run, from_checkpoint=from_checkpoint)
     data = {**made.document(), "replayed_run_id": run}
     return session.emit(
@@ -129,12 +132,12 @@ def reset_idempotency_key(session: Session, run: job_options.RunId) -> int:
 
     tm jobs reset-idempotency-key 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
     from tm_cli.text import clean
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         answer = client.reset_idempotency_key(run)
     return session.emit(answer, lambda: f"the idempotency key of {clean(run)} is free")
 
@@ -166,12 +169,12 @@ def debug_off(session: Session, run: job_options.RunId) -> int:
 
 
 def _set_debug(session: Session, run: str, *, on: bool) -> int:
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
     from tm_cli.text import clean
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         client.set_debug(run, on=on)
     word = "on" if on else "off"
     return session.emit(
@@ -181,11 +184,11 @@ def _set_debug(session: Session, run: str, *, on: bool) -> int:
 
 def _move(session: Session, run: str, act: Callable[[Client], JobRun]) -> int:
     """Do it once and say how the run is afterwards."""
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
     from tm_cli.text import clean
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         moved = act(client)
     return session.emit(moved.document(), lambda: f"{clean(moved.id)}: {clean(moved.status)}")

@@ -12,7 +12,7 @@ from tm_cli.api.retry import observed_nothing
 from tm_cli.api.strait.client import Client
 from tm_cli.api.strait.stream import Message
 from tm_cli.clock import reads_of_a_wait
-from tm_cli.commands.job_server import open_server, told_when_missing
+from tm_cli.commands.job_server import not_found_as_error, open_server
 from tm_cli.commands.session import Session
 from tm_cli.durations import format_duration
 from tm_cli.errors import WaitTimeout
@@ -52,7 +52,7 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
     Raises WaitTimeout when it still goes on after `limit` seconds.
     """
     server, clock, inbox = open_server(session), session.context.clock, _Inbox()
-    with told_when_missing(run_id):
+    with not_found_as_error(run_id):
         status = server.client.get_run(run_id).status
     deadline = clock.monotonic() + limit
     if status not in TERMINAL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +14,6 @@ from tm_cli.errors import UsageError
 from tm_cli.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.commands.job_gating import Watch
     from tm_cli.gate.checks import Condition
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -80,24 +79,24 @@ class JobGateOptions:
     no_stream: NoStream = False
 
     def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
-        """Return the gate; see `read_job_gate`."""
-        return read_job_gate(
-            session,
-            fail_on=self.fail_on,
-            checks=self.checks,
-            max_duration=self.max_duration,
-            wait_timeout=self.wait_timeout,
-            poll_interval=self.poll_interval,
-            confirm=confirm,
-            last=last,
+        """Return the gate that flags and settings describe; sends nothing."""
+        bundle = options.GateOptions(
+            self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
         )
+        gate = bundle.read(session, confirm=confirm, last=last)
+        return replace(gate, checks=read_conditions(self.checks or [], self.max_duration))
 
-    def read_watch(self) -> Watch:
-        """Return what else a wait of job runs can be told."""
-        verdict = read_canceled_as(self.canceled_as)
-        from tm_cli.commands.job_gating import Watch
+    def read_wait(self) -> JobWaitOptions:
+        """Return the options of a wait that only job runs have."""
+        return JobWaitOptions(read_canceled_as(self.canceled_as), streams=not self.no_stream)
 
-        return Watch(verdict, streams=not self.no_stream)
+
+@dataclass(frozen=True, slots=True)
+class JobWaitOptions:
+    """What a canceled run counts as (None: not chosen), and whether event streams are opened."""
+
+    canceled_as: Verdict | None = None
+    streams: bool = True
 
 
 LONGEST_RUN_ID = 200
@@ -148,34 +147,3 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
     except ValueError as problem:
         raise UsageError(f"--assert is not usable: {problem}") from None
     return tuple(found)
-
-
-def read_job_gate(
-    session: Session,
-    *,
-    fail_on: str | None,
-    checks: Sequence[str] | None,
-    max_duration: str | None,
-    wait_timeout: str | None,
-    poll_interval: str | None,
-    confirm: int = 0,
-    last: bool = False,
-) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing.
-
-    Job runs that nobody named a verdict for fail on FAIL and WARN: unlike a load test, a job that
-    failed is never a success.
-    """
-    from dataclasses import replace
-
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=None,
-        poll_interval=poll_interval,
-        confirm=confirm,
-        last=last,
-    )
-    conditions = read_conditions(checks or [], max_duration)
-    return replace(gate, checks=conditions)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def read_page(session: Session, run: str, part: str, **query: str | None) -> Page:
     """Return what the server can list of a part; tells when that is not all."""
     from tm_cli.api.strait.client import LARGEST_PAGE
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         page = client.list_part(run, part, **query)
     if page.has_more or page.next_cursor:
         session.terminal.note(
@@ -30,11 +30,11 @@ def read_page(session: Session, run: str, part: str, **query: str | None) -> Pag
 
 def read_part(session: Session, run: str, part: str) -> Any:
     """Return a part that is no list."""
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         return client.get_part(run, part)
 
 

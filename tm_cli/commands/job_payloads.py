@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tm_cli.errors import UsageError
@@ -18,10 +19,10 @@ def read_trigger(
     *,
     payload: str | None,
     tags: Sequence[str] | None,
-    at: str | None,
-    priority: int | None,
-    ttl: str | None,
-    keys: dict[str, str | None],
+    at: str | None = None,
+    priority: int | None = None,
+    ttl: str | None = None,
+    keys: Mapping[str, str | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {

@@ -138,7 +138,7 @@ def tool_calls(session: Session, run: job_options.RunId) -> int:
 def _older_part(session: Session, run: str, part: str) -> int:
     """Show what newer servers have no more, or say so."""
     from tm_cli.api.errors import HttpError
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
 
     job_options.check_run_id(run)
     client = open_client(session)
@@ -147,7 +147,7 @@ def _older_part(session: Session, run: str, part: str) -> int:
     except HttpError as error:
         if error.status != 404:
             raise
-        with told_when_missing(run):
+        with not_found_as_error(run):
             client.get_run(run)
         raise Refused(
             f"this server no longer has the {part} of runs",
@@ -173,12 +173,12 @@ def _entries(
     fields: Mapping[str, str] | None,
     query: dict[str, Any],
 ) -> int:
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
     from tm_cli.commands.job_tables import item_table
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         found = client.list_entries(run, part, **query)
     shown = fields if fields is not None else _members_of(found)
     return session.emit(found, lambda: item_table(session.terminal, found, shown))

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tm_cli.api.budget import RequestBudget
-from tm_cli.api.errors import HttpError
+from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.api.strait.client import Client, stream_path
 from tm_cli.api.strait.explanations import explain_strait_error
 from tm_cli.api.strait.stream import Hear, Listener, Message
-from tm_cli.api.transport import Connection, Transport
+from tm_cli.api.transport import Connection
+from tm_cli.commands.connecting import for_a_stop, open_transport
 from tm_cli.commands.session import Session
-from tm_cli.errors import TmError
+from tm_cli.errors import StartUnknown, TmError
+from tm_cli.settings import STRAIT
 from tm_cli.systems.strait.news import is_news
 from tm_cli.systems.strait.runs import Listen
 from tm_cli.text import clean
-
-SYSTEM = "strait"
 
 PER_MINUTE = 50
 """Requests: the smallest plan has 60, an address 100; streams need some beside."""
@@ -28,9 +28,6 @@ TRIGGERS_PER_MINUTE = 10
 
 MOST_STREAMS = 8
 """Runs that are listened to at once; more are only looked at, to spare the budget."""
-
-STOP_PATIENCE = 1.5
-"""Seconds for the request that cancels a run when a signal has come."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,15 @@ class JobServer:
         """Its base URL."""
         return self.connection.base_url
 
-    def hasty_client(self) -> Client:
-        """Return a client for a request that must not take long."""
-        patience = min(self.connection.timeout, STOP_PATIENCE)
-        return _client(self.session, replace(self.connection, timeout=patience, budget=None))
+    def stop_client(self) -> Client:
+        """Return a client for the request that stops a run."""
+        return _client(self.session, for_a_stop(self.connection))
 
     def listener(self, run_id: str, hear: Hear, part: str | None = None) -> Listener:
         """Return a listener to the stream of a run, closed when the command ends."""
-        transport = Transport(replace(self.connection, budget=None))  # it is not shared by threads
+        connection = replace(self.connection, budget=None)  # it is not shared by threads
+        transport = open_transport(self.session, connection)
         listener = Listener(transport, stream_path(run_id, part), hear)
-        self.session.keep_open(transport.close)
         self.session.keep_open(listener.close)
         return listener
 
@@ -75,7 +71,7 @@ class JobServer:
 def open_server(session: Session) -> JobServer:
     """Return the server that the settings name; sends nothing."""
     connection = replace(
-        session.connect_to(SYSTEM),
+        session.connect_to(STRAIT),
         explain=explain_strait_error,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
@@ -89,14 +85,13 @@ def open_client(session: Session) -> Client:
 
 
 def _client(session: Session, connection: Connection) -> Client:
-    transport = Transport(connection)
-    session.keep_open(transport.close)
+    transport = open_transport(session, connection)
     return Client(transport, session.context.clock).pausing_at_most(session.longest_pause)
 
 
 @contextmanager
-def told_when_missing(run_id: str) -> Iterator[None]:
-    """Turn the API's 404 into a plain sentence."""
+def not_found_as_error(run_id: str) -> Iterator[None]:
+    """Turn the API's 404 into an error that says what is missing."""
     try:
         yield
     except HttpError as error:
@@ -106,4 +101,21 @@ def told_when_missing(run_id: str) -> Iterator[None]:
             f"there is no run {clean(run_id)} for this: {error.message}",
             hint="`tm jobs list` shows the runs of the key's project and environment",
             code="unknown_run",
+        ) from None
+
+
+@contextmanager
+def start_unknown_if_lost() -> Iterator[None]:
+    """Turn an error that leaves open whether there are new runs into StartUnknown."""
+    try:
+        yield
+    except ApiError as error:
+        is_refused = isinstance(error, HttpError) and error.status < 500 and error.from_api
+        never_sent = isinstance(error, NotReached) and not error.maybe_sent
+        no_access = isinstance(error, HttpError) and error.status in {401, 403, 429}
+        if is_refused or never_sent or no_access:
+            raise
+        raise StartUnknown(
+            f"there may or may not be new runs: {error.message}",
+            hint="look with `tm jobs list`; tm does not repeat this",
         ) from None

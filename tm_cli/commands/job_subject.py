@@ -15,8 +15,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class JobSubject:
-    """The job that a command is about.
+class JobRef:
+    """The job that an argument names.
 
     `may_merge` says that a trigger may be answered with a run that is there already, and `window`
     names why the server may not say which run a trigger belongs to.
@@ -28,7 +28,7 @@ class JobSubject:
     window: str | None = None
 
 
-def find_job(client: Client, text: str) -> JobSubject:
+def find_job(client: Client, text: str) -> JobRef:
     """Return the job that `text` means; raises Refused when the server has none.
 
     A trigger takes ids only, so that a slug is looked up first. A key that may trigger but not read
@@ -41,29 +41,29 @@ def find_job(client: Client, text: str) -> JobSubject:
     return _by_slug(client, text) or _by_id(client, text) or _refuse(text)
 
 
-def _by_slug(client: Client, text: str) -> JobSubject | None:
+def _by_slug(client: Client, text: str) -> JobRef | None:
     for item in client.list_jobs(slug=text).data:
         job = as_job(item)
         if job.slug == text:  # a server that overlooks the filter sends them all
-            return _subject(job)
+            return _as_ref(job)
     return None
 
 
-def _by_id(client: Client, text: str) -> JobSubject | None:
+def _by_id(client: Client, text: str) -> JobRef | None:
     try:
         job = client.get_job(text)
     except HttpError as error:
         if error.status == 403 and _UUID.fullmatch(text):
-            return JobSubject(text, f"job {text}")
+            return JobRef(text, f"job {text}")
         if error.status == 404 and error.from_api:
             return None
         raise
-    return _subject(job) if job.id == text else None
+    return _as_ref(job) if job.id == text else None
 
 
-def _subject(job: Job) -> JobSubject:
+def _as_ref(job: Job) -> JobRef:
     window = "debounce" if job.debounce_window_secs else "batch" if job.batch_window_secs else None
-    return JobSubject(
+    return JobRef(
         job.id,
         clean(job.slug or job.name or job.id),
         may_merge=bool(job.dedup_window_secs),
@@ -71,7 +71,7 @@ def _subject(job: Job) -> JobSubject:
     )
 
 
-def _refuse(text: str) -> JobSubject:
+def _refuse(text: str) -> JobRef:
     raise Refused(
         f"the server has no job {clean(text)!r}",
         hint="`tm jobs definitions list` shows the jobs of the key's project and environment",

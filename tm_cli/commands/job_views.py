@@ -31,11 +31,11 @@ def show(session: Session, run: job_options.RunId) -> int:
 
     tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.job_server import open_client, told_when_missing
+    from tm_cli.commands.job_server import not_found_as_error, open_client
 
     job_options.check_run_id(run)
     client = open_client(session)
-    with told_when_missing(run):
+    with not_found_as_error(run):
         found = client.get_run(run)
     return session.emit(found.document(), lambda: _describe(found))
 

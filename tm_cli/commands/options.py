@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.commands.following import Manners
+    from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -150,17 +151,28 @@ class GateOptions:
         confirm: int = 0,
         last: bool = False,
     ) -> Gate:
-        """Return the gate; see `read_gate`."""
-        return read_gate(
-            session,
-            fail_on=self.fail_on,
-            wait_timeout=self.wait_timeout,
-            verdict_timeout=self.verdict_timeout,
-            poll_interval=self.poll_interval,
-            checks=checks,
+        """Return the gate that flags and settings describe; sends nothing.
+
+        With `last` the verdicts of the start come before those of the settings: the gate has only
+        what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
+        settings file is ignored.
+        """
+        from tm_cli.api.retry import LONGEST_PAUSE
+        from tm_cli.gate.policy import Gate
+        from tm_cli.gate.polling import Pace
+
+        session.settings.require_all_files()
+        takes_remembered = last and self.fail_on is None
+        gate = Gate(
+            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            checks=read_checks(checks or []),
             confirm=confirm,
-            last=last,
+            wait_timeout=session.setting("wait_timeout", self.wait_timeout),
+            verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
+            pace=Pace(interval=session.setting("poll_interval", self.poll_interval)),
         )
+        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
+        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +184,21 @@ class WaitOptions:
     github: GitHub = None
     gitlab: GitLab = None
 
-    def read(self, session: Session, *, fail_fast: bool = False) -> Manners:
-        """Return how the wait behaves; see `read_manners`."""
-        return read_manners(
-            session,
-            on_interrupt=self.on_interrupt,
-            fail_fast=fail_fast,
-            reports=self.report,
-            github=self.github,
-            gitlab=self.gitlab,
-        )
+    @contextmanager
+    def open(self, session: Session, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
+        """Return how the wait behaves; an error inside is written to its reports as well.
+
+        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        """
+        from tm_cli.commands.shared.follow import WaitBehavior
+        from tm_cli.commands.telling import read_sinks
+
+        chosen = session.setting("on_interrupt", self.on_interrupt)
+        if chosen is None:
+            chosen = "stop" if session.context.environ.get("CI") else "detach"
+        reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
+        with reports.covering():
+            yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
 
 
 MOST_TAGS = 20
@@ -231,40 +248,6 @@ def refuse_without_wait(**flags: object) -> None:
             )
 
 
-def read_gate(
-    session: Session,
-    *,
-    fail_on: str | None,
-    wait_timeout: str | None,
-    verdict_timeout: str | None,
-    poll_interval: str | None,
-    checks: list[str] | None = None,
-    confirm: int = 0,
-    last: bool = False,
-) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing.
-
-    With `last` the verdicts of the start come before those of the settings: the gate has only what
-    the flag names, until `remembered_gate` completes it. Raises ConfigurationError when a settings
-    file is ignored.
-    """
-    from tm_cli.api.retry import LONGEST_PAUSE
-    from tm_cli.gate.policy import Gate
-    from tm_cli.gate.polling import Pace
-
-    session.settings.require_all_files()
-    gate = Gate(
-        fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
-        checks=read_checks(checks or []),
-        confirm=confirm,
-        wait_timeout=session.setting("wait_timeout", wait_timeout),
-        verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
-        pace=Pace(interval=session.setting("poll_interval", poll_interval)),
-    )
-    session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-    return gate
-
-
 def read_checks(flags: list[str]) -> tuple[Check, ...]:
     """Return the checks that the flags write."""
     from tm_cli.gate.checks import parse_check
@@ -273,26 +256,6 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         return tuple(parse_check(flag) for flag in flags)
     except ValueError as problem:
         raise UsageError(f"--assert is not usable: {problem}") from None
-
-
-def read_manners(
-    session: Session,
-    *,
-    on_interrupt: str | None,
-    fail_fast: bool,
-    reports: list[str] | None,
-    github: bool | None = None,
-    gitlab: bool | None = None,
-) -> Manners:
-    """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
-    from tm_cli.commands.following import Manners
-    from tm_cli.commands.telling import read_sinks
-
-    chosen = session.setting("on_interrupt", on_interrupt)
-    if chosen is None:
-        chosen = "stop" if session.context.environ.get("CI") else "detach"
-    session.reports = read_sinks(session, reports or [], github=github, gitlab=gitlab)
-    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop", reports=session.reports)
 
 
 def read_tags(flags: list[str]) -> tuple[str, ...]:

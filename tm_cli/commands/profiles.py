@@ -18,7 +18,7 @@ from tm_cli.whole_files import write_whole
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
-    from tm_cli.commands.subject import Subject
+    from tm_cli.commands.subject import ProfileRef
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
@@ -143,10 +143,10 @@ def delete(session: Session, profile: options.Profile, yes: options.Yes = False)
     )
 
 
-def _stored(session: Session, text: str) -> Subject:
-    from tm_cli.commands.subject import find_subject
+def _stored(session: Session, text: str) -> ProfileRef:
+    from tm_cli.commands.subject import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd)
+    return resolve_profile(session.client, text, session.context.cwd)
 
 
 def _without_secret(document: dict[str, Any]) -> dict[str, Any]:

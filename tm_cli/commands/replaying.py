@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tm_cli.commands.options import read_checks
-from tm_cli.commands.outcome import tell
 from tm_cli.commands.reports import Report, read_reports
 from tm_cli.commands.saved_report import load, same_file
 from tm_cli.commands.session import Session
+from tm_cli.commands.shared.follow import print_outcome
 from tm_cli.commands.sinks import Reports
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.evidence.writing import as_document
@@ -36,12 +36,13 @@ def evaluate(
     written = _reports(session, reports, path)
     saved = load(path)
     gate = _changed(saved, fail_on, checks)
-    with Reports(written, now=session.context.clock.now).begun():
+    with Reports(written, now=session.context.clock.now).covering() as places:
+        places.begin()
         again = replace(replay(saved, gate), made_at=session.context.clock.now())
     if again.error is not None:
         raise again.error
     code = Reports(written).finish(again)
-    tell(session, replace(again, exit_code=code))
+    print_outcome(session, replace(again, exit_code=code))
     return int(code)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tm_cli.context import AppContext
-from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.global_options import with_global_options
 from tm_cli.terminal import Terminal
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection, Exchange
-    from tm_cli.commands.sinks import Reports
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
@@ -34,8 +32,8 @@ class Session:
     """One command's view of the world; clients are made when first used.
 
     `tree` is the root command, for commands that tell about others; `system` is what the flags
-    for server and key mean; `reports` are the places where a gate of this command is told, and
-    `longest_pause` is how long a read may pause, in seconds, because the server asks for it.
+    for server and key mean; `longest_pause` is how long a read may pause, in seconds, because the
+    server asks for it.
     """
 
     context: AppContext
@@ -45,7 +43,6 @@ class Session:
     verbose: bool = False
     tree: Any = None
     system: str = "trafficmorph"
-    reports: Reports | None = None
     longest_pause: float = LONGEST_PAUSE
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -139,10 +136,6 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
         session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
         try:
             return function(session, **values)
-        except TmError as error:
-            if session.reports is not None:
-                session.reports.tell_mistake(error)
-            raise
         finally:
             session.close()
 

@@ -1,4 +1,4 @@
-"""How a run shall be judged: a certain baseline, another target, limits; and who can do that."""
+"""What a run is compared with and judged by, and whether the server can do that."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ DUET = ("duet", "play a run against two targets (--against)")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the user asked for beside profile, region and tags; `limits` are those of the files."""
+class ComparisonOptions:
+    """What a run is compared with, and the thresholds of the settings files."""
 
     baseline: int | None = None
     against: str | None = None
-    limits: dict[str, Any] = field(default_factory=dict)
+    thresholds: dict[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """The part of the start's body that says it."""
-        wishes = {
+        """Return its part of the body of a start."""
+        fields = {
             "baselineRunId": self.baseline,
             "againstUrl": self.against,
-            "gate": self.limits or None,
+            "gate": self.thresholds or None,
         }
-        return {name: value for name, value in wishes.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
-    def comparison(self) -> dict[str, Any]:
-        """What the run is compared with, as it is remembered."""
+    def remembered(self) -> dict[str, Any]:
+        """Return what `--last` needs of it."""
         return {"baseline": self.baseline, "against": self.against}
 
     @classmethod
-    def from_comparison(cls, document: Mapping[str, Any]) -> Terms:
+    def from_remembered(cls, document: Mapping[str, Any]) -> ComparisonOptions:
         """Read it again; raises ValueError for what tm did not write."""
         baseline, against = document.get("baseline"), document.get("against")
         if type(baseline) not in (int, NoneType) or not isinstance(against, str | None):
@@ -49,7 +49,7 @@ class Terms:
         return cls(baseline, against)
 
     def flags(self) -> list[str]:
-        """The flags of `tm runs wait` that say what the run is compared with."""
+        """Return the flags of `tm runs wait` for the same comparison."""
         found = {"--baseline": self.baseline, "--against": self.against}
         return [
             word
@@ -59,10 +59,10 @@ class Terms:
         ]
 
 
-def read_terms(
+def read_comparison(
     session: Session, *, baseline: int | None, against: str | None, profiles: Sequence[str]
-) -> Terms:
-    """Return the terms that flags and files set; sends nothing.
+) -> ComparisonOptions:
+    """Return what flags and files set; sends nothing.
 
     Raises UsageError, and ConfigurationError when a settings file is ignored.
     """
@@ -75,26 +75,28 @@ def read_terms(
         if value is not None and len(profiles) != 1:
             raise UsageError(f"{flag} needs exactly one PROFILE")
     session.settings.require_all_files()
-    limits = {name: value for name, (value, _) in session.settings.limits.items()}
-    return Terms(baseline, None if against is None else check_url(against), limits)
+    thresholds = {name: value for name, (value, _) in session.settings.limits.items()}
+    return ComparisonOptions(baseline, None if against is None else check_url(against), thresholds)
 
 
-def require(session: Session, terms: Terms, *, profiles: Sequence[str] = ()) -> None:
+def require_support(
+    session: Session, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
-    `profiles` are arguments as the user wrote them; documents among them may have limits. Raises
-    Refused when the server lacks what the terms or a document ask for, and UsageError when a
-    document's own target is the one to compare it with.
+    `profiles` are arguments as the user wrote them; documents among them may have thresholds.
+    Raises Refused when the server lacks what `comparison` or a document asks for, and UsageError
+    when a document's own target is the one to compare it with.
     """
     documents = [found for text in profiles if (found := _document(session, text))]
     for document in documents:
-        require_another(terms.against, str(document["endpointUrl"]))
+        require_another(comparison.against, str(document["endpointUrl"]))
     needs = []
-    if terms.baseline is not None:
+    if comparison.baseline is not None:
         needs.append(PINS)
-    if terms.against is not None:
+    if comparison.against is not None:
         needs.append(DUET)
-    if terms.limits or any(document.get("gate") for document in documents):
+    if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
     require_features(session, needs, ending="; nothing was started")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api_key import KEY_VARIABLES
 from tm_cli.clock import Clock
-from tm_cli.commands.following import Manners
 from tm_cli.commands.session import Session
+from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.sinks import Reports
 from tm_cli.gate.events import Event
 from tm_cli.gate.record import Evidence
@@ -56,9 +56,9 @@ class CallSession(Session):
     connections: list[Connection] = field(default_factory=list)
 
     @property
-    def manners(self) -> Manners:
+    def wait_behavior(self) -> WaitBehavior:
         """A cancelled call leaves its run going: the assistant can stop it by another call."""
-        return Manners(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
+        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
 
     def connect_to(self, system: str) -> Connection:
         """Remember the connection for its key."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tm_cli.commands import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
 from tm_cli.mcp.arguments import (
@@ -18,6 +19,7 @@ from tm_cli.mcp.arguments import (
     verdicts,
     whole,
 )
+from tm_cli.mcp.call_session import CallSession
 
 PROFILE_ID = whole("Id of the profile, from tm_list_profiles.", most=LARGEST_ID)
 HISTORY_ID = whole("Id of an ended run in the history, from tm_list_history.", most=LARGEST_ID)
@@ -65,7 +67,12 @@ def fail_on(arguments: Mapping[str, Any]) -> str | None:
     return None if given is None else ",".join(given)
 
 
-def patient(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
+def read_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
+    """Return the gate that arguments and settings describe; sends nothing."""
+    return with_waits(options.GateOptions(fail_on(arguments)).read(session), arguments)
+
+
+def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     """Return the gate with the waits that were asked for."""
     names = {"wait_timeout": "wait_timeout_seconds", "verdict_timeout": "verdict_timeout_seconds"}
     chosen = {field: float(arguments[name]) for field, name in names.items() if name in arguments}

@@ -1,0 +1,173 @@
+"""Follows runs of any backend to their decisions: progress, signals, reports, output, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from tm_cli.base_url import is_loopback
+from tm_cli.commands.session import Session
+from tm_cli.commands.shared.last_start import LastStart
+from tm_cli.commands.sinks import Reports
+from tm_cli.evidence.writing import as_document
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.drive import consume, drive
+from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
+from tm_cli.gate.evidence import Run
+from tm_cli.gate.flow import Follow
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
+from tm_cli.gate.record import Evidence, Record, exit_code_of
+from tm_cli.gate.system import System
+from tm_cli.render.machine import to_json
+from tm_cli.render.progress import open_view
+from tm_cli.render.summary import run_summary
+from tm_cli.text import clean
+
+BUDGET_SHARE = 0.7
+"""The part of the request budget that polling many runs may use; the rest is for their ends."""
+
+Runs = TypeVar("Runs", bound=System, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBehavior:
+    """Fail-fast, Ctrl-C and reports of a wait, and whether its progress may redraw the screen."""
+
+    fail_fast: bool = False
+    stop_on_interrupt: bool = False
+    reports: Reports = field(default_factory=Reports)
+    redraws: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedRun(Generic[Runs]):
+    """One run to follow: to be started, or there already (`attach_to`).
+
+    `details` is what `--last` needs to judge a run that this call starts.
+    """
+
+    name: str
+    runs: Runs
+    subject_id: int | str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    attach_to: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Base URL and request quota of the server that all runs share."""
+
+    base_url: str
+    per_minute: int | None = None
+
+
+def follow(
+    session: Session,
+    runs: Sequence[FollowedRun[System]],
+    gate: Gate,
+    wait: WaitBehavior,
+    *,
+    system: str,
+    limits: ServerLimits,
+    memory: LastStart | None = None,
+) -> int:
+    """Follow all runs to their decisions, print them, and return the exit code of the worst.
+
+    `memory` is told of each run that is started.
+    """
+    clock = session.context.clock
+    terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
+    gate = _paced(gate, limits, runs=len(runs), watched=terminal.live and not session.quiet)
+    follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
+    outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
+    events = drive(
+        follows,
+        gate,
+        clock,
+        fail_fast=wait.fail_fast,
+        stop_on_interrupt=wait.stop_on_interrupt,
+    )
+    names = [run.name for run in runs]
+    with open_view(terminal, clock, quiet=session.quiet, subjects=names) as view:
+
+        def handle(position: int, event: Event) -> None:
+            outcomes[position].note(event)
+            if isinstance(event, Started) and memory is not None:
+                memory.note(position, event.run.run_id)
+            wait.reports.note(position, event)
+            view.show(event, position)
+
+        consume(events, handle)
+    if wait.reports.want_baseline:
+        _find_baselines(runs, outcomes)
+    records = tuple(outcome.record() for outcome in outcomes)
+    evidence = Evidence(records, gate, exit_code_of(records), clock.now())
+    code = wait.reports.finish(evidence)
+    print_outcome(session, replace(evidence, exit_code=code))
+    return int(code)
+
+
+def _find_baselines(runs: Sequence[FollowedRun[System]], outcomes: Sequence[_Outcome]) -> None:
+    """Read the baseline runs that reports show; the decision stands, whatever comes of it."""
+    for run, outcome in zip(runs, outcomes, strict=True):
+        ending = outcome.decided
+        if ending and ending.result and ending.baseline is None:
+            outcome.decided = replace(ending, baseline=run.runs.find_baseline(ending.result))
+
+
+def _paced(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
+    """Poll often where progress is drawn, seldom elsewhere, and with many runs in turn."""
+    steady = SELDOM
+    if watched:
+        steady = CLOSE_BY if is_loopback(limits.base_url) else WATCHED
+    share = 0.0
+    if runs > 1 and limits.per_minute is not None:
+        share = runs * 60.0 / (limits.per_minute * BUDGET_SHARE)
+    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What the events of one run have shown so far."""
+
+    system: str
+    subject: str
+    subject_id: int | str | None
+    status: str | None = None
+    decided: Decided | None = None
+
+    def note(self, event: Event) -> None:
+        match event:
+            case Started(run):
+                self.status = run.status or None
+            case Observed(progress) | Ended(progress):
+                self.status = progress.status
+            case Decided():
+                self.decided = event
+
+    def record(self) -> Record:
+        return Record(self.system, self.subject, self.subject_id, self.status, self.decided)
+
+
+def print_outcome(session: Session, evidence: Evidence) -> None:
+    """Print what is known, whatever was decided."""
+    if session.wants_json:
+        session.terminal.result(to_json(as_document(evidence)))
+    for record in evidence.records:
+        _print_record(session, record, several=len(evidence.records) > 1)
+
+
+def _print_record(session: Session, record: Record, *, several: bool) -> None:
+    ending, terminal = record.end, session.terminal
+    decision = ending.decision
+    if ending.run is not None and not session.wants_json:
+        terminal.result(run_summary(terminal, ending))
+    message = f"{record.subject}: {decision.message}" if several else decision.message
+    if decision.exit_code is ExitCode.OK:
+        session.note(f"tm: {clean(message)}")
+    elif not decision.is_gated or not ending.result:
+        terminal.note(f"tm: {clean(message)}")
+    if decision.hint:
+        terminal.note(f"hint: {clean(decision.hint)}")
