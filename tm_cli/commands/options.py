@@ -159,7 +159,7 @@ class GateOptions:
         """
         from tm_cli.api.retry import LONGEST_PAUSE
         from tm_cli.gate.policy import Gate
-        from tm_cli.gate.polling import Pace
+        from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
@@ -169,7 +169,7 @@ class GateOptions:
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
-            pace=Pace(interval=session.setting("poll_interval", self.poll_interval)),
+            polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
         session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
         return gate

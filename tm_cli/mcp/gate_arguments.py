@@ -76,7 +76,7 @@ def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     """Return the gate with the waits that were asked for."""
     names = {"wait_timeout": "wait_timeout_seconds", "verdict_timeout": "verdict_timeout_seconds"}
     chosen = {field: float(arguments[name]) for field, name in names.items() if name in arguments}
-    pace = gate.pace
+    polling = gate.polling
     if "poll_interval_seconds" in arguments:
-        pace = replace(pace, interval=float(arguments["poll_interval_seconds"]))
-    return replace(gate, pace=pace, **chosen)  # type: ignore[arg-type]
+        polling = replace(polling, interval=float(arguments["poll_interval_seconds"]))
+    return replace(gate, polling=polling, **chosen)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
 from tm_cli.gate.evidence import Run
 from tm_cli.gate.flow import Follow
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.polling import CLOSE_BY, SELDOM, WATCHED
+from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.record import Evidence, Record, exit_code_of
 from tm_cli.gate.system import System
 from tm_cli.render.machine import to_json
@@ -79,7 +79,7 @@ def follow(
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
-    gate = _paced(gate, limits, runs=len(runs), watched=terminal.live and not session.quiet)
+    gate = _with_polling(gate, limits, runs=len(runs), watched=terminal.live and not session.quiet)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -117,15 +117,15 @@ def _find_baselines(runs: Sequence[FollowedRun[System]], outcomes: Sequence[_Out
             outcome.decided = replace(ending, baseline=run.runs.find_baseline(ending.result))
 
 
-def _paced(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
+def _with_polling(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
     """Poll often where progress is drawn, seldom elsewhere, and with many runs in turn."""
-    steady = SELDOM
+    max_interval, budget_interval = POLL_UNATTENDED, 0.0
     if watched:
-        steady = CLOSE_BY if is_loopback(limits.base_url) else WATCHED
-    share = 0.0
+        max_interval = POLL_LOOPBACK if is_loopback(limits.base_url) else POLL_INTERACTIVE
     if runs > 1 and limits.per_minute is not None:
-        share = runs * 60.0 / (limits.per_minute * BUDGET_SHARE)
-    return replace(gate, pace=replace(gate.pace, steady=steady, share=share))
+        budget_interval = runs * 60.0 / (limits.per_minute * BUDGET_SHARE)
+    polling = replace(gate.polling, max_interval=max_interval, budget_interval=budget_interval)
+    return replace(gate, polling=polling)
 
 
 @dataclass(slots=True)
