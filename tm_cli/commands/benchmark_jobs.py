@@ -90,7 +90,7 @@ def start(
             agents=agent or [],
             name=name,
             agent_timeout=agent_timeout,
-            agent_secrets=ours.read_pairs("--agent-secret", agent_secret),
+            agent_secrets=options.read_pairs("--agent-secret", agent_secret),
             attempts=attempts,
             concurrency=concurrency,
         )

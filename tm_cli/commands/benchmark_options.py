@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.commands import options
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -142,25 +143,12 @@ def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineWish:
     """Return which run to compare with; raises UsageError."""
     from tm_cli.systems.runloop.pinning import LAST, BaselineWish
 
-    pairs = read_pairs("--match", match)
+    pairs = options.read_pairs("--match", match)
     if run is not None and not run.strip():
         raise UsageError("--baseline is empty")
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
     return BaselineWish(run, pairs)
-
-
-def read_pairs(flag: str, values: Sequence[str] | None) -> Mapping[str, str]:
-    """Return `KEY=VALUE` flags as a mapping; raises UsageError for anything else."""
-    pairs: dict[str, str] = {}
-    for text in values or ():
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not KEY=VALUE")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key} is given twice")
-        pairs[key] = value
-    return pairs
 
 
 def _share(flag: str, text: str | None) -> float | None:

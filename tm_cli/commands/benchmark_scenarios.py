@@ -49,7 +49,7 @@ def start(
         scenario_id,
         run=run,
         name=name,
-        metadata=ours.read_pairs("--metadata", metadata),
+        metadata=options.read_pairs("--metadata", metadata),
         profile=profile,
     )
 

@@ -89,7 +89,7 @@ def start(
             session,
             benchmarks=benchmark,
             name=name,
-            metadata=ours.read_pairs("--metadata", metadata),
+            metadata=options.read_pairs("--metadata", metadata),
             profile=profile,
             baseline=chosen,
             drive=drive,

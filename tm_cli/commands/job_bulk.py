@@ -8,7 +8,7 @@ import typer
 
 from tm_cli.commands import job_options, job_payloads
 from tm_cli.commands.session import Session, command
-from tm_cli.errors import UsageError
+from tm_cli.errors import TmError, UsageError
 from tm_cli.global_options import group
 from tm_cli.lazy import QuickGroup
 
@@ -78,7 +78,7 @@ def cancel(session: Session, run: job_options.RunIds) -> int:
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
     left_out = f"{_number(answer, 'failed')} of the runs could not be cancelled"
     lines = _lines(answer, ("id", "status", "error"))
-    return _tell(session, answer, lines, left_out if _number(answer, "failed") else None)
+    return _emit(session, answer, lines, left_out if _number(answer, "failed") else None)
 
 
 @app.command("cancel-all")
@@ -144,7 +144,7 @@ def replay(session: Session, run: job_options.RunIds) -> int:
     fields = ("original_run_id", "status", "new_run_id", "error")
     missing = len(ids) - _number(answer, "replayed")
     left_out = f"{missing} of the runs were not replayed" if missing > 0 else None
-    return _tell(session, answer, _lines(answer, fields), left_out)
+    return _emit(session, answer, _lines(answer, fields), left_out)
 
 
 @app.command("dlq-replay")
@@ -177,7 +177,7 @@ def dlq_replay(
     answer = _client(session).send_bulk("bulk-dlq-replay", body)
     skipped = len(ids) - _number(answer, "count")
     left_out = f"{skipped} of the runs were no dead letters" if skipped > 0 else None
-    return _tell(session, answer, _counted(answer, "count", "replayed"), left_out)
+    return _emit(session, answer, _counted(answer, "count", "replayed"), left_out)
 
 
 def _client(session: Session) -> Client:
@@ -191,18 +191,10 @@ def _number(answer: dict[str, Any], name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _tell(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
-    """Print the answer; one that leaves something out is no success."""
-    from tm_cli.exit_codes import ExitCode
-    from tm_cli.render.machine import document, to_json
-
-    if left_out is None:
-        return session.emit(answer, lambda: lines)
-    error = {"code": "incomplete", "message": left_out, "hint": None}
-    whole = document(answer, exit_code=ExitCode.ERROR, error=error)
-    session.terminal.result(to_json(whole) if session.wants_json else lines)
-    session.terminal.note(f"tm: {left_out}")
-    return int(ExitCode.ERROR)
+def _emit(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
+    """Print the answer; one that leaves something out is a failure."""
+    error = None if left_out is None else TmError(left_out, code="incomplete")
+    return session.emit(answer, lambda: lines, error=error)
 
 
 def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:

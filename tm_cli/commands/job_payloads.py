@@ -8,10 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tm_cli.commands.options import read_pairs
 from tm_cli.errors import UsageError
 from tm_cli.text import clean
 
-MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 20, 64, 256
+MOST_TAGS = 20
+LONGEST_TAG = 64, 256
+"""Characters of key and value."""
 
 
 def read_trigger(
@@ -26,7 +29,7 @@ def read_trigger(
 ) -> dict[str, Any]:
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
-        "tags": read_pairs("--tag", tags or []) or None,
+        "tags": read_pairs("--tag", tags, most=MOST_TAGS, longest=LONGEST_TAG) or None,
         "scheduled_at": None if at is None else read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
@@ -69,27 +72,6 @@ def read_json(flag: str, text: str) -> str:
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
     return text
-
-
-def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
-    """Return the `K=V` pairs of repeated flags, by the limits of the API."""
-    pairs: dict[str, str] = {}
-    for text in flags:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not K=V")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key!r} is there twice")
-        if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
-            raise UsageError(
-                f"{flag}: {clean(text, longest=60)!r} is too long",
-                hint=f"at most {LONGEST_TAG_KEY} characters before the =, "
-                f"{LONGEST_TAG_VALUE} after it",
-            )
-        pairs[key] = value
-    if len(pairs) > MOST_TAGS:
-        raise UsageError(f"{flag}: {len(pairs)} are more than {MOST_TAGS}")
-    return pairs
 
 
 def read_time(flag: str, text: str) -> str:

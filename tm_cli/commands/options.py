@@ -12,6 +12,7 @@ import typer
 
 from tm_cli.commands.session import Session
 from tm_cli.errors import UsageError
+from tm_cli.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.commands.shared.follow import WaitBehavior
@@ -270,3 +271,32 @@ def read_tags(flags: list[str]) -> tuple[str, ...]:
                 hint=f"at most {LONGEST_TAG} letters, digits, dots, underscores and hyphens",
             )
     return tags
+
+
+def read_pairs(
+    flag: str,
+    values: Sequence[str] | None,
+    *,
+    most: int | None = None,
+    longest: tuple[int, int] | None = None,
+) -> dict[str, str]:
+    """Return `KEY=VALUE` flags as a mapping; raises UsageError for anything else.
+
+    At most `most` pairs, with keys and values of at most `longest` characters.
+    """
+    pairs: dict[str, str] = {}
+    for text in values or ():
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"{flag}: {text!r} is not KEY=VALUE")
+        if key in pairs:
+            raise UsageError(f"{flag}: {key!r} is given twice")
+        if longest is not None and (len(key) > longest[0] or len(value) > longest[1]):
+            raise UsageError(
+                f"{flag}: {clean(text, longest=60)!r} is too long",
+                hint=f"at most {longest[0]} characters before the =, {longest[1]} after it",
+            )
+        pairs[key] = value
+    if most is not None and len(pairs) > most:
+        raise UsageError(f"{flag}: too many pairs: {len(pairs)} (maximum {most})")
+    return pairs

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.errors import TmError
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
@@ -119,12 +120,27 @@ class Session:
             f"  {exchange.method} {exchange.url} {exchange.outcome} {exchange.seconds * 1000:.0f}ms"
         )
 
-    def emit(self, data: Any, show: Callable[[], str]) -> int:
-        """Print a command's result as JSON or for people, and return OK."""
-        from tm_cli.render.machine import document, to_json
+    def emit(
+        self,
+        data: Any,
+        show: Callable[[], str],
+        *,
+        error: TmError | None = None,
+        as_json: bool | None = None,
+    ) -> int:
+        """Print a command's result as JSON or for people, and return its exit code.
 
-        self.terminal.result(to_json(document(data)) if self.wants_json else show())
-        return int(ExitCode.OK)
+        `error` is what makes a result that is printed a failure. JSON is printed where `--json` or
+        `as_json` asks for it.
+        """
+        from tm_cli.render.machine import document, error_document, to_json
+
+        whole = document(data) if error is None else error_document(error, data)
+        wants_json = self.wants_json if as_json is None else as_json
+        self.terminal.result(to_json(whole) if wants_json else show())
+        if error is not None:
+            self.terminal.note(f"tm: {error.message}")
+        return int(ExitCode.OK if error is None else error.exit_code)
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
