@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from tm_cli.base_url import is_loopback
-from tm_cli.commands.session import Session
+from tm_cli.cli.session import Session
 from tm_cli.commands.shared.last_start import LastStart
-from tm_cli.commands.sinks import Reports
-from tm_cli.evidence.writing import as_document
+from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.drive import consume, drive
+from tm_cli.gate.backend import System
 from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
-from tm_cli.gate.evidence import Run
-from tm_cli.gate.flow import Follow
+from tm_cli.gate.lifecycle import Follow
+from tm_cli.gate.model import Run
+from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
-from tm_cli.gate.record import Evidence, Record, exit_code_of
-from tm_cli.gate.system import System
-from tm_cli.render.machine import to_json
+from tm_cli.gate.scheduler import consume, drive
+from tm_cli.render.formats.json_document import to_json
 from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_summary
-from tm_cli.text import clean
+from tm_cli.report.writer import as_document
+from tm_cli.values.text import clean
+from tm_cli.values.urls import is_loopback
 
 BUDGET_SHARE = 0.7
 """The part of the request budget that polling many runs may use; the rest is for their ends."""

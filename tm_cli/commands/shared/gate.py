@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from tm_cli.commands.session import Session
+from tm_cli.cli.session import Session
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
 from tm_cli.errors import ConfigurationError
+from tm_cli.gate.backend import System
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.system import System
 from tm_cli.gate.verdict import Verdict, format_fail_on
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 Runs = TypeVar("Runs", bound=System)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.commands.benchmark_last import benchmark_gate
-from tm_cli.commands.benchmark_terms import RunloopGate
-from tm_cli.commands.gating import RunGate
-from tm_cli.commands.job_gating import JobGate
-from tm_cli.commands.job_options import JobWaitOptions
-from tm_cli.commands.session import Session
+from tm_cli.cli.session import Session
+from tm_cli.commands.benchmarks.last_start import benchmark_gate
+from tm_cli.commands.benchmarks.terms import RunloopGate
+from tm_cli.commands.jobs.gate import JobGate
+from tm_cli.commands.jobs.options import JobWaitOptions
+from tm_cli.commands.runs.gate import RunGate
 from tm_cli.commands.shared import gate as shared
 from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.shared.last_start import RememberedRun, read_last_start

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tm_cli.commands.options import read_fail_on
-from tm_cli.commands.session import Session
+from tm_cli.cli.options import read_fail_on
+from tm_cli.cli.session import Session
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import format_fail_on, parse_fail_on
+from tm_cli.runtime.files import write_whole
 from tm_cli.settings import DEFINITIONS, project_root
-from tm_cli.text import clean
-from tm_cli.whole_files import write_whole
+from tm_cli.values.text import clean
 
 
 @dataclass(frozen=True, slots=True)

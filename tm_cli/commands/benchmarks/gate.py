@@ -1,0 +1,243 @@
+"""`tm benchmarks start` and `tm benchmarks wait`: the gate over benchmark runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
+from tm_cli.backends.runloop.baseline import (
+    BaselineWish,
+    expect,
+    find_benchmark,
+    get_run,
+    pin_baseline,
+)
+from tm_cli.backends.runloop.documents import read_run_profile
+from tm_cli.backends.runloop.driven_runs import DrivenRuns, Driver
+from tm_cli.backends.runloop.judge import Baseline
+from tm_cli.backends.runloop.rules import share
+from tm_cli.backends.runloop.runs import BenchmarkRuns, StartWish, Terms
+from tm_cli.cli.session import Session
+from tm_cli.commands.benchmarks.terms import RUN, RememberedBenchmark, RunloopGate
+from tm_cli.commands.shared.ci_platforms import ci_metadata
+from tm_cli.commands.shared.follow import FollowedRun
+from tm_cli.commands.shared.last_start import RememberedRun
+from tm_cli.errors import TmError, UsageError
+from tm_cli.gate.backend import System
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import format_fail_on
+from tm_cli.render.tables import age
+from tm_cli.runtime.subprocesses import find_program, split_command
+from tm_cli.values.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkStart:
+    """What the user asked to start; `command` are the words of the driver."""
+
+    benchmarks: tuple[str, ...]
+    wish: StartWish
+    command: tuple[str, ...] = ()
+
+
+def read_start(
+    session: Session,
+    *,
+    benchmarks: Sequence[str],
+    name: str | None,
+    metadata: Mapping[str, str],
+    profile: str | None = None,
+    baseline: BaselineWish,
+    drive: str | None = None,
+) -> BenchmarkStart:
+    """Check all that needs no server; raises UsageError and ConfigurationError."""
+    if name is not None and (not name.strip() or len(benchmarks) > 1):
+        raise UsageError("--name is empty" if len(benchmarks) == 1 else "--name is of one run")
+    if baseline.run not in (None, "last") and len(benchmarks) > 1:
+        raise UsageError("--baseline RUN needs exactly one BENCHMARK")
+    found = {**ci_metadata(session.context.environ), **metadata}
+    run_profile = read_run_profile(session.context.cwd / profile) if profile else None
+    command = _read_command(session, drive) if drive else ()
+    return BenchmarkStart(tuple(benchmarks), StartWish(name, found, run_profile), command)
+
+
+def _read_command(session: Session, text: str) -> tuple[str, ...]:
+    """Return the words of a driver whose program is there; raises UsageError."""
+    try:
+        words = split_command(text)
+    except ValueError as problem:
+        raise UsageError(f"--exec cannot be read: {problem}") from None
+    program = find_program(words[0], session.context.environ)
+    if program is None:
+        raise UsageError(
+            f"--exec: there is no program {words[0]!r}",
+            hint="it is run without a shell: name a program, or `sh -c '...'`",
+        )
+    return (program, *words[1:])
+
+
+class BenchmarkGate(RunloopGate):
+    """Starts runs of benchmarks, and waits for them."""
+
+    def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[System]]:
+        """Find every benchmark, its scenarios and its baseline before anything is started."""
+        benchmarks: list[Benchmark] = []
+        planned = []
+        for text in request.benchmarks:
+            benchmark = find_benchmark(self.client, text)
+            if benchmark.id in [other.id for other in benchmarks]:
+                raise UsageError(f"benchmark {clean(text)} is named twice")
+            benchmarks.append(benchmark)
+            planned.append(self._planned(benchmark, request, gate))
+        if not request.command:
+            self.session.note(
+                "tm: a run starts no scenario by itself: something must drive it (--exec)"
+            )
+        return planned
+
+    def attach(
+        self, run_ids: Sequence[str], name: str | None, gate: Gate
+    ) -> list[FollowedRun[System]]:
+        """Return runs that something else drives; fix now what a start would have fixed."""
+        if name is not None:
+            run_ids = [self._only_run_named(name)]
+        return [self._attached(get_run(self.client, run_id), gate) for run_id in run_ids]
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[System]]:
+        """Return the runs of the last start."""
+        remembered = [self.remembered(entry) for entry in entries]
+        return [
+            self._remembered_run(entry, found, gate)
+            for entry, found in zip(entries, remembered, strict=True)
+        ]
+
+    def _planned(
+        self, benchmark: Benchmark, request: BenchmarkStart, gate: Gate
+    ) -> FollowedRun[System]:
+        expected = expect(benchmark, self.rules)
+        baseline = pin_baseline(self.client, benchmark.id, self.rules, self.baseline)
+        terms, name = Terms(self.rules, expected, baseline), clean(benchmark.name or benchmark.id)
+        self._note_baseline(name, terms)
+        runs = self._runs(benchmark.id, name, terms, gate, request.wish)
+        driven = (
+            self._driven(runs, benchmark.id, request.command, gate) if request.command else runs
+        )
+        return FollowedRun(name, driven, benchmark.id, _remembered_terms(terms, gate).document())
+
+    def _attached(self, run: BenchmarkRun, gate: Gate) -> FollowedRun[System]:
+        if run.benchmark_id is None and self.rules.expected is None:
+            raise UsageError(
+                f"run {clean(run.id)} belongs to no benchmark that says what a whole run is",
+                hint="say how many scenarios there must be with --expect N",
+            )
+        benchmark = Benchmark(id=run.id)
+        if run.benchmark_id is not None:
+            benchmark = find_benchmark(self.client, run.benchmark_id)
+        baseline = pin_baseline(self.client, run.benchmark_id, self.rules, self.baseline, than=run)
+        terms = Terms(self.rules, expect(benchmark, self.rules, to_run=False), baseline)
+        self._note_baseline(clean(run.id), terms)
+        name = clean(benchmark.name or run.benchmark_id or run.name or run.id)
+        return self._existing(run, name, terms, gate)
+
+    def _remembered_run(
+        self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
+    ) -> FollowedRun[System]:
+        client, run = self.client, get_run(self.client, entry.run_id)
+        was_not_sought = found.baseline is None and found.choice is None
+        if self.baseline.run or self.baseline.match or was_not_sought:
+            baseline = pin_baseline(client, run.benchmark_id, found.rules, self.baseline, than=run)
+        elif found.baseline is None:
+            baseline = Baseline(why=found.choice or "there is no earlier run")
+        else:
+            before, chosen = get_run(client, found.baseline), BaselineWish(found.baseline)
+            baseline = pin_baseline(client, before.benchmark_id, found.rules, chosen)
+            baseline = replace(baseline, choice=found.choice)
+        terms = Terms(found.rules, found.expected, baseline)
+        return self._existing(run, clean(entry.subject), terms, gate)
+
+    def _existing(
+        self, run: BenchmarkRun, name: str, terms: Terms, gate: Gate
+    ) -> FollowedRun[System]:
+        runs = self._runs(run.benchmark_id, name, terms, gate)
+        return FollowedRun(name, runs, run.benchmark_id, attach_to=runs.attach(run.id))
+
+    def _runs(
+        self,
+        benchmark_id: str | None,
+        name: str,
+        terms: Terms,
+        gate: Gate,
+        wish: StartWish | None = None,
+    ) -> BenchmarkRuns:
+        before = terms.baseline.measured
+        flags = self.resume_flags(gate, terms.rules, before.run_id if before else None)
+
+        def resume(run_id: str) -> str:
+            return shlex.join(["tm", "benchmarks", "wait", clean(run_id), *map(clean, flags)])
+
+        return BenchmarkRuns(
+            self.client,
+            self.session.context.clock,
+            benchmark_id,
+            subject=name,
+            terms=terms,
+            make_token=self.session.context.make_token,
+            wish=wish,
+            hasty=self.stop_client(),
+            resume=resume,
+        )
+
+    def _driven(
+        self, runs: BenchmarkRuns, benchmark_id: str, command: Sequence[str], gate: Gate
+    ) -> DrivenRuns:
+        """Return runs that this command drives; it ends with the command of tm at the latest."""
+        context = self.session.context
+        environ = {**context.environ, "RUNLOOP_BENCHMARK_ID": benchmark_id}
+
+        def spawn(variables: Mapping[str, str]) -> Driver:
+            return context.spawn(command, {**environ, **variables})
+
+        driven = DrivenRuns(runs, context.clock, spawn, wait_timeout=gate.wait_timeout)
+        self.session.keep_open(driven.end_driver)
+        return driven
+
+    def _only_run_named(self, name: str) -> str:
+        found = [run for run in self.client.list_runs(name=name) if run.name == name]
+        if len(found) == 1:
+            return found[0].id
+        if not found:
+            raise TmError(f"there is no run named {clean(name)}", code="unknown_run")
+        ids = ", ".join(clean(run.id) for run in found[:5])
+        raise TmError(
+            f"{len(found)} runs are named {clean(name)}: {ids}",
+            hint="wait for one by its id",
+            code="ambiguous_run",
+        )
+
+    def _note_baseline(self, name: str, terms: Terms) -> None:
+        before = terms.baseline.measured
+        if before is not None:
+            text = f"baseline run {clean(before.run_id)}, score {share(before.usable_score or 0.0)}"
+            if before.began_ms is not None:
+                since = self.session.context.clock.now().timestamp() - before.began_ms / 1000
+                text += f", {age(since)} old"
+            self.session.note(f"tm: {name}: {text} ({terms.baseline.choice})")
+        elif terms.rules.needs_baseline:
+            self.session.note(f"tm: {name}: no baseline: {terms.baseline.why}")
+
+
+def _remembered_terms(terms: Terms, gate: Gate) -> RememberedBenchmark:
+    before = terms.baseline.measured
+    why = terms.baseline.why if terms.rules.needs_baseline else None
+    return RememberedBenchmark(
+        RUN,
+        terms.rules,
+        terms.expected,
+        baseline=before.run_id if before else None,
+        choice=terms.baseline.choice if before else why,
+        fail_on=format_fail_on(gate.fail_on) or None,
+    )

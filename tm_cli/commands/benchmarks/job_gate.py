@@ -1,0 +1,175 @@
+"""`tm benchmarks job start` and `tm benchmarks job wait`: the gate over benchmark jobs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tm_cli.api.runloop.models import Job
+from tm_cli.backends.runloop.baseline import LAST, expect, find_benchmark
+from tm_cli.backends.runloop.jobs import BenchmarkJobs, get_job, pin_job
+from tm_cli.backends.runloop.judge import Expected
+from tm_cli.backends.runloop.rules import Rules
+from tm_cli.commands.benchmarks.jobs import BenchmarkJobStart
+from tm_cli.commands.benchmarks.terms import JOB, RememberedBenchmark, RunloopGate
+from tm_cli.commands.shared.follow import FollowedRun
+from tm_cli.commands.shared.gate import StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun
+from tm_cli.gate.backend import System
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import format_fail_on
+from tm_cli.values.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerms:
+    """What a job is judged by, fixed before it starts; `agents` is None where it is not known."""
+
+    rules: Rules
+    expected: Expected
+    baseline: Job | None
+    choice: str | None
+    agents: int | None
+
+
+class BenchmarkJobGate(RunloopGate):
+    """Starts benchmark jobs, which the service itself drives, and waits for them."""
+
+    stopping = "cancels the runs of the job"
+    detaching = "leaves the job going"
+
+    def plan(self, request: BenchmarkJobStart, gate: Gate) -> list[FollowedRun[System]]:
+        """Fix everything that the job is judged by, and start nothing."""
+        spec, benchmark_id = dict(request.spec), None
+        expected, name = Expected(count=self.rules.expected), clean(request.name or "job")
+        ids = spec.get("scenario_ids")
+        scenario_ids = frozenset(map(str, ids)) if isinstance(ids, list) else None
+        if request.benchmark is not None:
+            benchmark = find_benchmark(self.client, request.benchmark)
+            spec["benchmark_id"] = benchmark_id = benchmark.id
+            expected = expect(benchmark, self.rules)
+            name = clean(benchmark.name or benchmark.id)
+        elif scenario_ids:
+            expected = Expected(scenario_ids)
+        configs = spec.get("agent_configs")
+        agents = len(configs) if isinstance(configs, list) else None
+        terms = self._terms(self.rules, expected, agents, benchmark_id, scenario_ids)
+        jobs = self._jobs(name, terms, gate, spec, request.name)
+        details = _remembered_terms(terms, gate).document()
+        return [FollowedRun(name, jobs, benchmark_id, details)]
+
+    def attach(self, job_ids: Sequence[str], gate: Gate) -> list[FollowedRun[System]]:
+        """Return jobs that are there already; fix now what a start would have fixed."""
+        return [self._attached(job_id, self.rules, gate) for job_id in job_ids]
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[System]]:
+        """Return the jobs of the last start."""
+        remembered = [self.remembered(entry) for entry in entries]
+        return [
+            self._remembered_job(entry, found, gate)
+            for entry, found in zip(entries, remembered, strict=True)
+        ]
+
+    def start(self, run: FollowedRun[System]) -> StartOutcome:
+        """Start the job."""
+        found = run.runs.start()
+        text = f"started job {clean(found.run_id)}: {found.status}"
+        return StartOutcome(text, found.run_id, found.status, found.resume)
+
+    def _attached(self, job_id: str, rules: Rules, gate: Gate) -> FollowedRun[System]:
+        job = get_job(self.client, job_id)
+        expected = Expected(job.scenario_ids, rules.expected)
+        if expected.ids is None and job.benchmark_id is not None:
+            expected = expect(find_benchmark(self.client, job.benchmark_id), rules, to_run=False)
+        configs = (job.job_spec or {}).get("agent_configs")
+        agents = len(configs) if isinstance(configs, list) and configs else None
+        terms = self._terms(rules, expected, agents, job.benchmark_id, job.scenario_ids, than=job)
+        return self._existing(job.id, clean(job.name or job.id), terms, gate)
+
+    def _remembered_job(
+        self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
+    ) -> FollowedRun[System]:
+        was_not_sought = found.choice is None and found.rules.needs_baseline
+        if was_not_sought or self.baseline.run is not None:
+            return self._attached(entry.run_id, found.rules, gate)
+        baseline = get_job(self.client, found.baseline) if found.baseline else None
+        terms = JobTerms(found.rules, found.expected, baseline, found.choice, found.agents)
+        return self._existing(entry.run_id, clean(entry.subject), terms, gate)
+
+    def _existing(self, job_id: str, name: str, terms: JobTerms, gate: Gate) -> FollowedRun[System]:
+        jobs = self._jobs(name, terms, gate)
+        return FollowedRun(name, jobs, attach_to=jobs.attach(job_id))
+
+    def _terms(
+        self,
+        rules: Rules,
+        expected: Expected,
+        agents: int | None,
+        benchmark_id: str | None,
+        scenario_ids: frozenset[str] | None,
+        *,
+        than: Job | None = None,
+    ) -> JobTerms:
+        """Choose the baseline, once and for all, and say which it is."""
+        baseline = pin_job(
+            self.client,
+            rules,
+            self.baseline,
+            benchmark_id=benchmark_id,
+            scenario_ids=scenario_ids,
+            than=than,
+        )
+        if baseline is not None:
+            name = clean(baseline.name or "-")
+            self.session.note(f"tm: baseline job {clean(baseline.id)} ({name})")
+        elif rules.needs_baseline:
+            self.session.note("tm: no baseline: there is no earlier job of the same scenarios")
+        choice = self.baseline.run or (LAST if rules.needs_baseline else None)
+        return JobTerms(rules, expected, baseline, choice, agents)
+
+    def _jobs(
+        self,
+        subject: str,
+        terms: JobTerms,
+        gate: Gate,
+        spec: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> BenchmarkJobs:
+        """Return the jobs of a specification; without one they can only be attached to."""
+        flags = self.resume_flags(gate, terms.rules, terms.baseline.id if terms.baseline else None)
+
+        def resume(job_id: str) -> str:
+            words = ["tm", "benchmarks", "job", "wait", clean(job_id), *map(clean, flags)]
+            return shlex.join(words)
+
+        return BenchmarkJobs(
+            self.client,
+            self.session.context.clock,
+            subject=subject,
+            rules=terms.rules,
+            expected=terms.expected,
+            make_token=self.session.context.make_token,
+            baseline=terms.baseline,
+            choice=terms.choice,
+            spec=spec,
+            name=name,
+            agents=terms.agents,
+            hasty=self.stop_client(),
+            resume=resume,
+        )
+
+
+def _remembered_terms(terms: JobTerms, gate: Gate) -> RememberedBenchmark:
+    return RememberedBenchmark(
+        JOB,
+        terms.rules,
+        terms.expected,
+        baseline=terms.baseline.id if terms.baseline else None,
+        choice=terms.choice,
+        fail_on=format_fail_on(gate.fail_on) or None,
+        agents=terms.agents,
+    )

@@ -1,0 +1,231 @@
+"""`tm jobs start` and `tm jobs wait`: the gate over job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tm_cli.api.errors import ApiError
+from tm_cli.backends.strait.conditions import split_conditions
+from tm_cli.backends.strait.runs import Plan, StraitRuns, describe_old
+from tm_cli.backends.strait.trigger import Order, Started
+from tm_cli.cli.session import Session
+from tm_cli.commands.jobs.client import (
+    PER_MINUTE,
+    JobRef,
+    JobServer,
+    find_job,
+    not_found_as_error,
+    open_server,
+)
+from tm_cli.commands.jobs.options import JobWaitOptions, read_conditions
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, server_flags
+from tm_cli.errors import Refused, UsageError
+from tm_cli.gate.checks import Condition
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import Verdict, format_fail_on
+from tm_cli.settings import STRAIT
+from tm_cli.values.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.models import JobRun
+
+
+@dataclass(frozen=True, slots=True)
+class JobStart:
+    """What the user asked to start; `body` is that of the trigger."""
+
+    jobs: tuple[str, ...]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    reuses: bool = False
+
+
+class JobGate(GateCommand[StraitRuns]):
+    """Triggers jobs, and waits for their runs; a job that failed is never a success."""
+
+    system = STRAIT
+    url_variable = "STRAIT_BASE_URL"
+    subject_key = "job_id"
+    default_fail_on = frozenset({Verdict.FAIL, Verdict.WARN})
+
+    def __init__(self, session: Session, options: JobWaitOptions | None = None) -> None:
+        super().__init__(session)
+        self._options = options or JobWaitOptions()
+
+    @cached_property
+    def _server(self) -> JobServer:
+        return open_server(self.session)
+
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self._server.address
+
+    def limits(self) -> ServerLimits:
+        """Return the requests that we allow ourselves."""
+        return ServerLimits(self.server, PER_MINUTE)
+
+    def plan(self, request: JobStart, gate: Gate | None = None) -> list[FollowedRun[StraitRuns]]:
+        """Find all jobs before any is triggered; without a gate nobody will wait.
+
+        A start that is not waited for may be answered with a run that was there before.
+        """
+        refs = self._find_jobs(request, waits=gate is not None)
+        planned = []
+        for ref in refs:
+            reuses = request.reuses or gate is None
+            runs = self._planned(ref, request, reuses=reuses)
+            if gate is not None:
+                self._equip(runs, self._canceled_as, gate, several=len(refs))
+            planned.append(self._followed(ref, runs, gate))
+        return planned
+
+    def attach(self, run_ids: Sequence[str], gate: Gate) -> list[FollowedRun[StraitRuns]]:
+        """Return runs that are there already."""
+        name_of, found = self._job_names(), []
+        for run_id in run_ids:
+            with not_found_as_error(run_id):
+                run = self._server.client.get_run(run_id)
+            ref = JobRef(run.job_id or "-", name_of(run))
+            found.append(self._attached(ref, run.id, self._canceled_as, gate, len(run_ids)))
+        return found
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[StraitRuns]]:
+        """Return the runs of the last start; a later wait must not be milder than it was."""
+        found = []
+        for entry in entries:
+            ref = JobRef(str(entry.subject_id), clean(entry.subject))
+            remembered = entry.details.get("canceled_as") == Verdict.FAIL
+            before = Verdict.FAIL if remembered else Verdict.WARN
+            canceled_as = self._options.canceled_as or before
+            found.append(self._attached(ref, entry.run_id, canceled_as, gate, len(entries)))
+        return found
+
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
+        """Return the conditions of the start."""
+        return read_conditions(details.get("checks") or [], details.get("max_duration"))
+
+    def start(self, run: FollowedRun[StraitRuns]) -> StartOutcome:
+        """Trigger the job; a run that was there before is named as such."""
+        run.runs.prepare()
+        result = run.runs.trigger()
+        is_new = None if result.run_id is None else not result.is_old
+        extra = {"is_new": is_new}
+        return StartOutcome(_describe(run.name, result), result.run_id, result.status, extra=extra)
+
+    def rehearse(self, request: JobStart) -> int:
+        """Have the server check a trigger, and start nothing."""
+        (ref,) = self._find_jobs(request)
+        answer = self._server.client.rehearse(ref.job_id, request.body)
+        warnings = answer.get("validation_warnings")
+        notes = [clean(text) for text in warnings] if isinstance(warnings, list) else []
+        lines = [f"{ref.name} would be triggered; nothing was started", *notes]
+        return self.session.emit(answer, lambda: "\n  ".join(lines))
+
+    @property
+    def _canceled_as(self) -> Verdict:
+        return self._options.canceled_as or Verdict.WARN
+
+    def _attached(
+        self, ref: JobRef, run_id: str, canceled_as: Verdict, gate: Gate, several: int
+    ) -> FollowedRun[StraitRuns]:
+        runs = StraitRuns(self._server.client, self.session.context.clock, ref.name)
+        self._equip(runs, canceled_as, gate, several=several)
+        return FollowedRun(ref.name, runs, ref.job_id, attach_to=runs.attach(run_id))
+
+    def _planned(self, ref: JobRef, request: JobStart, *, reuses: bool) -> StraitRuns:
+        context, terminal = self.session.context, self.session.terminal
+
+        def order(_number: int) -> Order:
+            key = request.key or f"tm-{context.make_token()}"
+            return Order(
+                ref.job_id,
+                request.body,
+                key,
+                is_unique=request.key is None,
+                may_merge=ref.may_merge,
+            )
+
+        return StraitRuns(
+            self._server.client,
+            context.clock,
+            ref.name,
+            plan=Plan(order, reuses=reuses, budget=self._server.triggers),
+            say=lambda text: terminal.note(f"tm: {ref.name}: {text}"),
+        )
+
+    def _equip(self, runs: StraitRuns, canceled_as: Verdict, gate: Gate, *, several: int) -> None:
+        """Add what only a wait needs; `several` runs are followed at once."""
+        runs.canceled_as = canceled_as
+        runs.hasty = self._server.stop_client()
+        runs.listen = self._server.listen(runs=several) if self._options.streams else None
+        runs.resume_flags = self._resume_flags(gate, canceled_as)
+
+    def _followed(
+        self, ref: JobRef, runs: StraitRuns, gate: Gate | None
+    ) -> FollowedRun[StraitRuns]:
+        details: dict[str, Any] = {"canceled_as": runs.canceled_as.value}
+        if gate is not None:
+            checks, longest = split_conditions(gate.checks)
+            fail_on = format_fail_on(gate.fail_on)
+            details |= {"fail_on": fail_on, "checks": checks, "max_duration": longest}
+        return FollowedRun(ref.name, runs, ref.job_id, details)
+
+    def _resume_flags(self, gate: Gate, canceled_as: Verdict) -> list[str]:
+        """Return the flags that `tm jobs wait` needs: the gate, and the server of this call."""
+        flags = ["--fail-on", format_fail_on(gate.fail_on)]
+        checks, longest = split_conditions(gate.checks)
+        flags += [] if longest is None else ["--max-duration", longest]
+        flags += [word for text in checks for word in ("--assert", text)]
+        if canceled_as is Verdict.FAIL:
+            flags += ["--canceled-as", Verdict.FAIL.value]
+        return [*flags, *server_flags(self.session, self.system)]
+
+    def _find_jobs(self, request: JobStart, *, waits: bool = False) -> list[JobRef]:
+        refs = [find_job(self._server.client, text) for text in request.jobs]
+        for position, ref in enumerate(refs):
+            is_again = ref.job_id in [other.job_id for other in refs[:position]]
+            if is_again and request.key is not None:
+                raise UsageError(
+                    f"{ref.name} is named twice under one --idempotency-key",
+                    hint="the second would be answered with the run of the first",
+                )
+            if waits and ref.window is not None:
+                raise Refused(
+                    f"{ref.name} has a {ref.window} window: the server does not tell which run "
+                    "a trigger belongs to; nothing was started",
+                    hint="start it without --wait, and look with `tm jobs list`",
+                    code="not_supported",
+                )
+        return refs
+
+    def _job_names(self) -> Callable[[JobRun], str]:
+        """Return how to call the job of a run: by its id where the key may not read jobs."""
+        known: dict[str | None, str] = {}
+
+        def name(run: JobRun) -> str:
+            if run.job_id not in known:
+                known[run.job_id] = clean(run.job_id or "job")
+                if run.job_id:
+                    with suppress(ApiError):
+                        job = self._server.client.reading_once().get_job(run.job_id)
+                        known[run.job_id] = clean(job.slug or job.name or job.id)
+            return known[run.job_id]
+
+        return name
+
+
+def _describe(name: str, result: Started) -> str:
+    if result.run_id is None:
+        return f"{name}: {result.kept}"
+    if result.is_old:
+        return f"{name}: {describe_old(result)}; nothing new was started"
+    return f"started run {clean(result.run_id)} of {name}: {clean(result.status)}"

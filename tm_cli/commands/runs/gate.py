@@ -1,0 +1,356 @@
+"""What a run is compared with and judged by, and whether the server can do that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from tm_cli.api.errors import ApiError
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import Profile
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.cli.connections import for_a_stop, open_transport
+from tm_cli.cli.options import MOST_TAGS, read_checks
+from tm_cli.cli.session import Session
+from tm_cli.commands.runs.profile_argument import (
+    ProfileRef,
+    check_profile_argument,
+    find_profile,
+    resolve_profile,
+    upload_profile,
+)
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
+from tm_cli.errors import Refused, UsageError
+from tm_cli.gate.checks import Check
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import format_fail_on
+from tm_cli.settings import TRAFFICMORPH
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+from tm_cli.values.urls import LOCAL, check_url, require_another
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph.models import AccountFeatures
+
+PINS = ("baseline_pins", "compare with a baseline of your choice")
+LIMITS = ("run_limits", "use limits of your own (`gate`)")
+DUET = ("duet", "play a run against two targets (--against)")
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonOptions:
+    """What a run is compared with, and the thresholds of the settings files."""
+
+    baseline: int | None = None
+    against: str | None = None
+    thresholds: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return its part of the body of a start."""
+        fields = {
+            "baselineRunId": self.baseline,
+            "againstUrl": self.against,
+            "gate": self.thresholds or None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what `--last` needs of it."""
+        return {"baseline": self.baseline, "against": self.against}
+
+    @classmethod
+    def from_remembered(cls, document: Mapping[str, Any]) -> ComparisonOptions:
+        """Read it again; raises ValueError for what tm did not write."""
+        baseline, against = document.get("baseline"), document.get("against")
+        if type(baseline) not in (int, NoneType) or not isinstance(against, str | None):
+            raise ValueError("what it was compared with is not named")
+        return cls(baseline, against)
+
+    def flags(self) -> list[str]:
+        """Return the flags of `tm runs wait` for the same comparison."""
+        found = {"--baseline": self.baseline, "--against": self.against}
+        return [
+            word
+            for flag, value in found.items()
+            if value is not None
+            for word in (flag, str(value))
+        ]
+
+
+def read_comparison(
+    session: Session, *, baseline: int | None, against: str | None, profiles: Sequence[str]
+) -> ComparisonOptions:
+    """Return what flags and files set; sends nothing.
+
+    Raises UsageError, and ConfigurationError when a settings file is ignored.
+    """
+    if baseline is not None and against is not None:
+        raise UsageError(
+            "--baseline and --against contradict each other",
+            hint="with --against the run is compared with the other target, not with a run",
+        )
+    for flag, value in (("--baseline", baseline), ("--against", against)):
+        if value is not None and len(profiles) != 1:
+            raise UsageError(f"{flag} needs exactly one PROFILE")
+    session.settings.require_all_files()
+    thresholds = {name: value for name, (value, _) in session.settings.limits.items()}
+    return ComparisonOptions(baseline, None if against is None else check_url(against), thresholds)
+
+
+def require_support(
+    session: Session, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+) -> None:
+    """Refuse before anything is sent what the server would leave out in silence.
+
+    `profiles` are arguments as the user wrote them; documents among them may have thresholds.
+    Raises Refused when the server lacks what `comparison` or a document asks for, and UsageError
+    when a document's own target is the one to compare it with.
+    """
+    documents = [found for text in profiles if (found := _document(session, text))]
+    for document in documents:
+        require_another(comparison.against, str(document["endpointUrl"]))
+    needs = []
+    if comparison.baseline is not None:
+        needs.append(PINS)
+    if comparison.against is not None:
+        needs.append(DUET)
+    if comparison.thresholds or any(document.get("gate") for document in documents):
+        needs.append(LIMITS)
+    require_features(session, needs, ending="; nothing was started")
+
+
+def require_features(
+    session: Session, needs: Sequence[tuple[str, str]], *, ending: str = ""
+) -> None:
+    """Raise Refused unless the server says that it can do all of `needs`."""
+    if not needs:
+        return
+    features = _features(session)
+    for name, words in needs:
+        if getattr(features, name, None) is not True:
+            raise Refused(
+                f"this server cannot {words}{ending}",
+                hint="the embedded server can: TM_BASE_URL=local",
+                code="not_supported",
+            )
+
+
+def _features(session: Session) -> AccountFeatures | None:
+    from tm_cli.api.errors import HttpError
+
+    try:
+        return session.account.features
+    except HttpError as error:
+        if error.status == 404:  # an early server, which can do none of it
+            return None
+        raise
+
+
+def _document(session: Session, text: str) -> dict[str, Any] | None:
+    from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+
+    return read_document(session.context.cwd / text) if names_document(text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What the user asked to start."""
+
+    profiles: tuple[str, ...]
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+    comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+
+
+class RunGate(GateCommand[TrafficMorphRuns]):
+    """Starts runs of profiles, and waits for them."""
+
+    system = TRAFFICMORPH
+    url_variable = "TM_BASE_URL"
+    stopping = "stops the run"
+
+    @property
+    def server(self) -> str:
+        """An address, or `local`: the embedded server changes its port."""
+        return self.session.settings.server or LOCAL
+
+    def limits(self) -> ServerLimits:
+        """Return the request budget of the connection."""
+        connection = self.session.connection
+        per_minute = connection.budget.per_minute if connection.budget else None
+        return ServerLimits(connection.base_url, per_minute)
+
+    def plan(
+        self, request: StartRequest, gate: Gate | None = None
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Find all profiles before anything is started; without a gate nobody will wait."""
+        for text in request.profiles:  # a typo starts no server
+            check_profile_argument(text, self.session.context.cwd)
+        require_support(self.session, request.comparison, profiles=request.profiles)
+        if gate is not None:
+            self._widen_budget(runs=len(request.profiles))
+        refs = self._upload(request.profiles)
+        return [self._planned(ref, request, gate) for ref in refs]
+
+    def attach(
+        self, text: str, run_id: str, comparison: ComparisonOptions, gate: Gate
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Return the run of an earlier start; `comparison` is what that start has asked for."""
+        ref = resolve_profile(self.session.client, text, self.session.context.cwd)
+        return [self._attached(ref, run_id, comparison, gate)]
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Return the runs of the last start."""
+        comparison = _read_comparison(entries[0].details)
+        refs = [ProfileRef(_profile_id(entry), clean(entry.subject)) for entry in entries]
+        self._widen_budget(runs=len(entries))
+        return [
+            self._attached(ref, entry.run_id, comparison, gate)
+            for ref, entry in zip(refs, entries, strict=True)
+        ]
+
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
+        """Return the checks of the start."""
+        return read_checks(details.get("checks") or [])
+
+    def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
+        """Warn `--quiet` pipelines as well: they may take this start for their gate."""
+        super().note_next_steps(outcomes, gate)
+        if gate.fail_on:
+            origin = self.session.settings["fail_on"].origin
+            self.session.terminal.note(
+                f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
+                "or later in `tm runs wait --last`"
+            )
+
+    def _planned(
+        self, ref: ProfileRef, request: StartRequest, gate: Gate | None
+    ) -> FollowedRun[TrafficMorphRuns]:
+        profile = None
+        if gate is not None or request.comparison.against is not None:
+            profile = find_profile(self.session.client, ref)
+            require_another(request.comparison.against, profile.target_url)
+        if gate is not None and profile is not None:
+            self._check_waitable(profile, gate)
+            ref = ProfileRef(ref.profile_id, clean(profile.name))
+        return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _attached(
+        self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
+    ) -> FollowedRun[TrafficMorphRuns]:
+        request = StartRequest((), comparison=comparison)
+        runs = self._runs(ref, request, gate)
+        return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
+
+    def _followed(
+        self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
+    ) -> FollowedRun[TrafficMorphRuns]:
+        details = {
+            **(gate_document(gate) if gate else {}),
+            "terms": request.comparison.remembered(),
+        }
+        return FollowedRun(ref.name, runs, ref.profile_id, details)
+
+    def _runs(
+        self,
+        ref: ProfileRef,
+        request: StartRequest,
+        gate: Gate | None,
+        profile: Profile | None = None,
+    ) -> TrafficMorphRuns:
+        session = self.session
+        return TrafficMorphRuns(
+            session.client,
+            session.context.clock,
+            ref.profile_id,
+            subject=ref.name,
+            region=request.region,
+            tags=request.tags,
+            own_tag=self._own_tag(request.tags),
+            terms=request.comparison.document(),
+            profile=profile,
+            hasty=self._stop_client(),
+            resume_flags=self._resume_flags(gate, request.comparison),
+            needs_baseline=gate is not None and gate.needs_baseline,
+        )
+
+    def _stop_client(self) -> Client:
+        transport = open_transport(self.session, for_a_stop(self.session.connection))
+        return Client(transport, self.session.context.clock)
+
+    def _own_tag(self, tags: Sequence[str]) -> str | None:
+        """Return one more tag than the user's, which others may share; older servers take none."""
+        if not tags or len(tags) >= MOST_TAGS:
+            return None
+        return f"tm-{self.session.context.make_token()}"
+
+    def _resume_flags(self, gate: Gate | None, comparison: ComparisonOptions) -> list[str]:
+        """Return the flags that `tm runs wait` needs: gate, comparison, server of this call."""
+        flags = comparison.flags()
+        if gate is not None and gate.fail_on:
+            flags += ["--fail-on", format_fail_on(gate.fail_on)]
+        for check in gate.checks if gate is not None else ():
+            flags += ["--assert", check.text]
+        return [*flags, *server_flags(self.session, self.system)]
+
+    def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
+        session = self.session
+        refs = [upload_profile(session.client, text, session.context.cwd) for text in texts]
+        for position, ref in enumerate(refs):
+            for warning in ref.warnings:
+                session.note(f"tm: the server warns about {ref.name}: {clean(warning)}")
+            if ref.profile_id in [other.profile_id for other in refs[:position]]:
+                raise UsageError(
+                    f"{ref.name} is named twice",
+                    hint="a profile has one run at a time: the second would replace the first",
+                )
+        return refs
+
+    def _check_waitable(self, profile: Profile, gate: Gate) -> None:
+        """Refuse a run without an end; warn of what the user may not have meant."""
+        name, note = clean(profile.name), self.session.terminal.note
+        if profile.loop:
+            raise UsageError(
+                f"{name} loops until it is stopped, so it never has a verdict",
+                hint="start it without --wait, or turn `loop` off",
+            )
+        if profile.status in {"RUNNING", "PAUSED"}:
+            note(f"tm: {name} is {profile.status}; this start replaces that run")
+        if profile.duration is not None and profile.duration > gate.wait_timeout:
+            takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
+            note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
+
+    def _widen_budget(self, *, runs: int) -> None:
+        """Ask the account for its quota where several runs share it."""
+        budget = self.session.connection.budget
+        if runs > 1 and budget is not None:
+            budget.per_minute = self._allowed_per_minute() or budget.per_minute
+
+    def _allowed_per_minute(self) -> int | None:
+        try:
+            limits = self.session.account.limits
+        except ApiError:
+            return None
+        return limits.api_requests_per_minute if limits else None
+
+
+def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:
+    try:
+        return ComparisonOptions.from_remembered(details.get("terms") or {})
+    except (AttributeError, ValueError) as problem:
+        raise unusable(problem) from None
+
+
+def _profile_id(entry: RememberedRun) -> int:
+    try:
+        return int(entry.subject_id)
+    except ValueError:
+        raise unusable(
+            "it names no profile", hint="name the profile: `tm runs wait PROFILE --run-id ID`"
+        ) from None
