@@ -17,140 +17,6 @@ from tm_cli.commands.benchmarks.jobs import app as job_app
 from tm_cli.commands.benchmarks.scenarios import app as scenario_app
 from tm_cli.errors import UsageError
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the group."""
-    app.command("list")(list_runs)
-    app.command("show")(show)
-    app.command("compare")(compare)
-    app.command("complete")(complete)
-    app.command("cancel")(cancel)
-    app.command("logs")(logs)
-    app.command("catalog")(catalog)
-    app.command("scenarios")(scenarios)
-
-
-@command
-def list_runs(
-    session: Session,
-    benchmark: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this benchmark.")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="running, completed, canceled or failed.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs so named.")] = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
-) -> int:
-    """List benchmark runs, newest first.
-
-    tm benchmarks list --benchmark bmd_1 --state completed
-    """
-    from tm_cli.commands.benchmarks import views
-
-    filters = {"benchmark_id": benchmark, "state": state, "name": name, "search": search}
-    return views.list_runs(session, filters, limit)
-
-
-@command
-def show(session: Session, run: ours.RunId) -> int:
-    """Show a run with all its scenario runs.
-
-    tm benchmarks show bmr_7
-    """
-    from tm_cli.commands.benchmarks import views
-
-    return views.show_run(session, run)
-
-
-@command
-def compare(
-    session: Session,
-    first: Annotated[str, typer.Argument(metavar="A", help="Id of a run.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Id of the other run.")],
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
-    ] = "table",
-) -> int:
-    """Compare two runs scenario by scenario; whatever the order, A is the newer one.
-
-    tm benchmarks compare bmr_7 bmr_3 --format markdown
-    """
-    from tm_cli.commands.benchmarks import views as benchmark_comparing
-    from tm_cli.commands.history.compare import read_format
-
-    chosen = read_format(form, wants_json=session.wants_json)
-    return benchmark_comparing.compare(session, first, second, chosen)
-
-
-@command
-def complete(session: Session, run: ours.RunId) -> int:
-    """Complete a run: nothing more will be started in it.
-
-    tm benchmarks complete bmr_7
-    """
-    from tm_cli.commands.benchmarks import actions
-
-    return actions.complete_run(session, run)
-
-
-@command
-def cancel(session: Session, run: ours.RunId) -> int:
-    """Cancel a run and everything that runs in it; a canceled run fails every gate.
-
-    tm benchmarks cancel bmr_7
-    """
-    from tm_cli.commands.benchmarks import actions
-
-    return actions.cancel_run(session, run)
-
-
-@command
-def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
-    """Write the logs of a run to a zip archive; its content is not looked at.
-
-    tm benchmarks logs bmr_7 --output logs.zip
-    """
-    from tm_cli.commands.benchmarks import actions
-
-    return actions.save_run_logs(session, run, output)
-
-
-@command
-def catalog(
-    session: Session,
-    public: Annotated[bool, typer.Option("--public", help="Those of everybody.")] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only those so named.")] = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
-    ] = None,
-) -> int:
-    """List the benchmarks that can be run.
-
-    tm benchmarks catalog --public
-    """
-    from tm_cli.commands.benchmarks import views
-
-    return views.list_benchmarks(session, {"name": name, "search": search}, public=public)
-
-
-@command
-def scenarios(
-    session: Session,
-    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="Id or exact name.")],
-) -> int:
-    """List the scenarios of a benchmark.
-
-    tm benchmarks scenarios bmd_1
-    """
-    from tm_cli.commands.benchmarks import views
-
-    return views.list_scenarios(session, benchmark)
-
-
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 app.add_typer(job_app, name="job")
 app.add_typer(scenario_app, name="scenario")
@@ -283,4 +149,130 @@ def wait(
         return wait_for(runs, gate, behavior, partial(runs.attach, run_ids, name))
 
 
-add_to(app)
+@app.command("list")
+@command
+def list_runs(
+    session: Session,
+    benchmark: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only runs of this benchmark.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="running, completed, canceled or failed.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs so named.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+) -> int:
+    """List benchmark runs, newest first.
+
+    tm benchmarks list --benchmark bmd_1 --state completed
+    """
+    from tm_cli.commands.benchmarks import views
+
+    filters = {"benchmark_id": benchmark, "state": state, "name": name, "search": search}
+    return views.list_runs(session, filters, limit)
+
+
+@app.command("show")
+@command
+def show(session: Session, run: ours.RunId) -> int:
+    """Show a run with all its scenario runs.
+
+    tm benchmarks show bmr_7
+    """
+    from tm_cli.commands.benchmarks import views
+
+    return views.show_run(session, run)
+
+
+@app.command("compare")
+@command
+def compare(
+    session: Session,
+    first: Annotated[str, typer.Argument(metavar="A", help="Id of a run.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Id of the other run.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
+    ] = "table",
+) -> int:
+    """Compare two runs scenario by scenario; whatever the order, A is the newer one.
+
+    tm benchmarks compare bmr_7 bmr_3 --format markdown
+    """
+    from tm_cli.commands.benchmarks import views as benchmark_comparing
+    from tm_cli.commands.history.compare import read_format
+
+    chosen = read_format(form, wants_json=session.wants_json)
+    return benchmark_comparing.compare(session, first, second, chosen)
+
+
+@app.command("complete")
+@command
+def complete(session: Session, run: ours.RunId) -> int:
+    """Complete a run: nothing more will be started in it.
+
+    tm benchmarks complete bmr_7
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.complete_run(session, run)
+
+
+@app.command("cancel")
+@command
+def cancel(session: Session, run: ours.RunId) -> int:
+    """Cancel a run and everything that runs in it; a canceled run fails every gate.
+
+    tm benchmarks cancel bmr_7
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.cancel_run(session, run)
+
+
+@app.command("logs")
+@command
+def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
+    """Write the logs of a run to a zip archive; its content is not looked at.
+
+    tm benchmarks logs bmr_7 --output logs.zip
+    """
+    from tm_cli.commands.benchmarks import actions
+
+    return actions.save_run_logs(session, run, output)
+
+
+@app.command("catalog")
+@command
+def catalog(
+    session: Session,
+    public: Annotated[bool, typer.Option("--public", help="Those of everybody.")] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only those so named.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+    ] = None,
+) -> int:
+    """List the benchmarks that can be run.
+
+    tm benchmarks catalog --public
+    """
+    from tm_cli.commands.benchmarks import views
+
+    return views.list_benchmarks(session, {"name": name, "search": search}, public=public)
+
+
+@app.command("scenarios")
+@command
+def scenarios(
+    session: Session,
+    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="Id or exact name.")],
+) -> int:
+    """List the scenarios of a benchmark.
+
+    tm benchmarks scenarios bmd_1
+    """
+    from tm_cli.commands.benchmarks import views
+
+    return views.list_scenarios(session, benchmark)

@@ -12,10 +12,9 @@ from tm_cli.cli import options
 from tm_cli.cli.global_options import group
 from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import bulk, controls, definitions, inspect, show, stream
+from tm_cli.commands.jobs import bulk, controls, definitions, inspect, stream
 from tm_cli.commands.jobs import list as list_commands
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs import options as job_payloads
 from tm_cli.errors import UsageError
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
@@ -87,7 +86,7 @@ def start(
         raise UsageError("--reuse needs --idempotency-key")
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, confirm=confirm)
-        body = job_payloads.read_trigger(
+        body = job_options.read_trigger(
             session.context.cwd,
             payload=payload,
             tags=tag,
@@ -174,8 +173,10 @@ def _refuse_both_or_neither(run_ids: Sequence[str], *, last: bool) -> None:
         raise UsageError("name a RUN, or give --last")
 
 
-for module in (list_commands, show, inspect, controls, stream):
-    module.add_to(app)
+app.add_typer(list_commands.app)
+app.add_typer(inspect.app)
+app.add_typer(controls.app)
+app.add_typer(stream.app)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(controls.debug_app, name="debug")
 app.add_typer(definitions.app, name="definitions")

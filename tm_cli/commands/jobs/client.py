@@ -17,6 +17,7 @@ from tm_cli.backends.strait.results import is_news
 from tm_cli.backends.strait.runs import Listen
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import Session
+from tm_cli.commands.jobs.options import check_run_id
 from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
 from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
@@ -88,6 +89,18 @@ def open_client(session: Session) -> Client:
 def _client(session: Session, connection: Connection) -> Client:
     transport = open_transport(session, connection)
     return Client(transport, session.context.clock).pausing_at_most(session.longest_pause)
+
+
+@contextmanager
+def client_for_run(session: Session, run_id: str) -> Iterator[Client]:
+    """Return a client for requests about one run, and an error that names the run for a 404.
+
+    Raises UsageError, before anything is sent, for what cannot be the id of a run.
+    """
+    check_run_id(run_id)
+    client = open_client(session)
+    with not_found_as_error(run_id):
+        yield client
 
 
 @contextmanager

@@ -16,24 +16,11 @@ if TYPE_CHECKING:
     from tm_cli.api.strait.client import Client
     from tm_cli.api.strait.models import JobRun
 
+app = typer.Typer()
 debug_app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `tm jobs` these commands."""
-    for name, function in (
-        ("cancel", cancel),
-        ("replay", replay),
-        ("dlq-replay", dlq_replay),
-        ("pause", pause),
-        ("resume", resume),
-        ("restart", restart),
-        ("reschedule", reschedule),
-        ("reset-idempotency-key", reset_idempotency_key),
-    ):
-        app.command(name)(function)
-
-
+@app.command("cancel")
 @command
 def cancel(session: Session, run: options.RunId) -> int:
     """Cancel a run, and the runs it has started that are not over yet.
@@ -43,6 +30,7 @@ def cancel(session: Session, run: options.RunId) -> int:
     return _move(session, run, lambda client: client.cancel_run(run))
 
 
+@app.command("replay")
 @command
 def replay(
     session: Session,
@@ -56,12 +44,10 @@ def replay(
 
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.jobs.client import not_found_as_error, open_client, start_unknown_if_lost
+    from tm_cli.commands.jobs.client import client_for_run, start_unknown_if_lost
     from tm_cli.values.text import clean
 
-    options.check_run_id(run)
-    client = open_client(session)
-    with not_found_as_error(run), start_unknown_if_lost():
+    with client_for_run(session, run) as client, start_unknown_if_lost():
         made = client.replay_run(run, from_checkpoint=from_checkpoint)
     data = {**made.document(), "replayed_run_id": run}
     return session.emit(
@@ -69,6 +55,7 @@ def replay(
     )
 
 
+@app.command("dlq-replay")
 @command
 def dlq_replay(session: Session, run: options.RunId) -> int:
     """Put a run of the dead-letter queue back into the queue, under its own id.
@@ -78,6 +65,7 @@ def dlq_replay(session: Session, run: options.RunId) -> int:
     return _move(session, run, lambda client: client.revive_run(run))
 
 
+@app.command("pause")
 @command
 def pause(session: Session, run: options.RunId) -> int:
     """Pause a run that is executing.
@@ -87,6 +75,7 @@ def pause(session: Session, run: options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "pause"))
 
 
+@app.command("resume")
 @command
 def resume(session: Session, run: options.RunId) -> int:
     """Put a paused run back into the queue.
@@ -96,6 +85,7 @@ def resume(session: Session, run: options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "resume"))
 
 
+@app.command("restart")
 @command
 def restart(session: Session, run: options.RunId) -> int:
     """Let a run that is executing or paused begin anew, under its own id.
@@ -105,6 +95,7 @@ def restart(session: Session, run: options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "restart"))
 
 
+@app.command("reschedule")
 @command
 def reschedule(
     session: Session,
@@ -122,18 +113,17 @@ def reschedule(
     return _move(session, run, lambda client: client.reschedule_run(run, body))
 
 
+@app.command("reset-idempotency-key")
 @command
 def reset_idempotency_key(session: Session, run: options.RunId) -> int:
     """Free the idempotency key of a run, so that a trigger under it makes a new one.
 
     tm jobs reset-idempotency-key 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.jobs.client import not_found_as_error, open_client
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    options.check_run_id(run)
-    client = open_client(session)
-    with not_found_as_error(run):
+    with client_for_run(session, run) as client:
         answer = client.reset_idempotency_key(run)
     return session.emit(answer, lambda: f"the idempotency key of {clean(run)} is free")
 
@@ -165,12 +155,10 @@ def debug_off(session: Session, run: options.RunId) -> int:
 
 
 def _set_debug(session: Session, run: str, *, on: bool) -> int:
-    from tm_cli.commands.jobs.client import not_found_as_error, open_client
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    options.check_run_id(run)
-    client = open_client(session)
-    with not_found_as_error(run):
+    with client_for_run(session, run) as client:
         client.set_debug(run, on=on)
     word = "on" if on else "off"
     return session.emit(
@@ -180,11 +168,9 @@ def _set_debug(session: Session, run: str, *, on: bool) -> int:
 
 def _move(session: Session, run: str, act: Callable[[Client], JobRun]) -> int:
     """Do it once and say how the run is afterwards."""
-    from tm_cli.commands.jobs.client import not_found_as_error, open_client
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    options.check_run_id(run)
-    client = open_client(session)
-    with not_found_as_error(run):
+    with client_for_run(session, run) as client:
         moved = act(client)
     return session.emit(moved.document(), lambda: f"{clean(moved.id)}: {clean(moved.status)}")
