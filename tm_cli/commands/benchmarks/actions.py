@@ -1,4 +1,4 @@
-"""Clients of the configured Runloop server."""
+"""Clients of the configured Runloop server, and actions on runs and scenario runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tm_cli.values.text import clean
 PER_MINUTE = 300
 """Requests that we allow ourselves; the service publishes no limit."""
 
+SCORE_PAUSE = 2.0
+"""Seconds between two polls for a score."""
+
 
 def benchmark_client(session: Session) -> Client:
     """Return a client; raises ConfigurationError when no key is configured."""
@@ -46,27 +49,6 @@ def _client(session: Session, connection: Connection) -> Client:
     return client.pausing_at_most(session.longest_pause)
 
 
-SCORE_PAUSE = 2.0
-"""Seconds between two looks for a score."""
-
-
-def complete_run(session: Session, run_id: str) -> int:
-    """Complete a run and print how it is afterwards."""
-    run = benchmark_client(session).complete_run(run_id)
-    return session.emit(run.document(), lambda: _state_line("run", run))
-
-
-def cancel_run(session: Session, run_id: str) -> int:
-    """Cancel a run and print how it is afterwards; it may have been completed first."""
-    run = benchmark_client(session).cancel_run(run_id)
-    return session.emit(run.document(), lambda: _state_line("run", run))
-
-
-def save_run_logs(session: Session, run_id: str, output: str) -> int:
-    """Write the logs of a run to a file."""
-    return _save(session, benchmark_client(session).download_run_logs(run_id), output)
-
-
 def start_scenario(
     session: Session,
     scenario_id: str,
@@ -85,19 +67,13 @@ def start_scenario(
         metadata=metadata or None,
         run_profile=run_profile,
     )
-    return session.emit(started.document(), lambda: _state_line("scenario run", started))
-
-
-def score_scenario_run(session: Session, run_id: str) -> int:
-    """Ask for a score and print the run."""
-    found = benchmark_client(session).score_scenario_run(run_id)
-    return session.emit(found.document(), lambda: _state_line("scenario run", found))
+    return emit_state(session, "scenario run", started)
 
 
 def score_and_wait(session: Session, run_id: str, limit: float) -> int:
-    """Ask for a score and look, for at most `limit` seconds, until it is there.
+    """Ask for a score and poll until it is there, for at most `limit` seconds.
 
-    Raises TmError when the scenario run ends without one, WaitTimeout when it goes on.
+    Raises TmError when the scenario run ends without one, WaitTimeout when it is still running.
     """
     client, clock = benchmark_client(session), session.context.clock
     deadline = clock.monotonic() + limit
@@ -110,32 +86,17 @@ def score_and_wait(session: Session, run_id: str, limit: float) -> int:
             found = client.get_scenario_run(run_id)
     if read_score(found.score) is None:
         raise TmError(f"scenario run {clean(run_id)} is {clean(found.state)} without a score")
-    return session.emit(found.document(), lambda: _state_line("scenario run", found))
+    return emit_state(session, "scenario run", found)
 
 
-def complete_scenario_run(session: Session, run_id: str) -> int:
-    """Complete a scenario run and print it."""
-    found = benchmark_client(session).complete_scenario_run(run_id)
-    return session.emit(found.document(), lambda: _state_line("scenario run", found))
+def emit_state(session: Session, what: str, found: BenchmarkRun | ScenarioRun) -> int:
+    """Print the state of a run after an action."""
+    text = f"{what} {clean(found.id)} is {clean(found.state) or 'in no state'}"
+    return session.emit(found.document(), lambda: text)
 
 
-def cancel_scenario_run(session: Session, run_id: str) -> int:
-    """Cancel a scenario run and print it."""
-    found = benchmark_client(session).cancel_scenario_run(run_id)
-    return session.emit(found.document(), lambda: _state_line("scenario run", found))
-
-
-def save_scenario_logs(session: Session, run_id: str, output: str) -> int:
-    """Write the logs of a scenario run to a file."""
-    return _save(session, benchmark_client(session).download_scenario_logs(run_id), output)
-
-
-def _state_line(what: str, found: BenchmarkRun | ScenarioRun) -> str:
-    return f"{what} {clean(found.id)} is {clean(found.state) or 'in no state'}"
-
-
-def _save(session: Session, content: bytes, output: str) -> int:
-    """Write the archive in one step; what is in it is not unpacked."""
+def save_archive(session: Session, content: bytes, output: str) -> int:
+    """Write an archive of logs in one step; what is in it is not unpacked."""
     path = session.context.cwd / output
     try:
         write_whole(path, content)

@@ -215,9 +215,9 @@ def complete(session: Session, run: ours.RunId) -> int:
 
     tm benchmarks complete bmr_7
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.complete_run(session, run)
+    return emit_state(session, "run", benchmark_client(session).complete_run(run))
 
 
 @app.command("cancel")
@@ -227,9 +227,9 @@ def cancel(session: Session, run: ours.RunId) -> int:
 
     tm benchmarks cancel bmr_7
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.cancel_run(session, run)
+    return emit_state(session, "run", benchmark_client(session).cancel_run(run))
 
 
 @app.command("logs")
@@ -239,9 +239,9 @@ def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
 
     tm benchmarks logs bmr_7 --output logs.zip
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, save_archive
 
-    return actions.save_run_logs(session, run, output)
+    return save_archive(session, benchmark_client(session).download_run_logs(run), output)
 
 
 @app.command("catalog")
