@@ -62,7 +62,7 @@ def listen(strait):
     yield start
     for listener in listeners:
         listener.close()
-        assert not listener.is_listening
+        assert not listener._thread.is_alive()
     for transport in transports:
         transport.close()
 
@@ -121,7 +121,7 @@ def test_stream_that_is_cut_is_opened_again(listen, strait, run):
 def test_stream_of_a_run_that_is_over_is_given_up(listen, strait, run):
     strait.world.cancel(run)
     listener, ears = listen(run.id)
-    until(lambda: not listener.is_listening)
+    until(lambda: not listener._thread.is_alive())
     assert ears.changes == 1
 
 

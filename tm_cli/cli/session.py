@@ -17,9 +17,10 @@ from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
+    from tm_cli.api.middleware import Exchange
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
-    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.api.transport import Connection
     from tm_cli.errors import TmError
     from tm_cli.settings import Settings
 

@@ -119,7 +119,7 @@ def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile
         ca_file=source.ca_file,
     )
     with closing(Transport(connection)) as transport:
-        found = Client(transport, context.clock).reading_once().list_profiles()
+        found = Client(transport, context.clock).without_retries().list_profiles()
     return [Profile(item.id, item.name) for item in found]
 
 

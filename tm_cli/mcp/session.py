@@ -20,7 +20,8 @@ from tm_cli.values.api_key import KEY_VARIABLES
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.api.middleware import Exchange
+    from tm_cli.api.transport import Connection
     from tm_cli.runtime.local_server import EmbeddedServer
 
 Tell = Callable[[Event], None]

@@ -344,7 +344,7 @@ REFUSALS = (
     ),
     Scenario(
         name="typo",
-        claim="a verdict that does not exist is no gate",
+        claim="an unknown verdict is a usage error",
         expected=(ExitCode.USAGE,),
         runs=0,
         words=_accepting("FIAL"),

@@ -18,7 +18,7 @@ STRAIT = "strait"
 SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 
 ENDPOINT = ("base_url", "api_key", "api_key_file")
-"""What each system has of its own; its flags mean the system of the command."""
+"""The settings that each system has; their flags mean the system of the command."""
 
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
@@ -31,7 +31,7 @@ class Definition:
     """One setting: its name in files, how its text is read, and its default.
 
     `own_prefix` marks the settings of another system, whose variables are that system's; a
-    `personal` setting is no choice for the project file.
+    `personal` setting must not stand in the project file.
     """
 
     name: str
@@ -44,12 +44,10 @@ class Definition:
 
     @property
     def variable(self) -> str:
-        """The environment variable of this setting."""
         return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """The command-line option of this setting."""
         return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
 
 
@@ -138,26 +136,28 @@ DEFINITIONS = {
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
-        Definition("timeout", _positive, 30.0, "Longest time for one request."),
-        Definition("wait_timeout", _positive, 1800.0, "Longest wait for the run to end."),
+        Definition("timeout", _positive, 30.0, "Request timeout."),
+        Definition(
+            "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."
+        ),
         Definition(
             "verdict_timeout",
             parse_duration,
             60.0,
-            "Longest wait for the verdict after the run has ended.",
+            "Maximum time to wait for the verdict after the run has finished.",
         ),
         Definition(
             "poll_interval",
             _poll_interval,
             None,
-            "Pause between two looks at the run; `auto` paces itself.",
+            "Polling interval; `auto` adapts it to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition(
             "on_interrupt",
             _on_interrupt,
             None,
-            "What Ctrl-C does to the run: `detach` lets it go on, `stop` ends it.",
+            "What Ctrl-C does to the run: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),

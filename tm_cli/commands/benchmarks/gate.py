@@ -187,7 +187,7 @@ class BenchmarkGate(RunloopGate):
             terms=terms,
             make_token=self.session.context.make_token,
             wish=wish,
-            hasty=self.stop_client(),
+            stop_client=self.stop_client(),
             resume=resume,
         )
 

@@ -227,7 +227,7 @@ class BenchmarkJobGate(RunloopGate):
             spec=spec,
             name=name,
             agents=terms.agents,
-            hasty=self.stop_client(),
+            stop_client=self.stop_client(),
             resume=resume,
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait.client import Client, as_job, explain_strait_error, stream_path
-from tm_cli.api.strait.event_stream import Hear, Listener, Message
+from tm_cli.api.strait.event_stream import Listener, Message, OnMessage
 from tm_cli.api.strait.models import Job
 from tm_cli.api.transport import Connection
 from tm_cli.backends.strait.results import is_news
@@ -50,7 +50,7 @@ class JobServer:
         """Return a client for the request that stops a run."""
         return _client(self.session, for_a_stop(self.connection))
 
-    def listener(self, run_id: str, hear: Hear, part: str | None = None) -> Listener:
+    def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
         """Return a listener to the stream of a run, closed when the command ends."""
         connection = replace(self.connection, budget=None)  # it is not shared by threads
         transport = open_transport(self.session, connection)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.backends.strait.conditions import split_conditions
-from tm_cli.backends.strait.runs import Plan, StraitRuns, describe_old
-from tm_cli.backends.strait.trigger import Order, Started
+from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
+from tm_cli.backends.strait.trigger import TriggerRequest, TriggerResult
 from tm_cli.cli.session import Session
 from tm_cli.commands.jobs.client import (
     PER_MINUTE,
@@ -115,6 +115,8 @@ class JobGate(GateCommand[StraitRuns]):
 
     def start(self, run: FollowedRun[StraitRuns]) -> StartOutcome:
         """Trigger the job; a run that was there before is named as such."""
+        if not isinstance(run.runs, TriggeredRuns):
+            raise AssertionError("a run that was started elsewhere is not started")
         run.runs.prepare()
         result = run.runs.trigger()
         is_new = None if result.run_id is None else not result.is_old
@@ -141,12 +143,12 @@ class JobGate(GateCommand[StraitRuns]):
         self._equip(runs, canceled_as, gate, several=several)
         return FollowedRun(ref.name, runs, ref.job_id, attach_to=runs.attach(run_id))
 
-    def _planned(self, ref: JobRef, request: JobStart, *, reuses: bool) -> StraitRuns:
+    def _planned(self, ref: JobRef, request: JobStart, *, reuses: bool) -> TriggeredRuns:
         context, terminal = self.session.context, self.session.terminal
 
-        def order(_number: int) -> Order:
+        def make_request(_number: int) -> TriggerRequest:
             key = request.key or f"tm-{context.make_token()}"
-            return Order(
+            return TriggerRequest(
                 ref.job_id,
                 request.body,
                 key,
@@ -154,18 +156,18 @@ class JobGate(GateCommand[StraitRuns]):
                 may_merge=ref.may_merge,
             )
 
-        return StraitRuns(
+        return TriggeredRuns(
             self._server.client,
             context.clock,
             ref.name,
-            plan=Plan(order, reuses=reuses, budget=self._server.triggers),
-            say=lambda text: terminal.note(f"tm: {ref.name}: {text}"),
+            plan=StartPlan(make_request, reuses=reuses, budget=self._server.triggers),
+            notify=lambda text: terminal.note(f"tm: {ref.name}: {text}"),
         )
 
     def _equip(self, runs: StraitRuns, canceled_as: Verdict, gate: Gate, *, several: int) -> None:
         """Add what only a wait needs; `several` runs are followed at once."""
         runs.canceled_as = canceled_as
-        runs.hasty = self._server.stop_client()
+        runs.stop_client = self._server.stop_client()
         runs.listen = self._server.listen(runs=several) if self._options.streams else None
         runs.resume_flags = self._resume_flags(gate, canceled_as)
 
@@ -216,14 +218,14 @@ class JobGate(GateCommand[StraitRuns]):
                 known[run.job_id] = clean(run.job_id or "job")
                 if run.job_id:
                     with suppress(ApiError):
-                        job = self._server.client.reading_once().get_job(run.job_id)
+                        job = self._server.client.without_retries().get_job(run.job_id)
                         known[run.job_id] = clean(job.slug or job.name or job.id)
             return known[run.job_id]
 
         return name
 
 
-def _describe(name: str, result: Started) -> str:
+def _describe(name: str, result: TriggerResult) -> str:
     if result.run_id is None:
         return f"{name}: {result.kept}"
     if result.is_old:

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from tm_cli.api.errors import ApiError
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import is_transient
 from tm_cli.api.strait.client import Client
 from tm_cli.api.strait.event_stream import Message
 from tm_cli.backends.strait.results import TERMINAL, is_news, read_message
@@ -80,9 +80,9 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
 def _look(client: Client, run_id: str) -> str | None:
     """Return the status; None when this look has shown nothing."""
     try:
-        return client.reading_once().get_run(run_id).status
+        return client.without_retries().get_run(run_id).status
     except ApiError as error:
-        if not observed_nothing(error):
+        if not is_transient(error):
             raise
         return None
 

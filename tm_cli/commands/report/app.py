@@ -57,7 +57,7 @@ def schema(session: Session) -> int:
     """
     from importlib.resources import files
 
-    text = files("tm_cli").joinpath("schemas", "report-1.json").read_text(encoding="utf-8")
+    text = files("tm_cli").joinpath("report", "report-1.json").read_text(encoding="utf-8")
     session.terminal.result(text)
     return 0
 

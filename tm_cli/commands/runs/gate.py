@@ -275,7 +275,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             own_tag=self._own_tag(request.tags),
             terms=request.comparison.document(),
             profile=profile,
-            hasty=self._stop_client(),
+            stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
             needs_baseline=gate is not None and gate.needs_baseline,
         )
