@@ -17,10 +17,12 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
 from tm_cli.values.sliding_window import SlidingWindow
 
+DEFAULT_PER_MINUTE = 60
+"""Requests in a minute that an account has unless its server says otherwise (section 4)."""
+
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 0.5
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -99,10 +101,6 @@ def _http_date(text: str) -> datetime | None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-DEFAULT_PER_MINUTE = 60
-"""Requests in a minute that an account has unless its server says otherwise (section 4)."""
 
 
 class RequestBudget:

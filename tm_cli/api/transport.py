@@ -1,4 +1,7 @@
-"""Which proxy the environment names for a server; pure."""
+"""Requests and JSON answers by the HTTP library, whose exceptions are translated here.
+
+Redirects are never followed. Credentials, budget and limits are layers in `middleware`.
+"""
 
 from __future__ import annotations
 
@@ -38,45 +41,6 @@ from tm_cli.values.urls import is_loopback, is_plain_http
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
     from tm_cli.values.api_key import ApiKey
-
-
-@dataclass(frozen=True, slots=True)
-class NamedProxy:
-    """A variable of the environment and what it holds; the address may have a password in it."""
-
-    variable: str
-    address: str
-
-    def __repr__(self) -> str:
-        return f"NamedProxy({self.variable})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, without credentials; empty when the address names no host."""
-        try:
-            parts = urlsplit(self.address)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return ""
-        return f"{parts.hostname}{port}" if parts.hostname else ""
-
-
-def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
-    """Return the proxy for this server, None for a direct way; never one for this machine."""
-    if is_loopback(base_url):
-        return None
-    parts = urlsplit(base_url)
-    named = {
-        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: proxy.address for kind, proxy in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    return chosen
-
 
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes of a file that is downloaded."""
@@ -377,3 +341,41 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
         f"{name} does not name a proxy",
         hint="write http://HOST:PORT, or list the server in NO_PROXY",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProxy:
+    """A variable of the environment and what it holds; the address may have a password in it."""
+
+    variable: str
+    address: str
+
+    def __repr__(self) -> str:
+        return f"NamedProxy({self.variable})"
+
+    @property
+    def place(self) -> str:
+        """Host and port, without credentials; empty when the address names no host."""
+        try:
+            parts = urlsplit(self.address)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return ""
+        return f"{parts.hostname}{port}" if parts.hostname else ""
+
+
+def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
+    """Return the proxy for this server, None for a direct way; never one for this machine."""
+    if is_loopback(base_url):
+        return None
+    parts = urlsplit(base_url)
+    named = {
+        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
+        for name, value in environ.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    values = {kind: proxy.address for kind, proxy in named.items()}
+    chosen = named.get(parts.scheme) or named.get("all")
+    if chosen is None or proxy_bypass_environment(parts.netloc, values):
+        return None
+    return chosen

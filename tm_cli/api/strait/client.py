@@ -13,6 +13,10 @@ from tm_cli.api.responses import Explanation
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
 from tm_cli.values.text import clean
 
+BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
+"""Errors of billing stand at the top of their document, without an envelope."""
+
+MOST_DETAILS = 5
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -191,12 +195,6 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
         if rest is None or len(items) >= most:
             break
     return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
-
-
-BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
-"""Errors of billing stand at the top of their document, without an envelope."""
-
-MOST_DETAILS = 5
 
 
 def explain_strait_error(document: Any) -> Explanation:

@@ -1,4 +1,7 @@
-"""What the verdict on a run is derived from."""
+"""From a measured run to a verdict, in the order of section 8 of the contract.
+
+The first rule that objects decides; the objections of the others are reported as well.
+"""
 
 from __future__ import annotations
 

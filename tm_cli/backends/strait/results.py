@@ -1,4 +1,4 @@
-"""What the status of a job run means (section 7 of the API contract)."""
+"""Progress and result of a job run, of the runs that continue it, and what its events say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ FAILURES = frozenset({"failed", "timed_out", "crashed", "system_failed", DEAD_LE
 STOPPED_FROM_OUTSIDE = frozenset({"canceled", "expired"})
 TERMINAL = FAILURES | STOPPED_FROM_OUTSIDE | {COMPLETED}
 PAUSED = "paused"
-
 STATUSES = (
     "delayed",
     "queued",
