@@ -122,13 +122,13 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             said = clean(name, longest=LONGEST_TOLD)
-            raise UsageError(f"there is no argument {said!r}", hint=f"{hint}nothing was sent")
+            raise UsageError(f"unknown argument {said!r}", hint=f"{hint}nothing was sent")
 
 
 def _number(name: str, value: Any, schema: Schema) -> Any:
     """Make 5.0 a whole number where one is asked for; NaN passes every comparison but this."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{name}: it is no number", hint="nothing was sent")
+        raise UsageError(f"{name}: expected a number", hint="nothing was sent")
     kind = schema["properties"][name]["type"]
     return int(value) if "integer" in (kind, *kind) and isinstance(value, float) else value
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli import options
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import options
+from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def read_page(session: Session, run: str, part: str, **query: str | None) -> Pag
     from tm_cli.api.strait.client import LARGEST_PAGE
     from tm_cli.commands.jobs.client import open_client, told_when_missing
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     with told_when_missing(run):
         page = client.list_part(run, part, **query)
@@ -35,7 +36,7 @@ def read_part(session: Session, run: str, part: str) -> Any:
     """Return a part that is no list."""
     from tm_cli.commands.jobs.client import open_client, told_when_missing
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     with told_when_missing(run):
         return client.get_part(run, part)
@@ -80,15 +81,14 @@ def add_to(app: typer.Typer) -> None:
 @command
 def events(
     session: Session,
-    run: options.RunId,
-    level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Only events of this level.")
-    ] = None,
+    run: job_options.RunId,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Filter by level.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="log, error, progress, ...")
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Filter by type: log, error, progress, ..."),
     ] = None,
 ) -> int:
-    """List what job code has reported of a run, oldest first.
+    """List the events that the job has reported, oldest first.
 
     tm jobs events 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --level error
     """
@@ -96,8 +96,8 @@ def events(
 
 
 @command
-def checkpoints(session: Session, run: options.RunId) -> int:
-    """List the checkpoints of a run, newest first.
+def checkpoints(session: Session, run: job_options.RunId) -> int:
+    """List a run's checkpoints, newest first.
 
     tm jobs checkpoints 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -105,8 +105,8 @@ def checkpoints(session: Session, run: options.RunId) -> int:
 
 
 @command
-def outputs(session: Session, run: options.RunId) -> int:
-    """List the outputs of a run by their keys.
+def outputs(session: Session, run: job_options.RunId) -> int:
+    """List a run's outputs by key.
 
     tm jobs outputs 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -114,8 +114,8 @@ def outputs(session: Session, run: options.RunId) -> int:
 
 
 @command
-def state(session: Session, run: options.RunId) -> int:
-    """List the state that a run keeps, by its keys.
+def state(session: Session, run: job_options.RunId) -> int:
+    """List a run's stored state by key.
 
     tm jobs state 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -125,30 +125,39 @@ def state(session: Session, run: options.RunId) -> int:
 @command
 def resources(
     session: Session,
-    run: options.RunId,
+    run: job_options.RunId,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Measured at or after this time.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Measured at or before this time.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Latest time, likewise."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most samples.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
+    ] = 100,
 ) -> int:
-    """List what a run has used of processor and memory.
+    """List a run's CPU and memory usage.
 
     tm jobs resources 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --limit 20
     """
+    now = session.context.clock.now()
     query = {
-        "from": None if since is None else options.read_time("--from", since),
-        "to": None if until is None else options.read_time("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "limit": limit,
     }
     return _entries(session, run, "resources", None, query)
 
 
 @command
-def debug_bundle(session: Session, run: options.RunId) -> int:
-    """Fetch everything that the server keeps of a run; with --json, as it is.
+def debug_bundle(session: Session, run: job_options.RunId) -> int:
+    """Download all data of a run; with --json, unchanged.
 
     tm jobs debug-bundle 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --json
     """
@@ -157,8 +166,8 @@ def debug_bundle(session: Session, run: options.RunId) -> int:
 
 
 @command
-def usage(session: Session, run: options.RunId) -> int:
-    """Show what a run has cost, on servers that still tell.
+def usage(session: Session, run: job_options.RunId) -> int:
+    """Show a run's cost, on servers that report it.
 
     tm jobs usage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -166,8 +175,8 @@ def usage(session: Session, run: options.RunId) -> int:
 
 
 @command
-def tool_calls(session: Session, run: options.RunId) -> int:
-    """List the tools that a run has called, on servers that still tell.
+def tool_calls(session: Session, run: job_options.RunId) -> int:
+    """List a run's tool calls, on servers that report them.
 
     tm jobs tool-calls 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -179,7 +188,7 @@ def _older_part(session: Session, run: str, part: str) -> int:
     from tm_cli.api.errors import HttpError
     from tm_cli.commands.jobs.client import open_client, told_when_missing
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     try:
         document = client.get_part(run, part)
@@ -215,7 +224,7 @@ def _entries(
     from tm_cli.commands.jobs.client import open_client, told_when_missing
     from tm_cli.commands.jobs.list import item_table
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     with told_when_missing(run):
         found = client.list_entries(run, part, **query)

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.help_page import GATE, WAITING
 from tm_cli.cli.session import Session
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 from tm_cli.values.text import clean
 
@@ -21,15 +23,17 @@ if TYPE_CHECKING:
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a job run.")]
-RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of job runs.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
+RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
-        help="Exit non-zero on these: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        autocompletion=complete_verdicts,
+        help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 Assert = Annotated[
@@ -37,35 +41,47 @@ Assert = Annotated[
     typer.Option(
         "--assert",
         metavar="CHECK",
-        help="Fail unless it holds of the result: 'score>=0.9', '$.state == \"done\"'; repeatable.",
+        help="Fail unless the result meets this condition, e.g. 'score>=0.9' or "
+        "'$.state == \"done\"'; repeatable.",
+        rich_help_panel=GATE,
     ),
 ]
 MaxDuration = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="Fail when the run took longer, waiting and retries included."
+        metavar="DURATION",
+        help="Fail if the run took longer, including queueing and retries.",
+        rich_help_panel=GATE,
     ),
 ]
 CanceledAs = Annotated[
-    str | None,
+    Literal["FAIL", "WARN"] | None,
     typer.Option(
-        metavar="VERDICT", help="What a canceled or expired run counts as: FAIL or WARN. [WARN]"
+        case_sensitive=False,
+        metavar="VERDICT",
+        help="Verdict of a canceled or expired run. [WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 NoStream = Annotated[
     bool,
-    typer.Option("--no-stream", help="Do not listen to event streams between two looks."),
+    typer.Option(
+        "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
+    ),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(metavar="FILE|JSON", help="The payload: a JSON file, or JSON itself."),
+    typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
 ]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most rows.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
+]
 Cursor = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Go on after the rows before this time.")
+    str | None,
+    typer.Option(metavar="TIME", help="Show results before this time, to continue a list."),
 ]
 
 
@@ -109,11 +125,11 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
     for position, run_id in enumerate(run_ids):
         if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-            raise UsageError(f"RUN: {clean(run_id)!r} is no id of a run")
+            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
         if run_id in run_ids[:position]:
             raise UsageError(f"RUN: {clean(run_id)} is named twice")
     if most is not None and len(run_ids) > most:
-        raise UsageError(f"RUN: {len(run_ids)} ids are more than {most}")
+        raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
 
 
@@ -144,11 +160,11 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
         if max_duration is not None:
             found.append(parse_longest(max_duration))
     except ValueError as problem:
-        raise UsageError(f"--max-duration is not usable: {problem}") from None
+        raise UsageError(f"--max-duration: {problem}") from None
     try:
         found += [parse_result_check(text) for text in checks]
     except ValueError as problem:
-        raise UsageError(f"--assert is not usable: {problem}") from None
+        raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
 
 
@@ -199,7 +215,7 @@ def read_trigger(
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
         "tags": read_pairs("--tag", tags or []) or None,
-        "scheduled_at": None if at is None else read_time("--at", at),
+        "scheduled_at": None if at is None else options.read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
         **keys,
@@ -214,7 +230,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         return round(parse_duration(text))
     except ValueError as problem:
-        raise UsageError(f"{flag} is not usable: {problem}") from None
+        raise UsageError(f"{flag}: {problem}") from None
 
 
 def read_payload(text: str | None, cwd: Path) -> Any:
@@ -230,7 +246,7 @@ def read_payload(text: str | None, cwd: Path) -> Any:
     except OSError as problem:
         raise UsageError(f"--payload: cannot read {text}: {problem.strerror}") from None
     except ValueError as problem:
-        what = f"{text} holds no JSON" if is_file else f"{text!r} is neither a file nor JSON"
+        what = f"invalid JSON in {text}" if is_file else f"{text!r} is not a file and not JSON"
         raise UsageError(f"--payload: {what}: {problem}") from None
 
 
@@ -239,7 +255,7 @@ def read_json(flag: str, text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
+        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
 
 
@@ -249,9 +265,9 @@ def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
     for text in flags:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not K=V")
+            raise UsageError(f"{flag}: expected K=V instead of {text!r}")
         if key in pairs:
-            raise UsageError(f"{flag}: {key!r} is there twice")
+            raise UsageError(f"{flag}: {key!r} is given twice")
         if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
             raise UsageError(
                 f"{flag}: {clean(text, longest=60)!r} is too long",
@@ -260,17 +276,5 @@ def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
             )
         pairs[key] = value
     if len(pairs) > MOST_TAGS:
-        raise UsageError(f"{flag}: {len(pairs)} are more than {MOST_TAGS}")
+        raise UsageError(f"{flag}: too many: {len(pairs)} (maximum {MOST_TAGS})")
     return pairs
-
-
-def read_time(flag: str, text: str) -> str:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
-        ) from None

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 @command
 def show(session: Session, run: options.RunId) -> int:
-    """Show one run as it is now.
+    """Show a run.
 
     tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -51,9 +51,9 @@ def _describe(run: JobRun) -> str:
 
 @command
 def children(session: Session, run: options.RunId) -> int:
-    """List the runs that a run has started, oldest first.
+    """List a run's child runs, oldest first.
 
-    Their status is that of their beginning: `tm jobs show` tells how one has ended.
+    The server reports their initial status; `tm jobs show` shows the current one.
 
     tm jobs children 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -62,7 +62,7 @@ def children(session: Session, run: options.RunId) -> int:
 
 @command
 def lineage(session: Session, run: options.RunId) -> int:
-    """List the runs that a run continues, the first one first.
+    """List the runs that a run continues, oldest first.
 
     tm jobs lineage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -71,7 +71,7 @@ def lineage(session: Session, run: options.RunId) -> int:
 
 @command
 def dependencies(session: Session, run: options.RunId) -> int:
-    """Show what a run waits for before it begins.
+    """Show the dependencies that a run waits for.
 
     tm jobs dependencies 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
