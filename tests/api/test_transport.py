@@ -188,14 +188,14 @@ class Pieces(httpx2.SyncByteStream):
 
 def test_bug_of_tm_is_not_taken_for_a_broken_connection(connect):
     # What tm itself raises while the answer is read: here the length of a piece that has none.
-    transport = connect("http://127.0.0.1:1/", wire=Answering(None))
+    transport = connect("http://127.0.0.1:1/", transport=Answering(None))
     with pytest.raises(TypeError):
         transport.get("x")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), KeyError("x"), ConnectionResetError("x")])
 def test_what_the_library_raises_while_it_reads_is_a_broken_connection(connect, error):
-    transport = connect("http://127.0.0.1:1/", wire=Answering(b"[", error))
+    transport = connect("http://127.0.0.1:1/", transport=Answering(b"[", error))
     with pytest.raises(NotReached) as caught:
         transport.post("x")
     assert caught.value.maybe_sent

@@ -65,7 +65,6 @@ class Attempts:
 
     @property
     def is_last(self) -> bool:
-        """Whether no other attempt follows the present one."""
         return self._failed + 1 >= self._most
 
     def next_pause(self, error: ApiError) -> float:

@@ -70,11 +70,11 @@ _FAILURES: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Everything needed to reach one server; `wire` replaces the sockets in tests.
+    """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
     token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
-    `revive` returns a connection to the same server after its process has ended, where tm can
+    `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
 
@@ -88,8 +88,8 @@ class Connection:
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
-    revive: Callable[[], Connection] | None = None
-    wire: httpx2.BaseTransport | None = None
+    reconnect: Callable[[], Connection] | None = None
+    transport: httpx2.BaseTransport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ class Transport:
         try:
             return self._send(self._client, "GET", path, params=params).document
         except NotReached as error:
-            if error.maybe_sent or self._connection.revive is None:
+            if error.maybe_sent or self._connection.reconnect is None:
                 raise
         self._client.close()
-        self._connection = self._connection.revive()
+        self._connection = self._connection.reconnect()
         self._client = self._new_client()
         return self._send(self._client, "GET", path, params=params).document
 
@@ -197,7 +197,7 @@ class Transport:
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
         transport: httpx2.BaseTransport = LimitingTransport(
-            connection.wire
+            connection.transport
             or LimitedTransport(self._limits, verify=self._verify, proxy=self._proxy),
             self._limits,
             timeout=connection.timeout,

@@ -74,5 +74,5 @@ def _lease(session: Session, directory: Path) -> Connection:
         timeout=session.settings.value("timeout"),
         environ=session.context.environ,
         on_exchange=session.show_exchange if session.verbose else None,
-        revive=lambda: _lease(session, directory),
+        reconnect=lambda: _lease(session, directory),
     )

@@ -23,8 +23,6 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 class Client(JsonClient):
-    """The operations of one Strait server; see JsonClient."""
-
     root = "v1"
 
     # Jobs.
@@ -135,7 +133,6 @@ def as_run(item: Mapping[str, Any]) -> JobRun:
 
 
 def as_job(item: Mapping[str, Any]) -> Job:
-    """Return the job in an item of a list; raises NotUnderstood when it is none."""
     return parse_payload(Job.model_validate, "jobs", item)
 
 

@@ -263,7 +263,6 @@ def _accepted(case: Case) -> str:
 
 
 def _compared(case: Case) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
-    """The comparisons, also with a baseline that no rule needs."""
     before = case.baseline.measured
     scenarios, notes = compare_scenarios(case.run, before)
     score = _score_row(case)

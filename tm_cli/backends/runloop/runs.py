@@ -33,8 +33,6 @@ STALLED = 300.0
 
 @dataclass(frozen=True, slots=True)
 class StartWish:
-    """Options of a new run."""
-
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     run_profile: Mapping[str, Any] | None = None
@@ -156,7 +154,6 @@ class BenchmarkRuns(RunloopBackend):
         return self._as_run(run.id, run.state, asked_at)
 
     def observe(self, run: Run) -> Progress:
-        """Read the run and its scenario runs."""
         seen = self._read(run)
         if seen.state in ENDED:
             return Progress(Phase.ENDED, clean(seen.state), is_ours=True)
@@ -197,11 +194,9 @@ class BenchmarkRuns(RunloopBackend):
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was compared with."""
         return baseline_result(self._terms.baseline)
 
     def stop(self, run: Run) -> None:
-        """Cancel the run."""
         self._stop_client.cancel_run(run.run_id or "")
 
     def cancel(self, run: Run) -> str:
@@ -209,7 +204,6 @@ class BenchmarkRuns(RunloopBackend):
         return clean(self._client.cancel_run(run.run_id or "").state)
 
     def complete(self, run: Run) -> None:
-        """Complete the run, once its driver has done its work."""
         self._client.complete_run(run.run_id or "")
 
     def _send(self, name: str, token: str) -> BenchmarkRun:

@@ -51,7 +51,6 @@ class ResultCheck:
         return False
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Compare what the run returned."""
         if "result" not in result.facts:
             return CheckResult(self, None, f"{self.text}: the run returned no result")
         try:
@@ -77,7 +76,6 @@ class DurationCheck:
 
     @property
     def text(self) -> str:
-        """How people write it."""
         return f"duration<={self.written}"
 
     @property
@@ -86,7 +84,6 @@ class DurationCheck:
         return False
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Compare how long the run took."""
         took = result.metrics.get(SECONDS)
         if not isinstance(took, float) or not math.isfinite(took) or took < 0:
             return CheckResult(self, None, f"{self.text}: the server does not say how long it took")

@@ -68,12 +68,10 @@ class Lineage:
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The run and all that continue it."""
         return (self.run, *self.later)
 
     @property
     def unfinished(self) -> tuple[JobRun, ...]:
-        """The runs that go on."""
         return tuple(run for run in self.runs if run.status not in TERMINAL)
 
     @property

@@ -26,8 +26,6 @@ _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
 class TrafficMorphRuns:
-    """The runs of one profile."""
-
     def __init__(
         self,
         client: Client,

@@ -391,7 +391,7 @@ def _resume_flags(session: Session, gate: Gate | None, terms: Terms) -> list[str
 def _hasty_client(session: Session) -> Client:
     connection = session.connection
     hasty = replace(
-        connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None, revive=None
+        connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None, reconnect=None
     )
     transport = Transport(hasty)
     session.keep_open(transport.close)
