@@ -217,3 +217,19 @@ def test_key_goes_to_no_other_origin():
         "https://tm.example/a",
         "https://tm.example:443/a",
     ]
+
+
+def test_header_of_the_user_may_hold_any_text(connect):
+    wire = Answering(b"[]")
+    connect("http://127.0.0.1:1/", transport=wire).send_once(
+        "POST", "x", headers={"Idempotency-Key": "größe-✓"}
+    )
+    assert (b"Idempotency-Key", "größe-✓".encode()) in wire.requests[0].headers.raw
+
+
+def test_failed_exchange_is_reported_as_unanswered(connect):
+    seen: list[Exchange] = []
+    wire = Answering(b"[", ConnectionResetError("x"))
+    with pytest.raises(NotReached):
+        connect("http://127.0.0.1:1/", transport=wire, on_exchange=seen.append).get("x")
+    assert [item.outcome for item in seen] == ["no answer"]

@@ -88,8 +88,10 @@ class _Body(httpx2.SyncByteStream):
         return self._read(self._inner)
 
     def close(self) -> None:
-        self._inner.close()
-        self._on_close()
+        try:
+            self._inner.close()
+        finally:
+            self._on_close()
 
 
 class BudgetTransport(_Layer):

@@ -238,11 +238,12 @@ class Transport:
     ) -> httpx2.Request:
         url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
         content_type = {} if body is None else {"Content-Type": "application/json"}
+        named = {**content_type, **(headers or {})}
         return client.build_request(
             method,
             url,
             content=None if body is None else json.dumps(body, allow_nan=False).encode(),
-            headers={**content_type, **(headers or {})},
+            headers=[(name.encode(), value.encode()) for name, value in named.items()],
         )
 
     def _exchange(
