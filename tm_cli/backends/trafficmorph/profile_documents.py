@@ -14,7 +14,7 @@ from typing import Any
 
 from tm_cli.backends import documents
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.thresholds import read_limits
+from tm_cli.values.thresholds import read_thresholds
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -85,7 +85,7 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(payload, Mapping | list):
         converted["requestPayload"] = json.dumps(payload)
     if fields.get("gate") is not None:
-        converted["gate"] = read_limits(fields["gate"])
+        converted["gate"] = read_thresholds(fields["gate"])
     return converted
 
 
