@@ -14,6 +14,7 @@ from typing import Any
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS, is_trusted_owner
 from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
+from tm_cli.values.text import did_you_mean
 from tm_cli.values.thresholds import read_thresholds
 
 PROJECT_FILE = "tm.toml"
@@ -294,10 +295,8 @@ def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, s
     values = {}
     for name, value in table.items():
         if name not in DEFINITIONS:
-            import difflib
-
-            near = difflib.get_close_matches(name, [*DEFINITIONS, GATE, CONTEXTS], n=1)
-            hint = f"did you mean {near[0]}?" if near else "`tm config show` lists the settings"
+            known = [*DEFINITIONS, GATE, CONTEXTS]
+            hint = did_you_mean(name, known, "`tm config show` lists the settings")
             inside = f" in {where}" if where else ""
             raise ConfigurationError(f"{path} has an unknown setting {name!r}{inside}", hint=hint)
         values[name] = _as_text(path, name, value)

@@ -6,11 +6,12 @@ floor in milliseconds, and the fewest requests.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from tm_cli.values.text import did_you_mean
 
 BOUNDS = {
     "p50": "%",
@@ -127,5 +128,4 @@ def _number(where: str, value: Any, example: str) -> float:
 
 
 def _suggestion(word: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; the keys are {', '.join(known)}"
+    return "; " + did_you_mean(word, known, f"the keys are {', '.join(known)}")
