@@ -334,7 +334,7 @@ def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
     interrupt_at(clock, 0)
     result = gate(*GATED, "--on-interrupt", "stop", "--poll-interval", "5s")
     assert result.exit_code == ExitCode.INTERRUPTED
-    assert "goes on" in result.stderr
+    assert "is still running" in result.stderr
 
 
 def test_status_without_run_id_is_no_evidence_for_a_stop(gate, server, clock):

@@ -312,7 +312,7 @@ def test_stream_has_a_limit(jobs, strait, run):
 )
 def test_message_is_one_harmless_line(content, line):
     from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.stream import _line
+    from tm_cli.commands.jobs.listener import _line
 
     assert _line(Message("message", json.dumps(content)), as_json=False) == line
     assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
@@ -320,7 +320,7 @@ def test_message_is_one_harmless_line(content, line):
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
     from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.stream import _line
+    from tm_cli.commands.jobs.listener import _line
 
     message = Message("message", '{"a": "\\x1b"}')
     assert _line(message, as_json=False).startswith("unreadable: ")

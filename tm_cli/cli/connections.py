@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.transport import Connection
+from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.urls import LOCAL
@@ -14,6 +15,9 @@ from tm_cli.values.urls import LOCAL
 if TYPE_CHECKING:
     from tm_cli.cli.session import Session
     from tm_cli.values.api_key import ApiKey
+
+STOP_TIMEOUT = 1.5
+"""Seconds for the request that stops a run when a signal has come."""
 
 
 def connect(session: Session) -> Connection:
@@ -50,6 +54,19 @@ def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
         on_exchange=session.show_exchange if session.verbose else None,
         budget=RequestBudget(session.context.clock),
     )
+
+
+def for_a_stop(connection: Connection) -> Connection:
+    """Return the connection for the request that stops a run: it must not take long."""
+    timeout = min(connection.timeout, STOP_TIMEOUT)
+    return replace(connection, timeout=timeout, budget=None, revive=None)
+
+
+def open_transport(session: Session, connection: Connection) -> Transport:
+    """Return a transport that is closed when the command ends."""
+    transport = Transport(connection)
+    session.keep_open(transport.close)
+    return transport
 
 
 def _embedded(session: Session) -> Connection:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -16,11 +16,12 @@ from tm_cli.cli.session import Session
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
 from tm_cli.runtime.signals import InterruptAction
+from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tm_cli.commands.shared.follow import Manners
+    from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -216,17 +217,28 @@ class GateOptions:
         confirm: int = 0,
         last: bool = False,
     ) -> Gate:
-        """Return the gate; see `read_gate`."""
-        return read_gate(
-            session,
-            fail_on=self.fail_on,
-            wait_timeout=self.wait_timeout,
-            verdict_timeout=self.verdict_timeout,
-            poll_interval=self.poll_interval,
-            checks=checks,
+        """Return the gate that flags and settings describe; sends nothing.
+
+        With `last` the verdicts of the start come before those of the settings: the gate has only
+        what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
+        settings file is ignored.
+        """
+        from tm_cli.api.retry import LONGEST_PAUSE
+        from tm_cli.gate.policy import Gate
+        from tm_cli.gate.polling import PollingPolicy
+
+        session.settings.require_all_files()
+        takes_remembered = last and self.fail_on is None
+        gate = Gate(
+            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            checks=read_checks(checks or []),
             confirm=confirm,
-            last=last,
+            wait_timeout=session.setting("wait_timeout", self.wait_timeout),
+            verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
+            polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
+        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
+        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,16 +250,21 @@ class WaitOptions:
     github: GitHub = None
     gitlab: GitLab = None
 
-    def read(self, session: Session, *, fail_fast: bool = False) -> Manners:
-        """Return how the wait behaves; see `read_manners`."""
-        return read_manners(
-            session,
-            on_interrupt=self.on_interrupt,
-            fail_fast=fail_fast,
-            reports=self.report,
-            github=self.github,
-            gitlab=self.gitlab,
-        )
+    @contextmanager
+    def open(self, session: Session, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
+        """Return how the wait behaves; an error inside is written to its reports as well.
+
+        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        """
+        from tm_cli.commands.shared.follow import WaitBehavior
+        from tm_cli.commands.shared.report_sinks import read_sinks
+
+        chosen = session.setting("on_interrupt", self.on_interrupt)
+        if chosen is None:
+            chosen = "stop" if session.context.environ.get("CI") else "detach"
+        reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
+        with reports.covering():
+            yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
 
 
 MOST_TAGS = 20
@@ -295,40 +312,6 @@ def refuse_without_wait(**flags: object) -> None:
             raise UsageError(f"--{flag} needs --wait", hint="without --wait there is no verdict")
 
 
-def read_gate(
-    session: Session,
-    *,
-    fail_on: str | None,
-    wait_timeout: str | None,
-    verdict_timeout: str | None,
-    poll_interval: str | None,
-    checks: list[str] | None = None,
-    confirm: int = 0,
-    last: bool = False,
-) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing.
-
-    With `last` the verdicts of the start come before those of the settings: the gate has only what
-    the flag names, until `remembered_gate` completes it. Raises ConfigurationError when a settings
-    file is ignored.
-    """
-    from tm_cli.api.retry import LONGEST_PAUSE
-    from tm_cli.gate.policy import Gate
-    from tm_cli.gate.polling import Pace
-
-    session.settings.require_all_files()
-    gate = Gate(
-        fail_on=frozenset() if last and fail_on is None else read_fail_on(session, fail_on),
-        checks=read_checks(checks or []),
-        confirm=confirm,
-        wait_timeout=session.setting("wait_timeout", wait_timeout),
-        verdict_timeout=session.setting("verdict_timeout", verdict_timeout),
-        pace=Pace(interval=session.setting("poll_interval", poll_interval)),
-    )
-    session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-    return gate
-
-
 def read_checks(flags: list[str]) -> tuple[Check, ...]:
     """Return the checks that the flags write."""
     from tm_cli.gate.checks import parse_check
@@ -337,26 +320,6 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         return tuple(parse_check(flag) for flag in flags)
     except ValueError as problem:
         raise UsageError(f"--assert: {problem}") from None
-
-
-def read_manners(
-    session: Session,
-    *,
-    on_interrupt: str | None,
-    fail_fast: bool,
-    reports: list[str] | None,
-    github: bool | None = None,
-    gitlab: bool | None = None,
-) -> Manners:
-    """Return how the wait behaves; where CI is set, nobody comes back to a run left going."""
-    from tm_cli.commands.shared.follow import Manners
-    from tm_cli.commands.shared.report_sinks import read_sinks
-
-    chosen = session.setting("on_interrupt", on_interrupt)
-    if chosen is None:
-        chosen = "stop" if session.context.environ.get("CI") else "detach"
-    session.reports = read_sinks(session, reports or [], github=github, gitlab=gitlab)
-    return Manners(fail_fast=fail_fast, stop_on_interrupt=chosen == "stop", reports=session.reports)
 
 
 def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
@@ -390,3 +353,32 @@ def read_tags(flags: list[str]) -> tuple[str, ...]:
                 hint=f"at most {LONGEST_TAG} letters, digits, dots, underscores and hyphens",
             )
     return tags
+
+
+def read_pairs(
+    flag: str,
+    values: Sequence[str] | None,
+    *,
+    most: int | None = None,
+    longest: tuple[int, int] | None = None,
+) -> dict[str, str]:
+    """Return `KEY=VALUE` flags as a mapping; raises UsageError for anything else.
+
+    At most `most` pairs, with keys and values of at most `longest` characters.
+    """
+    pairs: dict[str, str] = {}
+    for text in values or ():
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"{flag}: expected KEY=VALUE instead of {text!r}")
+        if key in pairs:
+            raise UsageError(f"{flag}: {key!r} is given twice")
+        if longest is not None and (len(key) > longest[0] or len(value) > longest[1]):
+            raise UsageError(
+                f"{flag}: {clean(text, longest=60)!r} is too long",
+                hint=f"at most {longest[0]} characters before the =, {longest[1]} after it",
+            )
+        pairs[key] = value
+    if most is not None and len(pairs) > most:
+        raise UsageError(f"{flag}: too many pairs: {len(pairs)} (maximum {most})")
+    return pairs

@@ -15,7 +15,7 @@ from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import BaselinePin
-    from tm_cli.commands.runs.profile_argument import Subject
+    from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()
 
@@ -84,13 +84,13 @@ def _require_pins(session: Session) -> None:
     require_features(session, [("baseline_pins", "pin a baseline")])
 
 
-def _subject(session: Session, text: str) -> Subject:
-    from tm_cli.commands.runs.profile_argument import find_subject
+def _subject(session: Session, text: str) -> ProfileRef:
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd)
+    return resolve_profile(session.client, text, session.context.cwd)
 
 
-def _shown(pinned: BaselinePin, subject: Subject, region: str) -> str:
+def _shown(pinned: BaselinePin, subject: ProfileRef, region: str) -> str:
     if pinned.history_id is None:
         where = clean(pinned.region or region)
         return (

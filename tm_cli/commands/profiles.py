@@ -18,7 +18,7 @@ from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
-    from tm_cli.commands.runs.profile_argument import Subject
+    from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()
 
@@ -148,10 +148,10 @@ def delete(session: Session, profile: options.Profile, yes: options.Yes = False)
     )
 
 
-def _stored(session: Session, text: str) -> Subject:
-    from tm_cli.commands.runs.profile_argument import find_subject
+def _stored(session: Session, text: str) -> ProfileRef:
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd)
+    return resolve_profile(session.client, text, session.context.cwd)
 
 
 def _without_secret(document: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.cli.session import Session
-from tm_cli.commands.shared.follow import Manners
+from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.gate.events import Event
 from tm_cli.gate.outcome import Evidence
@@ -57,9 +57,9 @@ class CallSession(Session):
     connections: list[Connection] = field(default_factory=list)
 
     @property
-    def manners(self) -> Manners:
+    def wait_behavior(self) -> WaitBehavior:
         """A cancelled call leaves its run going: the assistant can stop it by another call."""
-        return Manners(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
+        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
 
     def connect_to(self, system: str) -> Connection:
         """Remember the connection for its key."""

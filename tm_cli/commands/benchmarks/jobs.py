@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import typer
 
-from tm_cli.backends.runloop.baseline import BaselineWish
-from tm_cli.backends.runloop.documents import read_job_spec
-from tm_cli.backends.runloop.rules import Rules
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
@@ -18,7 +14,6 @@ from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.benchmarks import options as ours
 from tm_cli.errors import UsageError
-from tm_cli.values.durations import parse_duration
 
 app = App()
 
@@ -92,27 +87,27 @@ def start(
         ours.require_a_rule(rules)
     else:
         options.refuse_without_wait(confirm=confirm, report=wait_options.report)
-    manners = wait_options.read(session)
-    gate = gate_options.read(session, confirm=confirm)
-    from tm_cli.commands.benchmarks import job_gate as gating
+    with wait_options.open(session) as behavior:
+        gate = gate_options.read(session, confirm=confirm)
+        from tm_cli.commands.benchmarks.job_gate import BenchmarkJobGate, read_start
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = read_request(
-        session,
-        benchmark=benchmark,
-        scenarios=scenario or [],
-        spec=spec,
-        agents=agent or [],
-        name=name,
-        agent_timeout=agent_timeout,
-        agent_secrets=ours.read_pairs("--agent-secret", agent_secret),
-        attempts=attempts,
-        concurrency=concurrency,
-        rules=rules,
-        baseline=ours.read_baseline(baseline, None),
-    )
-    if wait:
-        return gating.start_and_wait(session, request, gate, manners)
-    return gating.start_only(session, request, gate)
+        request = read_start(
+            session,
+            benchmark=benchmark,
+            scenarios=scenario or [],
+            spec=spec,
+            agents=agent or [],
+            name=name,
+            agent_timeout=agent_timeout,
+            agent_secrets=options.read_pairs("--agent-secret", agent_secret),
+            attempts=attempts,
+            concurrency=concurrency,
+        )
+        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        if wait:
+            return start_and_wait(jobs, gate, behavior, partial(jobs.plan, request))
+        return start_only(jobs, jobs.plan(request, gate), gate)
 
 
 @app.command("wait")
@@ -134,15 +129,15 @@ def wait(
     options.refuse_torn_verdicts(gate_options.fail_on, job_id)
     rules = rule_options.read()
     ours.require_a_rule(rules)
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session)
-    from tm_cli.commands.benchmarks import job_gate as gating
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session)
+        from tm_cli.commands.benchmarks.job_gate import BenchmarkJobGate
+        from tm_cli.commands.shared.gate import wait_for
 
-    if len(set(job_id)) != len(job_id):
-        raise UsageError("a job is named twice")
-    return gating.wait_for(
-        session, job_id, rules, ours.read_baseline(baseline, None), gate, manners
-    )
+        if len(set(job_id)) != len(job_id):
+            raise UsageError("a job is named twice")
+        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        return wait_for(jobs, gate, behavior, partial(jobs.attach, job_id))
 
 
 @app.command("list")
@@ -177,73 +172,3 @@ def show(
     from tm_cli.commands.benchmarks import views
 
     return views.show_job(session, job_id)
-
-
-@dataclass(frozen=True, slots=True)
-class JobRequest:
-    """What the user asked to start; `benchmark` is an id or a name."""
-
-    spec: Mapping[str, Any]
-    benchmark: str | None
-    name: str | None
-    rules: Rules
-    baseline: BaselineWish
-
-
-def read_request(
-    session: Session,
-    *,
-    benchmark: str | None,
-    scenarios: Sequence[str],
-    spec: str | None,
-    agents: Sequence[str],
-    name: str | None,
-    agent_timeout: str | None,
-    agent_secrets: Mapping[str, str],
-    attempts: int | None,
-    concurrency: int | None,
-    rules: Rules,
-    baseline: BaselineWish,
-) -> JobRequest:
-    """Check all that needs no server; raises UsageError and ConfigurationError."""
-    if [benchmark is not None, bool(scenarios), spec is not None].count(True) != 1:
-        raise UsageError("name a BENCHMARK, or give --scenario, or --spec")
-    if spec is not None:
-        if agents or agent_timeout or agent_secrets or attempts is not None or concurrency:
-            raise UsageError("--spec is the whole specification; it goes with no other part of one")
-        document = read_job_spec(session.context.cwd / spec)
-        return JobRequest(document, document.get("benchmark_id"), name, rules, baseline)
-    if not agents:
-        raise UsageError("a job measures agents", hint="name at least one: --agent NAME[:MODEL]")
-    limit = _seconds(agent_timeout)
-    found: dict[str, Any] = {"type": "scenarios", "scenario_ids": list(scenarios)}
-    if benchmark is not None:
-        found = {"type": "benchmark", "benchmark_id": benchmark}
-    found["agent_configs"] = [_agent(text, limit, agent_secrets) for text in agents]
-    orchestrator = {"n_attempts": attempts, "n_concurrent_trials": concurrency}
-    if given := {key: value for key, value in orchestrator.items() if value is not None}:
-        found["orchestrator_config"] = given
-    return JobRequest(found, benchmark, name, rules, baseline)
-
-
-def _agent(text: str, timeout: float | None, secrets: Mapping[str, str]) -> dict[str, Any]:
-    name, _, model = text.partition(":")
-    if not name.strip():
-        raise UsageError(f"--agent: {text!r} is not NAME[:MODEL]")
-    found: dict[str, Any] = {"type": "job_agent", "name": name}
-    if model:
-        found["model_name"] = model
-    if timeout is not None:
-        found["timeout_seconds"] = timeout
-    if secrets:
-        found["agent_environment"] = {"secrets": dict(secrets)}
-    return found
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as problem:
-        raise UsageError(f"--agent-timeout: {problem}") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli import options
 from tm_cli.cli.help_page import COMPARISON
 from tm_cli.errors import UsageError
 
@@ -122,47 +123,23 @@ class RuleOptions:
     common_only: CommonOnly = False
 
     def read(self) -> Rules:
-        """Return the rules; see `read_rules`."""
-        return read_rules(
-            min_score=self.min_score,
-            warn_score=self.warn_score,
-            max_drop=self.max_drop,
-            warn_drop=self.warn_drop,
-            max_failed=self.max_failed,
-            coverage=self.coverage,
-            expect=self.expect,
-            common_only=self.common_only,
-        )
+        """Return the rules that the flags write; raises UsageError, and sends nothing."""
+        from tm_cli.backends.runloop.rules import Rules
 
-
-def read_rules(
-    *,
-    min_score: str | None,
-    warn_score: str | None,
-    max_drop: str | None,
-    warn_drop: str | None,
-    max_failed: int,
-    coverage: str | None,
-    expect: int | None,
-    common_only: bool,
-) -> Rules:
-    """Return the rules that the flags write; raises UsageError, and sends nothing."""
-    from tm_cli.backends.runloop.rules import Rules
-
-    whole = 1.0
-    try:
-        return Rules(
-            min_score=_share("--min-score", min_score),
-            warn_score=_share("--warn-score", warn_score),
-            max_drop=_share("--max-drop", max_drop),
-            warn_drop=_share("--warn-drop", warn_drop),
-            max_failed=max_failed,
-            coverage=whole if (given := _share("--coverage", coverage)) is None else given,
-            expected=expect,
-            common_only=common_only,
-        )
-    except ValueError as problem:
-        raise UsageError(str(problem)) from None
+        coverage = _share("--coverage", self.coverage)
+        try:
+            return Rules(
+                min_score=_share("--min-score", self.min_score),
+                warn_score=_share("--warn-score", self.warn_score),
+                max_drop=_share("--max-drop", self.max_drop),
+                warn_drop=_share("--warn-drop", self.warn_drop),
+                max_failed=self.max_failed,
+                coverage=1.0 if coverage is None else coverage,
+                expected=self.expect,
+                common_only=self.common_only,
+            )
+        except ValueError as problem:
+            raise UsageError(str(problem)) from None
 
 
 def require_a_rule(rules: Rules) -> None:
@@ -178,25 +155,12 @@ def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineWish:
     """Return which run to compare with; raises UsageError."""
     from tm_cli.backends.runloop.baseline import LAST, BaselineWish
 
-    pairs = read_pairs("--match", match)
+    pairs = options.read_pairs("--match", match)
     if run is not None and not run.strip():
         raise UsageError("--baseline is empty")
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
     return BaselineWish(run, pairs)
-
-
-def read_pairs(flag: str, values: Sequence[str] | None) -> Mapping[str, str]:
-    """Return `KEY=VALUE` flags as a mapping; raises UsageError for anything else."""
-    pairs: dict[str, str] = {}
-    for text in values or ():
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise UsageError(f"{flag}: expected KEY=VALUE instead of {text!r}")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key} is given twice")
-        pairs[key] = value
-    return pairs
 
 
 def _share(flag: str, text: str | None) -> float | None:

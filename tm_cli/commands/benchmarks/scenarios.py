@@ -49,7 +49,7 @@ def start(
         scenario_id,
         run=run,
         name=name,
-        metadata=ours.read_pairs("--metadata", metadata),
+        metadata=options.read_pairs("--metadata", metadata),
         profile=profile,
     )
 
@@ -106,7 +106,8 @@ def score(
     if wait:
         limit = session.setting("wait_timeout", wait_timeout)
         return actions.score_and_wait(session, run, limit)
-    return actions.score_scenario_run(session, run)
+    found = actions.benchmark_client(session).score_scenario_run(run)
+    return actions.emit_state(session, "scenario run", found)
 
 
 @app.command("complete")
@@ -116,9 +117,10 @@ def complete(session: Session, run: ScenarioRunId) -> int:
 
     tm benchmarks scenario complete scr_1
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.complete_scenario_run(session, run)
+    found = benchmark_client(session).complete_scenario_run(run)
+    return emit_state(session, "scenario run", found)
 
 
 @app.command("cancel")
@@ -128,9 +130,10 @@ def cancel(session: Session, run: ScenarioRunId) -> int:
 
     tm benchmarks scenario cancel scr_1
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.cancel_scenario_run(session, run)
+    found = benchmark_client(session).cancel_scenario_run(run)
+    return emit_state(session, "scenario run", found)
 
 
 @app.command("logs")
@@ -140,6 +143,6 @@ def logs(session: Session, run: ScenarioRunId, output: ours.File) -> int:
 
     tm benchmarks scenario logs scr_1 --output logs.zip
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, save_archive
 
-    return actions.save_scenario_logs(session, run, output)
+    return save_archive(session, benchmark_client(session).download_scenario_logs(run), output)

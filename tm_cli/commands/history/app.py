@@ -131,10 +131,10 @@ def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = F
 
     tm history delete 42 --yes
     """
-    from tm_cli.commands.history.show import told_when_missing
+    from tm_cli.commands.history.show import not_found_as_error
 
     options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
-    with told_when_missing(history_id):
+    with not_found_as_error(history_id):
         session.client.delete_history_item(history_id)
     return session.emit(
         {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
@@ -148,9 +148,9 @@ def _row(session: Session, history_id: int) -> HistoryRow:
 
 
 def _profile_id(session: Session, text: str) -> int:
-    from tm_cli.commands.runs.profile_argument import find_subject
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd).profile_id
+    return resolve_profile(session.client, text, session.context.cwd).profile_id
 
 
 def _table(session: Session, page: HistoryPage) -> str:

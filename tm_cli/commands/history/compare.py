@@ -20,7 +20,6 @@ from tm_cli.commands.history.show import find_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
 from tm_cli.render.comparisons import comparison_markdown, comparison_table
-from tm_cli.render.formats.json_document import document, to_json
 from tm_cli.render.tables import instant
 from tm_cli.report.writer import comparison_data
 from tm_cli.values.text import clean
@@ -48,8 +47,9 @@ def compare(session: Session, first: int, second: int, chosen: Format) -> int:
     if first == second:
         raise UsageError(f"run {first} is compared with itself", hint="name two runs")
     found = _by_server(session, first, second) or _by_tm(session, first, second)
-    session.terminal.result(_shown(session, found, chosen))
-    return 0
+    return session.emit(
+        found.data, lambda: _shown(session, found, chosen), as_json=chosen is Format.JSON
+    )
 
 
 def _by_server(session: Session, first: int, second: int) -> Compared | None:
@@ -111,8 +111,6 @@ def _side(row: HistoryRow) -> dict[str, Any]:
 
 
 def _shown(session: Session, found: Compared, chosen: Format) -> str:
-    if chosen is Format.JSON:
-        return to_json(document(found.data))
     items = [item for item in found.items if item.is_worth_a_row]
     if not items:
         return f"{_title(found)}\n  the server named no comparison"

@@ -10,7 +10,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options
-from tm_cli.errors import UsageError
+from tm_cli.errors import TmError, UsageError
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.client import Client
@@ -46,11 +46,11 @@ def start(
     tm jobs bulk start nightly-export --items '[{"payload": {"day": 1}}, {"payload": {"day": 2}}]'
     """
     triggers = _triggers(session, items)
-    from tm_cli.commands.jobs.client import find_job, open_client, told_when_lost
+    from tm_cli.commands.jobs.client import find_job, open_client, start_unknown_if_lost
 
     client = open_client(session)
     subject = find_job(client, job)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.trigger_many(subject.job_id, triggers)
     return session.emit(answer, lambda: _lines(answer, ("id", "status")))
 
@@ -78,7 +78,7 @@ def cancel(session: Session, run: options.RunIds) -> int:
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
     left_out = f"{_number(answer, 'failed')} of the runs could not be canceled"
     lines = _lines(answer, ("id", "status", "error"))
-    return _tell(session, answer, lines, left_out if _number(answer, "failed") else None)
+    return _emit(session, answer, lines, left_out if _number(answer, "failed") else None)
 
 
 @app.command("cancel-all")
@@ -137,15 +137,15 @@ def replay(session: Session, run: options.RunIds) -> int:
     tm jobs bulk replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
     """
     ids = options.check_run_ids(run, most=MOST_RUNS)
-    from tm_cli.commands.jobs.client import told_when_lost
+    from tm_cli.commands.jobs.client import start_unknown_if_lost
 
     client = _client(session)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.send_bulk("bulk-replay", {"run_ids": ids})
     fields = ("original_run_id", "status", "new_run_id", "error")
     missing = len(ids) - _number(answer, "replayed")
     left_out = f"{missing} of the runs were not replayed" if missing > 0 else None
-    return _tell(session, answer, _lines(answer, fields), left_out)
+    return _emit(session, answer, _lines(answer, fields), left_out)
 
 
 @app.command("dlq-replay")
@@ -187,7 +187,7 @@ def dlq_replay(
     answer = _client(session).send_bulk("bulk-dlq-replay", body)
     skipped = len(ids) - _number(answer, "count")
     left_out = f"{skipped} of the runs were no dead letters" if skipped > 0 else None
-    return _tell(session, answer, _counted(answer, "count", "replayed"), left_out)
+    return _emit(session, answer, _counted(answer, "count", "replayed"), left_out)
 
 
 def _client(session: Session) -> Client:
@@ -201,22 +201,14 @@ def _number(answer: dict[str, Any], name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _tell(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
-    """Print the answer; one that leaves something out is no success."""
-    from tm_cli.exit_codes import ExitCode
-    from tm_cli.render.formats.json_document import document, to_json
-
-    if left_out is None:
-        return session.emit(answer, lambda: lines)
-    error = {"code": "incomplete", "message": left_out, "hint": None}
-    whole = document(answer, exit_code=ExitCode.ERROR, error=error)
-    session.terminal.result(to_json(whole) if session.wants_json else lines)
-    session.terminal.note(f"tm: {left_out}")
-    return int(ExitCode.ERROR)
+def _emit(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
+    """Print the answer; one that leaves something out is a failure."""
+    error = None if left_out is None else TmError(left_out, code="incomplete")
+    return session.emit(answer, lambda: lines, error=error)
 
 
 def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
-    from tm_cli.commands.jobs.list import value_text
+    from tm_cli.commands.jobs.tables import value_text
 
     found = answer.get("results")
     items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -225,7 +217,7 @@ def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 
 def _counted(answer: dict[str, Any], count: str, names: str) -> str:
-    from tm_cli.commands.jobs.list import value_text
+    from tm_cli.commands.jobs.tables import value_text
 
     found = answer.get(names)
     ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]

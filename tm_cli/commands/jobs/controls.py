@@ -12,30 +12,16 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs import options as job_payloads
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.client import Client
     from tm_cli.api.strait.models import JobRun
 
+app = App()
 debug_app = App()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `tm jobs` these commands."""
-    for name, function in (
-        ("cancel", cancel),
-        ("replay", replay),
-        ("dlq-replay", dlq_replay),
-        ("pause", pause),
-        ("resume", resume),
-        ("restart", restart),
-        ("reschedule", reschedule),
-        ("reset-idempotency-key", reset_idempotency_key),
-    ):
-        app.command(name)(function)
-
-
+@app.command("cancel")
 @command
 def cancel(session: Session, run: job_options.RunId) -> int:
     """Cancel a run and its unfinished child runs.
@@ -45,6 +31,7 @@ def cancel(session: Session, run: job_options.RunId) -> int:
     return _move(session, run, lambda client: client.cancel_run(run))
 
 
+@app.command("replay")
 @command
 def replay(
     session: Session,
@@ -58,12 +45,10 @@ def replay(
 
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.jobs.client import open_client, told_when_lost, told_when_missing
+    from tm_cli.commands.jobs.client import client_for_run, start_unknown_if_lost
     from tm_cli.values.text import clean
 
-    job_options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run), told_when_lost():
+    with client_for_run(session, run) as client, start_unknown_if_lost():
         made = client.replay_run(run, from_checkpoint=from_checkpoint)
     data = {**made.document(), "replayed_run_id": run}
     return session.emit(
@@ -71,6 +56,7 @@ def replay(
     )
 
 
+@app.command("dlq-replay")
 @command
 def dlq_replay(session: Session, run: job_options.RunId) -> int:
     """Move a run from the dead-letter queue back to the queue; its id stays the same.
@@ -80,6 +66,7 @@ def dlq_replay(session: Session, run: job_options.RunId) -> int:
     return _move(session, run, lambda client: client.revive_run(run))
 
 
+@app.command("pause")
 @command
 def pause(session: Session, run: job_options.RunId) -> int:
     """Pause a run that is executing.
@@ -89,6 +76,7 @@ def pause(session: Session, run: job_options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "pause"))
 
 
+@app.command("resume")
 @command
 def resume(session: Session, run: job_options.RunId) -> int:
     """Return a paused run to the queue.
@@ -98,6 +86,7 @@ def resume(session: Session, run: job_options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "resume"))
 
 
+@app.command("restart")
 @command
 def restart(session: Session, run: job_options.RunId) -> int:
     """Restart a run that is executing or paused; its id stays the same.
@@ -107,6 +96,7 @@ def restart(session: Session, run: job_options.RunId) -> int:
     return _move(session, run, lambda client: client.move_run(run, "restart"))
 
 
+@app.command("reschedule")
 @command
 def reschedule(
     session: Session,
@@ -120,22 +110,21 @@ def reschedule(
     """
     body: dict[str, Any] = {"scheduled_at": options.read_time("--at", at)}
     if payload is not None:
-        body["payload"] = job_payloads.read_payload(payload, session.context.cwd)
+        body["payload"] = job_options.read_payload(payload, session.context.cwd)
     return _move(session, run, lambda client: client.reschedule_run(run, body))
 
 
+@app.command("reset-idempotency-key")
 @command
 def reset_idempotency_key(session: Session, run: job_options.RunId) -> int:
     """Free a run's idempotency key, so that it can start a new run.
 
     tm jobs reset-idempotency-key 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    job_options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
+    with client_for_run(session, run) as client:
         answer = client.reset_idempotency_key(run)
     return session.emit(answer, lambda: f"the idempotency key of {clean(run)} is free")
 
@@ -167,12 +156,10 @@ def debug_off(session: Session, run: job_options.RunId) -> int:
 
 
 def _set_debug(session: Session, run: str, *, on: bool) -> int:
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    job_options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
+    with client_for_run(session, run) as client:
         client.set_debug(run, on=on)
     word = "on" if on else "off"
     return session.emit(
@@ -182,11 +169,9 @@ def _set_debug(session: Session, run: str, *, on: bool) -> int:
 
 def _move(session: Session, run: str, act: Callable[[Client], JobRun]) -> int:
     """Do it once and say how the run is afterwards."""
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
+    from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import clean
 
-    job_options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
+    with client_for_run(session, run) as client:
         moved = act(client)
     return session.emit(moved.document(), lambda: f"{clean(moved.id)}: {clean(moved.status)}")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tm_cli.cli import options
 from tm_cli.cli.help_page import GATE, WAITING
+from tm_cli.cli.options import read_pairs
 from tm_cli.cli.session import Session
 from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.commands.jobs.gate import Watch
     from tm_cli.gate.checks import Condition
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
@@ -98,24 +99,24 @@ class JobGateOptions:
     no_stream: NoStream = False
 
     def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
-        """Return the gate; see `read_job_gate`."""
-        return read_job_gate(
-            session,
-            fail_on=self.fail_on,
-            checks=self.checks,
-            max_duration=self.max_duration,
-            wait_timeout=self.wait_timeout,
-            poll_interval=self.poll_interval,
-            confirm=confirm,
-            last=last,
+        """Return the gate that flags and settings describe; sends nothing."""
+        bundle = options.GateOptions(
+            self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
         )
+        gate = bundle.read(session, confirm=confirm, last=last)
+        return replace(gate, checks=read_conditions(self.checks or [], self.max_duration))
 
-    def read_watch(self) -> Watch:
-        """Return what else a wait of job runs can be told."""
-        verdict = read_canceled_as(self.canceled_as)
-        from tm_cli.commands.jobs.gate import Watch
+    def read_wait(self) -> JobWaitOptions:
+        """Return the options of a wait that only job runs have."""
+        return JobWaitOptions(read_canceled_as(self.canceled_as), streams=not self.no_stream)
 
-        return Watch(verdict, streams=not self.no_stream)
+
+@dataclass(frozen=True, slots=True)
+class JobWaitOptions:
+    """What a canceled run counts as (None: not chosen), and whether event streams are opened."""
+
+    canceled_as: Verdict | None = None
+    streams: bool = True
 
 
 LONGEST_RUN_ID = 200
@@ -168,38 +169,9 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
     return tuple(found)
 
 
-def read_job_gate(
-    session: Session,
-    *,
-    fail_on: str | None,
-    checks: Sequence[str] | None,
-    max_duration: str | None,
-    wait_timeout: str | None,
-    poll_interval: str | None,
-    confirm: int = 0,
-    last: bool = False,
-) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing.
-
-    Job runs that nobody named a verdict for fail on FAIL and WARN: unlike a load test, a job that
-    failed is never a success.
-    """
-    from dataclasses import replace
-
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=None,
-        poll_interval=poll_interval,
-        confirm=confirm,
-        last=last,
-    )
-    conditions = read_conditions(checks or [], max_duration)
-    return replace(gate, checks=conditions)
-
-
-MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 20, 64, 256
+MOST_TAGS = 20
+LONGEST_TAG = 64, 256
+"""Characters of key and value."""
 
 
 def read_trigger(
@@ -207,14 +179,14 @@ def read_trigger(
     *,
     payload: str | None,
     tags: Sequence[str] | None,
-    at: str | None,
-    priority: int | None,
-    ttl: str | None,
-    keys: dict[str, str | None],
+    at: str | None = None,
+    priority: int | None = None,
+    ttl: str | None = None,
+    keys: Mapping[str, str | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
-        "tags": read_pairs("--tag", tags or []) or None,
+        "tags": read_pairs("--tag", tags, most=MOST_TAGS, longest=LONGEST_TAG) or None,
         "scheduled_at": None if at is None else options.read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
@@ -257,24 +229,3 @@ def read_json(flag: str, text: str) -> str:
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
-
-
-def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
-    """Return the `K=V` pairs of repeated flags, by the limits of the API."""
-    pairs: dict[str, str] = {}
-    for text in flags:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{flag}: expected K=V instead of {text!r}")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key!r} is given twice")
-        if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
-            raise UsageError(
-                f"{flag}: {clean(text, longest=60)!r} is too long",
-                hint=f"at most {LONGEST_TAG_KEY} characters before the =, "
-                f"{LONGEST_TAG_VALUE} after it",
-            )
-        pairs[key] = value
-    if len(pairs) > MOST_TAGS:
-        raise UsageError(f"{flag}: too many: {len(pairs)} (maximum {MOST_TAGS})")
-    return pairs

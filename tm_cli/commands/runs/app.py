@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -75,32 +76,24 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
         )
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, checks=checks, confirm=confirm)
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import read_terms
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, checks=checks, confirm=confirm)
+        from tm_cli.commands.runs import gate as gating
+        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = gating.StartRequest(
-        profiles=tuple(profile),
-        region=session.setting("region", region),
-        tags=options.read_tags(tag or []),
-        terms=read_terms(session, baseline=baseline, against=against, profiles=profile),
-    )
-    if wait:
-        return gating.start_and_wait(session, request, gate, manners)
-    code = gating.start_only(session, request)
-    if gate.fail_on:
-        _say_ungated(session)
-    return code
-
-
-def _say_ungated(session: Session) -> None:
-    """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
-    origin = session.settings["fail_on"].origin
-    session.terminal.note(
-        f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
-        "or later in `tm runs wait --last`"
-    )
+        request = gating.StartRequest(
+            profiles=tuple(profile),
+            region=session.setting("region", region),
+            tags=options.read_tags(tag or []),
+            comparison=read_comparison(
+                session, baseline=baseline, against=against, profiles=profile
+            ),
+        )
+        runs = gating.RunGate(session)
+        if wait:
+            return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+        return start_only(runs, runs.plan(request), gate)
 
 
 @app.command("wait")
@@ -134,24 +127,26 @@ def wait(
     tm runs wait --last
     """
     options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, checks=checks, last=last)
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import read_terms
-    from tm_cli.commands.shared import last_gate
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, checks=checks, last=last)
+        from tm_cli.commands.runs import gate as gating
+        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.shared.gate import wait_for
+        from tm_cli.commands.shared.last_gate import wait_for_last
 
-    if last:
-        if (profile, run_id, baseline, against) != (None, None, None, None):
-            raise UsageError(
-                "--last stands alone, without PROFILE, --run-id, --baseline and --against"
-            )
-        return last_gate.wait_for_last(session, gate, manners)
-    if profile is None or run_id is None:
-        raise UsageError("name PROFILE and --run-id, or give --last")
-    if not run_id.strip():
-        raise UsageError("--run-id is empty")
-    terms = read_terms(session, baseline=baseline, against=against, profiles=[profile])
-    return gating.wait_for(session, profile, run_id, terms, gate, manners)
+        if last:
+            if (profile, run_id, baseline, against) != (None, None, None, None):
+                raise UsageError(
+                    "--last stands alone, without PROFILE, --run-id, --baseline and --against"
+                )
+            return wait_for_last(session, gate, behavior)
+        if profile is None or run_id is None:
+            raise UsageError("name PROFILE and --run-id, or give --last")
+        if not run_id.strip():
+            raise UsageError("--run-id is empty")
+        compared = read_comparison(session, baseline=baseline, against=against, profiles=[profile])
+        runs = gating.RunGate(session)
+        return wait_for(runs, gate, behavior, partial(runs.attach, profile, run_id, compared))
 
 
 @app.command("status")

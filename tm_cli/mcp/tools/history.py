@@ -131,10 +131,10 @@ def list_profiles(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
     """Show one profile without its secrets."""
-    from tm_cli.commands.runs.profile_argument import Subject, find_profile
+    from tm_cli.commands.runs.profile_argument import ProfileRef, find_profile
 
     number = arguments["profile_id"]
-    found = find_profile(session.client, Subject(number, f"profile {number}")).document()
+    found = find_profile(session.client, ProfileRef(number, f"profile {number}")).document()
     shown = {name: value for name, value in found.items() if name not in HIDDEN}
     return session.emit({**shown, "hidden": [name for name in HIDDEN if found.get(name)]}, str)
 
