@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tm_cli import __version__
+from tm_cli import VERSION_LINE
 from tm_cli.runtime.child_environment import clean_import_path
 from tm_cli.runtime.standard_streams import guard_standard_streams
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tm_cli.runtime.environment import AppContext
-
-VERSION_LINE = f"tm {__version__} (spec v1)"
 
 
 def run() -> None:

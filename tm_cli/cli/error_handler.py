@@ -73,7 +73,7 @@ def _usage_error(problem: typer.TyperException) -> UsageError:
     command_context = getattr(problem, "ctx", None)
     path = command_context.command_path if command_context is not None else "tm"
     message = problem.format_message().strip() or "a command is missing"
-    return UsageError(message.removesuffix("."), hint=f"`{path} --help` shows what it takes")
+    return UsageError(message.removesuffix("."), hint=f"`{path} --help` describes its options")
 
 
 def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> int:

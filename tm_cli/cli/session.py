@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection
+    from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
     from tm_cli.settings import Settings
 
@@ -74,18 +75,27 @@ class Session:
         merged = {**self.flags, name: flag}
         return replace(self.settings, flags=merged).value(name)
 
+    @property
+    def connector(self) -> Connector:
+        """Opens connections for this command."""
+        from tm_cli.cli.connections import Connector
+
+        return Connector(
+            self.context,
+            self.settings,
+            owner=self,
+            note=self.note,
+            on_exchange=self.show_exchange if self.verbose else None,
+        )
+
     @cached_property
     def connection(self) -> Connection:
         """How to reach the configured server; starts the embedded one where none is."""
-        from tm_cli.cli.connections import connect
-
-        return connect(self)
+        return self.connector.connect()
 
     def connect_to(self, system: str) -> Connection:
         """How to reach the server of another system, with its own key; see `Settings.endpoint`."""
-        from tm_cli.cli.connections import connect_to
-
-        return connect_to(self, system)
+        return self.connector.connect_to(system)
 
     @cached_property
     def client(self) -> Client:
