@@ -27,11 +27,11 @@ def run() -> None:
         code = 130
     except Exception as error:  # before errors become messages: a broken installation
         # Of another error the text is not known, and may hold a key.
-        said = f": {error}" if isinstance(error, (ImportError, OSError)) else ""
-        sys.stderr.write(f"tm: internal error: {type(error).__name__}{said}\n")
+        detail = f": {error}" if isinstance(error, (ImportError, OSError)) else ""
+        sys.stderr.write(f"tm: internal error: {type(error).__name__}{detail}\n")
         sys.stderr.write("hint: install tm again; if that does not help, please report this\n")
         code = 70
-    if output is not None and output.is_lost():  # a result that could not be written is no success
+    if output is not None and output.is_lost():  # success requires that the result was written
         sys.stderr.write("tm: the result could not be written to standard output\n")
         code = code or 73
     sys.exit(code)

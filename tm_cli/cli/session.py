@@ -1,4 +1,4 @@
-"""What every command starts with: global options, settings, a client, output."""
+"""The context of a command: global options, settings, connections, output."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
-"""Seconds that a command which is no gate pauses because a server asks for it; the APIs count
-requests by the minute."""
+"""Maximum pause in seconds that a server can ask a command for, unless it is a gate; the APIs count
+requests per minute."""
 
 
 @dataclass
@@ -117,11 +117,11 @@ class Session:
         self._open.callback(close)
 
     def close(self) -> None:
-        """Close whatever the command has opened."""
+        """Close what the command has opened."""
         self._open.close()
 
     def note(self, text: str) -> None:
-        """Tell something that is no result, unless `--quiet`."""
+        """Write a line that is not a result, unless `--quiet`."""
         if not self.quiet:
             self.terminal.note(text)
 
