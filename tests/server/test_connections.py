@@ -18,8 +18,7 @@ from running_agent import RunningAgent
 from running_server import PATIENCE, Api, eventually
 from tm_cli.api import network
 from tm_cli.server.web.connections import KEEP_ALIVE, ClientConnections
-from tm_cli.server.web.listener import WebServer, open_listeners
-from tm_cli.server.web.services import ServeOptions
+from tm_cli.server.web.listener import ServeOptions, WebServer, open_listeners
 
 QUICK = 0.2
 LIMITED = str(Path(__file__).with_name("limited_server.py"))

@@ -1,4 +1,4 @@
-"""tm as a child process, in a given environment but for tm's own variables."""
+"""Runs scenarios: a server and a fault proxy each, with tm as a child process."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ async def _judged(client: Client, count: int) -> None:
 CONCURRENCY = 4
 """tm uses a processor while it starts, and then mostly waits."""
 
-_POLL_INTERVAL = 0.2
+_RESULT_INTERVAL = 0.2
 _OF_PIPELINES = (
     *child_environment.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -291,7 +291,7 @@ class _BackgroundRunner:
     def _next(self) -> ScenarioResult | BaseException | None:
         while True:
             with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
-                return self._results.get(timeout=_POLL_INTERVAL)
+                return self._results.get(timeout=_RESULT_INTERVAL)
 
     def _run(self, scenarios: Sequence[SelftestScenario]) -> None:
         try:

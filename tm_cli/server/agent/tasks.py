@@ -1,4 +1,4 @@
-"""A run on this host: an engine, and the lines between it and the server."""
+"""The runs that a server has started on this host: an engine each, and the lines to and from it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class RunTask:
         if self._is_cancelled:
             return ""
         engine = await EngineProcess.start(
-            self._command, job.model_copy(update={"watch": WATCHDOG_TIMEOUT})
+            self._command, job.model_copy(update={"watchdog_timeout": WATCHDOG_TIMEOUT})
         )
         pulse = asyncio.create_task(_send_heartbeats(engine))
         try:

@@ -93,7 +93,7 @@ class EngineJob(BaseModel):
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watch` the run ends when no line, `alive` for instance, has come for so long.
+    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,7 +116,7 @@ class EngineJob(BaseModel):
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
-    watch: Positive | None = None
+    watchdog_timeout: Positive | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:

@@ -1,4 +1,4 @@
-"""The portable profile document: export, and the rules of its import."""
+"""Profiles: list, create, read, update, delete, export, import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns a profile into the engine's job; refuses what this server cannot execute."""
+"""Turns a start request into a run and an engine job, or refuses it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.schemas import Quota, StartBody
-from tm_cli.server.web.services import Services
+from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.services import Quota, Services
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")

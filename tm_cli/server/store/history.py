@@ -1,4 +1,4 @@
-"""Which history rows are asked for."""
+"""Finished runs on disk."""
 
 from __future__ import annotations
 

@@ -66,9 +66,8 @@ def _json(kind: Any) -> Any:
         adapter.validate_python(_JSON.decode(text))
         return text
 
-    check_short = lru_cache(maxsize=1000)(
-        check
-    )  # tags, thresholds and the like repeat in many rows
+    # tags, thresholds and the like repeat in many rows
+    check_short = lru_cache(maxsize=1000)(check)
     return Annotated[
         Text,
         AfterValidator(lambda text: check_short(text) if len(text) <= _SHORT else check(text)),

@@ -1,4 +1,4 @@
-"""An error response of the API."""
+"""Request bodies: bounded bytes, strict JSON, then a model; else an error response."""
 
 from __future__ import annotations
 

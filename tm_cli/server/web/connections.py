@@ -1,4 +1,4 @@
-"""How many connections this process has file descriptors for."""
+"""Accepts connections, and limits how many are open and how long each may take."""
 
 from __future__ import annotations
 

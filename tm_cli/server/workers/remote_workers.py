@@ -1,4 +1,4 @@
-"""An engine on another host, reached through its agent."""
+"""Workers on other hosts: connected agents and their engines; how a run gets its workers."""
 
 from __future__ import annotations
 
