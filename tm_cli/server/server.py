@@ -56,7 +56,7 @@ class EmbeddedServer:
         """Serve until `stop` is set or the server ends for a reason of its own."""
         services = self._services()
         services.supervisor.recover()
-        guarded = self._guarded(create_app(services), services.limits)
+        guarded = self._guarded(create_app(services), services.quota)
         connections = ClientConnections(
             connections_allowed(), head_timeout=self._options.head_timeout
         )
@@ -90,7 +90,7 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        limits = Quota(requests_per_minute=self._options.requests_per_minute)
+        quota = Quota(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         judge = Judge(history, runs, self._clock.now)
@@ -109,7 +109,7 @@ class EmbeddedServer:
                     clock=self._clock,
                 ),
                 judge=judge,
-                concurrent_runs=limits.concurrent_runs,
+                concurrent_runs=quota.concurrent_runs,
             ),
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
@@ -121,13 +121,13 @@ class EmbeddedServer:
             judge=judge,
             leases=Leases(),
             identity=IdentityProof(self._key),
-            limits=limits,
+            quota=quota,
             clock=self._clock,
         )
 
-    def _guarded(self, app: ASGIApp, limits: Quota) -> list[Guard]:
+    def _guarded(self, app: ASGIApp, quota: Quota) -> list[Guard]:
         """The application behind a guard for each endpoint; they share the rate limit."""
-        window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
+        window = SlidingWindow(quota.requests_per_minute, self._clock.monotonic)
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(

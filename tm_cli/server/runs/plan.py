@@ -73,7 +73,7 @@ class CheckedTarget:
 def engine_job(
     run_id: str,
     fields: ProfileFields,
-    limits: Quota,
+    quota: Quota,
     target: CheckedTarget,
     second_target: CheckedTarget | None = None,
 ) -> EngineJob:
@@ -91,7 +91,7 @@ def engine_job(
             duration=fields.duration,
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
-            max_rps=limits.profile_rps,
+            max_rps=quota.profile_rps,
         )
     except ValidationError as error:
         raise _refusal(error, _PROFILE_NAMES) from None
@@ -188,7 +188,7 @@ async def prepare_run(
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.limits, target, second)
+    return run, engine_job(run.run_id, fields, services.quota, target, second)
 
 
 async def _second_target(

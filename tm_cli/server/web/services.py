@@ -45,7 +45,7 @@ class Services:
     judge: Judge
     leases: Leases
     identity: IdentityProof
-    limits: Quota
+    quota: Quota
     clock: Clock
 
     @classmethod
