@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
 
 MAX_SLOTS = 900
@@ -211,9 +212,4 @@ class RequestTarget(BaseModel):
 
 
 def _reasons(error: ValidationError) -> str:
-    reasons = []
-    for detail in error.errors(include_url=False, include_input=False):
-        field = ".".join(str(part) for part in detail["loc"])
-        reason = detail["msg"].removeprefix("Value error, ")
-        reasons.append(f"{field}: {reason}" if field else reason)
-    return "; ".join(reasons)
+    return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

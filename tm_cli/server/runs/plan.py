@@ -19,6 +19,7 @@ from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
 from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
+from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
@@ -107,9 +108,9 @@ def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
 
 
 def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    return Refusal(f"{names.get(field, field)}: {first['msg'].removeprefix('Value error, ')}")
+    field, text = problems(error)[0]
+    field = field.partition(".")[0]
+    return Refusal(f"{names.get(field, field)}: {text}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
-from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure, Text, refuse_constant
 from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
 from tm_cli.server.runs.run import RunOutcome
 from tm_cli.server.timestamps import read_time
+from tm_cli.server.validation import (
+    MAX_COUNT,
+    Count,
+    Counts,
+    Finite,
+    Measure,
+    Text,
+    refuse_constant,
+)
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""
@@ -99,7 +107,7 @@ _SERIES = {"rps_series", "latency_series", "against", "addresses"}
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
     "run_id": (Text, "(damaged)"),
-    "outcome": (RunOutcome, RunOutcome.ABORTED.value),
+    "outcome": (Annotated[Text, AfterValidator(RunOutcome)], RunOutcome.ABORTED.value),
     "created_at": _TIME,
     "finished_at": _TIME,
     "started_at": _TIME,
