@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("demo")
@@ -18,8 +17,9 @@ app = typer.Typer(add_completion=False)
 def demo(session: Session) -> int:
     """Watch a gate pass and fail, in about a minute.
 
-    Starts a small service on this machine, tests it with real load three times, makes it slower
-    before the last time, and exits 0 only if every command returned the code it must return.
+    Starts a small service on this machine and tests it with real load three times; before the
+    last test it makes the service slower. Exits with 0 only if each command returned the
+    expected exit code.
 
     tm demo
     """

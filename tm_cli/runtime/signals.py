@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,14 @@ from tm_cli.errors import Interrupted
 
 if TYPE_CHECKING:
     import asyncio
+
+
+class InterruptAction(StrEnum):
+    """What an interrupted wait does to the run."""
+
+    DETACH = "detach"
+    STOP = "stop"
+
 
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
