@@ -185,7 +185,7 @@ def test_a_scenario_whose_program_is_missing_is_skipped_and_proves_nothing(selft
     assert both.stdout.endswith("1 skipped\n")
 
 
-def test_json_tells_what_was_expected_and_what_came(selftest):
+def test_json_shows_what_was_expected_and_what_came(selftest):
     result = selftest("--only", "server-down", "--json")
     assert result.exit_code == ExitCode.OK
     (item,) = result.json["data"]["scenarios"]

@@ -25,7 +25,7 @@ NO_ROUTE = os.strerror(errno.EHOSTUNREACH).lower()
         (Close(1008, "no"), "the server closed it (code 1008: no)"),
     ],
 )
-def test_end_of_a_connection_is_told_in_words(close, said):
+def test_end_of_a_connection_is_explained(close, said):
     kind = ConnectionClosedOK if close and close.code == 1000 else ConnectionClosedError
     assert why_closed(kind(close, close, True if close else None)) == said
 

@@ -173,7 +173,7 @@ def test_without_any_engine_the_run_fails():
     assert failed.message.startswith("no worker took part: its load generator could not")
 
 
-def test_orders_for_the_whole_crew_reach_everyone():
+def test_commands_for_the_group_reach_every_worker():
     engines = [ScriptedEngine(*whole("forever")) for _ in range(2)]
 
     async def scenario():
