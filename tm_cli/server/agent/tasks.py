@@ -62,7 +62,7 @@ class RunTask:
         """Run the job of the engine's first line to its end."""
         error_text = ""
         try:
-            error_text = await self._play(await self._allowed(first_line))
+            error_text = await self._run(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, Refusal) else f"cannot start the run: {error}"
             self._post_failure(clean(reason))
@@ -79,7 +79,7 @@ class RunTask:
             changes["against"] = job.against.model_copy(update={"addresses": addresses})
         return job.model_copy(update=changes)
 
-    async def _play(self, job: EngineJob) -> str:
+    async def _run(self, job: EngineJob) -> str:
         """Forward lines until the engine ends; return its last line on standard error."""
         if self._is_cancelled:
             return ""
