@@ -60,7 +60,7 @@ def test_a_wrong_key_is_an_authentication_error(tm, server):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT for the own process")
-def test_an_agent_that_leaves_says_so(tm, server):
+def test_an_agent_that_leaves_reports_it(tm, server):
     def interrupt():
         with server.client() as client:
             eventually(lambda: "eu" in client.get("/api/v1/regions").text)
