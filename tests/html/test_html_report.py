@@ -140,7 +140,7 @@ def test_a_lost_report_is_not_green():
 def test_two_targets_are_told_apart_by_name():
     duet = result(basis=Basis(against="http://localhost:8081/checkout"))
     seen = Page(page_of(evidence(record(duet)))).visible
-    assert "This run beside its other target" in seen
+    assert "This run and its other target" in seen
     assert "http://localhost:8081/checkout, under the same load" in seen
 
 
@@ -256,4 +256,4 @@ def test_report_flag_writes_the_page(gate, tm, server):
     assert gate(*words).exit_code == ExitCode.FAIL
     page = Page((tm.cwd / "out.html").read_text(encoding="utf-8"))
     assert "the gate failed (exit 2, FAIL)" in page.visible
-    assert tm("gate", "eval", "out.html").exit_code == ExitCode.FAIL
+    assert tm("report", "eval", "out.html").exit_code == ExitCode.FAIL

@@ -51,8 +51,8 @@ class Evidence:
     error: TmError | None = None
 
     @property
-    def told(self) -> tuple[Record, ...]:
-        """The records; of a call that ended before its gates did, the error as if it were one."""
+    def reported(self) -> tuple[Record, ...]:
+        """The records; for a call that ended before its gates did, one made of its error."""
         if self.error is None:
             return self.records
         ending = Decided(from_error(self.error, self.gate), None, None)

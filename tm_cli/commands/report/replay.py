@@ -173,7 +173,7 @@ def show(session: Session, file: str) -> int:
 
 def _summary(session: Session, evidence: Evidence) -> str:
     lines = []
-    for record in evidence.told:
+    for record in evidence.reported:
         end = record.end
         if end.run is not None:
             lines.append(run_summary(session.terminal, end))

@@ -40,7 +40,7 @@ def series_csv(evidence: Evidence) -> str:
     paper = io.StringIO()
     writer = csv.writer(paper, lineterminator="\n")
     writer.writerow(HEAD)
-    for record in evidence.told:
+    for record in evidence.reported:
         writer.writerows(_rows(record))
     return paper.getvalue()
 

@@ -22,7 +22,7 @@ _PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
 
 def annotated(evidence: Evidence) -> list[str]:
     """Return a workflow command for each run that is not simply good."""
-    found = (_annotation(record) for record in evidence.told)
+    found = (_annotation(record) for record in evidence.reported)
     return [line for line in found if line][:MOST_ANNOTATIONS]
 
 

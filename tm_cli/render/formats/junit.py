@@ -14,7 +14,7 @@ from tm_cli.values.text import clean
 
 def junit_report(evidence: Evidence) -> str:
     """Return the XML document of a whole call."""
-    return junit(evidence.told)
+    return junit(evidence.reported)
 
 
 def junit(records: Sequence[Record]) -> str:

@@ -29,7 +29,7 @@ Sample = tuple[str, dict[str, str], float]
 
 def openmetrics(evidence: Evidence) -> str:
     """Return gauges for every subject, families in a fixed order, ending in `# EOF`."""
-    samples = [sample for record in evidence.told for sample in _samples(record)]
+    samples = [sample for record in evidence.reported for sample in _samples(record)]
     lines = []
     for name, meaning in _FAMILIES.items():
         own = [(labels, value) for family, labels, value in samples if family == name]

@@ -17,7 +17,7 @@ _VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
 
 def overview(evidence: Evidence) -> Markup:
     """Return the outcome, what its exit code means and what the gate asked for."""
-    told = evidence.told
+    told = evidence.reported
     word, kind = _outcome(evidence)
     subject = told[0].subject if len(told) == 1 else f"{len(told)} runs"
     sentence, _ = explanation(evidence)
@@ -35,8 +35,8 @@ def overview(evidence: Evidence) -> Markup:
 def _outcome(evidence: Evidence) -> tuple[str, str]:
     """The word for the whole and the verdict whose colour it has; no gate, no green for many."""
     code = evidence.exit_code
-    if code is ExitCode.OK and len(evidence.told) == 1:
-        end = evidence.told[0].end
+    if code is ExitCode.OK and len(evidence.reported) == 1:
+        end = evidence.reported[0].end
         return outcome_word(end), _kind(code, end.result)
     if code is ExitCode.OK and evidence.gate.is_set:
         return code.name, "PASS"
@@ -104,7 +104,7 @@ def _runs(evidence: Evidence) -> Markup:
             str(int(record.end.decision.exit_code)),
             "stopped; it does not count" if record.end.abandoned else record.end.decision.message,
         )
-        for n, record in enumerate(evidence.told)
+        for n, record in enumerate(evidence.reported)
     ]
     head = ("Run", "Outcome", "Verdict", "Exit code", "Why")
     return table("All runs; the worst outcome decides", head, rows, words={1, 2, 4})

@@ -63,7 +63,7 @@ EMPTY_ICON = "data:,"
 def page(evidence: Evidence, document: Mapping[str, Any]) -> str:
     """Return the whole page."""
     css, javascript = style(), script()
-    told = evidence.told
+    told = evidence.reported
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -97,7 +97,7 @@ def page(evidence: Evidence, document: Mapping[str, Any]) -> str:
 
 
 def _title(evidence: Evidence) -> str:
-    told = evidence.told
+    told = evidence.reported
     name = told[0].subject if len(told) == 1 else f"{len(told)} runs"
     return f"{evidence.exit_code.name}: {name} (tm report)"
 
