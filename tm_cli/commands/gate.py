@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.commands.report import app as report
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True, hidden=True)
+app = App(hidden=True)
 
 
 @app.callback()

@@ -11,7 +11,7 @@ from pathlib import Path
 from tm_cli.api import strict_json
 from tm_cli.cli.options import read_checks
 from tm_cli.cli.session import Session
-from tm_cli.commands.shared.follow import tell
+from tm_cli.commands.shared.follow import print_outcome
 from tm_cli.commands.shared.report_sinks import Report, Reports, read_reports
 from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
 from tm_cli.gate.outcome import Evidence, replay
@@ -113,12 +113,13 @@ def evaluate(
     written = _reports(session, reports, path)
     saved = load(path)
     gate = _changed(saved, fail_on, checks)
-    with Reports(written, now=session.context.clock.now).begun():
+    with Reports(written, now=session.context.clock.now).covering() as places:
+        places.begin()
         again = replace(replay(saved, gate), made_at=session.context.clock.now())
     if again.error is not None:
         raise again.error
     code = Reports(written).finish(again)
-    tell(session, replace(again, exit_code=code))
+    print_outcome(session, replace(again, exit_code=code))
     return int(code)
 
 
