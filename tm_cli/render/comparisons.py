@@ -12,11 +12,11 @@ from tm_cli.render.tables import (
     fitting,
     hidden_columns,
     milliseconds,
-    number,
     percent,
     rate,
 )
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
@@ -220,7 +220,7 @@ def plain_numbers(result: Result | None) -> list[Comparison]:
     metrics = [
         Comparison(name, value=value)
         for name, value in result.metrics.items()
-        if number(value) is not None
+        if as_number(value) is not None
     ]
     found: dict[str, Comparison] = {}
     for item in (*result.comparisons, *metrics):

@@ -11,8 +11,9 @@ from tm_cli.gate.model import Basis, Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision
 from tm_cli.gate.verdict import Verdict
-from tm_cli.render.tables import age, codes, milliseconds, number, percent, rate
+from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 NO_VERDICT = "NO VERDICT"
@@ -131,7 +132,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
         shown = [
             f"{clean(name)} {milliseconds(value)}"
             for name, value in quantiles.items()
-            if number(value) is not None
+            if as_number(value) is not None
         ]
         if shown:
             lines.append("  response time " + ", ".join(shown))

@@ -103,11 +103,6 @@ def instant(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def number(value: object) -> float | None:
-    """Return what is a number; None for anything else that a server may send in its place."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 _BARS = "▁▂▃▄▅▆▇█"
 
 

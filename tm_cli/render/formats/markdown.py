@@ -18,7 +18,8 @@ from tm_cli.render.summary import (
     response_codes,
     verdict_word,
 )
-from tm_cli.render.tables import codes, number, percent, rate
+from tm_cli.render.tables import codes, percent, rate
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 MOST_SUBJECTS = 100
@@ -153,8 +154,8 @@ def _measured(result: Result | None) -> list[str]:
         failed = f"{errors:,}" if isinstance(errors, int) else "-"
         lines.append(
             f"{total:,} requests, {failed} errors "
-            f"(success {percent(number(metrics.get('successRate')))}), "
-            f"{rate(number(metrics.get('avgRps')))} requests/s on average"
+            f"(success {percent(as_number(metrics.get('successRate')))}), "
+            f"{rate(as_number(metrics.get('avgRps')))} requests/s on average"
         )
     if counts := response_codes(result.facts):
         lines.append(f"responses {escaped(codes(counts))}")

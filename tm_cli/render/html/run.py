@@ -23,7 +23,8 @@ from tm_cli.render.html.markup import (
 )
 from tm_cli.render.html.overview import attempt_mark, outcome_mark
 from tm_cli.render.summary import NO_VERDICT, baseline_name, failed_checks, response_codes
-from tm_cli.render.tables import milliseconds, number, percent, rate
+from tm_cli.render.tables import milliseconds, percent, rate
+from tm_cli.values.numbers import as_number
 
 MOST_METRICS = 40
 MOST_SENTENCES = 50
@@ -248,7 +249,7 @@ def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {
         str(name): value
         for name, found_value in found.items()
-        if (value := number(found_value)) is not None
+        if (value := as_number(found_value)) is not None
     }
 
 
