@@ -95,7 +95,7 @@ def test_file_that_is_no_whole_report_is_refused(tm, text, words):
     (tm.cwd / "gate.json").write_text(text, encoding="utf-8")
     result = tm(*words, "gate.json")
     assert result.exit_code == ExitCode.CONFIGURATION
-    assert "no report that a decision can rest on" in result.stderr
+    assert "not a usable report" in result.stderr
     assert result.stdout == ""
 
 

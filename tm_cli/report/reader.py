@@ -244,7 +244,7 @@ def _whole_result(run: ReportedRun) -> Result | None:
         basis=_basis(run),
         comparisons=tuple(map(_comparison, run["comparisons"])),
         notes=tuple(run["notes"]),
-        course=_course(run["course"]),
+        series=_series(run["course"]),
     )
 
 
@@ -269,14 +269,14 @@ def _comparison(data: ComparisonData) -> Comparison:
     )
 
 
-def _baseline(data: BaselineData | None, course: SeriesData | None = None) -> Result | None:
+def _baseline(data: BaselineData | None, series: SeriesData | None = None) -> Result | None:
     if data is None:
         return None
     metrics = dict(data["metrics"])
-    return Result(None, None, None, metrics=metrics, facts=data["facts"], course=_course(course))
+    return Result(None, None, None, metrics=metrics, facts=data["facts"], series=_series(series))
 
 
-def _course(data: SeriesData | None) -> Course:
+def _series(data: SeriesData | None) -> Course:
     """Return a run over time from lists of one length; empty for null."""
     if data is None:
         return ()

@@ -171,8 +171,8 @@ def _run(record: Record, *, several: bool = False) -> ReportedRun:
         "started": ending.run is not None,
         "abandoned": ending.abandoned,
         **_judged(result, baseline),
-        "course": _series(result.course if result else ()),
-        "baseline_course": _series(baseline.course if baseline else ()),
+        "course": _series(result.series if result else ()),
+        "baseline_course": _series(baseline.series if baseline else ()),
     }
 
 
@@ -275,16 +275,16 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _series(course: Course) -> SeriesData | None:
+def _series(series: Course) -> SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
-    if not course:
+    if not series:
         return None
     return {
-        "t": [moment.t for moment in course],
-        "rps": [moment.rps for moment in course],
-        "planned": [moment.planned for moment in course],
-        "bad": [moment.bad for moment in course],
-        "p50": [moment.p50 for moment in course],
-        "p95": [moment.p95 for moment in course],
-        "p99": [moment.p99 for moment in course],
+        "t": [sample.t for sample in series],
+        "rps": [sample.rps for sample in series],
+        "planned": [sample.planned for sample in series],
+        "bad": [sample.bad for sample in series],
+        "p50": [sample.p50 for sample in series],
+        "p95": [sample.p95 for sample in series],
+        "p99": [sample.p99 for sample in series],
     }

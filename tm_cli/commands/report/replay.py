@@ -1,4 +1,4 @@
-"""A report file, JSON or HTML, as evidence again."""
+"""Evaluates, explains, shows and converts saved reports, JSON or HTML."""
 
 from __future__ import annotations
 
@@ -30,76 +30,6 @@ ELEMENT = "tm-evidence"
 """The id of the element in an HTML report that holds the JSON document."""
 
 
-def load(path: Path) -> Evidence:
-    """Return the evidence in a report; raises ConfigurationError for what is none."""
-    try:
-        return read_report(strict_json.parse(_document(_text(path))))
-    except (InvalidReport, ValueError) as problem:
-        raise _unusable(path, clean(problem)) from None
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise _unusable(path, "it is too large")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise ConfigurationError(
-            f"cannot read the report {path}: {problem.strerror}",
-            hint="`--report json=FILE` writes one",
-        ) from None
-
-
-def _unusable(path: Path, problem: str) -> TmError:
-    return ConfigurationError(
-        f"{path} is no report that a decision can rest on: {problem}",
-        hint="name a file that `--report json=FILE` or `--report html=FILE` has written",
-    )
-
-
-def _document(text: str) -> str:
-    """The JSON text: the whole file, or what an HTML page embeds."""
-    if not text.lstrip().startswith("<"):
-        return text
-    page = _Page()
-    page.feed(text)
-    page.close()
-    if len(page.found) != 1:
-        raise InvalidReport(f"the page holds {len(page.found) or 'no'} evidence")
-    return page.found[0]
-
-
-class _Page(HTMLParser):
-    """Collects the contents of the elements that hold evidence."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.found: list[str] = []
-        self._inside = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin to collect at our element."""
-        own = dict(attrs)
-        if tag == "script" and own.get("id") == ELEMENT and own.get("type") == "application/json":
-            self._inside = True
-            self.found.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Stop at its end."""
-        if tag == "script":
-            self._inside = False
-
-    def handle_data(self, data: str) -> None:
-        """Take the text within it."""
-        if self._inside:
-            self.found[-1] += data
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths name one file."""
-    return os.path.realpath(one) == os.path.realpath(other)  # `resolve` raises for a loop
-
-
 def evaluate(
     session: Session,
     file: str,
@@ -108,7 +38,7 @@ def evaluate(
     checks: Sequence[str] | None,
     reports: Sequence[str],
 ) -> int:
-    """Hold saved evidence against the gate that flags change, and return its exit code."""
+    """Re-evaluate a report by its gate, which flags change; return the exit code."""
     path = session.context.cwd / file
     written = _reports(session, reports, path)
     saved = load(path)
@@ -124,7 +54,7 @@ def evaluate(
 
 
 def _changed(saved: Evidence, fail_on: str | None, checks: Sequence[str] | None) -> Gate:
-    """The gate of the report, in which each flag replaces its part."""
+    """Return the gate of the report, in which each flag replaces its part."""
     gate = saved.gate
     if fail_on is not None:
         try:
@@ -135,20 +65,20 @@ def _changed(saved: Evidence, fail_on: str | None, checks: Sequence[str] | None)
         gate = replace(gate, checks=read_checks(list(checks)))
     if not gate.is_set and saved.error is None:
         raise UsageError(
-            "the report was made without a gate, and none is named",
+            "the report was made without a gate, and no gate is given",
             hint="give --fail-on or --assert",
         )
     return gate
 
 
 def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Report, ...]:
-    """The reports to write, none of them over the file that is read."""
+    """Return the reports to write, none of them over the file that is read."""
     reports = read_reports(flags, session.context.cwd, session.terminal)
     for report in reports:
         if same_file(report.path, source):
             raise UsageError(
                 f"--report: {report.path} is the report that is read",
-                hint="a crash would leave nothing of it: name another file",
+                hint="a crash would destroy it: name another file",
             )
     return reports
 
@@ -178,8 +108,8 @@ def _summary(session: Session, evidence: Evidence) -> str:
         end = record.end
         if end.run is not None:
             lines.append(run_summary(session.terminal, end))
-        said = f"{record.subject}: {end.decision.message}"
-        lines.append(f"{clean(said)} (exit {int(end.decision.exit_code)})")
+        decision = f"{record.subject}: {end.decision.message}"
+        lines.append(f"{clean(decision)} (exit {int(end.decision.exit_code)})")
     return "\n".join(lines)
 
 
@@ -197,3 +127,70 @@ def render(session: Session, file: str, flags: Sequence[str]) -> int:
     return session.emit(
         {"written": written}, lambda: "\n".join(f"wrote {name}" for name in written)
     )
+
+
+def load(path: Path) -> Evidence:
+    """Read a report; raises ConfigurationError for a file that is not one."""
+    try:
+        return read_report(strict_json.parse(_document(_text(path))))
+    except (InvalidReport, ValueError) as problem:
+        raise _unusable(path, clean(problem)) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise _unusable(path, "it is too large")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as problem:
+        raise ConfigurationError(
+            f"cannot read the report {path}: {problem.strerror}",
+            hint="`--report json=FILE` writes one",
+        ) from None
+
+
+def _unusable(path: Path, problem: str) -> TmError:
+    return ConfigurationError(
+        f"{path} is not a usable report: {problem}",
+        hint="name a file that `--report json=FILE` or `--report html=FILE` has written",
+    )
+
+
+def _document(text: str) -> str:
+    """Return the JSON text: the whole file, or what an HTML page embeds."""
+    if not text.lstrip().startswith("<"):
+        return text
+    page = _Page()
+    page.feed(text)
+    page.close()
+    if len(page.found) != 1:
+        raise InvalidReport(f"expected one report in the page, found {len(page.found)}")
+    return page.found[0]
+
+
+class _Page(HTMLParser):
+    """Collects the contents of the elements that hold a report."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.found: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = dict(attrs)
+        if tag == "script" and own.get("id") == ELEMENT and own.get("type") == "application/json":
+            self._inside = True
+            self.found.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.found[-1] += data
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths name one file."""
+    return os.path.realpath(one) == os.path.realpath(other)  # `resolve` raises for a loop

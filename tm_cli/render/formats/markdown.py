@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.model import Course, Result
+from tm_cli.gate.model import Course, Result, known_points
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.summary import (
@@ -177,17 +177,17 @@ def _charts(result: Result, baseline: Result | None) -> str:
 
     GitHub and GitLab draw them. Empty without a series.
     """
-    course, other = result.course, baseline.course if baseline else ()
-    charts = [_chart(course, other, name) for name in _CHARTED]
+    series, other = result.series, baseline.series if baseline else ()
+    charts = [_chart(series, other, name) for name in _CHARTED]
     if not any(charts):
         return ""
-    is_compared = any(_line(other, name) for name in _CHARTED)
+    is_compared = any(known_points(other, name) for name in _CHARTED)
     legend = f", grey: {result.basis.other}" if is_compared else ""
     return "\n\n".join([*filter(None, charts), f"Blue: this run{legend}; seconds of the run."])
 
 
-def _chart(course: Course, other: Course, name: str) -> str:
-    ours, theirs = _line(course, name), _line(other, name)
+def _chart(series: Course, other: Course, name: str) -> str:
+    ours, theirs = known_points(series, name), known_points(other, name)
     if len(ours) < 2:
         return ""
     begin = min(points[0][0] for points in (ours, theirs) if points)
@@ -217,10 +217,6 @@ def _chart(course: Course, other: Course, name: str) -> str:
 def _style(colors: str) -> str:
     palette = f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{colors}"}}}}'
     return f'%%{{init: {{"xyChart": {{{_SIZE}}}, {palette}}}}}%%'
-
-
-def _line(course: Course, name: str) -> Points:
-    return [(moment.t, value) for moment in course if (value := getattr(moment, name)) is not None]
 
 
 def _values(points: Points, grid: Sequence[float]) -> list[float]:
