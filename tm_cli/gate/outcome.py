@@ -88,24 +88,24 @@ class KeptCheck:
         return CheckResult(self, self.passed, reason)
 
 
-def replay(evidence: Evidence, gate: Gate) -> Evidence:
+def replay(outcome: Evidence, gate: Gate) -> Evidence:
     """Return the outcome as `gate` decides it.
 
     What was decided without a verdict, by an error or a signal, stays as it was: there is nothing
     that another gate could accept.
     """
-    if evidence.error is not None or not evidence.records:
-        return evidence
-    records = tuple(replace(record, ending=_end(record.end, gate)) for record in evidence.records)
-    return replace(evidence, records=records, gate=gate, exit_code=exit_code_of(records))
+    if outcome.error is not None or not outcome.records:
+        return outcome
+    records = tuple(replace(record, ending=_end(record.end, gate)) for record in outcome.records)
+    return replace(outcome, records=records, gate=gate, exit_code=exit_code_of(records))
 
 
-def contradiction(evidence: Evidence) -> str | None:
+def contradiction(outcome: Evidence) -> str | None:
     """Return what does not fit the outcome's own decisions; None when all of it does."""
-    for record in evidence.records:
+    for record in outcome.records:
         end = record.end
         for attempt in (*end.earlier, _last(end)):
-            if problem := _problem(attempt, evidence.gate):
+            if problem := _problem(attempt, outcome.gate):
                 return f"{record.subject}: {problem}"
         if any(not attempt.decision.is_gated for attempt in end.earlier):
             return f"{record.subject}: a run was repeated that had not failed"

@@ -13,18 +13,18 @@ from tm_cli.values.text import clean
 MOST_DETAILS = 20
 
 
-def explanation(evidence: Evidence) -> tuple[str, list[str]]:
+def explanation(outcome: Evidence) -> tuple[str, list[str]]:
     """Return the sentence and lines of detail; with several runs, of the one that decided."""
-    record = leading(evidence)
-    code = evidence.exit_code
+    record = leading(outcome)
+    code = outcome.exit_code
     if code is ExitCode.OUTPUT:
         why = "the gate passed, but a report that was asked for could not be written"
     else:
-        why = _why(record, evidence.gate)
+        why = _why(record, outcome.gate)
     sentence = f"{clean(record.subject)}: {_outcome(code)}, because {why}."
-    if (others := len(evidence.reported) - 1) > 0:
+    if (others := len(outcome.reported) - 1) > 0:
         sentence += f" It decided among {others + 1} runs: the worst outcome wins."
-    return sentence, _details(record, evidence)[:MOST_DETAILS]
+    return sentence, _details(record, outcome)[:MOST_DETAILS]
 
 
 def _outcome(code: ExitCode) -> str:
@@ -70,7 +70,7 @@ def _holding(count: int) -> str:
     return "its check holds" if count == 1 else f"all {count} checks hold"
 
 
-def _details(record: Record, evidence: Evidence) -> list[str]:
+def _details(record: Record, outcome: Evidence) -> list[str]:
     end = record.end
     lines = []
     if end.run is not None and end.run.run_id:
@@ -81,8 +81,8 @@ def _details(record: Record, evidence: Evidence) -> list[str]:
         if basis.baseline is not None:
             lines.append(f"compared with run {clean(basis.baseline)}")
     lines += [f"{MARKS[item.passed]}: {clean(item.reason)}" for item in end.decision.checks]
-    if evidence.exit_code is not ExitCode.OK:
-        hint = clean(end.decision.hint) if end.decision.hint else evidence.exit_code.advice
+    if outcome.exit_code is not ExitCode.OK:
+        hint = clean(end.decision.hint) if end.decision.hint else outcome.exit_code.advice
         lines.append(f"next: {hint}")
     return lines
 

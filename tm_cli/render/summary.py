@@ -167,11 +167,11 @@ def verdict_word(end: Decided) -> str:
     return clean((end.result.verdict_text if end.result else None) or NO_VERDICT)
 
 
-def leading(evidence: Evidence) -> Record:
+def leading(outcome: Evidence) -> Record:
     """Return the record that the exit code of the whole comes from."""
-    records = evidence.reported
+    records = outcome.reported
     counted = [record for record in records if not record.end.abandoned] or records
-    own = [record for record in counted if record.end.decision.exit_code is evidence.exit_code]
+    own = [record for record in counted if record.end.decision.exit_code is outcome.exit_code]
     return min(own or counted, key=_severity)
 
 

@@ -49,9 +49,9 @@ def read_report(document: Any) -> Evidence:
         raise InvalidReport("report.gate: missing")
     gate = _gate(gate_data)
     records = tuple(_record(run, gate) for run in _runs(data))
-    evidence = Evidence(records, gate, code, made_at)
-    _refuse_contradictions(evidence)
-    return evidence
+    outcome = Evidence(records, gate, code, made_at)
+    _refuse_contradictions(outcome)
+    return outcome
 
 
 def _validated(document: Any) -> ReportDocument:
@@ -91,14 +91,14 @@ def _first_error(problem: ValidationError) -> str:
     return f"{path or 'the document'}: {text}"
 
 
-def _refuse_contradictions(evidence: Evidence) -> None:
-    own = exit_code_of(evidence.records)
-    is_lost = own is ExitCode.OK and evidence.exit_code is ExitCode.OUTPUT
-    if evidence.exit_code is not own and not is_lost:
+def _refuse_contradictions(outcome: Evidence) -> None:
+    own = exit_code_of(outcome.records)
+    is_lost = own is ExitCode.OK and outcome.exit_code is ExitCode.OUTPUT
+    if outcome.exit_code is not own and not is_lost:
         raise InvalidReport(
-            f"exit_code is {int(evidence.exit_code)}, that of its runs is {int(own)}"
+            f"exit_code is {int(outcome.exit_code)}, that of its runs is {int(own)}"
         )
-    if problem := contradiction(evidence):
+    if problem := contradiction(outcome):
         raise InvalidReport(problem)
 
 

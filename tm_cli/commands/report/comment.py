@@ -48,32 +48,32 @@ def comment(session: Session, file: str, *, name: str, repo: str | None, number:
     """Put a saved report on a pull request, or into the summary where that is not permitted."""
     if not name.strip() or len(name) > LONGEST_NAME:
         raise UsageError(f"--name: it needs 1 to {LONGEST_NAME} characters")
-    evidence = load(session.context.cwd / file)
+    outcome = load(session.context.cwd / file)
     review = find_review(session.context.environ, session.context.cwd, repo=repo, number=number)
     if review.number is None:
         return _without(session, "this is not a pull or merge request")
     if review.token is None:
         variable = "GITHUB_TOKEN" if review.is_on_github else "GITLAB_TOKEN"
-        return _fall_back(session, evidence, review, f"{variable} is not set")
+        return _fall_back(session, outcome, review, f"{variable} is not set")
     try:
         transport = _transport(session, review.api_url, review.token)
         thread = review.kind(transport, review.repository, review.number)
-        text = _text(evidence, name, review.footer, thread.longest)
+        text = _text(outcome, name, review.footer, thread.longest)
         done = replace_comment(thread, marker_of(name), text)
     except ApiError as error:
         refused = isinstance(error, HttpError) and error.status in NO_ACCESS | {404}
         why = f"{error.message}{'; it needs the right to comment' if refused else ''}"
-        return _fall_back(session, evidence, review, why)
+        return _fall_back(session, outcome, review, why)
     return session.emit(
         {"comment": done, "number": review.number},
         lambda: f"{done} the comment on {review.noun} {review.number}",
     )
 
 
-def _text(evidence: Evidence, name: str, footer: str, longest: int) -> str:
+def _text(outcome: Evidence, name: str, footer: str, longest: int) -> str:
     head = f"{marker_of(name)}\n" + ("" if name == "tm" else f"## {escaped(name)}\n\n")
     limit = longest - MARGIN - len(head.encode())
-    return head + markdown(evidence, limit=limit, footer=footer)
+    return head + markdown(outcome, limit=limit, footer=footer)
 
 
 def marker_of(name: str) -> str:
@@ -99,10 +99,10 @@ def _transport(session: Session, api_url: str, token: ApiKey) -> Transport:
     return transport
 
 
-def _fall_back(session: Session, evidence: Evidence, review: Review, why: str) -> int:
+def _fall_back(session: Session, outcome: Evidence, review: Review, why: str) -> int:
     """Write the step summary instead, where there is one."""
     summary: Path | None = step_summary(session) if review.is_on_github else None
-    if summary is not None and append_summary(session.terminal, summary, evidence):
+    if summary is not None and append_summary(session.terminal, summary, outcome):
         return _without(session, f"{why}; the step summary has it instead")
     return _without(session, why)
 

@@ -18,6 +18,7 @@ from tm_cli.gate.outcome import Evidence, replay
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import parse_fail_on
 from tm_cli.render.explanation import explanation
+from tm_cli.render.html import DATA_ELEMENT
 from tm_cli.render.summary import run_summary
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
@@ -25,9 +26,6 @@ from tm_cli.values.text import clean
 
 LARGEST = 256 * 1024 * 1024
 """Bytes; a run of two days has a hundredth of it."""
-
-ELEMENT = "tm-evidence"
-"""The id of the element in an HTML report that holds the JSON document."""
 
 
 def evaluate(
@@ -85,11 +83,11 @@ def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Repo
 
 def explain(session: Session, file: str) -> int:
     """Print why the gate decided as it did."""
-    evidence = load(session.context.cwd / file)
-    sentence, details = explanation(evidence)
+    outcome = load(session.context.cwd / file)
+    sentence, details = explanation(outcome)
     data = {
-        "exit_code": int(evidence.exit_code),
-        "exit_name": evidence.exit_code.name,
+        "exit_code": int(outcome.exit_code),
+        "exit_name": outcome.exit_code.name,
         "explanation": sentence,
         "details": details,
     }
@@ -98,13 +96,13 @@ def explain(session: Session, file: str) -> int:
 
 def show(session: Session, file: str) -> int:
     """Print a saved report as the summary of a gate."""
-    evidence = load(session.context.cwd / file)
-    return session.emit(as_document(evidence), lambda: _summary(session, evidence))
+    outcome = load(session.context.cwd / file)
+    return session.emit(as_document(outcome), lambda: _summary(session, outcome))
 
 
-def _summary(session: Session, evidence: Evidence) -> str:
+def _summary(session: Session, outcome: Evidence) -> str:
     lines = []
-    for record in evidence.reported:
+    for record in outcome.reported:
         end = record.end
         if end.run is not None:
             lines.append(run_summary(session.terminal, end))
@@ -117,10 +115,10 @@ def render(session: Session, file: str, flags: Sequence[str]) -> int:
     """Write a saved report in other formats; raises OutputError."""
     path = session.context.cwd / file
     reports = _reports(session, flags, path)
-    evidence = load(path)
+    outcome = load(path)
     for report in reports:
         try:
-            report.write(evidence)
+            report.write(outcome)
         except OSError as problem:
             raise OutputError(f"cannot write {report.path}: {problem.strerror}") from None
     written = [str(report.path) for report in reports]
@@ -178,7 +176,11 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         own = dict(attrs)
-        if tag == "script" and own.get("id") == ELEMENT and own.get("type") == "application/json":
+        if (
+            tag == "script"
+            and own.get("id") == DATA_ELEMENT
+            and own.get("type") == "application/json"
+        ):
             self._inside = True
             self.found.append("")
 

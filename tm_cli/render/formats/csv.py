@@ -32,7 +32,7 @@ HEAD = (
 _FORMULA = ("=", "+", "-", "@")
 
 
-def series_csv(evidence: Evidence) -> str:
+def series_csv(outcome: Evidence) -> str:
     """Return a row for each moment of each run; a run without series has one for each number.
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
@@ -40,7 +40,7 @@ def series_csv(evidence: Evidence) -> str:
     paper = io.StringIO()
     writer = csv.writer(paper, lineterminator="\n")
     writer.writerow(HEAD)
-    for record in evidence.reported:
+    for record in outcome.reported:
         writer.writerows(_rows(record))
     return paper.getvalue()
 

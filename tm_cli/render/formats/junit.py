@@ -12,9 +12,9 @@ from tm_cli.gate.policy import Decision
 from tm_cli.values.text import clean
 
 
-def junit_report(evidence: Evidence) -> str:
+def junit_report(outcome: Evidence) -> str:
     """Return the XML document of a whole call."""
-    return junit(evidence.reported)
+    return junit(outcome.reported)
 
 
 def junit(records: Sequence[Record]) -> str:

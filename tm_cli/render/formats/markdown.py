@@ -36,21 +36,21 @@ _CHARTED = {"rps": "requests/s", "p95": "p95 in ms"}
 Points = Sequence[tuple[float, float]]
 
 
-def markdown(evidence: Evidence, *, limit: int | None = None, footer: str = "") -> str:
+def markdown(outcome: Evidence, *, limit: int | None = None, footer: str = "") -> str:
     """Return the outcome in at most `limit` bytes; `footer` is Markdown already.
 
     No text of a server is obeyed: no markup, no link, no mention.
     """
-    records = evidence.reported
-    sections = [Section("the overview", 0, _overview(evidence))] if len(records) > 1 else []
+    records = outcome.reported
+    sections = [Section("the overview", 0, _overview(outcome))] if len(records) > 1 else []
     for record in records:
         sections += _sections(record, several=len(records) > 1)
     return joined([*sections, Section("links", 1, footer)], limit)
 
 
-def _overview(evidence: Evidence) -> str:
+def _overview(outcome: Evidence) -> str:
     """Return one line for each of several subjects, the worst of which decides."""
-    code, records = evidence.exit_code, evidence.reported
+    code, records = outcome.exit_code, outcome.reported
     lines = [
         f"## {len(records)} runs: {code.name}",
         "",

@@ -27,9 +27,9 @@ _FAMILIES = {
 Gauge = tuple[str, dict[str, str], float]
 
 
-def openmetrics(evidence: Evidence) -> str:
+def openmetrics(outcome: Evidence) -> str:
     """Return gauges for every subject, families in a fixed order, ending in `# EOF`."""
-    samples = [sample for record in evidence.reported for sample in _samples(record)]
+    samples = [sample for record in outcome.reported for sample in _samples(record)]
     lines = []
     for name, meaning in _FAMILIES.items():
         own = [(labels, value) for family, labels, value in samples if family == name]

@@ -93,7 +93,7 @@ def table(
     shown = rows[:MOST_ROWS]
     left_out = len(rows) - len(shown)
     body = joined(_row(row, words) for row in shown)
-    more = f"and {left_out:,} more rows; the evidence in this page has all of them"
+    more = f"and {left_out:,} more rows; the data in this page has all of them"
     grid = element(
         "table",
         element("caption", caption),
