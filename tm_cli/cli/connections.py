@@ -59,7 +59,7 @@ def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
 def for_a_stop(connection: Connection) -> Connection:
     """Return the connection for the request that stops a run: it must not take long."""
     timeout = min(connection.timeout, STOP_TIMEOUT)
-    return replace(connection, timeout=timeout, budget=None, revive=None)
+    return replace(connection, timeout=timeout, budget=None, reconnect=None)
 
 
 def open_transport(session: Session, connection: Connection) -> Transport:
@@ -91,5 +91,5 @@ def _lease(session: Session, directory: Path) -> Connection:
         timeout=session.settings.value("timeout"),
         environ=session.context.environ,
         on_exchange=session.show_exchange if session.verbose else None,
-        revive=lambda: _lease(session, directory),
+        reconnect=lambda: _lease(session, directory),
     )

@@ -1,4 +1,4 @@
-"""A run over time, from series whose shape every server chooses for itself."""
+"""The result of a run from its history row, with its course over time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from tm_cli.gate.model import Course, Moment, Result
 from tm_cli.gate.verdict import read_verdict
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+
+_METRICS = (
+    "totalRequests",
+    "totalErrors",
+    "avgRps",
+    "peakRps",
+    "successRate",
+    "latencyQuantiles",
+)
 
 WIDTH = 5.0
 """Seconds of one item where the items have no time."""
@@ -64,16 +73,6 @@ def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
 
 def _first(item: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
     return next((value for name in names if (value := as_number(item.get(name))) is not None), None)
-
-
-_METRICS = (
-    "totalRequests",
-    "totalErrors",
-    "avgRps",
-    "peakRps",
-    "successRate",
-    "latencyQuantiles",
-)
 
 
 def as_result(row: HistoryRow) -> Result:
