@@ -43,7 +43,7 @@ _NAMES = {
 _TIMES = ("t", "time", "second", "x")
 
 
-def read_course(facts: Mapping[str, Any]) -> Course:
+def read_series(facts: Mapping[str, Any]) -> Course:
     """Return the moments of a history row, or of the second target of an A/B run."""
     found: dict[float, dict[str, float]] = {}
     for field in ("rpsSeries", "latencySeries"):
@@ -91,7 +91,7 @@ def as_result(row: HistoryRow) -> Result:
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=(*(clean(text) for text in row.notes), *_addresses(facts)),
-        course=read_course(facts),
+        series=read_series(facts),
     )
 
 
@@ -128,7 +128,7 @@ def second_target(facts: Mapping[str, Any]) -> Result | None:
     metrics, against = second_target_metrics(facts), facts.get("against")
     if metrics is None or not isinstance(against, Mapping):
         return None
-    return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
+    return Result(None, None, None, metrics=metrics, facts=against, series=read_series(against))
 
 
 def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:
