@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.backend import Announcing, System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import (
     NEWS_PAUSE,
     Attempt,
@@ -43,7 +43,7 @@ class Follow:
     """One subject followed to a decision; holds what is known so that an error cannot lose it."""
 
     def __init__(
-        self, system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
+        self, system: Backend, gate: Gate, clock: Clock, *, attach_to: Run | None = None
     ) -> None:
         self._system = system
         self._gate = gate
@@ -241,11 +241,9 @@ class Follow:
             hint=missing.hint or "raise --verdict-timeout if the server is slow to judge",
         )
 
-    def announce_to(self, ring: Callable[[], None]) -> bool:
-        """Have `ring` called when a look may show something new; False when nobody will."""
-        if not isinstance(self._system, Announcing):
-            return False
-        return self._system.announce_to(ring)
+    def notify_on_change(self, notify: Callable[[], None]) -> bool:
+        """Have `notify` called when a poll may show something new; False when it never will be."""
+        return self._system.notify_on_change(notify)
 
     def _observe(self, run: Run, deadline: float) -> Progress:
         with reads_of_a_wait(deadline, self._clock):

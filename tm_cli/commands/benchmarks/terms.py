@@ -22,7 +22,7 @@ from tm_cli.commands.benchmarks.options import require_a_rule
 from tm_cli.commands.shared.follow import ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.settings import RUNLOOP
@@ -83,7 +83,7 @@ class RememberedBenchmark:
             raise unusable(problem, hint="name the run: `tm benchmarks wait RUN`") from None
 
 
-class RunloopGate(GateCommand[System]):
+class RunloopGate(GateCommand[Backend]):
     """The gate over what Runloop runs; `rules` and `baseline` are those of this call's flags."""
 
     system = RUNLOOP
