@@ -74,7 +74,7 @@ on:
         ("FAIL,WARN,NO_BASELINE", "FAIL,WRAN", "'WRAN' is not one of"),
         ("FAIL,WARN,NO_BASELINE", "WARN", "lets FAIL pass"),
         ("FAIL,WARN,NO_BASELINE", '""', "names no verdict"),
-        ("NO_BASELINE &", 'NO_BASELINE --assert "p95<<4" &', "is no check"),
+        ("NO_BASELINE &", 'NO_BASELINE --assert "p95<<4" &', "invalid check"),
         ("NO_BASELINE &", "NO_BASELINE --wait-timeout 5x &", "is not a duration"),
         ("NO_BASELINE &", "NO_BASELINE --poll-interval 0 &", "longer than zero"),
         ("NO_BASELINE &", "NO_BASELINE --on-interrupt leave &", "neither detach nor stop"),
@@ -206,7 +206,7 @@ def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
         (", assert: 'p95<400ms'", ""),
         (", fail-on: 'FAIL,WRAN'", "'WRAN' is not one of"),
         (", fail-on: WARN", "lets FAIL pass"),
-        (", assert: 'p95<<4'", "is no check"),
+        (", assert: 'p95<<4'", "invalid check"),
         (", wait-timeout: 5x", "is not a duration"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Checks beside the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`. Pure.
+"""Checks in addition to the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`.
 
 A check with a sign compares with the baseline run, in percent of its value. What cannot be
 measured is neither passed nor failed.
@@ -26,7 +26,7 @@ _UNITS = {"errors": "%", "success": "%", "rps": "", "requests": ""}
 
 
 class Condition(Protocol):
-    """What must hold of a run beside its verdict; `text` is how people write it.
+    """What must hold of a run in addition to its verdict; `text` is how people write it.
 
     `relative` says that it compares with the baseline run.
     """
@@ -38,7 +38,7 @@ class Condition(Protocol):
     def relative(self) -> bool: ...
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Return how it came out for this run, beside the metrics of its baseline."""
+        """Judge this run, where needed against the metrics of its baseline."""
         ...
 
 
@@ -73,7 +73,7 @@ def parse_check(text: str) -> Check:
     """Return the check that `text` writes; raises ValueError when it is none."""
     form = _FORM.fullmatch(text.strip())
     if form is None:
-        raise ValueError(f"{text!r} is no check; write for instance p95<400ms or errors<1%")
+        raise ValueError(f"invalid check {text!r}: expected e.g. p95<400ms or errors<1%")
     metric, sign, unit = form["metric"], form["sign"], form["unit"]
     limit = float(form["number"])
     if sign:

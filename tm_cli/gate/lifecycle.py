@@ -152,7 +152,7 @@ class Follow:
     def _pause(
         self, run: Run, seconds: float, deadline: float, *, at_least: float
     ) -> Iterator[Step]:
-        """Pause within the deadline; raises WaitTimeout once a look at the deadline was in vain."""
+        """Pause within the deadline; raises WaitTimeout once a poll at the deadline was in vain."""
         remaining = deadline - self._clock.monotonic()
         if seconds > 0:
             if remaining <= 0:
@@ -232,7 +232,7 @@ class Follow:
             )
         if replaced:
             raise Undecided(
-                f"another run replaced ours before it ended ({missing.reason})",
+                f"another run replaced this one before it ended ({missing.reason})",
                 hint="let one pipeline at a time use this profile",
             )
         waited = format_duration(self._gate.verdict_timeout)
@@ -250,7 +250,7 @@ class Follow:
             return self._responses.track(lambda: self._system.observe(run))
 
     def _verdict_deadline(self) -> float:
-        """When reads after the end must end; a single look may take as long as any request."""
+        """When reads after the end must end; a single poll may take as long as any request."""
         limit = self._gate.verdict_timeout
         return self._clock.monotonic() + limit if limit else math.inf
 
@@ -284,7 +284,7 @@ class Follow:
         return self.decided(decision, abandoned=True)
 
     def _stopped(self, run: Run) -> bool:
-        """Stop the run, but only while the last evidence says that the active one is ours."""
+        """Stop the run, but only while the last evidence says that it is the active one."""
         if not self._seen_active:
             return False
         try:

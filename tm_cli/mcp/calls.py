@@ -1,4 +1,4 @@
-"""A clock whose pauses end with the call that they belong to."""
+"""Calls of tools: each in a thread of its own, with progress, ended by its client."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from tm_cli.values.text import clean
 class CallClock:
     """The given clock until `cancel` is called; after that it answers as Ctrl-C would.
 
-    Whoever pauses then is interrupted, and so is whoever is about to start something: the wall
-    clock is read just before a start is sent. What is on its way is not torn.
+    A pause is interrupted then, and so is what is about to start something: the wall clock is read
+    just before a start is sent. A request that is on its way is not.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._cancelled = threading.Event()
-        self._is_told = False
+        self._has_interrupted = False
 
     def cancel(self) -> None:
         """End the pauses of this call; from any thread."""
@@ -54,7 +54,7 @@ class CallClock:
 
     def now(self) -> datetime:
         """The wall clock in UTC; once after the end, SignalReceived."""
-        if self._cancelled.is_set() and not self._is_told:
+        if self._cancelled.is_set() and not self._has_interrupted:
             self._interrupt()
         return self._clock.now()
 
@@ -75,7 +75,7 @@ class CallClock:
         return False
 
     def _interrupt(self) -> None:
-        self._is_told = True
+        self._has_interrupted = True
         raise SignalReceived(signal.SIGINT)
 
 
@@ -93,13 +93,13 @@ def perform(
         document["data"] = {"verdict": None, "fail_on_match": True}  # not shown to be satisfied
     messages = session.messages()
     if error := document["error"]:
-        told = {error["message"], error["hint"], f"hint: {error['hint']}"}
-        messages = [message for message in messages if message not in told]
+        shown = {error["message"], error["hint"], f"hint: {error['hint']}"}
+        messages = [message for message in messages if message not in shown]
     return as_structure(document, messages, is_gate=tool.is_gate, keys=session.keys())
 
 
 def unknown_outcome() -> dict[str, Any]:
-    """Return the result of a call that ended without any; it is no success."""
+    """Return the result of a call that ended without any: an error."""
     error = TmError("the call ended without an outcome", code="internal")
     error.exit_code = ExitCode.INTERNAL
     return as_structure(error_document(error), [], is_gate=False)
@@ -154,7 +154,7 @@ class KeptServers:
 
 
 HEARTBEAT = 10.0
-"""Seconds without news after which the client is told that the call lives; sends no request."""
+"""Seconds without events after which the client gets a note; sends no request to the server."""
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
 """Tells the client progress, total and a sentence."""
@@ -177,7 +177,7 @@ class Calls:
         loop = asyncio.get_running_loop()
 
         def pass_on(item: Note | dict[str, Any]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(news.put_nowait, item)
 
         thread = threading.Thread(
@@ -186,7 +186,7 @@ class Calls:
         self._threads.add(thread)
         thread.start()
         try:
-            return await _told(news, report)
+            return await _report_until_done(news, report)
         finally:
             clock.cancel()
 
@@ -228,7 +228,9 @@ class Calls:
         self._servers.close()
 
 
-async def _told(news: asyncio.Queue[Note | dict[str, Any]], report: Report) -> dict[str, Any]:
+async def _report_until_done(
+    news: asyncio.Queue[Note | dict[str, Any]], report: Report
+) -> dict[str, Any]:
     meter, note = Meter(), Note("working")
     while True:
         try:

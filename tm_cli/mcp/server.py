@@ -33,7 +33,7 @@ CHUNK = 65536
 
 
 class StandardInput:
-    """Lines of a descriptor, read in a thread that nobody has to wait for.
+    """Lines of a descriptor, read in a daemon thread.
 
     A buffered reader would do neither: its lock, held by a blocked thread, lets Python abort at
     its end.
@@ -140,10 +140,10 @@ def as_listed(tool: Tool) -> types.Tool:
 
 
 def _as_result(tool: Tool, structure: dict[str, Any]) -> types.CallToolResult:
-    told = f"{headline(structure, is_gate=tool.is_gate)}\n{structure['caution']}"
+    summary = f"{headline(structure, is_gate=tool.is_gate)}\n{structure['caution']}"
     return types.CallToolResult(
         content=[
-            types.TextContent(type="text", text=told),
+            types.TextContent(type="text", text=summary),
             types.TextContent(type="text", text=to_json(structure)),
         ],
         structured_content=structure,

@@ -82,7 +82,7 @@ class CallSession(Session):
         return found
 
     def messages(self) -> list[str]:
-        """What was remarked beside the result, a line each."""
+        """The lines on standard error."""
         lines = (line.removeprefix("tm: ") for line in self.remarks.getvalue().splitlines())
         return [clean(line) for line in lines if line.strip()]
 

@@ -57,7 +57,9 @@ def start(
 def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
     items = options.read_payload(text, session.context.cwd)
     if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
-        raise UsageError("--items: it is no list of objects", hint='write for instance "[{}, {}]"')
+        raise UsageError(
+            "--items: expected a JSON list of objects", hint='write for instance "[{}, {}]"'
+        )
     if len(items) > MOST_ITEMS:
         raise UsageError(f"--items: {len(items)} are more than {MOST_ITEMS}")
     token = session.context.make_token()

@@ -23,7 +23,7 @@ from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
 
 PER_MINUTE = 50
-"""Requests: the smallest plan has 60, an address 100; streams need some beside."""
+"""Requests: the smallest plan has 60, an address 100; streams need some in addition."""
 
 TRIGGERS_PER_MINUTE = 10
 """Triggers that the server takes from one address."""

@@ -72,7 +72,7 @@ class JobGate(GateCommand[StraitRuns]):
         return ServerLimits(self.server, PER_MINUTE)
 
     def plan(self, request: JobStart, gate: Gate | None = None) -> list[FollowedRun[StraitRuns]]:
-        """Find all jobs before any is triggered; without a gate nobody will wait.
+        """Find all jobs before any is triggered; without a gate the runs are only started.
 
         A start that is not waited for may be answered with a run that was there before.
         """

@@ -110,11 +110,11 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
     for position, run_id in enumerate(run_ids):
         if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-            raise UsageError(f"RUN: {clean(run_id)!r} is no id of a run")
+            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
         if run_id in run_ids[:position]:
             raise UsageError(f"RUN: {clean(run_id)} is named twice")
     if most is not None and len(run_ids) > most:
-        raise UsageError(f"RUN: {len(run_ids)} ids are more than {most}")
+        raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
 
 
@@ -124,7 +124,7 @@ def check_run_id(run_id: str) -> str:
 
 
 def read_canceled_as(text: str | None) -> Verdict | None:
-    """Return the verdict on a run that was ended from outside; None where nothing is said."""
+    """Return the verdict on a run that was ended from outside; None where the flag is not given."""
     from tm_cli.backends.strait.results import CANCELED_VERDICTS
     from tm_cli.gate.verdict import Verdict
 
@@ -137,7 +137,7 @@ def read_canceled_as(text: str | None) -> Verdict | None:
 
 
 def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Condition, ...]:
-    """Return the checks beside the status; raises UsageError."""
+    """Return the checks that must hold in addition to the status; raises UsageError."""
     from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
 
     found: list[Condition] = []
@@ -211,7 +211,7 @@ def read_json(flag: str, text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
+        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
 
 
@@ -223,5 +223,5 @@ def read_time(flag: str, text: str) -> str:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
+            f"{flag}: invalid time {text!r}: expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
         ) from None

@@ -187,7 +187,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def plan(
         self, request: StartRequest, gate: Gate | None = None
     ) -> list[FollowedRun[TrafficMorphRuns]]:
-        """Find all profiles before anything is started; without a gate nobody will wait."""
+        """Find all profiles before anything is started; without a gate nothing is waited for."""
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, self.session.context.cwd)
         require_support(self.session, request.comparison, profiles=request.profiles)

@@ -75,7 +75,7 @@ def follow(
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `memory` is told of each run that is started.
+    `memory` notes each run that is started.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)

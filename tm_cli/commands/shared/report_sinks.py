@@ -1,4 +1,4 @@
-"""Where a gate is told beside the terminal: files, and the platform that it runs on."""
+"""Where a gate reports to in addition to the terminal: files, and the CI platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_whole
 from tm_cli.runtime.terminal import Terminal
 
-_UNDECIDED = TmError("tm did not come to its end", code="undecided")
+_UNDECIDED = TmError("tm was terminated before it finished", code="undecided")
 _UNDECIDED.exit_code = ExitCode.UNDECIDED
 
 
@@ -30,15 +30,15 @@ def _now() -> datetime:
 
 
 class Sink(Protocol):
-    """One place where a gate is told."""
+    """One place that a gate reports to."""
 
     @property
     def wants_baseline(self) -> bool:
-        """Whether it shows the baseline run beside ours."""
+        """Whether it shows the baseline run as well."""
         ...
 
     def begin(self, undecided: Evidence) -> None:
-        """Say that nothing is decided, before anything is sent; raises UsageError."""
+        """Report that nothing is decided, before anything is sent; raises UsageError."""
         ...
 
     def note(self, position: int, event: Event) -> None:
@@ -46,7 +46,7 @@ class Sink(Protocol):
         ...
 
     def finish(self, evidence: Evidence) -> bool:
-        """Say what it came to; False when something that was asked for is lost."""
+        """Report the outcome; False when something that was asked for is lost."""
         ...
 
 
@@ -88,7 +88,7 @@ class Reports:
 
     @property
     def want_baseline(self) -> bool:
-        """Whether any of them shows the baseline run beside ours."""
+        """Whether any of them shows the baseline run."""
         return any(sink.wants_baseline for sink in self.sinks)
 
     def note(self, position: int, event: Event) -> None:
@@ -97,7 +97,7 @@ class Reports:
             sink.note(position, event)
 
     def finish(self, evidence: Evidence) -> ExitCode:
-        """Tell the outcome everywhere; what is lost turns OK into OUTPUT, for later sinks too."""
+        """Report the outcome everywhere; what is lost turns OK into OUTPUT, for later sinks too."""
         for sink in self.sinks:
             if not sink.finish(evidence) and evidence.exit_code is ExitCode.OK:
                 evidence = replace(evidence, exit_code=ExitCode.OUTPUT)
@@ -120,7 +120,7 @@ class Format(StrEnum):
 
 
 WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
-"""Formats that show nothing of the run that ours was compared with."""
+"""Formats that show nothing of the baseline run."""
 
 
 def rendered(form: Format, evidence: Evidence) -> str:
@@ -182,7 +182,7 @@ class Report:
             raise UsageError(f"--report: cannot write {self.path}: {problem.strerror}") from None
 
     def note(self, position: int, event: Event) -> None:
-        """A file tells the end only."""
+        """A file shows the end only."""
 
     def finish(self, evidence: Evidence) -> bool:
         """Write the outcome."""
@@ -194,7 +194,7 @@ class Report:
         return True
 
     def write(self, evidence: Evidence) -> None:
-        """Replace the file in one step, so that nobody reads half of it; raises OSError."""
+        """Replace the file in one step, so that no reader finds half of it; raises OSError."""
         write_whole(self.path, rendered(self.format, evidence))
 
 
@@ -228,7 +228,7 @@ def read_sinks(
     """Return the places for one call; None leaves a platform to its environment.
 
     Raises UsageError for a bad report. Files come first: one that is lost changes the exit code
-    that the platform is told.
+    that the platform shows.
     """
     environ, clock = session.context.environ, session.context.clock
     reports = read_reports(flags, session.context.cwd, session.terminal)

@@ -59,7 +59,9 @@ def _instant(name: str, written: str | None) -> str | None:
     try:
         found = datetime.fromisoformat(written)
     except ValueError:
-        raise UsageError(f"{name}: {written!r} is no time", hint="nothing was sent") from None
+        raise UsageError(
+            f"{name}: invalid time {written!r}: expected ISO 8601", hint="nothing was sent"
+        ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""Tools for traffic runs: start, wait, look, control."""
+"""Tools for traffic runs: start, wait, show, control."""
 
 from __future__ import annotations
 
