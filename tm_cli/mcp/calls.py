@@ -161,8 +161,6 @@ Report = Callable[[float, float | None, str], Awaitable[None]]
 
 
 class Calls:
-    """The calls of one client."""
-
     def __init__(self, session: Session) -> None:
         self._session = session
         self._servers = KeptServers(session.context.launch)

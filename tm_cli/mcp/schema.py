@@ -33,17 +33,14 @@ def text(description: str, *, longest: int = 200, pattern: str | None = None) ->
 
 
 def choice(description: str, words: Sequence[str]) -> Schema:
-    """One of some words."""
     return {"type": "string", "enum": list(words), "description": description}
 
 
 def whole(description: str, *, least: int = 1, most: int = LARGEST_ID) -> Schema:
-    """A whole number."""
     return {"type": "integer", "minimum": least, "maximum": most, "description": description}
 
 
 def share(description: str) -> Schema:
-    """A number from 0 to 1."""
     return {"type": "number", "minimum": 0, "maximum": 1, "description": description}
 
 
@@ -59,13 +56,11 @@ def flag(description: str) -> Schema:
 
 
 def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
-    """A list."""
     limits = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": each, **limits, "description": description}
 
 
 def pairs(description: str, *, most: int = 20, longest: int = 256) -> Schema:
-    """An object whose values are texts."""
     value = {"type": "string", "maxLength": longest}
     limits = {"maxProperties": most, "additionalProperties": value}
     return {"type": "object", **limits, "description": description}

@@ -38,7 +38,6 @@ class EventSink:
         """Nothing stands anywhere before a call has ended."""
 
     def note(self, position: int, event: Event) -> None:
-        """Pass the event on."""
         self.tell(event)
 
     def finish(self, evidence: Evidence) -> bool:

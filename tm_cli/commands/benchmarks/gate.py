@@ -79,8 +79,6 @@ def _read_command(session: Session, text: str) -> tuple[str, ...]:
 
 
 class BenchmarkGate(RunloopGate):
-    """Starts runs of benchmarks, and waits for them."""
-
     def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[Backend]]:
         """Find every benchmark, its scenarios and its baseline before anything is started."""
         benchmarks: list[Benchmark] = []
@@ -108,7 +106,6 @@ class BenchmarkGate(RunloopGate):
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
     ) -> list[FollowedRun[Backend]]:
-        """Return the runs of the last start."""
         remembered = [self.remembered(entry) for entry in entries]
         return [
             self._remembered_run(entry, found, gate)

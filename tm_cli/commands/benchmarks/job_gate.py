@@ -136,7 +136,6 @@ class BenchmarkJobGate(RunloopGate):
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
     ) -> list[FollowedRun[Backend]]:
-        """Return the jobs of the last start."""
         remembered = [self.remembered(entry) for entry in entries]
         return [
             self._remembered_job(entry, found, gate)
@@ -144,7 +143,6 @@ class BenchmarkJobGate(RunloopGate):
         ]
 
     def start(self, run: FollowedRun[Backend]) -> StartOutcome:
-        """Start the job."""
         found = run.runs.start()
         text = f"started job {clean(found.run_id)}: {found.status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)

@@ -50,7 +50,6 @@ class RememberedBenchmark:
     agents: int | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         ids = self.expected.ids
         return {
             "kind": self.kind,
@@ -99,16 +98,13 @@ class RunloopGate(GateCommand[Backend]):
 
     @cached_property
     def client(self) -> Client:
-        """A client of the configured server."""
         return benchmark_client(self.session)
 
     def stop_client(self) -> Client:
-        """Return a client for the request that stops a run."""
         return stop_client(self.session)
 
     @property
     def server(self) -> str:
-        """The address of the server."""
         return runloop_connection(self.session).base_url
 
     def limits(self) -> ServerLimits:
@@ -143,7 +139,6 @@ class RunloopGate(GateCommand[Backend]):
 
 
 def rule_flags(rules: Rules) -> list[str]:
-    """Return the flags that write these rules."""
     values = {
         "--min-score": rules.min_score,
         "--warn-score": rules.warn_score,

@@ -43,11 +43,9 @@ class JobServer:
 
     @property
     def address(self) -> str:
-        """Its base URL."""
         return self.connection.base_url
 
     def stop_client(self) -> Client:
-        """Return a client for the request that stops a run."""
         return _client(self.session, for_a_stop(self.connection))
 
     def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
@@ -82,7 +80,6 @@ def open_server(session: Session) -> JobServer:
 
 
 def open_client(session: Session) -> Client:
-    """Return a client of that server."""
     return open_server(session).client
 
 

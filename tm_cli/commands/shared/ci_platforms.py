@@ -112,7 +112,6 @@ class GitLab:
         return False
 
     def begin(self, undecided: Evidence) -> None:
-        """Begin the section."""
         self.terminal.note(section_start(SECTION, "tm waits for the gate", self.clock.now()))
 
     def note(self, position: int, event: Event) -> None:

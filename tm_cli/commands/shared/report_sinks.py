@@ -92,7 +92,6 @@ class Reports:
         return any(sink.wants_baseline for sink in self.sinks)
 
     def note(self, position: int, event: Event) -> None:
-        """Pass an event on."""
         for sink in self.sinks:
             sink.note(position, event)
 
@@ -108,8 +107,6 @@ class Reports:
 
 
 class Format(StrEnum):
-    """The formats of a report."""
-
     JSON = "json"
     JUNIT = "junit"
     MARKDOWN = "markdown"
@@ -124,7 +121,6 @@ WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
 
 
 def rendered(form: Format, evidence: Evidence) -> str:
-    """Return the evidence in one format."""
     match form:
         case Format.JSON:
             from tm_cli.render.formats.json_document import to_json
@@ -168,7 +164,6 @@ class Report:
 
     @property
     def wants_baseline(self) -> bool:
-        """Whether this format shows the baseline run."""
         return self.format not in WITHOUT_BASELINE
 
     def begin(self, undecided: Evidence) -> None:
@@ -185,7 +180,6 @@ class Report:
         """A file shows the end only."""
 
     def finish(self, evidence: Evidence) -> bool:
-        """Write the outcome."""
         try:
             self.write(evidence)
         except OSError as problem:
