@@ -502,7 +502,7 @@ def test_start_without_any_gate_says_nothing_of_one(gate, server):
 def test_blank_beside_a_comma_makes_no_profile_of_a_verdict(gate, server, argv):
     result = gate("runs", *argv)
     assert result.exit_code == ExitCode.USAGE
-    assert "no blank beside the comma: --fail-on FAIL," in result.stderr
+    assert "a comma and no space: --fail-on FAIL," in result.stderr
     assert not server.requests
 
 

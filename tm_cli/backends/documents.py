@@ -33,7 +33,7 @@ def read_document(
             strict_json.parse(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
         )
     except ValueError as problem:
-        raise ConfigurationError(f"{path} is not a {kind}: {problem}", hint=hint) from None
+        raise ConfigurationError(f"invalid {kind} {path}: {problem}", hint=hint) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ def parse_fail_on(text: str) -> frozenset[Verdict]:
         if word == Verdict.PASS:
             raise ValueError("PASS cannot fail a gate")
         if word not in GATED:
-            raise ValueError(f"{word!r} is not one of FAIL, WARN and NO_BASELINE")
+            raise ValueError(f"invalid verdict {word!r}: expected FAIL, WARN or NO_BASELINE")
     return frozenset(Verdict(word) for word in words)
 
 

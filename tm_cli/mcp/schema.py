@@ -119,13 +119,13 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             shown = clean(name, longest=LONGEST_MESSAGE)
-            raise UsageError(f"there is no argument {shown!r}", hint=f"{hint}nothing was sent")
+            raise UsageError(f"unknown argument {shown!r}", hint=f"{hint}nothing was sent")
 
 
 def _number(name: str, value: Any, schema: Schema) -> Any:
     """Make 5.0 a whole number where one is asked for; NaN passes every comparison but this."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{name}: not a number", hint="nothing was sent")
+        raise UsageError(f"{name}: expected a number", hint="nothing was sent")
     kind = schema["properties"][name]["type"]
     return int(value) if "integer" in (kind, *kind) and isinstance(value, float) else value
 

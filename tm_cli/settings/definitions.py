@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.gate.verdict import GATED, parse_fail_on
+from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
@@ -60,14 +61,14 @@ def parse_context_name(text: str) -> str:
     """Return the name of a context; raises ValueError for what cannot be one."""
     name = text.strip()
     if not _CONTEXT_NAME.fullmatch(name):
-        raise ValueError("a context is named with letters, digits, dots, dashes and underscores")
+        raise ValueError("a context name consists of letters, digits, dots, dashes and underscores")
     return name
 
 
 def _positive(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise ValueError("it must be longer than zero")
+        raise ValueError("must be longer than zero")
     return seconds
 
 
@@ -82,7 +83,7 @@ def _boolean(text: str) -> bool:
             return True
         case "0" | "false" | "no" | "off":
             return False
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise ValueError(f"invalid value {text!r}: expected true or false")
 
 
 def _fail_on(text: str) -> str:
@@ -91,16 +92,16 @@ def _fail_on(text: str) -> str:
     return ",".join(verdict for verdict in GATED if verdict in verdicts)
 
 
-def _on_interrupt(text: str) -> str:
-    choice = text.strip().lower()
-    if choice not in {"detach", "stop"}:
-        raise ValueError(f"{text!r} is neither detach nor stop")
-    return choice
+def _on_interrupt(text: str) -> InterruptAction:
+    try:
+        return InterruptAction(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"invalid action {text!r}: expected detach or stop") from None
 
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     return text.strip()
 
 
@@ -114,9 +115,9 @@ def _remote_url(text: str) -> str:
 def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]:
     """What another system than TrafficMorph has of `ENDPOINT`."""
     own = f"{system}_"
-    key, file = f"API key of {title}.", f"File that holds the API key of {title}."
+    key, file = f"API key of {title}.", f"File with the API key of {title}."
     return (
-        Definition(own + "base_url", _remote_url, base_url, f"Address of {title}.", own_prefix=own),
+        Definition(own + "base_url", _remote_url, base_url, f"URL of {title}.", own_prefix=own),
         Definition(own + "api_key", ApiKey, None, key, secret=True, personal=True, own_prefix=own),
         Definition(own + "api_key_file", _text, None, file, personal=True, own_prefix=own),
     )
@@ -129,10 +130,10 @@ DEFINITIONS = {
             "base_url",
             parse_base_url,
             None,
-            "Server address; `local` asks for the embedded server.",
+            "Server URL; `local` for the embedded server.",
         ),
         Definition("api_key", ApiKey, None, "API key.", secret=True, personal=True),
-        Definition("api_key_file", _text, None, "File that holds the API key.", personal=True),
+        Definition("api_key_file", _text, None, "File with the API key.", personal=True),
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
@@ -144,20 +145,20 @@ DEFINITIONS = {
             "verdict_timeout",
             parse_duration,
             60.0,
-            "Maximum time to wait for the verdict after the run has finished.",
+            "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
             "poll_interval",
             _poll_interval,
             None,
-            "Polling interval; `auto` adapts it to the run.",
+            "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition(
             "on_interrupt",
             _on_interrupt,
             None,
-            "What Ctrl-C does to the run: `detach` leaves it running, `stop` stops it.",
+            "What happens to the run on Ctrl-C: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
@@ -174,14 +175,14 @@ DEFINITIONS = {
             "allow_insecure_http",
             _boolean,
             False,
-            "Permit plain http to a host that is not this machine.",
+            "Allow plain HTTP to other hosts than this machine.",
             personal=True,
         ),
         Definition(
             "allow_public_targets",
             _boolean,
             False,
-            "Let the embedded server send load to public addresses.",
+            "Allow the embedded server to send load to public addresses.",
             personal=True,
         ),
     )

@@ -101,7 +101,7 @@ def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
     tools = table.get("tool", {})
     found = tools.get("tm") if isinstance(tools, dict) else None
     if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"tool.tm in {path} is not a table", hint="write [tool.tm]")
+        raise ConfigurationError(f"tool.tm in {path} must be a table", hint="write [tool.tm]")
     return found
 
 
@@ -202,7 +202,7 @@ def read_user_file(
 def _contexts(path: Path, table: Any) -> dict[str, dict[str, str]]:
     if not isinstance(table, dict) or not all(isinstance(own, dict) for own in table.values()):
         raise ConfigurationError(
-            f"{CONTEXTS} in {path} is not a table of tables", hint="write [contexts.NAME]"
+            f"{CONTEXTS} in {path} must be a table of tables", hint="write [contexts.NAME]"
         )
     return {_context_name(path, name): _context(path, name, own) for name, own in table.items()}
 
@@ -312,4 +312,4 @@ def _as_text(path: Path, name: str, value: Any) -> str:
             return str(value)
         case list() if all(isinstance(item, str) for item in value):
             return ",".join(value)
-    raise ConfigurationError(f"{name} in {path} is neither text nor a number nor a list of texts")
+    raise ConfigurationError(f"{name} in {path} must be a text, a number or a list of texts")

@@ -85,7 +85,7 @@ class Layer:
             shown = quote_base_url(text) + ": " if is_url else ""
             inside = self.source in (Source.CONTEXT, Source.PROJECT, Source.USER)
             name = f"{definition.name} in {_named(origin)}" if inside else origin.place
-            raise refusal(origin, f"{name} is not usable: {shown}{problem}") from None
+            raise refusal(origin, f"{name}: {shown}{problem}") from None
 
 
 def refusal(origin: Origin, message: str, *, hint: str | None = None) -> TmError:

@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.settings.credentials import StoredKeys
 from tm_cli.settings.definitions import SYSTEMS, TRAFFICMORPH
 from tm_cli.settings.endpoints import Endpoint
-from tm_cli.settings.files import USER_FILE, find_project_file, read_user_file
-from tm_cli.settings.resolution import ResolvedSettings
+from tm_cli.settings.files import USER_FILE, find_project_file, project_root, read_user_file
+from tm_cli.settings.resolution import ResolvedSettings, Source
 from tm_cli.values.api_key import ApiKey
 
 KEYS_DIR = "keys"
+DATA_DIR = ".tm"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,32 @@ class Settings(ResolvedSettings):
     def key(self) -> ApiKey:
         """The API key for that server; see `Endpoint.key`."""
         return self.endpoint(TRAFFICMORPH).key
+
+    def find_data_dir(self, cwd: Path) -> Path:
+        """The embedded server's directory: as set, else `.tm` at the root of the project.
+
+        Raises ConfigurationError when a project file sets one that is not in the project: `tm`
+        writes there, and a history elsewhere is not the project's.
+        """
+        chosen = self["data_dir"]
+        if chosen.value is None:
+            return project_root(cwd) / DATA_DIR
+        try:
+            directory = cwd / Path(chosen.value).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(
+                f"{chosen.origin} names the data directory {chosen.value}, which is in the home of "
+                "a user who does not exist"
+            ) from None
+        if chosen.origin.source is Source.PROJECT:
+            project = Path(chosen.origin.place).parent
+            if not directory.resolve().is_relative_to(project.resolve()):
+                raise ConfigurationError(
+                    f"{chosen.origin.place} sets data_dir to {chosen.value}, which is not in "
+                    "the project",
+                    hint="set it in your own file, or as TM_DATA_DIR",
+                )
+        return directory
 
 
 def load_settings(

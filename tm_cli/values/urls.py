@@ -41,7 +41,7 @@ def check_http_url(url: str, *, credentials: str) -> None:
     that no URL holds.
     """
     if not url:
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     if len(url) > LONGEST_URL:
         raise ValueError(f"it is longer than {LONGEST_URL} characters")
     if _UNSAFE.search(url):
@@ -50,7 +50,7 @@ def check_http_url(url: str, *, credentials: str) -> None:
     if not separator:
         raise ValueError("it has no scheme; write https://HOST or http://localhost:PORT")
     if scheme.lower() not in _DEFAULT_PORTS:
-        raise ValueError("its scheme is neither http nor https")
+        raise ValueError("the scheme must be http or https")
     if "#" in url:
         raise ValueError("it has a fragment")
     try:
@@ -109,8 +109,8 @@ def check_url(text: str) -> str:
         check_http_url(url, credentials="put them into the profile's headers")
     except ValueError as problem:
         raise UsageError(
-            f"--against is not usable: {clean(problem)}",
-            hint="write for instance http://localhost:8081/",
+            f"--against: {clean(problem)}",
+            hint="e.g. http://localhost:8081/",
         ) from None
     return url
 

@@ -38,13 +38,13 @@ def _check_job_spec(document: Any) -> dict[str, Any]:
     kind = found.get("type")
     needed = SPEC_TYPES.get(kind) if isinstance(kind, str) else None
     if needed is None:
-        raise ValueError(f"its type is not one of {', '.join(SPEC_TYPES)}")
+        raise ValueError(f"type must be one of {', '.join(SPEC_TYPES)}")
     if needed not in found:
-        raise ValueError(f"it has no {needed}")
+        raise ValueError(f"{needed} is missing")
     return found
 
 
 def _mapping(document: Any) -> dict[str, Any]:
     if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
-        raise ValueError("it is not a mapping of keys to values")
+        raise ValueError("expected a mapping of keys to values")
     return dict(document)

@@ -159,14 +159,13 @@ def parse_result_check(text: str) -> ResultCheck:
         raise ValueError(f"{text!r}: {problem}") from None
     relation = _RELATION.match(rest)
     if relation is None:
-        raise ValueError(
-            f"invalid comparison {text!r}: write for instance score>=0.9 or 'state == \"done\"'"
-        )
+        raise ValueError(f"invalid check {text!r}: expected e.g. score>=0.9 or 'state == \"done\"'")
     written = rest[relation.end() :].strip()
     wanted = _literal(written)
     if wanted is _UNREADABLE:
         raise ValueError(
-            f"{text!r}: {written or 'nothing'} is not a number, text, true, false or null"
+            f"invalid check {text!r}: expected a number, text, true, false or null "
+            f"instead of {written or 'nothing'}"
         )
     if relation[1] in _ORDERED and not _is_number(wanted):
         raise ValueError(f"{text!r}: {relation[1]} compares with a number")

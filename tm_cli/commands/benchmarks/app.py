@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.benchmarks import options as ours
 from tm_cli.commands.benchmarks.jobs import app as job_app
 from tm_cli.commands.benchmarks.scenarios import app as scenario_app
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 app.add_typer(job_app, name="job")
 app.add_typer(scenario_app, name="scenario")
 
@@ -34,20 +35,27 @@ def start(
     session: Session,
     *,
     benchmark: Annotated[
-        list[str], typer.Argument(metavar="BENCHMARK...", help="Ids or exact names.")
+        list[str], typer.Argument(metavar="BENCHMARK...", help="Benchmark ids or exact names.")
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and judge it.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
+        ),
+    ] = False,
     drive: Annotated[
         str | None,
         typer.Option(
             "--exec",
             metavar="COMMAND",
-            help="Drive the run with this command: complete it when it exits 0, else cancel it. "
-            "It finds the run in RUNLOOP_BENCHMARK_RUN_ID. Implies --wait.",
+            help="Command that drives the run: exit code 0 completes it, any other "
+            "cancels it. The run id is in the environment variable "
+            "RUNLOOP_BENCHMARK_RUN_ID. Implies --wait.",
+            rich_help_panel=GATE,
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run. [a unique one]")
+        str | None, typer.Option(metavar="NAME", help="Name of the run. [generated]")
     ] = None,
     metadata: ours.Metadata = None,
     profile: Annotated[
@@ -62,7 +70,7 @@ def start(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Start a run, or several; with --wait or --exec, exit by its verdict.
+    """Start one or more runs; with --wait or --exec, exit by their verdicts.
 
     tm benchmarks start bmd_1 --exec "python drive.py" --min-score 85% --max-drop 3%
 
@@ -108,10 +116,13 @@ def wait(
     session: Session,
     *,
     run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids of benchmark runs.")
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Benchmark run ids.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Wait for the only run of this name.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Wait for the run with this name; the name must be unique."
+        ),
     ] = None,
     last: options.Last = False,
     rule_options: ours.RuleOptions,
@@ -121,7 +132,7 @@ def wait(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for a run that something else drives, and exit by its verdict.
+    """Wait for a run that another process drives, and exit by its verdict.
 
     tm benchmarks wait bmr_7 --min-score 85%
 
@@ -154,16 +165,19 @@ def wait(
 def list_runs(
     session: Session,
     benchmark: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this benchmark.")
+        str | None, typer.Option(metavar="ID", help="Filter by benchmark id.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="running, completed, canceled or failed.")
+        str | None,
+        typer.Option(
+            metavar="STATE", help="Filter by state: running, completed, canceled or failed."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs so named.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")] = 20,
 ) -> int:
     """List benchmark runs, newest first.
 
@@ -191,13 +205,11 @@ def show(session: Session, run: ours.RunId) -> int:
 @command
 def compare(
     session: Session,
-    first: Annotated[str, typer.Argument(metavar="A", help="Id of a run.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Id of the other run.")],
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
-    ] = "table",
+    first: Annotated[str, typer.Argument(metavar="A", help="Run id.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Id of the run to compare with.")],
+    form: options.Format = options.ComparisonFormat.TABLE,
 ) -> int:
-    """Compare two runs scenario by scenario; whatever the order, A is the newer one.
+    """Compare two runs scenario by scenario; the newer run becomes A.
 
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
@@ -211,7 +223,7 @@ def compare(
 @app.command("complete")
 @command
 def complete(session: Session, run: ours.RunId) -> int:
-    """Complete a run: nothing more will be started in it.
+    """Complete a run: no more scenarios can be started in it.
 
     tm benchmarks complete bmr_7
     """
@@ -223,7 +235,7 @@ def complete(session: Session, run: ours.RunId) -> int:
 @app.command("cancel")
 @command
 def cancel(session: Session, run: ours.RunId) -> int:
-    """Cancel a run and everything that runs in it; a canceled run fails every gate.
+    """Cancel a run and its scenario runs; a canceled run fails every gate.
 
     tm benchmarks cancel bmr_7
     """
@@ -235,7 +247,7 @@ def cancel(session: Session, run: ours.RunId) -> int:
 @app.command("logs")
 @command
 def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
-    """Write the logs of a run to a zip archive; its content is not looked at.
+    """Download a run's logs as a zip archive.
 
     tm benchmarks logs bmr_7 --output logs.zip
     """
@@ -248,13 +260,13 @@ def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
 @command
 def catalog(
     session: Session,
-    public: Annotated[bool, typer.Option("--public", help="Those of everybody.")] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only those so named.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Include public benchmarks.")] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
     ] = None,
 ) -> int:
-    """List the benchmarks that can be run.
+    """List the available benchmarks.
 
     tm benchmarks catalog --public
     """
@@ -267,9 +279,11 @@ def catalog(
 @command
 def scenarios(
     session: Session,
-    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="Id or exact name.")],
+    benchmark: Annotated[
+        str, typer.Argument(metavar="BENCHMARK", help="Benchmark id or exact name.")
+    ],
 ) -> int:
-    """List the scenarios of a benchmark.
+    """List a benchmark's scenarios.
 
     tm benchmarks scenarios bmd_1
     """

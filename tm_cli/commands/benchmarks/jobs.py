@@ -8,19 +8,20 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.benchmarks import options as ours
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()
 @group
 def job() -> None:
-    """Gate benchmark jobs, which the service itself drives."""
+    """Gate benchmark jobs, which the service drives."""
 
 
 @app.command("start")
@@ -29,44 +30,54 @@ def start(
     session: Session,
     *,
     benchmark: Annotated[
-        str | None, typer.Argument(metavar="[BENCHMARK]", help="Id or exact name.")
+        str | None, typer.Argument(metavar="[BENCHMARK]", help="Benchmark id or exact name.")
     ] = None,
     agent: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[:MODEL]", help="Agent that is measured; repeatable."),
+        typer.Option(
+            metavar="NAME[:MODEL]", help="Agent to run, with an optional model; repeatable."
+        ),
     ] = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Scenario instead of a benchmark; repeatable."),
+        typer.Option(metavar="ID", help="Scenario to run instead of a benchmark; repeatable."),
     ] = None,
     spec: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Whole specification of the job, JSON or YAML."),
+        typer.Option(metavar="FILE", help="Complete job specification, JSON or YAML."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the job. [a unique one]")
+        str | None, typer.Option(metavar="NAME", help="Name of the job. [generated]")
     ] = None,
     agent_timeout: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Longest time for an agent.")
+        str | None, typer.Option(metavar="DURATION", help="Maximum run time of an agent.")
     ] = None,
     agent_secret: Annotated[
         list[str] | None,
-        typer.Option(metavar="VARIABLE=SECRET", help="Secret of the account; repeatable."),
+        typer.Option(
+            metavar="VARIABLE=SECRET",
+            help="Account secret to pass to the agent as an environment variable; repeatable.",
+        ),
     ] = None,
     attempts: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Retries of a failed scenario.")
+        int | None, typer.Option(min=0, metavar="N", help="Number of retries of a failed scenario.")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Scenarios at the same time.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of scenarios to run in parallel.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and judge it.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
+        ),
+    ] = False,
     rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
     gate_options: options.GateOptions,
     confirm: options.Confirm = 0,
     wait_options: options.WaitOptions,
 ) -> int:
-    """Start a job; with --wait, exit by the worst of its agents.
+    """Start a job; with --wait, exit by the worst verdict of its agents.
 
     tm benchmarks job start bmd_1 --agent coder:fast --wait --min-score 85%
     """
@@ -104,14 +115,14 @@ def start(
 def wait(
     session: Session,
     *,
-    job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of benchmark jobs.")],
+    job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Benchmark job ids.")],
     rule_options: ours.RuleOptions,
     baseline: ours.Baseline = None,
     gate_options: options.GateOptions,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for a job, and exit by the worst of its agents.
+    """Wait for a job, and exit by the worst verdict of its agents.
 
     tm benchmarks job wait bmj_1 --min-score 85%
     """
@@ -133,11 +144,11 @@ def wait(
 @command
 def list_jobs(
     session: Session,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only jobs so named.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only with this in id or name.")
+        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")] = 20,
 ) -> int:
     """List benchmark jobs, newest first.
 
@@ -152,9 +163,9 @@ def list_jobs(
 @command
 def show(
     session: Session,
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of a benchmark job.")],
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Benchmark job id.")],
 ) -> int:
-    """Show a job: how each of its agents did in each scenario.
+    """Show a job with the results of each agent in each scenario.
 
     tm benchmarks job show bmj_1
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.help_page import COMPARISON
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,22 +20,33 @@ _RULES = "Rules"
 
 MinScore = Annotated[
     str | None,
-    typer.Option(metavar="SCORE", help="FAIL below it: 0.85 or 85%.", rich_help_panel=_RULES),
+    typer.Option(
+        metavar="SCORE",
+        help="FAIL when the score is below this, e.g. 0.85 or 85%.",
+        rich_help_panel=_RULES,
+    ),
 ]
 WarnScore = Annotated[
-    str | None, typer.Option(metavar="SCORE", help="WARN below it.", rich_help_panel=_RULES)
+    str | None,
+    typer.Option(
+        metavar="SCORE", help="WARN when the score is below this.", rich_help_panel=_RULES
+    ),
 ]
 MaxDrop = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="FAIL when the score is more points below the baseline: 0.03 or 3%.",
+        help="FAIL when the score drops by more than this from the baseline, e.g. 0.03 or 3%.",
         rich_help_panel=_RULES,
     ),
 ]
 WarnDrop = Annotated[
     str | None,
-    typer.Option(metavar="POINTS", help="WARN when it is more below.", rich_help_panel=_RULES),
+    typer.Option(
+        metavar="POINTS",
+        help="WARN when the score drops by more than this.",
+        rich_help_panel=_RULES,
+    ),
 ]
 MaxFailed = Annotated[
     int,
@@ -42,7 +54,7 @@ MaxFailed = Annotated[
         "--max-failed-scenarios",
         min=0,
         metavar="N",
-        help="FAIL when more scenario runs failed, timed out or were canceled.",
+        help="FAIL when more scenario runs than this failed, timed out or were canceled.",
         rich_help_panel=_RULES,
     ),
 ]
@@ -50,7 +62,7 @@ Coverage = Annotated[
     str | None,
     typer.Option(
         metavar="SHARE",
-        help="FAIL when fewer of the benchmark's scenarios were run. [100%]",
+        help="FAIL when a smaller share of the benchmark's scenarios was run. [100%]",
         rich_help_panel=_RULES,
     ),
 ]
@@ -59,7 +71,7 @@ Expect = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="How many scenarios there must be, where the benchmark does not say.",
+        help="Expected number of scenarios, if the benchmark does not define it.",
         rich_help_panel=_RULES,
     ),
 ]
@@ -67,33 +79,33 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         metavar="RUN",
-        help="Compare with this run; `last`, the usual, is the newest that could be one.",
-        rich_help_panel=_RULES,
+        help="Run to compare with; `last` is the newest suitable run. [last]",
+        rich_help_panel=COMPARISON,
     ),
 ]
 Match = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="Only runs with this metadata are a baseline; repeatable.",
-        rich_help_panel=_RULES,
+        help="Use only runs with this metadata as the baseline; repeatable.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 CommonOnly = Annotated[
     bool,
     typer.Option(
         "--common-only",
-        help="Where the scenarios have changed, compare those of both runs, and WARN.",
-        rich_help_panel=_RULES,
+        help="If the scenarios differ, compare the common ones and WARN.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Metadata of the run; repeatable."),
 ]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a benchmark run.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Benchmark run id.")]
 File = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help="Where to write the zip archive.")
+    str, typer.Option("--output", "-o", metavar="FILE", help="File to write the zip archive to.")
 ]
 
 
@@ -134,7 +146,7 @@ def require_a_rule(rules: Rules) -> None:
     """Raise UsageError where any score would pass."""
     if not rules.is_set:
         raise UsageError(
-            "this gate has no rule, so that every score would pass",
+            "no rule given; every score would pass",
             hint="give --min-score, --warn-score, --max-drop or --warn-drop",
         )
 

@@ -12,13 +12,14 @@ from tm_cli.backends.runloop.differences import compare_scenarios
 from tm_cli.backends.runloop.jobs import get_job
 from tm_cli.backends.runloop.measurements import Measured, of_job, of_run
 from tm_cli.backends.runloop.rules import read_score, share
+from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import Session
 from tm_cli.commands.benchmarks.actions import benchmark_client
-from tm_cli.commands.history.compare import Format
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.tables import columns, instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 

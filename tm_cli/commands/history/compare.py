@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from tm_cli.api.errors import HttpError
@@ -15,21 +14,15 @@ from tm_cli.backends.trafficmorph.comparisons import (
     read_comparisons,
     read_contract_comparison,
 )
+from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import Session
 from tm_cli.commands.history.show import find_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.tables import instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.values.text import clean
-
-
-class Format(StrEnum):
-    """How two runs are shown."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +35,8 @@ class Compared:
     data: dict[str, Any]
 
 
-def read_format(text: str, *, wants_json: bool) -> Format:
-    """Return the format that flags ask for; raises UsageError."""
-    try:
-        chosen = Format(text.lower())
-    except ValueError:
-        known = ", ".join(Format)
-        raise UsageError(f"--format: {text!r} is not one of {known}") from None
+def read_format(chosen: Format, *, wants_json: bool) -> Format:
+    """Return the format that --format and --json ask for; raises UsageError."""
     if wants_json and chosen is Format.MARKDOWN:
         raise UsageError("--json and --format markdown contradict each other")
     return Format.JSON if wants_json else chosen

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import options
+from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import JobRun, Page
 
 
-app = typer.Typer()
+app = App()
 
 EVENTS = {"CREATED": "created_at", "LEVEL": "level", "TYPE": "type", "MESSAGE": "message"}
 CHECKPOINTS = {
@@ -30,8 +32,8 @@ STATE = {"KEY": "state_key", "VALUE": "value", "UPDATED": "updated_at"}
 
 @app.command("show")
 @command
-def show(session: Session, run: options.RunId) -> int:
-    """Show one run as it is now.
+def show(session: Session, run: job_options.RunId) -> int:
+    """Show a run.
 
     tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -53,10 +55,10 @@ def _describe(run: JobRun) -> str:
 
 @app.command("children")
 @command
-def children(session: Session, run: options.RunId) -> int:
-    """List the runs that a run has started, oldest first.
+def children(session: Session, run: job_options.RunId) -> int:
+    """List a run's child runs, oldest first.
 
-    Their status is that of their beginning: `tm jobs show` tells how one has ended.
+    The server reports their initial status; `tm jobs show` shows the current one.
 
     tm jobs children 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -65,8 +67,8 @@ def children(session: Session, run: options.RunId) -> int:
 
 @app.command("lineage")
 @command
-def lineage(session: Session, run: options.RunId) -> int:
-    """List the runs that a run continues, the first one first.
+def lineage(session: Session, run: job_options.RunId) -> int:
+    """List the runs that a run continues, oldest first.
 
     tm jobs lineage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -75,8 +77,8 @@ def lineage(session: Session, run: options.RunId) -> int:
 
 @app.command("dependencies")
 @command
-def dependencies(session: Session, run: options.RunId) -> int:
-    """Show what a run waits for before it begins.
+def dependencies(session: Session, run: job_options.RunId) -> int:
+    """Show the dependencies that a run waits for.
 
     tm jobs dependencies 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -94,15 +96,14 @@ def _runs(session: Session, run: str, part: str) -> int:
 @command
 def events(
     session: Session,
-    run: options.RunId,
-    level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Only events of this level.")
-    ] = None,
+    run: job_options.RunId,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Filter by level.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="log, error, progress, ...")
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Filter by type: log, error, progress, ..."),
     ] = None,
 ) -> int:
-    """List what job code has reported of a run, oldest first.
+    """List the events that the job has reported, oldest first.
 
     tm jobs events 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --level error
     """
@@ -111,8 +112,8 @@ def events(
 
 @app.command("checkpoints")
 @command
-def checkpoints(session: Session, run: options.RunId) -> int:
-    """List the checkpoints of a run, newest first.
+def checkpoints(session: Session, run: job_options.RunId) -> int:
+    """List a run's checkpoints, newest first.
 
     tm jobs checkpoints 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -121,8 +122,8 @@ def checkpoints(session: Session, run: options.RunId) -> int:
 
 @app.command("outputs")
 @command
-def outputs(session: Session, run: options.RunId) -> int:
-    """List the outputs of a run by their keys.
+def outputs(session: Session, run: job_options.RunId) -> int:
+    """List a run's outputs by key.
 
     tm jobs outputs 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -131,8 +132,8 @@ def outputs(session: Session, run: options.RunId) -> int:
 
 @app.command("state")
 @command
-def state(session: Session, run: options.RunId) -> int:
-    """List the state that a run keeps, by its keys.
+def state(session: Session, run: job_options.RunId) -> int:
+    """List a run's stored state by key.
 
     tm jobs state 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -143,22 +144,31 @@ def state(session: Session, run: options.RunId) -> int:
 @command
 def resources(
     session: Session,
-    run: options.RunId,
+    run: job_options.RunId,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Measured at or after this time.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Measured at or before this time.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Latest time, likewise."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most samples.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
+    ] = 100,
 ) -> int:
-    """List what a run has used of processor and memory.
+    """List a run's CPU and memory usage.
 
     tm jobs resources 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --limit 20
     """
+    now = session.context.clock.now()
     query = {
-        "from": None if since is None else options.read_time("--from", since),
-        "to": None if until is None else options.read_time("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "limit": limit,
     }
     return _entries(session, run, "resources", None, query)
@@ -166,8 +176,8 @@ def resources(
 
 @app.command("debug-bundle")
 @command
-def debug_bundle(session: Session, run: options.RunId) -> int:
-    """Fetch everything that the server keeps of a run; with --json, as it is.
+def debug_bundle(session: Session, run: job_options.RunId) -> int:
+    """Download all data of a run; with --json, unchanged.
 
     tm jobs debug-bundle 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --json
     """
@@ -177,8 +187,8 @@ def debug_bundle(session: Session, run: options.RunId) -> int:
 
 @app.command("usage")
 @command
-def usage(session: Session, run: options.RunId) -> int:
-    """Show what a run has cost, on servers that still tell.
+def usage(session: Session, run: job_options.RunId) -> int:
+    """Show a run's cost, on servers that report it.
 
     tm jobs usage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -187,8 +197,8 @@ def usage(session: Session, run: options.RunId) -> int:
 
 @app.command("tool-calls")
 @command
-def tool_calls(session: Session, run: options.RunId) -> int:
-    """List the tools that a run has called, on servers that still tell.
+def tool_calls(session: Session, run: job_options.RunId) -> int:
+    """List a run's tool calls, on servers that report them.
 
     tm jobs tool-calls 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -200,7 +210,7 @@ def _older_part(session: Session, run: str, part: str) -> int:
     from tm_cli.api.errors import HttpError
     from tm_cli.commands.jobs.client import not_found_as_error, open_client
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     try:
         document = client.get_part(run, part)

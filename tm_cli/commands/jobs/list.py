@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
@@ -13,7 +14,7 @@ from tm_cli.errors import UsageError
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import Page
 
-app = typer.Typer()
+app = App()
 
 ERROR_CLASSES = (
     "rate_limited",
@@ -36,28 +37,32 @@ def list_runs(
     session: Session,
     status: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATUS", help="Only runs in this status; repeatable."),
+        typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
     ] = None,
-    tag: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this tag.")
-    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
     metadata: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this metadata.")
+        str | None, typer.Option(metavar="K[=V]", help="Filter by metadata.")
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
+        ),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this bulk trigger.")
+        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
     ] = None,
     payload_contains: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Only runs whose payload contains this.")
+        str | None,
+        typer.Option(metavar="JSON", help="Filter by payload: runs whose payload contains this."),
     ] = None,
     execution_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="http or worker.")
+        Literal["http", "worker"] | None,
+        typer.Option(metavar="MODE", help="Filter by execution mode."),
     ] = None,
     error_class: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="server, client, timeout, ...")
+        str | None,
+        typer.Option(metavar="CLASS", help="Filter by error class: server, client, timeout, ..."),
     ] = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
@@ -78,7 +83,7 @@ def list_runs(
         "batch_id": batch,
         "payload_contains": payload_contains
         and options.read_json("--payload-contains", payload_contains),
-        "execution_mode": _one_of("--execution-mode", execution_mode, ("http", "worker")),
+        "execution_mode": execution_mode,
         "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
     }
     from tm_cli.api.strait.client import collect

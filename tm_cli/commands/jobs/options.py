@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.help_page import GATE, WAITING
 from tm_cli.cli.options import read_pairs
 from tm_cli.cli.session import Session
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 from tm_cli.values.text import clean
 
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a job run.")]
-RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of job runs.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
+RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
-        help="Exit non-zero on these: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        autocompletion=complete_verdicts,
+        help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 Assert = Annotated[
@@ -38,35 +42,47 @@ Assert = Annotated[
     typer.Option(
         "--assert",
         metavar="CHECK",
-        help="Fail unless it holds of the result: 'score>=0.9', '$.state == \"done\"'; repeatable.",
+        help="Fail unless the result meets this condition, e.g. 'score>=0.9' or "
+        "'$.state == \"done\"'; repeatable.",
+        rich_help_panel=GATE,
     ),
 ]
 MaxDuration = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="Fail when the run took longer, waiting and retries included."
+        metavar="DURATION",
+        help="Fail if the run took longer, including queueing and retries.",
+        rich_help_panel=GATE,
     ),
 ]
 CanceledAs = Annotated[
-    str | None,
+    Literal["FAIL", "WARN"] | None,
     typer.Option(
-        metavar="VERDICT", help="What a canceled or expired run counts as: FAIL or WARN. [WARN]"
+        case_sensitive=False,
+        metavar="VERDICT",
+        help="Verdict of a canceled or expired run. [WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 NoStream = Annotated[
     bool,
-    typer.Option("--no-stream", help="Do not listen to event streams between two looks."),
+    typer.Option(
+        "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
+    ),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(metavar="FILE|JSON", help="The payload: a JSON file, or JSON itself."),
+    typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
 ]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most rows.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
+]
 Cursor = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Go on after the rows before this time.")
+    str | None,
+    typer.Option(metavar="TIME", help="Show results before this time, to continue a list."),
 ]
 
 
@@ -145,11 +161,11 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
         if max_duration is not None:
             found.append(parse_longest(max_duration))
     except ValueError as problem:
-        raise UsageError(f"--max-duration is not usable: {problem}") from None
+        raise UsageError(f"--max-duration: {problem}") from None
     try:
         found += [parse_result_check(text) for text in checks]
     except ValueError as problem:
-        raise UsageError(f"--assert is not usable: {problem}") from None
+        raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
 
 
@@ -171,7 +187,7 @@ def read_trigger(
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
         "tags": read_pairs("--tag", tags, most=MOST_TAGS, longest=LONGEST_TAG) or None,
-        "scheduled_at": None if at is None else read_time("--at", at),
+        "scheduled_at": None if at is None else options.read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
         **keys,
@@ -186,7 +202,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         return round(parse_duration(text))
     except ValueError as problem:
-        raise UsageError(f"{flag} is not usable: {problem}") from None
+        raise UsageError(f"{flag}: {problem}") from None
 
 
 def read_payload(text: str | None, cwd: Path) -> Any:
@@ -202,7 +218,7 @@ def read_payload(text: str | None, cwd: Path) -> Any:
     except OSError as problem:
         raise UsageError(f"--payload: cannot read {text}: {problem.strerror}") from None
     except ValueError as problem:
-        what = f"{text} holds no JSON" if is_file else f"{text!r} is neither a file nor JSON"
+        what = f"invalid JSON in {text}" if is_file else f"{text!r} is not a file and not JSON"
         raise UsageError(f"--payload: {what}: {problem}") from None
 
 
@@ -213,15 +229,3 @@ def read_json(flag: str, text: str) -> str:
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
-
-
-def read_time(flag: str, text: str) -> str:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: invalid time {text!r}: expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
-        ) from None

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import UsageError
 
-app = typer.Typer()
+app = App()
 
 
 @app.command("stream")
@@ -20,12 +21,14 @@ def stream(
     session: Session,
     run: job_options.RunId,
     chunks: Annotated[
-        bool, typer.Option("--chunks", help="The text that job code streams.")
+        bool, typer.Option("--chunks", help="Print the text that the job streams.")
     ] = False,
-    logs: Annotated[bool, typer.Option("--logs", help="The lines of its worker's log.")] = False,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Print the log of the run's worker.")
+    ] = False,
     wait_timeout: options.WaitTimeout = None,
 ) -> int:
-    """Print what a run says until it is over; with --json, a JSON object a line.
+    """Print a run's messages until it has finished; with --json, one JSON object per line.
 
     tm jobs stream 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --chunks
     """

@@ -19,7 +19,7 @@ from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import parse_fail_on
 from tm_cli.render.explanation import explanation
 from tm_cli.render.summary import run_summary
-from tm_cli.report.reader import NotEvidence, read_evidence
+from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
 from tm_cli.values.text import clean
 
@@ -33,8 +33,8 @@ ELEMENT = "tm-evidence"
 def load(path: Path) -> Evidence:
     """Return the evidence in a report; raises ConfigurationError for what is none."""
     try:
-        return read_evidence(strict_json.parse(_document(_text(path))))
-    except (NotEvidence, ValueError) as problem:
+        return read_report(strict_json.parse(_document(_text(path))))
+    except (InvalidReport, ValueError) as problem:
         raise _unusable(path, clean(problem)) from None
 
 
@@ -65,7 +65,7 @@ def _document(text: str) -> str:
     page.feed(text)
     page.close()
     if len(page.found) != 1:
-        raise NotEvidence(f"the page holds {len(page.found) or 'no'} evidence")
+        raise InvalidReport(f"the page holds {len(page.found) or 'no'} evidence")
     return page.found[0]
 
 

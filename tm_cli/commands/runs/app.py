@@ -8,18 +8,20 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.help_page import GATE, LOAD
 from tm_cli.cli.session import Session, command
+from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()
 @group
 def runs() -> None:
-    """Start runs, wait for their verdict, control them."""
+    """Start runs, wait for their verdicts, control them."""
 
 
 @app.command("start")
@@ -29,24 +31,37 @@ def start(
     *,
     profile: Annotated[
         list[str],
-        typer.Argument(metavar="PROFILE...", help="Ids, names, or paths to profile documents."),
+        typer.Argument(
+            metavar="PROFILE...",
+            autocompletion=complete_profiles,
+            help="Profile ids, names, or paths to profile documents.",
+        ),
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run's own verdict.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait for the run's verdict and exit by it.", rich_help_panel=GATE
+        ),
+    ] = False,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
     confirm: options.Confirm = 0,
     baseline: options.Baseline = None,
     against: options.Against = None,
     region: Annotated[
-        str | None, typer.Option(metavar="R", help="Region of the load. [TM_REGION]")
+        str | None,
+        typer.Option(
+            metavar="R", help="Region that generates the load. [TM_REGION]", rich_help_panel=LOAD
+        ),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(metavar="T", help="Tag of the run; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="T", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Start a run, or several; with --wait, exit by the verdict.
+    """Start one or more runs; with --wait, exit by their verdicts.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
 
@@ -88,10 +103,14 @@ def wait(
     *,
     profile: Annotated[
         str | None,
-        typer.Argument(metavar="[PROFILE]", help="Id, name, or path to a profile document."),
+        typer.Argument(
+            metavar="[PROFILE]",
+            autocompletion=complete_profiles,
+            help="Profile id, name, or path to a profile document.",
+        ),
     ] = None,
     run_id: Annotated[
-        str | None, typer.Option("--run-id", metavar="ID", help="The id that the start returned.")
+        str | None, typer.Option("--run-id", metavar="ID", help="Run id printed by the start.")
     ] = None,
     last: options.Last = False,
     gate_options: options.GateOptions,
@@ -101,7 +120,7 @@ def wait(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for a run that was started before, and exit by its verdict.
+    """Wait for a run that was started earlier, and exit by its verdict.
 
     tm runs wait checkout --run-id 6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21 --fail-on FAIL
 
@@ -133,7 +152,7 @@ def wait(
 @app.command("status")
 @command
 def status(session: Session, profile: options.Profile) -> int:
-    """Show the run of a profile as it is now.
+    """Show the current run of a profile.
 
     tm runs status checkout
     """
@@ -145,7 +164,7 @@ def status(session: Session, profile: options.Profile) -> int:
 @app.command("stop")
 @command
 def stop(session: Session, profile: options.Profile) -> int:
-    """Stop the run of a profile; a stopped run has no verdict.
+    """Stop the current run of a profile; a stopped run has no verdict.
 
     tm runs stop checkout
     """
@@ -157,7 +176,7 @@ def stop(session: Session, profile: options.Profile) -> int:
 @app.command("pause")
 @command
 def pause(session: Session, profile: options.Profile) -> int:
-    """Pause the run of a profile; its place on the curve is kept.
+    """Pause the current run of a profile.
 
     tm runs pause checkout
     """
@@ -169,7 +188,7 @@ def pause(session: Session, profile: options.Profile) -> int:
 @app.command("resume")
 @command
 def resume(session: Session, profile: options.Profile) -> int:
-    """Resume the paused run of a profile.
+    """Resume the paused run of a profile where it was paused.
 
     tm runs resume checkout
     """

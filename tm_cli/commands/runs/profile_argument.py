@@ -30,10 +30,11 @@ def check_profile_argument(text: str, cwd: Path) -> None:
     if not text.strip():
         raise UsageError("PROFILE is empty")
     if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
-        raise UsageError(f"{text} is not a profile id")
+        raise UsageError(f"invalid profile id {text}")
     if names_document(text) and not (cwd / text).is_file():
         raise ConfigurationError(
-            f"there is no profile document {text}", hint="a name or an id works as well"
+            f"profile document {text} does not exist",
+            hint="a profile's name or id is accepted as well",
         )
 
 

@@ -41,10 +41,11 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
+    from tm_cli.cli.options import ComparisonFormat
     from tm_cli.commands.history import compare
 
     first, second = arguments["run_id"], arguments["baseline_run_id"]
-    return compare.compare(session, first, second, compare.Format.JSON)
+    return compare.compare(session, first, second, ComparisonFormat.JSON)
 
 
 def _instant(name: str, written: str | None) -> str | None:
