@@ -38,7 +38,7 @@ class BenchmarkStart:
     """What the user asked to start; `command` are the words of the driver."""
 
     benchmarks: tuple[str, ...]
-    wish: StartWish
+    options: StartWish
     command: tuple[str, ...] = ()
 
 
@@ -119,7 +119,7 @@ class BenchmarkGate(RunloopGate):
         baseline = pin_baseline(self.client, benchmark.id, self.rules, self.baseline)
         terms, name = Terms(self.rules, expected, baseline), clean(benchmark.name or benchmark.id)
         self._note_baseline(name, terms)
-        runs = self._runs(benchmark.id, name, terms, gate, request.wish)
+        runs = self._runs(benchmark.id, name, terms, gate, request.options)
         driven = (
             self._driven(runs, benchmark.id, request.command, gate) if request.command else runs
         )
@@ -168,7 +168,7 @@ class BenchmarkGate(RunloopGate):
         name: str,
         terms: Terms,
         gate: Gate,
-        wish: StartWish | None = None,
+        options: StartWish | None = None,
     ) -> BenchmarkRuns:
         before = terms.baseline.measured
         flags = self.resume_flags(gate, terms.rules, before.run_id if before else None)
@@ -183,7 +183,7 @@ class BenchmarkGate(RunloopGate):
             subject=name,
             terms=terms,
             make_token=self.session.context.make_token,
-            wish=wish,
+            wish=options,
             stop_client=self.stop_client(),
             resume=resume,
         )

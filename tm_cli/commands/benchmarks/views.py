@@ -53,14 +53,14 @@ def compare(session: Session, first: str, second: str, chosen: Format) -> int:
 
 
 def _score_comparison(now: Measured, before: Measured) -> Comparison:
-    ours, theirs = now.usable_score, before.usable_score
-    both = ours is not None and theirs is not None
+    score, earlier = now.usable_score, before.usable_score
+    both = score is not None and earlier is not None
     return Comparison(
         "score",
         "%",
-        value=None if ours is None else ours * 100,
-        baseline=None if theirs is None else theirs * 100,
-        change=((ours or 0.0) - (theirs or 0.0)) * 100 if both else None,
+        value=None if score is None else score * 100,
+        baseline=None if earlier is None else earlier * 100,
+        change=((score or 0.0) - (earlier or 0.0)) * 100 if both else None,
         than="baseline",
     )
 
