@@ -111,12 +111,12 @@ def _document(tool: Tool, arguments: Mapping[str, Any], session: CallSession) ->
         return session.document(code)
     except TmError as error:
         return error_document(error)
-    except Exception as error:  # a bug; left alone, the protocol library would tell its text
+    except Exception as error:  # a bug; left alone, the protocol library would send its text
         return _bug(error, session)
 
 
 def _bug(error: Exception, session: CallSession) -> dict[str, Any]:
-    """Tell where it happened in the log; the text of the error may hold anything."""
+    """Log where it happened; the text of the error may hold anything."""
     if session.log is not None:
         for line in traceback.format_tb(error.__traceback__):
             session.log.note(line.rstrip())
@@ -146,7 +146,7 @@ class KeptServers:
             return found
 
     def close(self) -> None:
-        """Give all leases back; a run that goes on is played to its end."""
+        """Give all leases back; a run that is still going is finished by the server."""
         with self._lock:
             for server in self._held.values():
                 server.close()
@@ -157,7 +157,7 @@ HEARTBEAT = 10.0
 """Seconds without events after which the client gets a note; sends no request to the server."""
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
-"""Tells the client progress, total and a sentence."""
+"""Sends the client progress, total and a sentence."""
 
 
 class Calls:
@@ -171,12 +171,12 @@ class Calls:
     ) -> dict[str, Any]:
         """Return the structured result; cancelling ends the waiting, and the run goes on."""
         clock = CallClock(self._session.context.clock)
-        news: asyncio.Queue[Note | dict[str, Any]] = asyncio.Queue()
+        updates: asyncio.Queue[Note | dict[str, Any]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def pass_on(item: Note | dict[str, Any]) -> None:
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(news.put_nowait, item)
+                loop.call_soon_threadsafe(updates.put_nowait, item)
 
         thread = threading.Thread(
             target=self._work, args=(tool, arguments, clock, pass_on), name=tool.name, daemon=True
@@ -184,7 +184,7 @@ class Calls:
         self._threads.add(thread)
         thread.start()
         try:
-            return await _report_until_done(news, report)
+            return await _report_until_done(updates, report)
         finally:
             clock.cancel()
 
@@ -198,14 +198,14 @@ class Calls:
         run_id: str | None = None
         result: dict[str, Any] | None = None
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             nonlocal run_id
             if isinstance(event, Started):
                 run_id = event.run.run_id
             pass_on(as_note(event))
 
         try:
-            session = open_session(self._session, clock, self._servers.launch, tell)
+            session = open_session(self._session, clock, self._servers.launch, on_event)
             result = perform(tool, arguments, session)
         finally:
             if clock.is_cancelled and tool.is_gate:
@@ -227,13 +227,13 @@ class Calls:
 
 
 async def _report_until_done(
-    news: asyncio.Queue[Note | dict[str, Any]], report: Report
+    updates: asyncio.Queue[Note | dict[str, Any]], report: Report
 ) -> dict[str, Any]:
     meter, note = Meter(), Note("working")
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT):
-                item = await news.get()
+                item = await updates.get()
         except TimeoutError:
             item = Note(note.message)
         if isinstance(item, dict):
