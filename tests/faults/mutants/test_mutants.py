@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,21 @@ def test_there_are_enough_and_each_has_a_name_of_its_own():
 def test_patch_fits(name):
     """A mutant that is no Python would be found by any test."""
     compile(MUTANTS[name].source(), name, "exec")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"module": "tm_cli.gone"}, "no module"),
+        ({"function": "gone"}, "not once"),
+        ({"old": "gone"}, "0 times"),
+        ({"old": "e"}, "times in"),
+    ],
+)
+def test_patch_that_no_longer_fits_is_noticed(change, reason):
+    mutant = replace(next(iter(MUTANTS.values())), **change)
+    with pytest.raises(ValueError, match=reason):
+        mutant.source()
 
 
 def test_every_mutant_is_found_and_nothing_is_found_without_one():
