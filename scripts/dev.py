@@ -35,7 +35,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
         ["-m", "mypy"],
-        ["scripts/reference.py", "--check"],
+        ["scripts/check.py"],
     ],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from markdown_pages import ROOT
+from checks.pages import ROOT
 from tm_cli.exit_codes import ExitCode
 
 GATE = ROOT / "examples" / "gate.sh"

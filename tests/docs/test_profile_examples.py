@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from markdown_pages import ROOT, bare, blocks, rows, section
+from checks.pages import ROOT, bare, blocks, rows, section
 from tm_cli.gate_limits import KEYS
 from tm_cli.server.portable import read_document as accept
 from tm_cli.systems.trafficmorph.profile_documents import (

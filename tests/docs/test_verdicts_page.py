@@ -2,7 +2,7 @@
 
 import pytest
 
-from markdown_pages import ROOT, page, rows, section
+from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import How, Limits
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.levels import RARELY, SELDOM
