@@ -85,7 +85,7 @@ def test_pages_without_command_lines_are_noticed(monkeypatch):
 
 
 def test_named_test_that_is_not_there_is_found(docs):
-    here = "tests/docs/test_checks.py"
+    here = "tests/docs/test_static_checks.py"
     path = write(docs, f"`{here}::test_gone`, `{here}::write`, `tests/gone.py`, `tests/gone/`\n")
     assert [text for text in named_tests.findings([path]) if text.startswith("a.md")] == [
         f"a.md: there is no {here}::test_gone",
