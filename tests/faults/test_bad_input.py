@@ -11,7 +11,7 @@ from typing import NoReturn
 from faults.clock import VirtualClock
 from faults.mistakes import Mistake, make
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
 from faults.volume import in_pieces
 from tm_cli.context import AppContext
 from tm_cli.main import main

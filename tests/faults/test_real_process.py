@@ -8,10 +8,10 @@ from pathlib import Path
 from faults import process
 from faults.checkers import violations
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
 
 PROCESSES = 100
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 def test_no_schedule_breaks_an_invariant(tmp_path):
