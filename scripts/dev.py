@@ -22,15 +22,14 @@ STAMP = VENV / "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
-WORKERS = str((os.cpu_count() or 1) + 2)
+WORKERS = str(os.cpu_count() or 1)
 IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
-"""More processes than there are cores, because many tests wait for others; files in their order,
-because those with the fewest tests are the longest and must not come last."""
+"""Files in the order of tests/tiers.py: those with the fewest tests are the longest."""
 
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest", *IN_PARALLEL, "-m", "not slow"]],
+    "test": [["-m", "pytest", *IN_PARALLEL]],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],

@@ -17,6 +17,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from faults import scale
+from tiers import Tiers
 from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
@@ -26,6 +27,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # the user's is off limits
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Tiers(), "tiers")
 
 
 def pytest_report_header() -> str:

@@ -25,6 +25,8 @@ from tm_cli.selftest.catalogue import SCENARIOS
 from tm_cli.selftest.proof import prove
 from tm_cli.server.engine_process import EngineProcess
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 30
 TM = [sys.executable, "-P", "-m", "tm_cli"]
 OWN_NAMES = ("tm_cli", "sitecustomize", "usercustomize")

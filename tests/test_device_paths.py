@@ -25,6 +25,8 @@ from tm_cli.scaffold.writing import read_text
 from tm_cli.terminal import Terminal
 from tm_cli.whole_files import append, write_whole
 
+pytestmark = pytest.mark.process
+
 if os.name != "posix":
     pytest.skip("devices are POSIX", allow_module_level=True)
 

@@ -20,6 +20,8 @@ from filelock import FileLock
 from tm_cli.embedded import EmbeddedServer, launch
 from tm_cli.errors import ConfigurationError
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 20.0
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from action.programs import make_real
+from faults.scale import whole
 from tm_cli.demo.target import Target
 from tm_cli.exit_codes import ExitCode
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, whole]
 
 PROFILE = """
 name: local

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import check
-from checks import command_lines, generated, help_texts, links, named_tests
+from checks import architecture, command_lines, generated, help_texts, links, named_tests
 from checks.pages import ROOT
 
 
@@ -124,3 +124,65 @@ def test_finding_fails_the_lint(monkeypatch, capsys):
 def test_clean_check_passes_and_an_unknown_one_is_refused():
     assert check.main(["generated"]) == 0
     assert check.main(["lniks"]) == 64
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Write modules of a package like tm_cli, and check them."""
+
+    def check_modules(**sources):
+        for name, source in {"errors": "", **sources}.items():
+            path = tmp_path / "tm_cli" / (name.replace("__", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source, encoding="utf-8")
+        return list(architecture.findings(tmp_path / "tm_cli"))
+
+    return check_modules
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "problem"),
+    [
+        ("gate__policy", "from tm_cli.render.tables import table", "gate may not import render"),
+        ("gate__policy", "from tm_cli import commands", "gate may not import commands"),
+        ("gate__policy", "def f():\n    import tm_cli.api.client", "gate may not import api"),
+        ("novelty", "import tm_cli.errors", "novelty is no known part"),
+        ("commands__runs__app", "from tm_cli.server import server", "which only"),
+        ("commands__runs__app", "import httpx2", "which only"),
+        ("gate__policy", "from rich.live import Live", "which only"),
+        ("gate__policy", "import os\nhome = os.environ['HOME']", "uses os.environ"),
+        ("gate__policy", "import time\ntime.sleep(1)", "uses time.sleep"),
+    ],
+)
+def test_import_that_breaks_a_rule_is_found(package, module, source, problem):
+    [found] = package(**{module: source})
+    assert found.startswith(module.replace("__", "/"))
+    assert problem in found
+
+
+def test_imports_that_follow_the_rules_are_not_found(package):
+    assert (
+        package(
+            gate__policy="from tm_cli.errors import TmError\nfrom tm_cli.gate import model",
+            gate__model="import tm_cli\nfrom tm_cli import __version__\nimport typing",
+            api__transport="import httpx2",
+            runtime__clock="import time\ntime.sleep(1)",
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    import tm_cli.gate.a",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tm_cli.gate.a import A",
+    ],
+)
+def test_circle_of_imports_is_found(package, source):
+    now = package(gate__a="import tm_cli.gate.b", gate__b="from tm_cli.gate.a import A")
+    assert now == ["import each other: tm_cli.gate.a, tm_cli.gate.b"]
+    later = package(gate__b=source)
+    assert later == [
+        "import each other, at least once inside a function: tm_cli.gate.a, tm_cli.gate.b"
+    ]

@@ -8,6 +8,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
 from faults.clock import VirtualClock
 from faults.mistakes import Mistake, make
 from faults.report import say
@@ -16,6 +18,8 @@ from faults.volume import in_pieces
 from tm_cli.context import AppContext
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
+
+pytestmark = pytest.mark.volume
 
 MISTAKES = 2_000
 PIECE = 125

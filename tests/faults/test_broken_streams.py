@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.scale import whole
 from tm_cli.exit_codes import ExitCode
 
 if os.name != "posix":
@@ -20,6 +21,8 @@ from faults.httpx_seam import CANARY
 from faults.schedules import Schedule
 from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
+
+pytestmark = pytest.mark.volume
 
 OUT, ERR = 1, 2
 USABLE = [kind for kind in KINDS if kind != "full device" or Path("/dev/full").exists()]
@@ -75,7 +78,7 @@ def wrongly_ended(calls: Sequence[Call], ends: Sequence[End], code: int) -> list
     return [(call, end) for call, end in pairs if end.code != expected(code, call)]
 
 
-@pytest.mark.slow
+@whole
 def test_help_of_every_command(end):
     calls = [
         Call((*words, "--help"), OUT, kind, skips_teardown=True)

@@ -17,6 +17,8 @@ from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.world import Truth
 from faults.volume import Tally, in_pieces, judge_all
 
+pytestmark = pytest.mark.volume
+
 TWELVE = (
     "refused", "hang", "reset", "429", "500", "503-html", "302", "204", "html", "cut-body",
     "no-verdict", "old-run-id",

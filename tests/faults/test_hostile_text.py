@@ -20,6 +20,8 @@ from faults.scale import seeds
 from faults.sinks import STRINGS_PER_CASE, Case, outputs
 from faults.volume import in_pieces
 
+pytestmark = pytest.mark.volume
+
 STRINGS = 10_000
 OURS = re.compile(r"^::(?:error|warning|notice) title=[^:,\n]*::", re.MULTILINE)
 """How an annotation of ours begins; nothing in its text may be a command as well."""

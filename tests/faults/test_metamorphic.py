@@ -13,6 +13,8 @@ from faults.schedules import GATED, Schedule
 from faults.system import system_named
 from faults.trafficmorph.schedules import generate
 
+pytestmark = pytest.mark.volume
+
 SAMPLE = seeds(30_000)[::50]
 TEXTUAL = ("cut-body", "repeated-key", "repeated-verdict", "renamed-content")
 """Faults that edit the text of an answer, and so depend on its spelling."""

@@ -11,6 +11,8 @@ from faults.report import say
 from faults.scale import seeds, whole
 from faults.volume import Tally, run_all
 
+pytestmark = pytest.mark.volume
+
 SCHEDULES = 50_000
 THINNEST = 40
 RAREST = 0.002

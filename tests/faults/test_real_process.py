@@ -5,10 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from faults import process
 from faults.checkers import violations
 from faults.report import say
 from faults.scale import seeds
+
+pytestmark = pytest.mark.volume
 
 PROCESSES = 100
 AT_ONCE = 4

@@ -11,6 +11,8 @@ from faults.report import say
 from faults.scale import seeds, whole
 from faults.volume import Tally, run_all
 
+pytestmark = pytest.mark.volume
+
 SCHEDULES = 2_500
 THROUGH_HTTP = 200
 EXITS = {0, 1, 2, 3, 4, 5, 6, 7, 8, 69, 77, 129, 130, 143}

@@ -28,7 +28,10 @@ LATEST = 2.0
 """Seconds within which the program must be gone."""
 TOO_LATE = "ended too late"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+pytestmark = [
+    pytest.mark.volume,
+    pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX"),
+]
 
 
 @dataclass(frozen=True)

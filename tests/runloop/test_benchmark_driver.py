@@ -21,6 +21,8 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.main import main
 from tm_cli.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 RULE = ("--min-score", "80%")
 
 

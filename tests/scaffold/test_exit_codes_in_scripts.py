@@ -11,6 +11,8 @@ from tm_cli.scaffold.calls import find_calls
 from tm_cli.scaffold.losses import Shell
 from tm_cli.scaffold.waiting_block import waiting_block
 
+pytestmark = pytest.mark.process
+
 GATE = "tm runs start a --wait --fail-on FAIL"
 
 DEFAULT = Shell(stops=True)

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from faults.scale import whole
 from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.account import failure
 from tm_cli.selftest.catalogue import SCENARIOS
 from tm_cli.selftest.proof import prove
 from tm_cli.selftest.stage import Stage
+
+pytestmark = pytest.mark.process
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 TM = f'"{sys.executable}" -m tm_cli'
@@ -72,7 +75,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@whole
 def test_tm_passes_in_a_full_environment_and_leaves_nothing_behind(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "tm_cli", "selftest"],

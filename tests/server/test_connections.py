@@ -22,6 +22,8 @@ from tm_cli.server.listener import doors
 from tm_cli.server.options import ServeOptions
 from tm_cli.server.web_server import WebServer
 
+pytestmark = pytest.mark.process
+
 QUICK = 0.2
 LIMITED = str(Path(__file__).with_name("limited_server.py"))
 

@@ -11,6 +11,8 @@ import pytest
 
 from running_server import Api, RunningServer
 
+pytestmark = pytest.mark.process
+
 BROKEN_VALUES = [
     "hello",
     '{"a": NaN}',

@@ -16,6 +16,8 @@ from tm_cli.server.histograms import UnreadableHistogram
 from tm_cli.server.results import salvage, summarise
 from tm_cli.server.run_state import RunState
 
+pytestmark = pytest.mark.process
+
 
 def encoded(*milliseconds):
     histogram = HdrHistogram(1, 3_600_000_000, 3)

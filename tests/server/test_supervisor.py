@@ -18,6 +18,8 @@ from tm_cli.server.store.history_filter import HistoryFilter
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.supervisor import Supervisor
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def database(tmp_path):

@@ -18,6 +18,8 @@ from tm_cli.server.engine_events import (
     Started,
 )
 
+pytestmark = pytest.mark.process
+
 JOB = {
     "run_id": "r",
     "points": [[0, 20], [10, 20]],

@@ -7,6 +7,8 @@ import pytest
 
 from engine_process import EngineProcess, Target, job
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def old() -> Iterator[Target]:
