@@ -112,12 +112,14 @@ def _problem(here: str, name: str, package: str) -> str | None:
     for library, places in ONLY_IN.items():
         if f"{name}.".startswith(f"{library}.") and not _is_in(here, places):
             return f"imports {name}, which only {places} may"
-    if name.split(".")[0] != package:
+    root, _, rest = name.partition(".")
+    if root != package:
         return None
-    part, target = here.split("/")[0].removesuffix(".py"), name.split(".")[1]
+    part, target = here.split("/")[0].removesuffix(".py"), rest.partition(".")[0]
     if part not in MAY_IMPORT:
-        return f"{part} is no known part"
-    target = target if target in MAY_IMPORT else "__init__"
+        return f"{part} is not a known part"
+    if target not in MAY_IMPORT:
+        target = "__init__"
     allowed = {part, *BELOW_ALL, *MAY_IMPORT[part].split()}
     return None if target in allowed else f"imports {name}, but {part} may not import {target}"
 

@@ -146,7 +146,7 @@ def package(tmp_path):
         ("gate__policy", "from tm_cli.render.tables import table", "gate may not import render"),
         ("gate__policy", "from tm_cli import commands", "gate may not import commands"),
         ("gate__policy", "def f():\n    import tm_cli.api.client", "gate may not import api"),
-        ("novelty", "import tm_cli.errors", "novelty is no known part"),
+        ("novelty", "import tm_cli.errors", "novelty is not a known part"),
         ("commands__runs__app", "from tm_cli.server import server", "which only"),
         ("commands__runs__app", "import httpx2", "which only"),
         ("gate__policy", "from rich.live import Live", "which only"),
