@@ -20,11 +20,13 @@ needs_bash = pytest.mark.skipif(
 )
 
 
+@pytest.mark.process
 @needs_bash
 def test_gate_script_is_valid_shell():
     subprocess.run(["bash", "-n", str(GATE)], check=True)
 
 
+@pytest.mark.process
 @needs_bash
 @pytest.mark.parametrize("code", [ExitCode.OK, ExitCode.WARN, ExitCode.UNDECIDED, ExitCode.USAGE])
 def test_gate_script_passes_the_exit_code_on(code, tmp_path):

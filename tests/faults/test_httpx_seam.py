@@ -88,6 +88,7 @@ def transport(wire: httpx2.BaseTransport) -> Transport:
     )
 
 
+@pytest.mark.volume
 def test_no_schedule_breaks_an_invariant():
     tally = run_all("httpx_seam", seeds(SCHEDULES))
     say(tally.report())

@@ -14,8 +14,8 @@ from faults.volume import Tally, run_all
 pytestmark = pytest.mark.volume
 
 SCHEDULES = 50_000
-THINNEST = 40
-RAREST = 0.002
+THINNEST = 20
+RAREST = 0.001
 EXITS = {0, 1, 2, 3, 4, 5, 6, 7, 8, 69, 77, 129, 130, 143}
 
 

@@ -66,6 +66,7 @@ def test_patch_that_no_longer_fits_is_noticed(change, reason):
         mutant.source()
 
 
+@pytest.mark.volume
 def test_every_mutant_is_found_and_nothing_is_found_without_one():
     with ThreadPoolExecutor(cores()) as pool:
         results = list(pool.map(meet, [None, *chosen()]))
