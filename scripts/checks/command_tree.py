@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-import tm_cli.root
+import tm_cli.cli.root
 
 
 @cache

@@ -1,6 +1,6 @@
 """What findings come to."""
 
-from tm_cli.diagnosis.finding import Finding, Status, fail, ok, warn, worst
+from tm_cli.doctor.finding import Finding, Status, fail, ok, warn, worst
 from tm_cli.exit_codes import ExitCode
 
 

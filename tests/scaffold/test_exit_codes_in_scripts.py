@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from tm_cli.scaffold.calls import find_calls
-from tm_cli.scaffold.losses import Shell
-from tm_cli.scaffold.waiting_block import waiting_block
+from tm_cli.setup.check.exit_code_flow import Shell
+from tm_cli.setup.check.gate_commands import find_calls
+from tm_cli.setup.pipelines import waiting_block
 
 pytestmark = pytest.mark.process
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.scaffold.calls import find_calls
+from tm_cli.setup.check.gate_commands import find_calls
 
 FLAGS = ("--url", "http://10.0.0.4/checkout", "--rate", "20", "--duration", "1m")
 GITHUB = ".github/workflows/load.yml"

@@ -15,10 +15,9 @@ import pytest
 
 from faults.scale import whole
 from tm_cli.exit_codes import ExitCode
-from tm_cli.selftest.account import failure
-from tm_cli.selftest.catalogue import SCENARIOS
-from tm_cli.selftest.proof import prove
-from tm_cli.selftest.stage import Stage
+from tm_cli.render.selftest import failure
+from tm_cli.selftest.runner import Stage, prove
+from tm_cli.selftest.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.process
 

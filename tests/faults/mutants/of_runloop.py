@@ -2,14 +2,14 @@
 
 from faults.mutants.mutant import Mutant
 
-JUDGE = "tm_cli.systems.runloop.judge"
-CASE = "tm_cli.systems.runloop.case"
-EVIDENCE = "tm_cli.systems.runloop.evidence"
-RUNS = "tm_cli.systems.runloop.runs"
-STARTING = "tm_cli.systems.runloop.starting"
-DRIVEN = "tm_cli.systems.runloop.driven"
-RULES = "tm_cli.systems.runloop.rules"
-LISTING = "tm_cli.api.runloop.listing"
+JUDGE = "tm_cli.backends.runloop.judge"
+CASE = "tm_cli.backends.runloop.judge"
+EVIDENCE = "tm_cli.backends.runloop.measurements"
+RUNS = "tm_cli.backends.runloop.runs"
+STARTING = "tm_cli.backends.runloop.start"
+DRIVEN = "tm_cli.backends.runloop.driven_runs"
+RULES = "tm_cli.backends.runloop.rules"
+LISTING = "tm_cli.api.runloop.client"
 
 MUTANTS = (
     Mutant(
@@ -46,7 +46,7 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-repeats-count-as-coverage",
-        "tm_cli.systems.runloop.differences",
+        "tm_cli.backends.runloop.differences",
         "coverage_of",
         "    return min(len(covered) / total, 1.0)",
         "    return min(len(run.attempts) / total, 1.0)",
@@ -215,7 +215,7 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-no-baseline-hides-a-warning",
-        "tm_cli.systems.runloop.judge",
+        "tm_cli.backends.runloop.judge",
         "hidden_by",
         "    if verdict is not Verdict.NO_BASELINE:",
         "    if True:",

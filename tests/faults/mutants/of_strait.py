@@ -2,15 +2,15 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "tm_cli.systems.strait.runs"
-STATES = "tm_cli.systems.strait.states"
-TRIGGERING = "tm_cli.systems.strait.triggering"
-ANSWERS = "tm_cli.systems.strait.trigger_answers"
-CONDITIONS = "tm_cli.systems.strait.conditions"
-RESULTS = "tm_cli.systems.strait.results"
-NEWS = "tm_cli.systems.strait.news"
+RUNS = "tm_cli.backends.strait.runs"
+STATES = "tm_cli.backends.strait.results"
+TRIGGERING = "tm_cli.backends.strait.trigger"
+ANSWERS = "tm_cli.backends.strait.trigger"
+CONDITIONS = "tm_cli.backends.strait.conditions"
+RESULTS = "tm_cli.backends.strait.results"
+NEWS = "tm_cli.backends.strait.results"
 CLIENT = "tm_cli.api.strait.client"
-LINEAGE = "tm_cli.systems.strait.lineage"
+LINEAGE = "tm_cli.backends.strait.results"
 
 MUTANTS = (
     Mutant(

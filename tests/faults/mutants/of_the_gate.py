@@ -2,10 +2,10 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "tm_cli.systems.trafficmorph.runs"
-STARTING = "tm_cli.systems.trafficmorph.starting"
-CORRELATE = "tm_cli.gate.correlate"
-FLOW = "tm_cli.gate.flow"
+RUNS = "tm_cli.backends.trafficmorph.runs"
+STARTING = "tm_cli.backends.trafficmorph.start"
+CORRELATE = "tm_cli.backends.trafficmorph.correlation"
+FLOW = "tm_cli.gate.lifecycle"
 POLICY = "tm_cli.gate.policy"
 
 MUTANTS = (
@@ -151,7 +151,7 @@ MUTANTS = (
     ),
     Mutant(
         "cut-off-run-counts",
-        "tm_cli.systems.trafficmorph.results",
+        "tm_cli.backends.trafficmorph.results",
         "as_result",
         'cut_off = row.outcome not in (None, "", "COMPLETED")',
         "cut_off = False",
@@ -217,7 +217,7 @@ MUTANTS = (
     ),
     Mutant(
         "ended-run-is-waited-for",
-        "tm_cli.systems.trafficmorph.looks",
+        "tm_cli.backends.trafficmorph.runs",
         "phase_of",
         'return _PHASES.get(status or "", Phase.ENDED)',
         'return _PHASES.get(status or "", Phase.ACTIVE)',
@@ -273,7 +273,7 @@ MUTANTS = (
     ),
     Mutant(
         "signal-is-no-failure",
-        "tm_cli.gate.drive",
+        "tm_cli.gate.scheduler",
         "drive",
         "            yield position, follow.decided(from_error(error, gate))",
         "            yield position, follow.decided(replace_ok(error, gate))\n\n\n"

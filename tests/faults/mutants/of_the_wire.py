@@ -2,7 +2,7 @@
 
 from faults.mutants.mutant import Mutant
 
-ANSWERS = "tm_cli.api.answers"
+ANSWERS = "tm_cli.api.responses"
 JSON = "tm_cli.api.strict_json"
 TRANSPORT = "tm_cli.api.transport"
 CLIENT = "tm_cli.api.trafficmorph.client"
@@ -128,7 +128,7 @@ MUTANTS = (
     ),
     Mutant(
         "key-in-repr",
-        "tm_cli.api_key",
+        "tm_cli.values.api_key",
         "ApiKey.__repr__",
         '        return "***"',
         "        return self._bytes.decode()",
@@ -146,7 +146,7 @@ MUTANTS = (
     ),
     Mutant(
         "steering-characters",
-        "tm_cli.text",
+        "tm_cli.values.text",
         "_harmless",
         '        case "Cc" | "Zl" | "Zp":\n            return " "',
         '        case "Zl" | "Zp":\n            return " "',
@@ -155,7 +155,7 @@ MUTANTS = (
     ),
     Mutant(
         "invisible-characters",
-        "tm_cli.text",
+        "tm_cli.values.text",
         "_harmless",
         '        case "Cf":\n            return ""',
         '        case "Cf-":\n            return ""',
@@ -164,7 +164,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands-in-the-middle",
-        "tm_cli.text",
+        "tm_cli.values.text",
         "clean",
         '_WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))',
         '" ".join(shown.split())',
@@ -173,7 +173,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands-at-the-beginning",
-        "tm_cli.text",
+        "tm_cli.values.text",
         "clean",
         '    if shown.startswith("::"):',
         "    if False:",
@@ -182,7 +182,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands-in-json",
-        "tm_cli.render.machine",
+        "tm_cli.render.formats.json_document",
         "to_json",
         '.replace("#", "\\\\u0023")',
         "",
@@ -191,7 +191,7 @@ MUTANTS = (
     ),
     Mutant(
         "unclean-reasons",
-        "tm_cli.systems.trafficmorph.results",
+        "tm_cli.backends.trafficmorph.results",
         "_reasons",
         "clean(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "(item if isinstance(item, str) else json.dumps(item)) for item in items",
@@ -209,7 +209,7 @@ MUTANTS = (
     ),
     Mutant(
         "usage-errors-escape",
-        "tm_cli.boundary",
+        "tm_cli.cli.error_handler",
         "_run",
         "    except TmError as error:\n        return _report(error, arguments, context)",
         "    except TmError:\n        return 0",
