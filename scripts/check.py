@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from checks import command_lines, generated, help_texts, links, named_tests
+from checks import architecture, command_lines, generated, help_texts, links, named_tests
 
 Check = Callable[[], Iterable[str]]
 CHECKS: dict[str, Check] = {
+    "architecture": architecture.findings,
     "links": links.findings,
     "command-lines": lambda: chain(command_lines.findings(), command_lines.nothing_to_check()),
     "help-texts": help_texts.findings,

@@ -30,15 +30,24 @@ TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
     "test": [["-m", "pytest", *IN_PARALLEL]],
+    "coverage": [
+        ["-m", "coverage", "erase"],
+        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL],
+        ["-m", "coverage", "combine", "--quiet"],
+        ["-m", "coverage", "report"],
+    ],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
         ["-m", "mypy"],
         ["scripts/check.py"],
     ],
+    "generated": [["scripts/check.py", "generated"]],
+    "run": [["-m"]],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [
         ["scripts/reference.py"],
+        ["scripts/pins.py"],
         ["-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs/sphinx", "docs", "build/site"],
     ],
     "bench": [

@@ -14,7 +14,7 @@ BELOW_ALL = {"__init__", "errors", "exit_codes", "values"}
 MAY_IMPORT = {
     "__main__": "main runtime",
     "main": "cli runtime",
-    "cli": "commands api gate render runtime settings",
+    "cli": "commands completion api gate render runtime settings",
     "commands": "api backends cli completion demo doctor gate mcp render report runtime selftest"
     " server settings setup",
     "mcp": "api backends cli commands gate render runtime",
@@ -43,7 +43,7 @@ ONLY_IN = {
     "gevent": "server/engine",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
-    "httpx2": "api/network.py api/transport.py api/strait/event_stream.py",
+    "httpx2": "api/middleware.py api/network.py api/strait/event_stream.py api/transport.py",
     "jsonschema": "mcp/schema.py",
     "keyring": "settings/credentials.py",
     "locust": "server/engine",
@@ -53,7 +53,7 @@ ONLY_IN = {
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",
-    "typer": "cli commands",
+    "typer": "cli commands completion",
     "uvicorn": "server/web",
     "websockets": "server/agent server/web",
     "yaml": "backends commands/profiles.py setup",

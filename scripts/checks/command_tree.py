@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-import tm_cli.cli.root
+from tm_cli.cli import root
 
 
 @cache
 def command() -> Any:
     """The tree, built once: nothing here changes it."""
-    return tm_cli.root.command()
+    return root.command()
 
 
 def leaves(node: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

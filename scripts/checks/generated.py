@@ -1,23 +1,23 @@
-"""Generated files are what their generators write now."""
+"""Generated files, and versions written in several places, are what their scripts write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 
+import pins
 import reference
-from checks.pages import ROOT
 
-GENERATED: dict[Path, tuple[Callable[[], str], str]] = {
-    reference.PAGE: (reference.page, "make docs"),
-}
-"""Files, what gives their text, and the command that writes them."""
+Generator = Callable[[list[str]], int]
+GENERATORS: tuple[Generator, ...] = (reference.main, pins.main)
+"""What `make docs` runs to write; each names on standard error what is stale."""
 
 
-def findings(
-    generated: dict[Path, tuple[Callable[[], str], str]] = GENERATED,
-) -> Iterator[str]:
+def findings(generators: Sequence[Generator] = GENERATORS) -> Iterator[str]:
     """The files that are stale."""
-    for path, (text, command) in generated.items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text():
-            yield f"{path.relative_to(ROOT)}: is not up to date; run `{command}`"
+    for generator in generators:
+        with redirect_stderr(io.StringIO()) as messages:
+            code = generator(["--check"])
+        lines = messages.getvalue().splitlines()
+        yield from lines or [f"{generator.__module__}.py ended with {code}"] * bool(code)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 import check
+import reference
 from checks import architecture, command_lines, generated, help_texts, links, named_tests
-from checks.pages import ROOT
 
 
 @pytest.fixture
@@ -110,9 +110,14 @@ def test_missing_help_is_found():
     ]
 
 
-def test_stale_file_is_found():
-    [found] = generated.findings({ROOT / "README.md": (lambda: "another text", "make docs")})
-    assert found == "README.md: is not up to date; run `make docs`"
+def test_stale_file_is_found(monkeypatch):
+    monkeypatch.setattr(reference, "schema_text", lambda: "another text")
+    [found] = generated.findings()
+    assert found == "docs/schemas/report-1.json is stale; run: make docs"
+
+
+def test_generator_that_fails_without_a_word_is_noticed():
+    assert len(list(generated.findings([lambda _arguments: 1]))) == 1
 
 
 def test_finding_fails_the_lint(monkeypatch, capsys):

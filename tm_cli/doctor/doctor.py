@@ -127,7 +127,7 @@ class Examination:
 
     def _asked(self, system: str, transport: Transport) -> Iterator[Finding]:
         if system == TRAFFICMORPH:
-            return examine_account(Client(transport, self.context.clock).reading_once())
+            return examine_account(Client(transport, self.context.clock).without_retries())
         return examine_reading(transport, system)
 
     def _about_local(self, target: Target) -> Iterator[Finding]:

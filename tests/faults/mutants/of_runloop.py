@@ -10,6 +10,7 @@ STARTING = "tm_cli.backends.runloop.start"
 DRIVEN = "tm_cli.backends.runloop.driven_runs"
 RULES = "tm_cli.backends.runloop.rules"
 LISTING = "tm_cli.api.runloop.client"
+PAGING = "tm_cli.api.paging"
 
 MUTANTS = (
     Mutant(
@@ -30,10 +31,10 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-cursors-that-come-back",
-        LISTING,
-        "read_all",
-        "        if cursor is None or cursor in used:",
-        "        if cursor is None:",
+        PAGING,
+        "follow_cursors",
+        "        if following in used or len(used) == MOST_PAGES:",
+        "        if False:",
         "a list without end is read for ever",
     ),
     Mutant(
@@ -56,7 +57,7 @@ MUTANTS = (
         "runloop-strange-scenarios",
         JUDGE,
         "_incomplete",
-        "    if strange:",
+        "    if unknown:",
         "    if False:",
         "scenarios of another benchmark raise the score",
     ),
@@ -160,7 +161,7 @@ MUTANTS = (
     Mutant(
         "runloop-found-by-name",
         RUNS,
-        "BenchmarkRuns._look",
+        "BenchmarkRuns._find_started",
         "            if run.metadata.get(MARK) == token and run.id not in self._known:",
         "            if run.id not in self._known:",
         "another run of this name is adopted",
@@ -200,9 +201,9 @@ MUTANTS = (
     Mutant(
         "runloop-first-page",
         LISTING,
-        "read_all",
-        "        if not page.has_more:",
-        "        if True:",
+        "_next_cursor",
+        "    if not page.has_more or not page.items:",
+        "    page.__dict__['has_more'] = False\n    if True:",
         "failed scenarios on the second page are not seen",
     ),
     Mutant(

@@ -6,7 +6,7 @@ ANSWERS = "tm_cli.api.responses"
 JSON = "tm_cli.api.strict_json"
 TRANSPORT = "tm_cli.api.transport"
 CLIENT = "tm_cli.api.trafficmorph.client"
-POSTED = 'return understood(read, path, self._transport.post(f"{self.root}/{path}", body))'
+POSTED = 'return self._send(read, "POST", path, body)'
 
 MUTANTS = (
     Mutant(
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "decoded-bodies",
         TRANSPORT,
-        "Transport._read",
+        "_read",
         'if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:',
         "if False:",
         "a compressed body is taken for a plain one",

@@ -22,7 +22,9 @@ _GLOBAL_WITH_VALUE = frozenset(
     {"--base-url", "--api-key", "--api-key-file", "--context", "--timeout"}
 )
 _SAYING = frozenset({"echo", "printf"})
-_MENTION = re.compile(r"\btm(?:\.exe|_cli)?['\"]?\s[^\n]*?\b(?:wait\b|exec\b|gate\s+eval\b)")
+_MENTION = re.compile(
+    r"\btm(?:\.exe|_cli)?['\"]?\s[^\n]*?\b(?:wait\b|exec\b|(?:gate|report)\s+eval\b)"
+)
 _OPEN = re.compile(r"[$`*?]")
 
 
@@ -52,7 +54,9 @@ class Call:
         path = self.path
         waits = path[1:2] == ("wait",) or path[:3] == ("benchmarks", "jobs", "wait")
         starts = {word.partition("=")[0] for word in self.words} & {"--wait", "--exec"}
-        return path[:2] == ("gate", "eval") or (path[:1] != ("gate",) and (waits or bool(starts)))
+        if path[:1] in {("gate",), ("report",)}:
+            return path[1:2] == ("eval",)
+        return waits or bool(starts)
 
     @property
     def path(self) -> tuple[str, ...]:
