@@ -16,9 +16,11 @@ def command() -> Any:
 
 
 def leaves(node: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that does something, hidden ones included, with its words."""
+    """Every command that does something, with its words; not the aliases in hidden groups."""
     node = node or command()
     for name, inner in node.commands.items():
+        if hasattr(inner, "commands") and inner.hidden:
+            continue
         if hasattr(inner, "commands"):
             yield from leaves(inner, (*words, name))
         else:

@@ -143,13 +143,13 @@ FAIL_ON_VERDICT = verdicts(
     "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
 )
 WAIT_TIMEOUT = optional(
-    seconds("Longest wait for the end of the run. Left out: the setting of tm, usually 1800.")
+    seconds("Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800.")
 )
 VERDICT_TIMEOUT = optional(
-    seconds("Longest wait for the verdict after the end. Left out: the setting, usually 60.")
+    seconds("Maximum time to wait for the verdict after the run. Default: the setting, usually 60.")
 )
 POLL_INTERVAL = optional(
-    seconds("Pause between two looks at the run. Left out, tm paces itself by the run's length.")
+    seconds("Polling interval. By default it adapts to the length of the run.")
 )
 WAITING: Mapping[str, Schema] = {
     "wait_timeout_seconds": WAIT_TIMEOUT,
@@ -164,13 +164,13 @@ def run_id(description: str) -> Schema:
 
 
 def refuse_without_wait(arguments: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """Raise UsageError for a gate that nobody would wait for."""
+    """Raise UsageError for arguments of a gate that are given without wait."""
     if arguments.get("wait"):
         return
     for name in names:
         if arguments.get(name) not in (None, False):
             raise UsageError(
-                f"{name} needs wait: a run that nobody waits for has no verdict",
+                f"{name} needs wait: without it there is no verdict",
                 hint="set wait to true; nothing was sent",
             )
 

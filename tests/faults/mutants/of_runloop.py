@@ -10,7 +10,6 @@ STARTING = "tm_cli.backends.runloop.start"
 DRIVEN = "tm_cli.backends.runloop.driven_runs"
 RULES = "tm_cli.backends.runloop.rules"
 LISTING = "tm_cli.api.runloop.client"
-PAGING = "tm_cli.api.paging"
 
 MUTANTS = (
     Mutant(
@@ -31,10 +30,10 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-cursors-that-come-back",
-        PAGING,
-        "follow_cursors",
-        "        if following in used or len(used) == MOST_PAGES:",
-        "        if False:",
+        LISTING,
+        "read_all",
+        "follow_cursors(fetch, _next_cursor):",
+        "((page, _next_cursor(page)) for page in iter(lambda: fetch(None), None)):",
         "a list without end is read for ever",
     ),
     Mutant(

@@ -55,7 +55,6 @@ class StraitRuns:
         """Do nothing: the run is there."""
 
     def start(self) -> Run:
-        """Fail: this run was started elsewhere."""
         raise AssertionError("a run that was started elsewhere is not started")
 
     def attach(self, run_id: str, status: str = "") -> Run:
@@ -175,7 +174,6 @@ class StraitRuns:
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return None: job runs are compared with nothing."""
         return None
 
     def stop(self, run: Run) -> None:
