@@ -137,21 +137,24 @@ class Session:
         show: Callable[[], str],
         *,
         error: TmError | None = None,
+        code: int = ExitCode.OK,
         as_json: bool | None = None,
     ) -> int:
         """Print a command's result as JSON or for people, and return its exit code.
 
-        `error` is what makes a result that is printed a failure. JSON is printed where `--json` or
+        `error` makes it a failure, and brings its own code. JSON is printed where `--json` or
         `as_json` asks for it.
         """
         from tm_cli.render.formats.json_document import document, error_document, to_json
 
-        whole = document(data) if error is None else error_document(error, data)
+        whole = document(data, exit_code=code)
+        if error is not None:
+            whole, code = error_document(error, data), error.exit_code
         wants_json = self.wants_json if as_json is None else as_json
         self.terminal.result(to_json(whole) if wants_json else show())
         if error is not None:
             self.terminal.note(f"tm: {error.message}")
-        return int(ExitCode.OK if error is None else error.exit_code)
+        return int(code)
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:

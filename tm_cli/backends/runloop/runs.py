@@ -18,6 +18,7 @@ from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.backends.runloop.start import NotFoundGrace, Starter, check_started
 from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
@@ -60,7 +61,7 @@ class BackendOptions(TypedDict, total=False):
     resume: Callable[[str], str] | None
 
 
-class RunloopBackend:
+class RunloopBackend(Backend):
     """What runs and jobs share."""
 
     def __init__(self, client: Client, clock: Clock, **options: Unpack[BackendOptions]) -> None:
@@ -73,9 +74,6 @@ class RunloopBackend:
         self._resume = options.get("resume")
         self._stall: StallDetector | None = None
         self._not_found = NotFoundGrace(clock)
-
-    def prepare(self) -> None:
-        """Do nothing: what must be known before a start is known when this is made."""
 
     def attach(self, run_id: str) -> Run:
         """Return the run or job of this id, which was started elsewhere."""

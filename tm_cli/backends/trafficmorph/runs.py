@@ -14,6 +14,7 @@ from tm_cli.backends.trafficmorph import correlation
 from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import Starter, list_own
 from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
@@ -25,7 +26,9 @@ LAST_PAGE = 9
 _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
-class TrafficMorphRuns:
+class TrafficMorphRuns(Backend):
+    """The runs of one profile."""
+
     def __init__(
         self,
         client: Client,
