@@ -21,6 +21,7 @@ def test_without_the_embedded_server_nothing_is_tried(tm, monkeypatch, missing):
     assert "hint: pip install 'tm-cli[local]'" in result.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("command", "attempts"),
     [("tm no-such-command", 1), ("tm version", script.ATTEMPTS)],
