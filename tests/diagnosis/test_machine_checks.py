@@ -49,17 +49,17 @@ def test_a_missing_extra_fails_only_where_it_is_wanted():
 )
 def test_what_stops_it_fails_where_it_is_wanted_and_warns_elsewhere(changes, check):
     assert look(FakeMachine(**changes))[check].code is ExitCode.CONFIGURATION
-    assert look(FakeMachine(**changes), is_wanted=False)[check].status is Status.WARN
+    assert look(FakeMachine(**changes), is_wanted=False)[check].status is Status.WARNING
     assert look(FakeMachine(**changes))[check].fix
 
 
 @pytest.mark.parametrize(
     ("changes", "check", "status"),
     [
-        ({"free": 100 * 1024**2}, "disk", Status.WARN),
+        ({"free": 100 * 1024**2}, "disk", Status.WARNING),
         ({"free": None}, "disk", Status.SKIPPED),
         ({"files": None}, "open files", Status.OK),
-        ({"cpu_count": 1}, "CPU", Status.WARN),
+        ({"cpu_count": 1}, "CPU", Status.WARNING),
     ],
 )
 def test_what_is_merely_tight_is_a_warning(changes, check, status):

@@ -25,12 +25,13 @@ def test_an_unknown_platform_is_known_by_ci_alone():
 
 def test_a_platform_that_does_not_set_ci_is_a_warning():
     found = examine_platform({"JENKINS_URL": "http://jenkins/"})
-    assert found.status is Status.WARN
+    assert found.status is Status.WARNING
     assert "CI=true" in found.fix
 
 
 @pytest.mark.parametrize(
-    ("encoding", "status"), [("utf-8", Status.OK), ("ascii", Status.WARN), ("cp437", Status.WARN)]
+    ("encoding", "status"),
+    [("utf-8", Status.OK), ("ascii", Status.WARNING), ("cp437", Status.WARNING)],
 )
 def test_a_terminal_that_cannot_draw_is_a_warning(encoding, status):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)

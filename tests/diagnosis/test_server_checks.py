@@ -73,7 +73,7 @@ def test_an_untrusted_certificate_points_to_the_ca_file(clock):
 def test_a_certificate_that_ends_soon_is_a_warning(clock):
     sight = Sight(200, NOON, "TLSv1.3", NOON + timedelta(days=3, hours=1), None)
     found = look(clock, FakeNetwork(sight=sight))
-    assert found["TLS"].status is Status.WARN
+    assert found["TLS"].status is Status.WARNING
     assert "(3 days)" in found["TLS"].text
 
 
@@ -88,8 +88,8 @@ def test_plain_http_has_no_certificate_to_check(clock):
         (0, Status.OK, "agrees"),
         (-0.9, Status.OK, "agrees"),  # the header has whole seconds
         (4, Status.OK, "4 s off"),
-        (60, Status.WARN, "60 s behind the server"),
-        (-61, Status.WARN, "60 s ahead of the server"),
+        (60, Status.WARNING, "60 s behind the server"),
+        (-61, Status.WARNING, "60 s ahead of the server"),
     ],
 )
 def test_clocks_may_differ_by_a_few_seconds(clock, off, status, words):

@@ -1,4 +1,4 @@
-"""`tm doctor`: can a gate work here, and if not, what is to be done?"""
+"""`tm doctor`: can a gate work here, and if not, what has to be done?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class System(StrEnum):
 
 @app.command("doctor")
 @command
-def doctor(
+def run_doctor(
     session: Session,
     system: Annotated[
         System | None,
@@ -34,9 +34,9 @@ def doctor(
         ),
     ] = None,
 ) -> int:
-    """Look whether a gate can work here: settings, network, key, embedded server, CI, terminal.
+    """Check whether a gate can work here: settings, network, key, embedded server, CI, terminal.
 
-    It looks at every system for which a server or a key is set. It starts nothing, changes nothing,
+    It checks every system for which a server or a key is set. It starts nothing, changes nothing,
     and shows no key. Exits with the code that a gate would end with.
 
     tm doctor
@@ -45,11 +45,11 @@ def doctor(
     """
     from tm_cli.commands.connecting import data_dir
     from tm_cli.diagnosis.configuration import configured_systems
-    from tm_cli.diagnosis.examination import Examination
-    from tm_cli.diagnosis.finding import Finding, worst
+    from tm_cli.diagnosis.examination import Doctor
+    from tm_cli.diagnosis.finding import worst
     from tm_cli.diagnosis.machine import SystemMachine
     from tm_cli.diagnosis.network import SystemNetwork
-    from tm_cli.render.diagnosis import diagnosis_data, diagnosis_error, show_diagnosis
+    from tm_cli.render.diagnosis import conclusion, result_data, results_table
     from tm_cli.render.machine import document, to_json
 
     meant = system.value if system else TRAFFICMORPH  # by flags such as --base-url
@@ -58,7 +58,7 @@ def doctor(
         return session.settings.for_system(meant)
 
     systems = (meant,) if system else configured_systems(load_settings)
-    examination = Examination(
+    doctor = Doctor(
         context=session.context,
         systems=systems,
         version=__version__,
@@ -67,14 +67,20 @@ def doctor(
         load_settings=load_settings,
         find_data_dir=lambda: data_dir(session),
     )
-    findings: list[Finding] = list(examination.findings())
-    decisive = worst(findings)
+    results = list(doctor.results())
+    decisive = worst(results)
     code = decisive.code if decisive else ExitCode.OK
     if session.wants_json:
-        data = diagnosis_data(systems, findings)
-        session.terminal.result(
-            to_json(document(data, exit_code=code, error=diagnosis_error(decisive)))
-        )
+        data = {
+            "system": systems[0],
+            "systems": list(systems),
+            "checks": [result_data(item) for item in results],
+        }
+        error = None
+        if decisive:
+            error = {"code": code.name.lower(), "message": decisive.text, "hint": decisive.fix}
+        session.terminal.result(to_json(document(data, exit_code=code, error=error)))
     else:
-        session.terminal.result(show_diagnosis(session.terminal, findings))
+        table = results_table(session.terminal, results)
+        session.terminal.result(f"{table}\n\n{conclusion(results)}")
     return int(code)

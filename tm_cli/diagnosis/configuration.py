@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tm_cli.base_url import LOCAL
-from tm_cli.diagnosis.finding import Finding, fail, failed_by, ok, skipped, warn
+from tm_cli.diagnosis.finding import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.ownership import TRUSTED_OWNERS
@@ -60,36 +60,39 @@ def _is_configured(endpoint: Endpoint) -> bool:
         return True
 
 
-def examine_settings(settings: Settings) -> Iterator[Finding]:
+def examine_settings(settings: Settings) -> Iterator[CheckResult]:
     """Read every setting, look for files that are not read and for mistyped variables."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:
-        yield failed_by("settings", error)
+        yield problem_from("settings", error)
     else:
         origins = dict.fromkeys(str(item.origin) for item in found)
         named = [origin for origin in origins if origin != "default"]
         yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
     for file in settings.ignored:
-        yield fail("settings", file.message, file.hint, ExitCode.CONFIGURATION)
+        yield problem("settings", file.message, file.hint, ExitCode.CONFIGURATION)
     yield from _mistyped(settings.environ)
 
 
 def examine_endpoint(
     endpoint: Endpoint, environ: Mapping[str, str]
-) -> tuple[list[Finding], Target]:
+) -> tuple[list[CheckResult], Target]:
     """Find the server and the key for it."""
     try:
         address = endpoint.address
     except TmError as error:
-        return [failed_by("server", error), skipped("API key", "the server is not known")], _NOBODY
+        return [
+            problem_from("server", error),
+            skipped("API key", "the server is not known"),
+        ], _NOBODY
     if address.value in (None, LOCAL):
         return _local(address.value, environ)
     server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
     try:
         origin = endpoint.credential.origin
     except TmError as error:
-        return [server, failed_by("API key", error)], Target(address.value)
+        return [server, problem_from("API key", error)], Target(address.value)
     key = ok("API key", f"found ({origin})", origin=str(origin))
     return [server, key], Target(address.value, is_usable=True)
 
@@ -97,22 +100,24 @@ def examine_endpoint(
 _NOBODY = Target(None)
 
 
-def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[Finding], Target]:
+def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckResult], Target]:
     key = skipped("API key", "the embedded server makes its own")
     if value == LOCAL:
         return [ok("server", "the embedded one, as asked for"), key], Target(LOCAL)
     if not environ.get("CI"):
         return [ok("server", "none is configured: tm uses the embedded one"), key], Target(LOCAL)
     hint = "set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server"
-    found = fail("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
+    found = problem("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
     return [found, skipped("API key", "the server is not known")], _NOBODY
 
 
-def _mistyped(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
     """A mistyped TM_FAIL_ON would be a gate that never closes."""
     known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
     for name in sorted(environ):
         if name.startswith("TM_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
             if near:
-                yield warn("variables", f"{name} means nothing to tm", f"did you mean {near[0]}?")
+                yield warning(
+                    "variables", f"{name} means nothing to tm", f"did you mean {near[0]}?"
+                )

@@ -15,7 +15,7 @@ from tm_cli.context import AppContext
 from tm_cli.data_files import check_data_dir
 from tm_cli.diagnosis.account import examine_account, examine_reading
 from tm_cli.diagnosis.configuration import Target, examine_endpoint, examine_settings
-from tm_cli.diagnosis.finding import Finding, Status, failed_by, skipped, without_key
+from tm_cli.diagnosis.finding import CheckResult, Status, problem_from, skipped, without_key
 from tm_cli.diagnosis.local_server import LocalServer, examine_local_server, examine_software
 from tm_cli.diagnosis.machine import Machine
 from tm_cli.diagnosis.network import Network
@@ -33,7 +33,7 @@ PROOF_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Examination:
+class Doctor:
     """What is examined: the seams, the settings of one invocation, and systems.
 
     `load_settings` raises ConfigurationError where a file is broken; `find_data_dir` raises it too.
@@ -47,18 +47,18 @@ class Examination:
     load_settings: Callable[[], Settings]
     find_data_dir: Callable[[], Path]
 
-    def findings(self) -> Iterator[Finding]:
-        """Yield what every check finds."""
+    def results(self) -> Iterator[CheckResult]:
+        """Yield the results of all checks."""
         yield from examine_software(self.machine, self.version)
         yield from self._about_servers()
         yield examine_platform(self.context.environ)
         yield examine_terminal(self.context.terminal)
 
-    def _about_servers(self) -> Iterator[Finding]:
+    def _about_servers(self) -> Iterator[CheckResult]:
         try:
             settings = self.load_settings()
         except TmError as error:
-            yield failed_by("settings", error)
+            yield problem_from("settings", error)
             yield skipped("server", "the settings cannot be read")
             yield from self._about_local(Target(None))
             return
@@ -66,33 +66,35 @@ class Examination:
         yield from told
         known = {item.text for item in told}
         for system in self.systems:
-            for finding in self._about_server(settings, system, known):
-                yield replace(finding, system=system)
+            for result in self._about_server(settings, system, known):
+                yield replace(result, system=system)
 
     def _about_server(
         self, settings: Settings, system: str, told: Collection[str]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[CheckResult]:
         """Look at one server; what the settings have `told` already is not told again."""
         found, target = examine_endpoint(settings.endpoint(system), self.context.environ)
-        for finding in found:
-            yield skipped(finding.check, "see the settings") if finding.text in told else finding
+        for result in found:
+            yield skipped(result.check, "see the settings") if result.text in told else result
         if target.base_url not in (None, LOCAL):
             yield from self._about_remote(settings, system, target)
         if system == TRAFFICMORPH:
             yield from self._about_local(target)
 
-    def _about_remote(self, settings: Settings, system: str, target: Target) -> Iterator[Finding]:
+    def _about_remote(
+        self, settings: Settings, system: str, target: Target
+    ) -> Iterator[CheckResult]:
         url = target.base_url or ""
         try:
             trust = verification(url, settings.value("ca_file"))
         except TmError as error:
-            yield failed_by("TLS", error)
+            yield problem_from("TLS", error)
             return
         place = Place(url, trust or None, self.context.environ)  # type: ignore[arg-type]
         is_there = True
-        for finding in examine_server(place, self.network, self.context.clock):
-            is_there = is_there and finding.status is not Status.FAIL
-            yield finding
+        for result in examine_server(place, self.network, self.context.clock):
+            is_there = is_there and result.status is not Status.PROBLEM
+            yield result
         if not (is_there and target.is_usable):
             reason = "there is no key to try" if is_there else "the server cannot be reached"
             yield skipped("access", reason)
@@ -111,27 +113,29 @@ class Examination:
             ca_file=settings.value("ca_file"),
         )
 
-    def _about_access(self, system: str, connect: Callable[[], Connection]) -> Iterator[Finding]:
+    def _about_access(
+        self, system: str, connect: Callable[[], Connection]
+    ) -> Iterator[CheckResult]:
         try:
             connection = connect()
             transport = Transport(connection)
         except TmError as error:
-            yield failed_by("access", error)
+            yield problem_from("access", error)
             return
         with closing(transport):
-            for finding in self._asked(system, transport):
-                yield without_key(finding, connection.key)
+            for result in self._asked(system, transport):
+                yield without_key(result, connection.key)
 
-    def _asked(self, system: str, transport: Transport) -> Iterator[Finding]:
+    def _asked(self, system: str, transport: Transport) -> Iterator[CheckResult]:
         if system == TRAFFICMORPH:
             return examine_account(Client(transport, self.context.clock).reading_once())
         return examine_reading(transport, system)
 
-    def _about_local(self, target: Target) -> Iterator[Finding]:
+    def _about_local(self, target: Target) -> Iterator[CheckResult]:
         try:
             directory = self.find_data_dir()
         except TmError as error:
-            yield failed_by("data", error)
+            yield problem_from("data", error)
             return
         distrust, running = self._distrust(directory), None
         if distrust is None:

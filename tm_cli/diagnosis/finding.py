@@ -1,4 +1,4 @@
-"""What a check has found, and what all findings come to."""
+"""The result of a check, of `tm doctor` as of `tm init --check`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tm_cli.text import clean
 
 
 class Status(StrEnum):
-    """How a check ended; only FAIL stands in the way of a gate."""
+    """How a check ended; a PROBLEM prevents a gate, SKIPPED was not checked."""
 
     OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
+    WARNING = "warning"
+    PROBLEM = "problem"
     SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the diagnosis: a sentence, what to do, and the facts behind it for programs.
+class CheckResult:
+    """One line: what was checked, a sentence, what to do, and the facts behind it for programs.
 
-    `code` is what a gate would end with because of it; OK unless the check has failed. `system` is
-    whose server it is about, None for this machine and its settings.
+    `code` is what a gate would end with because of it, OK unless there is a problem. `system` is
+    the one whose server was checked, None for this machine, its settings and pipelines.
     """
 
     check: str
@@ -39,43 +39,53 @@ class Finding:
     system: str | None = None
 
 
-def ok(check: str, text: str, **facts: Any) -> Finding:
+def ok(check: str, text: str, **facts: Any) -> CheckResult:
     """Nothing is wrong."""
-    return Finding(check, Status.OK, clean(text), facts=facts)
+    return CheckResult(check, Status.OK, clean(text), facts=facts)
 
 
-def warn(check: str, text: str, fix: str, **facts: Any) -> Finding:
-    """A gate works, but something is odd."""
-    return Finding(check, Status.WARN, clean(text), clean(fix), facts=facts)
+def warning(check: str, text: str, fix: str | None = None, **facts: Any) -> CheckResult:
+    """A gate works, but something needs attention."""
+    return CheckResult(check, Status.WARNING, clean(text), _clean_or_none(fix), facts=facts)
 
 
-def skipped(check: str, text: str, **facts: Any) -> Finding:
-    """There was nothing to look at."""
-    return Finding(check, Status.SKIPPED, clean(text), facts=facts)
+def skipped(check: str, text: str, fix: str | None = None, **facts: Any) -> CheckResult:
+    """It was not checked."""
+    return CheckResult(check, Status.SKIPPED, clean(text), _clean_or_none(fix), facts=facts)
 
 
-def fail(check: str, text: str, fix: str | None, code: ExitCode, **facts: Any) -> Finding:
+def problem(
+    check: str,
+    text: str,
+    fix: str | None = None,
+    code: ExitCode = ExitCode.CONFIGURATION,
+    **facts: Any,
+) -> CheckResult:
     """A gate would end with `code`."""
-    return Finding(check, Status.FAIL, clean(text), clean(fix) if fix else None, code, facts)
+    return CheckResult(check, Status.PROBLEM, clean(text), _clean_or_none(fix), code, facts)
 
 
-def failed_by(check: str, error: TmError, **facts: Any) -> Finding:
-    """A gate would meet this error."""
-    return fail(check, error.message, error.hint, error.exit_code, **facts)
+def problem_from(check: str, error: TmError, **facts: Any) -> CheckResult:
+    """A gate would end with this error."""
+    return problem(check, error.message, error.hint, error.exit_code, **facts)
 
 
-def without_key(finding: Finding, key: ApiKey) -> Finding:
-    """Return the finding without the key, which a server may have written into its answer."""
+def _clean_or_none(fix: str | None) -> str | None:
+    return clean(fix) if fix else None
+
+
+def without_key(result: CheckResult, key: ApiKey) -> CheckResult:
+    """Return the result without the key, which a server may have written into its answer."""
     secret = key.reveal().decode("utf-8", "replace")
 
     def hidden(value: Any) -> Any:
         return value.replace(secret, str(key)) if isinstance(value, str) else value
 
-    facts = {name: hidden(value) for name, value in finding.facts.items()}
-    return replace(finding, text=hidden(finding.text), fix=hidden(finding.fix), facts=facts)
+    facts = {name: hidden(value) for name, value in result.facts.items()}
+    return replace(result, text=hidden(result.text), fix=hidden(result.fix), facts=facts)
 
 
-_AS_A_GATE_MEETS_THEM = (
+_ORDER = (
     ExitCode.CONFIGURATION,
     ExitCode.USAGE,
     ExitCode.REFUSED,
@@ -85,12 +95,11 @@ _AS_A_GATE_MEETS_THEM = (
 )
 
 
-def worst(findings: Iterable[Finding]) -> Finding | None:
-    """Return the failed finding that decides the exit code, None when nothing has failed."""
-    failed = [finding for finding in findings if finding.status is Status.FAIL]
-    return min(failed, key=_rank, default=None)
+def worst(results: Iterable[CheckResult]) -> CheckResult | None:
+    """Return the problem that decides the exit code: the one that a gate meets first."""
+    problems = [result for result in results if result.status is Status.PROBLEM]
+    return min(problems, key=_rank, default=None)
 
 
-def _rank(finding: Finding) -> int:
-    order = _AS_A_GATE_MEETS_THEM
-    return order.index(finding.code) if finding.code in order else len(order)
+def _rank(result: CheckResult) -> int:
+    return _ORDER.index(result.code) if result.code in _ORDER else len(_ORDER)

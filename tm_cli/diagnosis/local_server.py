@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.diagnosis.finding import Finding, fail, ok, skipped, warn
+from tm_cli.diagnosis.finding import CheckResult, ok, problem, skipped, warning
 from tm_cli.diagnosis.machine import DISTRIBUTION, Machine
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
@@ -32,7 +32,7 @@ class LocalServer:
     distrust: ConfigurationError | None = None
 
 
-def examine_software(machine: Machine, version: str) -> Iterator[Finding]:
+def examine_software(machine: Machine, version: str) -> Iterator[CheckResult]:
     """Name the versions and the extras."""
     yield ok("tm", f"{version}, {machine.software()}")
     extras = machine.extras()
@@ -43,7 +43,7 @@ def examine_software(machine: Machine, version: str) -> Iterator[Finding]:
     yield ok("extras", ", ".join(words), **{name: not lacking for name, lacking in extras.items()})
 
 
-def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Finding]:
+def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[CheckResult]:
     """Look whether the embedded server could run; it is not started."""
     lacking = machine.extras().get("local", [])
     if lacking and not server.is_wanted:
@@ -52,7 +52,7 @@ def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Find
     if lacking:
         text = f"it is not installed ({', '.join(lacking)} missing)"
         fix = f"pip install '{DISTRIBUTION}[local]', or set TM_BASE_URL and TM_API_KEY"
-        yield fail("embedded server", text, fix, ExitCode.CONFIGURATION)
+        yield problem("embedded server", text, fix, ExitCode.CONFIGURATION)
     else:
         where = f"running at {server.running_at}" if server.running_at else "started when needed"
         yield ok("embedded server", f"installed, {where}", running_at=server.running_at)
@@ -62,17 +62,17 @@ def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Find
     yield _cpus(machine)
 
 
-def _data(machine: Machine, server: LocalServer) -> Finding:
+def _data(machine: Machine, server: LocalServer) -> CheckResult:
     if server.distrust is not None:
         return _stopper("data", server.distrust.message, server.distrust.hint or "", server)
-    problem = machine.problem_of(server.directory)
-    if problem is None:
+    reason = machine.problem_of(server.directory)
+    if reason is None:
         return ok("data", f"{server.directory} is writable", directory=str(server.directory))
-    text = f"cannot write to {server.directory}: {problem}"
+    text = f"cannot write to {server.directory}: {reason}"
     return _stopper("data", text, "choose another directory with TM_DATA_DIR", server)
 
 
-def _disk(machine: Machine, server: LocalServer) -> Finding:
+def _disk(machine: Machine, server: LocalServer) -> CheckResult:
     free = machine.free_disk(server.directory)
     if free is None:
         return skipped("disk", "the file system does not tell how much is free")
@@ -80,11 +80,13 @@ def _disk(machine: Machine, server: LocalServer) -> Finding:
     if free < NO_DISK:
         return _stopper("disk", text, fix, server)
     return (
-        ok("disk", text, free=free) if free >= LITTLE_DISK else warn("disk", text, fix, free=free)
+        ok("disk", text, free=free)
+        if free >= LITTLE_DISK
+        else warning("disk", text, fix, free=free)
     )
 
 
-def _files(machine: Machine, server: LocalServer) -> Finding:
+def _files(machine: Machine, server: LocalServer) -> CheckResult:
     most = machine.most_files()
     if most is None or most >= FILES:
         return ok("open files", "no limit" if most is None else f"up to {most}", most=most)
@@ -92,11 +94,11 @@ def _files(machine: Machine, server: LocalServer) -> Finding:
     return _stopper("open files", text, "raise it: ulimit -Hn 4096, or in the container", server)
 
 
-def _cpus(machine: Machine) -> Finding:
+def _cpus(machine: Machine) -> CheckResult:
     count = machine.cpus()
     if count > 1:
         return ok("CPU", f"{count} CPUs", count=count)
-    return warn(
+    return warning(
         "CPU",
         "one CPU: the load generator shares it with whatever else runs here",
         "keep the rate low, or test a service on another machine",
@@ -104,11 +106,11 @@ def _cpus(machine: Machine) -> Finding:
     )
 
 
-def _stopper(check: str, text: str, fix: str, server: LocalServer) -> Finding:
+def _stopper(check: str, text: str, fix: str, server: LocalServer) -> CheckResult:
     """A failure where the embedded server is wanted, else a warning."""
     if server.is_wanted:
-        return fail(check, text, fix, ExitCode.CONFIGURATION)
-    return warn(check, text, fix)
+        return problem(check, text, fix, ExitCode.CONFIGURATION)
+    return warning(check, text, fix)
 
 
 def _presence(lacking: list[str]) -> str:

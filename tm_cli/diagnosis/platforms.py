@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tm_cli.diagnosis.finding import Finding, ok, skipped, warn
+from tm_cli.diagnosis.finding import CheckResult, ok, skipped, warning
 
 PLATFORMS = {
     "GitHub Actions": "GITHUB_ACTIONS",
@@ -36,13 +36,13 @@ def platform_of(environ: Mapping[str, str]) -> str | None:
     return "CI" if environ.get("CI") else None
 
 
-def examine_platform(environ: Mapping[str, str]) -> Finding:
+def examine_platform(environ: Mapping[str, str]) -> CheckResult:
     """Name the platform and what tm does there; tm goes by the variable CI alone."""
     name = platform_of(environ)
     if name is None:
         return skipped("CI", "none: this is no pipeline")
     if not environ.get("CI"):
-        return warn(
+        return warning(
             "CI",
             f"{name}, but the variable CI is not set: where TM_BASE_URL is missing, tm would take "
             "the embedded server, and an interrupted gate would let its run go on",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tm_cli.diagnosis.finding import Finding, ok, warn
+from tm_cli.diagnosis.finding import CheckResult, ok, warning
 from tm_cli.terminal import Terminal
 
 
-def examine_terminal(terminal: Terminal) -> Finding:
+def examine_terminal(terminal: Terminal) -> CheckResult:
     """Say what the streams are; whoever reads `tm doctor > file` has no terminal there."""
     encoding = getattr(terminal.out, "encoding", None) or "unknown"
     words = [
@@ -20,7 +20,7 @@ def examine_terminal(terminal: Terminal) -> Finding:
     if _speaks_utf8(encoding):
         return ok("terminal", ", ".join(words), **facts)
     fix = "set PYTHONUTF8=1, or a UTF-8 locale: charts and bars come out as escapes"
-    return warn("terminal", ", ".join(words), fix, **facts)
+    return warning("terminal", ", ".join(words), fix, **facts)
 
 
 def _speaks_utf8(encoding: str) -> bool:
