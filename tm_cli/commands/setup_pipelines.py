@@ -1,34 +1,31 @@
-"""Looks at pipelines: whether their commands exist, gate, and get a server and a key."""
+"""Checks pipelines: do their commands exist, do their gates fail them, is there a server, a key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import typer
-
-from tm_cli.commands.setup_values import (
-    action_call,
-    complaint,
-    leaf,
-    verdict_remark,
-    wrong_values,
-)
+from tm_cli.commands.reports import Format
+from tm_cli.diagnosis.finding import CheckResult, ok, problem, skipped
 from tm_cli.errors import TmError
+from tm_cli.gate.checks import parse_check
+from tm_cli.gate.verdict import Verdict, parse_fail_on
 from tm_cli.scaffold import gitlab, make
-from tm_cli.scaffold.calls import Call
-from tm_cli.scaffold.findings import Finding
-from tm_cli.scaffold.found import read_pipeline
+from tm_cli.scaffold.documents import read_yaml
 from tm_cli.scaffold.includes import include_line, includes
-from tm_cli.scaffold.make_steps import gate_targets
-from tm_cli.scaffold.packages import remark_on_package
-from tm_cli.scaffold.steps import Step
-from tm_cli.scaffold.variables import key_finding, server_finding
 from tm_cli.scaffold.writing import read_text
-from tm_cli.settings import Settings
+from tm_cli.settings import DEFINITIONS, Settings
+from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
+from tm_cli.setup.check.github import github_jobs
+from tm_cli.setup.check.gitlab import gitlab_jobs
+from tm_cli.setup.check.makefile import Makefile, read_makefile, targets_that_need
+from tm_cli.setup.check.model import Job, table
+from tm_cli.setup.check.requirements import plain_key, server_and_key
+from tm_cli.setup.check.shell_script import is_available, is_open
 from tm_cli.systems.trafficmorph.profile_documents import names_document
+from tm_cli.text import clean
 
 _PLACES = (
     ".github/workflows/*.yml",
@@ -38,45 +35,151 @@ _PLACES = (
     *make.MAKEFILES,
     "*.mk",
 )
+_OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
 
 
-@dataclass(frozen=True, slots=True)
-class Pipelines:
-    """The findings, and the profile documents that gates name, relative to the directory.
+@dataclass(slots=True)
+class PipelineCheck:
+    """Checks every pipeline below a directory.
 
-    Each document comes with the server that is asked for its load, None where that is not known.
+    `tree` is the command tree of tm. `named` collects the profile documents of gates, each with
+    the server that is asked for its load, None where that is not known.
     """
 
-    findings: list[Finding]
-    named: dict[str, str | None]
+    cwd: Path
+    tree: Any
+    settings: Settings | None
+    named: dict[str, str | None] = field(default_factory=dict)
 
+    def results(self) -> list[CheckResult]:
+        """Return what is found in all pipelines."""
+        results: list[CheckResult] = []
+        pipelines = dict(self._pipelines(results))
+        jobs = {
+            path: list(read.jobs()) if isinstance(read, Makefile) else read
+            for path, read in pipelines.items()
+        }
+        for path, own in jobs.items():
+            results += [found for job in own for found in plain_key(path, _environ(job))]
+        if not is_available():
+            return [*results, _without_parser(list(jobs))]
+        targets = self._targets([read for read in pipelines.values() if isinstance(read, Makefile)])
+        gates = 0
+        for path, own in jobs.items():
+            count, found = self._check(path, own, targets)
+            gates += count
+            results += found
+        if not gates:
+            text = "nothing here runs a gate, `tm runs start PROFILE --wait`"
+            results.append(problem("pipeline", text))
+        return [item for number, item in enumerate(results) if item not in results[:number]]
 
-def check_pipelines(cwd: Path, tree: Any, settings: Settings | None) -> Pipelines:
-    """Look at every pipeline that is there."""
-    findings: list[Finding] = []
-    named: dict[str, str | None] = {}
-    gates = 0
-    paths = _paths(cwd)
-    for path in paths:
-        try:
-            steps = read_pipeline(path, read_text(cwd, path) or "", _targets(cwd, paths))
-        except (ValueError, TmError) as problem:
-            findings.append(Finding.problem(path, f"cannot be read: {problem}"))
-            continue
-        if not steps:
-            continue
-        gates += sum(step.gates * step.runs + len(step.doubts) for step in steps)
-        found = [finding for step in steps for finding in _step(path, step, tree, settings)]
-        findings += found or [Finding.ok(path, _story(steps))]
-        findings += _joined(cwd, path)
-        for step in steps:
-            named |= dict.fromkeys(_named(step, tree), _server(step, settings))
-            findings += _variables(path, step, settings)
-    if not gates:
-        findings.append(
-            Finding.problem("pipeline", "nothing here runs a gate, `tm runs start PROFILE --wait`")
-        )
-    return Pipelines(list(dict.fromkeys(findings)), named)
+    def _pipelines(self, results: list[CheckResult]) -> Iterator[tuple[str, list[Job] | Makefile]]:
+        for path in _paths(self.cwd):
+            try:
+                yield path, _read(path, read_text(self.cwd, path) or "")
+            except (ValueError, TmError) as error:
+                results.append(problem(path, f"cannot be read: {clean(error)}"))
+
+    def _targets(self, makefiles: list[Makefile]) -> set[str]:
+        """The targets of make that run a gate."""
+        found = {
+            job.name
+            for makefile in makefiles
+            for job in makefile.jobs()
+            if any(call.is_gate for script in job.scripts for call in find_calls(script, self.tree))
+        }
+        return targets_that_need(found, makefiles)
+
+    def _check(
+        self, path: str, jobs: list[Job], targets: set[str]
+    ) -> tuple[int, list[CheckResult]]:
+        """Return how many gates run in a pipeline, or may, and what is found in it."""
+        found: list[CheckResult] = []
+        further: list[CheckResult] = []
+        commands = gates = running = 0
+        for job in jobs:
+            calls = [
+                call for script in job.scripts for call in find_calls(script, self.tree, targets)
+            ]
+            commands += len(calls)
+            calls += [] if job.inputs is None else [self._action(job)]
+            own = [call for call in calls if call.is_gate]
+            gates += len(own)
+            running += job.runs * len(own) + sum(call.is_mention for call in calls)
+            found += self._check_job(f"{path}: {job.name}", job, calls)
+            if any(call.is_of_runs for call in own):
+                server = self._server(job)
+                further += server_and_key(path, server, _environ(job))
+                self.named |= dict.fromkeys(_documents(job, own), server)
+        if not commands + gates:
+            return 0, []
+        names = f"{gates} gate{_s(gates)}; {commands} command{_s(commands)} of tm, all known"
+        return running, [*(found or [ok(path, names)]), *self._included(path), *further]
+
+    def _check_job(self, place: str, job: Job, calls: list[Call]) -> Iterator[CheckResult]:
+        for call in calls:
+            if call.refused:
+                yield problem(place, f"`{call.line}` is not taken: {call.refused}")
+                continue
+            for remark in call.remarks:
+                yield CheckResult(place, remark.status, f"`{call.line}`: {remark.text}")
+            if call.is_of_runs:
+                for text in self._wrong_values(call, job.environ):
+                    yield problem(place, f"`{call.line}` {text}")
+        for remark in job.remarks if any(call.is_gate for call in calls) else ():
+            yield CheckResult(place, remark.status, remark.text)
+
+    def _action(self, job: Job) -> Call:
+        """The command that the GitHub action runs, as far as its values matter here."""
+        inputs = job.inputs or {}
+        words = ["runs", "start", "--wait"]
+        words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
+        for check in inputs.get("assert", "").splitlines():
+            words += ["--assert", check] if check.strip() else []
+        named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        verdicts = inputs.get("fail-on") or ("" if named else "FAIL")
+        words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
+        return read_call(self.tree, [*words, "--", *inputs.get("profile", "").split()])
+
+    def _setting(self, name: str) -> Any:
+        return self.settings.value(name) if self.settings is not None else None
+
+    def _server(self, job: Job) -> str | None:
+        server = (job.inputs or {}).get("base-url") or job.environ.get("TM_BASE_URL")
+        return server or self._setting("base_url") or None
+
+    def _wrong_values(self, call: Call, environ: Mapping[str, str]) -> Iterator[str]:
+        """Say which values this version refuses, and which let FAIL pass."""
+        for flag, read, value in _values(call):
+            if not is_open(value) and (reason := _reason(read, value)):
+                yield f"is not taken: {flag} {value!r}: {reason}"
+        for definition in DEFINITIONS.values():
+            value = environ.get(definition.variable, "")
+            plain = value and not is_open(value) and not definition.secret
+            if plain and (reason := _reason(definition.read, value)):
+                yield f"is not taken: {definition.variable}: {reason}"
+        verdicts = call.options.get("fail_on")
+        if verdicts is None:
+            verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        if not verdicts:
+            if not call.options.get("checks"):
+                yield "passes whatever the verdict is: add --fail-on"
+        elif not is_open(verdicts) and not _fails(verdicts):
+            yield "lets FAIL pass: add it to --fail-on"
+
+    def _included(self, path: str) -> Iterator[CheckResult]:
+        """A file that another one has to include."""
+        paths = _paths(self.cwd)
+        if path.startswith(".gitlab/"):
+            others = [gitlab.PATH, *(other for other in paths if other.startswith(".gitlab/"))]
+        elif path.endswith(".mk"):
+            others = [other for other in paths if other in make.MAKEFILES or other[-3:] == ".mk"]
+        else:
+            return
+        if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
+            check = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
+            yield problem(check, f"does not include {path}; add: {include_line(path)}")
 
 
 def _paths(cwd: Path) -> list[str]:
@@ -89,101 +192,76 @@ def _paths(cwd: Path) -> list[str]:
     return list(found.values())  # a disk that ignores case finds one makefile under two names
 
 
-def _targets(cwd: Path, paths: Sequence[str]) -> frozenset[str]:
-    """The targets of make that run a gate."""
-    texts = []
-    for path in paths:
-        if not path.endswith((".yml", ".yaml")):
-            try:
-                texts.append(read_text(cwd, path) or "")
-            except TmError:
-                continue  # said where the makefile itself is looked at
-    return gate_targets(texts)
+def _read(path: str, text: str) -> list[Job] | Makefile:
+    if not path.endswith((".yml", ".yaml")):
+        return read_makefile(text)
+    document = table(read_yaml(text))
+    try:
+        return list(github_jobs(document) if ".github/" in path else gitlab_jobs(document))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
-def _story(steps: list[Step]) -> str:
-    gates, calls = sum(step.gates for step in steps), sum(len(step.calls) for step in steps)
-    plural = "" if gates == 1 else "s"
-    return f"{gates} gate{plural}; {calls} command{'' if calls == 1 else 's'} of tm, all known"
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
-def _step(path: str, step: Step, tree: Any, settings: Settings | None) -> Iterator[Finding]:
-    what = f"{path}: {step.place}"
-    for call in step.calls:
-        said = f"`{'make' if call.is_make else 'tm'} {' '.join(call.words)}`"
-        if problem := complaint(tree, call):
-            yield Finding.problem(what, f"{said} is not taken: {problem}")
-        elif call.is_gate:
-            if call.lost:
-                yield Finding(call.lost.status, what, f"{said}: {call.lost.message}")
-            if call.is_of_runs:
-                for wrong in _values(call, step, settings):
-                    yield Finding.problem(what, f"{said} {wrong}")
-    if step.inputs is not None:
-        named = step.environ.get("TM_FAIL_ON") or (settings and settings.value("fail_on"))
-        action = action_call(step.inputs, usual="" if named else "FAIL")
-        for wrong in _values(action, step, settings):
-            yield Finding.problem(what, f"the action {wrong}")
-    yield from (doubt.at(what) for doubt in step.doubts)
-    if step.gates:
-        yield from (remark.at(what) for remark in step.remarks)
+def _without_parser(paths: list[str]) -> CheckResult:
+    """The only result for scripts where the parser is missing; it is not an ok."""
+    return skipped(
+        "pipelines",
+        f"not checked: whether {', '.join(paths) or 'a pipeline'} runs a gate, and fails with it",
+        "pip install 'tm-cli[check]'",
+    )
 
 
-def _values(call: Call, step: Step, settings: Settings | None) -> Iterator[str]:
-    """Say what is wrong with the values of a gate on runs."""
-    for wrong in wrong_values(call, step.environ):
-        yield f"is not taken: {wrong}"
-    if remark := verdict_remark(call, step.environ, settings):
-        yield remark
+def _environ(job: Job) -> dict[str, str]:
+    key = (job.inputs or {}).get("api-key")
+    return dict(job.environ) if key is None else {**job.environ, "TM_API_KEY": key}
 
 
-def _named(step: Step, tree: Any) -> set[str]:
-    """The profile documents of gates, as far as they stand in the line."""
-    subjects: list[str] = (step.inputs or {}).get("profile", "").split()
-    for call in step.calls:
-        if call.is_gate and call.is_of_runs and not call.is_open:
-            try:
-                node, rest = leaf(tree, call.words)
-                profile = node.make_context("tm", rest, obj=None).params.get("profile") or ()
-            except (typer.TyperException, KeyError):
-                continue
-            subjects += [profile] if isinstance(profile, str) else profile
-    return {
-        str(PurePosixPath(step.directory) / name)
-        for name in subjects
-        if names_document(name) and "$" not in name
+def _documents(job: Job, gates: list[Call]) -> Iterator[str]:
+    """The profile documents of gates on runs, relative to the repository."""
+    for call in gates:
+        profile = call.options.get("profile") or () if call.is_of_runs else ()
+        for name in [profile] if isinstance(profile, str) else profile:
+            if names_document(name) and not is_open(name):
+                yield str(PurePosixPath(job.directory) / name)
+
+
+def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
+    """The options with values that tm itself reads: flag, reader and text."""
+    readers: dict[str, tuple[str, Any]] = {
+        "fail_on": ("--fail-on", parse_fail_on),
+        "checks": ("--assert", parse_check),
+        "report": ("--report", _read_report),
     }
+    for definition in DEFINITIONS.values():
+        if not definition.own_prefix and definition.flag and not definition.secret:
+            readers.setdefault(definition.name, (definition.flag, definition.read))
+    for name, (flag, read) in readers.items():
+        given = [] if call.options.get(name) is None else call.options[name]
+        for value in [given] if isinstance(given, str) else list(given):
+            yield flag, read, value
 
 
-def _joined(cwd: Path, path: str) -> Iterator[Finding]:
-    """A file that others have to include."""
-    if path.startswith(".gitlab/"):
-        others = [gitlab.PATH, *(other for other in _paths(cwd) if other.startswith(".gitlab/"))]
-    elif path.endswith(".mk"):
-        others = [other for other in _paths(cwd) if other in make.MAKEFILES or other[-3:] == ".mk"]
-    else:
-        return
-    if not any(includes(read_text(cwd, other) or "", path) for other in others):
-        what = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
-        yield Finding.problem(what, f"does not include {path}; add: {include_line(path)}")
+def _read_report(text: str) -> None:
+    form, sign, path = text.partition("=")
+    if form.lower() not in set(Format) or not sign or not path.strip():
+        raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
 
 
-def _server(step: Step, settings: Settings | None) -> str | None:
-    server = (step.inputs or {}).get("base-url") or step.environ.get("TM_BASE_URL")
-    if not server and settings is not None:
-        server = settings.value("base_url")
-    return server or None
+def _fails(verdicts: str) -> bool:
+    """Whether FAIL is among the verdicts; what cannot be read is reported elsewhere."""
+    try:
+        return Verdict.FAIL in parse_fail_on(verdicts)
+    except (ValueError, TmError):
+        return True
 
 
-def _variables(path: str, step: Step, settings: Settings | None) -> Iterator[Finding]:
-    if step.inputs is None and not any(call.is_gate and call.is_of_runs for call in step.calls):
-        return
-    environ = dict(step.environ)
-    if "api-key" in (step.inputs or {}):
-        environ["TM_API_KEY"] = (step.inputs or {})["api-key"]
-    server = _server(step, settings)
-    if remark := remark_on_package(step, server):
-        yield remark.at(f"{path}: {step.place}")
-    for finding in (server_finding(path, server), key_finding(path, server, environ)):
-        if finding is not None:
-            yield finding
+def _reason(read: Any, text: str) -> str | None:
+    try:
+        read(text)
+    except (ValueError, TmError) as error:
+        return clean(error)
+    return None

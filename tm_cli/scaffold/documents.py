@@ -1,9 +1,10 @@
-"""The texts of a profile document, `tm.toml` and `.gitignore`. Pure."""
+"""The texts of a profile document, `tm.toml` and `.gitignore`."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from tm_cli.durations import format_duration, parse_duration
 from tm_cli.scaffold.answers import Answers
@@ -100,3 +101,22 @@ def duration(seconds: int) -> str:
     """Return a duration that reads as exactly `seconds`."""
     text = format_duration(seconds)
     return text if parse_duration(text) == seconds else f"{seconds}s"
+
+
+def read_yaml(text: str) -> Any:
+    """Return the data in `text`, None for what a tag such as `!reference` stands for.
+
+    Raises ValueError when it is not YAML.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Reads the tags of every platform as None."""
+
+    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+    try:
+        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(" ".join(str(error).split())) from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tm_cli.scaffold.yaml_text import read_yaml
+from tm_cli.scaffold.documents import read_yaml
 
 
 def include_line(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tm_cli.scaffold.yaml_text import read_yaml
+from tm_cli.scaffold.documents import read_yaml
 
 USUAL = "test"
 
