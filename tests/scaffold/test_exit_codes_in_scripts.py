@@ -68,8 +68,6 @@ KEPT = [
     (MAKE, "echo 1 | G"),
     (DEFAULT, "G || { echo bad; exit 1; }"),
     (DEFAULT, "set -o pipefail\nG |& tee log"),
-    (DEFAULT, "cleanup() { rm -f x; }\ntrap cleanup EXIT\nG"),
-    (DEFAULT, "die() { echo bad; exit 1; }\n[ -d . ] || die\nG"),
     (DEFAULT, "cat <<-EOF\n\tx\n\tEOF\nG\necho done"),
 ]
 

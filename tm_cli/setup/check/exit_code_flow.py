@@ -8,36 +8,24 @@ as lost or as not checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tm_cli.setup.check.model import Remark, Shell, not_checked, problem, warning
-from tm_cli.setup.check.shell_script import (
-    Command,
-    ShellScript,
-    is_open,
-    text_of,
-)
+from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ENDS = frozenset({"exit", "exec", "return"})
 _CHANGES_THE_SHELL = frozenset({"eval", "source", ".", "alias", "enable", "shopt", "unalias"})
-_ASSIGNS = frozenset({"read", "printf", "let", "getopts", "mapfile", "readarray", "wait"})
-_HARMLESS_TRAPS = frozenset({"INT", "TERM", "HUP", "QUIT", "SIGINT", "SIGTERM", "SIGHUP"})
-_SET_LETTERS = re.compile(r"[-+][abefhmuvxBCEHPT]*o?")
-_SET_NAMES = frozenset(
-    {"allexport", "errexit", "errtrace", "functrace", "noclobber", "noglob", "nounset", "pipefail"}
-) | {"posix", "verbose", "xtrace", "monitor", "notify", "hashall", "physical", "braceexpand"}
+_OPTIONS = frozenset({"errexit", "errtrace", "noglob", "nounset", "pipefail", "verbose", "xtrace"})
+_OF_A_CANCELLED_JOB = frozenset({"INT", "TERM", "HUP", "QUIT", "SIGINT", "SIGTERM", "SIGHUP"})
+_HARMLESS_TRAP = re.compile(r"(?:echo|kill|printf|rm|wait) [^;&|()`\n]*")
+_FAILING_BLOCK = re.compile(
+    r"\{\s+(?:(?:echo|printf) [^;&|()`$\n]*[;\n]\s*)*exit [1-9][0-9]?\s*[;\n]\s*\}"
+)
 _LATER = re.compile(r"GITHUB_(?:OUTPUT|ENV)")
-_HEREDOC = frozenset({"<<", "<<-", "heredoc_start", "heredoc_body", "heredoc_end"})
-_INSIDE = {
-    "if_statement": "if", "elif_clause": "if", "else_clause": "else", "while_statement": "while",
-    "for_statement": "for", "c_style_for_statement": "for", "case_item": "case", "subshell": "( )",
-    "compound_statement": "{ }", "do_group": "do", "function_definition": "a function",
-    "command_substitution": "$( )", "process_substitution": "<( )",
-}  # fmt: skip
 
 
 class _Lost(Exception):
@@ -50,303 +38,208 @@ class _Lost(Exception):
 def exit_code_remark(script: ShellScript, gate: Command, shell: Shell) -> Remark | None:
     """Return why the exit code of a gate may not be that of the script, None where it is."""
     try:
-        return _Flow(script, gate, shell).remark()
+        _check_script(script)
+        options = {"errexit": shell.stops, "pipefail": shell.pipefail}
+        skipped = _check_before(script, gate, options)
+        flow = _Flow(script, options)
+        flow.follow(gate)
     except _Lost as lost:
         return lost.remark
+    return skipped
+
+
+def _check_script(script: ShellScript) -> None:
+    """Raise _Lost for what may change the meaning of everything else."""
+    for command in script.commands:
+        words = command.effective
+        name, line = words[0] if words else "", " ".join(words[:3])
+        if name == "set":
+            _switched(words[1:])
+        changes_it = name in _CHANGES_THE_SHELL and not line.endswith("/activate")
+        if name == "trap" and not set(words[2:]) <= _OF_A_CANCELLED_JOB:
+            changes_it = _HARMLESS_TRAP.fullmatch(words[1]) is None
+        if changes_it or (is_open(name) and "/" not in name):
+            raise _Lost(not_checked(f"the exit code of a gate; `{line}` may change the shell"))
+
+
+def _check_before(script: ShellScript, gate: Command, options: dict[str, bool]) -> Remark | None:
+    """Apply `set` to the options; look for an end of the script before the gate."""
+    skipped = None
+    for command in script.commands:
+        if command.node.start_byte >= gate.node.start_byte:
+            break
+        words, certain = command.effective, _is_statement(command.node)
+        if words[:1] == ("set",):
+            for name, on in _switched(words[1:]).items():
+                options[name] = on and (certain or options.get(name, False))
+        is_exec = command.words[0] == "exec" and len(command.words) > 1
+        if is_exec or words[:1] in {("exit",), ("return",)}:
+            line = " ".join(command.words)
+            if certain:
+                raise _Lost(problem(f"it is never reached: `{line}` precedes it"))
+            if is_exec or not (_is_failure(words[1:]) or _follows_failure(command)):
+                skipped = warning(f"it is skipped where `{line}` is reached before it")
+    return skipped
 
 
 class _Flow:
     """The way of one exit code to the end of the script.
 
-    `needs_end` says that a failure does not stop the shell, as in `cd app && tm ...`;
-    `ends` that the script ends there with a failure, as in `tm ... || exit 1`; `saved` is the
-    variable that holds the code.
+    `needs_end` says that a failure does not stop the shell, as in `cd app && tm ...`; `saved` is
+    the variable that holds the code, `ends` that the script ends there, as in `tm ... || exit 1`.
     """
 
-    def __init__(self, script: ShellScript, gate: Command, shell: Shell) -> None:
-        self.script, self.gate, self.shell = script, gate, shell
+    def __init__(self, script: ShellScript, options: dict[str, bool]) -> None:
+        self.script, self.options = script, options
         self.needs_end = self.ends = self.is_piped = False
         self.saved: str | None = None
-        self.reached = gate.node.end_byte
 
-    def remark(self) -> Remark | None:
-        earlier = [
-            command
-            for command in self.script.commands
-            if command.node.start_byte < self.gate.node.start_byte
-        ]
-        self._check_script()
-        skipped = self._check_exits(earlier)
-        statement = self._climb(_has_option(earlier, "pipefail", "", start=self.shell.pipefail))
-        if (after := statement.next_sibling) is not None and after.type == "&":
+    def follow(self, gate: Command) -> None:
+        """Raise _Lost unless the code gets to the end."""
+        self.end = gate.node.end_byte
+        statement = self._climb(gate.node)
+        after = statement.next_sibling
+        if after is not None and after.type == "&":
             raise _Lost(problem("it runs in the background, and its exit code may be lost"))
-        replaces = self.gate.words[0] == "exec" and not (self.needs_end or self.is_piped)
-        if not (self.ends or replaces):
-            stops = _has_option(earlier, "errexit", "e", start=self.shell.stops)
-            self._check_rest(statement, stops=stops and not self.needs_end)
-        return skipped
+        replaces_the_shell = gate.words[0] == "exec" and not (self.needs_end or self.is_piped)
+        if not (self.ends or replaces_the_shell):
+            self._check_rest(statement)
 
-    def _check_script(self) -> None:
-        """Refuse what may change the meaning of everything else."""
-        if not self.script.is_readable:
-            raise _Lost(not_checked("the exit code of a gate; the script cannot be parsed"))
-        for name in self.script.functions:
-            if name in {"tm", "set", "trap", "wait", "false", "true"} | _ENDS | _CHANGES_THE_SHELL:
-                raise _Lost(not_checked(f"the exit code of a gate; a function is called {name}"))
-        for command in self.script.commands:
-            self._check_command(command)
-
-    def _check_command(self, command: Command) -> None:
-        words = command.effective
-        name, line = words[0] if words else "", " ".join(words[:3])
-        if name in _CHANGES_THE_SHELL and not line.endswith("/activate"):
-            raise _Lost(not_checked(f"the exit code of a gate; `{line}` may change the shell"))
-        if is_open(name) and "/" not in name and command is not self.gate:
-            raise _Lost(not_checked(f"the exit code of a gate; `{name}` may be anything"))
-        if name == "set" and not _is_known_set(words[1:]):
-            raise _Lost(not_checked(f"the exit code of a gate; `{line}` may change the shell"))
-        if name == "trap" and set(words[2:]) - _HARMLESS_TRAPS:
-            self._check_trap(words[1])
-        body = self.script.functions.get(name)
-        if body is not None and self._may_end_the_script(body):
-            raise _Lost(not_checked(f"the exit code of a gate; `{name}` may end the script"))
-
-    def _check_trap(self, action: str) -> None:
-        """A trap at the end of the script may exit with a code of its own."""
-        names = {
-            command.effective[0] for command in ShellScript(action).commands if command.effective
-        }
-        functions = [self.script.functions[name] for name in names & self.script.functions.keys()]
-        if (
-            not names
-            or names & (_ENDS | _CHANGES_THE_SHELL | {"trap", "set", "--"})
-            or any(is_open(name) for name in names)
-            or any(self._may_end_the_script(function) for function in functions)
-        ):
-            raise _Lost(not_checked(f"whether `trap {action}` keeps the exit code of a gate"))
-
-    def _may_end_the_script(self, function: Node) -> bool:
-        """Whether a function may end the script with a success, or change how it goes on."""
-        for command in self.script.commands_in(function):
-            words = command.effective
-            if command.words[0] == "exec" or words[:1] in {("set",), ("trap",)}:
-                return True
-            if words[:1] == ("exit",) and not _is_failure(words[1:]):
-                return True
-        return False
-
-    def _check_exits(self, earlier: Sequence[Command]) -> Remark | None:
-        """Look for an end of the script before the gate."""
-        skipped = None
-        for command in earlier:
-            words, line = command.effective, " ".join(command.words)
-            ends = command.words[0] == "exec" and len(command.words) > 1
-            if not (ends or words[:1] in {("exit",), ("return",)}):
-                continue
-            if self.script.in_function(command.node):
-                continue  # judged where the function is called
-            if _is_statement(command.node):
-                raise _Lost(problem(f"it is never reached: `{line}` precedes it"))
-            if ends or not (_is_failure(words[1:]) or _follows_failure(command)):
-                skipped = warning(f"it is skipped where `{line}` is reached before it")
-        return skipped
-
-    def _climb(self, pipefail: bool) -> Node:
+    def _climb(self, node: Node) -> Node:
         """Go from the gate up to the statement of the script that it is in."""
-        node = self.gate.node
         while (parent := node.parent) is not None and parent.type != "program":
             match parent.type:
                 case "redirected_statement":
                     _check_redirects(parent, node)
                 case "pipeline":
-                    self.is_piped = True
-                    _check_pipeline(parent, node, pipefail=pipefail)
-                case "list":
+                    self._check_pipeline(parent, node)
+                case "list" if len(parent.children) == 3:
                     self._check_list(parent, node)
                 case "negated_command":
                     raise _Lost(problem("`!` turns its exit code round"))
-                case kind if kind in _INSIDE:
-                    inside = _INSIDE[kind]
-                    raise _Lost(
-                        problem(
-                            f"its exit code may be lost here, inside `{inside}`: let it stand alone"
-                        )
-                    )
-                case _:
-                    raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
+                case kind:
+                    kind = kind.removesuffix("_statement").replace("_", " ")
+                    text = f"its exit code may be lost inside `{kind}`: let it stand alone"
+                    raise _Lost(problem(text))
             node = parent
         return node
 
-    def _check_list(self, parent: Node, node: Node) -> None:
-        left, operator, right = (*parent.children, parent, parent)[:3]
-        is_left = node.start_byte == left.start_byte
-        if len(parent.children) != 3:
+    def _check_pipeline(self, pipeline: Node, node: Node) -> None:
+        self.is_piped = True
+        bodies = [child.child_by_field_name("body") for child in pipeline.children]
+        kinds = {child.type for child in [*pipeline.children, *bodies] if child is not None}
+        if "negated_command" in kinds:
+            raise _Lost(problem("`!` turns its exit code round"))
+        if kinds & {"list", "pipeline"}:  # the parser takes `|&` and `>` for weaker than `&&`
             raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
+        if node != pipeline.children[-1] and not self.options["pipefail"]:
+            text = "a pipe drops its exit code: `set -o pipefail`, or redirect instead"
+            raise _Lost(problem(text))
+
+    def _check_list(self, parent: Node, node: Node) -> None:
+        left, operator, right = parent.children
         if operator.type == "&&":
             self.needs_end = True
-        elif not is_left:
+        elif node != left:
             raise _Lost(problem("it runs only if what precedes `||` fails"))
         elif not self.ends and self.saved is None:
             self._check_alternative(right)
 
     def _check_alternative(self, right: Node) -> None:
         """What follows `||` has to fail, or to save the code."""
-        if (name := _saves(right)) is not None:
-            self.saved, self.reached, self.needs_end = name, right.end_byte, False
-            return
-        words = self.script.words_of(right)
-        if right.type == "compound_statement" and self._fails_at_last(right):
-            self.ends = True
-        elif words[:1] == ("exit",):
-            if not (words[1:] in {(), ("$?",)} or _is_failure(words[1:])):
-                raise _Lost(problem(f"`|| {' '.join(words)}` drops its exit code"))
-            self.ends = True
-        else:
-            text = " ".join(text_of(right).split())
+        words, text = self.script.words_of(right), " ".join(text_of(right).split())
+        self.saved = _saves(right)
+        self.end, self.needs_end = right.end_byte, False
+        self.ends = _FAILING_BLOCK.fullmatch(text_of(right)) is not None or (
+            words[:1] == ("exit",) and (words[1:] in {(), ("$?",)} or _is_failure(words[1:]))
+        )
+        if not self.ends and self.saved is None:
             raise _Lost(problem(f"`|| {text[:40]}` drops its exit code"))
 
-    def _fails_at_last(self, block: Node) -> bool:
-        """Whether a block such as `{ echo failed; exit 1; }` ends the script with a failure."""
-        *others, last = [child for child in block.named_children if child.type != "comment"] or [
-            block
-        ]
-        names = {self.script.words_of(child)[:1] for child in others}
-        words = self.script.words_of(last)
-        after = last.next_sibling
-        return (
-            text_of(block).startswith("{")
-            and names <= {("echo",), ("printf",)}
-            and words[:1] == ("exit",)
-            and _is_failure(words[1:])
-            and (after is None or after.type != "&")
-        )
-
-    def _check_rest(self, statement: Node, *, stops: bool) -> None:
-        rest = [
-            child
-            for child in (statement.parent or statement).named_children
-            if child.start_byte > statement.start_byte and child.type != "comment"
-        ]
+    def _check_rest(self, statement: Node) -> None:
+        following = statement.next_named_sibling
+        while following is not None and following.type == "comment":
+            following = following.next_named_sibling
         if self.saved is not None:
             return self._check_saved(self.saved)
-        if not rest or stops:
+        if following is None or (self.options["errexit"] and not self.needs_end):
             return None
-        if _is_statement(rest[0]):
-            if self.script.words_of(rest[0]) in {("exit",), ("exit", "$?")}:
+        if _is_statement(following):
+            if self.script.words_of(following) in {("exit",), ("exit", "$?")}:
                 return None
-            if (name := _saves(rest[0])) is not None:
-                self.reached = rest[0].end_byte
+            if (name := _saves(following)) is not None:
+                self.end = following.end_byte
                 return self._check_saved(name)
         if self.needs_end:
             raise _Lost(problem("`&&` drops its exit code: nothing stops"))
-        text = " ".join(text_of(rest[0]).split())[:40]
-        raise _Lost(
-            problem(f"its exit code may be lost: `{text}` follows, and nothing stops at a failure")
-        )
+        text = f"`{' '.join(text_of(following).split())[:40]}` follows"
+        raise _Lost(problem(f"its exit code may be lost: {text}, and nothing stops at a failure"))
 
     def _check_saved(self, name: str) -> None:
         """Whether the saved code becomes that of the script."""
         for command in self.script.commands:
-            if command.node.start_byte < self.reached:
+            if command.node.start_byte < self.end:
                 continue
-            ours = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
-            if ours and _is_statement(command.node):
-                if self._is_changed(name, command.node.start_byte):
-                    break
-                return
             if {command.name, *command.effective[:1]} & _ENDS:
+                between = self.script.source[self.end : command.node.start_byte].decode()
+                ours = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
+                if ours and _is_statement(command.node) and not _may_assign(between, name):
+                    return
                 break
-        later = self.script.source[self.reached :].decode(errors="replace")
-        if _LATER.search(later):
+        if _LATER.search(self.script.source[self.end :].decode()):
             raise _Lost(not_checked("whether a later step fails by the saved exit code"))
         raise _Lost(problem(f'its exit code is saved and may be lost: end with `exit "${name}"`'))
-
-    def _is_changed(self, name: str, end: int) -> bool:
-        """Whether anything between the save and `end`, or in a function, may assign it."""
-        return any(
-            _assigns(node, name)
-            for node in self.script.nodes
-            if self.reached <= node.start_byte < end or self.script.in_function(node)
-        )
 
 
 def _check_redirects(statement: Node, node: Node) -> None:
     """A here document may hold the rest of the line: `tm ... <<EOF || true`."""
     for child in statement.children:
-        if child == node or child.type in {"file_redirect", "herestring_redirect"}:
-            continue
-        kinds = {part.type for part in child.children}
-        if child.type != "heredoc_redirect" or kinds - _HEREDOC:
+        kinds = {part.type.removeprefix("heredoc_") for part in child.children}
+        is_heredoc = child != node and child.type == "heredoc_redirect"
+        if is_heredoc and kinds - {"<<", "<<-", "start", "body", "end"}:
             raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
 
 
-def _check_pipeline(pipeline: Node, node: Node, *, pipefail: bool) -> None:
-    kinds = {child.type for child in pipeline.children}
-    if "negated_command" in kinds:
-        raise _Lost(problem("`!` turns its exit code round"))
-    bodies = {child.child_by_field_name("body") for child in pipeline.children}
-    kinds |= {body.type for body in bodies if body is not None}
-    if kinds & {"list", "pipeline"}:  # the parser takes `|&` and redirections for weaker than `&&`
-        raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
-    if node != pipeline.children[-1] and not pipefail:
-        raise _Lost(problem("a pipe drops its exit code: `set -o pipefail`, or redirect instead"))
-
-
-def _has_option(earlier: Sequence[Command], name: str, letter: str, *, start: bool) -> bool:
-    """Whether an option of the shell is on after these commands; in doubt it is off."""
-    on = start
-    for command in earlier:
-        if command.effective[:1] == ("set",):
-            certain = _is_statement(command.node)
-            for sign in _signs(command.effective[1:], name, letter):
-                on = sign == "-" and (on or certain)
-    return on
-
-
-def _signs(words: Sequence[str], name: str, letter: str) -> Iterator[str]:
-    """The sign of each mention of an option among the words of `set`."""
-    rest = list(words)
-    while rest and re.fullmatch(r"[-+][a-zA-Z]+", rest[0]):
-        word = rest.pop(0)
-        if letter and letter in word[1:]:
-            yield word[0]
-        if word.endswith("o") and rest and rest.pop(0) == name:
-            yield word[0]
-
-
-def _is_known_set(words: Sequence[str]) -> bool:
-    """Whether `set` does nothing but switch options that are understood here."""
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
+def _switched(words: Sequence[str]) -> dict[str, bool]:
+    """Return the options that the words of `set` switch; raise _Lost for what else they may do."""
+    changes: dict[str, bool] = {}
+    rest = iter(words)
+    for word in rest:
         if word == "--":
-            return True
-        if not _SET_LETTERS.fullmatch(word) or is_open(word):
-            return False
-        if word.endswith("o") and (not rest or rest.pop(0) not in _SET_NAMES):
-            return False
-    return True
+            break
+        names = ["errexit"] if "e" in word else []
+        names += [next(rest, "")] if "o" in word else []
+        if not re.fullmatch(r"[-+][eEfouvx]+", word) or not set(names) <= _OPTIONS:
+            text = f"the exit code of a gate; `set {' '.join(words)}` may change the shell"
+            raise _Lost(not_checked(text))
+        changes |= dict.fromkeys(names, word[0] == "-")
+    return changes
 
 
 def _is_statement(node: Node) -> bool:
     """Whether a node is a statement of the script itself, not sent to the background."""
-    after = node.next_sibling
-    parent = node.parent
-    return parent is not None and parent.type == "program" and (after is None or after.type != "&")
+    after, parent = node.next_sibling, node.parent
+    in_background = after is not None and after.type == "&"
+    return parent is not None and parent.type == "program" and not in_background
 
 
 def _follows_failure(command: Command) -> bool:
     """Whether it is the `exit` of `... || exit`, which passes the failure on."""
-    node, parent = command.node, command.node.parent
-    is_right = parent is not None and parent.type == "list" and node == parent.children[-1]
-    passes_on = command.effective[1:] in {(), ("$?",)}
-    return is_right and passes_on and parent is not None and parent.children[1].type == "||"
+    before = command.node.prev_sibling
+    return (
+        before is not None
+        and before.type == "||"
+        and command.words
+        in {
+            ("exit",),
+            ("exit", "$?"),
+        }
+    )
 
 
 def _is_failure(words: Sequence[str]) -> bool:
     """Whether `exit` with these words is a failure for certain."""
-    text = words[0] if len(words) == 1 else ""
-    return text.isascii() and text.isdigit() and int(text) % 256 != 0
+    return len(words) == 1 and re.fullmatch(r"1?[0-9]?[1-9]", words[0]) is not None
 
 
 def _saves(node: Node) -> str | None:
@@ -355,20 +248,7 @@ def _saves(node: Node) -> str | None:
     return found[1] if found and node.type == "variable_assignment" else None
 
 
-def _assigns(node: Node, name: str) -> bool:
-    """Whether a node assigns a variable, or might."""
-    text, mentioned = text_of(node), rf"(?<!\w){name}(?!\w)"
-    match node.type:
-        case "variable_assignment" | "for_statement":
-            names = [child for child in node.children if child.type == "variable_name"]
-            return any(text_of(child) == name for child in names)
-        case "command":
-            words = text.split()
-            return words[0] in _ASSIGNS and re.search(mentioned, text) is not None
-        case "arithmetic_expansion" | "unset_command" | "declaration_command":
-            return re.search(mentioned, text) is not None
-        case "compound_statement" if text.startswith("(("):
-            return re.search(mentioned, text) is not None
-        case "expansion":
-            return re.match(rf"\$\{{{name}:?=", text) is not None
-    return False
+def _may_assign(text: str, name: str) -> bool:
+    """Whether a text may change a variable: by `=`, by arithmetic, or by a builtin."""
+    builtins = "declare|export|for|getopts|let|local|mapfile|printf|read|readonly|typeset|unset"
+    return re.search(rf"\b{name}\b *(?:\+|:)?=|\(\(|\b(?:{builtins})\b", text) is not None

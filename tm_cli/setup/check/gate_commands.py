@@ -98,7 +98,7 @@ def find_calls(script: Script, tree: Any, targets: Collection[str] = ()) -> list
         return list(_mentions(script.text, tree, "this shell is not read"))
     shell = ShellScript(script.text)
     if not shell.is_readable:
-        return list(_mentions(script.text, tree, "the script cannot be parsed"))
+        return list(_mentions(script.text, tree, "the script cannot be followed"))
     found = []
     seen = [
         command.node

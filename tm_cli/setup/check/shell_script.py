@@ -86,36 +86,20 @@ class ShellScript:
             Command(tuple(_words(node)), node) for node in self.nodes if node.type in _COMMANDS
         )
 
-    @cached_property
-    def functions(self) -> dict[str, Node]:
-        """The functions that the script defines."""
-        found = (node for node in self.nodes if node.type == "function_definition")
-        return {text_of(name): node for node in found if (name := node.child_by_field_name("name"))}
-
-    def commands_in(self, place: Node) -> Iterator[Command]:
-        """Yield the commands within a node."""
-        for command in self.commands:
-            if place.start_byte <= command.node.start_byte < place.end_byte:
-                yield command
-
     def words_of(self, node: Node) -> tuple[str, ...]:
         """Return the words of a node that is a simple command, none for any other."""
         return next((command.words for command in self.commands if command.node == node), ())
 
-    def in_function(self, node: Node) -> bool:
-        """Whether a node belongs to the definition of a function."""
-        bodies = self.functions.values()
-        return any(body.start_byte <= node.start_byte < body.end_byte for body in bodies)
-
     @cached_property
     def is_readable(self) -> bool:
-        """Whether the parser understood all of it.
+        """Whether all of it is understood; functions are not.
 
         It joins some lines that bash takes apart, such as `A=1 B=2` with the line below, takes
         `time { tm ...; }` for simple commands, and ends a here document at an indented word.
         """
         return not self.root.has_error and not any(
             [
+                *(node.type == "function_definition" for node in self.nodes),
                 *(_spans_lines(self.source, command.node) for command in self.commands),
                 *(_RESERVED & set(command.effective[:1]) for command in self.commands),
                 *(_ends_early(self.source, node) for node in self.nodes),
