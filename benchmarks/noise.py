@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from tm_cli.server.judge import RunFacts
-from tm_cli.server.judge.limits import QUANTILES
+from tm_cli.server.judge.thresholds import QUANTILES
 
 SECONDS_PER_BLOCK = 5
 MEDIAN_MS, SHAPE = 40.0, 0.3

@@ -23,15 +23,7 @@ from typing import Any
 from noise import Noise, Target, judged, play, weather
 from shares import may_be_at_least, may_be_at_most, wilson
 
-from tm_cli.server.judge import (
-    Choice,
-    How,
-    Judgement,
-    RunFacts,
-    choose_baseline,
-    judge,
-    judge_duet,
-)
+from tm_cli.server.judge import Choice, How, Judgement, RunFacts, choose_baseline, judge, judge_duet
 
 SECONDS, RATE = 60, 200.0
 FEW = (5.0, 10.0, 20.0, 50.0)  # requests per second of the small runs among the unchanged ones

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tm_cli.global_options import GLOBAL_OPTIONS
-from tm_cli.root import command as root_command
+from tm_cli.cli.global_options import GLOBAL_OPTIONS
+from tm_cli.cli.root import command as root_command
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 NOTES = re.compile(r"\s*\[([^\]]+)\]$")

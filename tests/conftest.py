@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tm_cli.context import AppContext
 from tm_cli.main import main
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.terminal import Terminal
 from trafficmorph_api import KEY, TOKEN, ScriptedServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background starts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tm_cli.diagnosis.network import Route, Sight
+from tm_cli.doctor.network import Route, Sight
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from announced import Stranger, announce, private, proof, proves_itself
-from tm_cli.announcement import find_running, read_announcement
+from tm_cli.runtime.announcement import find_running, read_announcement
 from trafficmorph_api import KEY
 
 ENVIRON = {"PATH": os.environ["PATH"]}

@@ -55,7 +55,7 @@ MAY_IMPORT = {
 """What each part may import beside the foundation and itself."""
 
 ONLY_IN = {
-    "httpx2": {"api/transport.py", "api/network.py", "api/strait/stream.py"},
+    "httpx2": {"api/transport.py", "api/network.py", "api/strait/event_stream.py"},
     "httpcore2": {"api/network.py"},
     "typer": {
         "boundary.py",
@@ -63,25 +63,25 @@ ONLY_IN = {
         "root.py",
         "global_options.py",
         "commands",
-        "mcp/command.py",
+        "commands/mcp.py",
     },
-    "mcp": {"mcp/serving.py"},
-    "mcp_types": {"mcp/serving.py"},
-    "anyio": {"mcp/serving.py"},
-    "jsonschema": {"mcp/arguments.py"},
+    "mcp": {"mcp/server.py"},
+    "mcp_types": {"mcp/server.py"},
+    "anyio": {"mcp/server.py"},
+    "jsonschema": {"mcp/schema.py"},
     "rich": {"terminal.py", "render"},
     "uvicorn": {"server"},
     "starlette": {"server"},
-    "websockets": {"server/agent", "server/web_server.py"},
+    "websockets": {"server/agent", "server/web/listener.py"},
     "locust": {"server/engine"},
     "gevent": {"server/engine"},
     "certifi": {"server/engine"},
     "hdrh": {"server"},
-    "keyring": {"settings/stored_keys.py"},
+    "keyring": {"settings/credentials.py"},
     "pydantic": {"api", "server"},
     "yaml": {
-        "systems/trafficmorph/profile_documents.py",
-        "systems/runloop/documents.py",
+        "backends/trafficmorph/profile_documents.py",
+        "backends/runloop/documents.py",
         "commands/profiles.py",
         "scaffold",
     },
@@ -112,7 +112,7 @@ def part_of(path: Path) -> str:
 
 
 def part_named(module: str) -> str:
-    """`tm_cli.gate.flow` is part `gate`; names that `tm_cli` itself defines are `__init__`."""
+    """`tm_cli.gate.lifecycle` is part `gate`; names that `tm_cli` itself defines are `__init__`."""
     names = module.split(".")
     known = len(names) > 1 and (names[1] in MAY_IMPORT or names[1] in FOUNDATION)
     return names[1] if known else "__init__"
@@ -174,7 +174,7 @@ def test_the_world_comes_in_through_seams(call, place):
 
 def test_the_check_sees_a_wrong_arrow(tmp_path):
     wrong = tmp_path / "wrong.py"
-    wrong.write_text("def f():\n    from tm_cli.commands.runs import app\n", encoding="utf-8")
+    wrong.write_text("def f():\n    from tm_cli.commands.runs.app import app\n", encoding="utf-8")
     assert [part_named(name) for _, name in imports(wrong)] == ["commands"]
     assert "commands" not in MAY_IMPORT["gate"]
     assert sys.version_info >= (3, 11)

@@ -17,13 +17,13 @@ import psutil
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tm_cli import children
 from tm_cli.demo import script as demo
-from tm_cli.embedded import launch
 from tm_cli.exit_codes import ExitCode
-from tm_cli.selftest.catalogue import SCENARIOS
-from tm_cli.selftest.proof import prove
-from tm_cli.server.engine_process import EngineProcess
+from tm_cli.runtime import child_environment
+from tm_cli.runtime.local_server import launch
+from tm_cli.selftest.runner import prove
+from tm_cli.selftest.scenarios import SCENARIOS
+from tm_cli.server.workers.local_worker import EngineProcess
 
 PATIENCE = 30
 TM = [sys.executable, "-P", "-m", "tm_cli"]
@@ -150,7 +150,7 @@ def test_relative_import_path_does_not_reach_the_local_server(tmp_path, search):
 
 def test_absolute_import_path_is_kept_for_children(tmp_path):
     search = os.pathsep.join(["", str(tmp_path), "relative", "."])
-    given = children.environment({"PYTHONPATH": search})["PYTHONPATH"].split(os.pathsep)
+    given = child_environment.environment({"PYTHONPATH": search})["PYTHONPATH"].split(os.pathsep)
     assert given[0] == str(tmp_path)
     assert all(Path(entry).is_absolute() for entry in given)
 
@@ -186,7 +186,7 @@ def test_tm_that_is_not_installed_is_found_by_its_children(tmp_path, kind):
     """After `pip install --target vendor`, or packed into one file."""
     vendor = tmp_path / "vendor"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(children.__file__).parent, vendor / "tm_cli", ignore=ignored)
+    shutil.copytree(Path(child_environment.__file__).parent, vendor / "tm_cli", ignore=ignored)
     (vendor / "__main__.py").write_text(WHERE, encoding="utf-8")
     if kind == "archive":
         zipapp.create_archive(vendor, tmp_path / "vendor.pyz")
@@ -332,7 +332,7 @@ def test_what_is_relative_is_not_passed_on(tmp_path):
         "OPENSSL_MODULES": "modules",
         "PYTHONUSERBASE": absolute,
     }
-    found = children.environment(given)
+    found = child_environment.environment(given)
     assert found["PATH"] == absolute
     assert found["PYTHONUSERBASE"] == absolute
     assert "LD_LIBRARY_PATH" not in found

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tm_cli import device_paths
-from tm_cli.commands import platforms
-from tm_cli.device_paths import find_device
+from tm_cli.commands.shared import ci_platforms
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.scaffold.writing import read_text
-from tm_cli.terminal import Terminal
-from tm_cli.whole_files import append, write_whole
+from tm_cli.runtime import device_paths
+from tm_cli.runtime.device_paths import find_device
+from tm_cli.runtime.files import append, write_whole
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.setup.plan import read_text
 
 if os.name != "posix":
     pytest.skip("devices are POSIX", allow_module_level=True)
@@ -285,7 +285,7 @@ def test_outputs_for_a_runner_stand_in_order_on_standard_output(tmp_path):
         file.write("one ")
         file.flush()
         (tmp_path / "stdout").symlink_to(DESCRIPTORS / str(file.fileno()))
-        assert platforms.append(Terminal(None, None), tmp_path / "stdout", "two ", "outputs")
+        assert ci_platforms.append(Terminal(None, None), tmp_path / "stdout", "two ", "outputs")
         file.write("three")
     assert (tmp_path / "o").read_text() == "one two three"
 
@@ -294,7 +294,9 @@ def test_a_step_summary_in_a_pipe_without_reader_is_noted(tmp_path, monkeypatch)
     monkeypatch.setattr(device_paths, "PATIENCE", 0.05)
     os.mkfifo(tmp_path / "summary")
     said = io.StringIO()
-    assert not platforms.append(Terminal(None, said), tmp_path / "summary", "text", "the summary")
+    assert not ci_platforms.append(
+        Terminal(None, said), tmp_path / "summary", "text", "the summary"
+    )
     assert "cannot write the summary" in said.getvalue()
 
 

@@ -17,8 +17,8 @@ from typing import TextIO
 import pytest
 from filelock import FileLock
 
-from tm_cli.embedded import EmbeddedServer, launch
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.local_server import EmbeddedServer, launch
 
 PATIENCE = 20.0
 

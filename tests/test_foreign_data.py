@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from announced import Stranger, announce, private, proves_itself
-from tm_cli import embedded
-from tm_cli.data_files import check_data_dir, prepare_data_dir
-from tm_cli.embedded import launch
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime import local_server
+from tm_cli.runtime.local_server import launch
+from tm_cli.runtime.trusted_files import check_data_dir, prepare_data_dir
 from tm_cli.server.data_dir import DataDir
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.settings import SettingStore
+from tm_cli.server.store.profiles import SettingStore
 from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
 FILES = (
@@ -389,7 +389,7 @@ def test_a_silent_stranger_is_asked_once_by_the_command_and_once_by_its_server(
     left_behind, monkeypatch
 ):
     data, key = left_behind
-    monkeypatch.setattr(embedded, "PROOF_TIMEOUT", 0.2)
+    monkeypatch.setattr(local_server, "PROOF_TIMEOUT", 0.2)
     with Stranger() as stranger:
         announce(data, stranger.url, key=key)
         launch(data).close()

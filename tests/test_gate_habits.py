@@ -11,7 +11,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.signals import SignalReceived
+from tm_cli.runtime.signals import SignalReceived
 from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tm_cli.gate_limits import BOUNDS, read_limits, show_limit
+from tm_cli.values.thresholds import BOUNDS, read_limits, show_limit
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tm_cli.api.answers import Answer, explain_error, understand
 from tm_cli.api.errors import HttpError, NotUnderstood
+from tm_cli.api.responses import Answer, explain_error, understand
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row
 

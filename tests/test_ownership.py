@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tm_cli.ownership import is_trusted_owner
+from tm_cli.runtime.trusted_files import is_trusted_owner
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="user ids")
 

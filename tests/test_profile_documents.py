@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tm_cli.errors import ConfigurationError
-from tm_cli.systems.trafficmorph.profile_documents import (
+from tm_cli.backends.trafficmorph.profile_documents import (
     FORMAT,
     names_document,
     portable,
     read_document,
 )
+from tm_cli.errors import ConfigurationError
 
 MINIMAL = {
     "name": "checkout",

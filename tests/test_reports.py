@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.signals import SignalReceived
+from tm_cli.runtime.signals import SignalReceived
 from trafficmorph_api import RUN, comparison, row, verdict_snapshot
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tm_cli.api_key import KEY_VARIABLES
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.settings import DEFINITIONS, load_settings
+from tm_cli.values.api_key import KEY_VARIABLES
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tm_cli.signals import SignalReceived, signals_raised
+from tm_cli.runtime.signals import SignalReceived, signals_raised
 
 PATIENCE = 10.0
 

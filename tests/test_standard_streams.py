@@ -61,7 +61,7 @@ def test_messages_that_cannot_be_written_change_no_exit_code(name, code):
 
 OF_LIBRARIES = """
 import logging, sys, threading, warnings
-from tm_cli.standard_streams import guard_standard_streams
+from tm_cli.runtime.standard_streams import guard_standard_streams
 guard_standard_streams()
 logging.error("one"); warnings.warn("two"); print("three", file=sys.stderr)
 thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()
@@ -86,7 +86,7 @@ def test_what_libraries_and_children_say_changes_no_exit_code_either(kind):
 def test_a_file_opened_later_never_becomes_a_standard_stream(tmp_path, closed):
     program = """
 import os, sys
-from tm_cli.standard_streams import guard_standard_streams
+from tm_cli.runtime.standard_streams import guard_standard_streams
 guard_standard_streams()
 file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
 print("result"); print("message", file=sys.stderr)
@@ -141,7 +141,7 @@ def test_a_result_waits_for_a_slow_reader_and_nothing_of_it_is_lost():
 def test_messages_that_are_never_read_end_no_gate(flags, code):
     reader, writer = small_pipe()
     fill(writer)
-    program = f"import tm_cli.standard_streams as streams; streams.PATIENCE = 0.2; {TM}"
+    program = f"import tm_cli.runtime.standard_streams as streams; streams.PATIENCE = 0.2; {TM}"
     process = python(program, "gate", "eval", str(GOLDEN / "pass.json"), *flags, stderr=writer)
     process.communicate(timeout=LONGEST)
     os.close(reader)
@@ -154,7 +154,7 @@ def test_a_signal_ends_a_result_that_is_never_read():
     fill(writer)
     told, tell = os.pipe()
     program = f"""
-import os, tm_cli.standard_streams as streams
+import os, tm_cli.runtime.standard_streams as streams
 wait = streams.wait_until_writable
 def tell(*arguments):
     os.write({tell}, b"waits")
@@ -221,7 +221,7 @@ DURING_IMPORT = """
 import builtins, os, signal, sys
 real = builtins.__import__
 def importing(name, *rest):
-    if name == "tm_cli.root":
+    if name == "tm_cli.cli.root":
         os.kill(os.getpid(), int(sys.argv.pop()))
     return real(name, *rest)
 builtins.__import__ = importing
@@ -231,12 +231,15 @@ run()
 """
 
 
-@pytest.mark.parametrize("module", ["tm_cli.boundary", "tm_cli.signals", "tm_cli.context", "typer"])
+@pytest.mark.parametrize(
+    "module",
+    ["tm_cli.cli.error_handler", "tm_cli.runtime.signals", "tm_cli.runtime.environment", "typer"],
+)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_while_modules_are_imported_has_its_code(module, number, code):
-    process = python(DURING_IMPORT.replace("tm_cli.root", module), str(int(number)))
+    process = python(DURING_IMPORT.replace("tm_cli.cli.root", module), str(int(number)))
     output, errors = process.communicate(timeout=LONGEST)
     assert process.returncode == code
     assert output + errors == ""

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from tm_cli.render.tables import columns
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 
 class Tty(io.TextIOWrapper):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import is_loopback, parse_base_url, quote_base_url
-from tm_cli.durations import format_duration, parse_duration
-from tm_cli.text import LONGEST, clean
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.durations import format_duration, parse_duration
+from tm_cli.values.text import LONGEST, clean
+from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
 
 
 @pytest.mark.parametrize(

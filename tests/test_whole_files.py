@@ -9,15 +9,15 @@ import sys
 
 import pytest
 
-from tm_cli.whole_files import write_whole
+from tm_cli.runtime.files import write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and devices are POSIX")
 
 INTERRUPTED_TWICE = """
 import signal, sys
 from pathlib import Path
-from tm_cli.signals import SignalReceived, signals_raised
-from tm_cli.whole_files import write_whole
+from tm_cli.runtime.signals import SignalReceived, signals_raised
+from tm_cli.runtime.files import write_whole
 
 class Slow(str):
     def encode(self):

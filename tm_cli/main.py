@@ -6,15 +6,15 @@ import os
 import sys
 
 from tm_cli import __version__
-from tm_cli.children import clean_import_path
-from tm_cli.standard_streams import guard_standard_streams
+from tm_cli.runtime.child_environment import clean_import_path
+from tm_cli.runtime.standard_streams import guard_standard_streams
 
 TYPE_CHECKING = False  # importing typing would take a third of the time of `tm --version`
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from tm_cli.context import AppContext
+    from tm_cli.runtime.environment import AppContext
 
 VERSION_LINE = f"tm {__version__} (spec v1)"
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, context: AppContext | None = None) -
         return 0
     if context is None:
         _exit_on_signals()
-    from tm_cli.boundary import run_guarded
+    from tm_cli.cli.error_handler import run_guarded
 
     return run_guarded(arguments, context)
 

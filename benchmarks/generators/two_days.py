@@ -17,10 +17,10 @@ import sys  # noqa: E402
 
 from gevent.event import Event  # noqa: E402
 
-from tm_cli.curve import Curve  # noqa: E402
-from tm_cli.server.engine.plan import Plan  # noqa: E402
+from tm_cli.server.engine.load_test import Slots  # noqa: E402
 from tm_cli.server.engine.recorder import BUCKET_SECONDS, Recorder  # noqa: E402
-from tm_cli.server.engine.slots import Slots  # noqa: E402
+from tm_cli.server.engine.schedule import Plan  # noqa: E402
+from tm_cli.values.load_curve import Curve  # noqa: E402
 
 _HOUR = 3600.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from action.composite_runner import ACTION, action
 from action.programs import make_recorder
-from tm_cli.root import command
+from tm_cli.cli.root import command
 from tm_cli.settings import DEFINITIONS
 
 OPTIONS = {

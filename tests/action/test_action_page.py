@@ -77,7 +77,7 @@ def test_example_becomes_a_command_line_that_tm_takes(step, make_runner, tmp_pat
 
 def parse(words):
     """Parse a command line as the program would; raises its usage error."""
-    from tm_cli.root import command
+    from tm_cli.cli.root import command
 
     node, path = command(), ["tm"]
     while hasattr(node, "commands"):

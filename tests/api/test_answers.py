@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tm_cli.api.answers import Answer, understand
 from tm_cli.api.errors import HttpError, NotUnderstood
+from tm_cli.api.responses import Answer, understand
 
 JSON = {"content-type": "application/json"}
 

@@ -20,8 +20,8 @@ from faults.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answ
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
-from tm_cli.clock import SystemClock, reads_end_at
+from tm_cli.runtime.clock import SystemClock, reads_end_at
+from tm_cli.values.api_key import ApiKey
 
 TIMEOUT = 0.2
 SOON = 3.0

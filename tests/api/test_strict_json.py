@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api.json_client import understood
+from tm_cli.api.client import understood
 from tm_cli.api.strict_json import _unique, parse, parse_answer
 from tm_cli.api.trafficmorph.models import LiveStatus
-from tm_cli.api_key import hide
+from tm_cli.values.api_key import hide
 
 DOCUMENTS = st.recursive(
     st.none()

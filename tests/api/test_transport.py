@@ -11,8 +11,8 @@ import trustme
 
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.transport import LARGEST_BODY, Connection, Exchange, Transport, _proxy
-from tm_cli.api_key import ApiKey
 from tm_cli.errors import ConfigurationError
+from tm_cli.values.api_key import ApiKey
 
 KEY = "tm_canary-0123456789"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
-from tm_cli.api_key import ApiKey
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings import StoredKeys
-from tm_cli.settings.stored_keys import KEYRING
+from tm_cli.settings.credentials import KEYRING
+from tm_cli.values.api_key import ApiKey
 
 KEY = "tm_canary-key-0123456789"
 CHECKS = {

@@ -2,10 +2,10 @@
 
 import pytest
 
+from tm_cli.cli.root import command
 from tm_cli.completion.candidates import Candidate, Vocabulary, complete
-from tm_cli.completion.files import list_files
-from tm_cli.completion.line import read_line, read_words, unquote
-from tm_cli.root import command
+from tm_cli.completion.profile_names import list_files
+from tm_cli.completion.shells import read_line, read_words, unquote
 
 
 def vocabulary(profiles=(), files=(), contexts=()):

@@ -8,9 +8,9 @@ import pytest
 from werkzeug.wrappers import Response
 
 from announced import Stranger, announce, proves_itself
-from tm_cli.api_key import ApiKey
 from tm_cli.completion.profile_names import Profile, Source, profile_candidates, read_profiles
-from tm_cli.context import AppContext
+from tm_cli.runtime.environment import AppContext
+from tm_cli.values.api_key import ApiKey
 from trafficmorph_api import KEY
 
 PROFILES = [{"id": 1, "name": "checkout"}, {"id": 2, "name": "check out"}]

@@ -1,6 +1,6 @@
 """What findings come to."""
 
-from tm_cli.diagnosis.finding import CheckResult, Status, ok, problem, warning, worst
+from tm_cli.doctor.finding import CheckResult, Status, ok, problem, warning, worst
 from tm_cli.exit_codes import ExitCode
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from fake_surroundings import FakeMachine
-from tm_cli.diagnosis.finding import Status
-from tm_cli.diagnosis.local_server import LocalServer, examine_local_server, examine_software
-from tm_cli.diagnosis.machine import SystemMachine
+from tm_cli.doctor.finding import Status
+from tm_cli.doctor.machine import LocalServer, SystemMachine, examine_local_server, examine_software
 from tm_cli.exit_codes import ExitCode
 
 

@@ -11,7 +11,7 @@ import trustme
 from pytest_httpserver import HTTPServer
 
 from announced import Stranger
-from tm_cli.diagnosis.network import Route, SystemNetwork
+from tm_cli.doctor.network import Route, SystemNetwork
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ import io
 
 import pytest
 
-from tm_cli.diagnosis.finding import Status
-from tm_cli.diagnosis.platforms import PLATFORMS, examine_platform, platform_of
-from tm_cli.diagnosis.screen import examine_terminal
-from tm_cli.terminal import Terminal
+from tm_cli.doctor.configuration import PLATFORMS, examine_platform, examine_terminal, platform_of
+from tm_cli.doctor.finding import Status
+from tm_cli.runtime.terminal import Terminal
 
 
 @pytest.mark.parametrize(("name", "variable"), PLATFORMS.items())

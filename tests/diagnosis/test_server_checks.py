@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from fake_surroundings import NOON, FakeNetwork
-from tm_cli.diagnosis.finding import Status
-from tm_cli.diagnosis.network import Sight
-from tm_cli.diagnosis.server import Place, examine_server
+from tm_cli.doctor.finding import Status
+from tm_cli.doctor.network import Sight
+from tm_cli.doctor.server import Place, examine_server
 from tm_cli.exit_codes import ExitCode
 
 URL = "https://tm.example/"

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from tm_cli import root
+from tm_cli.cli import root
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from markdown_pages import Block, blocks, page
-from tm_cli.commands.reports import Format
+from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row
 

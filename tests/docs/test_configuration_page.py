@@ -6,8 +6,8 @@ import pytest
 
 from command_lines import leaves
 from markdown_pages import bare, blocks, page, rows, section
-from tm_cli.durations import parse_duration
 from tm_cli.settings import DEFINITIONS, load_settings
+from tm_cli.values.durations import parse_duration
 
 TABLE = {bare(row[0]): row[1:] for row in rows(section("docs/configuration.md", "All settings"))}
 _, HEAD, REST = page("docs/configuration.md").partition("| Chosen by |")

@@ -3,10 +3,10 @@
 import pytest
 
 from markdown_pages import bare, page, rows, section
-from tm_cli.server.job import REQUEST_TIMEOUT, SLOTS
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
-from tm_cli.server.limits import ServerLimits
-from tm_cli.server.run import Outcome
+from tm_cli.server.runs.plan import REQUEST_TIMEOUT, SLOTS
+from tm_cli.server.runs.run import Outcome
+from tm_cli.server.web.schemas import ServerLimits
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}

@@ -6,12 +6,12 @@ import pytest
 
 from command_lines import leaves
 from markdown_pages import ROOT
-from tm_cli.commands.reports import Format
+from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.commands.topics import TOPICS
 from tm_cli.commands.topics.environment import OTHERS
 from tm_cli.commands.topics.reports import MEANINGS as FORMATS
 from tm_cli.commands.topics.verdicts import MEANINGS as VERDICTS
-from tm_cli.diagnosis.configuration import OTHER_VARIABLES
+from tm_cli.doctor.configuration import OTHER_VARIABLES
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.verdict import Verdict
 from tm_cli.settings import DEFINITIONS, Source

@@ -9,12 +9,12 @@ from markdown_pages import bare, blocks, page, rows, section
 from tm_cli.api import errors as api_errors
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.comparison import Comparison
 from tm_cli.gate.events import Decided
+from tm_cli.gate.model import Comparison
+from tm_cli.gate.outcome import Record
 from tm_cli.gate.policy import Decision
-from tm_cli.gate.record import Record
 from tm_cli.render.comparisons import comparison_data
-from tm_cli.render.machine import SCHEMA_VERSION, document, error_document
+from tm_cli.render.formats.json_document import SCHEMA_VERSION, document, error_document
 from tm_cli.render.summary import run_data
 
 GATE = "A gate: `runs start --wait` and `runs wait`"

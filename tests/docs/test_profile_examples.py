@@ -6,15 +6,15 @@ import pytest
 import yaml
 
 from markdown_pages import ROOT, bare, blocks, rows, section
-from tm_cli.gate_limits import KEYS
-from tm_cli.server.portable import read_document as accept
-from tm_cli.systems.trafficmorph.profile_documents import (
+from tm_cli.backends.trafficmorph.profile_documents import (
     ALIASES,
     OPTIONAL,
     REQUIRED,
     portable,
     read_document,
 )
+from tm_cli.server.routes.profiles import read_document as accept
+from tm_cli.values.thresholds import KEYS
 
 
 def profiles():

@@ -1,7 +1,7 @@
 """The selftest page lists the scenarios of the program."""
 
 from markdown_pages import bare, page, rows, section
-from tm_cli.selftest.catalogue import SCENARIOS
+from tm_cli.selftest.scenarios import SCENARIOS
 
 
 def test_page_lists_every_scenario_with_its_code_and_claim():

@@ -4,12 +4,11 @@ import pytest
 
 from markdown_pages import ROOT, page, rows, section
 from tm_cli.server.judge import How, Limits
+from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MOST_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
+from tm_cli.server.judge.latency import _FEWEST_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
-from tm_cli.server.judge.limits import QUANTILES
-from tm_cli.server.judge.quantiles import _FEWEST_BEYOND
-from tm_cli.server.judge.resampling import DRAWS
-from tm_cli.server.judge.spread import ASSUMED, MOST_RUNS
+from tm_cli.server.judge.thresholds import QUANTILES
 
 NAME = "docs/verdicts.md"
 LIMITS = Limits()

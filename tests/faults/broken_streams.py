@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from faults.zygote import _text_to
+from tm_cli.cli.root import command
 from tm_cli.main import run
-from tm_cli.root import command
 
 AT_ONCE = 4
 LONGEST = 20

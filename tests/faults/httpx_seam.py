@@ -13,7 +13,7 @@ from faults.recorder import Recording
 from faults.schedules import Schedule
 from faults.wire import Lost, Wire
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
+from tm_cli.values.api_key import ApiKey
 
 CANARY = "tm_canary-7f3a9c51e2"
 BASE_URL = "http://127.0.0.1:9/"

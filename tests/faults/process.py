@@ -20,9 +20,9 @@ from faults.socket_server import SocketServer
 from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.world import VERDICTS, Truth
 from faults.zygote import Forked
-from tm_cli.commands.saved_report import load
+from tm_cli.commands.report.replay import load
 from tm_cli.errors import TmError
-from tm_cli.gate.replay import replay
+from tm_cli.gate.outcome import replay
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 0.6

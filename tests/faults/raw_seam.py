@@ -17,17 +17,17 @@ from faults.recorder import Recording
 from faults.schedules import Schedule
 from faults.system import system_of
 from faults.wire import Lost, Wire
-from tm_cli.api.answers import Answer, Explain, understand
-from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.responses import Answer, Explain, understand
+from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import TmError
-from tm_cli.gate.drive import drive
 from tm_cli.gate.events import Decided, Started
-from tm_cli.gate.flow import Follow
+from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.policy import Decision, Gate, from_error
 from tm_cli.gate.polling import Pace
+from tm_cli.gate.scheduler import drive
 from tm_cli.gate.verdict import Verdict
-from tm_cli.signals import SignalReceived
+from tm_cli.runtime.signals import SignalReceived
 
 
 @dataclass(frozen=True)

@@ -12,35 +12,35 @@ from typing import Any, NoReturn
 
 from faults.clock import VirtualClock
 from faults.hostile import text
-from tm_cli.api.answers import Answer, understand
+from tm_cli.api.responses import Answer, understand
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
-from tm_cli.boundary import explain
-from tm_cli.context import AppContext
+from tm_cli.backends.trafficmorph.results import as_result
+from tm_cli.backends.trafficmorph.runs import from_status
+from tm_cli.cli.error_handler import explain
 from tm_cli.errors import TmError
-from tm_cli.evidence.writing import report_document
 from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
 from tm_cli.gate.events import Unobserved as Unanswered
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Result, Run
+from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.record import Evidence, Record, exit_code_of
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.explanation import explanation
-from tm_cli.render.github import annotated, assignment
-from tm_cli.render.github import outputs as github_outputs
-from tm_cli.render.gitlab import dotenv
-from tm_cli.render.junit import junit
-from tm_cli.render.machine import document, error_document, to_json
-from tm_cli.render.markdown import markdown
-from tm_cli.render.openmetrics import openmetrics
+from tm_cli.render.formats.csv import series_csv
+from tm_cli.render.formats.github import annotated, assignment
+from tm_cli.render.formats.github import outputs as github_outputs
+from tm_cli.render.formats.gitlab import dotenv
+from tm_cli.render.formats.json_document import document, error_document, to_json
+from tm_cli.render.formats.junit import junit
+from tm_cli.render.formats.markdown import markdown
+from tm_cli.render.formats.openmetrics import openmetrics
 from tm_cli.render.progress import open_view
-from tm_cli.render.series_csv import series_csv
 from tm_cli.render.summary import run_data, run_summary
 from tm_cli.render.tables import columns
-from tm_cli.systems.trafficmorph.looks import from_status
-from tm_cli.systems.trafficmorph.results import as_result
-from tm_cli.terminal import Terminal
-from tm_cli.text import clean
+from tm_cli.report.writer import report_document
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.text import clean
 
 Say = Callable[[], str]
 STRINGS_PER_CASE = 10

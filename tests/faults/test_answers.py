@@ -11,7 +11,7 @@ from faults.messages import Reply
 from faults.trafficmorph.bodies import SPOILT
 from tm_cli.api.errors import NotUnderstood
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
+from tm_cli.values.api_key import ApiKey
 
 GOOD = Reply(200, b'{"runId": "ours", "status": "RUNNING", "autoVerdict": "FAIL"}')
 JSON = {"content-type": "application/json"}

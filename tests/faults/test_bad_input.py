@@ -13,9 +13,9 @@ from faults.mistakes import Mistake, make
 from faults.report import say
 from faults.schedules import seeds
 from faults.volume import in_pieces
-from tm_cli.context import AppContext
 from tm_cli.main import main
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.terminal import Terminal
 
 MISTAKES = 2_000
 PIECE = 125

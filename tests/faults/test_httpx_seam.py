@@ -12,7 +12,7 @@ from faults.schedules import seeds
 from faults.volume import run_all
 from tm_cli.api.errors import NotReached
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
+from tm_cli.values.api_key import ApiKey
 
 SCHEDULES = 2_000
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.errors import TmError
-from tm_cli.gate.bell import Bell
-from tm_cli.gate.drive import drive
-from tm_cli.gate.evidence import Phase, Progress, Result, Run
-from tm_cli.gate.flow import Follow
+from tm_cli.gate.lifecycle import Follow
+from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import Pace
+from tm_cli.gate.scheduler import Bell, drive
 from tm_cli.gate.verdict import Verdict
 
 GATE = Gate(frozenset({Verdict.FAIL}), pace=Pace(interval=60.0), wait_timeout=600.0)

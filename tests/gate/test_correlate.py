@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.gate.correlate import Ours, Row, correlate, explain_missing, is_last_page
+from tm_cli.backends.trafficmorph.correlation import (
+    Ours,
+    Row,
+    correlate,
+    explain_missing,
+    is_last_page,
+)
 
 ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OURS = Ours("ours", ASKED, newest_before=10)

@@ -6,14 +6,14 @@ import pytest
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.drive import consume, drive
 from tm_cli.gate.events import Decided, Ended, Observed, Started
-from tm_cli.gate.evidence import Phase, Progress, Result, Run
-from tm_cli.gate.flow import Follow
+from tm_cli.gate.lifecycle import Follow
+from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import Pace
+from tm_cli.gate.scheduler import consume, drive
 from tm_cli.gate.verdict import Verdict
-from tm_cli.signals import SignalReceived
+from tm_cli.runtime.signals import SignalReceived
 
 
 class QuickSystem:

@@ -10,7 +10,7 @@ from tm_cli.api.errors import HttpError
 from tm_cli.errors import StartUnknown, TmError, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
-from tm_cli.gate.evidence import Result
+from tm_cli.gate.model import Result
 from tm_cli.gate.policy import WORST_FIRST, Gate, decide, from_error, worst
 from tm_cli.gate.verdict import GATED, Verdict, parse_fail_on, read_verdict
 

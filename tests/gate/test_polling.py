@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tm_cli.gate.evidence import Phase, Progress
+from tm_cli.gate.model import Phase, Progress
 from tm_cli.gate.polling import Pace, pause_before_look, pause_before_scan
 
 WATCHED = Pace(steady=5.0)

@@ -10,17 +10,15 @@ from html.parser import HTMLParser
 from typing import Any
 
 from tm_cli.errors import TmError
-from tm_cli.evidence.writing import report_document
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import apply_check, parse_check
-from tm_cli.gate.comparison import Basis, Comparison
-from tm_cli.gate.course import Course, Moment
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate, decide
-from tm_cli.gate.record import Evidence, Record
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html import html
+from tm_cli.report.writer import report_document
 
 MADE = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
 CHECKS = tuple(parse_check(text) for text in ("p95<100ms", "errors<1%", "p99.9<1s"))

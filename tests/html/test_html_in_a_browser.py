@@ -12,7 +12,7 @@ import pytest
 from browser import Tab, browser, find_browser
 from page_evidence import evidence, hostile, page_of, passed, record, undecided
 
-from tm_cli.evidence.writing import report_document
+from tm_cli.report.writer import report_document
 
 PROGRAM = find_browser()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the PATH or in TM_BROWSER")

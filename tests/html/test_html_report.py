@@ -27,16 +27,16 @@ from page_evidence import (
 )
 
 from faults.hostile import text as hostile_text
-from tm_cli.commands.saved_report import load
-from tm_cli.evidence.reading import read_evidence
-from tm_cli.evidence.writing import report_document
+from tm_cli.commands.report.replay import load
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.comparison import Basis
 from tm_cli.gate.events import Decided
+from tm_cli.gate.model import Basis
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate, decide
-from tm_cli.gate.record import Evidence, Record
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html.charts import chart_data
+from tm_cli.report.reader import read_evidence
+from tm_cli.report.writer import report_document
 
 ASSETS = Path(__file__).parents[2] / "tm_cli" / "render" / "html" / "assets"
 VENDORED = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.gate.course import Moment
-from tm_cli.render.html.sampling import sampled, summed_up
+from tm_cli.gate.model import Moment
+from tm_cli.render.html.charts import sampled, summed_up
 
 VALUES = st.one_of(st.none(), st.floats(0, 1e6))
 

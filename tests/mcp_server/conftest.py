@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tm_cli.commands.session import Session
-from tm_cli.context import AppContext
-from tm_cli.global_options import GLOBAL_OPTIONS
+from tm_cli.cli.global_options import GLOBAL_OPTIONS
+from tm_cli.cli.session import Session
 from tm_cli.mcp.calls import Calls
-from tm_cli.mcp.serving import new_server
-from tm_cli.terminal import Terminal
+from tm_cli.mcp.server import new_server
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.terminal import Terminal
 
 TESTS = Path(__file__).parents[1]
 for folder in ("server", "strait", "runloop"):  # the servers of their tests

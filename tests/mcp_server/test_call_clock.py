@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tm_cli.embedded import EmbeddedServer
-from tm_cli.mcp.call_clock import CallClock
-from tm_cli.mcp.kept_servers import KeptServers
-from tm_cli.signals import SignalReceived
+from tm_cli.mcp.calls import CallClock, KeptServers
+from tm_cli.runtime.local_server import EmbeddedServer
+from tm_cli.runtime.signals import SignalReceived
 
 
 def test_a_pause_is_that_of_the_clock_beneath(clock):

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from announced import Stranger, announce
-from tm_cli.embedded import launch
+from tm_cli.runtime.local_server import launch
 from trafficmorph_api import KEY
 
 LOCAL = {"TM_BASE_URL": "local"}

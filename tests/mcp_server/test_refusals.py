@@ -5,8 +5,8 @@ import math
 import pytest
 
 from tm_cli.errors import UsageError
-from tm_cli.mcp.arguments import read
-from tm_cli.mcp.catalogue import TOOLS
+from tm_cli.mcp.schema import read
+from tm_cli.mcp.tools import TOOLS
 from trafficmorph_api import KEY
 
 START = {"profile_id": 42, "wait": True}

@@ -6,10 +6,19 @@ import io
 
 import pytest
 
-from tm_cli.gate.course import Moment
-from tm_cli.render.chart import ASCII, BRAILLE, HEIGHT, Scale, chart, choose_ink, sample
-from tm_cli.render.course import draw_course, remarkable_moments
-from tm_cli.terminal import Terminal
+from tm_cli.gate.model import Moment
+from tm_cli.render.chart import (
+    ASCII,
+    BRAILLE,
+    HEIGHT,
+    Scale,
+    chart,
+    choose_ink,
+    draw_course,
+    remarkable_moments,
+    sample,
+)
+from tm_cli.runtime.terminal import Terminal
 
 
 def terminal(*, encoding="utf-8", **options):

@@ -7,11 +7,11 @@ import io
 import pytest
 
 from tm_cli.gate.events import Awaited, Ended, Observed, Started, Unobserved
-from tm_cli.gate.evidence import Phase, Progress, Run
+from tm_cli.gate.model import Phase, Progress, Run
 from tm_cli.render.live import LiveView
-from tm_cli.render.numbers import codes, milliseconds, percent, rate, sparkline
 from tm_cli.render.progress import PlainView, SilentView, describe, open_view
-from tm_cli.terminal import Terminal
+from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
+from tm_cli.runtime.terminal import Terminal
 
 RUN = Run("run-1", "checkout", "RUNNING", None)
 

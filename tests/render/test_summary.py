@@ -9,11 +9,11 @@ import pytest
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import apply_check, parse_check
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Result, Run
 from tm_cli.gate.policy import Decision
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.summary import run_summary
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 RUN = Run("r1", "checkout", "COMPLETED", None)
 PASSED = Result("r1", Verdict.PASS, "PASS")

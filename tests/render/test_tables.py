@@ -6,10 +6,10 @@ import io
 
 import pytest
 
-from tm_cli.gate.comparison import Comparison
+from tm_cli.gate.model import Comparison
 from tm_cli.render.comparisons import comparison_table
 from tm_cli.render.tables import columns, listed
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 HEAD = ("ID", "PROFILE", "RUN")
 ROWS = [(1, "checkout", "6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21"), (2, None, None)]

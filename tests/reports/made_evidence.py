@@ -10,12 +10,10 @@ from typing import Any
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
-from tm_cli.gate.comparison import Basis, Comparison
-from tm_cli.gate.course import Course, Moment
 from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.evidence import Result, Run
+from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
+from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
-from tm_cli.gate.record import Evidence, Record, exit_code_of
 from tm_cli.gate.verdict import GATED, Verdict, read_verdict
 
 MADE_AT = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from made_evidence import ALL
-from tm_cli.commands.reports import Format, rendered
-from tm_cli.evidence.writing import as_document
+from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.machine import to_json
+from tm_cli.render.formats.json_document import to_json
+from tm_cli.report.writer import as_document
 
 
 @pytest.fixture

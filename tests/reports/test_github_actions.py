@@ -10,11 +10,11 @@ import pytest
 
 from faults.github_runner import commands
 from made_evidence import ALL
-from tm_cli.commands.platforms import LARGEST_SUMMARY, GitHub
+from tm_cli.commands.shared.ci_platforms import LARGEST_SUMMARY, GitHub
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.github import annotated, assignment
-from tm_cli.signals import SignalReceived
-from tm_cli.terminal import Terminal
+from tm_cli.render.formats.github import annotated, assignment
+from tm_cli.runtime.signals import SignalReceived
+from tm_cli.runtime.terminal import Terminal
 from trafficmorph_api import KEY, RUN, row
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")

@@ -9,7 +9,7 @@ import pytest
 
 from made_evidence import ALL
 from tm_cli import __version__
-from tm_cli.commands.reports import Format, rendered
+from tm_cli.commands.shared.report_sinks import Format, rendered
 
 GOLDEN = Path(__file__).with_name("golden")
 SUFFIXES = {

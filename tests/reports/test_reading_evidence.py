@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from made_evidence import ALL
-from tm_cli.evidence.fields import NotEvidence
-from tm_cli.evidence.reading import read_evidence
-from tm_cli.evidence.writing import as_document, report_document
-from tm_cli.gate.replay import replay
+from tm_cli.gate.outcome import replay
+from tm_cli.report.reader import NotEvidence, read_evidence
+from tm_cli.report.writer import as_document, report_document
 
 OTHERS = (None, 0, "PASS", "OK", True, False, [], {})
 

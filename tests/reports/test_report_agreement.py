@@ -11,10 +11,10 @@ import pytest
 from junitparser import Error, Failure, JUnitXml
 
 from made_evidence import ALL
-from tm_cli.commands.reports import Format, rendered
-from tm_cli.commands.saved_report import load
+from tm_cli.commands.report.replay import load
+from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.render.explanation import explanation
-from tm_cli.render.github import annotated, outputs
+from tm_cli.render.formats.github import annotated, outputs
 
 GOOD = [name for name, evidence in ALL.items() if evidence.exit_code == 0]
 

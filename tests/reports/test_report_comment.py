@@ -10,11 +10,11 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from made_evidence import ALL
-from tm_cli.commands.commenting import marker_of
-from tm_cli.commands.reports import Format, rendered
-from tm_cli.commands.saved_report import load
+from tm_cli.commands.report.comment import marker_of
+from tm_cli.commands.report.replay import load
+from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.markdown import markdown
+from tm_cli.render.formats.markdown import markdown
 
 TOKEN = "ghs_0123456789abcdefghij"
 BOT = {"login": "github-actions[bot]", "type": "Bot"}

@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from made_evidence import ALL
-from tm_cli.evidence.writing import report_document
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.machine import SCHEMA_VERSION
+from tm_cli.render.formats.json_document import SCHEMA_VERSION
+from tm_cli.report.writer import report_document
 
-TEXT = files("tm_cli").joinpath("schemas", "report-1.json").read_text(encoding="utf-8")
+TEXT = files("tm_cli").joinpath("report", "report-1.json").read_text(encoding="utf-8")
 SCHEMA = json.loads(TEXT)
 VALIDATOR = Draft202012Validator(SCHEMA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tm_cli.render.sections import Section, joined
+from tm_cli.render.formats.markdown import Section, joined
 
 HEAD = Section("the outcome", 0, "### FAIL: é" * 3)
 PAGE = [HEAD, Section("tables", 3, "t" * 400), Section("charts", 5, "c" * 400)]

@@ -16,8 +16,8 @@ from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
 from tm_cli.api.runloop.client import Client, explain
 from tm_cli.api.runloop.models import Job
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
 from tm_cli.errors import UsageError
+from tm_cli.values.api_key import ApiKey
 
 RECORDED = {
     (item["call"], urlsplit(item["path"]).query): item

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from runloop_world import KEY
 
-from tm_cli.context import AppContext
-from tm_cli.driver import ProcessDriver, split_command
 from tm_cli.exit_codes import ExitCode
 from tm_cli.main import main
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.subprocesses import ProcessDriver, split_command
+from tm_cli.runtime.terminal import Terminal
 
 RULE = ("--min-score", "80%")
 

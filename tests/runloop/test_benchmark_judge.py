@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tm_cli.backends.runloop.judge import Baseline, Case, Expected, judge
+from tm_cli.backends.runloop.measurements import Attempt, Measured
+from tm_cli.backends.runloop.rules import Rules, parse_share, read_score
 from tm_cli.gate.verdict import Verdict
-from tm_cli.systems.runloop.case import Baseline, Case, Expected
-from tm_cli.systems.runloop.evidence import Attempt, Measured
-from tm_cli.systems.runloop.judge import judge
-from tm_cli.systems.runloop.rules import Rules, parse_share, read_score
 
 ALL = frozenset({"a", "b", "c"})
 

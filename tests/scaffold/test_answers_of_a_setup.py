@@ -2,16 +2,19 @@
 
 import pytest
 
-from tm_cli.scaffold.answers import (
+from tm_cli.setup.answers import (
+    is_here,
+    may_be_public,
+    name_from,
     read_load,
     read_name,
     read_rate,
     read_seconds,
     read_server,
     read_target,
+    stem,
 )
-from tm_cli.scaffold.documents import duration, number
-from tm_cli.scaffold.names import is_here, may_be_public, name_from, stem
+from tm_cli.setup.documents import duration, number
 
 
 @pytest.mark.parametrize(

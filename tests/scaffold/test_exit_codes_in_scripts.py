@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from tm_cli.diagnosis.finding import Status
-from tm_cli.root import command
-from tm_cli.scaffold.waiting_block import waiting_block
+from tm_cli.cli.root import command
+from tm_cli.doctor.finding import Status
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script, Shell
+from tm_cli.setup.pipelines import waiting_block
 
 GATE = "tm runs start a --wait --fail-on FAIL"
 

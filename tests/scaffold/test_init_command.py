@@ -7,11 +7,11 @@ import subprocess
 import pytest
 import yaml
 
-from tm_cli.gate_limits import read_limits
+from tm_cli.backends.trafficmorph.profile_documents import read_document
 from tm_cli.server.judge import Limits
-from tm_cli.server.portable import read_document as accept
+from tm_cli.server.routes.profiles import read_document as accept
 from tm_cli.settings import load_settings
-from tm_cli.systems.trafficmorph.profile_documents import read_document
+from tm_cli.values.thresholds import read_limits
 
 URL = "http://localhost:8080/checkout"
 FLAGS = ("--url", URL, "--rate", "20", "--duration", "1m")

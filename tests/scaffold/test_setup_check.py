@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tm_cli.root import command
+from tm_cli.cli.root import command
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script
 

@@ -5,7 +5,7 @@ import http.client
 
 import pytest
 
-from tm_cli.selftest.relay import Fault, Relay, dead_port, flaky_reads, lost_start, no_faults
+from tm_cli.selftest.fault_proxy import Fault, Relay, dead_port, flaky_reads, lost_start, no_faults
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{"a": "long"}'[:-1]
 

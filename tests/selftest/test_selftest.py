@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.selftest.account import failure
-from tm_cli.selftest.catalogue import SCENARIOS
-from tm_cli.selftest.proof import prove
-from tm_cli.selftest.stage import Stage
+from tm_cli.render.selftest import failure
+from tm_cli.selftest.runner import Stage, prove
+from tm_cli.selftest.scenarios import SCENARIOS
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 TM = f'"{sys.executable}" -m tm_cli'

@@ -17,7 +17,7 @@ import httpx2
 import psutil
 
 from running_server import FAKE_ENGINE, PATIENCE, Api, eventually
-from tm_cli.server.serve import ServeOptions, serve
+from tm_cli.server.server import ServeOptions, serve
 
 AT_ONCE = "play-at-once"
 _HOME = "TMPDIR"  # children inherit it; they get no variable of an unknown name

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from running_server import FAKE_ENGINE
-from tm_cli.server.serve import ServeOptions, serve
+from tm_cli.server.server import ServeOptions, serve
 
 
 def main(data_dir, open_files, seconds=None):

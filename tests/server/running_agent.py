@@ -4,9 +4,9 @@ import asyncio
 import threading
 
 from running_server import FAKE_ENGINE, PATIENCE, eventually
-from tm_cli.api_key import ApiKey
 from tm_cli.server.agent.agent import Agent
-from tm_cli.server.agent.options import AgentOptions
+from tm_cli.server.agent.connection import AgentOptions
+from tm_cli.values.api_key import ApiKey
 
 
 class RunningAgent:

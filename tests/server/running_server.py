@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from tm_cli.server.serve import ServeOptions, serve
+from tm_cli.server.server import ServeOptions, serve
 
 FAKE_ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))
 PATIENCE = 10.0

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tm_cli.errors import TmError
-from tm_cli.server.serve import ServeOptions, serve
+from tm_cli.server.server import ServeOptions, serve
 
 
 def main(data_dir):

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from running_server import Api, body
-from tm_cli.server.guard import refusal_response
-from tm_cli.server.refusal import Refusal
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.web.guard import refusal_response
 
 numbers = st.one_of(
     st.integers(), st.floats(), st.sampled_from([2**31, 2**63, 2**64, 10**400, -1, 0, 1e308])

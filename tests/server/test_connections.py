@@ -17,10 +17,9 @@ import pytest
 from running_agent import RunningAgent
 from running_server import PATIENCE, Api, eventually
 from tm_cli.api import network
-from tm_cli.server.connections import KEEP_ALIVE, Connections
-from tm_cli.server.listener import doors
-from tm_cli.server.options import ServeOptions
-from tm_cli.server.web_server import WebServer
+from tm_cli.server.web.connections import KEEP_ALIVE, Connections
+from tm_cli.server.web.listener import WebServer, doors
+from tm_cli.server.web.services import ServeOptions
 
 QUICK = 0.2
 LIMITED = str(Path(__file__).with_name("limited_server.py"))
@@ -350,7 +349,7 @@ def test_a_connection_that_is_over_holds_no_place():
 LIMITS = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
-from tm_cli.server.descriptors import connections_allowed
+from tm_cli.server.web.connections import connections_allowed
 print(connections_allowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tm_cli.clock import SystemClock
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.engine_events import Bucket
-from tm_cli.server.results import summarise
-from tm_cli.server.run import Outcome, Run
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.runs.results import summarise
+from tm_cli.server.runs.run import Outcome, Run
+from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history import HistoryStore, Verdict
-from tm_cli.server.store.history_filter import HistoryFilter
+from tm_cli.server.store.history import HistoryFilter, HistoryStore, Verdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.schema import VERSION
-from tm_cli.server.verdicts import Judge
+from tm_cli.server.workers.engine_events import Bucket
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

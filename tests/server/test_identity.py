@@ -11,8 +11,8 @@ import pytest
 
 from announced import announce, proof
 from running_server import RunningServer
-from tm_cli.announcement import find_running
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.announcement import find_running
 
 CHALLENGE = "0123456789abcdef" * 4
 PATH = f"/tm/identity?challenge={CHALLENGE}"

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from tm_cli.server.logs import LimitedFormatter, RepeatFilter
+from tm_cli.server.server import LimitedFormatter, RepeatFilter
 
 
 class Clock:

@@ -1,4 +1,4 @@
-from tm_cli.server.rate import SlidingWindow
+from tm_cli.server.web.guard import SlidingWindow
 
 
 class Time:

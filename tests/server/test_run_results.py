@@ -4,7 +4,10 @@ import math
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine_events import (
+from tm_cli.server.histograms import UnreadableHistogram
+from tm_cli.server.runs.progress import RunState
+from tm_cli.server.runs.results import salvage, summarise
+from tm_cli.server.workers.engine_events import (
     Bucket,
     Failed,
     Finished,
@@ -12,9 +15,6 @@ from tm_cli.server.engine_events import (
     Progress,
     parse_event,
 )
-from tm_cli.server.histograms import UnreadableHistogram
-from tm_cli.server.results import salvage, summarise
-from tm_cli.server.run_state import RunState
 
 
 def encoded(*milliseconds):

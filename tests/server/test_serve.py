@@ -231,7 +231,7 @@ def test_a_row_left_without_verdict_is_judged_at_the_next_start(start_server):
 
 def test_neither_server_nor_engine_runs_inside_the_other(tmp_path):
     probe = (
-        "import sys, tm_cli.server.serve;"
+        "import sys, tm_cli.server.server;"
         "print([name for name in ('locust', 'gevent', 'tm_cli.server.engine', 'tm_cli.api')"
         " if name in sys.modules])"
     )

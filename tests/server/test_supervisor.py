@@ -7,16 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from running_server import FAKE_ENGINE
-from tm_cli.clock import SystemClock
-from tm_cli.server.crew.agents import Agents
-from tm_cli.server.crew.launching import launch_with
-from tm_cli.server.refusal import Refusal
-from tm_cli.server.run import Run
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.runs.run import Run
+from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history import HistoryStore
-from tm_cli.server.store.history_filter import HistoryFilter
+from tm_cli.server.store.history import HistoryFilter, HistoryStore
 from tm_cli.server.store.runs import RunStore
-from tm_cli.server.supervisor import Supervisor
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.remote_workers import Agents, launch_with
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import ipaddress
 
 import pytest
 
-from tm_cli.server.refusal import Refusal
 from tm_cli.server.targets import TargetRule, address_refusal, literal_refusal
+from tm_cli.server.web.bodies import Refusal
 
 OWN_PORT = 8092
 

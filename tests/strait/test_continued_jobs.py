@@ -7,8 +7,8 @@ from strait_api import Problem, Reply, as_json, envelope
 from strait_world import Course
 
 from tm_cli.api.strait.models import JobRun
+from tm_cli.backends.strait.results import later_runs
 from tm_cli.exit_codes import ExitCode
-from tm_cli.systems.strait.lineage import later_runs
 
 START = ("start", "export", "--wait", "--no-stream")
 LINEAGE = "GET /v1/runs/{run}/lineage"
@@ -252,7 +252,7 @@ def test_later_run_that_does_not_say_what_it_continues_counts(jobs, strait, cloc
 
 
 def test_stop_on_interrupt_cancels_the_run_that_goes_on(jobs, strait, clock):
-    from tm_cli.signals import SignalReceived
+    from tm_cli.runtime.signals import SignalReceived
 
     strait.job(executing=2.0, continues=chain("completed", executing=600.0))
     sleep = clock.sleep

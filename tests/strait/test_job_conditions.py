@@ -2,10 +2,16 @@
 
 import pytest
 
-from tm_cli.gate.evidence import Result
+from tm_cli.backends.strait.conditions import (
+    SECONDS,
+    NotThere,
+    follow,
+    parse_longest,
+    parse_path,
+    parse_result_check,
+)
+from tm_cli.gate.model import Result
 from tm_cli.gate.verdict import Verdict
-from tm_cli.systems.strait.conditions import SECONDS, parse_longest, parse_result_check
-from tm_cli.systems.strait.json_path import NotThere, follow, parse_path
 
 RETURNED = {
     "score": 0.93,

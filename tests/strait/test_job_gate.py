@@ -297,7 +297,7 @@ def test_runner_of_github_is_told(jobs, strait, tm):
 
 
 def test_interrupted_wait_cancels_the_run_where_that_is_wanted(jobs, strait, clock):
-    from tm_cli.signals import SignalReceived
+    from tm_cli.runtime.signals import SignalReceived
 
     strait.job(executing=60.0)
     sleep = clock.sleep

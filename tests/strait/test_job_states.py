@@ -3,35 +3,35 @@
 import pytest
 from strait_world import MOVES, TERMINAL
 
-from tm_cli.gate.evidence import Phase
+from tm_cli.backends.strait import results
+from tm_cli.gate.model import Phase
 from tm_cli.gate.verdict import Verdict
-from tm_cli.systems.strait import states
 
 
 def test_every_status_of_the_contract_is_known():
-    assert set(states.STATUSES) == set(MOVES)
-    assert states.TERMINAL == TERMINAL
+    assert set(results.STATUSES) == set(MOVES)
+    assert results.TERMINAL == TERMINAL
 
 
 @pytest.mark.parametrize("status", sorted(MOVES))
 def test_only_a_terminal_status_ends_a_wait(status):
-    ended = states.phase_of(status) is Phase.ENDED
+    ended = results.phase_of(status) is Phase.ENDED
     assert ended == (status in TERMINAL)
-    assert (states.verdict_of(status) is None) == (not ended)
+    assert (results.verdict_of(status) is None) == (not ended)
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "completed ", "complete", "", "succeeded"])
 def test_status_that_nobody_knows_neither_ends_nor_passes(status):
-    assert states.phase_of(status) is Phase.ACTIVE
-    assert states.verdict_of(status) is None
+    assert results.phase_of(status) is Phase.ACTIVE
+    assert results.verdict_of(status) is None
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_nothing_but_completed_passes(status):
-    assert (states.verdict_of(status) is Verdict.PASS) == (status == "completed")
+    assert (results.verdict_of(status) is Verdict.PASS) == (status == "completed")
 
 
-@pytest.mark.parametrize("chosen", states.CANCELED_VERDICTS)
+@pytest.mark.parametrize("chosen", results.CANCELED_VERDICTS)
 def test_canceled_and_expired_count_as_chosen(chosen):
-    assert {states.verdict_of(status, chosen) for status in ("canceled", "expired")} == {chosen}
-    assert states.verdict_of("failed", chosen) is Verdict.FAIL
+    assert {results.verdict_of(status, chosen) for status in ("canceled", "expired")} == {chosen}
+    assert results.verdict_of("failed", chosen) is Verdict.FAIL

@@ -9,12 +9,12 @@ import pytest
 from strait_api import KEY
 
 from tm_cli.api.strait.client import stream_path
-from tm_cli.api.strait.stream import Listener
+from tm_cli.api.strait.event_stream import Listener
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.api_key import ApiKey
-from tm_cli.clock import SystemClock
+from tm_cli.backends.strait.results import is_news
 from tm_cli.exit_codes import ExitCode
-from tm_cli.systems.strait.news import is_news
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.values.api_key import ApiKey
 
 DEADLINE = 5.0
 STREAM = "GET /v1/runs/{run}/stream"
@@ -185,9 +185,9 @@ def real_tm(strait, tmp_path, *argv):
     """Run tm by the clock on the wall."""
     import io
 
-    from tm_cli.context import AppContext
     from tm_cli.main import main
-    from tm_cli.terminal import Terminal
+    from tm_cli.runtime.environment import AppContext
+    from tm_cli.runtime.terminal import Terminal
 
     out = io.StringIO()
     context = replace(
@@ -311,16 +311,16 @@ def test_stream_has_a_limit(jobs, strait, run):
     ],
 )
 def test_message_is_one_harmless_line(content, line):
-    from tm_cli.api.strait.stream import Message
-    from tm_cli.commands.job_listening import _line
+    from tm_cli.api.strait.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     assert _line(Message("message", json.dumps(content)), as_json=False) == line
     assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
 
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
-    from tm_cli.api.strait.stream import Message
-    from tm_cli.commands.job_listening import _line
+    from tm_cli.api.strait.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     message = Message("message", '{"a": "\\x1b"}')
     assert _line(message, as_json=False).startswith("unreadable: ")

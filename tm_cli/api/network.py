@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import httpcore2
 import httpx2
 
-from tm_cli.clock import SLICE
+from tm_cli.runtime.clock import SLICE
 
 if TYPE_CHECKING:
-    from tm_cli.clock import Clock
+    from tm_cli.runtime.clock import Clock
 
 LONGEST_HEAD = 256 * 1024
 """Bytes that may arrive before the head of the answer is complete, interim answers included."""

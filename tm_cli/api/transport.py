@@ -1,8 +1,4 @@
-"""Bytes in, JSON out: what tm sends and reads by the HTTP library.
-
-It holds the credentials, never follows a redirect, bounds every answer in time and size, and
-translates each of the library's exceptions once.
-"""
+"""Which proxy the environment names for a server; pure."""
 
 from __future__ import annotations
 
@@ -14,25 +10,64 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.answers import Answer, Explain, explain_error, understand
-from tm_cli.api.budget import RequestBudget
 from tm_cli.api.errors import NotReached, NotUnderstood
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.proxies import choose_proxy
-from tm_cli.api_key import hide
-from tm_cli.base_url import is_plain_http
-from tm_cli.clock import read_deadline
-from tm_cli.durations import format_duration
+from tm_cli.api.responses import Answer, Explain, explain_error, understand
+from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.text import clean
+from tm_cli.runtime.clock import read_deadline
+from tm_cli.values.api_key import hide
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+from tm_cli.values.urls import is_loopback, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.api_key import ApiKey
-    from tm_cli.clock import Clock
+    from tm_cli.runtime.clock import Clock
+    from tm_cli.values.api_key import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProxy:
+    """A variable of the environment and what it holds; the address may have a password in it."""
+
+    variable: str
+    address: str
+
+    def __repr__(self) -> str:
+        return f"NamedProxy({self.variable})"
+
+    @property
+    def place(self) -> str:
+        """Host and port, without credentials; empty when the address names no host."""
+        try:
+            parts = urlsplit(self.address)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return ""
+        return f"{parts.hostname}{port}" if parts.hostname else ""
+
+
+def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
+    """Return the proxy for this server, None for a direct way; never one for this machine."""
+    if is_loopback(base_url):
+        return None
+    parts = urlsplit(base_url)
+    named = {
+        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
+        for name, value in environ.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    values = {kind: proxy.address for kind, proxy in named.items()}
+    chosen = named.get(parts.scheme) or named.get("all")
+    if chosen is None or proxy_bypass_environment(parts.netloc, values):
+        return None
+    return chosen
+
 
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes of one answer; the longest history page is a fraction of it."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.base_url import LOCAL, is_plain_http
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.urls import LOCAL, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.server.agent.options import AgentOptions
+    from tm_cli.server.agent.connection import AgentOptions
     from tm_cli.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -83,8 +83,8 @@ def run_agent(
 def _options(
     settings: Settings, name: str | None, *, workers: int, allow_public: bool
 ) -> AgentOptions:
-    from tm_cli.server.agent.options import AgentOptions
-    from tm_cli.server.crew.names import agent_name, agent_refusal, region_refusal
+    from tm_cli.server.agent.connection import AgentOptions
+    from tm_cli.server.workers.agent_protocol import agent_name, agent_refusal, region_refusal
 
     region = settings.value("region")
     if region is None:

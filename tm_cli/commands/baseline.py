@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.commands import options
-from tm_cli.commands.session import Session, command
+from tm_cli.cli import options
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import TmError
-from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import BaselinePin
-    from tm_cli.commands.subject import Subject
+    from tm_cli.commands.runs.profile_argument import Subject
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def pin(session: Session, history_id: options.HistoryId) -> int:
 
     tm baseline pin 42
     """
-    from tm_cli.commands.ended_run import find_ended_run
+    from tm_cli.commands.history.show import find_ended_run
 
     _require_pins(session)
     row = find_ended_run(session.client, history_id)
@@ -79,13 +79,13 @@ def show(session: Session, profile: options.Profile, region: Region = None) -> i
 
 
 def _require_pins(session: Session) -> None:
-    from tm_cli.commands.terms import require_features
+    from tm_cli.commands.runs.gate import require_features
 
     require_features(session, [("baseline_pins", "pin a baseline")])
 
 
 def _subject(session: Session, text: str) -> Subject:
-    from tm_cli.commands.subject import find_subject
+    from tm_cli.commands.runs.profile_argument import find_subject
 
     return find_subject(session.client, text, session.context.cwd)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.completion.shells import SCRIPTS, Shell
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
@@ -16,9 +16,8 @@ from tm_cli.exit_codes import ExitCode
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tm_cli.completion.candidates import Candidate, Vocabulary
-    from tm_cli.completion.line import Typed
-    from tm_cli.completion.spot import Spot
+    from tm_cli.completion.candidates import Candidate, Spot, Vocabulary
+    from tm_cli.completion.shells import Typed
 
 app = typer.Typer(add_completion=False)
 
@@ -61,7 +60,7 @@ def _candidates(session: Session, shell: Shell, words: Sequence[str]) -> str:
 
 def _vocabulary(session: Session, typed: Typed) -> Vocabulary:
     from tm_cli.completion.candidates import Candidate, Vocabulary
-    from tm_cli.completion.files import list_files
+    from tm_cli.completion.profile_names import list_files
 
     return Vocabulary(
         words={
@@ -76,7 +75,7 @@ def _vocabulary(session: Session, typed: Typed) -> Vocabulary:
 
 
 def _formats() -> list[Candidate]:
-    from tm_cli.commands.reports import Format
+    from tm_cli.commands.shared.report_sinks import Format
     from tm_cli.completion.candidates import Candidate
 
     return [Candidate(f"{item.value}=") for item in Format]
@@ -105,7 +104,7 @@ def _profiles(session: Session, spot: Spot, current: str) -> list[Candidate]:
 
 
 def _data_dir(session: Session) -> Path:
-    from tm_cli.commands.connecting import data_dir
+    from tm_cli.cli.connections import data_dir
 
     return data_dir(session)
 

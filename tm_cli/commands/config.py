@@ -8,13 +8,13 @@ from typing import Any
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import TmError
-from tm_cli.gate_limits import show_limit
-from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
-from tm_cli.text import clean
+from tm_cli.values.text import clean
+from tm_cli.values.thresholds import show_limit
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 
 app = typer.Typer(add_completion=False)

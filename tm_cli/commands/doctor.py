@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tm_cli import __version__
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import TRAFFICMORPH, Settings
 
@@ -43,14 +43,14 @@ def run_doctor(
 
     tm doctor --system strait --json
     """
-    from tm_cli.commands.connecting import data_dir
-    from tm_cli.diagnosis.configuration import configured_systems
-    from tm_cli.diagnosis.examination import Doctor
-    from tm_cli.diagnosis.finding import worst
-    from tm_cli.diagnosis.machine import SystemMachine
-    from tm_cli.diagnosis.network import SystemNetwork
-    from tm_cli.render.diagnosis import conclusion, result_data, results_table
-    from tm_cli.render.machine import document, to_json
+    from tm_cli.cli.connections import data_dir
+    from tm_cli.doctor.configuration import configured_systems
+    from tm_cli.doctor.doctor import Doctor
+    from tm_cli.doctor.finding import worst
+    from tm_cli.doctor.machine import SystemMachine
+    from tm_cli.doctor.network import SystemNetwork
+    from tm_cli.render.doctor import conclusion, result_data, results_table
+    from tm_cli.render.formats.json_document import document, to_json
 
     meant = system.value if system else TRAFFICMORPH  # by flags such as --base-url
 

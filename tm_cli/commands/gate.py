@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tm_cli.commands import options
-from tm_cli.commands.session import Session, command
-from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
+from tm_cli.cli import options
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
@@ -51,10 +51,10 @@ def evaluate(
 
     tm gate eval gate.json --fail-on FAIL --assert "p95<250ms"
     """
-    from tm_cli.commands import replaying
+    from tm_cli.commands.report import replay
 
     options.refuse_torn_verdicts(fail_on, [file])
-    return replaying.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
+    return replay.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
 
 
 @app.command("explain")
@@ -64,6 +64,6 @@ def explain(session: Session, file: SavedReport) -> int:
 
     tm gate explain gate.json
     """
-    from tm_cli.commands import replaying
+    from tm_cli.commands.report import replay
 
-    return replaying.explain(session, file)
+    return replay.explain(session, file)

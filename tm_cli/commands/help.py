@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.commands.topics import TOPICS
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tm_cli.commands import options
-from tm_cli.commands.session import Session, command
+from tm_cli.cli import options
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import OutputError, UsageError
-from tm_cli.global_options import group
-from tm_cli.lazy import QuickGroup
-from tm_cli.text import clean
-from tm_cli.whole_files import write_whole
+from tm_cli.runtime.files import write_whole
+from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
-    from tm_cli.commands.subject import Subject
+    from tm_cli.commands.runs.profile_argument import Subject
 
 app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
 
@@ -53,7 +53,7 @@ def show(session: Session, profile: options.Profile) -> int:
 
     tm profiles show checkout
     """
-    from tm_cli.commands.subject import find_profile
+    from tm_cli.commands.runs.profile_argument import find_profile
 
     found = find_profile(session.client, _stored(session, profile))
     return session.emit(_without_secret(found.document()), lambda: _describe(found))
@@ -63,8 +63,8 @@ def show(session: Session, profile: options.Profile) -> int:
 @command
 def get(session: Session, profile: options.Profile) -> int:
     """Print one profile as the server sends it, for scripts of the Go tm."""
-    from tm_cli.commands.subject import find_profile
-    from tm_cli.render.machine import to_json
+    from tm_cli.commands.runs.profile_argument import find_profile
+    from tm_cli.render.formats.json_document import to_json
 
     found = find_profile(session.client, _stored(session, profile))
     session.terminal.result(to_json(_without_secret(found.document())))
@@ -89,7 +89,7 @@ def export(
         raise UsageError(f"--output: {output} ends neither in .json nor in .yaml")
     document = session.client.export_profile(_stored(session, profile).profile_id)
     if output is None:
-        from tm_cli.render.machine import to_json
+        from tm_cli.render.formats.json_document import to_json
 
         session.terminal.result(to_json(document))
         return 0
@@ -112,8 +112,8 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
-    from tm_cli.commands.terms import LIMITS, require_features
-    from tm_cli.systems.trafficmorph.profile_documents import read_document
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
+    from tm_cli.commands.runs.gate import LIMITS, require_features
 
     portable = read_document(session.context.cwd / document)
     if portable.get("gate"):
@@ -144,7 +144,7 @@ def delete(session: Session, profile: options.Profile, yes: options.Yes = False)
 
 
 def _stored(session: Session, text: str) -> Subject:
-    from tm_cli.commands.subject import find_subject
+    from tm_cli.commands.runs.profile_argument import find_subject
 
     return find_subject(session.client, text, session.context.cwd)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenario import Result, Scenario
+    from tm_cli.selftest.scenarios import Result, Scenario
 
 app = typer.Typer(add_completion=False)
 
@@ -54,7 +54,7 @@ def selftest(
 
 
 def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
-    from tm_cli.selftest.account import listing, scenario_data
+    from tm_cli.render.selftest import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
@@ -62,7 +62,7 @@ def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
 
 def _catalogue() -> Sequence[Scenario]:
     try:
-        from tm_cli.selftest.catalogue import SCENARIOS
+        from tm_cli.selftest.scenarios import SCENARIOS
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the embedded server, which plays the scenarios, is not installed "
@@ -93,8 +93,8 @@ def _found(session: Session, program: str | None) -> str | None:
 
 
 def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
-    from tm_cli.selftest.account import failure, line, summary
-    from tm_cli.selftest.proof import prove
+    from tm_cli.render.selftest import failure, line, summary
+    from tm_cli.selftest.runner import prove
 
     results: list[Result] = []
     clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
@@ -114,8 +114,8 @@ def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) 
 
 
 def _emit(session: Session, results: Sequence[Result], error: TmError | None) -> int:
-    from tm_cli.render.machine import document, error_document, to_json
-    from tm_cli.selftest.account import result_data
+    from tm_cli.render.formats.json_document import document, error_document, to_json
+    from tm_cli.render.selftest import result_data
 
     data = {"scenarios": [result_data(result) for result in results]}
     if error is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.commands.connecting import data_dir
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.connections import data_dir
+from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 
@@ -91,8 +91,8 @@ def serve(
     tm serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --hostname load.example
     """
     try:
-        from tm_cli.server.serve import ServeOptions
-        from tm_cli.server.serve import serve as run_server
+        from tm_cli.server.server import ServeOptions
+        from tm_cli.server.server import serve as run_server
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the embedded server is not installed ({missing.name} is missing)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tm_cli import __version__
-from tm_cli.commands.session import Session, command
+from tm_cli.cli.session import Session, command
 from tm_cli.main import VERSION_LINE
 
 app = typer.Typer(add_completion=False)

@@ -8,21 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.announcement import find_running
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL
 from tm_cli.completion.candidates import Candidate
-from tm_cli.context import AppContext
 from tm_cli.errors import TmError
-from tm_cli.private_dir import make_private_dir
+from tm_cli.runtime.announcement import find_running
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.files import make_private_dir, write_whole
 from tm_cli.settings import TRAFFICMORPH, Settings
-from tm_cli.text import clean
-from tm_cli.whole_files import write_whole
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.text import clean
+from tm_cli.values.urls import LOCAL
 
 LIFETIME = 60.0
 """Seconds for which an answer is used, and for which a silent server is not asked again."""
@@ -155,3 +154,30 @@ def _is_typable(name: str) -> bool:
         and not name.isdigit()
         and "/" not in name
     )
+
+
+MOST = 200
+"""Candidates of one directory; whoever has more types another letter."""
+
+
+def list_files(cwd: Path, current: str, endings: Sequence[str]) -> list[Candidate]:
+    """Return what begins like `current`: directories, and files with one of the `endings`, or any.
+
+    Hidden ones only after a dot. Paths from the home directory are left to the shell.
+    """
+    folder, separator, begun = current.rpartition("/")
+    if current.startswith("~"):
+        return []
+    try:
+        there = sorted(Path(cwd, folder + separator).iterdir())
+    except (OSError, ValueError):
+        return []
+    found = []
+    for path in there:
+        if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
+            name = f"{folder}{separator}{path.name}"
+            if path.is_dir():
+                found.append(Candidate(name + "/"))
+            elif not endings or path.name.endswith(tuple(endings)):
+                found.append(Candidate(name))
+    return found[:MOST]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from tm_cli import children
 from tm_cli.demo.target import Target
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime import child_environment
 
 DOCUMENT = "checkout.yaml"
 PLACEHOLDER = "http://localhost:8080"
@@ -89,9 +89,11 @@ def _returned(
 ) -> int:
     say(f"$ {step.command}")
     return subprocess.call(  # noqa: S603
-        [*children.command("tm_cli"), *shlex.split(step.command)[1:]],
+        [*child_environment.command("tm_cli"), *shlex.split(step.command)[1:]],
         cwd=directory,
-        env=children.environment(environ, (*children.TERMINAL, *children.OWNERS))
+        env=child_environment.environment(
+            environ, (*child_environment.TERMINAL, *child_environment.OWNERS)
+        )
         | {"TM_BASE_URL": "local"},
     )
 

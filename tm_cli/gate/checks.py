@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any, Protocol
 
-from tm_cli.gate.evidence import Result
+from tm_cli.gate.model import Result
 
 _FORM = re.compile(
     r"(?P<metric>p[0-9]{1,2}(?:\.[0-9]{1,3})?|errors|success|rps|requests)\s*"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tm_cli.gate.evidence import Progress, Result, Run
+from tm_cli.gate.model import Progress, Result, Run
 from tm_cli.gate.policy import Decision
 
 NEWS_PAUSE = 1.0

@@ -9,7 +9,7 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition
-from tm_cli.gate.evidence import Result
+from tm_cli.gate.model import Result
 from tm_cli.gate.polling import Pace
 from tm_cli.gate.verdict import KNOWN, Verdict
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from tm_cli.gate.evidence import Phase, Progress
+from tm_cli.gate.model import Phase, Progress
+from tm_cli.runtime.clock import Clock
+from tm_cli.values.durations import format_duration
 
 SELDOM = 30.0
 WATCHED = 5.0
@@ -75,3 +79,41 @@ def pause_before_scan(waited: float, pace: Pace) -> float:
 
 def _growing(waited: float) -> float:
     return min(max(waited * GROWTH, QUICKEST), SLOWEST)
+
+
+T = TypeVar("T")
+
+USUAL_DELAY = 2.0
+"""Seconds that an answer may take without any doubt."""
+
+
+class Contact:
+    """Remembers since when the server owes an answer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked_at: float | None = None
+        self._has_failed = False
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Return the answer; an error that `question` raises is none."""
+        if self._asked_at is None:
+            self._asked_at = self._clock.monotonic()
+        answer = question()
+        self._asked_at, self._has_failed = None, False
+        return answer
+
+    def fail(self) -> None:
+        """Note that what came was no answer."""
+        self._has_failed = True
+
+    @property
+    def silence(self) -> str | None:
+        """How long there has been no answer, as a clause; None while nothing is wrong."""
+        if self._asked_at is None:
+            return None
+        seconds = self._clock.monotonic() - self._asked_at
+        if seconds < USUAL_DELAY and not self._has_failed:
+            return None
+        since = f" for {format_duration(int(seconds))}" if seconds >= 1 else ""
+        return f"the server has not answered{since}"

@@ -1,22 +1,157 @@
-"""Calls of tools: each in a thread of its own, told to the client as it goes, ended with it."""
+"""A clock whose pauses end with the call that they belong to."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from tm_cli.commands.session import Session
+from tm_cli.cli.session import Session
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Event, Started
-from tm_cli.mcp.call_clock import CallClock
-from tm_cli.mcp.call_session import open_session
-from tm_cli.mcp.kept_servers import KeptServers
-from tm_cli.mcp.performing import perform, unknown_outcome
-from tm_cli.mcp.progress_notes import Meter, Note, as_note
+from tm_cli.mcp.results import Meter, Note, as_note, as_structure
+from tm_cli.mcp.schema import read
+from tm_cli.mcp.session import CallSession, open_session
 from tm_cli.mcp.tool import Tool
-from tm_cli.text import clean
+from tm_cli.render.formats.json_document import error_document
+from tm_cli.runtime.clock import SLICE, Clock
+from tm_cli.runtime.local_server import EmbeddedServer
+from tm_cli.runtime.signals import SignalReceived
+from tm_cli.values.text import clean
+
+
+class CallClock:
+    """The given clock until `cancel` is called; after that it answers as Ctrl-C would.
+
+    Whoever pauses then is interrupted, and so is whoever is about to start something: the wall
+    clock is read just before a start is sent. What is on its way is not torn.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._cancelled = threading.Event()
+        self._is_told = False
+
+    def cancel(self) -> None:
+        """End the pauses of this call; from any thread."""
+        self._cancelled.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the call is over for its client."""
+        return self._cancelled.is_set()
+
+    def monotonic(self) -> float:
+        """Seconds that never step backwards."""
+        return self._clock.monotonic()
+
+    def now(self) -> datetime:
+        """The wall clock in UTC; once after the end, SignalReceived."""
+        if self._cancelled.is_set() and not self._is_told:
+            self._interrupt()
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Pause; raises SignalReceived when the call ends before."""
+        if self._clock.wait(self._cancelled, seconds):
+            self._interrupt()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Pause until `event` is set; raises SignalReceived when the call ends before."""
+        deadline = self.monotonic() + seconds
+        while not self._cancelled.is_set():
+            remaining = deadline - self.monotonic()
+            if event.is_set() or remaining <= 0:
+                return event.is_set()
+            self._clock.wait(event, min(remaining, SLICE))
+        self._interrupt()
+        return False
+
+    def _interrupt(self) -> None:
+        self._is_told = True
+        raise SignalReceived(signal.SIGINT)
+
+
+def perform(
+    tool: Tool, arguments: Mapping[str, Any], session: CallSession
+) -> dict[str, Any] | None:
+    """Return the structured result; None when the call was cancelled before it had one."""
+    try:
+        document = _document(tool, arguments, session)
+    except SignalReceived:
+        return None
+    finally:
+        session.close()
+    if document["data"] is None and arguments.get("fail_on_verdict") is not None:
+        document["data"] = {"verdict": None, "fail_on_match": True}  # not shown to be satisfied
+    messages = session.messages()
+    if error := document["error"]:
+        told = {error["message"], error["hint"], f"hint: {error['hint']}"}
+        messages = [message for message in messages if message not in told]
+    return as_structure(document, messages, is_gate=tool.is_gate, keys=session.keys())
+
+
+def unknown_outcome() -> dict[str, Any]:
+    """Return the result of a call that ended without any; it is no success."""
+    error = TmError("the call ended without an outcome", code="internal")
+    error.exit_code = ExitCode.INTERNAL
+    return as_structure(error_document(error), [], is_gate=False)
+
+
+def _document(tool: Tool, arguments: Mapping[str, Any], session: CallSession) -> dict[str, Any]:
+    try:
+        code = tool.perform(session, read(arguments, tool.schema))
+        return session.document(code)
+    except TmError as error:
+        return error_document(error)
+    except Exception as error:  # a bug; left alone, the protocol library would tell its text
+        return _bug(error, session)
+
+
+def _bug(error: Exception, session: CallSession) -> dict[str, Any]:
+    """Tell where it happened in the log; the text of the error may hold anything."""
+    if session.log is not None:
+        for line in traceback.format_tb(error.__traceback__):
+            session.log.note(line.rstrip())
+    shown = TmError(f"internal error: {type(error).__name__}", code="internal")
+    shown.exit_code = ExitCode.INTERNAL
+    shown.hint = "this is a bug in tm; please report it with the lines in its log"
+    return error_document(shown)
+
+
+class KeptServers:
+    """Launches embedded servers and holds a lease of its own on each until it is closed."""
+
+    def __init__(self, launch: Callable[[Path], EmbeddedServer]) -> None:
+        self._launch = launch
+        self._lock = threading.Lock()
+        self._held: dict[Path, EmbeddedServer] = {}
+
+    def launch(self, data_dir: Path) -> EmbeddedServer:
+        """Return the running server of `data_dir`; closing it gives the caller's lease back."""
+        with self._lock:  # two calls at once must not start two
+            found = self._launch(data_dir)
+            held = self._held.get(data_dir)
+            if held is None or held.pid != found.pid:
+                self._held[data_dir] = self._launch(data_dir)
+                if held is not None:
+                    held.close()
+            return found
+
+    def close(self) -> None:
+        """Give all leases back; a run that goes on is played to its end."""
+        with self._lock:
+            for server in self._held.values():
+                server.close()
+            self._held.clear()
+
 
 HEARTBEAT = 10.0
 """Seconds without news after which the client is told that the call lives; sends no request."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tm_cli.mcp.arguments import Schema, input_schema
-from tm_cli.mcp.call_session import CallSession
+from tm_cli.mcp.schema import Schema, input_schema
+from tm_cli.mcp.session import CallSession
 
 Perform = Callable[[CallSession, dict[str, Any]], int]
 """Does it with checked arguments, prints the JSON document and returns its exit code."""

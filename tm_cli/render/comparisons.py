@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.gate.comparison import Comparison
-from tm_cli.render.numbers import milliseconds, percent, rate
-from tm_cli.render.tables import columns, fitting
-from tm_cli.terminal import Terminal
-from tm_cli.text import clean
+from tm_cli.gate.model import Comparison, Result
+from tm_cli.render.tables import columns, fitting, milliseconds, percent, rate
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.text import clean
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
 
@@ -186,3 +185,19 @@ def _unit(item: Comparison) -> str:
 def _signed(change: float) -> str:
     shown = f"{change:+.2f}" if abs(change) < 1 else f"{change:+,.1f}"
     return "0.00" if shown in {"+0.00", "-0.00"} else shown
+
+
+def plain_numbers(result: Result | None) -> list[Comparison]:
+    """Return what was compared, and every other metric that is one number; each name once."""
+    found: dict[str, Comparison] = {}
+    for item in (*result.comparisons, *_metrics(result)) if result else ():
+        found.setdefault(item.metric, item)
+    return list(found.values())
+
+
+def _metrics(result: Result) -> list[Comparison]:
+    return [
+        Comparison(name, value=value)
+        for name, value in result.metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]

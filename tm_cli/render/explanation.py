@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.record import Evidence, Record
 from tm_cli.gate.verdict import GATED
-from tm_cli.render.outcome_words import leading, verdict_word
-from tm_cli.text import clean
+from tm_cli.render.summary import leading, verdict_word
+from tm_cli.values.text import clean
 
 MOST_DETAILS = 20
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tm_cli.clock import Clock
-from tm_cli.durations import format_duration
 from tm_cli.gate.events import (
     Attempt,
     Awaited,
@@ -18,10 +16,12 @@ from tm_cli.gate.events import (
     Started,
     Unobserved,
 )
-from tm_cli.gate.evidence import Phase, Progress
-from tm_cli.render.numbers import codes, milliseconds, percent, rate
-from tm_cli.terminal import Terminal
-from tm_cli.text import clean
+from tm_cli.gate.model import Phase, Progress
+from tm_cli.render.tables import codes, milliseconds, percent, rate
+from tm_cli.runtime.clock import Clock
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,7 +54,7 @@ def open_view(
     if quiet:
         return SilentView()
     if terminal.live and len(subjects) > 1:
-        from tm_cli.render.live_table import LiveTable
+        from tm_cli.render.live import LiveTable
 
         return LiveTable(terminal, subjects)
     if terminal.live:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tm_cli.announcement import find_running_in_checked, read_announcement
-from tm_cli.data_files import (
+from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.announcement import find_running_in_checked, read_announcement
+from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.trusted_files import (
     DATABASE,
     INFO_FILE,
     KEY_FILE,
@@ -22,10 +24,8 @@ from tm_cli.data_files import (
     prepare_data_dir,
     read_key,
 )
-from tm_cli.errors import ConfigurationError
-from tm_cli.server.guard import digest_of
-from tm_cli.server.store.settings import SettingStore
-from tm_cli.whole_files import write_whole
+from tm_cli.server.store.profiles import SettingStore
+from tm_cli.server.web.guard import digest_of
 
 _DIGEST = "api_key_sha256"
 _PROOF_TIMEOUT = 1.0

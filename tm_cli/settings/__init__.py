@@ -3,7 +3,7 @@
 Every value remembers its origin, so that `tm config show` and error messages can name it.
 """
 
-from tm_cli.settings.contexts import Context
+from tm_cli.settings.credentials import StoredKey, StoredKeys, read_key_file
 from tm_cli.settings.definitions import (
     DEFINITIONS,
     RUNLOOP,
@@ -13,12 +13,10 @@ from tm_cli.settings.definitions import (
     Definition,
     setting_name,
 )
-from tm_cli.settings.effective import Settings, load_settings
 from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
 from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
-from tm_cli.settings.keys import read_key_file
-from tm_cli.settings.sources import Origin, Setting, Source
-from tm_cli.settings.stored_keys import StoredKey, StoredKeys
+from tm_cli.settings.settings import Settings, load_settings
+from tm_cli.settings.sources import Context, Origin, Setting, Source
 
 __all__ = [
     "DEFINITIONS",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL, parse_base_url
-from tm_cli.durations import parse_duration
 from tm_cli.gate.verdict import GATED, parse_fail_on
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.durations import parse_duration
+from tm_cli.values.urls import LOCAL, parse_base_url
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"

@@ -8,16 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tm_cli.api_key import ApiKey
-from tm_cli.base_url import LOCAL, is_loopback, is_plain_http
 from tm_cli.errors import ConfigurationError
+from tm_cli.settings.credentials import read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, Definition, setting_name
-from tm_cli.settings.keys import read_key_file
 from tm_cli.settings.sources import Layer, Origin, Setting, Source, refusal
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.settings.contexts import Context
-    from tm_cli.settings.effective import Settings
+    from tm_cli.settings.settings import Settings
+    from tm_cli.settings.sources import Context
 
 
 class MissingKey(ConfigurationError):

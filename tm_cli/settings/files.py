@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.gate_limits import read_limits
-from tm_cli.ownership import TRUSTED_OWNERS, is_trusted_owner
+from tm_cli.runtime.trusted_files import TRUSTED_OWNERS, is_trusted_owner
 from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
+from tm_cli.values.thresholds import read_limits
 
 PROJECT_FILE = "tm.toml"
 USER_FILE = "config.toml"

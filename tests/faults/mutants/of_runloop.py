@@ -2,14 +2,14 @@
 
 from faults.mutants.mutant import Mutant
 
-JUDGE = "systems/runloop/judge.py"
-CASE = "systems/runloop/case.py"
-EVIDENCE = "systems/runloop/evidence.py"
-RUNS = "systems/runloop/runs.py"
-STARTING = "systems/runloop/starting.py"
-DRIVEN = "systems/runloop/driven.py"
-RULES = "systems/runloop/rules.py"
-LISTING = "api/runloop/listing.py"
+JUDGE = "backends/runloop/judge.py"
+CASE = "backends/runloop/judge.py"
+EVIDENCE = "backends/runloop/measurements.py"
+RUNS = "backends/runloop/runs.py"
+STARTING = "backends/runloop/start.py"
+DRIVEN = "backends/runloop/driven_runs.py"
+RULES = "backends/runloop/rules.py"
+LISTING = "api/runloop/client.py"
 
 MUTANTS = (
     Mutant(
@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-repeats-count-as-coverage",
-        "systems/runloop/differences.py",
+        "backends/runloop/differences.py",
         "    return min(len(covered) / total, 1.0)",
         "    return min(len(run.attempts) / total, 1.0)",
         "one scenario three times is three scenarios",
@@ -190,7 +190,7 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-no-baseline-hides-a-warning",
-        "systems/runloop/judge.py",
+        "backends/runloop/judge.py",
         "    if verdict is not Verdict.NO_BASELINE:",
         "    if True:",
         "without a baseline a score that is low enough to warn passes",

@@ -2,15 +2,15 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "systems/strait/runs.py"
-STATES = "systems/strait/states.py"
-TRIGGERING = "systems/strait/triggering.py"
-ANSWERS = "systems/strait/trigger_answers.py"
-CONDITIONS = "systems/strait/conditions.py"
-RESULTS = "systems/strait/results.py"
-NEWS = "systems/strait/news.py"
+RUNS = "backends/strait/runs.py"
+STATES = "backends/strait/results.py"
+TRIGGERING = "backends/strait/trigger.py"
+ANSWERS = "backends/strait/trigger.py"
+CONDITIONS = "backends/strait/conditions.py"
+RESULTS = "backends/strait/results.py"
+NEWS = "backends/strait/results.py"
 CLIENT = "api/strait/client.py"
-LINEAGE = "systems/strait/lineage.py"
+LINEAGE = "backends/strait/results.py"
 
 MUTANTS = (
     Mutant(

@@ -2,10 +2,10 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "systems/trafficmorph/runs.py"
-STARTING = "systems/trafficmorph/starting.py"
-CORRELATE = "gate/correlate.py"
-FLOW = "gate/flow.py"
+RUNS = "backends/trafficmorph/runs.py"
+STARTING = "backends/trafficmorph/start.py"
+CORRELATE = "backends/trafficmorph/correlation.py"
+FLOW = "gate/lifecycle.py"
 POLICY = "gate/policy.py"
 
 MUTANTS = (
@@ -134,7 +134,7 @@ MUTANTS = (
     ),
     Mutant(
         "cut-off-run-counts",
-        "systems/trafficmorph/results.py",
+        "backends/trafficmorph/results.py",
         'cut_off = row.outcome not in (None, "", "COMPLETED")',
         "cut_off = False",
         "a stopped run is waited for, or its verdict counts",
@@ -192,7 +192,7 @@ MUTANTS = (
     ),
     Mutant(
         "ended-run-is-waited-for",
-        "systems/trafficmorph/looks.py",
+        "backends/trafficmorph/runs.py",
         'return _PHASES.get(status or "", Phase.ENDED)',
         'return _PHASES.get(status or "", Phase.ACTIVE)',
         "a run that has ended is waited for until the deadline",
@@ -241,7 +241,7 @@ MUTANTS = (
     ),
     Mutant(
         "signal-is-no-failure",
-        "gate/drive.py",
+        "gate/scheduler.py",
         "            yield position, follow.decided(from_error(error, gate))",
         "            yield position, follow.decided(replace_ok(error, gate))\n\n\n"
         "def replace_ok(error, gate):\n"

@@ -2,7 +2,7 @@
 
 from faults.mutants.mutant import Mutant
 
-ANSWERS = "api/answers.py"
+ANSWERS = "api/responses.py"
 JSON = "api/strict_json.py"
 TRANSPORT = "api/transport.py"
 CLIENT = "api/trafficmorph/client.py"
@@ -162,7 +162,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands-in-json",
-        "render/machine.py",
+        "render/formats/json_document.py",
         '.replace("#", "\\\\u0023")',
         "",
         "JSON on standard output commands the CI runner",
@@ -170,7 +170,7 @@ MUTANTS = (
     ),
     Mutant(
         "unclean-reasons",
-        "systems/trafficmorph/results.py",
+        "backends/trafficmorph/results.py",
         "clean(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "one sink does not clean",

@@ -27,17 +27,17 @@ from faults.schedules import Schedule
 from faults.system import Dialect, Subject
 from tm_cli.api.runloop.client import Client, explain
 from tm_cli.api.runloop.models import BenchmarkRun
-from tm_cli.commands.benchmark_client import PER_MINUTE
-from tm_cli.systems.runloop.driven import DrivenRuns
-from tm_cli.systems.runloop.pinning import (
+from tm_cli.backends.runloop.baseline import (
     BaselineWish,
     expect,
     find_benchmark,
     get_run,
     pin_baseline,
 )
-from tm_cli.systems.runloop.rules import Rules
-from tm_cli.systems.runloop.runs import BenchmarkRuns, StartWish, Terms
+from tm_cli.backends.runloop.driven_runs import DrivenRuns
+from tm_cli.backends.runloop.rules import Rules
+from tm_cli.backends.runloop.runs import BenchmarkRuns, StartWish, Terms
+from tm_cli.commands.benchmarks.actions import PER_MINUTE
 
 DIALECT = Dialect(
     before_start={"run": "early-run", "list": "early-list", "items": "early-items"},

@@ -22,15 +22,14 @@ from faults.strait.schedules import generate, must_be_decided
 from faults.strait.wish import LONGEST
 from faults.strait.world import USER_KEY, Truth, World
 from faults.system import Dialect, Subject
-from tm_cli.api.budget import RequestBudget
-from tm_cli.api.strait.client import Client
-from tm_cli.api.strait.explanations import explain_strait_error
-from tm_cli.commands.job_server import PER_MINUTE, TRIGGERS_PER_MINUTE
+from tm_cli.api.retry import RequestBudget
+from tm_cli.api.strait.client import Client, explain_strait_error
+from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
+from tm_cli.backends.strait.results import is_news
+from tm_cli.backends.strait.runs import Plan, StraitRuns
+from tm_cli.backends.strait.trigger import Order
+from tm_cli.commands.jobs.client import PER_MINUTE, TRIGGERS_PER_MINUTE
 from tm_cli.gate.verdict import Verdict
-from tm_cli.systems.strait.conditions import parse_longest, parse_result_check
-from tm_cli.systems.strait.news import is_news
-from tm_cli.systems.strait.runs import Plan, StraitRuns
-from tm_cli.systems.strait.triggering import Order
 
 DIALECT = Dialect(
     before_start={"list": "snapshot", "run": "subject"},

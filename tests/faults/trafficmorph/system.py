@@ -22,9 +22,9 @@ from faults.trafficmorph.evidence import (
 from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.schedules import generate, must_be_decided
 from faults.trafficmorph.world import PROFILE, Truth, World
-from tm_cli.api.answers import explain_error
+from tm_cli.api.responses import explain_error
 from tm_cli.api.trafficmorph.client import Client
-from tm_cli.systems.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 
 DIALECT = Dialect(
     before_start={"history": "snapshot"},

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tm_cli.clock import SystemClock
-from tm_cli.server.crew.crew import Crew, Recruit
-from tm_cli.server.engine_events import (
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.workers.engine_events import (
     Bucket,
     Failed,
     Finished,
@@ -17,6 +16,7 @@ from tm_cli.server.engine_events import (
     Ready,
     Started,
 )
+from tm_cli.server.workers.worker_group import Crew, Recruit
 
 JOB = {
     "run_id": "r",

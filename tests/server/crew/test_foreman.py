@@ -2,9 +2,9 @@
 
 import pytest
 
-from tm_cli.server.crew.foreman import Foreman, Order
-from tm_cli.server.crew.whole_plan import WholePlan
-from tm_cli.server.engine_events import (
+from tm_cli.server.workers.aggregate import WholePlan
+from tm_cli.server.workers.coordinator import Foreman, Order
+from tm_cli.server.workers.engine_events import (
     Addresses,
     Bucket,
     Failed,

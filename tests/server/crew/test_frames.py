@@ -2,10 +2,16 @@ import asyncio
 
 import pytest
 
-from tm_cli.server.crew.conversation import converse
-from tm_cli.server.crew.frames import BEAT, KILL, Frame
-from tm_cli.server.crew.launching import split
-from tm_cli.server.crew.names import agent_name, agent_refusal, region_refusal
+from tm_cli.server.workers.agent_protocol import (
+    BEAT,
+    KILL,
+    Frame,
+    agent_name,
+    agent_refusal,
+    converse,
+    region_refusal,
+)
+from tm_cli.server.workers.remote_workers import split
 
 FRAMES = [
     Frame("r", line='{"event": "ready"}'),

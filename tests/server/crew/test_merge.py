@@ -6,8 +6,8 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.crew.merge import Merge, merged
-from tm_cli.server.engine_events import Bucket
+from tm_cli.server.workers.aggregate import Merge, merged
+from tm_cli.server.workers.engine_events import Bucket
 
 
 def encoded(values):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.server.crew.whole_plan import WholePlan
+from tm_cli.server.workers.aggregate import WholePlan
 
 JOB = {
     "points": [[0, 0], [20, 31]],

@@ -13,10 +13,10 @@ from hdrh.histogram import HdrHistogram
 from engine_process import EngineProcess, Target, job
 from raw_target import Line, RawTarget, listening, silent
 from tm_cli.server.engine import connections
-from tm_cli.server.engine.client import Client
 from tm_cli.server.engine.connections import Connections
 from tm_cli.server.engine.job import Job
 from tm_cli.server.engine.job import Target as Aim
+from tm_cli.server.engine.sender import Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 A, B, C = "127.0.0.1", "127.0.0.2", "127.0.0.3"

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.dispatcher import Dispatcher
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
-from tm_cli.server.engine.run_clock import RunClock
+from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
+from tm_cli.server.engine.schedule import WHOLE, Plan, Share
+from tm_cli.values.load_curve import Curve
 
 
 class Stage:

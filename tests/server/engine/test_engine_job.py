@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from tm_cli.server.engine.control import obey, read_job
 from tm_cli.server.engine.job import Job, JobError
-from tm_cli.server.engine.plan import WHOLE, Share
+from tm_cli.server.engine.protocol import obey, read_job
+from tm_cli.server.engine.schedule import WHOLE, Share
 
 VALID = {
     "run_id": "r1",

@@ -1,4 +1,4 @@
-from tm_cli.server.engine.leash import Leash
+from tm_cli.server.engine.protocol import Leash
 
 
 class Clock:

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
-from tm_cli.server.engine.sides import Sides
+from tm_cli.server.engine.schedule import WHOLE, Plan, Share, Sides
+from tm_cli.values.load_curve import Curve
 
 SHARES = st.integers(1, 9).flatmap(
     lambda count: st.builds(Share, index=st.integers(0, count - 1), count=st.just(count))

@@ -1,10 +1,9 @@
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
 from tm_cli.server.engine.recorder import Bucket, Recorder
-from tm_cli.server.engine.sides import Sides
+from tm_cli.server.engine.schedule import WHOLE, Plan, Share, Sides
+from tm_cli.values.load_curve import Curve
 
 
 def about(microseconds: int) -> object:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.server.engine.run_clock import RunClock
+from tm_cli.server.engine.dispatcher import RunClock
 
 
 class FakeMonotonic:

@@ -1,7 +1,6 @@
 import pytest
 
-from tm_cli.server.engine.saturation import Flags, Sample, Saturation, signs
-from tm_cli.server.engine.window import p99, share_above
+from tm_cli.server.engine.saturation import Flags, Sample, Saturation, p99, share_above, signs
 
 CALM = Sample(cpu=0.4, late=0.01, held=0.01, service_p99=0.1)
 GENERATOR = Flags(generator_saturated=True)

@@ -1,10 +1,9 @@
 from collections import deque
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
+from tm_cli.server.engine.schedule import Plan, Sides
 from tm_cli.server.engine.sender import Due, Sender
-from tm_cli.server.engine.sides import Sides
+from tm_cli.values.load_curve import Curve
 
 
 class FakeQueue:

@@ -7,18 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tm_cli.server.judge import (
-    Choice,
-    How,
-    RunFacts,
-    choose_baseline,
-    judge,
-    judge_duet,
-)
-from tm_cli.server.judge.limits import Limits
-from tm_cli.server.judge.quantiles import quantile_findings
-from tm_cli.server.judge.resampling import Chance, Sample, chances
-from tm_cli.server.judge.spread import ASSUMED, between_runs, noise
+from tm_cli.server.judge import Choice, How, RunFacts, choose_baseline, judge, judge_duet
+from tm_cli.server.judge.bootstrap import ASSUMED, Chance, Sample, between_runs, chances, noise
+from tm_cli.server.judge.latency import quantile_findings
+from tm_cli.server.judge.thresholds import Limits
 
 Factors = list[float]
 CALM: Factors = [1.0] * 12

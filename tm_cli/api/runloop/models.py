@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
-from tm_cli.api.payloads import Payload as AnyPayload
+from tm_cli.api.client import Payload as AnyPayload
 
 SECRET_FIELDS = frozenset(
     {

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from tm_cli.api.client import JsonClient, understood
 from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.json_client import JsonClient, understood
+from tm_cli.api.responses import Explanation
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
-from tm_cli.text import clean
+from tm_cli.values.text import clean
 
 T = TypeVar("T")
 
@@ -193,3 +194,65 @@ def _array(document: Any) -> list[Any]:
 
 def _anything(document: Any) -> Any:
     return document
+
+
+Fetch = Callable[[str | None, int], Page]
+"""Returns the page after a cursor, of at most so many items."""
+
+
+def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
+    """Return the first `most` items as one page, whose cursor leads to the next ones.
+
+    A cursor that comes back, and a page without any new item, end the list.
+    """
+    items: dict[object, dict[str, Any]] = {}
+    used: set[str | None] = set()
+    while True:
+        used.add(cursor)
+        page = fetch(cursor, min(most - len(items), LARGEST_PAGE))
+        before = len(items)
+        for number, item in enumerate(page.data, start=before):
+            name = item.get("id")
+            items.setdefault(name if name and isinstance(name, str) else number, item)
+        cursor = page.next_cursor
+        is_stuck = cursor in used or len(items) == before
+        if not cursor or is_stuck or len(items) >= most:
+            rest = None if is_stuck else cursor or None
+            found = list(items.values())[:most]
+            return Page(data=found, next_cursor=rest, has_more=rest is not None)
+
+
+BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
+"""Errors of billing stand at the top of their document, without an envelope."""
+
+MOST_DETAILS = 5
+
+
+def explain_strait_error(document: Any) -> Explanation:
+    """Read `{"error": {"code", "message", "details"}}` and the other forms that servers use.
+
+    Decide on the HTTP status: many different errors carry the code `internal_error`.
+    """
+    if not isinstance(document, dict):
+        return Explanation()
+    error = document.get("error")
+    if isinstance(error, str) and error:
+        return Explanation(error, from_api=True)
+    if isinstance(error, dict):
+        code = _text(error.get("code"))
+        return Explanation(_with_details(error), code, from_api=code is not None)
+    code = _text(document.get("code"))
+    return Explanation(_text(document.get("message")), code, from_api=code in BILLING_CODES)
+
+
+def _with_details(error: dict[str, Any]) -> str | None:
+    details = error.get("details")
+    said = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
+    message = _text(error.get("message")) or _text(error.get("code"))
+    if message is None or not said:
+        return message
+    return f"{message}: {'; '.join(said[:MOST_DETAILS])}"
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from tm_cli.api.payloads import Instant, Lenient, Payload
+from tm_cli.api.client import Instant, Lenient, Payload
 
 
 def _empty_for_null(value: Any) -> Any:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from tm_cli.api.client import JsonClient, understood
 from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.json_client import JsonClient, understood
 from tm_cli.api.trafficmorph.models import (
     Account,
     BaselinePin,

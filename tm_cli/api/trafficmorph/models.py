@@ -21,8 +21,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from tm_cli.api import strict_json
-from tm_cli.api.payloads import Instant, Lenient
-from tm_cli.api.payloads import Payload as AnyPayload
+from tm_cli.api.client import Instant, Lenient
+from tm_cli.api.client import Payload as AnyPayload
 
 
 def _number(value: Any) -> float | None:

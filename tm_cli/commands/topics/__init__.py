@@ -11,7 +11,7 @@ from tm_cli.commands.topics.exit_codes import exit_codes
 from tm_cli.commands.topics.gate import gate
 from tm_cli.commands.topics.reports import reports
 from tm_cli.commands.topics.verdicts import verdicts
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 __all__ = ["TOPICS", "Topic"]
 

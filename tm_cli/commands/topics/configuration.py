@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tm_cli.durations import format_duration
 from tm_cli.render.tables import columns
+from tm_cli.runtime.terminal import Terminal
 from tm_cli.settings import DEFINITIONS, Definition, Source
-from tm_cli.terminal import Terminal
+from tm_cli.values.durations import format_duration
 
 _BEFORE = """\
 A setting comes from the first of these that has it:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tm_cli.render.tables import columns
+from tm_cli.runtime.terminal import Terminal
 from tm_cli.settings import DEFINITIONS
-from tm_cli.terminal import Terminal
 
 OTHERS = {
     "TM_CONFIG_DIR": "Directory of the user's settings, instead of the system's place for it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.tables import columns
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 _BEFORE = """\
 Every command ends with one of these codes. 2 to 4 come from a verdict or a check

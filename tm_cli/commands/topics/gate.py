@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 _TEXT = """\
 A gate starts a run, waits for it, finds the verdict of exactly that run and turns it

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tm_cli.commands.reports import Format
+from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.render.tables import columns
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 MEANINGS = {
     "json": "The document of --json: outcome, verdict, reasons, metrics, comparisons.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tm_cli.gate.verdict import GATED, Verdict
 from tm_cli.render.tables import columns
-from tm_cli.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal
 
 MEANINGS = {
     Verdict.PASS: "The run is no worse than what it was compared with.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tm_cli.gate.record import Evidence
+from tm_cli.gate.outcome import Evidence
 
 EVIDENCE = "tm-evidence"
 """The id of the element that holds the JSON document."""

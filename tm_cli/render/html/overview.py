@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Attempt
-from tm_cli.gate.evidence import Result
+from tm_cli.gate.model import Result
+from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.record import Evidence, Record
 from tm_cli.gate.verdict import GATED
 from tm_cli.render.explanation import explanation
-from tm_cli.render.html.markup import Markup, element, joined, prose
-from tm_cli.render.html.table import colour_of, table, verdict_mark
-from tm_cli.render.outcome_words import leading, outcome_word, verdict_word
+from tm_cli.render.html.markup import Markup, colour_of, element, joined, prose, table, verdict_mark
+from tm_cli.render.summary import leading, outcome_word, verdict_word
 
 _VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
 

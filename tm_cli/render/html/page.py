@@ -1,17 +1,59 @@
-"""The page around the runs: its policy, its head, what it carries with it."""
+"""What a page carries with it: our style and script, and the charting library."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
-from tm_cli.gate.record import Evidence
-from tm_cli.render.html import EVIDENCE, assets
+from tm_cli.gate.outcome import Evidence
+from tm_cli.render.html import EVIDENCE
 from tm_cli.render.html.charts import chart_data
 from tm_cli.render.html.markup import Markup, data_block, element, joined, text
 from tm_cli.render.html.overview import overview
 from tm_cli.render.html.run import run_section
-from tm_cli.render.outcome_words import leading
+from tm_cli.render.summary import leading
+
+LIBRARY = "uplot/uPlot.iife.min.js"
+LIBRARY_STYLE = "uplot/uPlot.min.css"
+LIBRARY_LICENCE = "uplot/LICENSE"
+
+
+def style() -> str:
+    """Return the style sheet of a page."""
+    return f"{_asset(LIBRARY_STYLE)}\n{_asset('report.css')}"
+
+
+def script() -> str:
+    """Return the script of a page, with the licence of what is in it."""
+    return f"/*!\n{_asset(LIBRARY_LICENCE)}\n*/\n{_asset(LIBRARY)}\n{_asset('report.js')}"
+
+
+def policy(*, style: str, script: str) -> str:
+    """Return the content security policy: these two run, and nothing is ever fetched."""
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def inline(name: str, content: str) -> Markup:
+    """Return a `style` or `script` element with content of ours."""
+    if f"</{name}" in content.lower() or "<!--" in content:
+        raise ValueError(f"this {name} would end its element")
+    return element(name, Markup(content))
+
+
+def _asset(name: str) -> str:
+    text = (files("tm_cli.render.html") / "assets" / name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n").strip("\n")
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
 
 CHARTS = "tm-charts"
 EMPTY_ICON = "data:,"
@@ -20,7 +62,7 @@ EMPTY_ICON = "data:,"
 
 def page(evidence: Evidence, document: Mapping[str, Any]) -> str:
     """Return the whole page."""
-    style, script = assets.style(), assets.script()
+    css, javascript = style(), script()
     told = evidence.told
     head = element(
         "head",
@@ -28,14 +70,14 @@ def page(evidence: Evidence, document: Mapping[str, Any]) -> str:
         element(
             "meta",
             http_equiv="Content-Security-Policy",
-            content=assets.policy(style=style, script=script),
+            content=policy(style=css, script=javascript),
         ),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="referrer", content="no-referrer"),
         element("title", _title(evidence)),
         element("link", rel="icon", href=EMPTY_ICON),
-        assets.inline("style", style),
+        inline("style", css),
     )
     body = element(
         "body",
@@ -49,7 +91,7 @@ def page(evidence: Evidence, document: Mapping[str, Any]) -> str:
         _foot(document),
         data_block(EVIDENCE, document),
         data_block(CHARTS, chart_data(told)),
-        assets.inline("script", script),
+        inline("script", javascript),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 

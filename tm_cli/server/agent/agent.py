@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tm_cli.server.agent.errand import Errand
-from tm_cli.server.agent.link import Link
-from tm_cli.server.agent.options import AgentOptions
-from tm_cli.server.agent.workplace import Workplace
-from tm_cli.server.crew.conversation import converse
-from tm_cli.server.crew.frames import Frame
-from tm_cli.server.stop_signals import signals_set
+from tm_cli.server.agent.connection import AgentOptions, Link
+from tm_cli.server.agent.tasks import Errand, Workplace
+from tm_cli.server.server import signals_set
 from tm_cli.server.targets import TargetRule
+from tm_cli.server.workers.agent_protocol import Frame, converse
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0

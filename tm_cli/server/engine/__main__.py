@@ -14,11 +14,14 @@ from types import FrameType  # noqa: E402
 
 import gevent  # noqa: E402
 
-from tm_cli.server.engine import control, descriptors  # noqa: E402
+from tm_cli.server.engine import descriptors, protocol  # noqa: E402
 from tm_cli.server.engine.job import JobError  # noqa: E402
-from tm_cli.server.engine.leash import Leash  # noqa: E402
-from tm_cli.server.engine.lines import EventWriter, read_lines  # noqa: E402
 from tm_cli.server.engine.load_test import LoadTest  # noqa: E402
+from tm_cli.server.engine.protocol import (  # noqa: E402
+    EventWriter,
+    Leash,
+    read_lines,
+)
 
 _LOG = logging.getLogger(__name__)
 _WRITE_TIMEOUT = 5.0
@@ -48,7 +51,7 @@ def main() -> int:
 def _run(events: EventWriter) -> None:
     leash = Leash(read_lines(sys.stdin.fileno()), time.monotonic)
     lines = leash.lines()
-    job = control.read_job(lines)
+    job = protocol.read_job(lines)
     try:
         descriptors.allow(job.slots)
     except OSError as error:
@@ -59,7 +62,7 @@ def _run(events: EventWriter) -> None:
         load_test.stop()
 
     signal.signal(signal.SIGTERM, on_terminate)
-    gevent.spawn(control.obey, lines, load_test)
+    gevent.spawn(protocol.obey, lines, load_test)
     if job.watch is not None:
         gevent.spawn(leash.watch, job.watch, load_test.abort, gevent.sleep)
     load_test.run()

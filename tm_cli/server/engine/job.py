@@ -16,9 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from tm_cli.curve import Curve, Interpolation
-from tm_cli.server.engine.plan import WHOLE, Plan, Share
-from tm_cli.server.engine.sides import Sides
+from tm_cli.server.engine.schedule import WHOLE, Plan, Share, Sides
+from tm_cli.values.load_curve import Curve, Interpolation
 
 MOST_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""

@@ -1,24 +1,53 @@
-"""One run from its first request to its last."""
+"""Locust's users as slots: persistent senders whose number bounds the requests in flight.
+
+Locust spawns them and looks after them; its pacing, its HTTP clients and its statistics are not
+used, because the arrivals come from the curve.
+"""
 
 import gc
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import gevent
 from gevent.event import Event
 from gevent.queue import SimpleQueue
+from locust import User, task
+from locust.env import Environment
 
-from tm_cli.server.engine.client import Client
-from tm_cli.server.engine.dispatcher import Dispatcher
+from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
 from tm_cli.server.engine.job import Job
-from tm_cli.server.engine.lines import EventWriter
-from tm_cli.server.engine.plan import Share
+from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.report import Report
-from tm_cli.server.engine.run_clock import RunClock
-from tm_cli.server.engine.sender import Sender
-from tm_cli.server.engine.slots import Slots
+from tm_cli.server.engine.schedule import Share
+from tm_cli.server.engine.sender import Client, Sender
+
+
+class Slots:
+    """A local Locust runner full of slots, each of which runs `serve`; they live as long as it."""
+
+    def __init__(self, serve: Callable[[], None]) -> None:
+        class Slot(User):  # type: ignore[misc]  # locust is untyped here
+            @task  # type: ignore[untyped-decorator]
+            def serve_without_end(self) -> None:
+                serve()
+
+        self._environment = Environment(user_classes=[Slot])
+        self._runner = self._environment.create_local_runner()
+
+    def start(self, count: int) -> None:
+        """Spawn the slots; returns when all of them run."""
+        ready = Event()
+
+        def on_ready(user_count: int) -> None:
+            ready.set()
+
+        self._environment.events.spawning_complete.add_listener(on_ready)
+        self._runner.start(count, spawn_rate=count)
+        ready.wait()
+
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
 _REPORT_INTERVAL = 1.0

@@ -9,9 +9,9 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.curve import Curve
-from tm_cli.server.engine.plan import Plan
-from tm_cli.server.engine.window import Window
+from tm_cli.server.engine.saturation import Window
+from tm_cli.server.engine.schedule import Plan
+from tm_cli.values.load_curve import Curve
 
 BUCKET_SECONDS = 5.0
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from tm_cli.server.engine.job import Job
-from tm_cli.server.engine.plan import Plan
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.saturation import LATE, Sample, Saturation
-from tm_cli.server.engine.window import Window, p99, share_above
+from tm_cli.server.engine.saturation import LATE, Sample, Saturation, Window, p99, share_above
+from tm_cli.server.engine.schedule import Plan
 
 Fields = dict[str, Any]
 

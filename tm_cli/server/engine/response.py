@@ -1,13 +1,58 @@
-"""Reads one HTTP/1.1 response and drops its body, whatever the target sends and how fast.
-
-Written for measuring: the read ends with the last byte of the final response, memory is bounded,
-and no target can keep the processor from the other requests.
-"""
+"""Keeps a target that sends without end from taking the processor from the other requests."""
 
 import re
-from typing import Protocol
+import time
+from typing import ClassVar, Protocol
 
-from tm_cli.server.engine.turns import Turns
+import gevent
+
+_TURN = 64  # steps in a row; the others have waited a tenth of a millisecond by then
+_AT_ONCE = 4096.0  # steps that a response may take as quickly as it can: 13 MiB, or 2,048 chunks
+_PER_SECOND = 250_000.0  # steps of all larger responses together: 800 MB/s
+
+
+class Turns:
+    """The turns that one response takes, in steps of one or two microseconds.
+
+    Reading makes us wait only for a target that is slower than we are, and only a wait lets others
+    run. So a response gives way to them now and then, and a very large one that comes very quickly
+    is read more slowly: all of those together leave half of the processor to the others.
+    """
+
+    _large: ClassVar[int] = 0  # responses under way that have used up what they may take at once
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._left = _AT_ONCE
+        self._since = time.monotonic()
+        self._is_large = False
+
+    def spend(self, steps: int) -> None:
+        """Say that so much is to be done, and let others run if it was enough in a row."""
+        self._in_a_row += steps
+        if self._in_a_row >= _TURN:
+            self._left -= self._in_a_row
+            self._in_a_row = 0
+            gevent.sleep(self._break())
+
+    def end(self) -> None:
+        """The response is over."""
+        if self._is_large:
+            Turns._large -= 1
+
+    def _break(self) -> float:
+        """Seconds until this response may go on."""
+        now, since = time.monotonic(), self._since
+        self._since = now
+        pace = _PER_SECOND / max(1, Turns._large)
+        self._left = min(_AT_ONCE, self._left + (now - since) * pace)
+        if self._left >= 0:
+            return 0
+        if not self._is_large:
+            self._is_large = True
+            Turns._large += 1
+        return -self._left / pace
+
 
 MOST_INTERIM = 1000
 """Responses 1xx before the final one."""

@@ -1,7 +1,8 @@
 """Whether the machine or the target, and not the plan, set the pace; pure."""
 
+import math
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 LATE = 0.010
 """Seconds; a calm dispatcher is within about one millisecond."""
@@ -84,3 +85,36 @@ class Saturation:
     def ever(self) -> Flags:
         """The flags raised at any time of the run."""
         return Flags(**dict.fromkeys(self._ever, True))
+
+
+@dataclass(slots=True)
+class Window:
+    """Measurements of about one second. Durations are seconds.
+
+    `lags`: from due to handed over; `waits`: from due to sent; `services`: from sent to ended.
+    `most_in_flight` is that of the side with the most.
+    """
+
+    lags: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    services: list[float] = field(default_factory=list)
+    most_in_flight: int = 0
+    failed: int = 0
+    unsent: int = 0
+
+    def began(self, wait: float, in_flight: int) -> None:
+        """A request was sent so long after it was due."""
+        self.waits.append(wait)
+        self.most_in_flight = max(self.most_in_flight, in_flight)
+
+
+def p99(values: list[float]) -> float:
+    """The 99th percentile (nearest rank); 0 of nothing."""
+    if not values:
+        return 0.0
+    return sorted(values)[math.ceil(len(values) * 0.99) - 1]
+
+
+def share_above(values: list[float], limit: float) -> float:
+    """Which share of the values is larger than the limit, 0 to 1; 0 of nothing."""
+    return sum(value > limit for value in values) / len(values) if values else 0.0

@@ -2,7 +2,7 @@
 
 from tm_cli.server.judge.baseline import Choice, How, Wish, choose_baseline
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.limits import Bound, Limits
+from tm_cli.server.judge.thresholds import Bound, Limits
 from tm_cli.server.judge.verdict import Judgement, judge, judge_duet
 
 __all__ = [

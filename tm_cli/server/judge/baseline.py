@@ -7,9 +7,9 @@ from typing import Protocol
 
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import is_unreliable
+from tm_cli.server.judge.latency import is_too_noisy
 from tm_cli.server.judge.levels import METRICS, find_levels
-from tm_cli.server.judge.limits import Limits
-from tm_cli.server.judge.quantiles import is_too_noisy
+from tm_cli.server.judge.thresholds import Limits
 
 _MOST_TRIED = 10  # candidates whose noise is looked at
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tm_cli.server.judge.distributions import binomial_tail
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
-from tm_cli.server.judge.limits import NEVER, Bound, Limits
+from tm_cli.server.judge.thresholds import NEVER, Bound, Limits
 
 BASELINE = "baseline"
 REFERENCE = "reference"

@@ -12,11 +12,10 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, CLUSTERING, Sample
 from tm_cli.server.judge.distributions import student_cdf
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
-from tm_cli.server.judge.limits import QUANTILES
-from tm_cli.server.judge.resampling import CLUSTERING, Sample
-from tm_cli.server.judge.spread import ASSUMED, ASSUMED_RUNS
+from tm_cli.server.judge.thresholds import QUANTILES
 
 ERRORS = ("errors", *(f"errors_{name}" for name in ERROR_CLASSES))
 METRICS = (*QUANTILES, *ERRORS)

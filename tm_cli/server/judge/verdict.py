@@ -23,9 +23,9 @@ from tm_cli.server.judge.findings import (
     unreached,
     yardstick,
 )
+from tm_cli.server.judge.latency import quantile_findings
 from tm_cli.server.judge.levels import METRICS
-from tm_cli.server.judge.limits import Limits
-from tm_cli.server.judge.quantiles import quantile_findings
+from tm_cli.server.judge.thresholds import Limits
 
 Verdict = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
 

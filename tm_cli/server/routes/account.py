@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.refusal import Refusal
-from tm_cli.server.regions import LOCAL
+from tm_cli.server.profiles import LOCAL
 from tm_cli.server.routes.profiles import slot_count
-from tm_cli.server.services import Services
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.web.services import Services
 
 
 async def get_account(request: Request) -> Response:

@@ -8,13 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.bodies import read_model
-from tm_cli.server.instants import wire_time
-from tm_cli.server.refusal import Refusal
-from tm_cli.server.regions import LOCAL
-from tm_cli.server.run_plan import measure
-from tm_cli.server.schemas import PinBody
-from tm_cli.server.services import Services
+from tm_cli.server.profiles import LOCAL
+from tm_cli.server.runs.plan import measure
+from tm_cli.server.timestamps import wire_time
+from tm_cli.server.web.bodies import Refusal, read_model
+from tm_cli.server.web.schemas import PinBody
+from tm_cli.server.web.services import Services
 
 
 async def get_baseline(request: Request) -> Response:

@@ -6,13 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.bodies import parse_json, read_bytes, validated
-from tm_cli.server.profile import Profile
-from tm_cli.server.refusal import Refusal
-from tm_cli.server.run_plan import prepare_run
-from tm_cli.server.run_state import RunState
-from tm_cli.server.schemas import StartBody
-from tm_cli.server.services import Services, path_id
+from tm_cli.server.profiles import Profile
+from tm_cli.server.runs.plan import prepare_run
+from tm_cli.server.runs.progress import RunState
+from tm_cli.server.web.bodies import Refusal, parse_json, read_bytes, validated
+from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.services import Services, path_id
 
 
 async def start(request: Request) -> Response:

@@ -11,10 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tm_cli.data_files import DATABASE, DATABASE_FILES, check_data_file, open_data_file
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.store.known_schema import check_columns, check_objects, not_ours
-from tm_cli.server.store.schema import SCHEMA, UPGRADES, VERSION
+from tm_cli.runtime.trusted_files import DATABASE, DATABASE_FILES, check_data_file, open_data_file
+from tm_cli.server.store.schema import (
+    SCHEMA,
+    UPGRADES,
+    VERSION,
+    check_columns,
+    check_objects,
+    not_ours,
+)
 
 _NAME_FOLLOWS = bytes.fromhex("d9d505f920a163d7")
 """The last bytes of a journal with the name of another file in it."""

@@ -1,4 +1,4 @@
-"""Finished runs on disk."""
+"""Which history rows are asked for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,45 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tm_cli.clock import Clock
-from tm_cli.server.instants import wire_time
+from tm_cli.runtime.clock import Clock
 from tm_cli.server.numbers import MOST
-from tm_cli.server.results import Results, other_side
-from tm_cli.server.run import Outcome
+from tm_cli.server.runs.results import Results, other_side
+from tm_cli.server.runs.run import Outcome
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history_filter import EACH_TAG, HistoryFilter
 from tm_cli.server.store.stored_rows import StoredRow, checked
+from tm_cli.server.timestamps import wire_time
+
+EACH_TAG = "json_each(CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)"
+"""The tags of a row as a table; tags that are damaged are none, and no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Conditions that all hold; None asks for nothing. Both bounds are inclusive."""
+
+    profile_id: int | None = None
+    triggered_by: str | None = None
+    region: str | None = None
+    verdict: str | None = None
+    tag: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    def where(self) -> tuple[str, list[object]]:
+        """The SQL condition and its parameters."""
+        terms: list[tuple[str, object | None]] = [
+            ("profile_id = ?", self.profile_id),
+            ("triggered_by = ?", self.triggered_by),
+            ("region = ?", self.region),
+            ("auto_verdict = ?", self.verdict),
+            (f"EXISTS (SELECT 1 FROM {EACH_TAG} WHERE value = ?)", self.tag),  # noqa: S608
+            ("created_at >= ?", wire_time(self.created_from) if self.created_from else None),
+            ("created_at <= ?", wire_time(self.created_to) if self.created_to else None),
+        ]
+        asked = [(sql, value) for sql, value in terms if value is not None]
+        condition = " AND ".join(sql for sql, _ in asked) or "TRUE"
+        return condition, [value for _, value in asked]
+
 
 _JOINED = "history JOIN runs USING (run_id)"
 _COMPARED = """

@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
-from tm_cli.server.engine_events import Bucket
-from tm_cli.server.instants import read_time, wire_time
 from tm_cli.server.numbers import count, counts, maybe_measure, status_counts
-from tm_cli.server.run import Run
+from tm_cli.server.runs.run import Run
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
+from tm_cli.server.timestamps import read_time, wire_time
+from tm_cli.server.workers.engine_events import Bucket
 
 _UNKNOWN = "1970-01-01T00:00:00Z"
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from tm_cli.server.instants import read_time
-from tm_cli.server.judge.limits import Limits
+from tm_cli.server.judge.thresholds import Limits
 from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure, refuse_constant
-from tm_cli.server.run import Outcome
+from tm_cli.server.runs.run import Outcome
+from tm_cli.server.timestamps import read_time
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, combinations
 from typing import Any
 
-from tm_cli.scaffold.waiting_block import SOFT_WORDS, waiting_block
 from tm_cli.setup.check.exit_code_flow import exit_code_remark
 from tm_cli.setup.check.model import Remark, Script, not_checked, problem
 from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, program_name
+from tm_cli.setup.pipelines import SOFT_WORDS, waiting_block
 
 _PRINTS = frozenset({"echo", "printf"})
 _MENTION = re.compile(r"(?<![\w.-])tm(?:\.exe|_cli)?['\"]?\s([^\n]*)")

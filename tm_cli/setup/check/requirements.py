@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tm_cli.base_url import LOCAL
-from tm_cli.diagnosis.finding import CheckResult, problem, warning
+from tm_cli.doctor.finding import CheckResult, problem, warning
+from tm_cli.values.urls import LOCAL
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")

@@ -1,0 +1,166 @@
+"""What the clients of all APIs share: reads that are repeated, and answers that are checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WrapValidator
+
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.retry import LONGEST_PAUSE, describe_pause, observed_nothing, pause_before_retry
+from tm_cli.runtime.clock import Clock, read_deadline
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Params, Reply
+
+T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+
+
+class JsonTransport(Protocol):
+    """Carries requests to one server and brings back parsed JSON.
+
+    Every method raises NotReached, NotUnderstood or HttpError; what is not a read is sent once.
+    """
+
+    def get(self, path: str, params: Params = None) -> Any:
+        """GET."""
+        ...
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST."""
+        ...
+
+    def put(self, path: str, body: Any) -> Any:
+        """PUT."""
+        ...
+
+    def delete(self, path: str, params: Params = None) -> Any:
+        """DELETE."""
+        ...
+
+    def send_once(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send any request; the answer comes with its status and headers."""
+        ...
+
+    def download(
+        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Send any request and return the body of its answer as it is."""
+        ...
+
+
+class JsonClient:
+    """The operations of one server, below its `root` path.
+
+    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
+    when nothing was observed; everything else is sent once.
+    """
+
+    root: ClassVar[str]
+
+    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._read_attempts = READ_ATTEMPTS
+        self._longest_pause = LONGEST_PAUSE
+
+    def pausing_at_most(self, seconds: float) -> Self:
+        """Return a client on the same transport that repeats no read after a longer pause."""
+        twin = copy.copy(self)
+        twin._longest_pause = seconds  # noqa: SLF001  # our own
+        return twin
+
+    def reading_once(self) -> Self:
+        """Return a client on the same transport for callers that repeat reads themselves."""
+        twin = copy.copy(self)
+        twin._read_attempts = 1  # noqa: SLF001  # our own
+        return twin
+
+    @staticmethod
+    def may_read_again(error: ApiError) -> bool:
+        """Whether a failed read says nothing about the server's state."""
+        return observed_nothing(error)
+
+    def _get(self, read: Callable[[Any], T], path: str, params: Params = None) -> T:
+        for attempt in range(self._read_attempts):
+            try:
+                return understood(read, path, self._transport.get(f"{self.root}/{path}", params))
+            except ApiError as error:
+                if attempt + 1 == self._read_attempts or not self.may_read_again(error):
+                    raise
+                self._pause(error, attempt)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _pause(self, error: ApiError, attempt: int) -> None:
+        """Wait before a read is repeated; raises `error` where the pause would be too long."""
+        seconds, deadline = pause_before_retry(error, attempt), read_deadline()
+        if deadline is not None and self._clock.monotonic() + seconds > deadline:
+            raise error
+        asked = error.retry_after if isinstance(error, HttpError) else None
+        if asked and asked > self._longest_pause:
+            pause = describe_pause(asked)
+            error.hint = f"the server asks for a pause of {pause}; try again after that"
+            raise error
+        self._clock.sleep(seconds)
+
+
+def understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+    """Return what `read` makes of an answer; raises NotUnderstood when it breaks the contract."""
+    try:
+        return read(document)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise NotUnderstood(
+            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
+        ) from None
+
+
+def _or_none(value: Any, read: Any) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _instant(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        parsed.astimezone(UTC)  # fails for one whose UTC is in the year 0 or 10000
+    except (ValueError, OverflowError):
+        return None
+    return parsed
+
+
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+Instant = Annotated[datetime | None, BeforeValidator(_instant)]
+"""An ISO-8601 time; without an offset it is UTC, and what is finer than a microsecond is cut."""
+
+
+class Payload(BaseModel):
+    """A JSON object of an API, immutable here; unknown fields are kept for JSON output.
+
+    Its validator is built when it is first used: a command uses two or three of many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
+
+    def document(self) -> dict[str, Any]:
+        """Return the payload for JSON output, under the names of the wire."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

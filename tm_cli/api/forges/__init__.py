@@ -1,1 +1,0 @@
-"""Comments on pull and merge requests, on GitHub and GitLab."""

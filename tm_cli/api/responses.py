@@ -1,0 +1,136 @@
+"""What an answer means: JSON of the API, an error that it explains, or neither. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tm_cli.api import strict_json
+from tm_cli.api.errors import HttpError, NotUnderstood
+from tm_cli.api.retry import describe_pause, read_retry_after
+from tm_cli.values.api_key import hide
+from tm_cli.values.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `where` names the request; header names are lower-case."""
+
+    where: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the body of an error says: a sentence and a word for programs, as the server wrote them.
+
+    `from_api` says that the body is the API's own, and not that of a gateway in front of it.
+    """
+
+    text: str | None = None
+    code: str | None = None
+    from_api: bool = False
+
+
+Explain = Callable[[Any], Explanation]
+"""Reads the parsed JSON of an error; None stands for a body that is no JSON."""
+
+
+def explain_error(document: Any) -> Explanation:
+    """Read `{"error": sentence, "code": word}`, as TrafficMorph writes it (section 5)."""
+    envelope = document if isinstance(document, dict) else {}
+    text, code = envelope.get("error") or envelope.get("message"), envelope.get("code")
+    return Explanation(
+        text if isinstance(text, str) else None,
+        code if isinstance(code, str) and code else None,
+        from_api=isinstance(envelope.get("error"), str),
+    )
+
+
+def understand(answer: Answer, explain: Explain = explain_error, *, secret: str = "") -> Any:
+    """Return the JSON of a 2xx answer; None for 204.
+
+    Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
+    error status, and NotUnderstood for what the API cannot have sent.
+    """
+    status, where = answer.status, answer.where
+    if 300 <= status < 400:
+        raise NotUnderstood(
+            f"{where} redirects to {_header(answer, 'location', secret) or 'nowhere'}",
+            hint="redirects are not followed, because the key would go along; fix the base URL",
+        )
+    if status >= 400:
+        raise _http_error(answer, explain, secret)
+    if status == 204:
+        return None
+    if status not in {200, 201, 202}:
+        raise NotUnderstood(f"{where} answered with the unexpected status {status}")
+    if not _is_json(answer):
+        kind = _header(answer, "content-type", secret) or "a body without a Content-Type"
+        raise NotUnderstood(
+            f"{where} answered with {kind} instead of JSON",
+            hint="a login page or a proxy may answer in the server's place",
+        )
+    try:
+        return _parsed(answer, secret)
+    except ValueError as problem:
+        said = clean(hide(str(problem), secret))
+        raise NotUnderstood(f"{where} answered with unusable JSON: {said}") from None
+
+
+def _parsed(answer: Answer, secret: str) -> Any:
+    document = strict_json.parse_answer(answer.content)
+    try:
+        return hide(document, secret)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _header(answer: Answer, name: str, secret: str) -> str:
+    return clean(hide(answer.headers.get(name, ""), secret))
+
+
+def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
+    status, said = answer.status, explain(_json_or_none(answer, secret))
+    api_code = clean(said.code) if said.code else None
+    shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
+    message = f"{clean(said.text)} ({shown})" if said.text else f"the server answered {shown}"
+    retry_after = read_retry_after(answer.headers)
+    hint = _HINTS.get(api_code or clean(said.text or "")) or _HINTS.get(str(status))
+    if hint is None and status == 429:
+        pause = describe_pause(retry_after) if retry_after else "a minute"
+        hint = f"the account's request budget is used up; wait {pause}"
+    return HttpError(
+        message,
+        status=status,
+        api_code=api_code,
+        from_api=said.from_api,
+        retry_after=retry_after,
+        hint=hint,
+    )
+
+
+def _json_or_none(answer: Answer, secret: str) -> Any:
+    try:
+        return _parsed(answer, secret) if _is_json(answer) else None
+    except ValueError:
+        return None
+
+
+_HINTS = {
+    "401": "check the key: `tm config show` tells where it comes from",
+    "403": "the key is known, but it may not do this",
+    "PLAN_UPGRADE_REQUIRED": "the account's plan does not include the API",
+    "trial_expired": "the account's trial is over",
+    "USAGE_LIMIT_REACHED": "the account's requests of this month are used up",
+}
+
+
+def _is_json(answer: Answer) -> bool:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )

@@ -1,0 +1,169 @@
+"""One run beside another, scenario by scenario. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from tm_cli.backends.runloop.measurements import Attempt, Measured
+from tm_cli.backends.runloop.rules import TOLERANCE, share
+from tm_cli.gate.model import Comparison
+from tm_cli.gate.verdict import Verdict
+from tm_cli.values.text import clean
+
+MOST_ROWS = 100
+"""Differences that are listed; the others are counted."""
+
+LONGEST_NAME = 80
+"""Characters of a scenario's name that stand in a table."""
+
+MEAN_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Two scores on the same footing, from 0 to 1."""
+
+    now: float
+    before: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One scenario in one run: its worst attempt counts."""
+
+    score: float
+    problem: str | None
+
+
+def compare_scores(now: Measured, before: Measured | None, *, common: bool) -> Scores | None:
+    """Return both scores; with `common`, means over the scenarios that both have.
+
+    The service's own scores count where the scenarios are the same.
+    """
+    if before is None or now.usable_score is None or before.usable_score is None:
+        return None
+    if not common or now.scenario_ids == before.scenario_ids:
+        return Scores(now.usable_score, before.usable_score)
+    shared = now.scenario_ids & before.scenario_ids
+    if not shared:
+        return None
+    ours, theirs = _sides(now), _sides(before)
+    return Scores(
+        sum(ours[name].score for name in shared) / len(shared),
+        sum(theirs[name].score for name in shared) / len(shared),
+    )
+
+
+def coverage_of(run: Measured, ids: frozenset[str] | None, total: int | None) -> float:
+    """Return which share of the expected scenarios was attempted, from 0 to 1."""
+    if not total:
+        return 0.0
+    covered = run.scenario_ids if ids is None else run.scenario_ids & ids
+    return min(len(covered) / total, 1.0)
+
+
+def explain_score(run: Measured) -> tuple[str, ...]:
+    """Tell how the score fits the scores of the scenarios (sections 4 and 8)."""
+    score, attempts = run.usable_score, run.attempts
+    notes = []
+    repeated = [name for name, n in Counter(a.scenario_id for a in attempts).items() if n > 1]
+    if repeated:
+        notes.append(f"{len(repeated)} scenarios were attempted more than once; each one counts")
+    scores = [attempt.score for attempt in attempts if attempt.score is not None]
+    if score is None or not scores:
+        return tuple(notes)
+    over_all, over_scored = sum(scores) / len(attempts), sum(scores) / len(scores)
+    fits_all = abs(score - over_all) <= MEAN_TOLERANCE
+    fits_scored = abs(score - over_scored) <= MEAN_TOLERANCE
+    if not fits_all and not fits_scored:
+        means = f"{share(over_scored)} over those with a score, {share(over_all)} over all"
+        notes.append(f"score {share(score)} is not the mean of the scenario scores ({means})")
+    elif len(scores) < len(attempts):
+        left_out = "counts" if fits_all else "leaves out"
+        missing = len(attempts) - len(scores)
+        notes.append(f"score {share(score)} {left_out} {missing} scenario runs without a score")
+    return tuple(notes)
+
+
+def compare_scenarios(
+    now: Measured, before: Measured | None
+) -> tuple[list[Comparison], tuple[str, ...]]:
+    """Return a row for each scenario that differs or failed, and notes that count the rest."""
+    ours, theirs = _sides(now), _sides(before) if before else {}
+    names = _names(now, before)
+    rows, kinds = [], Counter[str]()
+    for scenario_id in sorted(ours.keys() | theirs.keys(), key=lambda name: names[name]):
+        our, their = ours.get(scenario_id), theirs.get(scenario_id)
+        kind = _kind(our, their, is_compared=before is not None)
+        kinds[kind] += 1
+        if kind != "unchanged":
+            rows.append(_row(names[scenario_id], our, their, kind))
+    rows.sort(key=lambda row: (row.verdict == Verdict.PASS, row.change or 0.0))
+    notes = []
+    if before is not None:
+        counted = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+        notes.append(f"scenarios beside {before.name}: {counted}")
+    if len(rows) > MOST_ROWS:
+        notes.append(f"{len(rows) - MOST_ROWS} more scenarios differ than are listed")
+    return rows[:MOST_ROWS], tuple(notes)
+
+
+def _kind(our: _Side | None, their: _Side | None, *, is_compared: bool) -> str:
+    if our is None:
+        return "gone"
+    if our.problem is not None:
+        return "failed"
+    if their is None:
+        return "new" if is_compared else "unchanged"
+    if abs(our.score - their.score) <= TOLERANCE:
+        return "unchanged"
+    return "improved" if our.score > their.score else "regressed"
+
+
+def _row(name: str, our: _Side | None, their: _Side | None, kind: str) -> Comparison:
+    verdicts = {"failed": Verdict.FAIL, "regressed": Verdict.WARN, "gone": Verdict.WARN}
+    values = [
+        f"now {our.problem or share(our.score)}" if our else "",
+        f"baseline {their.problem or share(their.score)}" if their else "",
+    ]
+    told = ", ".join(value for value in values if value)
+    is_measured = our is not None and our.problem is None
+    return Comparison(
+        f"scenario {name}",
+        "%",
+        value=our.score * 100 if our and is_measured else None,
+        baseline=their.score * 100 if their else None,
+        change=(our.score - their.score) * 100 if our and their and is_measured else None,
+        verdict=verdicts.get(kind, Verdict.PASS),
+        than="baseline" if their else None,
+        reason=f"scenario {name} {kind}: {told}",
+    )
+
+
+def _sides(run: Measured) -> dict[str, _Side]:
+    """The worst attempt at each scenario, so that the order of a list means nothing."""
+    attempts = defaultdict[str, list[Attempt]](list)
+    for attempt in run.attempts:
+        attempts[attempt.scenario_id].append(attempt)
+    return {
+        name: _Side(
+            min(0.0 if item.score is None else item.score for item in group),
+            next((item.problem for item in group if item.problem), None),
+        )
+        for name, group in attempts.items()
+    }
+
+
+def _names(now: Measured, before: Measured | None) -> dict[str, str]:
+    """What people call each scenario; where two share a name, the id tells them apart."""
+    attempts = (*(before.attempts if before else ()), *now.attempts)
+    named = {
+        item.scenario_id: clean(item.name or item.scenario_id, longest=LONGEST_NAME)
+        for item in attempts
+    }
+    shared = Counter(named.values())
+    return {
+        scenario_id: name if shared[name] == 1 else f"{name} ({clean(scenario_id)})"
+        for scenario_id, name in named.items()
+    }

@@ -1,0 +1,175 @@
+"""A run together with the command that drives it: a run by itself starts no scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError
+from tm_cli.backends.runloop.measurements import COMPLETED
+from tm_cli.backends.runloop.results import failed_result, with_failure
+from tm_cli.backends.runloop.runs import BenchmarkRuns
+from tm_cli.errors import TmError, WaitTimeout
+from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
+from tm_cli.runtime.clock import Clock
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+
+CANCEL_ATTEMPTS = 3
+BRIEF = 0.4
+PATIENT = 5.0
+"""Seconds that a driver has to end by itself: after a signal to tm, and otherwise."""
+
+
+class Driver(Protocol):
+    """A command that is running."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        ...
+
+    def ask_to_end(self) -> None:
+        """Tell it and all its children to end."""
+        ...
+
+    def end(self, patience: float) -> None:
+        """See that it and all its children are gone; `patience` in seconds."""
+        ...
+
+
+Spawn = Callable[[Mapping[str, str]], Driver]
+"""Starts the command with these variables beside the environment; raises OSError."""
+
+
+class DrivenRuns:
+    """Starts the driver with each run, completes the run when it exits 0, else cancels and fails.
+
+    `wait_timeout` is how many seconds the driver may take.
+    """
+
+    def __init__(
+        self, runs: BenchmarkRuns, clock: Clock, spawn: Spawn, *, wait_timeout: float
+    ) -> None:
+        self._runs = runs
+        self._clock = clock
+        self._spawn = spawn
+        self._wait_timeout = wait_timeout
+        self._driver: Driver | None = None
+        self._deadline = 0.0
+        self._failure: str | None = None
+
+    def prepare(self) -> None:
+        """Nothing to be remembered."""
+
+    def start(self) -> Run:
+        """Start the run, then the driver."""
+        run = self._runs.start()
+        self._failure, self._driver = None, None
+        self._deadline = self._clock.monotonic() + self._wait_timeout
+        run_id = run.run_id or ""
+        try:
+            self._driver = self._spawn({"RUNLOOP_BENCHMARK_RUN_ID": run_id, "TM_RUN_ID": run_id})
+        except OSError as problem:
+            self._failure = f"the driver could not be started: {problem.strerror or problem}"
+        return run
+
+    def observe(self, run: Run) -> Progress:
+        """Look at the driver, then at the run."""
+        exit_code = self._driver.poll() if self._driver else None
+        if self._driver is not None and exit_code is None:
+            return self._while_driven(run, self._driver)
+        if exit_code:
+            self._failure = self._failure or f"the driver ended with {_told(exit_code)}"
+        if self._failure is not None:
+            return self._give_up(run)
+        seen = self._runs.observe(run)
+        if seen.phase is Phase.ENDED:
+            return seen
+        try:
+            self._runs.complete(run)
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.status in NO_ACCESS:
+                raise
+            told = f"the run could not be completed: {clean(error.message)}"
+            return replace(seen, warnings=(*seen.warnings, told))
+        return self._runs.observe(run)
+
+    def find_result(self, run: Run) -> Result | Missing:
+        """Judge the run; whatever it shows, a driver that failed has failed it."""
+        if self._failure is None:
+            return self._runs.find_result(run)
+        try:
+            found = self._runs.find_result(run)
+        except TmError:
+            found = Missing("")
+        if isinstance(found, Missing):
+            return failed_result(run.run_id or "", self._failure, {})
+        return with_failure(found, self._failure)
+
+    def confirm(self, run: Run, result: Result) -> Result:
+        """Confirm the result of a run whose driver did not fail."""
+        return result if self._failure else self._runs.confirm(run, result)
+
+    def find_baseline(self, result: Result) -> Result | None:
+        """Return the run that was pinned."""
+        return self._runs.find_baseline(result)
+
+    def stop(self, run: Run) -> None:
+        """End the driver and cancel the run."""
+        if self._driver:
+            self._driver.ask_to_end()
+        try:
+            self._runs.stop(run)
+        finally:
+            self.end_driver(BRIEF)
+
+    def observed_nothing(self, error: TmError) -> float | None:
+        """As for any run."""
+        return self._runs.observed_nothing(error)
+
+    def end_driver(self, patience: float = BRIEF) -> None:
+        """See that nothing of the driver is left; once it has ended, do nothing."""
+        if self._driver is not None:
+            self._driver.end(patience)
+
+    def _while_driven(self, run: Run, driver: Driver) -> Progress:
+        if self._clock.monotonic() >= self._deadline:
+            driver.end(PATIENT)
+            raise WaitTimeout(
+                f"the driver was still running after {format_duration(self._wait_timeout)}; "
+                f"it was ended, and {self._canceled(run)}",
+                hint="raise --wait-timeout if the driver needs longer",
+            )
+        seen = self._runs.observe(run)
+        if seen.phase is not Phase.ENDED:
+            return seen
+        if seen.status == COMPLETED:  # the driver did that itself, and may still fail
+            return replace(seen, phase=Phase.ACTIVE)
+        driver.end(PATIENT)
+        self._failure = f"the run was {seen.status} while its driver was still running"
+        return seen
+
+    def _give_up(self, run: Run) -> Progress:
+        """Cancel the run of a driver that failed; the verdict does not wait for that."""
+        self._failure = f"{self._failure}; {self._canceled(run)}"
+        return Progress(Phase.ENDED, "driver failed", is_ours=True)
+
+    def _canceled(self, run: Run) -> str:
+        """Cancel the run and say what has come of it; a cancellation loses against completion."""
+        name, problem = f"run {clean(run.run_id)}", ""
+        for attempt in range(CANCEL_ATTEMPTS):
+            if attempt:
+                self._clock.sleep(1.0)
+            try:
+                return f"{name} is {self._runs.cancel(run)}"
+            except ApiError as error:
+                problem = clean(error.message)
+                if self._runs.observed_nothing(error) is None:
+                    break
+        told = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
+        return f"{name} could not be canceled ({problem}): {told}"
+
+
+def _told(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

@@ -1,0 +1,256 @@
+"""What the answers to a trigger prove: a clear no, a wait, or nothing; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tm_cli.api.errors import ApiError, HttpError, NotReached
+from tm_cli.api.retry import RequestBudget, pause_before_retry
+from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
+from tm_cli.api.strait.models import JobRun, Triggered
+from tm_cli.errors import Refused, StartUnknown, TmError
+from tm_cli.runtime.clock import Clock
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+
+REFUSALS = frozenset({400, 402, 404, 405, 406, 409, 410, 413, 415, 422, 429})
+NO_ACCESS = frozenset({401, 403})
+BUSY = "being processed"
+"""In the answer to a key whose first request the server is still working on."""
+
+MAYBE_MADE = "admission control"
+"""In the answer of a database too busy to commit; it may have committed all the same."""
+
+
+def why_kept(answer: Triggered) -> str:
+    """Say why a trigger that was accepted names no run."""
+    if answer.debounced:
+        until = f", until {answer.fire_at:%Y-%m-%d %H:%M:%SZ}" if answer.fire_at else ""
+        return f"the job waits for more triggers before it runs (its debounce window{until})"
+    return "the job collects triggers before it runs (its batch window)"
+
+
+def is_refused_key(error: ApiError) -> bool:
+    """Whether the key may not do this; asking again with it counts against the address."""
+    return isinstance(error, HttpError) and error.status in NO_ACCESS
+
+
+def is_refusal(error: ApiError) -> bool:
+    """Whether the answer is the API's own no, which no repetition changes."""
+    if not isinstance(error, HttpError):
+        return False
+    if error.status in NO_ACCESS:
+        return True
+    if error.status not in REFUSALS or not error.from_api or MAYBE_MADE in error.message:
+        return False
+    if error.status == 429:  # a daily budget that is used up does not say when to come back
+        return error.retry_after is None
+    return not (error.status == 409 and BUSY in error.message)
+
+
+def may_have_started(error: ApiError) -> bool:
+    """Whether the server may have made a run before this answer, or without any."""
+    match error:
+        case NotReached():
+            return error.maybe_sent
+        case HttpError() if error.status == 429:
+            return MAYBE_MADE in error.message
+        case HttpError() if error.status in NO_ACCESS:
+            return False
+    return not is_refusal(error)
+
+
+def refusal(error: ApiError) -> TmError:
+    """Return what to raise when nothing was started."""
+    if isinstance(error, NotReached) or is_refused_key(error):
+        return error
+    return Refused(f"not started: {error.message}", hint=error.hint, code=error.code)
+
+
+ATTEMPTS = 5
+MOST_WAITING = 300.0
+"""Seconds that the pauses between attempts may take together."""
+
+TOLD_PAUSE = 5.0
+"""Seconds; people are told of longer pauses."""
+
+CLOCK_SLACK = timedelta(seconds=30)
+"""How far the clocks of server and machine may differ where nothing else tells how old a run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to start: the job, the body of the trigger and the key it goes under.
+
+    `is_unique` says that tm made the key, so that no other trigger has it; `may_merge` that the job
+    may answer with a run that another trigger has made.
+    """
+
+    job_id: str
+    body: Mapping[str, Any]
+    key: str
+    is_unique: bool
+    may_merge: bool = False
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether a run may come back that was there before."""
+        return self.may_merge or not self.is_unique
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is known from before the start; `newest` is when the newest run was made."""
+
+    asked_at: datetime
+    newest: datetime | None = None
+
+    def is_older(self, run: JobRun, now: datetime) -> bool:
+        """Whether the run was there already; one of unknown age counts as old."""
+        if run.created_at is None:
+            return True
+        if self.newest is not None:  # by one and the same clock
+            return run.created_at <= self.newest
+        # By a clock that shows another time, an old run could look like a new one.
+        return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a trigger has brought.
+
+    Without a `run_id` the server keeps the trigger, and `kept` says why. An old run was there
+    before; `made_at` is known where it had to be looked up.
+    """
+
+    run_id: str | None
+    status: str
+    is_old: bool = False
+    made_at: datetime | None = None
+    kept: str | None = None
+
+
+def take_snapshot(client: Client, clock: Clock, order: Order) -> Snapshot:
+    """Find the newest run where that may be needed; raises ApiError."""
+    if not order.needs_snapshot:
+        return Snapshot(clock.now())
+    rows = client.list_runs(limit=1).data
+    return Snapshot(clock.now(), as_run(rows[0]).created_at if rows else None)
+
+
+def _say_nothing(_text: str) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class Trigger:
+    """Sends one order, as often as it takes to learn its outcome."""
+
+    client: Client
+    clock: Clock
+    order: Order
+    snapshot: Snapshot
+    budget: RequestBudget | None = None
+    say: Callable[[str], None] = _say_nothing
+    _waited: float = field(default=0.0, init=False)
+    _maybe_sent: bool = field(default=False, init=False)
+
+    def send(self) -> Started:
+        """Return the run; repeats the trigger, under its key, while nobody knows what came of it.
+
+        Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
+        nobody can tell.
+        """
+        for attempt in range(ATTEMPTS):
+            if self.budget:
+                self.budget.take()
+            try:
+                answer, replayed = self.client.trigger(
+                    self.order.job_id, self.order.body, self.order.key
+                )
+            except ApiError as error:
+                if not self._pause_after(error, is_last=attempt + 1 == ATTEMPTS, attempt=attempt):
+                    return self._recognise(error)
+            else:
+                return self._read(answer, replayed=replayed)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _pause_after(self, error: ApiError, *, attempt: int, is_last: bool) -> bool:
+        """Pause before another attempt; False for none. Raises what is a clear no."""
+        self._raise_refusal(error, is_last=is_last)
+        self._maybe_sent = self._maybe_sent or may_have_started(error)
+        pause = pause_before_retry(error, attempt)
+        if is_last or is_refusal(error) or self._waited + pause > MOST_WAITING:
+            return False
+        if pause >= TOLD_PAUSE:
+            self.say(f"not started yet: {error.message}; again in {format_duration(pause)}")
+        self._waited += pause
+        self.clock.sleep(pause)
+        return True
+
+    def _raise_refusal(self, error: ApiError, *, is_last: bool) -> None:
+        """A clear no counts only while no earlier request can have made a run."""
+        if self._maybe_sent:
+            return
+        if is_refusal(error) or (is_last and not may_have_started(error)):
+            raise refusal(error) from None
+
+    def _read(self, answer: Triggered, *, replayed: bool) -> Started:
+        if not answer.id:
+            return Started(None, "", kept=why_kept(answer))
+        # Nothing that we have sent before can be what the server repeats.
+        repeats_another = (replayed or bool(answer.idempotency_hit)) and not self._maybe_sent
+        if not self.order.needs_snapshot and not repeats_another:
+            return Started(answer.id, answer.status or "")
+        try:
+            run = self.client.get_run(answer.id)
+        except ApiError as error:
+            raise StartUnknown(
+                f"run {clean(answer.id)} came back, and it could not be read whether it is new: "
+                f"{error.message}",
+                hint=f"look with `tm jobs show {clean(answer.id)}`",
+            ) from None
+        return self._judged(run, repeats_another=repeats_another)
+
+    def made(self, run: JobRun) -> bool:
+        """Whether the run carries our key: what a trigger was answered with need not be of it.
+
+        A job with a dedup window answers with an earlier run and does not say so.
+        """
+        return run.idempotency_key == self.order.key and run.job_id in (None, self.order.job_id)
+
+    def _judged(self, run: JobRun, *, repeats_another: bool = False) -> Started:
+        """Tell an old run from ours; only a key that tm made proves that it is new."""
+        if not self.made(run) and not self.order.may_merge:
+            raise StartUnknown(
+                f"run {clean(run.id)} came back, which does not carry the key of this start",
+                hint=f"look with `tm jobs show {clean(run.id)}`",
+            )
+        is_older = self.snapshot.is_older(run, self.clock.now())
+        if self.order.is_unique and self.made(run):
+            is_old = repeats_another and is_older
+        else:
+            is_old = repeats_another or is_older
+        return Started(run.id, run.status, is_old, run.created_at)
+
+    def _recognise(self, error: ApiError) -> Started:
+        """Look for the run of our key after the last lost answer; nothing else is adopted."""
+        for run in [] if is_refused_key(error) else self._newest():
+            if run.idempotency_key == self.order.key and run.job_id == self.order.job_id:
+                return self._judged(run)
+        key = clean(self.order.key)
+        raise StartUnknown(
+            f"the job may or may not have been triggered: {error.message}",
+            hint="look with `tm jobs list`; it is safe to start it again with "
+            f"--idempotency-key {key} --reuse",
+        )
+
+    def _newest(self) -> list[JobRun]:
+        try:
+            page = self.client.list_runs(limit=LARGEST_PAGE)
+            return [as_run(item) for item in page.data]
+        except ApiError:
+            return []

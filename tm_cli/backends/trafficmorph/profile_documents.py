@@ -1,0 +1,146 @@
+"""Profile documents: files in a repository that describe a load test.
+
+They hold the portable form of the API (section 7 of its contract) in JSON or YAML. What is easier
+to write in a file is accepted too: `duration: 1m`, headers as a mapping, points as pairs, a JSON
+body as a document, limits such as `10%`, and the API's own names `targetUrl` and `requestBody`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tm_cli.api import strict_json
+from tm_cli.errors import ConfigurationError
+from tm_cli.values.durations import parse_duration
+from tm_cli.values.text import clean
+from tm_cli.values.thresholds import read_limits
+
+FORMAT = "trafficmorph-profile-v1"
+SUFFIXES = frozenset({".json", ".yaml", ".yml"})
+
+REQUIRED = ("name", "duration", "endpointUrl", "points")
+OPTIONAL = (
+    "_format",
+    "requestPayload",
+    "loop",
+    "httpMethod",
+    "requestHeaders",
+    "interpolationMode",
+    "responseScript",
+    "callbackUrl",
+    "readinessUrl",
+    "autoAlertEnabled",
+    "autoAlertMinSeverity",
+    "autoAlertCooldownMinutes",
+    "autoAlertRecipients",
+    "schedule",
+    "gate",
+)
+ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
+
+
+def names_document(text: str) -> bool:
+    """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
+    return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the portable profile document in `path`.
+
+    Raises ConfigurationError when the file cannot be read, is neither JSON nor YAML, repeats a
+    key, misses a required one or has one that no profile has.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text") from None
+    try:
+        document = strict_json.parse(text) if path.suffix.lower() == ".json" else _yaml(text)
+        return portable(document)
+    except ValueError as problem:
+        raise ConfigurationError(
+            f"{path} is not a profile document: {problem}",
+            hint="`tm profiles export` writes one to start from",
+        ) from None
+
+
+def portable(document: Any) -> dict[str, Any]:
+    """Return `document` in the portable form; raises ValueError when it cannot be one."""
+    if not isinstance(document, Mapping):
+        raise ValueError("it is not a mapping of keys to values")
+    fields = {ALIASES.get(str(key), str(key)): value for key, value in document.items()}
+    if len(fields) != len(document):
+        raise ValueError("it gives one value under two names")
+    for key in fields:
+        if key not in REQUIRED and key not in OPTIONAL:
+            near = difflib.get_close_matches(key, [*REQUIRED, *OPTIONAL, *ALIASES], n=1)
+            raise ValueError(
+                f"unknown key {key!r}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+    if missing := [key for key in REQUIRED if fields.get(key) is None]:
+        raise ValueError(f"{' and '.join(missing)} missing")
+    return {"_format": FORMAT, **fields, **_converted(fields)}
+
+
+def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    converted: dict[str, Any] = {
+        "duration": _seconds(fields["duration"]),
+        "points": _points(fields["points"]),
+    }
+    headers = fields.get("requestHeaders")
+    if isinstance(headers, Mapping):
+        headers = [{"name": str(name), "value": str(value)} for name, value in headers.items()]
+    if isinstance(headers, list):
+        converted["requestHeaders"] = json.dumps(headers)
+    payload = fields.get("requestPayload")
+    if isinstance(payload, Mapping | list):
+        converted["requestPayload"] = json.dumps(payload)
+    if fields.get("gate") is not None:
+        converted["gate"] = read_limits(fields["gate"])
+    return converted
+
+
+def _seconds(value: Any) -> int:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds % 1 != 0:
+        raise ValueError(f"duration {value!r} is not a whole number of seconds")
+    return int(seconds)
+
+
+def _points(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("points is not a list")
+    return [
+        {"x": point[0], "y": point[1]} if isinstance(point, list) and len(point) == 2 else point
+        for point in value
+    ]
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a repeated key, which YAML forbids and PyYAML lets pass."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen: set[Any] = set()
+            for node_of_key, _ in node.value:
+                key = self.construct_object(node_of_key, deep=True)
+                if isinstance(key, Hashable):  # any other is refused below
+                    if key in seen:
+                        raise ValueError(f"the key {clean(key, longest=40)!r} is there twice")
+                    seen.add(key)
+            return super().construct_mapping(node, deep=deep)
+
+    try:
+        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except yaml.YAMLError as problem:
+        raise ValueError(" ".join(str(problem).split())) from None

@@ -1,0 +1,187 @@
+"""A run over time, from series whose shape every server chooses for itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tm_cli.api.trafficmorph.models import HistoryRow
+from tm_cli.backends.trafficmorph.comparisons import number, read_basis, read_comparisons
+from tm_cli.gate.model import Course, Moment, Result
+from tm_cli.gate.verdict import read_verdict
+from tm_cli.values.text import clean
+
+WIDTH = 5.0
+"""Seconds of one item where the items do not say their time."""
+
+MOST = 50_000
+"""Items of one series that are read; two days have 34,560."""
+
+LATEST = 40 * 24 * 3600.0
+LARGEST = 1e12
+"""A later second or a larger value is no measurement."""
+
+_NAMES = {
+    "rps": ("rps", "value", "y", "qps", "rate"),
+    "planned": ("planned", "plannedRps"),
+    "bad": ("badRatio",),
+    "p50": ("p50", "p50Ms"),
+    "p95": ("p95", "p95Ms"),
+    "p99": ("p99", "p99Ms"),
+}
+_TIMES = ("t", "time", "second", "x")
+
+
+def read_course(facts: Mapping[str, Any]) -> Course:
+    """Return the moments of a history row or of a duet's other side; empty without any series."""
+    found: dict[float, dict[str, float]] = {}
+    for field in ("rpsSeries", "latencySeries"):
+        items = facts.get(field)
+        for index, item in enumerate(items[:MOST] if isinstance(items, list) else ()):
+            t, values = _read(item, index)
+            if t is not None and values:
+                found.setdefault(t, {}).update(values)
+    return tuple(Moment(t, **found[t]) for t in sorted(found))
+
+
+def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
+    """Return time and values of one item; a bare number is a rate."""
+    usual = index * WIDTH + WIDTH / 2
+    if (rate := number(item)) is not None:
+        return usual, {"rps": rate} if 0 <= rate <= LARGEST else {}
+    if not isinstance(item, Mapping):
+        return None, {}
+    values = {
+        name: value
+        for name, spellings in _NAMES.items()
+        if (value := _first(item, spellings)) is not None and 0 <= value <= LARGEST
+    }
+    t = _first(item, _TIMES)
+    return (usual if t is None else t if 0 <= t <= LATEST else None), values
+
+
+def _first(item: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
+    return next((value for name in names if (value := number(item.get(name))) is not None), None)
+
+
+_METRICS = (
+    "totalRequests",
+    "totalErrors",
+    "avgRps",
+    "peakRps",
+    "successRate",
+    "latencyQuantiles",
+)
+
+
+def as_result(row: HistoryRow) -> Result:
+    """Return what a history row says of its run, in the words of the gate."""
+    facts = row.document()
+    cut_off = row.outcome not in (None, "", "COMPLETED")
+    verdict_text = None if cut_off else row.auto_verdict or None
+    return Result(
+        run_id=row.run_id or None,
+        verdict=read_verdict(verdict_text),
+        verdict_text=verdict_text,
+        reasons=_reasons(row.auto_verdict_reasons),
+        metrics=_metrics(facts),
+        facts=facts,
+        final=cut_off,
+        note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
+        basis=read_basis(row),
+        comparisons=read_comparisons(row.auto_compare_snapshot),
+        notes=(*(clean(text) for text in row.notes), *_addresses(facts)),
+        course=read_course(facts),
+    )
+
+
+def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a row; an old one leaves the success rate to its totals."""
+    metrics = {name: facts.get(name) for name in _METRICS}
+    metrics["latencyQuantiles"] = _quantiles(metrics["latencyQuantiles"])
+    if metrics["successRate"] is None:
+        total, errors = number(metrics["totalRequests"]), number(metrics["totalErrors"])
+        metrics["successRate"] = _success_rate(total, errors)
+    return metrics
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _quantiles(document: Any) -> dict[str, Any] | None:
+    """Response times by their names; None for what cannot be read, which is no measurement."""
+    if not isinstance(document, Mapping):
+        return None
+    return {name: value for name, value in document.items() if number(value) is not None}
+
+
+def _success_rate(total: float | None, errors: float | None) -> float | None:
+    """Percent of requests without error; None for totals that cannot be true."""
+    if not total or errors is None or not 0 <= errors <= total:
+        return None
+    return (total - errors) * 100 / total
+
+
+def other_side(facts: Mapping[str, Any]) -> Result | None:
+    """Return a duet's other target as if it were a run; None when the row has none."""
+    metrics, against = metrics_of_other_side(facts), facts.get("against")
+    if metrics is None or not isinstance(against, Mapping):
+        return None
+    return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
+
+
+def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the metrics of a duet's other target; None when the row has none.
+
+    Both sides were loaded for the same time, so that their rates are as their totals.
+    """
+    against = facts.get("against")
+    if not isinstance(against, Mapping):
+        return None
+    total, errors = number(against.get("totalRequests")), number(against.get("totalErrors"))
+    ours, rate = number(facts.get("totalRequests")), number(facts.get("avgRps"))
+    share = total / ours if total is not None and ours else None
+    return {
+        "totalRequests": _count(against.get("totalRequests")),
+        "totalErrors": _count(against.get("totalErrors")),
+        "avgRps": number(rate * share) if rate is not None and share is not None else None,
+        "peakRps": None,
+        "successRate": _success_rate(total, errors),
+        "latencyQuantiles": _quantiles(against.get("latencyQuantiles")),
+    }
+
+
+def _addresses(facts: Mapping[str, Any]) -> list[str]:
+    """How many requests each address of a target got, if it has several."""
+    against = facts.get("against")
+    other = against.get("addresses") if isinstance(against, Mapping) else None
+    sides = {
+        "requests by address": facts.get("addresses"),
+        "requests by address of the other target": other,
+    }
+    notes = []
+    for title, counts in sides.items():
+        shown = _shown_addresses(counts) if isinstance(counts, Mapping) else {}
+        if len(shown) > 1:
+            listed = ", ".join(f"{name} {count:,}" for name, count in shown.items())
+            notes.append(f"{title}: {clean(listed)}")
+    return notes
+
+
+def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Without what `localhost` has besides the address at which the target listens."""
+    return {
+        name: count
+        for name, count in counts.items()
+        if type(count) is int and (count or not name.startswith(("127.", "::1")))
+    }
+
+
+def _reasons(document: Any) -> tuple[str, ...]:
+    """Reasons are a list of sentences on most servers; anything else is shown as it is."""
+    if document in (None, "", [], {}):
+        return ()
+    items = document if isinstance(document, list) else [document]
+    return tuple(clean(item if isinstance(item, str) else json.dumps(item)) for item in items)

@@ -1,0 +1,267 @@
+"""The live status of a run in the words of the gate."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.retry import observed_nothing
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
+from tm_cli.backends.trafficmorph import correlation
+from tm_cli.backends.trafficmorph.results import as_result, other_side
+from tm_cli.backends.trafficmorph.start import Starter, list_own
+from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
+from tm_cli.gate.verdict import Verdict
+from tm_cli.runtime.clock import Clock
+from tm_cli.values.load_curve import Curve
+from tm_cli.values.text import clean
+
+_PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
+
+
+def phase_of(status: str | None) -> Phase:
+    """Whether a run of this status goes on; any other, unknown or missing status has ended it.
+
+    The history has the last word, so that a wrong ending costs time and never a verdict.
+    """
+    return _PHASES.get(status or "", Phase.ENDED)
+
+
+def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
+    """Return a look at the live status; another run id in it means that ours was replaced."""
+    phase = phase_of(status.status)
+    if status.run_id and run.run_id and status.run_id != run.run_id:
+        phase = Phase.REPLACED
+    buckets = status.recent_buckets or []
+    newest = buckets[-1] if buckets else None
+    return Progress(
+        phase,
+        clean(status.status or "no status"),
+        is_ours=run.run_id is not None and status.run_id == run.run_id,
+        elapsed=status.elapsed_seconds,
+        duration=status.duration_seconds,
+        requests=status.requests_sent,
+        rps=status.current_rps,
+        planned_rps=_planned_rps(status, newest, curve),
+        p95_ms=newest.p95_ms if newest else None,
+        rps_series=tuple(bucket.rps or 0.0 for bucket in buckets),
+        p95_series=tuple(bucket.p95_ms or 0.0 for bucket in buckets),
+        codes=dict(status.response_code_counts),
+        bad_ratio=newest.bad_ratio if newest else None,
+        warnings=_warnings(status),
+    )
+
+
+def _planned_rps(status: LiveStatus, newest: Bucket | None, curve: Curve | None) -> float | None:
+    """What the curve asks for where `current_rps` was measured; some servers say it."""
+    if status.planned_rps is not None or curve is None:
+        return status.planned_rps
+    if newest is None or newest.t is None:
+        return None
+    return curve.rate(newest.t)
+
+
+def planned_curve(profile: Profile) -> Curve | None:
+    """Return the profile's curve; None when the server describes it incompletely."""
+    if not profile.points or not profile.duration:
+        return None
+    linear = (profile.interpolation_mode or "").upper() == "LINEAR"
+    points = [(point.x, point.y) for point in profile.points]
+    try:
+        return Curve(points, profile.duration, "LINEAR" if linear else "SPLINE")
+    except (ValueError, ArithmeticError):
+        return None
+
+
+def _warnings(status: LiveStatus) -> tuple[str, ...]:
+    flags = {
+        "the load generator is saturated: it cannot keep the planned rate": (
+            status.generator_saturated
+        ),
+        "the target is saturated: its response times approach the timeout": (
+            status.downstream_saturated
+        ),
+        "dispatch is flaky: a share of the batches fails": status.flaky_dispatch,
+    }
+    return tuple(text for text, raised in flags.items() if raised)
+
+
+PAGE_SIZE = 20
+LAST_PAGE = 9
+
+
+class TrafficMorphRuns:
+    """The runs of one profile."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        profile_id: int,
+        *,
+        subject: str,
+        region: str | None = None,
+        tags: Sequence[str] = (),
+        own_tag: str | None = None,
+        terms: Mapping[str, Any] | None = None,
+        profile: Profile | None = None,
+        hasty: Client | None = None,
+        resume_flags: Sequence[str] = (),
+        needs_baseline: bool = False,
+    ) -> None:
+        self._client = client
+        self._once = client.reading_once()  # the flow repeats what observed nothing
+        self._hasty = hasty or client  # for a stop that must not take long
+        self._clock = clock
+        self._profile_id = profile_id
+        self._subject = subject
+        self._resume_flags = tuple(resume_flags)
+        self._terms = terms or {}
+        self._needs_baseline = needs_baseline
+        self._starter = Starter(
+            client, clock, profile_id, region=region, tags=tags, own_tag=own_tag, terms=terms
+        )
+        self._curve = planned_curve(profile) if profile else None
+        self._duration = profile.duration if profile else None
+        self._has_status = True
+
+    def prepare(self) -> None:
+        """Take the snapshot; only rows after it can be ours."""
+        self._starter.prepare()
+
+    def start(self) -> Run:
+        """Start one run; only what cannot have reached the server is repeated."""
+        started = self._starter.start()
+        return self._as_run(started.run_id, started.status, started.asked_at)
+
+    def attach(self, run_id: str) -> Run:
+        """Return the run that an earlier invocation started; only its exact id will match."""
+        return self._as_run(run_id, "", None)
+
+    def _as_run(self, run_id: str | None, status: str, asked_at: Any) -> Run:
+        if run_id is not None and not run_id.strip():
+            run_id = None
+        resume = None
+        if run_id is not None:
+            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", clean(run_id)]
+            resume = shlex.join([*words, *self._resume_flags])
+        return Run(run_id, self._subject, status, asked_at, resume, self._duration)
+
+    def observe(self, run: Run) -> Progress:
+        """Look at the live status, on older servers at the profile."""
+        if self._has_status:
+            try:
+                status = self._once.get_run_status(self._profile_id)
+                if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
+                    raise NotUnderstood("the status still shows the run before ours")
+                return from_status(run, status, self._curve)
+            except HttpError as error:
+                if error.status == 400:  # the profile is gone; its history is not
+                    return Progress(Phase.ENDED, clean(error.message))
+                if error.status != 404:
+                    raise
+                self._has_status = False
+        state = self._once.get_profile(self._profile_id).status or ""
+        return Progress(phase_of(state), clean(state))
+
+    def find_result(self, run: Run) -> Result | Missing:
+        """Scan the history, newest first, for the row of exactly this run."""
+        before = self._starter
+        ours = correlation.Ours(
+            run.run_id, run.asked_at, before.newest_before, before.rows_are_named
+        )
+        seen: list[HistoryRow] = []
+        scan = correlation.Scan()
+        for page in range(LAST_PAGE + 1):
+            rows = list_own(self._once, self._profile_id, page=page, size=PAGE_SIZE)
+            seen += rows
+            scan = correlation.correlate([self._correlated(row) for row in seen], ours)
+            if scan.exact or correlation.is_last_page(
+                [self._correlated(row) for row in rows], ours, size=PAGE_SIZE
+            ):
+                break
+        if found := scan.exact or scan.legacy:
+            return _agreed([seen[position] for position in found])
+        return Missing(clean(correlation.explain_missing(scan, ours)))
+
+    def _correlated(self, row: HistoryRow) -> correlation.Row:
+        """What counts for matching; a row of another profile is nobody's."""
+        if row.profile_id is not None and row.profile_id != self._profile_id:
+            return correlation.Row(None, f"of profile {row.profile_id}", None)
+        return correlation.Row(row.id, row.run_id, row.started_at)
+
+    def confirm(self, run: Run, result: Result) -> Result:
+        """Fetch the detail, which has the quantiles; without it the verdict of the list stands.
+
+        Either must rest on what the start has asked for.
+        """
+        history_id = result.facts.get("id")
+        detail = self._detail(history_id) or result
+        if detail.verdict_text != result.verdict_text or detail.run_id != result.run_id:
+            raise Undecided(
+                f"the history list says {result.verdict_text or 'no verdict'} of run "
+                f"{result.run_id}, its detail says {detail.verdict_text or 'no verdict'}",
+                hint=f"look with `tm history show {history_id}`",
+            )
+        if broken := broken_terms(self._terms, detail):
+            raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
+        return detail
+
+    def _detail(self, history_id: Any) -> Result | None:
+        if type(history_id) is not int:
+            return None
+        reader = self._client if self._terms else self._once
+        try:
+            return as_result(reader.get_history_item(history_id))
+        except ApiError:
+            return None
+
+    def find_baseline(self, result: Result) -> Result | None:
+        """Return the other side of a duet, else fetch the baseline run."""
+        if result.basis.is_duet:
+            return other_side(result.facts)
+        baseline = result.facts.get("autoCompareBaselineRunId")
+        if type(baseline) is not int:
+            return None
+        reader = self._client if self._needs_baseline else self._once  # a picture is not worth more
+        try:
+            return as_result(reader.get_history_item(baseline))
+        except ApiError:
+            return None
+
+    def stop(self, run: Run) -> None:
+        """Stop whatever runs on this profile; the caller knows that it is ours."""
+        self._hasty.stop_run(self._profile_id)
+
+    def observed_nothing(self, error: TmError) -> float | None:
+        """Ride out whatever says nothing about the run; a refused key is final."""
+        if not isinstance(error, ApiError) or not observed_nothing(error):
+            return None
+        asked = error.retry_after if isinstance(error, HttpError) else None
+        return asked or 0.0
+
+
+def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
+    """Say how a verdict rests on something else than the start has asked for; None: it does not.
+
+    A server that overlooks a wish must not pass the gate with the verdict of another question.
+    """
+    if "againstUrl" in terms and not result.basis.is_duet:
+        return "the run was judged without the other target that --against named"
+    asked, used = terms.get("baselineRunId"), result.basis.baseline
+    if asked is None or used == asked:
+        return None
+    if used is None and result.verdict in (None, Verdict.FAIL):
+        return None  # without any baseline a FAIL is a FAIL
+    return f"the run was compared with {used or 'no run'} instead of run {asked} (--baseline)"
+
+
+def _agreed(rows: Sequence[HistoryRow]) -> Result:
+    """Return the newest of the rows that may all be ours; raises Undecided when they differ."""
+    if len({row.auto_verdict for row in rows}) > 1:
+        raise Undecided("the history holds several rows that may be our run, and they disagree")
+    return as_result(rows[0])

@@ -1,0 +1,176 @@
+"""What every command starts with: global options, settings, a client, output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tm_cli.cli.global_options import with_global_options
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph.client import Client
+    from tm_cli.api.trafficmorph.models import Account
+    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.commands.shared.report_sinks import Reports
+    from tm_cli.settings import Settings
+
+LONGEST_PAUSE = 60.0
+"""Seconds that a command which is no gate pauses because a server asks for it; the APIs count
+requests by the minute."""
+
+
+@dataclass
+class Session:
+    """One command's view of the world; clients are made when first used.
+
+    `tree` is the root command, for commands that tell about others; `system` is what the flags
+    for server and key mean; `reports` are the places where a gate of this command is told, and
+    `longest_pause` is how long a read may pause, in seconds, because the server asks for it.
+    """
+
+    context: AppContext
+    flags: Mapping[str, Any]
+    wants_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    tree: Any = None
+    system: str = "trafficmorph"
+    reports: Reports | None = None
+    longest_pause: float = LONGEST_PAUSE
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def terminal(self) -> Terminal:
+        """The user's streams."""
+        return self.context.terminal
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The effective settings; says which files are not read because of their owner."""
+        from tm_cli.settings import load_settings
+
+        settings = load_settings(
+            self.flags,
+            self.context.environ,
+            cwd=self.context.cwd,
+            user_dir=self.context.find_user_dir(),
+            system=self.system,
+        )
+        for file in settings.ignored:
+            self.terminal.note(f"tm: {clean(file.message)}; {file.hint}")
+        return settings
+
+    def setting(self, name: str, flag: str | None) -> Any:
+        """Return the value of a setting that a command has a flag of its own for."""
+        merged = {**self.flags, name: flag}
+        return replace(self.settings, flags=merged).value(name)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """How to reach the configured server; starts the embedded one where none is."""
+        from tm_cli.cli.connections import connect
+
+        return connect(self)
+
+    def connect_to(self, system: str) -> Connection:
+        """How to reach the server of another system, with its own key; see `Settings.endpoint`."""
+        from tm_cli.cli.connections import connect_to
+
+        return connect_to(self, system)
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of the configured server."""
+        from tm_cli.api.trafficmorph.client import Client
+        from tm_cli.api.transport import Transport
+
+        transport = Transport(self.connection)
+        self._open.callback(transport.close)
+        return Client(transport, self.context.clock).pausing_at_most(self.longest_pause)
+
+    @cached_property
+    def account(self) -> Account:
+        """The account behind the key, read once; raises ApiError, on early servers with 404."""
+        return self.client.get_account()
+
+    def keep_open(self, close: Callable[[], None]) -> None:
+        """Call `close` when the command ends."""
+        self._open.callback(close)
+
+    def close(self) -> None:
+        """Close whatever the command has opened."""
+        self._open.close()
+
+    def note(self, text: str) -> None:
+        """Tell something that is no result, unless `--quiet`."""
+        if not self.quiet:
+            self.terminal.note(text)
+
+    def show_exchange(self, exchange: Exchange) -> None:
+        """Print one request for `--verbose`: no header, no query, no body."""
+        self.terminal.note(
+            f"  {exchange.method} {exchange.url} {exchange.outcome} {exchange.seconds * 1000:.0f}ms"
+        )
+
+    def emit(self, data: Any, show: Callable[[], str]) -> int:
+        """Print a command's result as JSON or for people, and return OK."""
+        from tm_cli.render.formats.json_document import document, to_json
+
+        self.terminal.result(to_json(document(data)) if self.wants_json else show())
+        return int(ExitCode.OK)
+
+
+def command(function: Callable[..., int]) -> Callable[..., int]:
+    """Let a command take a Session, and give it the global options after its own."""
+
+    def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
+        session = _session(ctx.obj, options)
+        session.tree = ctx.find_root().command
+        session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
+        try:
+            return function(session, **values)
+        except TmError as error:
+            if session.reports is not None:
+                session.reports.tell_mistake(error)
+            raise
+        finally:
+            session.close()
+
+    return with_global_options(function, run)
+
+
+_SYSTEM_OF = {"benchmarks": "runloop", "jobs": "strait"}
+"""What `--base-url` and the key's flags mean to the commands of a group."""
+
+
+def _noun(ctx: typer.Context) -> str:
+    """The first word after `tm`."""
+    inner: Any = ctx
+    while inner.parent is not None and inner.parent.parent is not None:
+        inner = inner.parent
+    return str(inner.info_name)
+
+
+def _session(context: AppContext, options: dict[str, Any]) -> Session:
+    session = Session(
+        context,
+        wants_json=options.pop("json"),
+        quiet=options.pop("quiet"),
+        verbose=options.pop("verbose"),
+        flags=options,
+    )
+    if options["api_key"] is not None:
+        session.terminal.note(
+            "tm: --api-key shows the key in process lists; prefer TM_API_KEY or --api-key-file"
+        )
+    return session

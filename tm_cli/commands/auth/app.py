@@ -1,0 +1,115 @@
+"""`tm auth`: keys that stand in no variable and in no file of a project."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tm_cli.api.errors import HttpError, NotUnderstood
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.transport import Connection, Transport
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import LONGEST_PAUSE, Session, command
+from tm_cli.settings import RUNLOOP, STRAIT, TRAFFICMORPH
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+
+class System(StrEnum):
+    """Whose key."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
+
+
+SystemOption = Annotated[System, typer.Option("--system", help="Whose key it is.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Do not ask the server.")]
+
+
+@app.callback()
+@group
+def auth() -> None:
+    """Store a key, check keys, remove one."""
+
+
+@app.command("login")
+@command
+def login(
+    session: Session, *, system: SystemOption = System.TRAFFICMORPH, no_check: NoCheck = False
+) -> int:
+    """Ask for a key, or read it from a pipe; check it with its server and store it.
+
+    It goes into the system's keyring, else into a file that only you can read,
+    and is sent to this server alone.
+
+    tm auth login --base-url https://trafficmorph.example
+
+    tm auth login --context staging --system runloop < key.txt
+    """
+    from tm_cli.commands.auth.login import store_key
+
+    stored = store_key(session, system.value, check=not no_check)
+    if session.flags.get("base_url"):
+        session.note("tm: commands use this server when a variable, a file or a context names it")
+    return session.emit(stored.data(), stored.summary)
+
+
+@app.command("status")
+@command
+def status(session: Session, *, no_check: NoCheck = False) -> int:
+    """Show where each key is, for which server, and whether the server takes it.
+
+    All systems and contexts are looked at. No part of a key is shown. Exits with
+    0 when there is a key and each one works.
+
+    tm auth status
+    """
+    from tm_cli.commands.auth.status import key_statuses, show_statuses
+
+    return show_statuses(session, key_statuses(session, check=not no_check))
+
+
+@app.command("logout")
+@command
+def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> int:
+    """Remove the stored key of a server; the server goes on taking it.
+
+    tm auth logout --context staging
+    """
+    from tm_cli.commands.auth.login import remove_key
+
+    removed = remove_key(session, system.value)
+    return session.emit(removed.data(), removed.summary)
+
+
+_CHEAPEST = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
+_UNKNOWN_ROUTE = 404
+
+
+def check_key(connection: Connection, system: str) -> None:
+    """Ask the server for something small that only a valid key gets.
+
+    Raises HttpError for a key that is refused, NotReached or NotUnderstood when nothing is known.
+    """
+    transport = Transport(connection)
+    try:
+        if system == TRAFFICMORPH:
+            client = Client(transport, connection.clock)
+            _read_account(client.pausing_at_most(LONGEST_PAUSE))
+        elif not isinstance(transport.get(_CHEAPEST[system], {"limit": 1}), (dict, list)):
+            raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
+    finally:
+        transport.close()
+
+
+def _read_account(client: Client) -> None:
+    try:
+        client.get_account()
+    except HttpError as error:
+        if error.status != _UNKNOWN_ROUTE:  # early servers have no accounts
+            raise
+        client.list_profiles()

@@ -1,0 +1,151 @@
+"""A key is entered, tried and stored for one server, and removed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tm_cli.api.errors import ApiError, NotReached
+from tm_cli.errors import ConfigurationError, TmError, UsageError
+from tm_cli.settings import DEFINITIONS, Endpoint, MissingKey, Source
+from tm_cli.settings.credentials import KEYRING
+from tm_cli.values.api_key import ApiKey
+from tm_cli.values.text import clean
+from tm_cli.values.urls import LOCAL
+
+if TYPE_CHECKING:
+    from tm_cli.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFor:
+    """Where the key of a server was stored."""
+
+    system: str
+    base_url: str
+    place: str
+    checked: bool
+
+    def data(self) -> dict[str, Any]:
+        """What JSON has."""
+        return {
+            "system": self.system,
+            "base_url": self.base_url,
+            "stored_in": _place(self.place),
+            "checked": self.checked,
+        }
+
+    def summary(self) -> str:
+        """What people read."""
+        tried = "the server takes it" if self.checked else "it was not checked"
+        return clean(f"stored the key for {self.base_url} in {_named(self.place)}; {tried}")
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """From where the key of a server was removed."""
+
+    system: str
+    base_url: str
+    places: list[str]
+
+    def data(self) -> dict[str, Any]:
+        """What JSON has."""
+        places = [_place(place) for place in self.places]
+        return {"system": self.system, "base_url": self.base_url, "removed_from": places}
+
+    def summary(self) -> str:
+        """What people read."""
+        if not self.places:
+            return clean(f"no key is stored for {self.base_url}")
+        where = " and ".join(_named(place) for place in self.places)
+        return clean(f"removed the key for {self.base_url} from {where}")
+
+
+def store_key(session: Session, system: str, *, check: bool) -> StoredFor:
+    """Read a key, try it unless `check` is false, store it.
+
+    Raises UsageError for what cannot be a key and HttpError, NotReached or NotUnderstood when the
+    server did not take it; nothing is stored then.
+    """
+    endpoint, url = _server(session, system)
+    endpoint.check_trust("a key is not asked for, and not sent to")
+    key = _enter(session, url)
+    if check:
+        _try(session, endpoint, key)
+    place = endpoint.settings.stored.save(system, url, key)
+    if (problem := endpoint.settings.stored.problem) is not None:
+        session.note(f"tm: {problem}")
+    _say_what_wins(session, endpoint)
+    return StoredFor(system, url, place, checked=check)
+
+
+def remove_key(session: Session, system: str) -> Removed:
+    """Remove the stored key of a server; what is not there needs no removing."""
+    endpoint, url = _server(session, system)
+    removed = Removed(system, url, endpoint.settings.stored.remove(system, url))
+    _say_what_wins(session, endpoint)
+    return removed
+
+
+def _server(session: Session, system: str) -> tuple[Endpoint, str]:
+    """Whose server it is about; its flags mean the system that was asked for."""
+    for flag in ("api_key", "api_key_file"):
+        if session.flags.get(flag) is not None:
+            raise UsageError(
+                f"{DEFINITIONS[flag].flag} is not for this command",
+                hint="enter the key at the prompt, or pipe it: tm auth login < FILE",
+            )
+    endpoint = session.settings.for_system(system).endpoint(system)
+    if endpoint.base_url is None:
+        raise ConfigurationError(
+            "no server is configured, and a key is kept for one server",
+            hint="name it with --base-url or --context",
+        )
+    if endpoint.base_url == LOCAL:
+        raise UsageError("the embedded server has a key of its own; there is none to store")
+    return endpoint, endpoint.base_url
+
+
+def _enter(session: Session, url: str) -> ApiKey:
+    text = session.context.read_secret(f"API key for {clean(url)} (not shown): ")
+    try:
+        return ApiKey(text)
+    except ValueError as problem:
+        raise UsageError(f"{problem}; nothing was stored") from None
+
+
+def _try(session: Session, endpoint: Endpoint, key: ApiKey) -> None:
+    from tm_cli.cli.connections import reach
+    from tm_cli.commands.auth.app import check_key
+
+    try:
+        check_key(reach(session, endpoint, key), endpoint.system)
+    except ApiError as error:
+        error.message = f"the key was not stored: {error.message}"
+        if isinstance(error, NotReached):
+            error.hint = "--no-check stores a key without asking the server"
+        elif error.hint and "config show" in error.hint:
+            error.hint = f"check the key, and whether it is one for {endpoint.base_url}"
+        raise
+
+
+def _say_what_wins(session: Session, endpoint: Endpoint) -> None:
+    """Tell of a key that commands use in spite of the stored one."""
+    try:
+        found = Endpoint(endpoint.settings, endpoint.system).credential
+    except MissingKey:
+        return
+    except TmError as problem:
+        session.note(f"tm: commands cannot use a key here: {clean(problem.message)}")
+        return
+    if found.origin.source is not Source.STORED:
+        session.note(f"tm: commands use another key here: {clean(found.origin)}")
+
+
+def _place(place: str) -> str:
+    return "keyring" if place == KEYRING else place
+
+
+def _named(place: str) -> str:
+    return "the system keyring" if place == KEYRING else place

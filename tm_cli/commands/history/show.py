@@ -1,0 +1,99 @@
+"""`tm history show`: one ended run as words, as a picture over time, and beside its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tm_cli.api.errors import ApiError, HttpError
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import HistoryRow
+from tm_cli.backends.trafficmorph.results import as_result, read_course
+from tm_cli.cli.session import Session
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Decided
+from tm_cli.gate.model import Course, Result, Run
+from tm_cli.gate.policy import Decision
+from tm_cli.render.chart import draw_course, remarkable_moments
+from tm_cli.render.summary import run_summary
+from tm_cli.render.tables import instant
+from tm_cli.values.text import clean
+
+
+def describe_run(session: Session, row: HistoryRow) -> str:
+    """Tell everything that is known of an ended run; fetches its baseline for the picture."""
+    result = as_result(row)
+    run = Run(row.run_id, clean(row.profile_name or "?"), "", None)
+    shown = Decided(Decision(ExitCode.OK, ""), run, result)
+    lines = [run_summary(session.terminal, shown), *_details(row), *_picture(session, row, result)]
+    return "\n".join(lines)
+
+
+def _details(row: HistoryRow) -> list[str]:
+    details: list[tuple[str, Any]] = [
+        ("started", instant(row.started_at)),
+        ("finished", instant(row.finished_at)),
+        ("target", row.target_url),
+        ("region", row.region),
+        ("tags", ", ".join(row.tags)),
+    ]
+    return [f"  {name} {clean(value)}" for name, value in details if value not in (None, "")]
+
+
+def _picture(session: Session, row: HistoryRow, result: Result) -> list[str]:
+    course = read_course(row.document())
+    if not course:
+        return []
+    is_duet = result.basis.is_duet
+    drawn = draw_course(
+        session.terminal,
+        course,
+        other=_other_course(session, row, result),
+        other_name=result.basis.other,
+        duration=row.duration_seconds,
+        draws_other_rates=is_duet,
+    )
+    said = [f"  {line}" for line in remarkable_moments(course, row.duration_seconds)]
+    return [*said, "", drawn] if drawn else said
+
+
+def _other_course(session: Session, row: HistoryRow, result: Result) -> Course:
+    """The course of a duet's other side, else of the baseline run as far as it can be read."""
+    if result.basis.is_duet:
+        return read_course(row.against if isinstance(row.against, Mapping) else {})
+    if not isinstance(result.basis.baseline, int):
+        return ()
+    try:
+        baseline = session.client.get_history_item(result.basis.baseline)
+    except ApiError as error:
+        session.note(
+            f"tm: the baseline, run {result.basis.baseline}, is not drawn: {clean(error.message)}"
+        )
+        return ()
+    return read_course(baseline.document())
+
+
+_NOT_THERE = frozenset({400, 404})
+
+
+def find_ended_run(client: Client, history_id: int) -> HistoryRow:
+    """Return the run in detail; raises TmError when the history has none of this id."""
+    with told_when_missing(history_id):
+        return client.get_history_item(history_id)
+
+
+@contextmanager
+def told_when_missing(history_id: int) -> Iterator[None]:
+    """Turn the API's refusal of an id into a plain sentence."""
+    try:
+        yield
+    except HttpError as error:
+        if error.status not in _NOT_THERE or not error.from_api:
+            raise
+        raise TmError(
+            f"there is no run {history_id} in the history",
+            hint="`tm history list` shows what is there",
+            code="unknown_run",
+        ) from None

@@ -1,0 +1,152 @@
+"""`tm init`: a profile document, settings and a pipeline, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tm_cli.cli.session import Session, command
+from tm_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tm_cli.setup.answers import Answers
+    from tm_cli.setup.plan import Change
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("init")
+@command
+def init(
+    session: Session,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="What to load.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Requests per second, such as 20.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long a run takes, such as 1m.")
+    ] = None,
+    ci: Annotated[
+        str | None, typer.Option(metavar="PLATFORM", help="github, gitlab, make or none.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the profile; else a word of the URL."),
+    ] = None,
+    method: Annotated[str | None, typer.Option(metavar="METHOD", help="HTTP method. [GET]")] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(metavar="VERDICTS", help="Verdicts that fail the gate. [FAIL,WARN]"),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="local|URL", help="Which server the pipeline asks. [local]"),
+    ] = None,
+    allow_public_targets: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public-targets",
+            help="The target is yours, public as it is; the pipeline may load it.",
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that differ from what is asked for.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask nothing; take defaults for what is missing.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; look whether the set-up can work.")
+    ] = False,
+) -> int:
+    """Write a profile document, tm.toml and a pipeline that gates on it.
+
+    At a terminal it asks three questions. Files that are there are kept.
+
+    tm init
+
+    tm init --url http://localhost:8080/checkout --rate 20 --duration 1m --ci github
+
+    tm init --check
+    """
+    flags = {
+        "url": url,
+        "rate": rate,
+        "duration": duration,
+        "ci": ci,
+        "name": name,
+        "method": method,
+        "fail_on": fail_on,
+        "server": server,
+        "allow_public_targets": allow_public_targets,
+        "force": force,
+        "yes": yes,
+    }
+    if not check:
+        return _set_up(session, flags)
+    if any(value not in (None, False) for value in flags.values()):
+        raise UsageError("--check looks at what is there and takes no other option")
+    from tm_cli.commands.init.check import check_setup
+
+    return check_setup(session)
+
+
+def _set_up(session: Session, flags: dict[str, Any]) -> int:
+    from tm_cli.commands.init.questions import read_answers
+    from tm_cli.setup import plan as surroundings
+    from tm_cli.setup.plan import plan, read_text, write
+
+    cwd = session.context.cwd
+    answers = read_answers(session, flags, usual=surroundings.usual_platform(cwd))
+    _check_place(session, answers)
+    changes = plan(answers, lambda path: read_text(cwd, path), force=flags["force"])
+    write(cwd, changes)
+    return _tell(session, answers, changes)
+
+
+def _check_place(session: Session, answers: Answers) -> None:
+    """Refuse what would come to nothing: a pipeline that no platform finds, a name that is taken.
+
+    A file that is no profile document is never replaced by one.
+    """
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
+    from tm_cli.errors import ConfigurationError
+    from tm_cli.setup import plan as surroundings
+    from tm_cli.setup.answers import document_path
+
+    cwd = session.context.cwd
+    if surroundings.needs_the_top(answers.platform) and (top := surroundings.above(cwd)):
+        raise UsageError(
+            f"this is not the top of the repository, where {answers.platform} looks for pipelines",
+            hint=f"run it in {top}, or with --ci make or none here",
+        )
+    path = document_path(answers.name)
+    if not (cwd / path).exists():
+        return
+    try:
+        read_document(cwd / path)
+    except ConfigurationError as problem:
+        raise ConfigurationError(problem.message, hint="choose another --name") from None
+
+
+def _tell(session: Session, answers: Answers, changes: Sequence[Change]) -> int:
+    from tm_cli.render.tables import columns
+    from tm_cli.setup.plan import next_commands, notes
+
+    commands, sentences = next_commands(answers, changes), notes(answers, changes)
+    data = {
+        "files": [{"path": change.path, "action": str(change.action)} for change in changes],
+        "next": commands,
+        "notes": sentences,
+    }
+
+    def show() -> str:
+        rows = [(change.path, str(change.action)) for change in changes]
+        lines = [columns(session.terminal, ("FILE", "WHAT"), rows)]
+        if sentences:
+            lines += ["", *(f"- {sentence}" for sentence in sentences)]
+        return "\n".join([*lines, "", "Next:", *(f"  {line}" for line in commands)])
+
+    return session.emit(data, show)

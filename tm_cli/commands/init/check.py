@@ -1,0 +1,387 @@
+"""Checks pipelines: do their commands exist, do their gates fail them, is there a server, a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_document, read_document
+from tm_cli.cli.session import Session
+from tm_cli.commands.shared.report_sinks import Format
+from tm_cli.doctor.finding import CheckResult, Status, ok, problem, problem_from, skipped
+from tm_cli.errors import ConfigurationError, TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.checks import parse_check
+from tm_cli.gate.verdict import Verdict, parse_fail_on
+from tm_cli.settings import DEFINITIONS, Settings, load_settings
+from tm_cli.setup import gitlab
+from tm_cli.setup import makefile as make
+from tm_cli.setup.answers import is_out_of_reach
+from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
+from tm_cli.setup.check.github import github_jobs
+from tm_cli.setup.check.gitlab import gitlab_jobs, include_line, includes
+from tm_cli.setup.check.makefile import Makefile, read_makefile, targets_that_need
+from tm_cli.setup.check.model import Job, table
+from tm_cli.setup.check.requirements import plain_key, server_and_key
+from tm_cli.setup.check.shell_script import is_available, is_open
+from tm_cli.setup.documents import is_ignored, read_yaml
+from tm_cli.setup.plan import read_text
+from tm_cli.values.text import clean
+
+_PLACES = (
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    gitlab.PATH,
+    ".gitlab/*.yml",
+    *make.MAKEFILES,
+    "*.mk",
+)
+_OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
+
+
+@dataclass(slots=True)
+class PipelineCheck:
+    """Checks every pipeline below a directory.
+
+    `tree` is the command tree of tm. `named` collects the profile documents of gates, each with
+    the server that is asked for its load, None where that is not known.
+    """
+
+    cwd: Path
+    tree: Any
+    settings: Settings | None
+    named: dict[str, str | None] = field(default_factory=dict)
+
+    def results(self) -> list[CheckResult]:
+        """Return what is found in all pipelines."""
+        results: list[CheckResult] = []
+        pipelines = dict(self._pipelines(results))
+        jobs = {
+            path: list(read.jobs()) if isinstance(read, Makefile) else read
+            for path, read in pipelines.items()
+        }
+        for path, own in jobs.items():
+            results += [found for job in own for found in plain_key(path, _environ(job))]
+        if not is_available():
+            return [*results, _without_parser(list(jobs))]
+        targets = self._targets([read for read in pipelines.values() if isinstance(read, Makefile)])
+        gates = 0
+        for path, own in jobs.items():
+            count, found = self._check(path, own, targets)
+            gates += count
+            results += found
+        if not gates:
+            text = "nothing here runs a gate, `tm runs start PROFILE --wait`"
+            results.append(problem("pipeline", text))
+        return [item for number, item in enumerate(results) if item not in results[:number]]
+
+    def _pipelines(self, results: list[CheckResult]) -> Iterator[tuple[str, list[Job] | Makefile]]:
+        for path in _paths(self.cwd):
+            try:
+                yield path, _read(path, read_text(self.cwd, path) or "")
+            except (ValueError, TmError) as error:
+                results.append(problem(path, f"cannot be read: {clean(error)}"))
+
+    def _targets(self, makefiles: list[Makefile]) -> set[str]:
+        """The targets of make that run a gate."""
+        found = {
+            job.name
+            for makefile in makefiles
+            for job in makefile.jobs()
+            if any(call.is_gate for script in job.scripts for call in find_calls(script, self.tree))
+        }
+        return targets_that_need(found, makefiles)
+
+    def _check(
+        self, path: str, jobs: list[Job], targets: set[str]
+    ) -> tuple[int, list[CheckResult]]:
+        """Return how many gates run in a pipeline, or may, and what is found in it."""
+        found: list[CheckResult] = []
+        further: list[CheckResult] = []
+        commands = gates = running = 0
+        for job in jobs:
+            calls = [
+                call for script in job.scripts for call in find_calls(script, self.tree, targets)
+            ]
+            commands += len(calls)
+            calls += [] if job.inputs is None else [self._action(job)]
+            own = [call for call in calls if call.is_gate]
+            gates += len(own)
+            running += job.runs * len(own) + sum(call.is_mention for call in calls)
+            found += self._check_job(f"{path}: {job.name}", job, calls)
+            if any(call.is_of_runs for call in own):
+                server = self._server(job)
+                further += server_and_key(path, server, _environ(job))
+                self.named |= dict.fromkeys(_documents(job, own), server)
+        if not commands + gates:
+            return 0, []
+        names = f"{gates} gate{_s(gates)}; {commands} command{_s(commands)} of tm, all known"
+        return running, [*(found or [ok(path, names)]), *self._included(path), *further]
+
+    def _check_job(self, place: str, job: Job, calls: list[Call]) -> Iterator[CheckResult]:
+        for call in calls:
+            if call.refused:
+                yield problem(place, f"`{call.line}` is not taken: {call.refused}")
+                continue
+            for remark in call.remarks:
+                yield CheckResult(place, remark.status, f"`{call.line}`: {remark.text}")
+            if call.is_of_runs:
+                for text in self._wrong_values(call, job.environ):
+                    yield problem(place, f"`{call.line}` {text}")
+        for remark in job.remarks if any(call.is_gate for call in calls) else ():
+            yield CheckResult(place, remark.status, remark.text)
+
+    def _action(self, job: Job) -> Call:
+        """The command that the GitHub action runs, as far as its values matter here."""
+        inputs = job.inputs or {}
+        words = ["runs", "start", "--wait"]
+        words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
+        for check in inputs.get("assert", "").splitlines():
+            words += ["--assert", check] if check.strip() else []
+        named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        verdicts = inputs.get("fail-on") or ("" if named else "FAIL")
+        words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
+        return read_call(self.tree, [*words, "--", *inputs.get("profile", "").split()])
+
+    def _setting(self, name: str) -> Any:
+        return self.settings.value(name) if self.settings is not None else None
+
+    def _server(self, job: Job) -> str | None:
+        server = (job.inputs or {}).get("base-url") or job.environ.get("TM_BASE_URL")
+        return server or self._setting("base_url") or None
+
+    def _wrong_values(self, call: Call, environ: Mapping[str, str]) -> Iterator[str]:
+        """Say which values this version refuses, and which let FAIL pass."""
+        for flag, read, value in _values(call):
+            if not is_open(value) and (reason := _reason(read, value)):
+                yield f"is not taken: {flag} {value!r}: {reason}"
+        for definition in DEFINITIONS.values():
+            value = environ.get(definition.variable, "")
+            plain = value and not is_open(value) and not definition.secret
+            if plain and (reason := _reason(definition.read, value)):
+                yield f"is not taken: {definition.variable}: {reason}"
+        verdicts = call.options.get("fail_on")
+        if verdicts is None:
+            verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        if not verdicts:
+            if not call.options.get("checks"):
+                yield "passes whatever the verdict is: add --fail-on"
+        elif not is_open(verdicts) and not _fails(verdicts):
+            yield "lets FAIL pass: add it to --fail-on"
+
+    def _included(self, path: str) -> Iterator[CheckResult]:
+        """A file that another one has to include."""
+        paths = _paths(self.cwd)
+        if path.startswith(".gitlab/"):
+            others = [gitlab.PATH, *(other for other in paths if other.startswith(".gitlab/"))]
+        elif path.endswith(".mk"):
+            others = [other for other in paths if other in make.MAKEFILES or other[-3:] == ".mk"]
+        else:
+            return
+        if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
+            check = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
+            yield problem(check, f"does not include {path}; add: {include_line(path)}")
+
+
+def _paths(cwd: Path) -> list[str]:
+    found = {
+        path.resolve(): path.relative_to(cwd).as_posix()
+        for pattern in _PLACES
+        for path in sorted(cwd.glob(pattern))
+        if path.is_file()
+    }
+    return list(found.values())  # a disk that ignores case finds one makefile under two names
+
+
+def _read(path: str, text: str) -> list[Job] | Makefile:
+    if not path.endswith((".yml", ".yaml")):
+        return read_makefile(text)
+    document = table(read_yaml(text))
+    try:
+        return list(github_jobs(document) if ".github/" in path else gitlab_jobs(document))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _without_parser(paths: list[str]) -> CheckResult:
+    """The only result for scripts where the parser is missing; it is not an ok."""
+    return skipped(
+        "pipelines",
+        f"not checked: whether {', '.join(paths) or 'a pipeline'} runs a gate, and fails with it",
+        "pip install 'tm-cli[check]'",
+    )
+
+
+def _environ(job: Job) -> dict[str, str]:
+    key = (job.inputs or {}).get("api-key")
+    return dict(job.environ) if key is None else {**job.environ, "TM_API_KEY": key}
+
+
+def _documents(job: Job, gates: list[Call]) -> Iterator[str]:
+    """The profile documents of gates on runs, relative to the repository."""
+    for call in gates:
+        profile = call.options.get("profile") or () if call.is_of_runs else ()
+        for name in [profile] if isinstance(profile, str) else profile:
+            if names_document(name) and not is_open(name):
+                yield str(PurePosixPath(job.directory) / name)
+
+
+def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
+    """The options with values that tm itself reads: flag, reader and text."""
+    readers: dict[str, tuple[str, Any]] = {
+        "fail_on": ("--fail-on", parse_fail_on),
+        "checks": ("--assert", parse_check),
+        "report": ("--report", _read_report),
+    }
+    for definition in DEFINITIONS.values():
+        if not definition.own_prefix and definition.flag and not definition.secret:
+            readers.setdefault(definition.name, (definition.flag, definition.read))
+    for name, (flag, read) in readers.items():
+        given = [] if call.options.get(name) is None else call.options[name]
+        for value in [given] if isinstance(given, str) else list(given):
+            yield flag, read, value
+
+
+def _read_report(text: str) -> None:
+    form, sign, path = text.partition("=")
+    if form.lower() not in set(Format) or not sign or not path.strip():
+        raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
+
+
+def _fails(verdicts: str) -> bool:
+    """Whether FAIL is among the verdicts; what cannot be read is reported elsewhere."""
+    try:
+        return Verdict.FAIL in parse_fail_on(verdicts)
+    except (ValueError, TmError):
+        return True
+
+
+def _reason(read: Any, text: str) -> str | None:
+    try:
+        read(text)
+    except (ValueError, TmError) as error:
+        return clean(error)
+    return None
+
+
+_NO_USER = ".tm/no-user"
+"""No user's settings count: the set-up has to work for everybody."""
+
+
+def check_setup(session: Session) -> int:
+    """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
+    cwd = session.context.cwd
+    results: list[CheckResult] = []
+    settings = _settings(session, results)
+    pipelines = PipelineCheck(cwd, session.tree, settings)
+    of_pipelines = pipelines.results()
+    return _emit(
+        session, [*results, *_profiles(cwd, pipelines.named), *of_pipelines, _ignored(cwd)]
+    )
+
+
+def _emit(session: Session, results: list[CheckResult]) -> int:
+    from tm_cli.render.doctor import result_data, results_table
+    from tm_cli.render.formats.json_document import error_document, to_json
+
+    data = {"checks": [result_data(item) for item in results]}
+    error = _error(results)
+    if error is None:
+        return session.emit(data, lambda: results_table(session.terminal, results))
+    if session.wants_json:
+        session.terminal.result(to_json(error_document(error, data)))
+    else:
+        session.terminal.result(results_table(session.terminal, results))
+    session.terminal.note(f"tm: {error.message}")
+    return int(ExitCode.CONFIGURATION)
+
+
+def _error(results: list[CheckResult]) -> ConfigurationError | None:
+    """A check that was not made is not an ok."""
+    statuses = [result.status for result in results]
+    problems, skipped = statuses.count(Status.PROBLEM), statuses.count(Status.SKIPPED)
+    if problems:
+        return ConfigurationError(f"the set-up has {problems} problem{'s' if problems > 1 else ''}")
+    if skipped:
+        return ConfigurationError("not all of the set-up was checked")
+    return None
+
+
+def _settings(session: Session, results: list[CheckResult]) -> Settings | None:
+    """Read the project's settings, each of them."""
+    cwd, owners = session.context.cwd, session.context.environ
+    try:
+        settings = load_settings({}, {}, cwd=cwd, user_dir=cwd / _NO_USER, owners=owners)
+        for name in DEFINITIONS:
+            _ = settings[name]
+        verdicts = settings.value("fail_on")
+    except TmError as error:
+        results.append(problem_from("tm.toml", error))
+        return None
+    results += (
+        problem(_short(cwd, file.path), file.message, file.hint) for file in settings.ignored
+    )
+    if settings.ignored:
+        return settings
+    if settings.project is None:
+        results.append(problem("tm.toml", "there is none; `tm init` writes one"))
+    else:
+        text = f"fails on {verdicts}" if verdicts else "names no fail_on"
+        results.append(ok(_short(cwd, settings.project.path), text))
+    return settings
+
+
+def _profiles(cwd: Path, named: Mapping[str, str | None]) -> Iterator[CheckResult]:
+    """The documents that pipelines name, with their servers, and those at the top."""
+    servers = {Path(name): server for name, server in named.items()}
+    paths = servers.keys() | {
+        path.relative_to(cwd) for path in cwd.iterdir() if _looks_like_a_profile(path)
+    }
+    if not paths:
+        yield problem("profiles", "there is no profile document; `tm init` writes one")
+    for path in sorted(paths):
+        try:
+            document = read_document(cwd / path)
+        except ConfigurationError as error:
+            yield problem_from(path.as_posix(), error)
+        else:
+            yield _target(path, document, servers.get(path))
+
+
+def _target(path: Path, document: Mapping[str, Any], server: str | None) -> CheckResult:
+    url = str(document.get("endpointUrl") or document.get("targetUrl") or "")
+    try:
+        lost = server is not None and "$" not in server and is_out_of_reach(url, server)
+    except ValueError:
+        lost = False  # the server says what is wrong with it
+    if lost:
+        text = f"its target is this machine, and the server at {server} would load its own"
+        return problem(path.as_posix(), text)
+    return ok(path.as_posix(), f"profile {document['name']!r}")
+
+
+def _looks_like_a_profile(path: Path) -> bool:
+    if path.suffix.lower() not in SUFFIXES or not path.is_file() or path.stat().st_size > 1_000_000:
+        return False
+    text = path.read_bytes()
+    return b"points" in text and (b"endpointUrl" in text or b"targetUrl" in text)
+
+
+def _ignored(cwd: Path) -> CheckResult:
+    for directory in (cwd, *cwd.parents):
+        path = directory / ".gitignore"
+        if path.is_file() and is_ignored(path.read_text(encoding="utf-8", errors="replace")):
+            return ok(_short(cwd, path), "leaves .tm/ out")
+        if (directory / ".git").exists():
+            break
+    return problem(".gitignore", "does not leave .tm/ out: add the line .tm/")
+
+
+def _short(cwd: Path, path: Path) -> str:
+    return path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else str(path)

@@ -1,0 +1,172 @@
+"""The questions of `tm init`: flags, then a person, then defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from tm_cli.cli.session import Session
+from tm_cli.errors import UsageError
+from tm_cli.gate.verdict import GATED, parse_fail_on
+from tm_cli.setup.answers import (
+    Answers,
+    Platform,
+    check_whole,
+    may_be_public,
+    name_from,
+    read_load,
+    read_method,
+    read_name,
+    read_rate,
+    read_seconds,
+    read_server,
+    read_target,
+)
+from tm_cli.values.text import clean
+from tm_cli.values.urls import LOCAL
+
+RATE, DURATION = "20", "1m"
+"""Enough requests for the judge to say something about p99."""
+
+T = TypeVar("T")
+
+
+def read_answers(session: Session, flags: Mapping[str, Any], *, usual: Platform) -> Answers:
+    """Return the answers: a flag that is there, else what a person says, else a default.
+
+    Raises UsageError for a value that cannot be used, and where one is missing and nobody is there
+    to ask.
+    """
+    known = _known(flags)
+    if not flags["yes"]:
+        _ask(session, known, usual)
+    if "url" not in known:
+        raise UsageError("--url is missing", hint="--yes takes defaults, but not for the target")
+    return _whole({"rate": _rate(RATE), "seconds": _seconds(DURATION), "platform": usual} | known)
+
+
+def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
+    readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "url": ("url", read_target),
+        "rate": ("rate", read_rate),
+        "duration": ("seconds", read_seconds),
+        "ci": ("platform", Platform),
+        "name": ("name", read_name),
+        "method": ("method", read_method),
+        "fail_on": ("fail_on", _fail_on),
+        "server": ("server", read_server),
+    }
+    known = {
+        field: _read("--" + flag.replace("_", "-"), read, flags[flag])
+        for flag, (field, read) in readers.items()
+        if flags[flag] is not None
+    }
+    return known | ({"public": True} if flags["allow_public_targets"] else {})
+
+
+def _ask(session: Session, known: dict[str, Any], usual: Platform) -> None:
+    """Put what a person answers into `known`."""
+    missing = [
+        flag
+        for flag, field in (
+            ("--url", "url"),
+            ("--rate", "rate"),
+            ("--duration", "seconds"),
+            ("--ci", "platform"),
+        )
+        if field not in known
+    ]
+    if not missing:
+        return
+    if session.terminal.keyboard is None:
+        raise UsageError(
+            f"there is nobody to ask; give {', '.join(missing)}",
+            hint="tm init --url http://localhost:8080/ --rate 20 --duration 1m --ci github; "
+            "with --yes only --url is needed",
+        )
+    session.terminal.note("Three questions; Enter takes what stands in brackets.")
+    if "url" not in known:
+        known["url"] = _answer(session, "What to load, a URL:", read_target)
+    _ask_load(session, known)
+    if "platform" not in known:
+        known["platform"] = _answer(
+            session, f"Which pipeline: github, gitlab, make or none [{usual}]:", _platform, usual
+        )
+    _ask_permission(session, known)
+
+
+def _ask_load(session: Session, known: dict[str, Any]) -> None:
+    if "rate" not in known and "seconds" not in known:
+        question = f"How much, requests per second and how long [{RATE} for {DURATION}]:"
+        known["rate"], known["seconds"] = _answer(
+            session, question, read_load, f"{RATE} for {DURATION}"
+        )
+    elif "rate" not in known:
+        known["rate"] = _answer(session, f"Requests per second [{RATE}]:", read_rate, RATE)
+    elif "seconds" not in known:
+        known["seconds"] = _answer(session, f"How long [{DURATION}]:", read_seconds, DURATION)
+
+
+def _ask_permission(session: Session, known: dict[str, Any]) -> None:
+    """Load on a public address needs somebody who says that it is theirs."""
+    if (
+        known.get("server", LOCAL) == LOCAL
+        and may_be_public(known["url"])
+        and "public" not in known
+    ):
+        question = "That may be a public address. Is it yours, may it be loaded [no]:"
+        known["public"] = _answer(session, question, _yes, "no")
+
+
+def _answer(
+    session: Session, question: str, read: Callable[[str], T], default: str | None = None
+) -> T:
+    """Ask until the answer can be used; raises UsageError when the person leaves."""
+    while (line := session.terminal.ask(question)) is not None:
+        try:
+            return read(line or default or "")
+        except ValueError as problem:
+            session.terminal.note(f"  {clean(problem)}")
+    raise UsageError("nothing was entered, and nothing written")
+
+
+def _platform(text: str) -> Platform:
+    try:
+        return Platform(text.strip().lower())
+    except ValueError:
+        raise ValueError("choose github, gitlab, make or none") from None
+
+
+def _yes(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"y", "yes", "n", "no"}:
+        raise ValueError("answer yes or no")
+    return word.startswith("y")
+
+
+def _fail_on(text: str) -> str:
+    verdicts = parse_fail_on(text)
+    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+
+
+def _rate(text: str) -> float:
+    return read_rate(text)
+
+
+def _seconds(text: str) -> int:
+    return read_seconds(text)
+
+
+def _read(flag: str, read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return read(text)
+    except ValueError as problem:
+        raise UsageError(f"{flag} is not usable: {problem}") from None
+
+
+def _whole(known: dict[str, Any]) -> Answers:
+    known.setdefault("name", name_from(known["url"]))
+    try:
+        return check_whole(Answers(**known))
+    except ValueError as problem:
+        raise UsageError(f"this cannot be set up: {problem}") from None

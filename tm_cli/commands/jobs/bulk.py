@@ -1,0 +1,221 @@
+"""`tm jobs bulk`: many runs at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
+from tm_cli.commands.jobs import options
+from tm_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.client import Client
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+MOST_RUNS = 100
+MOST_REVIVED = 500
+MOST_ITEMS = 500
+
+
+@app.callback()
+@group
+def bulk() -> None:
+    """Trigger, cancel or replay many runs at once."""
+
+
+@app.command("start")
+@command
+def start(
+    session: Session,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Id or slug of a job.")],
+    items: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|JSON", help="List of triggers: payload, tags, priority, ... of each."
+        ),
+    ],
+) -> int:
+    """Trigger a job many times; each trigger gets an idempotency key unless it has one.
+
+    tm jobs bulk start nightly-export --items '[{"payload": {"day": 1}}, {"payload": {"day": 2}}]'
+    """
+    triggers = _triggers(session, items)
+    from tm_cli.commands.jobs.client import find_job, open_client, told_when_lost
+
+    client = open_client(session)
+    subject = find_job(client, job)
+    with told_when_lost():
+        answer = client.trigger_many(subject.job_id, triggers)
+    return session.emit(answer, lambda: _lines(answer, ("id", "status")))
+
+
+def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
+    items = options.read_payload(text, session.context.cwd)
+    if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
+        raise UsageError("--items: it is no list of objects", hint='write for instance "[{}, {}]"')
+    if len(items) > MOST_ITEMS:
+        raise UsageError(f"--items: {len(items)} are more than {MOST_ITEMS}")
+    token = session.context.make_token()
+    return [
+        {"idempotency_key": f"tm-{token}-{number}", **item} for number, item in enumerate(items)
+    ]
+
+
+@app.command("cancel")
+@command
+def cancel(session: Session, run: options.RunIds) -> int:
+    """Cancel up to 100 runs; one that cannot be cancelled makes the command fail.
+
+    tm jobs bulk cancel 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
+    """
+    ids = options.check_run_ids(run, most=MOST_RUNS)
+    answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
+    left_out = f"{_number(answer, 'failed')} of the runs could not be cancelled"
+    lines = _lines(answer, ("id", "status", "error"))
+    return _tell(session, answer, lines, left_out if _number(answer, "failed") else None)
+
+
+@app.command("cancel-all")
+@command
+def cancel_all(
+    session: Session,
+    job: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Runs of this job: id or slug.")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="ID", help="Runs of this bulk trigger.")
+    ] = None,
+    triggered_by: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="Runs in this status.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> int:
+    """Cancel all runs that the filters choose; at least one filter is needed.
+
+    tm jobs bulk cancel-all --job nightly-export --status queued --yes
+    """
+    given = {"batch_id": batch, "triggered_by": triggered_by, "status": status}
+    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if job is None and not body:
+        raise UsageError("name what to cancel: --job, --batch, --triggered-by or --status")
+    if any(not str(value).strip() for value in body.values()):
+        raise UsageError("a filter is empty")
+    _confirm(session, "cancel all runs that these filters choose", yes=yes)
+    from tm_cli.commands.jobs.client import find_job
+
+    client = _client(session)
+    if job is not None:
+        body["job_id"] = find_job(client, job).job_id
+    answer = client.send_bulk("bulk-cancel-all", body)
+    return session.emit(answer, lambda: _counted(answer, "canceled", "run_ids"))
+
+
+def _confirm(session: Session, what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not session.terminal.live:
+        raise UsageError(f"to {what} needs --yes")
+    if not typer.confirm(f"Really {what}?", err=True):
+        raise UsageError("nothing was done")
+
+
+@app.command("replay")
+@command
+def replay(session: Session, run: options.RunIds) -> int:
+    """Make a new run like each of up to 100 that failed.
+
+    tm jobs bulk replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
+    """
+    ids = options.check_run_ids(run, most=MOST_RUNS)
+    from tm_cli.commands.jobs.client import told_when_lost
+
+    client = _client(session)
+    with told_when_lost():
+        answer = client.send_bulk("bulk-replay", {"run_ids": ids})
+    fields = ("original_run_id", "status", "new_run_id", "error")
+    missing = len(ids) - _number(answer, "replayed")
+    left_out = f"{missing} of the runs were not replayed" if missing > 0 else None
+    return _tell(session, answer, _lines(answer, fields), left_out)
+
+
+@app.command("dlq-replay")
+@command
+def dlq_replay(
+    session: Session,
+    run: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Ids of job runs.")
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The oldest dead letters of the key's own project."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_REVIVED, metavar="N", help="With --project: how many. [100]"),
+    ] = None,
+) -> int:
+    """Put runs of the dead-letter queue back into the queue, under their own ids.
+
+    tm jobs bulk dlq-replay --project proj-1 --limit 20
+    """
+    ids = options.check_run_ids(run or [], most=MOST_REVIVED)
+    if bool(ids) == (project is not None):
+        raise UsageError("name either RUN... or --project")
+    if limit is not None and project is None:
+        raise UsageError("--limit needs --project")
+    body: dict[str, Any] = {"run_ids": ids} if ids else {"project_id": project}
+    body |= {} if limit is None else {"limit": limit}
+    answer = _client(session).send_bulk("bulk-dlq-replay", body)
+    skipped = len(ids) - _number(answer, "count")
+    left_out = f"{skipped} of the runs were no dead letters" if skipped > 0 else None
+    return _tell(session, answer, _counted(answer, "count", "replayed"), left_out)
+
+
+def _client(session: Session) -> Client:
+    from tm_cli.commands.jobs.client import open_client
+
+    return open_client(session)
+
+
+def _number(answer: dict[str, Any], name: str) -> int:
+    value = answer.get(name)
+    return value if type(value) is int else 0
+
+
+def _tell(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
+    """Print the answer; one that leaves something out is no success."""
+    from tm_cli.exit_codes import ExitCode
+    from tm_cli.render.formats.json_document import document, to_json
+
+    if left_out is None:
+        return session.emit(answer, lambda: lines)
+    error = {"code": "incomplete", "message": left_out, "hint": None}
+    whole = document(answer, exit_code=ExitCode.ERROR, error=error)
+    session.terminal.result(to_json(whole) if session.wants_json else lines)
+    session.terminal.note(f"tm: {left_out}")
+    return int(ExitCode.ERROR)
+
+
+def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
+    from tm_cli.commands.jobs.list import value_text
+
+    found = answer.get("results")
+    items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    rows = [[value_text(item.get(name)) for name in fields] for item in items]
+    return "\n".join("  ".join(cell for cell in row if cell) for row in rows) or "no runs"
+
+
+def _counted(answer: dict[str, Any], count: str, names: str) -> str:
+    from tm_cli.commands.jobs.list import value_text
+
+    found = answer.get(names)
+    ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]
+    return "\n".join([f"{_number(answer, count)} runs", *(f"  {value_text(one)}" for one in ids)])

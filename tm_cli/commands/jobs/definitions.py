@@ -1,0 +1,115 @@
+"""`tm jobs definitions`: the jobs themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tm_cli.cli.global_options import group
+from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.session import Session, command
+from tm_cli.commands.jobs import options
+from tm_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.models import Job
+
+app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+
+COLUMNS = {
+    "JOB": "id",
+    "SLUG": "slug",
+    "NAME": "name",
+    "ENABLED": "enabled",
+    "PAUSED": "paused",
+    "VERSION": "version",
+}
+
+
+@app.callback()
+@group
+def definitions() -> None:
+    """List, show and create jobs."""
+
+
+@app.command("list")
+@command
+def list_jobs(
+    session: Session,
+    slug: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="Only the job of this slug.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="K[=V]", help="Only jobs with this tag.")
+    ] = None,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+) -> int:
+    """List the jobs of the key's project, newest first.
+
+    tm jobs definitions list --tag team=core
+    """
+    from tm_cli.api.strait.client import collect
+    from tm_cli.commands.jobs.client import open_client
+    from tm_cli.commands.jobs.list import item_table
+
+    key, equals, value = (tag or "").partition("=")
+    query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
+    client = open_client(session)
+    page = collect(
+        lambda after, size: client.list_jobs(**query, cursor=after, limit=size),
+        most=limit,
+        cursor=cursor,
+    )
+    return session.emit(page.document(), lambda: item_table(session.terminal, page.data, COLUMNS))
+
+
+@app.command("show")
+@command
+def show(
+    session: Session,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Id or slug of a job.")],
+) -> int:
+    """Show one job.
+
+    tm jobs definitions show nightly-export
+    """
+    from tm_cli.commands.jobs.client import find_job, open_client
+
+    client = open_client(session)
+    found = client.get_job(find_job(client, job).job_id)
+    return session.emit(found.document(), lambda: _describe(found))
+
+
+@app.command("create")
+@command
+def create(
+    session: Session,
+    description: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|JSON", help="The job: project_id, name, slug, endpoint_url, ..."
+        ),
+    ],
+) -> int:
+    """Create a job.
+
+    tm jobs definitions create nightly-export.json
+    """
+    document = options.read_payload(description, session.context.cwd)
+    if not isinstance(document, dict):
+        raise UsageError("the description of a job is a JSON object")
+    from tm_cli.commands.jobs.client import open_client
+
+    made = open_client(session).create_job(document)
+    return session.emit(made.document(), lambda: _describe(made))
+
+
+def _describe(job: Job) -> str:
+    from tm_cli.commands.jobs.list import member_lines
+    from tm_cli.values.text import clean
+
+    document = job.document()
+    rest = {name: value for name, value in document.items() if name != "id"}
+    return "\n".join([clean(job.id), *member_lines(rest)])

@@ -1,0 +1,206 @@
+"""`tm jobs list|dlq`: runs, newest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tm_cli.api.strait.client import as_run
+from tm_cli.backends.strait.results import seconds_of
+from tm_cli.cli.session import Session, command
+from tm_cli.commands.jobs import options
+from tm_cli.errors import UsageError
+from tm_cli.render.tables import columns, instant
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.strait.models import Page
+
+ERROR_CLASSES = (
+    "rate_limited",
+    "auth",
+    "client",
+    "server",
+    "transient",
+    "timeout",
+    "oom",
+    "connection",
+    "budget",
+    "unknown",
+    "dlq_overflow",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give `tm jobs` these commands."""
+    app.command("list")(list_runs)
+    app.command("dlq")(list_dead_letters)
+
+
+@command
+def list_runs(
+    session: Session,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATUS", help="Only runs in this status; repeatable."),
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="K[=V]", help="Only runs with this tag.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="K[=V]", help="Only runs with this metadata.")
+    ] = None,
+    triggered_by: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only runs of this bulk trigger.")
+    ] = None,
+    payload_contains: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Only runs whose payload contains this.")
+    ] = None,
+    execution_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="http or worker.")
+    ] = None,
+    error_class: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="server, client, timeout, ...")
+    ] = None,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+) -> int:
+    """List runs, newest first.
+
+    tm jobs list --status failed --status dead_letter --tag team=core
+    """
+    if tag is not None and metadata is not None:
+        raise UsageError("--tag and --metadata exclude each other: the server takes one of them")
+    statuses = _statuses(status or [])
+    query: dict[str, Any] = {
+        "status": statuses[0] if len(statuses) == 1 else None,
+        "statuses": statuses if len(statuses) > 1 else None,
+        **_pair("tag", tag),
+        **_pair("metadata", metadata),
+        "triggered_by": triggered_by,
+        "batch_id": batch,
+        "payload_contains": payload_contains
+        and options.read_json("--payload-contains", payload_contains),
+        "execution_mode": _one_of("--execution-mode", execution_mode, ("http", "worker")),
+        "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
+    }
+    from tm_cli.api.strait.client import collect
+    from tm_cli.commands.jobs.client import open_client
+
+    client = open_client(session)
+    page = collect(
+        lambda after, size: client.list_runs(**query, cursor=after, limit=size),
+        most=limit,
+        cursor=cursor,
+    )
+    return _show(session, page)
+
+
+@command
+def list_dead_letters(
+    session: Session, limit: options.Limit = 50, cursor: options.Cursor = None
+) -> int:
+    """List the runs in the dead-letter queue, newest first.
+
+    tm jobs dlq --limit 20
+    """
+    from tm_cli.api.strait.client import collect
+    from tm_cli.commands.jobs.client import open_client
+
+    client = open_client(session)
+    page = collect(
+        lambda after, size: client.list_dead_letters(cursor=after, limit=size),
+        most=limit,
+        cursor=cursor,
+    )
+    return _show(session, page)
+
+
+def _show(session: Session, page: Page) -> int:
+
+    if page.next_cursor and not session.wants_json:
+        from tm_cli.values.text import clean
+
+        session.note(f"tm: there are more; go on with --cursor {clean(page.next_cursor)}")
+    return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
+
+
+def _statuses(words: list[str]) -> list[str]:
+    from tm_cli.backends.strait.results import STATUSES
+
+    return [str(_one_of("--status", word, STATUSES)) for word in words]
+
+
+def _one_of(flag: str, word: str | None, words: tuple[str, ...]) -> str | None:
+    if word is not None and word not in words:
+        raise UsageError(f"{flag}: {word!r} is not one of {', '.join(words)}")
+    return word
+
+
+def _pair(name: str, text: str | None) -> dict[str, str | None]:
+    key, equals, value = (text or "").partition("=")
+    if text is not None and not key:
+        raise UsageError(f"--{name}: {text!r} is not K or K=V")
+    return {f"{name}_key": key or None, f"{name}_value": value if equals else None}
+
+
+LONGEST_VALUE = 200
+"""Characters of a JSON value in a table."""
+
+
+def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
+    """Return a row per run."""
+    rows = []
+    for item in items:
+        run = as_run(item)
+        took = seconds_of(run)
+        rows.append(
+            (
+                run.id,
+                run.status,
+                run.attempt,
+                run.job_id,
+                run.triggered_by,
+                instant(run.created_at),
+                None if took is None or took < 0 else format_duration(took),
+                run.error,
+            )
+        )
+    head = ("RUN", "STATUS", "ATTEMPT", "JOB", "TRIGGERED BY", "CREATED", "TOOK", "ERROR")
+    return columns(terminal, head, rows, least=("TRIGGERED BY", "JOB", "TOOK"))
+
+
+def item_table(terminal: Terminal, items: Sequence[Any], fields: Mapping[str, str]) -> str:
+    """Return a row per item; `fields` names the member of the item for each head."""
+    rows = [[value_text(_member(item, name)) for name in fields.values()] for item in items]
+    return columns(terminal, tuple(fields), rows)
+
+
+def _member(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, Mapping) else None
+
+
+def value_text(value: Any) -> str | None:
+    """Return a JSON value in one harmless line; texts without their quotes."""
+    if value is None:
+        return None
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return clean(shown, longest=LONGEST_VALUE)
+
+
+def member_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a line per member of an object, but for those without a value."""
+    width = max((len(clean(name)) for name in document), default=0)
+    return [
+        f"  {clean(name):<{width}}  {shown}"
+        for name, value in document.items()
+        if (shown := value_text(value)) not in (None, "")
+    ]

@@ -1,0 +1,34 @@
+"""`tm mcp`: the gate for assistants, on standard input and output."""
+
+from __future__ import annotations
+
+import typer
+
+from tm_cli.cli.session import Session, command
+from tm_cli.errors import ConfigurationError
+from tm_cli.exit_codes import ExitCode
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("mcp")
+@command
+def mcp(session: Session) -> int:
+    """Offer the gate to assistants: a Model Context Protocol server on stdin and stdout.
+
+    A client starts it and speaks with it; it ends with its input. Server and key come from flags,
+    variables, files and contexts as for every command, never from the client.
+
+    tm mcp
+
+    tm mcp --context staging
+    """
+    try:
+        from tm_cli.mcp.server import run
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the Model Context Protocol needs another package ({missing.name} is missing)",
+            hint="pip install 'tm-cli[mcp]'",
+        ) from None
+    run(session)
+    return int(ExitCode.OK)

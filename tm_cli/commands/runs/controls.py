@@ -1,0 +1,69 @@
+"""`tm runs status|stop|pause|resume`."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import LiveStatus
+from tm_cli.cli.session import Session
+from tm_cli.commands.runs.profile_argument import Subject, find_subject
+from tm_cli.errors import TmError
+from tm_cli.render.tables import codes, milliseconds, rate
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import clean
+
+
+class Action(Enum):
+    """What can be done to a run."""
+
+    STOP = "stop"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+_METHODS = {
+    Action.STOP: Client.stop_run,
+    Action.PAUSE: Client.pause_run,
+    Action.RESUME: Client.resume_run,
+}
+
+
+def control(session: Session, text: str, action: Action) -> int:
+    """Do it once and say how the run is afterwards."""
+    subject = find_subject(session.client, text, session.context.cwd)
+    answer = _METHODS[action](session.client, subject.profile_id)
+    if action is Action.PAUSE and answer.status == "IDLE":
+        raise TmError(f"nothing was paused: {subject.name} has no run", code="nothing_runs")
+    return session.emit(
+        {
+            "profile_id": subject.profile_id,
+            "run_id": answer.run_id,
+            "status": answer.status,
+        },
+        lambda: f"{subject.name}: {clean(answer.status or 'unknown')}",
+    )
+
+
+def show_status(session: Session, text: str) -> int:
+    """Print the live status."""
+    subject = find_subject(session.client, text, session.context.cwd)
+    status = session.client.get_run_status(subject.profile_id)
+    return session.emit(status.document(), lambda: _describe(subject, status))
+
+
+def _describe(subject: Subject, status: LiveStatus) -> str:
+    lines = [f"{subject.name}: {clean(status.status or 'unknown')}"]
+    if status.run_id:
+        lines.append(f"  run        {clean(status.run_id)}")
+    if status.elapsed_seconds is not None and status.duration_seconds:
+        played = format_duration(status.elapsed_seconds)
+        lines.append(f"  played     {played} of {format_duration(status.duration_seconds)}")
+    if status.current_rps is not None:
+        planned = f" of {rate(status.planned_rps)}" if status.planned_rps is not None else ""
+        lines.append(f"  requests/s {rate(status.current_rps)}{planned}")
+    if status.recent_buckets:
+        lines.append(f"  p95        {milliseconds(status.recent_buckets[-1].p95_ms)}")
+    if status.response_code_counts:
+        lines.append(f"  responses  {clean(codes(status.response_code_counts))}")
+    return "\n".join(lines)

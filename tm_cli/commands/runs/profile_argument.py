@@ -1,0 +1,111 @@
+"""PROFILE: an id, a name, or a path to a profile document."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tm_cli.api.errors import HttpError
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph.models import Profile, ProfileSummary
+from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+from tm_cli.errors import ConfigurationError, Refused, UsageError
+from tm_cli.values.text import clean
+
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The profile that a command is about; `warnings` came with its import."""
+
+    profile_id: int
+    name: str
+    warnings: tuple[str, ...] = ()
+
+
+def check_subject(text: str, cwd: Path) -> None:
+    """Raise what can be known to be wrong before any request."""
+    if not text.strip():
+        raise UsageError("PROFILE is empty")
+    if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
+        raise UsageError(f"{text} is not a profile id")
+    if names_document(text) and not (cwd / text).is_file():
+        raise ConfigurationError(
+            f"there is no profile document {text}", hint="a name or an id works as well"
+        )
+
+
+def upload_subject(client: Client, text: str, cwd: Path) -> Subject:
+    """Return the profile that `text` means, creating or overwriting it when it is a document.
+
+    Raises Refused when the server does not accept the document, has no such profile, or has
+    several of that name.
+    """
+    check_subject(text, cwd)
+    if not names_document(text):
+        return find_subject(client, text, cwd)
+    try:
+        imported = client.import_profile(read_document(cwd / text))
+    except HttpError as error:
+        if error.status in {400, 409, 413, 422}:
+            raise Refused(
+                f"the server does not accept {text}: {error.message}", code=error.code
+            ) from None
+        raise
+    return Subject(imported.id, clean(imported.name), imported.warnings)
+
+
+def find_subject(client: Client, text: str, cwd: Path) -> Subject:
+    """Return the stored profile that `text` means, a document by the name in it; changes nothing.
+
+    Raises Refused when the server has no such profile or several of that name.
+    """
+    check_subject(text, cwd)
+    if text.isascii() and text.isdigit():
+        return Subject(int(text), f"profile {int(text)}")
+    name = read_document(cwd / text)["name"] if names_document(text) else text
+    found = _by_name(client.list_profiles(), str(name))
+    return Subject(found.id, clean(found.name))
+
+
+def find_profile(client: Client, subject: Subject) -> Profile:
+    """Return the stored profile; raises Refused when it is not there."""
+    try:
+        return client.get_profile(subject.profile_id)
+    except HttpError as error:
+        if error.status in {400, 404}:
+            raise Refused(
+                f"the server has no profile {subject.profile_id}: {error.message}",
+                hint="`tm profiles list` shows what is there",
+                code=error.code,
+            ) from None
+        raise
+
+
+def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
+    found = [profile for profile in profiles if _folded(profile.name) == _folded(text)]
+    if not found:
+        near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
+        raise Refused(
+            f"the server has no profile named {clean(text)!r}",
+            hint=f"did you mean {clean(near[0])}?"
+            if near
+            else "`tm profiles list` shows what is there; a path to a document works as well",
+            code="unknown_profile",
+        )
+    if len(found) > 1:
+        ids = ", ".join(str(profile.id) for profile in found)
+        raise Refused(
+            f"{len(found)} profiles are named {clean(text)!r}",
+            hint=f"use an id: {ids}",
+            code="ambiguous_profile",
+        )
+    return found[0]
+
+
+def _folded(name: str) -> str:
+    """Compare as the server does: outer code points up to U+0020 go, letters are lower-cased."""
+    outer = "".join(map(chr, range(0x21)))
+    return "".join(letter.lower() for letter in name.strip(outer))

@@ -1,0 +1,188 @@
+"""What was started last in a project, so that `tm runs wait --last` finds it after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tm_cli.cli.options import read_fail_on
+from tm_cli.cli.session import Session
+from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
+from tm_cli.gate.checks import Condition
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import parse_fail_on
+from tm_cli.runtime.files import write_whole
+from tm_cli.settings import DEFINITIONS, project_root
+from tm_cli.values.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that this project started, and the server it runs on: an address or `local`.
+
+    `run_id` is empty while it is not known whether and as what the run was started. `details` is
+    what the system needs beside it to judge the run later.
+    """
+
+    system: str
+    server: str
+    subject_id: int | str
+    run_id: str
+    subject: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class LastStart:
+    """What `--last` finds, kept up to date while a call starts its runs.
+
+    It is written before the first start is sent: after a crash, a refusal or an answer that was
+    lost, the runs of an earlier call must not pass for those of this one.
+    """
+
+    def __init__(self, session: Session, entries: Sequence[StartedRun]) -> None:
+        self._session = session
+        self._entries = list(entries)
+        self._path = _path(session)
+        self._write()
+
+    def note(self, position: int, entry: StartedRun) -> None:
+        """Remember a run that has been started."""
+        self._entries[position] = entry
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self._path, json.dumps([asdict(entry) for entry in self._entries]))
+        except OSError as problem:
+            with suppress(OSError):
+                self._path.unlink()
+            self._session.note(
+                f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
+            )
+
+
+def recall(session: Session) -> list[StartedRun]:
+    """Return what was started last.
+
+    Raises ConfigurationError when nothing usable is there, and StartUnknown when it is not known
+    which runs the last start has made.
+    """
+    path = _path(session)
+    try:
+        found = _read_all(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "nothing has been started in this project yet", hint="start a run first, or name one"
+        ) from None
+    except (OSError, RecursionError, ValueError) as problem:
+        raise ConfigurationError(f"cannot read {path}: {clean(problem)}") from None
+    if unknown := [clean(entry.subject) for entry in found if not entry.run_id]:
+        known = [f"{clean(run.subject)} {clean(run.run_id)}" for run in found if run.run_id]
+        raise StartUnknown(
+            f"the last start of {', '.join(unknown)} has no run that is known here",
+            hint="look at the server, and wait for a run by its id"
+            + (f"; known are: {', '.join(known)}" if known else ""),
+        )
+    return found
+
+
+def _read_all(document: Any) -> list[StartedRun]:
+    """Return what was remembered of one start; raises ValueError for anything else."""
+    try:
+        found = [_read(entry) for entry in document]
+    except TypeError:
+        raise ValueError("it is not what tm writes there") from None
+    if len({entry.system for entry in found}) != 1:
+        raise ValueError("it is not of one start")
+    return found
+
+
+def _read(entry: Mapping[str, Any]) -> StartedRun:
+    """Return what was remembered of one run; raises TypeError or ValueError for anything else."""
+    found = StartedRun(**entry)
+    texts = (found.system, found.server, found.subject)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("a text is missing")
+    if not isinstance(found.run_id, str):
+        raise ValueError("the run is not named by a text")
+    if type(found.subject_id) not in (int, str) or not isinstance(found.details, dict):
+        raise ValueError("what it was started from is missing")
+    return found
+
+
+def _path(session: Session) -> Path:
+    project = str(project_root(session.context.cwd)).encode("utf-8", "surrogateescape")
+    name = hashlib.sha256(project).hexdigest()[:16]
+    return session.context.find_state_dir() / "last" / f"{name}.json"
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """Return what is remembered of a gate."""
+    return {
+        "fail_on": ",".join(sorted(gate.fail_on)),
+        "checks": [check.text for check in gate.checks],
+    }
+
+
+def as_started(
+    session: Session,
+    gate: Gate,
+    details: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], Sequence[Condition]],
+) -> Gate:
+    """Complete a gate by that of the start: what flags name now holds, the rest is as it was then.
+
+    `read` returns the checks that `details` hold. Raises ConfigurationError when they are unusable.
+    """
+    gate = with_verdicts(session, gate, details.get("fail_on"))
+    if gate.checks:
+        return gate
+    try:
+        checks = tuple(read(details))
+    except (AttributeError, TypeError, UsageError, ValueError) as problem:
+        raise unusable(problem) from None
+    for check in checks:
+        session.note(f"tm: as at the start, this must hold: {clean(check.text)}")
+    return replace(gate, checks=checks)
+
+
+def with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
+    """Complete a gate whose flags name no verdicts: by those of the start, else of the settings.
+
+    Raises ConfigurationError for verdicts that no start can have had.
+    """
+    if gate.fail_on:
+        return gate
+    if not remembered:
+        return replace(gate, fail_on=read_fail_on(session, None))
+    try:
+        chosen = parse_fail_on(remembered)
+    except (AttributeError, ValueError) as problem:
+        raise unusable(problem) from None
+    session.note(f"tm: as at the start, the gate fails on {','.join(sorted(chosen))}")
+    return replace(gate, fail_on=chosen)
+
+
+def unusable(problem: Exception) -> ConfigurationError:
+    """Return the error that says why what was remembered is of no use."""
+    return ConfigurationError(
+        f"what was remembered of the last run cannot be used: {clean(problem)}",
+        hint="name the run instead of --last",
+    )
+
+
+def server_flags(session: Session, system: str) -> list[str]:
+    """Return the flags of this call that named the context, and the server of this system."""
+    names = ("context", *(("base_url", "api_key_file") if session.system == system else ()))
+    return [
+        word
+        for name in names
+        if (value := session.flags.get(name)) is not None
+        for word in (DEFINITIONS[name].flag, str(value))
+    ]

@@ -1,0 +1,193 @@
+"""Which settings are in effect, and whether they can be used; nothing is sent."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tm_cli.doctor.finding import CheckResult, ok, problem, problem_from, skipped, warning
+from tm_cli.errors import TmError
+from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
+from tm_cli.settings import (
+    DEFINITIONS,
+    SYSTEMS,
+    TRAFFICMORPH,
+    Endpoint,
+    MissingKey,
+    Settings,
+    Source,
+)
+from tm_cli.values.urls import LOCAL
+
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
+"""Variables of tm that are no settings."""
+
+_ALIKE = 0.8
+"""How alike two names are (0 to 1) when one is taken for a mistyped other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server that a gate would use: its address, `local`, or None where that is not known.
+
+    `is_usable` says that a key for it was found.
+    """
+
+    base_url: str | None
+    is_usable: bool = False
+
+
+def configured_systems(load_settings: Callable[[], Settings]) -> tuple[str, ...]:
+    """Return the systems for which a server or a key is set; TrafficMorph where none is."""
+    try:
+        settings = load_settings()
+        found = tuple(name for name in SYSTEMS if _is_configured(settings.endpoint(name)))
+    except TmError:
+        found = ()
+    return found or (TRAFFICMORPH,)
+
+
+def _is_configured(endpoint: Endpoint) -> bool:
+    """Whether somebody has set anything for this system, be it usable or not."""
+    try:
+        is_default = endpoint.address.origin.source is Source.DEFAULT
+        return not is_default or bool(endpoint.credential)
+    except MissingKey:
+        return False
+    except TmError:
+        return True
+
+
+def examine_settings(settings: Settings) -> Iterator[CheckResult]:
+    """Read every setting, look for files that are not read and for mistyped variables."""
+    try:
+        found = [settings[name] for name in DEFINITIONS]
+    except TmError as error:
+        yield problem_from("settings", error)
+    else:
+        origins = dict.fromkeys(str(item.origin) for item in found)
+        named = [origin for origin in origins if origin != "default"]
+        yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
+    for file in settings.ignored:
+        yield problem("settings", file.message, file.hint, ExitCode.CONFIGURATION)
+    yield from _mistyped(settings.environ)
+
+
+def examine_endpoint(
+    endpoint: Endpoint, environ: Mapping[str, str]
+) -> tuple[list[CheckResult], Target]:
+    """Find the server and the key for it."""
+    try:
+        address = endpoint.address
+    except TmError as error:
+        return [
+            problem_from("server", error),
+            skipped("API key", "the server is not known"),
+        ], _NOBODY
+    if address.value in (None, LOCAL):
+        return _local(address.value, environ)
+    server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
+    try:
+        origin = endpoint.credential.origin
+    except TmError as error:
+        return [server, problem_from("API key", error)], Target(address.value)
+    key = ok("API key", f"found ({origin})", origin=str(origin))
+    return [server, key], Target(address.value, is_usable=True)
+
+
+_NOBODY = Target(None)
+
+
+def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckResult], Target]:
+    key = skipped("API key", "the embedded server makes its own")
+    if value == LOCAL:
+        return [ok("server", "the embedded one, as asked for"), key], Target(LOCAL)
+    if not environ.get("CI"):
+        return [ok("server", "none is configured: tm uses the embedded one"), key], Target(LOCAL)
+    hint = "set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server"
+    found = problem("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
+    return [found, skipped("API key", "the server is not known")], _NOBODY
+
+
+def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
+    """A mistyped TM_FAIL_ON would be a gate that never closes."""
+    known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
+    for name in sorted(environ):
+        if name.startswith("TM_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+            if near:
+                yield warning(
+                    "variables", f"{name} means nothing to tm", f"did you mean {near[0]}?"
+                )
+
+
+PLATFORMS = {
+    "GitHub Actions": "GITHUB_ACTIONS",
+    "GitLab CI": "GITLAB_CI",
+    "Jenkins": "JENKINS_URL",
+    "CircleCI": "CIRCLECI",
+    "Azure Pipelines": "TF_BUILD",
+    "Buildkite": "BUILDKITE",
+    "Bitbucket Pipelines": "BITBUCKET_BUILD_NUMBER",
+}
+"""Each platform and a variable that only it sets."""
+
+NATIVE = {
+    "GitHub Actions": "outputs, summary and annotations of the step are written",
+    "GitLab CI": "progress is a section of the log; give --report junit=FILE to the job's reports",
+}
+
+_MANNERS = (
+    "progress in plain lines, no embedded server unless asked for, "
+    "an interrupted gate stops its run"
+)
+
+
+def platform_of(environ: Mapping[str, str]) -> str | None:
+    """Return the name of the platform, `CI` for an unknown one, None for none."""
+    for name, variable in PLATFORMS.items():
+        if environ.get(variable):
+            return name
+    return "CI" if environ.get("CI") else None
+
+
+def examine_platform(environ: Mapping[str, str]) -> CheckResult:
+    """Name the platform and what tm does there; tm goes by the variable CI alone."""
+    name = platform_of(environ)
+    if name is None:
+        return skipped("CI", "none: this is no pipeline")
+    if not environ.get("CI"):
+        return warning(
+            "CI",
+            f"{name}, but the variable CI is not set: where TM_BASE_URL is missing, tm would take "
+            "the embedded server, and an interrupted gate would let its run go on",
+            "set CI=true for the job",
+            platform=name,
+        )
+    kind = "CI is set" if name == "CI" else name
+    native = NATIVE.get(name, "give --report junit=FILE to the platform")
+    return ok("CI", f"{kind}: {_MANNERS}; {native}", platform=name)
+
+
+def examine_terminal(terminal: Terminal) -> CheckResult:
+    """Say what the streams are; whoever reads `tm doctor > file` has no terminal there."""
+    encoding = getattr(terminal.out, "encoding", None) or "unknown"
+    words = [
+        "results on a terminal" if terminal.out_is_terminal else "results into a pipe or file",
+        "progress is redrawn" if terminal.live else "progress line by line",
+        f"{terminal.width} columns",
+        "colour" if terminal.out_color or terminal.err_color else "no colour",
+        encoding,
+    ]
+    facts = {"encoding": encoding, "width": terminal.width, "live": terminal.live}
+    if _speaks_utf8(encoding):
+        return ok("terminal", ", ".join(words), **facts)
+    fix = "set PYTHONUTF8=1, or a UTF-8 locale: charts and bars come out as escapes"
+    return warning("terminal", ", ".join(words), fix, **facts)
+
+
+def _speaks_utf8(encoding: str) -> bool:
+    return encoding == "unknown" or encoding.lower().replace("-", "").startswith("utf")

@@ -1,0 +1,300 @@
+"""One run: start -> observe -> find the result -> decide, told as events and pauses.
+
+Nothing here sleeps: a pause is yielded, so that one loop can follow several runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+
+from tm_cli.errors import TmError, Undecided, WaitTimeout
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.backend import Announcing, System
+from tm_cli.gate.events import (
+    NEWS_PAUSE,
+    Attempt,
+    Awaited,
+    Decided,
+    Ended,
+    Observed,
+    Pause,
+    Repeated,
+    Started,
+    Step,
+    Unobserved,
+)
+from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
+from tm_cli.gate.policy import Decision, Gate, decide, from_error
+from tm_cli.gate.polling import (
+    REPLACEMENT_GRACE,
+    USUAL,
+    Contact,
+    needs_first_look,
+    pause_before_look,
+    pause_before_scan,
+)
+from tm_cli.runtime.clock import Clock, reads_of_a_wait
+from tm_cli.values.durations import format_duration
+
+
+class Follow:
+    """One subject followed to a decision; holds what is known so that an error cannot lose it."""
+
+    def __init__(
+        self, system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
+    ) -> None:
+        self._system = system
+        self._gate = gate
+        self._clock = clock
+        self._attach_to = attach_to
+        self._contact = Contact(clock)
+        self._starting = False
+        self._seen_active = False
+        self.run: Run | None = None
+        self.result: Result | None = None
+        self.baseline: Result | None = None
+        self.earlier: tuple[Attempt, ...] = ()
+
+    def steps(self) -> Iterator[Step]:
+        """Yield events and pauses; the last event is Decided, whatever goes wrong."""
+        while True:
+            try:
+                decision = yield from self._one_run()
+            except TmError as error:
+                decision = from_error(error, self._gate)
+            left = self._gate.confirm - len(self.earlier)
+            if not decision.is_gated or left <= 0:
+                yield self.decided(self._confirmed(decision))
+                return
+            attempt = Attempt(decision, self.run, self.result, self.baseline)
+            self.earlier = (*self.earlier, attempt)
+            yield Repeated(attempt, left)
+            self._attach_to = self.run = self.result = self.baseline = None
+
+    def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
+        """Return the last event, with everything that is known."""
+        return Decided(decision, self.run, self.result, self.earlier, abandoned, self.baseline)
+
+    def _confirmed(self, decision: Decision) -> Decision:
+        """Say what a repetition showed; only when all runs agree is the gate red."""
+        if not self.earlier or decision.exit_code is not ExitCode.OK:
+            return decision
+        before = self.earlier[0].decision.message
+        message = f"{decision.message}; it does not confirm the run before it ({before})"
+        return replace(decision, message=message)
+
+    def _one_run(self) -> Generator[Step, None, Decision]:
+        run = self._attach_to or self._start()
+        self.run = run
+        yield Started(run)
+        deadline = self._clock.monotonic() + self._gate.wait_timeout
+        is_over = False
+        first = self._just_started(run)
+        while not is_over:
+            last = yield from self._watch(run, deadline, first)
+            first = None
+            self._seen_active = False
+            yield Ended(last)
+            is_over = yield from self._search(run, last)
+        if self.result is None:  # pragma: no cover
+            raise AssertionError("a search ends with a result or an error")
+        if self._gate.needs_baseline:
+            with reads_of_a_wait(self._verdict_deadline(), self._clock):
+                self.baseline = self._system.find_baseline(self.result)
+        metrics = self.baseline.metrics if self.baseline else None
+        return decide(self.result, self._gate, baseline=metrics)
+
+    def _start(self) -> Run:
+        with reads_of_a_wait(self._clock.monotonic() + self._gate.wait_timeout, self._clock):
+            self._system.prepare()
+        self._starting = True
+        run = self._system.start()
+        self._starting, self._seen_active = False, True
+        return run
+
+    def _just_started(self, run: Run) -> Progress | None:
+        """What the answer to the start says already; None when it must be looked up."""
+        if run.asked_at is None or needs_first_look(run.duration, self._gate.pace):
+            return None
+        return Progress(Phase.ACTIVE, run.status, is_ours=True, elapsed=0.0, duration=run.duration)
+
+    def _watch(
+        self, run: Run, deadline: float, last: Progress | None
+    ) -> Generator[Step, None, Progress]:
+        """Look until the run is over; `last` is what is known of it already."""
+        seen_at = self._clock.monotonic()
+        pause = pause_before_look(last, self._gate.pace) if last else 0.0
+        due_since: float | None = None
+        at_least = 0.0
+        while True:
+            yield from self._pause(run, pause, deadline, at_least=at_least)
+            at_least, failed = 0.0, False
+            try:
+                last = self._observe(run, deadline)
+            except TmError as error:
+                at_least, failed = self._tolerate(error), True
+                yield Unobserved(error.message, at_least)
+            else:
+                seen_at = self._clock.monotonic()
+                self._seen_active = last.is_ours
+                if last.phase in (Phase.ENDED, Phase.REPLACED):
+                    return last
+                yield Observed(last)
+            now = self._clock.monotonic()
+            known = last.after(now - seen_at) if last else None
+            due_since = (due_since or now) if known and known.remaining == 0 else None
+            overdue = now - due_since if due_since is not None else 0.0
+            pause = pause_before_look(known, self._gate.pace, overdue=overdue)
+            pause = max(min(pause, USUAL) if failed else pause, at_least)
+
+    def _pause(
+        self, run: Run, seconds: float, deadline: float, *, at_least: float
+    ) -> Iterator[Step]:
+        """Pause within the deadline; raises WaitTimeout once a look at the deadline was in vain."""
+        remaining = deadline - self._clock.monotonic()
+        if seconds > 0:
+            if remaining <= 0:
+                raise self._timed_out(run)
+            yield Pause(min(seconds, remaining), max(at_least, NEWS_PAUSE))
+
+    def _timed_out(self, run: Run) -> WaitTimeout:
+        waited, silence = format_duration(self._gate.wait_timeout), self._contact.silence
+        said = f"{_name(run)} was still going after {waited}; it goes on"
+        if silence:
+            said = f"waited {waited}: {silence}; nothing is known about {_name(run)}"
+        return WaitTimeout(
+            said,
+            hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
+        )
+
+    def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
+        """Find the result; False when the run turns out to be going on."""
+        began, deadline = self._clock.monotonic(), self._verdict_deadline()
+        while True:
+            missing, at_least = self._look_for_result(run, deadline)
+            if self.result is not None and (self.result.verdict or self.result.final):
+                with reads_of_a_wait(self._verdict_deadline(), self._clock):
+                    self.result = self._system.confirm(run, self.result)
+                return True
+            replaced = last.phase is Phase.REPLACED and self.result is None
+            limit = self._gate.verdict_timeout
+            limit = min(limit, REPLACEMENT_GRACE) if replaced else limit
+            waited = self._clock.monotonic() - began
+            remaining = limit - waited
+            if remaining <= 0:
+                self._give_up(run, missing, replaced=replaced)
+                return True
+            if self.result is None and not at_least:
+                goes_on, at_least = self._look_again(run, last, deadline)
+                if goes_on:
+                    return False
+            yield Awaited(missing.reason if missing else "the verdict is not there yet")
+            pause = max(pause_before_scan(waited, self._gate.pace), at_least)
+            yield Pause(min(pause, remaining))
+
+    def _look_again(self, run: Run, last: Progress, deadline: float) -> tuple[bool, float]:
+        """Doubt an end that did not name our run: a stale replica may have shown it.
+
+        Return whether the run goes on after all, and the least pause before the next read.
+        """
+        if last.is_ours or last.phase is Phase.REPLACED:
+            return False, 0.0
+        try:
+            now = self._observe(run, deadline)
+        except TmError as error:
+            return False, self._tolerate(error)
+        return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED), 0.0
+
+    def _look_for_result(self, run: Run, deadline: float) -> tuple[Missing | None, float]:
+        """Update `result`; return what is missing and the least pause before the next scan."""
+        try:
+            with reads_of_a_wait(deadline, self._clock):
+                found = self._contact.ask(lambda: self._system.find_result(run))
+        except TmError as error:
+            at_least = self._tolerate(error)
+            return Missing(f"the history could not be read: {error.message}"), at_least
+        if isinstance(found, Missing):
+            return found, 0.0
+        self.result = found
+        return None, 0.0
+
+    def _give_up(self, run: Run, missing: Missing | None, *, replaced: bool) -> None:
+        """Leave a result without verdict to the policy; without a result nothing is decided."""
+        if self.result is not None:
+            return
+        if missing is None:  # pragma: no cover
+            raise AssertionError("neither a result nor a reason")
+        if replaced and run.asked_at is None:
+            raise Undecided(
+                f"{missing.reason}; another run is going on", hint="check the id of the run"
+            )
+        if replaced:
+            raise Undecided(
+                f"another run replaced ours before it ended ({missing.reason})",
+                hint="let one pipeline at a time use this profile",
+            )
+        waited = format_duration(self._gate.verdict_timeout)
+        raise Undecided(
+            f"{missing.reason}, {waited} after it ended",
+            hint=missing.hint or "raise --verdict-timeout if the server is slow to judge",
+        )
+
+    def announce_to(self, ring: Callable[[], None]) -> bool:
+        """Have `ring` called when a look may show something new; False when nobody will."""
+        if not isinstance(self._system, Announcing):
+            return False
+        return self._system.announce_to(ring)
+
+    def _observe(self, run: Run, deadline: float) -> Progress:
+        with reads_of_a_wait(deadline, self._clock):
+            return self._contact.ask(lambda: self._system.observe(run))
+
+    def _verdict_deadline(self) -> float:
+        """When reads after the end must end; a single look may take as long as any request."""
+        limit = self._gate.verdict_timeout
+        return self._clock.monotonic() + limit if limit else math.inf
+
+    def _tolerate(self, error: TmError) -> float:
+        """Return the least pause after a read that observed nothing; raise what is final."""
+        pause = self._system.observed_nothing(error)
+        if pause is None:
+            raise error
+        self._contact.fail()
+        return pause
+
+    def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
+        """Say what an interruption leaves behind, a sentence and a hint; stop our run if asked."""
+        if self._starting:
+            return "interrupted while the start was sent; it may have happened", None
+        if self.run is None:
+            return "interrupted; nothing was started", None
+        if stop and self._stopped(self.run):
+            return f"interrupted; {_name(self.run)} was stopped", None
+        resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
+        if silence := self._contact.silence:
+            return f"interrupted; {silence}; nothing is known about {_name(self.run)}", resume
+        return f"interrupted; {_name(self.run)} goes on", resume
+
+    def abandon(self) -> Decided:
+        """Stop our run, because another one has failed the gate already."""
+        if self.run is not None:
+            self._stopped(self.run)
+        message = "given up, because another run failed the gate"
+        decision = Decision(ExitCode.UNDECIDED, message, code="abandoned", matched=True)
+        return self.decided(decision, abandoned=True)
+
+    def _stopped(self, run: Run) -> bool:
+        """Stop the run, but only while the last evidence says that the active one is ours."""
+        if not self._seen_active:
+            return False
+        try:
+            self._system.stop(run)
+        except TmError:
+            return False
+        return True
+
+
+def _name(run: Run) -> str:
+    return f"run {run.run_id}" if run.run_id else "the run"

@@ -1,0 +1,188 @@
+"""What a run was compared with, and each number beside that of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from tm_cli.gate.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of a run beside the one it was compared with; None is what nobody said.
+
+    `change` with its 95 % interval `ci_low` to `ci_high`, and `noise`, the smallest change that is
+    more than chance, are in percent, for rates in points. A `change` above `warn` or `fail` is too
+    much. `than` says what `baseline` is of: `baseline` or `reference`. All texts are clean.
+    """
+
+    metric: str
+    unit: str = ""
+    value: float | None = None
+    baseline: float | None = None
+    change: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    noise: float | None = None
+    warn: float | None = None
+    fail: float | None = None
+    verdict: str | None = None
+    significant: bool = False
+    than: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_worth_a_row(self) -> bool:
+        """Whether people want to see it: it has two sides, or it is not fine."""
+        return self.baseline is not None or self.verdict != "PASS"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a verdict rests on.
+
+    `baseline` and `reference` are ids of runs, `choice` says how the baseline was chosen, and `age`
+    how many seconds lay between the two runs. In a duet there is no baseline: `against` is the
+    address of the other target.
+    """
+
+    baseline: int | str | None = None
+    choice: str | None = None
+    age: float | None = None
+    reference: int | None = None
+    against: str | None = None
+
+    @property
+    def is_duet(self) -> bool:
+        """Whether two targets were compared within one run."""
+        return self.against is not None
+
+    @property
+    def other(self) -> str:
+        """What people call the other side of the comparison."""
+        return "other target" if self.is_duet else "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Some seconds of a run around second `t`; rates per second, times in milliseconds.
+
+    `bad` is the share of the requests that failed, 0 to 1. None is what the server did not say.
+    """
+
+    t: float
+    rps: float | None = None
+    planned: float | None = None
+    bad: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+Course = tuple[Moment, ...]
+"""The moments of a run, in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A started run; `run_id` is None when the server did not name it.
+
+    `asked_at` is the wall clock just before the start was sent, and None for a run that an
+    earlier invocation has started. `resume` is the command line that waits for this run, and
+    `duration` how many seconds it should take, None when nobody knows.
+    """
+
+    run_id: str | None
+    subject: str
+    status: str
+    asked_at: datetime | None
+    resume: str | None = None
+    duration: float | None = None
+
+
+class Phase(Enum):
+    """Where a run is, as far as the last look at it showed."""
+
+    ACTIVE = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One look at a run; times in seconds of the run's own clock, pauses excluded.
+
+    The series are the newest buckets, oldest first. `is_ours` says that the server itself named
+    our run as the active one. A run of many parts tells how many of them are in which state
+    (`items`) and how many there should be (`expected`).
+    """
+
+    phase: Phase
+    status: str
+    is_ours: bool = False
+    elapsed: float | None = None
+    duration: float | None = None
+    requests: int | None = None
+    rps: float | None = None
+    planned_rps: float | None = None
+    p95_ms: float | None = None
+    rps_series: tuple[float, ...] = ()
+    p95_series: tuple[float, ...] = ()
+    codes: Mapping[str, int] = field(default_factory=dict)
+    bad_ratio: float | None = None
+    warnings: tuple[str, ...] = ()
+    items: Mapping[str, int] = field(default_factory=dict)
+    expected: int | None = None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the run should end by itself; None when nobody knows."""
+        if self.elapsed is None or not self.duration:
+            return None
+        return max(self.duration - self.elapsed, 0.0)
+
+    def after(self, seconds: float) -> Progress:
+        """Return what this look would have shown `seconds` later; a paused clock stands still."""
+        if self.elapsed is None or self.phase is not Phase.ACTIVE:
+            return self
+        return replace(self, elapsed=self.elapsed + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a system recorded of an ended run.
+
+    `verdict` is None while the system has not judged; `final` says that it never will, because
+    the run was stopped or cut off, and `note` tells why. `also` are the verdicts that other rules
+    come to, for a gate that accepts the first. `notes` are sentences about the run, and `course`
+    is how it went over time. `verdict_text` and `facts` are what the server sent: clean them
+    before they are shown.
+    """
+
+    run_id: str | None
+    verdict: Verdict | None
+    verdict_text: str | None
+    reasons: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = False
+    note: str | None = None
+    basis: Basis = field(default_factory=Basis)
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+    course: Course = ()
+    also: frozenset[Verdict] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No record of our run was found; `reason` says what was there instead."""
+
+    reason: str
+    hint: str | None = None

@@ -1,0 +1,189 @@
+"""What tools take: JSON Schema for the client, and the same rules applied before any request."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tm_cli.errors import UsageError
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import GATED
+from tm_cli.values.text import clean
+
+Schema = dict[str, Any]
+
+LARGEST_ID = 2**63 - 1
+LONGEST_WAIT = 7 * 24 * 3600
+"""Seconds; a call that waits longer has been mistyped."""
+
+LONGEST_TOLD = 300
+
+
+def text(description: str, *, longest: int = 200, pattern: str | None = None) -> Schema:
+    """A text that is not empty."""
+    found: Schema = {"type": "string", "minLength": 1, "maxLength": longest}
+    if pattern is not None:
+        found["pattern"] = pattern
+    return {**found, "description": description}
+
+
+def choice(description: str, words: Sequence[str]) -> Schema:
+    """One of some words."""
+    return {"type": "string", "enum": list(words), "description": description}
+
+
+def whole(description: str, *, least: int = 1, most: int = LARGEST_ID) -> Schema:
+    """A whole number."""
+    return {"type": "integer", "minimum": least, "maximum": most, "description": description}
+
+
+def share(description: str) -> Schema:
+    """A number from 0 to 1."""
+    return {"type": "number", "minimum": 0, "maximum": 1, "description": description}
+
+
+def seconds(description: str) -> Schema:
+    """A duration in seconds, longer than zero."""
+    limits = {"exclusiveMinimum": 0, "maximum": LONGEST_WAIT}
+    return {"type": "number", **limits, "description": description}
+
+
+def flag(description: str) -> Schema:
+    """True or false; false where it is left out."""
+    return {"type": "boolean", "default": False, "description": description}
+
+
+def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
+    """A list."""
+    limits = {"minItems": least, "maxItems": most}
+    return {"type": "array", "items": each, **limits, "description": description}
+
+
+def pairs(description: str, *, most: int = 20, longest: int = 256) -> Schema:
+    """An object whose values are texts."""
+    value = {"type": "string", "maxLength": longest}
+    limits = {"maxProperties": most, "additionalProperties": value}
+    return {"type": "object", **limits, "description": description}
+
+
+def optional(schema: Schema) -> Schema:
+    """The same, or null, which counts as left out."""
+    found = {**schema, "type": [schema["type"], "null"], "default": None}
+    if "enum" in schema:
+        found["enum"] = [*schema["enum"], None]
+    return found
+
+
+def verdicts(description: str) -> Schema:
+    """A list of verdicts that fail a gate; an empty one is a mistake, not a default."""
+    each = {"type": "string", "enum": [str(verdict) for verdict in GATED]}
+    return optional(items(description, each, least=1, most=len(GATED)))
+
+
+def input_schema(properties: Mapping[str, Schema], required: Sequence[str]) -> Schema:
+    """The schema of all arguments of a tool; it takes no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return the arguments that were given, checked; raises UsageError, and sends nothing."""
+    from jsonschema import Draft202012Validator
+
+    given = {name: value for name, value in arguments.items() if value is not None}
+    if isinstance(listed := given.get("fail_on_verdict"), list):
+        given["fail_on_verdict"] = [_upper(word) for word in listed]
+    _refuse_unknown(given, schema)
+    for problem in Draft202012Validator(schema).iter_errors(given):
+        where = ".".join(str(step) for step in problem.absolute_path)
+        said = clean(
+            f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_TOLD
+        )
+        raise UsageError(said, hint="nothing was sent")
+    return {name: _number(name, value, schema) for name, value in given.items()}
+
+
+def _upper(word: Any) -> Any:
+    return word.strip().upper() if isinstance(word, str) else word
+
+
+def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
+    """A mistyped name must not leave out what it was meant to say."""
+    known = list(schema["properties"])
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            said = clean(name, longest=LONGEST_TOLD)
+            raise UsageError(f"there is no argument {said!r}", hint=f"{hint}nothing was sent")
+
+
+def _number(name: str, value: Any, schema: Schema) -> Any:
+    """Make 5.0 a whole number where one is asked for; NaN passes every comparison but this."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{name}: it is no number", hint="nothing was sent")
+    kind = schema["properties"][name]["type"]
+    return int(value) if "integer" in (kind, *kind) and isinstance(value, float) else value
+
+
+PROFILE_ID = whole("Id of the profile, from tm_list_profiles.", most=LARGEST_ID)
+HISTORY_ID = whole("Id of an ended run in the history, from tm_list_history.", most=LARGEST_ID)
+WAIT = flag("Wait until the run has ended and its verdict is known; needed for any gate.")
+FAIL_ON_VERDICT = verdicts(
+    "The gate: verdicts that fail it. FAIL, WARN and NO_BASELINE are possible, PASS is not. "
+    "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
+)
+WAIT_TIMEOUT = optional(
+    seconds("Longest wait for the end of the run. Left out: the setting of tm, usually 1800.")
+)
+VERDICT_TIMEOUT = optional(
+    seconds("Longest wait for the verdict after the end. Left out: the setting, usually 60.")
+)
+POLL_INTERVAL = optional(
+    seconds("Pause between two looks at the run. Left out, tm paces itself by the run's length.")
+)
+WAITING: Mapping[str, Schema] = {
+    "wait_timeout_seconds": WAIT_TIMEOUT,
+    "verdict_timeout_seconds": VERDICT_TIMEOUT,
+    "poll_interval_seconds": POLL_INTERVAL,
+}
+
+
+def run_id(description: str) -> Schema:
+    """The id of a run of another system."""
+    return text(description, longest=200, pattern=r"^\S+$")
+
+
+def refuse_without_wait(arguments: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise UsageError for a gate that nobody would wait for."""
+    if arguments.get("wait"):
+        return
+    for name in names:
+        if arguments.get(name) not in (None, False):
+            raise UsageError(
+                f"{name} needs wait: a run that nobody waits for has no verdict",
+                hint="set wait to true; nothing was sent",
+            )
+
+
+def fail_on(arguments: Mapping[str, Any]) -> str | None:
+    """The verdicts as `--fail-on` writes them."""
+    given = arguments.get("fail_on_verdict")
+    return None if given is None else ",".join(given)
+
+
+def patient(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
+    """Return the gate with the waits that were asked for."""
+    names = {"wait_timeout": "wait_timeout_seconds", "verdict_timeout": "verdict_timeout_seconds"}
+    chosen = {field: float(arguments[name]) for field, name in names.items() if name in arguments}
+    pace = gate.pace
+    if "poll_interval_seconds" in arguments:
+        pace = replace(pace, interval=float(arguments["poll_interval_seconds"]))
+    return replace(gate, pace=pace, **chosen)  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+"""A session for one call: it prints onto paper, which becomes the result."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tm_cli.cli.session import Session
+from tm_cli.commands.shared.follow import Manners
+from tm_cli.commands.shared.report_sinks import Reports
+from tm_cli.gate.events import Event
+from tm_cli.gate.outcome import Evidence
+from tm_cli.runtime.clock import Clock
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.api_key import KEY_VARIABLES
+from tm_cli.values.text import clean
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.runtime.local_server import EmbeddedServer
+
+Tell = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSink:
+    """Passes the events of a gate on; reports of other kinds a call has none."""
+
+    tell: Tell
+    wants_baseline: bool = False
+
+    def begin(self, undecided: Evidence) -> None:
+        """Nothing stands anywhere before a call has ended."""
+
+    def note(self, position: int, event: Event) -> None:
+        """Pass the event on."""
+        self.tell(event)
+
+    def finish(self, evidence: Evidence) -> bool:
+        """The result tells the outcome."""
+        return True
+
+
+@dataclass
+class CallSession(Session):
+    """One call's view of the world; `remarks` is what would have gone to standard error."""
+
+    paper: io.StringIO = field(default_factory=io.StringIO)
+    remarks: io.StringIO = field(default_factory=io.StringIO)
+    log: Terminal | None = None
+    tell: Tell = field(default=lambda _event: None)
+    connections: list[Connection] = field(default_factory=list)
+
+    @property
+    def manners(self) -> Manners:
+        """A cancelled call leaves its run going: the assistant can stop it by another call."""
+        return Manners(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
+
+    def connect_to(self, system: str) -> Connection:
+        """Remember the connection for its key."""
+        found = super().connect_to(system)
+        self.connections.append(found)
+        return found
+
+    def keys(self) -> list[str]:
+        """The keys that this call may have used: nothing that it returns may hold one."""
+        own = [self.connection] if "connection" in self.__dict__ else []
+        used = [item.key.reveal().decode("utf-8", "replace") for item in (*own, *self.connections)]
+        environ = self.context.environ
+        return [*used, *(environ.get(name, "").strip() for name in KEY_VARIABLES)]
+
+    def document(self, code: int) -> dict[str, Any]:
+        """The JSON document that was printed; its exit code must be the one that was returned."""
+        found: dict[str, Any] = json.loads(self.paper.getvalue())
+        if found["exit_code"] != code:
+            raise AssertionError(f"a call ended with {code} and printed {found['exit_code']}")
+        return found
+
+    def messages(self) -> list[str]:
+        """What was remarked beside the result, a line each."""
+        lines = (line.removeprefix("tm: ") for line in self.remarks.getvalue().splitlines())
+        return [clean(line) for line in lines if line.strip()]
+
+    def show_exchange(self, exchange: Exchange) -> None:
+        """Print the request for `--verbose` where the client keeps its log."""
+        if self.log is not None:
+            Session(replace(self.context, terminal=self.log), {}).show_exchange(exchange)
+
+
+def open_session(
+    outer: Session, clock: Clock, launch: Callable[[Path], EmbeddedServer], tell: Tell
+) -> CallSession:
+    """Return a session with the flags of `tm mcp` and streams of its own."""
+    paper, remarks = io.StringIO(), io.StringIO()
+    context = replace(outer.context, terminal=Terminal(paper, remarks), clock=clock, launch=launch)
+    return CallSession(
+        context,
+        outer.flags,
+        wants_json=True,
+        quiet=True,
+        verbose=outer.verbose,
+        paper=paper,
+        remarks=remarks,
+        log=outer.terminal,
+        tell=tell,
+    )

@@ -1,0 +1,124 @@
+"""Tools for job runs of a Strait server: the same gate on how a run ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tm_cli.commands.jobs import options
+from tm_cli.gate.policy import Gate
+from tm_cli.mcp import schema as shared
+from tm_cli.mcp.schema import choice, items, optional, pairs, seconds, text, verdicts
+from tm_cli.mcp.session import CallSession
+from tm_cli.mcp.tool import Effect, Tool
+
+GATE = {
+    "fail_on_verdict": verdicts(
+        "Verdicts that fail the gate: FAIL, WARN, NO_BASELINE. Left out: the setting, else FAIL "
+        "and WARN."
+    ),
+    "checks": optional(
+        items(
+            "Conditions on the result that must hold too, such as `exported>=100`.",
+            text("A JSON path and a comparison.", longest=500),
+            least=1,
+            most=20,
+        )
+    ),
+    "max_duration_seconds": optional(
+        seconds("FAIL when the run took longer, waiting and retries included.")
+    ),
+    "canceled_as": optional(
+        choice("What a canceled or expired run counts as. Left out: WARN.", ("FAIL", "WARN"))
+    ),
+}
+ONLY_WHEN_WAITING = tuple(GATE)
+WAITING = {name: shared.WAITING[name] for name in ("wait_timeout_seconds", "poll_interval_seconds")}
+
+
+def start_job(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Trigger a job once; with `wait`, follow its run to the end."""
+    from tm_cli.commands.jobs import gate as job_gating
+    from tm_cli.commands.jobs import gate as job_starting
+    from tm_cli.commands.jobs.options import read_trigger
+
+    shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
+    gate = _gate(session, arguments)
+    payload = arguments.get("payload")
+    body = read_trigger(
+        session.context.cwd,
+        payload=None if payload is None else json.dumps(payload),
+        tags=[f"{key}={value}" for key, value in arguments.get("tags", {}).items()],
+        at=None,
+        priority=None,
+        ttl=None,
+        keys={},
+    )
+    request = job_starting.JobRequest((arguments["job"],), body)
+    if not arguments.get("wait"):
+        return job_starting.start_only(session, request)
+    watch = job_gating.Watch(options.read_canceled_as(arguments.get("canceled_as")))
+    return job_gating.start_and_wait(session, request, gate, session.manners, watch)
+
+
+def wait_job(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Follow a job run that is there already."""
+    from tm_cli.commands.jobs import gate as job_gating
+
+    gate = _gate(session, arguments)
+    run_ids = options.check_run_ids([arguments["run_id"]])
+    watch = job_gating.Watch(options.read_canceled_as(arguments.get("canceled_as")))
+    return job_gating.wait_for(session, run_ids, gate, session.manners, watch)
+
+
+def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:
+    longest = arguments.get("max_duration_seconds")
+    gate = options.read_job_gate(
+        session,
+        fail_on=shared.fail_on(arguments),
+        checks=arguments.get("checks"),
+        max_duration=None if longest is None else f"{longest:.6f}",
+        wait_timeout=None,
+        poll_interval=None,
+    )
+    return shared.patient(gate, arguments)
+
+
+JOB_TOOLS = (
+    Tool(
+        "tm_start_job",
+        "Start a job run",
+        "Trigger a job of a Strait server, exactly once (under an idempotency key of tm's own). "
+        "With wait the call goes on until the run has ended: completed is PASS, failed and the "
+        "like are FAIL, canceled and expired are WARN. The result is an error unless the gate is "
+        "shown to be satisfied. Cancelling the call ends the waiting only.",
+        Effect.STARTS,
+        start_job,
+        {
+            "job": text("Id or slug of the job."),
+            "wait": shared.WAIT,
+            **GATE,
+            "payload": optional(
+                {
+                    "type": "object",
+                    "maxProperties": 1000,
+                    "description": "Payload of the run, a JSON object.",
+                }
+            ),
+            "tags": optional(pairs("Tags of the run.", most=20)),
+            **WAITING,
+        },
+        ("job",),
+        is_gate=True,
+    ),
+    Tool(
+        "tm_wait_job",
+        "Wait for a job run",
+        "Wait for a job run of a Strait server and gate on how it ends; starts nothing.",
+        Effect.READS,
+        wait_job,
+        {"run_id": shared.run_id("Id of the job run."), **GATE, **WAITING},
+        ("run_id",),
+        is_gate=True,
+    ),
+)

@@ -1,0 +1,161 @@
+"""Tools for traffic runs: start, wait, look, control."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tm_cli.cli import options
+from tm_cli.gate.policy import Gate
+from tm_cli.mcp import schema as shared
+from tm_cli.mcp.schema import items, optional, text
+from tm_cli.mcp.session import CallSession
+from tm_cli.mcp.tool import Effect, Tool
+
+ONLY_WHEN_WAITING = ("fail_on_verdict",)
+TAG = r"^[A-Za-z0-9._-]+$"
+
+
+def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Start a run once; with `wait`, follow it to its verdict."""
+    from tm_cli.commands.runs import gate as gating
+    from tm_cli.commands.runs.gate import read_terms
+
+    shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
+    gate = _gate(session, arguments)
+    profile = str(arguments["profile_id"])
+    request = gating.StartRequest(
+        profiles=(profile,),
+        region=session.setting("region", arguments.get("region")),
+        tags=options.read_tags(arguments.get("tags", [])),
+        terms=read_terms(session, baseline=None, against=None, profiles=[profile]),
+    )
+    if arguments.get("wait"):
+        return gating.start_and_wait(session, request, gate, session.manners)
+    return gating.start_only(session, request)
+
+
+def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Follow a run that was started before to its verdict."""
+    from tm_cli.commands.runs import gate as gating
+    from tm_cli.commands.runs.gate import Terms
+
+    gate = _gate(session, arguments)
+    profile, run_id = str(arguments["profile_id"]), arguments["started_run_id"]
+    return gating.wait_for(session, profile, run_id, Terms(), gate, session.manners)
+
+
+def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:
+    gate = options.read_gate(
+        session,
+        fail_on=shared.fail_on(arguments),
+        wait_timeout=None,
+        verdict_timeout=None,
+        poll_interval=None,
+    )
+    return shared.patient(gate, arguments)
+
+
+def show_status(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Look at the run of a profile."""
+    from tm_cli.commands.runs import controls
+
+    return controls.show_status(session, str(arguments["profile_id"]))
+
+
+def control(action: str, session: CallSession, arguments: dict[str, Any]) -> int:
+    """Stop, pause or resume the run of a profile."""
+    from tm_cli.commands.runs import controls
+
+    return controls.control(session, str(arguments["profile_id"]), controls.Action(action))
+
+
+RUN_TOOLS = (
+    Tool(
+        "tm_start_run",
+        "Start a traffic run",
+        "Start a run of a stored profile, exactly once. It sends real load to the profile's "
+        "target, and it replaces a run of the same profile that is going on. Without wait the "
+        "result is run_id, profile_id, status and waited: false; nothing is decided then. With "
+        "wait the call goes on until the verdict of exactly this run is known: run_id (its "
+        "history id), started_run_id, profile_id, status, verdict, verdict_reasons, "
+        "fail_on_match, metrics, verdict_pending, waited: true. With fail_on_verdict the result "
+        "is an error unless the verdict is known and not in the list: a missing, unknown or "
+        "foreign verdict is never a pass. Cancelling the call ends the waiting only, the run "
+        "goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A start whose "
+        "answer was lost (exit_name START_UNKNOWN) must not be repeated before tm_run_status "
+        "has been looked at.",
+        Effect.STARTS,
+        start_run,
+        {
+            "profile_id": shared.PROFILE_ID,
+            "wait": shared.WAIT,
+            "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            **shared.WAITING,
+            "region": optional(
+                text("Region that generates the load. Left out: the setting, else the profile's.")
+            ),
+            "tags": optional(
+                items(
+                    "Tags of the run, such as a release or a commit.",
+                    text("One tag.", longest=options.LONGEST_TAG, pattern=TAG),
+                    most=options.MOST_TAGS,
+                )
+            ),
+        },
+        ("profile_id",),
+        is_gate=True,
+    ),
+    Tool(
+        "tm_wait_run",
+        "Wait for a traffic run",
+        "Wait for a run that was started before, and gate on its verdict; starts nothing. The "
+        "result is that of tm_start_run with wait. A run with another id never counts.",
+        Effect.READS,
+        wait_run,
+        {
+            "profile_id": shared.PROFILE_ID,
+            "started_run_id": shared.run_id("The started_run_id that tm_start_run returned."),
+            "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            **shared.WAITING,
+        },
+        ("profile_id", "started_run_id"),
+        is_gate=True,
+    ),
+    Tool(
+        "tm_run_status",
+        "Look at a traffic run",
+        "Show how the run of a profile is doing now. It tells no verdict: use tm_wait_run.",
+        Effect.READS,
+        show_status,
+        {"profile_id": shared.PROFILE_ID},
+        ("profile_id",),
+    ),
+    Tool(
+        "tm_stop_run",
+        "Stop a traffic run",
+        "Stop the run of a profile, whoever started it; a stopped run never has a verdict.",
+        Effect.ENDS,
+        partial(control, "stop"),
+        {"profile_id": shared.PROFILE_ID},
+        ("profile_id",),
+    ),
+    Tool(
+        "tm_pause_run",
+        "Pause a traffic run",
+        "Pause the run of a profile; its place on the curve is kept.",
+        Effect.ADJUSTS,
+        partial(control, "pause"),
+        {"profile_id": shared.PROFILE_ID},
+        ("profile_id",),
+    ),
+    Tool(
+        "tm_resume_run",
+        "Resume a traffic run",
+        "Resume the paused run of a profile: it sends load again.",
+        Effect.RESUMES,
+        partial(control, "resume"),
+        {"profile_id": shared.PROFILE_ID},
+        ("profile_id",),
+    ),
+)

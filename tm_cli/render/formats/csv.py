@@ -1,0 +1,95 @@
+"""The series of every run as CSV, beside those of the baseline; without any, its numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from tm_cli.gate.model import Comparison, Course, Moment
+from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.render.comparisons import plain_numbers
+from tm_cli.render.summary import verdict_word
+from tm_cli.values.text import clean
+
+_MEASURED = {
+    "rps": "rps",
+    "planned": "planned_rps",
+    "bad": "errors_percent",
+    "p50": "p50_ms",
+    "p95": "p95_ms",
+    "p99": "p99_ms",
+}
+_ABOUT = ("subject", "run_id", "outcome", "verdict", "seconds")
+_NUMBER = ("metric", "unit", "value", "baseline", "change", "metric_verdict")
+HEAD = (
+    *_ABOUT,
+    *_MEASURED.values(),
+    *(f"baseline_{name}" for name in _MEASURED.values()),
+    *_NUMBER,
+)
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def series_csv(evidence: Evidence) -> str:
+    """Return a row for each moment of each run; a run without series has one for each number.
+
+    Texts that a spreadsheet would take for a formula get an apostrophe in front.
+    """
+    paper = io.StringIO()
+    writer = csv.writer(paper, lineterminator="\n")
+    writer.writerow(HEAD)
+    for record in evidence.told:
+        writer.writerows(_rows(record))
+    return paper.getvalue()
+
+
+def _rows(record: Record) -> Iterator[list[str]]:
+    end = record.end
+    about = [
+        harmless(record.subject),
+        harmless(end.run.run_id or "" if end.run else ""),
+        end.decision.exit_code.name,
+        harmless(verdict_word(end)),
+    ]
+    ours = _by_time(end.result.course if end.result else ())
+    theirs = _by_time(end.baseline.course if end.baseline else ())
+    for t in sorted(set(ours) | set(theirs)):
+        moments = (*_values(ours.get(t)), *_values(theirs.get(t)))
+        yield [*about, _plain(t), *moments, *_NO_NUMBER]
+    if not ours and not theirs:
+        none = ["", *_values(None), *_values(None)]
+        numbers = [_number(item) for item in plain_numbers(end.result)]
+        yield from ([*about, *none, *number] for number in numbers or [_NO_NUMBER])
+
+
+_NO_NUMBER = [""] * len(_NUMBER)
+
+
+def _number(item: Comparison) -> list[str]:
+    values = (_plain(item.value), _plain(item.baseline), _plain(item.change))
+    return [harmless(item.metric), harmless(item.unit), *values, harmless(item.verdict or "")]
+
+
+def _by_time(course: Course) -> dict[float, Moment]:
+    return {moment.t: moment for moment in course}
+
+
+def _values(moment: Moment | None) -> list[str]:
+    return [_plain(_measured(moment, name) if moment else None) for name in _MEASURED]
+
+
+def _measured(moment: Moment, name: str) -> float | None:
+    value: float | None = getattr(moment, name)
+    return value * 100 if name == "bad" and value is not None else value
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet computes."""
+    shown = clean(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -1,0 +1,92 @@
+"""What GitHub's runner reads: annotations in the log, assignments in files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.events import Decided
+from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.render.summary import leading, outcome_word
+from tm_cli.values.text import clean
+
+MOST_REASONS = 5
+MOST_ANNOTATIONS = 10
+"""What the runner keeps of one kind and step."""
+
+_PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
+"""What is said of a run that does not fail the step; of any other verdict, a notice."""
+
+
+def annotated(evidence: Evidence) -> list[str]:
+    """Return a workflow command for each run that is not simply good."""
+    found = (_annotation(record) for record in evidence.told)
+    return [line for line in found if line][:MOST_ANNOTATIONS]
+
+
+def _annotation(record: Record) -> str | None:
+    end = record.end
+    level = _level(end)
+    if level is None or end.abandoned:
+        return None
+    decision = end.decision
+    failed = [item.reason for item in decision.checks if item.passed is not True]
+    reasons = list(end.result.reasons) if end.result else []
+    lines = [decision.message, *failed, *reasons][: MOST_REASONS + 1]
+    if decision.hint and not decision.is_gated:
+        lines.append(f"hint: {decision.hint}")
+    if decision.exit_code is not ExitCode.OK:
+        lines.append(f"exit {int(decision.exit_code)} ({decision.exit_code.name})")
+    title = f"tm: {outcome_word(end)}, {record.subject}"
+    text = "\n".join(clean(line) for line in lines)
+    return f"::{level} title={_property(clean(title))}::{_data(text)}"
+
+
+def _level(end: Decided) -> str | None:
+    if end.decision.exit_code is not ExitCode.OK:
+        return "error"
+    return _PASSED.get(end.result.verdict_text or "" if end.result else "", "notice")
+
+
+def outputs(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield name and value of what later steps may read; of several runs, of the deciding one."""
+    end = leading(evidence).end
+    result = end.result
+    yield "verdict", clean((result.verdict_text if result else None) or "")
+    yield "outcome", evidence.exit_code.name
+    yield "exit-code", str(int(evidence.exit_code))
+    baseline = result.basis.baseline if result else None
+    yield "baseline-run-id", "" if baseline is None else clean(baseline)
+    yield "metrics", _json(dict(result.metrics) if result else None)
+    yield "reasons", _json(_reasons(end))
+
+
+def _reasons(end: Decided) -> list[str]:
+    failed = [item.reason for item in end.decision.checks if item.passed is not True]
+    reasons = list(end.result.reasons) if end.result else []
+    return [clean(text) for text in (end.decision.message, *failed, *reasons)]
+
+
+def assignment(name: str, value: str, token: str) -> str:
+    """Return the lines that set an output; no value can end the text that `token` delimits."""
+    if len(value.splitlines()) < 2:
+        return f"{name}={value.strip()}\n"
+    delimiter = f"tm_{token}"
+    if delimiter in value:
+        raise ValueError("a value holds the delimiter")
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
+
+
+def _json(value: Any) -> str:
+    """One line of ASCII that no runner obeys, should a later step print it."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False).replace("#", "\\u0023")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

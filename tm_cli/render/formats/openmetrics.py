@@ -1,0 +1,83 @@
+"""The outcome as OpenMetrics text, for GitLab's metrics report and for scrapers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tm_cli.gate.checks import measure
+from tm_cli.gate.model import Result
+from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.render.comparisons import plain_numbers
+from tm_cli.render.summary import verdict_word
+from tm_cli.values.text import clean
+
+_QUANTILES = ("p50", "p90", "p95", "p99", "p99.9")
+_FAMILIES = {
+    "tm_exit_code": "Exit code of the gate.",
+    "tm_verdict": "1 for the verdict of the run.",
+    "tm_response_time_seconds": "Response time of the run.",
+    "tm_baseline_response_time_seconds": "Response time of the baseline.",
+    "tm_errors_ratio": "Share of the requests that failed.",
+    "tm_requests_per_second": "Requests per second on average.",
+    "tm_requests": "Requests in total.",
+    "tm_measured": "A number of a run that is no load test.",
+    "tm_baseline_measured": "The same of its baseline.",
+}
+
+Sample = tuple[str, dict[str, str], float]
+
+
+def openmetrics(evidence: Evidence) -> str:
+    """Return gauges for every subject, families in a fixed order, ending in `# EOF`."""
+    samples = [sample for record in evidence.told for sample in _samples(record)]
+    lines = []
+    for name, meaning in _FAMILIES.items():
+        own = [(labels, value) for family, labels, value in samples if family == name]
+        if own:
+            lines += [f"# TYPE {name} gauge", f"# HELP {name} {meaning}"]
+            lines += [f"{name}{_labels(labels)} {value:.10g}" for labels, value in own]
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _samples(record: Record) -> Iterator[Sample]:
+    end = record.end
+    subject = {"subject": record.subject}
+    yield "tm_exit_code", subject, int(end.decision.exit_code)
+    yield "tm_verdict", {**subject, "verdict": verdict_word(end)}, 1
+    if end.result is not None:
+        yield from _times("tm_response_time_seconds", subject, end.result)
+        for metric, name, factor in (
+            ("errors", "tm_errors_ratio", 0.01),
+            ("rps", "tm_requests_per_second", 1),
+            ("requests", "tm_requests", 1),
+        ):
+            if (value := measure(metric, end.result.metrics)) is not None:
+                yield name, subject, value * factor
+        if not isinstance(end.result.metrics.get("totalRequests"), int):
+            yield from _numbers(subject, end.result)
+    if end.baseline is not None:
+        yield from _times("tm_baseline_response_time_seconds", subject, end.baseline)
+
+
+def _numbers(subject: dict[str, str], result: Result) -> Iterator[Sample]:
+    for item in plain_numbers(result):
+        labels = {**subject, "metric": item.metric, "unit": item.unit}
+        if item.value is not None:
+            yield "tm_measured", labels, item.value
+        if item.baseline is not None:
+            yield "tm_baseline_measured", labels, item.baseline
+
+
+def _times(name: str, subject: dict[str, str], result: Result) -> Iterator[Sample]:
+    for quantile in _QUANTILES:
+        if (value := measure(quantile, result.metrics)) is not None:
+            share = f"{float(quantile[1:]) / 100:g}"
+            yield name, {**subject, "quantile": share}, value / 1000
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{_quoted(text)}"' for name, text in labels.items()) + "}"
+
+
+def _quoted(text: str) -> str:
+    return clean(text).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,110 @@
+"""What one invocation of tm gets from the outside world."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.runtime.secret_prompt import read_secret
+from tm_cli.runtime.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tm_cli.runtime.local_server import EmbeddedServer
+    from tm_cli.runtime.subprocesses import ProcessDriver
+
+
+def _make_token() -> str:
+    import secrets
+
+    return secrets.token_hex(8)
+
+
+def _spawn(words: Sequence[str], environ: Mapping[str, str]) -> ProcessDriver:
+    from tm_cli.runtime.subprocesses import ProcessDriver
+
+    return ProcessDriver(words, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class AppContext:
+    """The seams: environment, terminal, time, directories and the embedded server.
+
+    `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
+    for what tm remembers;
+    `launch` returns a running embedded server for a data directory; it stays up until closed.
+    `make_token` returns letters and digits that nobody else has; `read_secret` returns what is
+    entered at a prompt that does not show it, or piped in. `spawn` starts a command with a whole
+    environment and returns it running.
+    """
+
+    environ: Mapping[str, str]
+    terminal: Terminal
+    clock: Clock
+    cwd: Path
+    find_user_dir: Callable[[], Path]
+    find_state_dir: Callable[[], Path]
+    launch: Callable[[Path], EmbeddedServer]
+    make_token: Callable[[], str] = _make_token
+    read_secret: Callable[[str], str] = read_secret
+    spawn: Callable[[Sequence[str], Mapping[str, str]], ProcessDriver] = _spawn
+
+    @classmethod
+    def system(cls, cwd: Path | None = None) -> AppContext:
+        """The real world; raises OSError where the current directory is gone and none is given."""
+        _drop_unusable_sizes()
+        return cls(
+            environ=os.environ,
+            terminal=Terminal.system(os.environ),
+            clock=SystemClock(),
+            cwd=cwd or Path.cwd(),
+            find_user_dir=_user_dir,
+            find_state_dir=_state_dir,
+            launch=_launch,
+        )
+
+
+def _drop_unusable_sizes() -> None:
+    """Forget sizes of the screen that rich and typer would fail on, or draw for minutes."""
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        size = os.environ.get(name, "1")
+        is_usable = size.isascii() and size.isdigit() and len(size) <= 4 and int(size) > 0
+        if not is_usable:
+            del os.environ[name]
+
+
+def _user_dir() -> Path:
+    if chosen := os.environ.get("TM_CONFIG_DIR"):
+        return Path(chosen)
+    from platformdirs import user_config_path
+
+    return _at_home(user_config_path, "TM_CONFIG_DIR")
+
+
+def _state_dir() -> Path:
+    if chosen := os.environ.get("TM_STATE_DIR"):
+        return Path(chosen)
+    from platformdirs import user_state_path
+
+    return _at_home(user_state_path, "TM_STATE_DIR")
+
+
+def _at_home(find: Callable[..., Path], variable: str) -> Path:
+    try:
+        return find("tm", appauthor=False)
+    except RuntimeError:
+        from tm_cli.errors import ConfigurationError
+
+        raise ConfigurationError(
+            "this user has no home directory, where tm keeps its files",
+            hint=f"set HOME to an absolute path, or name a directory with {variable}",
+        ) from None
+
+
+def _launch(data_dir: Path) -> EmbeddedServer:
+    from tm_cli.runtime.local_server import launch
+
+    return launch(data_dir)

@@ -1,0 +1,85 @@
+"""Files that are replaced in one step, so that nobody ever reads half of one."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from tm_cli.runtime.device_paths import find_device
+
+_numbers = itertools.count()
+_drafts: set[Path] = set()
+
+
+def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+    """Replace `path` by a file with this content, whole or not at all; text becomes UTF-8.
+
+    A link to a file is replaced, not followed. What is or leads to a device, a pipe or an open
+    descriptor (`/dev/null`, `/dev/stdout`, `>(jq .)`) stays what it is and is written to. With
+    `mode`, the file has these permissions, and before that its owner's alone, and nothing but a
+    file will do; without it, those of any new file. Raises OSError.
+    """
+    if (device := find_device(path)) is not None:
+        if mode is not None:
+            raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
+        device.write(_as_bytes(content))
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.new")
+    _drafts.add(draft)
+    try:
+        _write(draft, content, 0o666 if mode is None else 0o600)
+        if mode is not None:
+            draft.chmod(mode)
+        draft.replace(path)
+    except BaseException:  # a signal, too, must not leave the draft behind
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    finally:
+        _drafts.discard(draft)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Write behind what is there, in a file, a device or a pipe; raises OSError."""
+    if (device := find_device(path)) is not None:
+        device.write(content)
+        return
+    with path.open("ab") as file:
+        file.write(content)
+
+
+def drop_drafts() -> None:
+    """Remove what is half written; for a process that ends without unwinding its stack."""
+    for draft in tuple(_drafts):
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _write(draft: Path, content: str | bytes, mode: int) -> None:
+    draft.unlink(missing_ok=True)  # of a process that was killed and had the same number
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(draft, flags, mode), "wb") as file:
+        file.write(_as_bytes(content))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _as_bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def make_private_dir(path: Path) -> None:
+    """Create `path` for its owner alone, with a `.gitignore` that leaves all of it out.
+
+    A directory that is there already is left as it is. Raises OSError when it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    (path / ".gitignore").write_text("*\n", encoding="utf-8")

@@ -1,0 +1,126 @@
+"""Signals as exceptions, so that what is known by then can still be said."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tm_cli.errors import Interrupted
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_Hook = Callable[["sys.UnraisableHookArgs"], object]
+_SOON = 0.02  # seconds; by then the finaliser is over
+_raised: list[int] = []
+
+
+class SignalReceived(BaseException):  # not an Exception: libraries must not swallow it
+    """SIGINT, SIGTERM or SIGHUP arrived."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def as_error(self, message: str, hint: str | None = None) -> Interrupted:
+        """Return the error that names what was interrupted; its exit code is 128 + signal."""
+        return Interrupted(self.number, message, hint=hint)
+
+
+@contextmanager
+def signals_raised(*, restore: bool) -> Iterator[None]:
+    """Raise SignalReceived in the main thread when a signal arrives; a second one kills at once.
+
+    A process that ends afterwards has `restore` false: a signal during its last moments must not
+    change the exit code that has been decided.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # What is ignored stays ignored: `nohup` means that.
+    _raised.clear()
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _raise) for number in numbers}
+    hook = sys.unraisablehook
+    sys.unraisablehook = _repeating_ignored(hook)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            # Python takes its own handlers away while it winds down, but leaves what is ignored.
+            signal.signal(number, handler if restore else signal.SIG_IGN)
+
+
+def lost_signal() -> SignalReceived | None:
+    """The signal that was raised last in this process, for where it may have been replaced.
+
+    Extension modules turn whatever is raised while they import one another into an ImportError.
+    """
+    return SignalReceived(_raised[-1]) if _raised else None
+
+
+def let_decision_stand() -> None:
+    """From now on, pass over one signal: what was decided is being told."""
+    _switch(_raise, _pass_over)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    _switch(_raise, _exit_now)
+    _raised.append(number)
+    raise SignalReceived(number)
+
+
+def _repeating_ignored(otherwise: _Hook) -> _Hook:
+    """A hook that repeats a signal that came in a finaliser, where what is raised is ignored."""
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        error = ignored.exc_value
+        if not isinstance(error, SignalReceived):
+            otherwise(ignored)
+            return
+        _switch(_exit_now, _raise)
+        is_over = threading.Event()
+        threading.Thread(target=_repeat, args=(error.number, is_over), daemon=True).start()
+        is_over.set()
+
+    return hook
+
+
+def _repeat(number: int, is_over: threading.Event) -> None:
+    """Signal the main thread, but not in the hook, where what is raised would be lost for good."""
+    is_over.wait()  # on a busy machine, starting a thread may take longer than the pause
+    threading.Event().wait(_SOON)
+    if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        import _thread
+
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def _pass_over(_number: int, _frame: FrameType | None) -> None:
+    _switch(_pass_over, _exit_now)
+
+
+def _exit_now(number: int, _frame: FrameType | None) -> None:
+    import os
+
+    from tm_cli.runtime.files import drop_drafts
+
+    drop_drafts()
+    os._exit(128 + number)
+
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+def _switch(old: _Handler, new: _Handler) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) == old:
+                signal.signal(number, new)

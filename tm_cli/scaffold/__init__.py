@@ -1,1 +1,0 @@
-"""What `tm init` writes, and what `tm init --check` reads: answers in, texts out; no network."""

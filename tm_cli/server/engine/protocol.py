@@ -1,0 +1,187 @@
+"""From the lines on standard input to the job and to commands."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Protocol, Self
+
+import gevent
+from gevent.queue import SimpleQueue
+from gevent.threadpool import ThreadPool
+from pydantic import AllowInfNan, BaseModel, Field, ValidationError, model_validator
+
+from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.schedule import Share
+
+_LOG = logging.getLogger(__name__)
+
+
+class ShareChange(BaseModel):
+    """From a second of the curve on, another share is this worker's."""
+
+    index: int
+    count: int
+    second: Annotated[float, Field(alias="from", ge=0), AllowInfNan(False)]
+
+    @property
+    def share(self) -> Share:
+        """That share."""
+        return Share(self.index, self.count)
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Self:
+        Share(self.index, self.count)
+        return self
+
+
+class Steered(Protocol):
+    """What can be commanded."""
+
+    def go(self) -> None: ...
+    def share(self, share: Share, second: float) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def stop(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+def read_job(lines: Iterator[bytes]) -> Job:
+    """The job of the first line; JobError if there is none or it is invalid."""
+    line = next(lines, None)
+    if line is None:
+        raise JobError("standard input ended before the job came")
+    document = _object(line)
+    if document is None or "job" not in document:
+        raise JobError("the first line is not a JSON object with a job")
+    return Job.parse(document["job"])
+
+
+def obey(lines: Iterator[bytes], load_test: Steered) -> None:
+    """Carry out commands until the input ends or breaks: then nobody is in charge, so abort."""
+    try:
+        for line in lines:
+            if not _carry_out(_object(line) or {}, load_test):
+                _LOG.warning("ignored a line that is no known command")
+    finally:
+        load_test.abort()
+
+
+def _carry_out(message: dict[str, object], load_test: Steered) -> bool:
+    """Whether the message was a command."""
+    simple = {
+        "go": load_test.go,
+        "pause": load_test.pause,
+        "resume": load_test.resume,
+        "stop": load_test.stop,
+        "alive": _nothing,
+    }
+    name = message.get("command")
+    if name == "share":
+        try:
+            change = ShareChange.model_validate(message)
+        except ValidationError:
+            return False
+        load_test.share(change.share, change.second)
+        return True
+    if not isinstance(name, str) or name not in simple:
+        return False
+    simple[name]()
+    return True
+
+
+def _nothing() -> None:
+    """That the line came is all that it says."""
+
+
+def _object(line: bytes) -> dict[str, object] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+_CHUNK = 64 * 1024
+
+
+def read_lines(descriptor: int) -> Iterator[bytes]:
+    """The lines of a pipe until its end; only the greenlet that asks has to wait.
+
+    A thread does the reading: gevent can wait for pipes itself, but not on Windows.
+    """
+    thread = ThreadPool(1)
+    rest = b""
+    while chunk := thread.apply(os.read, (descriptor, _CHUNK)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+class EventWriter:
+    """Writes events to a pipe, one line each, in order, from a thread.
+
+    A reader who is slow or gone delays nobody.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._thread = ThreadPool(1)
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._greenlet = gevent.spawn(self._write_all)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Send one event on its way."""
+        line = json.dumps({"event": event, **fields}, allow_nan=False)
+        self._lines.put(line.encode() + b"\n")
+
+    def close(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds until everything is written."""
+        self._lines.put(None)
+        self._greenlet.join(timeout)
+
+    def _write_all(self) -> None:
+        while (line := self._lines.get()) is not None:
+            if not self._thread.apply(_write, (self._descriptor, line)):
+                return  # nobody reads any more; the end of standard input will follow
+
+
+def _write(descriptor: int, line: bytes) -> bool:
+    """Whether all of `line` was written; an exception would be printed by the thread pool."""
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+    except OSError:
+        return False
+    return True
+
+
+_LOOKS = 10  # within the time that silence may last
+
+
+class Leash:
+    """Passes lines on and remembers when the last one came. Durations are seconds.
+
+    A frozen process keeps its end of the pipe open, and the load would go on although its share
+    has been given to others.
+    """
+
+    def __init__(self, lines: Iterator[bytes], monotonic: Callable[[], float]) -> None:
+        self._lines = lines
+        self._monotonic = monotonic
+        self._heard = monotonic()
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, as they come."""
+        for line in self._lines:
+            self._heard = self._monotonic()
+            yield line
+
+    def watch(
+        self, patience: float, let_go: Callable[[], None], sleep: Callable[[float], None]
+    ) -> None:
+        """Call `let_go` and return once nothing has been heard for `patience` seconds."""
+        while self._monotonic() - self._heard <= patience:
+            sleep(patience / _LOOKS)
+        let_go()

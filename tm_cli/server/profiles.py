@@ -1,0 +1,116 @@
+"""A profile as the server keeps it, and the rules for replacing one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses the wire: camelCase there, unknown keys ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,  # an integer of 400 digits would become infinite
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        """The value as JSON-able data with wire names."""
+        return self.model_dump(by_alias=True)
+
+
+class Point(Wire):
+    """The curve passes through `y` requests per second at second `x`."""
+
+    x: float
+    y: float
+
+
+class Slot(Wire):
+    """A weekly moment; `day_of_week` 1 is Monday, `time` is `HH:mm`."""
+
+    day_of_week: int
+    time: str
+
+
+class Schedule(Wire):
+    """Kept and exported, never executed here."""
+
+    mode: str
+    timezone: str
+    notify_emails: tuple[str, ...] = ()
+    slots: tuple[Slot, ...] = ()
+
+
+class ProfileFields(Wire):
+    """All that a client can set; the defaults are what a missing field is reset to."""
+
+    name: str
+    duration: int
+    target_url: str
+    points: tuple[Point, ...]
+    loop: bool = False
+    http_method: str = "POST"
+    request_body: str | None = None
+    request_headers: str | None = None
+    response_script: str | None = None
+    init_script: str | None = None
+    cleanup_script: str | None = None
+    callback_url: str | None = None
+    auto_alert_enabled: bool = False
+    auto_alert_min_severity: str | None = None
+    auto_alert_cooldown_minutes: int | None = None
+    auto_alert_recipients: tuple[str, ...] = ()
+    variables_set_ids: tuple[int, ...] = ()
+    region: str | None = None
+    readiness_url: str | None = None
+    interpolation_mode: str = "SPLINE"
+    schedule: Schedule | None = None
+    gate: dict[str, Any] | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The request headers as pairs; they are stored as JSON text, checked when saved."""
+        items = json.loads(self.request_headers) if self.request_headers else []
+        return [(item["name"], item["value"]) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A stored profile."""
+
+    id: int
+    fields: ProfileFields
+    callback_secret: str
+    created_at: datetime
+
+
+def name_key(name: str) -> str:
+    """The form in which two names are compared: trimmed, and lower-cased character by character.
+
+    A character whose lower-case form is longer stays as it is, and only blanks up to U+0020 go.
+    """
+    trimmed = trim(name)
+    return "".join(low if len(low := char.lower()) == 1 else char for char in trimmed)
+
+
+def trim(text: str) -> str:
+    """Strip what is at most U+0020 from both ends; other Unicode blanks stay."""
+    return text.strip("".join(map(chr, range(0x21))))
+
+
+LOCAL = "local"
+
+
+def display_name(region: str) -> str:
+    """The name to show for a region."""
+    return "Local" if region == LOCAL else region

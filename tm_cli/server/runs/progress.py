@@ -1,0 +1,157 @@
+"""Five-second buckets as points of a series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tm_cli.server.workers.engine_events import (
+    Addresses,
+    Bucket,
+    Event,
+    Failed,
+    Finished,
+    Flags,
+    Note,
+    Paused,
+    Progress,
+    Ready,
+    Resumed,
+    Started,
+)
+
+WIDTH = 5.0
+
+
+def middle(index: int) -> float:
+    """The curve second that stands for a bucket."""
+    return index * WIDTH + WIDTH / 2
+
+
+def rate(count: int, index: int, end: float) -> float:
+    """`count` per second over the part of the bucket that lies before curve second `end`.
+
+    A part shorter than a second counts as one: a few requests at its very beginning are no peak.
+    """
+    part = min(WIDTH, end - index * WIDTH)
+    return round(count / max(part, 1.0), 3)
+
+
+def ratios(bucket: Bucket) -> tuple[float, float]:
+    """The shares of good (2xx) and bad (4xx, 5xx, failed) outcomes; 0 and 0 without any."""
+    if not bucket.completed:
+        return 0.0, 0.0
+    good = sum(count for code, count in bucket.codes.items() if 200 <= int(code) < 300)
+    return round(good / bucket.completed, 6), round(bucket.errors / bucket.completed, 6)
+
+
+RECENT = 12
+
+
+class RunState:
+    """Counters and recent buckets; histograms are not kept, a long run has many."""
+
+    def __init__(self, duration: float, curve_end: float | None = None) -> None:
+        self.duration = duration
+        self.curve_end = duration if curve_end is None else curve_end
+        self.elapsed = 0.0
+        self.sent = 0
+        self.flags = Flags()
+        self.notes: list[str] = []
+        """Sentences about the run that belong into its history row."""
+        self.addresses: dict[int, dict[str, int]] = {}
+        """Requests by address, for each side."""
+        self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
+        self._codes: Counter[str] = Counter()
+        self.finished: Finished | None = None
+        self.failure: str | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take one event in."""
+        match event:
+            case Ready() | Started():
+                pass
+            case Bucket():
+                self._take_bucket(replace(event, response="", service=""))
+            case Progress():
+                self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+            case Addresses():
+                self.addresses[event.side] = event.requests
+            case Paused() | Resumed():
+                self.elapsed = event.elapsed
+            case Finished():
+                self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+                self.finished = event
+            case Failed():
+                self.failure = event.message
+            case Note():
+                self.notes.append(event.text)
+
+    def _take_bucket(self, bucket: Bucket) -> None:
+        """Put a bucket in the place of its older line; a long run has too many to count anew."""
+        sides = self.buckets.setdefault(bucket.index, {})
+        older = sides.get(bucket.side)
+        for counts in (older.codes, older.failures) if older else ():
+            self._codes.subtract(counts)
+        self._codes.update(bucket.codes)
+        self._codes.update(bucket.failures)
+        sides[bucket.side] = bucket
+
+    def response_codes(self) -> dict[str, int]:
+        """Responses by status code, and failures by the name of what happened."""
+        return dict(+self._codes)
+
+    def counters(self) -> dict[str, Any]:
+        """The part of the status answer that a run fills."""
+        recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
+        newest = self._newest_full_enough(recent)
+        return {
+            "elapsedSeconds": self.elapsed,
+            "durationSeconds": self.duration,
+            "requestsSent": self.sent,
+            "responseCodeCounts": self.response_codes(),
+            "currentRps": newest["rps"] if newest else None,
+            "plannedRps": newest["plannedRps"] if newest else None,
+            "recentBuckets": recent,
+            "generatorSaturated": self.flags.generator_saturated,
+            "downstreamSaturated": self.flags.downstream_saturated,
+            "flakyDispatch": self.flags.flaky_dispatch,
+        }
+
+    def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The newest view that covers a second or more; a rate over less is chance."""
+        full = [view for view in recent if self.elapsed - (view["t"] - WIDTH / 2) >= 1.0]
+        if full:
+            return full[-1]
+        return recent[0] if recent else None
+
+    def _bucket_view(self, index: int) -> dict[str, Any]:
+        bucket = _both(self.buckets[index])
+        ok, bad = ratios(bucket)
+        return {
+            "t": middle(index),
+            "rps": rate(bucket.sent, index, self.elapsed),
+            "plannedRps": rate(bucket.planned, index, self.curve_end),
+            "okRatio": ok,
+            "badRatio": bad,
+            "p50Ms": bucket.p50_ms,
+            "p95Ms": bucket.p95_ms,
+            "p99Ms": bucket.p99_ms,
+        }
+
+
+def _both(sides: Mapping[int, Bucket]) -> Bucket:
+    """The sides of a duet in one: counts summed, times those of the profile's own target."""
+    first, *others = (sides[side] for side in sorted(sides))
+    for other in others:
+        first = replace(
+            first,
+            planned=first.planned + other.planned,
+            sent=first.sent + other.sent,
+            completed=first.completed + other.completed,
+            codes=dict(Counter(first.codes) + Counter(other.codes)),
+            failures=dict(Counter(first.failures) + Counter(other.failures)),
+        )
+    return first

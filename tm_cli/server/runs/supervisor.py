@@ -1,0 +1,190 @@
+"""Which runs are going on, and what becomes of each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tm_cli.runtime.clock import Clock
+from tm_cli.server.runs.live_run import LiveRun
+from tm_cli.server.runs.results import Results, no_results, salvage
+from tm_cli.server.runs.run import Outcome, Run
+from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.runs import RunStore
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.engine_events import Launch
+from tm_cli.values.text import clean
+
+STOP_GRACE = 12.0  # the engine drains for at most its request timeout, 10 s
+REPLACE_GRACE = 1.0  # the new run waits for the old engine; what is still in flight is forgone
+SHUTDOWN_GRACE = 1.2
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """At most one active run per profile; every run that ends gets its row."""
+
+    runs: RunStore
+    history: HistoryStore
+    clock: Clock
+    launch: Launch
+    judge: Callable[[int], None]
+    concurrent_runs: int
+    _closing: bool = field(default=False, init=False)
+    _newest: dict[int, LiveRun] = field(default_factory=dict, init=False)
+    _tasks: dict[asyncio.Task[None], LiveRun] = field(default_factory=dict, init=False)
+
+    def find(self, profile_id: int) -> LiveRun | None:
+        """The newest run of a profile, unless it was stopped; may be completed."""
+        return self._newest.get(profile_id)
+
+    @property
+    def active(self) -> list[LiveRun]:
+        """Runs in progress."""
+        return [live for live in self._newest.values() if live.is_active]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any run is in progress or still being written down."""
+        return bool(self._tasks)
+
+    def start(self, run: Run, job: Mapping[str, Any]) -> LiveRun:
+        """Start a run, replacing the profile's active one; it is on disk when this returns.
+
+        Raises `Refusal` when too many others are in progress.
+        """
+        if self._closing:
+            raise Refusal("The server is shutting down", status=503)
+        previous = self._newest.get(run.profile_id)
+        others = sum(live is not previous for live in self.active)
+        if others >= self.concurrent_runs:
+            raise Refusal(f"Concurrent run limit reached ({self.concurrent_runs})")
+        self.runs.add(run)
+        live = LiveRun(run, job, self.runs)
+        if previous:
+            previous.end(Outcome.REPLACED, grace=REPLACE_GRACE)
+        self._newest[run.profile_id] = live
+        task = asyncio.create_task(self._oversee(live, after=previous))
+        self._tasks[task] = live
+        task.add_done_callback(self._tasks.pop)
+        return live
+
+    def stop(self, profile_id: int) -> LiveRun | None:
+        """End the active run, or forget the completed one; return what there was."""
+        live = self._newest.pop(profile_id, None)
+        if live:
+            live.end(Outcome.STOPPED, grace=STOP_GRACE)
+        return live
+
+    async def shut_down(self) -> None:
+        """Interrupt what is going on; what cannot be written in time is found at the next start."""
+        self._closing = True
+        for live in self._tasks.values():
+            live.end(Outcome.INTERRUPTED, grace=SHUTDOWN_GRACE / 2)
+            live.hang_up()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=SHUTDOWN_GRACE)
+        for task, live in list(self._tasks.items()):
+            live.kill()
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def recover(self) -> None:
+        """Write down the runs that a dead server left behind, and judge what it left unjudged."""
+        for run in self.runs.unfinished():
+            self._recover(run)
+        for history_id in self.history.unjudged():
+            self._judge(history_id)
+
+    def _recover(self, run: Run) -> None:
+        """Write one run down, without results if need be: the others must be written as well."""
+        reasons = ["the server went away"]
+        try:
+            results, damage = self._read_results(run)
+            reasons += [damage] if damage else []
+            self._write_row(run, Outcome.INTERRUPTED, results, reasons=reasons)
+        except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
+            logger.exception("the end of run %s could not be written", run.run_id)
+
+    def _read_results(self, run: Run, **facts: Any) -> tuple[Results, str | None]:
+        """Sum up what is on disk of a run, and say what is wrong with it, if anything is."""
+        try:
+            return salvage(self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts)
+        except sqlite3.Error:  # the file may be readable later
+            raise
+        except Exception as error:
+            logger.exception("the measurements of run %s cannot be read", run.run_id)
+            return no_results(), f"its measurements cannot be read: {clean(error)}"
+
+    async def _oversee(self, live: LiveRun, *, after: LiveRun | None) -> None:
+        """Play a run from start to verdict; `after` is the run whose place it takes."""
+        if after:
+            await after.over.wait()
+        try:
+            outcome = await live.play(self.launch)
+        except Exception:  # a bug; the run must get its row all the same
+            logger.exception("run %s broke", live.run.run_id)
+            live.state.failure = "the server failed to follow the load generator"
+            outcome = Outcome.ABORTED
+        try:
+            outcome, history_id = await self._write_down(live, outcome)
+        except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
+            logger.exception("the end of run %s could not be written", live.run.run_id)
+            live.conclude(Outcome.ABORTED)
+            return
+        finally:
+            live.over.set()
+        if outcome is Outcome.COMPLETED:
+            await asyncio.sleep(0)  # the row is visible before its verdict, as in the reference
+            await asyncio.to_thread(self._judge, history_id)
+
+    async def _write_down(self, live: LiveRun, outcome: Outcome) -> tuple[Outcome, int]:
+        """Write the row first, then let the status change: nobody sees the end without the row.
+
+        A completed run whose results are incomplete counts as aborted: it must not be judged.
+        """
+        state = live.state
+        results, complaint = await asyncio.to_thread(
+            self._read_results,
+            live.run,
+            finished=state.finished,
+            elapsed=state.elapsed,
+            flags=state.flags,
+        )
+        if complaint and outcome is Outcome.COMPLETED:
+            outcome, state.failure = Outcome.ABORTED, complaint
+        results = results.with_addresses(state.addresses)
+        reasons = [state.failure] if state.failure else []
+        history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
+        live.conclude(outcome)
+        return outcome, history_id
+
+    def _write_row(
+        self,
+        run: Run,
+        outcome: Outcome,
+        results: Results,
+        *,
+        reasons: Sequence[str],
+        notes: Sequence[str] = (),
+    ) -> int:
+        return self.history.add(
+            run.run_id,
+            outcome,
+            results,
+            finished_at=self.clock.now(),
+            reasons=reasons,
+            notes=notes,
+        )
+
+    def _judge(self, history_id: int) -> None:
+        try:
+            self.judge(history_id)
+        except Exception:  # without a verdict the gate stays undecided, which is the safe side
+            logger.exception("the run in row %d could not be judged", history_id)

@@ -1,0 +1,264 @@
+"""Between the judge, which is pure, and the history."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from tm_cli.server.judge import (
+    Choice,
+    How,
+    Judgement,
+    Limits,
+    RunFacts,
+    Wish,
+    choose_baseline,
+    judge,
+    judge_duet,
+)
+from tm_cli.server.judge.baseline import differences
+from tm_cli.server.judge.findings import BASELINE
+from tm_cli.server.judge.verdict import compare
+from tm_cli.server.judge.welch_test import against_history, welch
+from tm_cli.server.profiles import display_name
+from tm_cli.server.runs.results import blocks, error_classes
+from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.store.runs import RunStore
+from tm_cli.server.store.stored_rows import StoredRow, damage
+from tm_cli.server.timestamps import read_time
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compares completed runs with their baselines and writes the verdicts down, each once."""
+
+    history: HistoryStore
+    runs: RunStore
+    now: Callable[[], datetime]
+
+    def __call__(self, history_id: int) -> None:
+        """Judge the run of this row, unless it is not complete or was judged before."""
+        row = self.history.find(history_id)
+        if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
+            return
+        if row["damaged"]:
+            logger.warning("run %d is not judged: %s", history_id, damage(row))
+            return
+        judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
+        verdict = Verdict(
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            snapshot=judgement.snapshot,
+            baseline_id=judgement.baseline_id,
+        )
+        if not self.history.set_verdict(history_id, verdict):
+            logger.warning("run %d had its verdict already", history_id)
+
+    def facts(self, row: StoredRow) -> RunFacts:
+        """The facts of a row without response times by blocks."""
+        return facts(row, self.now())
+
+    def measured(self, row: StoredRow) -> RunFacts:
+        """The facts of a row with its response times by blocks."""
+        return self._with_blocks(self.facts(row), row["run_id"])
+
+    def earlier(self, row: StoredRow) -> list[StoredRow]:
+        """The comparable completed rows of the row's profile before it, newest first."""
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
+
+    def _judged(self, row: StoredRow) -> Judgement:
+        run = self.measured(row)
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
+
+    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> Choice:
+        """The runs to compare with; one whose measurements are damaged is none of them."""
+        if unusable := self._unusable_wish(row):
+            return unusable
+        wish, own_limits = self._wish(row), limits(row)
+        known: dict[int, RunFacts] = {}
+
+        def measured(other: RunFacts) -> RunFacts:
+            if other.history_id not in known:
+                known[other.history_id] = self._readable_blocks(other)
+            return known[other.history_id]
+
+        while True:
+            try:
+                return choose_baseline(run, earlier, wish, limits=own_limits, measured=measured)
+            except _DamagedMeasurements as damaged:
+                logger.warning("run %d cannot be a baseline: %s", damaged.history_id, damaged)
+                if wish is not None:
+                    return _damaged_wish(row, "its measurements are damaged")
+                earlier = [one for one in earlier if one.history_id != damaged.history_id]
+
+    def _readable_blocks(self, run: RunFacts) -> RunFacts:
+        try:
+            return self._with_blocks(run)
+        except ValueError as error:
+            raise _DamagedMeasurements(run.history_id, str(error)) from error
+
+    def _unusable_wish(self, row: StoredRow) -> Choice | None:
+        """No baseline, where the one that was named cannot be read any more."""
+        wished = None if row["wish"] is None else self.history.find(row["wished_id"])
+        return _damaged_wish(row, damage(wished)) if wished and wished["damaged"] else None
+
+    def _judged_duet(self, row: StoredRow) -> Judgement:
+        now, before = self.facts(row), other_facts(row, self.now())
+        sides = self.runs.buckets(row["run_id"])
+        now, before = (
+            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
+            for side, run in enumerate((now, before))
+        )
+        return judge_duet(now, before, limits(row))
+
+    def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
+        if run_id is None:
+            row = self.history.find(run.history_id)
+            run_id = row["run_id"] if row else ""
+        own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
+        return replace(run, blocks=blocks(own))
+
+    def _wish(self, row: StoredRow) -> Wish | None:
+        if row["wish"] is None:
+            return None
+        wished = self.history.find(row["wished_id"])
+        run = self.facts(wished) if wished and wished["outcome"] == "COMPLETED" else None
+        return Wish(How(row["wish"]), row["wished_id"], run)
+
+
+class _DamagedMeasurements(Exception):
+    """The response times of an earlier run cannot be read."""
+
+    def __init__(self, history_id: int, message: str) -> None:
+        super().__init__(message)
+        self.history_id = history_id
+
+
+def _damaged_wish(row: StoredRow, why: str) -> Choice:
+    named = f"run {row['wished_id']}, which was named as the baseline"
+    return Choice(None, How(row["wish"]), reason=f"{named}, cannot be used: {why}")
+
+
+def limits(row: StoredRow) -> Limits:
+    """The limits that this run was started with."""
+    return Limits().changed(json.loads(row["gate"]))
+
+
+def facts(row: StoredRow, now: datetime) -> RunFacts:
+    """What the judge needs of a history row, without response times by blocks."""
+    return RunFacts(
+        history_id=row["id"],
+        verdict=row["auto_verdict"],
+        fingerprint=row["fingerprint"],
+        planned=row["planned"],
+        sent=row["sent"],
+        completed=row["total_requests"],
+        errors=row["total_errors"],
+        error_classes=error_classes(json.loads(row["response_codes"])),
+        quantiles_ms=json.loads(row["latency_quantiles"]),
+        generator_saturated=bool(row["generator_saturated"]),
+        traits=json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]),
+        age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
+        notes=tuple(json.loads(row["notes"])),
+        pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
+        addresses=json.loads(row["addresses"]),
+    )
+
+
+def other_facts(row: StoredRow, now: datetime) -> RunFacts:
+    """The same of a duet's other target."""
+    other: dict[str, Any] = json.loads(row["against"])
+    return replace(
+        facts(row, now),
+        planned=other["planned"],
+        sent=other["sent"],
+        completed=other["totalRequests"],
+        errors=other["totalErrors"],
+        error_classes=error_classes(other["responseCodes"]),
+        quantiles_ms=other["latencyQuantiles"],
+        addresses=other.get("addresses", {}),
+    )
+
+
+_QUANTILES = ("p50", "p95", "p99")
+
+
+def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, Any]:
+    """Compare two rows of one profile; `runA` is the newer one (section 11 of the contract).
+
+    `comparisons` holds what the judge would say of these two, limits and noise included; it is
+    empty where they are not comparable, and `notComparable` says why. Raises ValueError when the
+    measurements of one are damaged.
+    """
+    difference = differences(judge.facts(older), judge.facts(newer))
+    earlier = judge.earlier(newer)
+    return {
+        "runA": _head(newer),
+        "runB": _head(older),
+        "latency": {name: welch(_series(newer, name), _series(older, name)) for name in _QUANTILES},
+        "successComparison": against_history(
+            _success(newer), _success(older), [_success(row) for row in earlier]
+        ),
+        "errorComparison": against_history(
+            100 - _success(newer), 100 - _success(older), [100 - _success(row) for row in earlier]
+        ),
+        "responseCodeComparisons": {
+            code: against_history(
+                _share(newer, code), _share(older, code), [_share(row, code) for row in earlier]
+            )
+            for code in sorted(_codes(newer) | _codes(older))
+        },
+        "notComparable": difference,
+        "comparisons": [] if difference else _judged(judge, newer, older, earlier),
+    }
+
+
+def _judged(
+    judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
+) -> list[dict[str, Any]]:
+    passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
+    run, other = judge.measured(newer), judge.measured(older)
+    found = compare(run, other, limits(newer), than=BASELINE, passed=passed, is_named=True)
+    return [finding.document() for finding in found]
+
+
+def _head(row: StoredRow) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "profileName": row["profile_name"],
+        "startedAt": row["started_at"],
+        "durationSeconds": row["duration_seconds"],
+        "totalRequests": row["total_requests"],
+        "totalErrors": row["total_errors"],
+        "avgRps": row["avg_rps"],
+        "region": row["region"],
+        "regionDisplayName": display_name(row["region"]),
+        "tags": json.loads(row["tags"]),
+    }
+
+
+def _series(row: StoredRow, name: str) -> list[float]:
+    points = json.loads(row["latency_series"])
+    return [point[name] for point in points if point[name] is not None]
+
+
+def _success(row: StoredRow) -> float:
+    return 100.0 if row["success_rate"] is None else float(row["success_rate"])
+
+
+def _codes(row: StoredRow) -> set[str]:
+    return set(json.loads(row["response_codes"]))
+
+
+def _share(row: StoredRow, code: str) -> float:
+    total = row["total_requests"]
+    return float(100 * json.loads(row["response_codes"]).get(code, 0) / total) if total else 0.0

@@ -1,1 +1,0 @@
-"""The embedded server with a script in the place of its load generator, for `tm selftest`."""

@@ -1,0 +1,277 @@
+"""Signals that end a process which would otherwise go on and on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.types import ASGIApp
+
+from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.leases import Leases, wait_until_unused
+from tm_cli.server.runs.supervisor import Supervisor
+from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.store.database import Database
+from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
+from tm_cli.server.store.runs import RunStore
+from tm_cli.server.targets import TargetRule
+from tm_cli.server.web.app import create_app
+from tm_cli.server.web.connections import Connections, connections_allowed
+from tm_cli.server.web.guard import Guard, Identity, SlidingWindow, digest_of
+from tm_cli.server.web.listener import Door, WebServer, doors
+from tm_cli.server.web.schemas import ServerLimits
+from tm_cli.server.web.services import ServeOptions, Services
+from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
+from tm_cli.server.workers.remote_workers import Agents, launch_with
+
+
+@contextmanager
+def signals_set(stop: asyncio.Event) -> Iterator[None]:
+    """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
+    loop = asyncio.get_running_loop()
+    previous = {}
+    with contextlib.suppress(ValueError):  # not the main thread: somebody else decides the end
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class EmbeddedServer:
+    """One server behind one or two doors; the first one is for this machine."""
+
+    def __init__(
+        self,
+        options: ServeOptions,
+        database: Database,
+        key: str,
+        doors: Sequence[Door],
+        clock: Clock,
+    ) -> None:
+        self._options = options
+        self._database = database
+        self._key = key
+        self._doors = doors
+        self._clock = clock
+
+    async def run(
+        self, data: DataDir, on_ready: Callable[[ServerInfo], None], stop: asyncio.Event
+    ) -> None:
+        """Serve until `stop` is set or the server ends for a reason of its own."""
+        services = self._services()
+        services.supervisor.recover()
+        guarded = self._guarded(create_app(services), services.limits)
+        connections = Connections(connections_allowed(), head_timeout=self._options.head_timeout)
+        servers = [
+            WebServer(app, door, connections)
+            for app, door in zip(guarded, self._doors, strict=True)
+        ]
+        serving = [await server.begin() for server in servers]
+        inside, *outside = (door.base_url for door in self._doors)
+        info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
+        with signals_set(stop):
+            data.announce(info)
+            on_ready(info)
+            await self._wait_for_end(services, stop)
+            services.leases.close()
+            await services.supervisor.shut_down()
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*serving)
+
+    async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
+        ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+        if self._options.exit_when_unused:
+            unused = wait_until_unused(
+                services.leases, lambda: services.supervisor.is_busy, self._clock.monotonic
+            )
+            ends.append(asyncio.create_task(unused))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+    def _services(self) -> Services:
+        limits = ServerLimits(requests_per_minute=self._options.requests_per_minute)
+        history = HistoryStore(self._database, self._clock)
+        runs = RunStore(self._database)
+        judge = Judge(history, runs, self._clock.now)
+        agents = Agents()
+        return Services(
+            profiles=ProfileStore(self._database, self._clock),
+            history=history,
+            supervisor=Supervisor(
+                runs=runs,
+                history=history,
+                clock=self._clock,
+                launch=launch_with(
+                    agents,
+                    self._options.engine_command or DEFAULT_COMMAND,
+                    slots=self._options.slots,
+                    clock=self._clock,
+                ),
+                judge=judge,
+                concurrent_runs=limits.concurrent_runs,
+            ),
+            targets=TargetRule(
+                {door.port for door in self._doors},
+                self._options.allow_public_targets,
+                own_address=self._doors[-1].address,
+            ),
+            agents=agents,
+            pins=PinStore(self._database, self._clock),
+            judge=judge,
+            leases=Leases(),
+            identity=Identity(self._key),
+            limits=limits,
+            clock=self._clock,
+        )
+
+    def _guarded(self, app: ASGIApp, limits: ServerLimits) -> list[Guard]:
+        """The application behind a guard for each door; they share the budget of requests."""
+        window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
+        guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
+        return [
+            guard(
+                port=door.port,
+                scheme=door.scheme,
+                names=door.names,
+                is_open=door.tls is not None,
+            )
+            for door in self._doors
+        ]
+
+
+_USUAL = (
+    # uvicorn says so of every handshake that was answered with a refusal
+    "ASGI callable returned without completing handshake.",
+    # ... and so at every end while somebody is connected
+    "Cancel %s running task(s), timeout graceful shutdown exceeded",
+)
+_AT_ONCE = 5
+_INTERVAL = 600.0
+_LONGEST = 8000
+_MOST_KINDS = 200
+_BYTES_A_DAY = 1024 * 1024
+_DAY = 86_400.0
+
+
+def log_to_stderr() -> None:
+    """Have warnings and the coming and going of agents written, unless somebody does so already."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LimitedFormatter("tm: %(message)s"))
+    handler.addFilter(RepeatFilter(time.monotonic))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("tm_cli.server.workers").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.msg not in _USUAL
+
+
+class LimitedFormatter(logging.Formatter):
+    """Cuts a message, its traceback included, that is too long to be read."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if len(text) <= _LONGEST else text[:_LONGEST] + " ... (cut)"
+
+
+@dataclass(slots=True)
+class _Kind:
+    """How often a message of one kind has come."""
+
+    written: int = 0
+    left_out: int = 0
+    last: float = 0.0
+
+
+class RepeatFilter(logging.Filter):
+    """Lets the first few messages of a kind pass, then one every ten minutes with their number.
+
+    Messages are of a kind when the same line of code writes them with the same first words. Only
+    warnings are limited so: the coming and going of agents is all worth knowing. Clients without
+    the key can cause messages as often as they like, so all together they are also limited to a
+    mebibyte a day.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._kinds: dict[tuple[str, int, str], _Kind] = {}
+        self._budget = float(_BYTES_A_DAY)
+        self._refilled = monotonic()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._monotonic()
+        kind = self._kind(record)
+        is_repeated = record.levelno >= logging.WARNING and kind.written >= _AT_ONCE
+        if is_repeated and now - kind.last < _INTERVAL:
+            kind.left_out += 1
+            return False
+        if not self._pays(record, now):
+            kind.left_out += 1
+            return False
+        if kind.left_out:
+            record.msg = f"{record.getMessage()} (and {kind.left_out} more like this)"
+            record.args = None
+        kind.written, kind.left_out, kind.last = kind.written + 1, 0, now
+        return True
+
+    def _kind(self, record: logging.LogRecord) -> _Kind:
+        first_line = str(record.msg).partition("\n")[0][:80]
+        key = (record.pathname, record.lineno, first_line)
+        if key not in self._kinds and len(self._kinds) >= _MOST_KINDS:
+            key = ("", 0, "others")
+        return self._kinds.setdefault(key, _Kind())
+
+    def _pays(self, record: logging.LogRecord, now: float) -> bool:
+        """Take the message's bytes out of what is left for the day."""
+        refill = (now - self._refilled) * _BYTES_A_DAY / _DAY
+        self._budget = min(self._budget + refill, _BYTES_A_DAY)
+        self._refilled = now
+        size = len(record.getMessage()) + (_LONGEST if record.exc_info else 0)
+        if size > self._budget:
+            return False
+        self._budget -= size
+        return True
+
+
+__all__ = ["ServeOptions", "ServerInfo", "serve"]
+
+
+def serve(
+    options: ServeOptions,
+    *,
+    on_ready: Callable[[ServerInfo], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until a signal comes, nobody uses the server any more, or `stop` is set.
+
+    `on_ready` is called once the server listens. Raises ConfigurationError when the port or the
+    directory is taken, or when the database cannot be used.
+    """
+    log_to_stderr()
+    data = DataDir(options.data_dir)
+    with data.exclusive(), doors(options) as open_doors:
+        database = Database.open(data.database)
+        try:
+            key = data.key(SettingStore(database))
+            server = EmbeddedServer(options, database, key, open_doors, SystemClock())
+            asyncio.run(server.run(data, on_ready, stop or asyncio.Event()))
+        finally:
+            database.close()

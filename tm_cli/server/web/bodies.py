@@ -1,0 +1,141 @@
+"""An answer of the API that is no success."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+
+class Refusal(Exception):
+    """Ends a request with `status` and the error envelope; 400 unless told otherwise."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+    @property
+    def envelope(self) -> dict[str, str]:
+        """The body of the answer, in characters that can be sent."""
+        body = {"error": self.message.encode("utf-8", "backslashreplace").decode()}
+        if self.code is not None:
+            body["code"] = self.code
+        return body
+
+
+MOST_BYTES = 1024 * 1024
+DEEPEST = 64
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_model(request: Request, model: type[Model]) -> Model:
+    """Read the body as `model`; raises `Refusal`."""
+    return validated(model, await read_json(request))
+
+
+async def read_json(request: Request) -> Any:
+    """Read the body, which must be there, as JSON; raises `Refusal`."""
+    body = await read_bytes(request)
+    if not body:
+        raise Refusal("The request has no body")
+    return parse_json(request, body)
+
+
+def parse_json(request: Request, body: bytes) -> Any:
+    """Parse a body that the request declares as JSON."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise Refusal("The body must be sent as application/json")
+    return strict_json(body)
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Read the whole body, or refuse it once it is longer than the server takes."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MOST_BYTES:
+                raise Refusal(f"The body is longer than {MOST_BYTES} bytes", status=413)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise Refusal("The body is incomplete: its client has gone") from None
+    return b"".join(chunks)
+
+
+def validated(model: type[Model], data: Any) -> Model:
+    """Make `model` of parsed JSON, or refuse with the first thing that is wrong."""
+    try:
+        # Through text, because strict models judge JSON and Python values by different rules.
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise Refusal(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint, as `field: what is wrong`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text
+
+
+def strict_json(body: bytes) -> Any:
+    """Parse JSON in which every key, number and character means one thing."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate fails here
+    except (ValueError, RecursionError) as error:
+        raise Refusal("The body is not valid JSON") from error
+    _require_shallow(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key appears twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def _require_shallow(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise Refusal(f"The body is nested deeper than {DEEPEST} levels")
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

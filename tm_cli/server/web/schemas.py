@@ -1,0 +1,245 @@
+"""Which texts name a time zone."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from tm_cli.server.judge import Limits
+from tm_cli.server.profiles import Point, ProfileFields, Schedule, Slot, Wire, trim
+from tm_cli.server.targets import literal_refusal
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def is_timezone(name: str) -> bool:
+    """Whether `name` is an IANA zone; on a system without zone data every name passes."""
+    return name in _names() or not _names()
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TAG = re.compile(r"[a-z0-9._-]{1,60}")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _check_name(name: str) -> str:
+    name = trim(name)
+    if not name:
+        raise ValueError("must not be blank")
+    if len(name) > 120:
+        raise ValueError("must have at most 120 characters")
+    return name
+
+
+def _check_url(url: str) -> str:
+    """Accept an absolute http(s) URL; macros are fine here, and looked at when a run starts."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute http or https URL")
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError("must not contain blanks or control characters")
+    if refusal := literal_refusal(parts.hostname):
+        raise ValueError(refusal)
+    return url
+
+
+def _check_headers(text: str) -> str:
+    """Accept the JSON text of a list of name and value pairs that can stand in a request."""
+    if not text.strip():
+        return ""
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("must be JSON text") from error
+    if not isinstance(items, list):
+        raise ValueError("must be a JSON list of objects with name and value")
+    for item in items:
+        _check_header(item)
+    return text
+
+
+def _check_header(item: object) -> None:
+    pair = (item.get("name"), item.get("value")) if isinstance(item, dict) else (None, None)
+    name, value = pair
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ValueError("must be a JSON list of objects with name and value")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a header name")
+    if any(char in "\r\n\0" or "\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError(f"the value of {name} cannot stand in a header")
+
+
+def _check_timezone(name: str) -> str:
+    if not is_timezone(name):
+        raise ValueError("must be an IANA name such as Europe/Berlin")
+    return name
+
+
+def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
+    Limits().changed(document)  # says what is wrong
+    return document
+
+
+Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
+Script = Annotated[str, StringConstraints(max_length=50_000)]
+Headers = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_check_headers)]
+Method = Annotated[
+    Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], BeforeValidator(_upper)
+]
+Interpolation = Annotated[Literal["SPLINE", "LINEAR"], BeforeValidator(_upper)]
+Region = Annotated[str, StringConstraints(max_length=30)]
+Identity = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Email = Annotated[str, StringConstraints(max_length=320)]
+
+
+class PointBody(Wire):
+    """A point of the curve; NaN and infinity never get through the JSON reader."""
+
+    x: Annotated[float, Field(ge=0)]
+    y: Annotated[float, Field(ge=0)]
+
+
+class SlotBody(Wire):
+    """A weekly moment."""
+
+    day_of_week: Annotated[int, Field(ge=1, le=7)]
+    time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class ScheduleBody(Wire):
+    """A schedule to keep beside the profile."""
+
+    mode: Literal["ONCE", "PERIODIC"]
+    timezone: Annotated[str, AfterValidator(_check_timezone)]
+    notify_emails: list[Email] | None = None
+    slots: Annotated[list[SlotBody], Field(min_length=1)]
+
+    def stored(self) -> Schedule:
+        """The schedule as the server keeps it."""
+        slots = tuple(Slot(day_of_week=slot.day_of_week, time=slot.time) for slot in self.slots)
+        return Schedule(
+            mode=self.mode,
+            timezone=self.timezone,
+            notify_emails=tuple(self.notify_emails or ()),
+            slots=slots,
+        )
+
+
+class ProfileBody(Wire):
+    """The body of create and update. A null means the same as a missing key."""
+
+    name: Name
+    duration: Annotated[int, Field(ge=10, le=172_800)]
+    target_url: Url
+    points: Annotated[list[PointBody], Field(min_length=2, max_length=5000)]
+    loop: bool | None = None
+    http_method: Method | None = None
+    request_body: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
+    request_headers: Headers | None = None
+    response_script: Script | None = None
+    init_script: Script | None = None
+    cleanup_script: Script | None = None
+    callback_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    auto_alert_enabled: bool | None = None
+    auto_alert_min_severity: Literal["WARN", "FAIL"] | None = None
+    auto_alert_cooldown_minutes: Annotated[int, Field(ge=0, le=10_080)] | None = None
+    auto_alert_recipients: list[Email] | None = None
+    variables_set_ids: Annotated[list[Identity], Field(max_length=50)] | None = None
+    region: Region | None = None
+    readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    interpolation_mode: Interpolation | None = None
+    schedule: ScheduleBody | None = None
+    gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _check_curve(self) -> ProfileBody:
+        for index, point in enumerate(self.points):
+            if point.x > self.duration:
+                raise ValueError(f"points: x of point {index} lies beyond the duration")
+        if self.loop and self.schedule:
+            raise ValueError("schedule: a looping profile cannot be scheduled")
+        return self
+
+    def stored(self, current: ProfileFields | None) -> ProfileFields:
+        """The profile after this write: everything replaced, save what a missing key keeps."""
+        given = {
+            name: value
+            for name in type(self).model_fields
+            if (value := getattr(self, name)) is not None and value != ""
+        }
+        given["points"] = tuple(Point(x=point.x, y=point.y) for point in self.points)
+        for name in ("auto_alert_recipients", "variables_set_ids"):
+            if name in given:
+                given[name] = tuple(given[name])
+        if self.schedule:
+            given["schedule"] = self.schedule.stored()
+        return ProfileFields(**self._kept(current), **given)
+
+    def _kept(self, current: ProfileFields | None) -> dict[str, Any]:
+        """What stays because its key is missing."""
+        keeping = ("schedule", "variables_set_ids", "region", "readiness_url", "interpolation_mode")
+        if current is None:
+            return {}
+        return {name: getattr(current, name) for name in keeping if getattr(self, name) is None}
+
+
+def _check_tag(tag: str) -> str:
+    tag = tag.strip().lower()
+    if not _TAG.fullmatch(tag):
+        raise ValueError("a tag has 1 to 60 characters out of a-z, 0-9, dot, underscore, hyphen")
+    return tag
+
+
+Tag = Annotated[str, AfterValidator(_check_tag)]
+
+
+class StartBody(Wire):
+    """The optional body of `POST /profiles/{id}/runs`.
+
+    `baseline_run_id` names the run to compare with, `against_url` makes the run a duet with
+    another target, `gate` holds limits that differ from the defaults.
+    """
+
+    region: Region | None = None
+    tags: Annotated[list[Tag], Field(max_length=20)] | None = None
+    baseline_run_id: Identity | None = None
+    against_url: Url | None = None
+    gate: Gate | None = None
+
+
+class PinBody(Wire):
+    """The body of `PUT /profiles/{id}/baseline`."""
+
+    history_id: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
+
+    profiles: int = 1000
+    concurrent_runs: int = 4
+    profile_rps: int = 10_000
+    schedule_slots: int = 100
+    notify_emails: int = 10
+    header_count: int = 64
+    requests_per_minute: int = 600

@@ -1,0 +1,105 @@
+"""What a user can choose about the embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import HTTPConnection, Request
+
+from tm_cli.runtime.clock import Clock
+from tm_cli.server.leases import Leases
+from tm_cli.server.profiles import LOCAL, Profile
+from tm_cli.server.runs.supervisor import Supervisor
+from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.store.history import HistoryStore
+from tm_cli.server.store.profiles import PinStore, ProfileStore
+from tm_cli.server.targets import TargetRule
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.web.connections import HEAD_TIMEOUT
+from tm_cli.server.web.guard import Identity
+from tm_cli.server.web.schemas import ServerLimits
+from tm_cli.server.workers.remote_workers import Agents
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
+
+    With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
+    its own on loopback besides. `hostnames` are names under which clients may call it. `slots` is
+    how many requests of one run may be under way at the same time. `head_timeout` is how many
+    seconds a client has for a TLS handshake and the head of a request.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8092
+    exit_when_unused: bool = False
+    requests_per_minute: int = 600
+    allow_public_targets: bool = False
+    engine_command: Sequence[str] | None = None
+    slots: int = 256
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    hostnames: Sequence[str] = ()
+    head_timeout: float = HEAD_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once per server, found by the routes on the application."""
+
+    profiles: ProfileStore
+    history: HistoryStore
+    supervisor: Supervisor
+    targets: TargetRule
+    agents: Agents
+    pins: PinStore
+    judge: Judge
+    leases: Leases
+    identity: Identity
+    limits: ServerLimits
+    clock: Clock
+
+    @classmethod
+    def of(cls, request: HTTPConnection) -> Services:
+        """The services of the server that answers `request`."""
+        services = request.app.state.services
+        assert isinstance(services, cls)  # noqa: S101 - put there by create_app
+        return services
+
+    def profile(self, request: Request) -> Profile:
+        """The profile that the path names, or a refusal."""
+        profile = self.profiles.find(path_id(request))
+        if profile is None:
+            raise Refusal("Profile not found")
+        return profile
+
+    async def check_target(self, url: str, region: str) -> list[str] | None:
+        """Raise `Refusal` unless a run in `region` may be aimed at `url`.
+
+        Returns the addresses that were judged, to which the load is then bound. Agents see other
+        addresses than this host does, and judge those themselves; for them it is None.
+        """
+        if region == LOCAL:
+            return await self.targets.check(url)
+        self.targets.check_literally(url)
+        return None
+
+
+def path_id(request: Request) -> int:
+    """The id in the path: a positive 64-bit integer, or a refusal."""
+    return whole_number(request.path_params["id"], "id")
+
+
+def whole_number(text: str, name: str) -> int:
+    """Read an integer of 64 bits written in plain digits; anything else is refused."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+        raise Refusal(f"{name} must be an integer")
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise Refusal(f"{name} must be an integer of 64 bits")
+    return number

@@ -1,0 +1,218 @@
+"""Names of files, out of whatever a profile or an address is called. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from tm_cli.values.durations import format_duration, parse_duration
+from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
+
+USUAL = "load-test"
+
+_RESERVED = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]")
+"""Windows gives these to devices, whatever their suffix."""
+_AT_HOME = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
+
+
+def stem(name: str) -> str:
+    """Return `name` as the beginning of a file name: small letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-")
+    if not words:
+        return USUAL
+    return f"load-{words}" if _RESERVED.fullmatch(words) else words
+
+
+def document_path(name: str) -> str:
+    """Return the file of the profile called `name`."""
+    return f"{stem(name)}.yaml"
+
+
+def name_from(url: str) -> str:
+    """Return a name for a load test of `url`: the last word of its path."""
+    words = [word for word in urlsplit(url).path.split("/") if word]
+    return stem(words[-1].partition(".")[0]) if words else USUAL
+
+
+def is_here(url: str) -> bool:
+    """Whether the target is on the machine that sends the load."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def may_be_public(url: str) -> bool:
+    """Whether the target may have a public address, judged by its spelling alone."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_AT_HOME)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+SHORTEST, LONGEST = 10, 48 * 3600
+"""Seconds of a run."""
+MOST_LOCAL = 10_000
+"""Requests per second of the embedded server; it cuts off what is above."""
+
+_URL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]{1,2048}")
+_PLAIN_URL = re.compile(r"[A-Za-z0-9\-._~:/\[\]%]{1,500}")
+"""What a server's address may hold: nothing that YAML, a shell, make or a CI platform expands."""
+_RATE = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(?:\s*/\s*s)?")
+_LOAD = re.compile(r"(\S+(?:\s*/\s*s)?)(?:\s+for)?\s+(\S+)", re.IGNORECASE)
+
+
+class Platform(StrEnum):
+    """Where the pipeline runs."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    MAKE = "make"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A load test and its pipeline.
+
+    `rate` in requests per second, `seconds` is the duration of a run, `fail_on` a list of verdicts
+    with commas between, `server` an address or `local`; `public` lets the embedded server load a
+    public address.
+    """
+
+    url: str
+    rate: float
+    seconds: int
+    platform: Platform
+    name: str
+    method: str = "GET"
+    fail_on: str = "FAIL,WARN"
+    server: str = LOCAL
+    public: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the embedded server generates the load."""
+        return self.server == LOCAL
+
+    @property
+    def requests(self) -> float:
+        """Requests of a run."""
+        return self.rate * self.seconds
+
+
+def read_target(text: str) -> str:
+    """Return the address that the load goes to."""
+    url = text.strip()
+    if "://" not in url:
+        raise ValueError(f"it has no scheme; write for instance http://{url or 'localhost:8080'}")
+    if "#" in url:
+        raise ValueError("it has a fragment, which is never sent")
+    if not _URL.fullmatch(url):
+        raise ValueError("it holds characters that a URL must write as %XX, or it is too long")
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in {"http", "https"}:
+        raise ValueError("its scheme is neither http nor https")
+    _check_host(url)
+    return url
+
+
+def _check_host(url: str) -> None:
+    parts = urlsplit(url)
+    try:
+        host, _port = parts.hostname, parts.port
+    except ValueError as problem:
+        raise ValueError(f"its port is malformed ({problem})") from None
+    if "@" in parts.netloc:
+        raise ValueError("it holds credentials; send them in a request header of the profile")
+    if not host:
+        raise ValueError("it has no host")
+
+
+def read_server(text: str) -> str:
+    """Return `local` or the address of a server."""
+    url = parse_base_url(text)
+    if url == LOCAL:
+        return url
+    if not _PLAIN_URL.fullmatch(url):
+        raise ValueError("it holds characters that have a meaning in pipelines")
+    if is_plain_http(url) and not is_loopback(url):
+        raise ValueError("plain http would send the API key unencrypted; write https")
+    return url
+
+
+def read_rate(text: str) -> float:
+    """Return requests per second from `20`, `2.5` or `20/s`."""
+    found = _RATE.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise ValueError(f"{text.strip()!r} is no rate; write requests per second, such as 20")
+    return float(found[1])
+
+
+def read_seconds(text: str) -> int:
+    """Return the whole seconds of a run."""
+    seconds = parse_duration(text)
+    if seconds % 1:
+        raise ValueError("it is not a whole number of seconds")
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ValueError(f"a run takes from {SHORTEST}s to {format_duration(LONGEST)}")
+    return int(seconds)
+
+
+def read_load(text: str) -> tuple[float, int]:
+    """Return rate and seconds from `20 for 1m` or `20 1m`."""
+    found = _LOAD.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text.strip()!r} is no load; write for instance 20 for 1m")
+    return read_rate(found[1]), read_seconds(found[2])
+
+
+def read_name(text: str) -> str:
+    """Return the name of a profile."""
+    name = text.strip()
+    if not name:
+        raise ValueError("it is empty")
+    if len(name) > 120 or not name.isprintable():
+        raise ValueError("a name has at most 120 printable characters")
+    return name
+
+
+def read_method(text: str) -> str:
+    """Return an HTTP method."""
+    method = text.strip().upper()
+    if method not in METHODS:
+        raise ValueError(f"{text.strip()!r} is not one of {', '.join(METHODS)}")
+    return method
+
+
+def is_out_of_reach(url: str, server: str) -> bool:
+    """Whether the target is on this machine and the load comes from another one."""
+    return server != LOCAL and is_here(url) and not is_loopback(server)
+
+
+def check_whole(answers: Answers) -> Answers:
+    """Return the answers; raise ValueError when they do not go together."""
+    if answers.is_local and answers.rate > MOST_LOCAL:
+        raise ValueError(
+            f"the embedded server sends at most {MOST_LOCAL} requests per second; "
+            "name a server for more"
+        )
+    if is_out_of_reach(answers.url, answers.server):
+        raise ValueError(
+            f"{answers.url} is this machine to whoever asks it, and the server at "
+            f"{answers.server} would load its own; name an address that it reaches, or take "
+            "--server local"
+        )
+    if answers.public and not answers.is_local:
+        raise ValueError("only the embedded server asks for permission to load public addresses")
+    return answers

@@ -1,0 +1,97 @@
+"""The one command that every pipeline runs, and what its exit codes mean to the pipeline. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tm_cli import __version__
+from tm_cli.exit_codes import ExitCode
+from tm_cli.setup.answers import Answers, document_path
+from tm_cli.setup.documents import read_yaml, wait_timeout
+
+JOB = "load-test"
+MARK = "written by `tm init`"
+"""In the first line of a pipeline that is ours to replace."""
+HISTORY = ".tm/tm.db"
+"""The history of the embedded server; the key of the server is no part of it."""
+
+
+def gate_command(answers: Answers, *, every_verdict: bool) -> str:
+    """Return the command line of the gate.
+
+    `every_verdict` adds NO_BASELINE, so that the pipeline gets a code of its own to tell of it.
+    """
+    verdicts = answers.fail_on.split(",")
+    if every_verdict and "NO_BASELINE" not in verdicts:
+        verdicts.append("NO_BASELINE")
+    words = ["tm runs start", document_path(answers.name), "--wait --fail-on", ",".join(verdicts)]
+    if limit := wait_timeout(answers):
+        words += ["--wait-timeout", limit]
+    return " ".join(words)
+
+
+def soft_codes(answers: Answers) -> tuple[ExitCode, ...]:
+    """Return the codes that do not make a job red: WARN, and a missing baseline unless asked for.
+
+    Both come from nothing but a verdict.
+    """
+    verdicts = answers.fail_on.split(",")
+    warn = (ExitCode.WARN,) if "WARN" in verdicts else ()
+    missing = () if "NO_BASELINE" in verdicts else (ExitCode.NO_BASELINE,)
+    return warn + missing
+
+
+def package(answers: Answers) -> str:
+    """Return what pip installs: this very version."""
+    extra = "[local]" if answers.is_local else ""
+    return f"tm-cli{extra}=={__version__}"
+
+
+def job_minutes(answers: Answers) -> int:
+    """Return the time limit of a job: the run, the wait for its verdict, the installation."""
+    return -(-answers.seconds // 60) + 30
+
+
+USUAL = "test"
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def stage_for(pipeline: str) -> str:
+    """Return `test` where the pipeline has it, else its last stage that is a plain word."""
+    try:
+        document = read_yaml(pipeline)
+    except ValueError:
+        return USUAL
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not isinstance(stages, list) or USUAL in stages:
+        return USUAL
+    plain = [name for name in stages if isinstance(name, str) and _PLAIN.fullmatch(name)]
+    return plain[-1] if plain else USUAL
+
+
+SOFT_WORDS = {
+    ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
+    ExitCode.NO_BASELINE: "NO_BASELINE: no earlier run to compare with, so nothing was compared",
+}
+
+
+def waiting_block(command: str, soft: Sequence[ExitCode]) -> str:
+    """Return the lines that run a gate and end with its code; the `soft` ones only warn."""
+    head = f"""\
+trap 'kill "$!"; wait "$!"' INT TERM # a cancelled job ends its run, too
+{command} &
+code=0
+wait "$!" || code=$?
+"""
+    if not soft:
+        return head + 'exit "$code"\n'
+    cases = "".join(
+        f'  {int(code)}) echo "::warning title=Load test::{SOFT_WORDS[code]}" ;;\n' for code in soft
+    )
+    return f"""\
+{head}case $code in
+{cases}  *) exit "$code" ;;
+esac
+"""

@@ -1,0 +1,249 @@
+"""Which files a set-up needs, and what becomes of those that are there. Pure but for `read`."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tm_cli.errors import ConfigurationError, OutputError
+from tm_cli.runtime.device_paths import find_device
+from tm_cli.runtime.files import write_whole
+from tm_cli.setup import github, gitlab, makefile
+from tm_cli.setup.answers import Answers, Platform, document_path, is_here, may_be_public
+from tm_cli.setup.check.gitlab import include_line
+from tm_cli.setup.documents import is_ignored, profile_text, settings_text, with_ignored
+from tm_cli.setup.pipelines import MARK, soft_codes, stage_for
+
+SETTINGS = "tm.toml"
+IGNORED = ".gitignore"
+
+Read = Callable[[str], str | None]
+"""Path, relative to the directory of the set-up, to the text that is there; None when none is."""
+
+
+class Action(StrEnum):
+    """What happens to a file; SAME and KEPT leave it alone."""
+
+    WRITTEN = "written"
+    REPLACED = "replaced"
+    EXTENDED = "extended"
+    SAME = "same"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file, its whole text after the change, and what happens to it."""
+
+    path: str
+    action: Action
+    text: str
+
+
+def plan(answers: Answers, read: Read, *, force: bool) -> list[Change]:
+    """Return what has to happen; a file that differs is replaced only with `force`."""
+    changes = [_change(document_path(answers.name), profile_text(answers), read, force=force)]
+    if not _has_settings_elsewhere(read):
+        changes.append(_change(SETTINGS, settings_text(answers), read, force=force))
+    changes.append(_ignored(read(IGNORED)))
+    changes += (_change(path, text, read, force=force) for path, text in _pipeline(answers, read))
+    return changes
+
+
+def _change(path: str, text: str, read: Read, *, force: bool) -> Change:
+    present = read(path)
+    if present is None:
+        return Change(path, Action.WRITTEN, text)
+    if _lines(present) == _lines(text):
+        return Change(path, Action.SAME, present)
+    return Change(path, Action.REPLACED, text) if force else Change(path, Action.KEPT, present)
+
+
+def _lines(text: str) -> list[str]:
+    """Line ends are the business of git."""
+    return text.splitlines()
+
+
+def _ignored(present: str | None) -> Change:
+    if present is None:
+        return Change(IGNORED, Action.WRITTEN, with_ignored(""))
+    if is_ignored(present):
+        return Change(IGNORED, Action.SAME, present)
+    return Change(IGNORED, Action.EXTENDED, with_ignored(present))
+
+
+def _has_settings_elsewhere(read: Read) -> bool:
+    """Whether pyproject.toml holds the settings; a `tm.toml` beside it would hide them."""
+    if read(SETTINGS) is not None or (text := read("pyproject.toml")) is None:
+        return False
+    try:
+        return isinstance(tomllib.loads(text).get("tool", {}).get("tm"), dict)
+    except (ValueError, RecursionError, AttributeError):  # a number may be too long for Python
+        return False
+
+
+def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
+    match answers.platform:
+        case Platform.GITHUB:
+            yield github.PATH, github.workflow_text(answers)
+        case Platform.GITLAB if (present := _foreign(read(gitlab.PATH))) is not None:
+            yield gitlab.INCLUDED, gitlab.pipeline_text(answers, stage_for(present))
+        case Platform.GITLAB:
+            yield gitlab.PATH, gitlab.pipeline_text(answers)
+        case Platform.MAKE if any(_foreign(read(name)) is not None for name in makefile.MAKEFILES):
+            yield makefile.INCLUDED, makefile.makefile_text(answers)
+        case Platform.MAKE:
+            yield makefile.PATH, makefile.makefile_text(answers)
+
+
+def _foreign(text: str | None) -> str | None:
+    """Return the text unless it is ours; whatever somebody else has written stays as it is."""
+    if text is None or MARK in text.partition("\n")[0]:
+        return None
+    return text
+
+
+def read_text(directory: Path, path: str) -> str | None:
+    """Return the text of a file, None when there is none.
+
+    Raises ConfigurationError when it is there and cannot be read as text.
+    """
+    place = directory / path
+    if not os.path.lexists(place):
+        return None
+    try:
+        if find_device(place) is not None:
+            raise ConfigurationError(f"{path} is a device or a pipe, not a file")
+        return place.read_bytes().decode("utf-8-sig")
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is there and is not UTF-8 text") from None
+
+
+def write(directory: Path, changes: Iterable[Change]) -> None:
+    """Carry the changes out; a file that has appeared meanwhile is not touched.
+
+    Raises OutputError when a file cannot be written.
+    """
+    for change in changes:
+        place = directory / change.path
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if change.action is Action.WRITTEN:
+                with place.open("x", encoding="utf-8", newline="\n") as file:
+                    file.write(change.text)
+            elif change.action in (Action.REPLACED, Action.EXTENDED):
+                if find_device(place) is None:
+                    place = place.resolve()  # a link stays a link
+                write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
+        except OSError as problem:
+            raise OutputError(
+                f"cannot write {change.path}: {problem.strerror or problem}",
+                hint="what is written so far stays; run `tm init` again",
+            ) from None
+
+
+def usual_platform(directory: Path) -> Platform:
+    """Return the platform whose files are there, else the one that git fetches from, else none."""
+    signs = (
+        (".gitlab-ci.yml", Platform.GITLAB),
+        (".github", Platform.GITHUB),
+        ("Makefile", Platform.MAKE),
+    )
+    for name, platform in signs:
+        if (directory / name).exists():
+            return platform
+    return _from_remote(directory / ".git" / "config")
+
+
+def _from_remote(config: Path) -> Platform:
+    with suppress(OSError):
+        text = config.read_text(encoding="utf-8", errors="replace")
+        for host in re.findall(r"^\s*url\s*=\s*\S*?([\w.-]+\.\w+)[:/]", text, re.MULTILINE):
+            for platform in (Platform.GITHUB, Platform.GITLAB):
+                if platform.value in host.split("."):
+                    return platform
+    return Platform.NONE
+
+
+def needs_the_top(platform: Platform) -> bool:
+    """Whether the platform looks for its pipelines at the top of a repository only."""
+    return platform in (Platform.GITHUB, Platform.GITLAB)
+
+
+def above(directory: Path) -> Path | None:
+    """Return the top of the repository, None when `directory` is it or in none."""
+    if (directory / ".git").exists():
+        return None
+    return next((place for place in directory.parents if (place / ".git").exists()), None)
+
+
+FEWEST = 200
+"""Requests that the embedded server needs to judge a run."""
+
+
+def next_commands(answers: Answers, changes: Sequence[Change]) -> list[str]:
+    """Return the two commands that come next."""
+    paths = " ".join(change.path for change in changes)
+    return [f"tm runs start {document_path(answers.name)} --wait", f"git add {paths}"]
+
+
+def notes(answers: Answers, changes: Sequence[Change]) -> list[str]:
+    """Return what only a person can do or should know, a sentence each."""
+    return [*_files(changes), *_joining(changes), *_target(answers), *_verdicts(answers)]
+
+
+def _files(changes: Sequence[Change]) -> Iterator[str]:
+    if all(change.action is Action.SAME for change in changes):
+        yield "Everything was there already."
+    kept = [change.path for change in changes if change.action is Action.KEPT]
+    if kept:
+        yield (
+            f"Kept as they are, though they differ from what you asked for: {', '.join(kept)}. "
+            "--force replaces them."
+        )
+
+
+def _joining(changes: Sequence[Change]) -> Iterator[str]:
+    paths = {change.path for change in changes}
+    if gitlab.INCLUDED in paths:
+        yield f"Add to {gitlab.PATH}: {include_line(gitlab.INCLUDED)}"
+    if makefile.INCLUDED in paths:
+        yield f"Add to your makefile: {include_line(makefile.INCLUDED)}"
+
+
+def _target(answers: Answers) -> Iterator[str]:
+    in_ci = answers.platform in (Platform.GITHUB, Platform.GITLAB)
+    if in_ci and is_here(answers.url):
+        yield "The target is this machine: start your service in the job, where a comment says so."
+    if answers.is_local and may_be_public(answers.url) and not answers.public:
+        yield (
+            "The embedded server refuses public addresses. If the target has one and is yours: "
+            "--allow-public-targets, and TM_ALLOW_PUBLIC_TARGETS=true on your machine."
+        )
+    if not answers.is_local and answers.platform is Platform.GITHUB:
+        yield "Store the API key as the secret TM_API_KEY of the repository."
+    if not answers.is_local and answers.platform is Platform.GITLAB:
+        yield "Store the API key as the masked CI/CD variable TM_API_KEY of the project."
+
+
+def _verdicts(answers: Answers) -> Iterator[str]:
+    if answers.is_local and answers.requests < FEWEST:
+        yield (
+            f"{answers.requests:.0f} requests are too few for a verdict but WARN: take "
+            f"{FEWEST} or more."
+        )
+    if answers.platform is Platform.NONE:
+        return
+    if "NO_BASELINE" in answers.fail_on:
+        yield "The first run fails with 4: NO_BASELINE is one of the verdicts that you named."
+    elif soft_codes(answers) or answers.platform is Platform.MAKE:
+        yield "The first run has nothing to compare itself with: NO_BASELINE, told and let pass."
