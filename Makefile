@@ -2,7 +2,7 @@
 # Without make: python scripts/dev.py demo
 PYTHON ?= python3
 
-.PHONY: demo test lint format docs bench soak setup
+.PHONY: demo test coverage lint format docs bench soak setup
 
-demo test lint format docs bench soak setup:
+demo test coverage lint format docs bench soak setup:
 	@$(PYTHON) scripts/dev.py $@ $(ARGS)

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 DURATION = 20.0
 PER_MINUTE = 3000
-MOST_MEGABYTES = 100
+MAX_MEGABYTES = 100
 
 
 class Fleet:
@@ -128,9 +128,9 @@ def main() -> int:
     server.shutdown()
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{runs} runs of {DURATION:g} s in one process, exit code {code}")
-    print(f"peak memory {megabytes:.0f} MB (bar {MOST_MEGABYTES}), {took:.0f} s")
+    print(f"peak memory {megabytes:.0f} MB (bar {MAX_MEGABYTES}), {took:.0f} s")
     print(f"{fleet.requests} requests, at most {fleet.busiest} in a minute (budget {PER_MINUTE})")
-    return int(code != 0 or megabytes > MOST_MEGABYTES or fleet.busiest > PER_MINUTE)
+    return int(code != 0 or megabytes > MAX_MEGABYTES or fleet.busiest > PER_MINUTE)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,15 @@ from typing import Any
 from noise import Noise, Target, judged, play, weather
 from shares import may_be_at_least, may_be_at_most, wilson
 
-from tm_cli.server.judge import Choice, How, Judgement, RunFacts, choose_baseline, judge, judge_duet
+from tm_cli.server.judge import (
+    BaselineChoice,
+    Judgement,
+    RunFacts,
+    SelectedBy,
+    choose_baseline,
+    judge,
+    judge_ab_run,
+)
 
 SECONDS, RATE = 60, 200.0
 FEW = (5.0, 10.0, 20.0, 50.0)  # requests per second of the small runs among the unchanged ones
@@ -49,7 +57,7 @@ def two_runs(seed: int, *, target: Target, few: bool = False, history: int = 0) 
     draw = partial(_run, rate=rate, rng=rng)
     passed = [draw(Target()) for _ in range(history)]
     baseline, now = draw(Target()), judged(draw(target), 2)
-    choice = Choice(baseline, How.NEWEST_PASSING, passed=(*passed, baseline))
+    choice = BaselineChoice(baseline, SelectedBy.NEWEST_PASSING, passed=(*passed, baseline))
     return _trial(judge(now, choice))
 
 
@@ -84,7 +92,7 @@ def duet(seed: int, *, target: Target, seconds: int = 2 * SECONDS) -> Trial:
     rng = random.Random(seed)  # noqa: S311
     factors = weather(seconds, NOISE, rng)
     now = play(target, factors, RATE / 2, NOISE, rng)
-    return _trial(judge_duet(now, play(Target(), factors, RATE / 2, NOISE, rng)))
+    return _trial(judge_ab_run(now, play(Target(), factors, RATE / 2, NOISE, rng)))
 
 
 def _run(target: Target, *, rate: float, rng: random.Random) -> Any:

@@ -27,19 +27,30 @@ IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-
 """More processes than there are cores, because many tests wait for others; files in their order,
 because those with the fewest tests are the longest and must not come last."""
 
+GENERATED = [["scripts/reference.py", "--check"], ["scripts/pins.py", "--check"]]
+
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
     "test": [["-m", "pytest", *IN_PARALLEL, "-m", "not slow"]],
+    "coverage": [
+        ["-m", "coverage", "erase"],
+        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, "-m", "not slow"],
+        ["-m", "coverage", "combine", "--quiet"],
+        ["-m", "coverage", "report"],
+    ],
     "lint": [
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
         ["-m", "mypy"],
-        ["scripts/reference.py", "--check"],
+        *GENERATED,
     ],
+    "generated": GENERATED,
+    "run": [["-m"]],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [
         ["scripts/reference.py"],
+        ["scripts/pins.py"],
         ["-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs/sphinx", "docs", "build/site"],
     ],
     "bench": [

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from tm_cli.demo.target import Target
+from tm_cli.demo.target import DemoService
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 WIDTH = 100
@@ -92,7 +92,7 @@ def record_demo() -> None:
 
 def take_pictures() -> int:
     """Write what three runs look like everywhere; 1 when something is missing for that."""
-    with tempfile.TemporaryDirectory() as name, Target(delay=0.040) as target:
+    with tempfile.TemporaryDirectory() as name, DemoService(delay=0.040) as target:
         directory = Path(name)
         (directory / "checkout.yaml").write_text(PROFILE.format(url=target.url), encoding="utf-8")
         summary = directory / "summary.md"
@@ -137,7 +137,7 @@ def write(name: str, drawn: str) -> None:
 
 
 @contextmanager
-def busier_later(target: Target, delay: float) -> Iterator[None]:
+def busier_later(target: DemoService, delay: float) -> Iterator[None]:
     """Let the service be half as slow again for three seconds in the middle of the run."""
     target.delay = delay
     timers = [

@@ -1,8 +1,7 @@
-"""Write `docs/commands.md` from the command tree; `--check` only says whether it is up to date."""
+"""Write the generated files of `docs/`; `--check` only says whether they are up to date."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.cli.global_options import GLOBAL_OPTIONS
+from tm_cli.cli.help_page import describe, paragraphs, usage, value_name
 from tm_cli.cli.root import command as root_command
+from tm_cli.report.schema import schema_text
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
-NOTES = re.compile(r"\s*\[([^\]]+)\]$")
-"""The end of an option's help: its variable, its default, or both."""
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "commands.md"
+SCHEMA = DOCS / "schemas" / "report-1.json"
 
 INTRODUCTION = """\
 # Commands
@@ -85,35 +86,25 @@ def page() -> str:
 
 def _list_of(found: list[Command]) -> str:
     rows = (
-        f"| [`{item.path}`](#{item.anchor}) | {_cell(_paragraphs(item)[0])} |" for item in found
+        f"| [`{item.path}`](#{item.anchor}) | {_cell(paragraphs(item.node)[0][0])} |"
+        for item in found
     )
     return "\n".join(["| Command | What it does |", "|---|---|", *rows])
 
 
 def _section(command: Command) -> str:
     own = [item for item in command.options if item.name not in GLOBAL_OPTIONS]
-    parts = [f"## {command.path}", *map(_paragraph, _paragraphs(command))]
-    parts.append(f"```text\n{_usage(command, own)}\n```")
+    texts, examples = paragraphs(command.node)
+    parts = [f"## {command.path}", *texts]
+    parts += [f"```sh\n{example}\n```" for example in examples]
+    parts.append(f"```text\n{usage(command.path, command.node)}\n```")
     if command.arguments:
-        rows = (f"| `{item.metavar}` | {_cell(item.help)} |" for item in command.arguments)
+        shown = map(describe, command.arguments)
+        rows = (f"| `{item.spelling}` | {_cell(item.text)} |" for item in shown)
         parts.append("\n".join(["| Argument | Meaning |", "|---|---|", *rows]))
     if own:
         parts.append(_options(own))
     return "\n\n".join(parts)
-
-
-def _paragraphs(command: Command) -> list[str]:
-    return [" ".join(text.split()) for text in (command.node.help or "").split("\n\n")]
-
-
-def _paragraph(text: str) -> str:
-    return f"```sh\n{text}\n```" if text.startswith("tm ") else text
-
-
-def _usage(command: Command, own: list[Any]) -> str:
-    required = [f"{item.opts[0]} {_value(item)}" for item in own if item.required]
-    arguments = [item.metavar for item in command.arguments]
-    return " ".join([command.path, *arguments, *required, "[OPTIONS]"])
 
 
 def _options(options: list[Any]) -> str:
@@ -123,47 +114,36 @@ def _options(options: list[Any]) -> str:
 
 def _row(option: Any) -> tuple[str, str, str, str]:
     """An option's spelling, meaning, variable and default."""
-    value = "" if option.is_flag else f" {_value(option)}"
-    spellings = [*option.opts, *option.secondary_opts]
-    spelling = ", ".join(f"`{name}{value}`" for name in spellings)
-    notes = NOTES.search(option.help or "")
-    inside = _inside(notes[1]) if notes else []
-    variable = next((f"`{note}`" for note in inside if note.startswith("TM_")), "")
-    default = next((note for note in inside if not note.startswith("TM_")), "")
-    if not default and not option.is_flag and option.default is not None:
-        default = str(option.default)
-    if option.required:
-        default = "required"
-    return spelling, NOTES.sub("", option.help or ""), variable, default
+    shown = describe(option)
+    value = "" if option.is_flag else f" {value_name(option)}"
+    names = [*option.opts, *option.secondary_opts]
+    spelling = ", ".join(f"`{name}{value}`" for name in names)
+    variable = f"`{shown.variable}`" if shown.variable else ""
+    return spelling, shown.text, variable, "required" if shown.required else shown.default
 
 
-def _inside(notes: str) -> list[str]:
-    """Split variable and default; a default may have commas of its own."""
-    parts = notes.split(",", 1) if notes.startswith("TM_") else [notes]
-    return [part.strip() for part in parts]
-
-
-def _value(option: Any) -> str:
-    return str(option.metavar or ("N" if isinstance(option.default, int) else "VALUE"))
-
-
-def _cell(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|")
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` return 1 when it is stale."""
+    """Write the files, or with `--check` return 1 when one of them is stale."""
     if arguments not in ([], ["--check"]):
         print("usage: python scripts/reference.py [--check]", file=sys.stderr)
         return 64
-    wanted = page()
+    wanted = {PAGE: page(), SCHEMA: schema_text()}
     if not arguments:
-        PAGE.write_text(wanted, encoding="utf-8", newline="\n")
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8", newline="\n")
         return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print("docs/commands.md is stale; write it anew with: make docs", file=sys.stderr)
-    return 1
+    stale = [
+        path.relative_to(DOCS).as_posix()
+        for path, text in wanted.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    for name in stale:
+        print(f"docs/{name} is stale; run: make docs", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

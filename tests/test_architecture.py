@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "tm_cli"
 FOUNDATION = {
     "announcement", "api_key", "base_url", "children", "clock", "curve", "curve_pieces",
     "data_files", "device_paths", "durations", "errors", "exit_codes", "gate_limits", "git_index",
-    "ownership", "private_dir", "secret_input", "standard_streams", "text", "whole_files",
+    "ownership", "private_dir", "secret_input", "standard_streams", "text", "values", "whole_files",
 }  # fmt: skip
 
 MAY_IMPORT = {
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "driver": set(),
     "commands": {
         "__init__", "context", "settings", "terminal", "main", "lazy", "global_options",
-        "gate", "api", "systems", "render", "evidence", "server", "demo", "driver", "selftest",
+        "gate", "api", "systems", "render", "report", "server", "demo", "driver", "selftest",
         "scaffold", "completion", "diagnosis",
     },
     "mcp": {
@@ -41,21 +41,27 @@ MAY_IMPORT = {
     },
     "completion": {"context", "settings", "api", "gate", "embedded"},
     "diagnosis": {"context", "settings", "api", "terminal", "embedded"},
-    "systems": {"api", "gate"},
+    "systems": {"api", "gate", "backends"},
+    "backends": {"api"},
     "gate": {"signals"},
     "api": {"__init__"},
     "render": {"gate", "terminal", "diagnosis"},
-    "evidence": {"__init__", "gate", "render"},
-    "schemas": set(),
+    "report": {"__init__", "gate"},
     "demo": set(),
     "selftest": {"api", "server"},
-    "scaffold": {"__init__"},
+    "scaffold": {"__init__", "setup"},
+    "setup": set(),
     "server": {"__init__"},
 }  # fmt: skip
 """What each part may import beside the foundation and itself."""
 
 ONLY_IN = {
-    "httpx2": {"api/transport.py", "api/network.py", "api/strait/event_stream.py"},
+    "httpx2": {
+        "api/transport.py",
+        "api/middleware.py",
+        "api/network.py",
+        "api/strait/event_stream.py",
+    },
     "httpcore2": {"api/network.py"},
     "typer": {
         "boundary.py",
@@ -78,10 +84,10 @@ ONLY_IN = {
     "certifi": {"server/engine"},
     "hdrh": {"server"},
     "keyring": {"settings/credentials.py"},
-    "pydantic": {"api", "server"},
+    "pydantic": {"api", "report", "server"},
+    "typing_extensions": {"report"},
     "yaml": {
-        "backends/trafficmorph/profile_documents.py",
-        "backends/runloop/documents.py",
+        "backends/documents.py",
         "commands/profiles.py",
         "scaffold",
     },

@@ -21,8 +21,9 @@ from tm_cli.demo import script as demo
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime import child_environment
 from tm_cli.runtime.local_server import launch
-from tm_cli.selftest.runner import prove
+from tm_cli.selftest.runner import run_scenarios
 from tm_cli.selftest.scenarios import SCENARIOS
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.workers.local_worker import EngineProcess
 
 PATIENCE = 30
@@ -241,8 +242,8 @@ def test_selftest_children_import_nothing_from_the_working_directory(hostile):
 
 
 def test_demo_children_import_nothing_from_their_directory(hostile):
-    step = demo.Step("", 0.0, "tm config show", ExitCode.OK)
-    assert demo._returned(step, hostile, os.environ, lambda text: None) == ExitCode.OK
+    step = demo.DemoStep("", 0.0, "tm config show", ExitCode.OK)
+    assert demo._exit_code(step, hostile, os.environ, lambda text: None) == ExitCode.OK
     assert imported(hostile) == []
 
 
@@ -277,10 +278,13 @@ def test_local_server_gets_its_settings_and_no_secret(surroundings, tmp_path):
     until(lambda: not (tmp_path / ".tm" / "server.json").exists())
 
 
+JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:9/", points=[(0, 1)], duration=1)
+
+
 def test_engine_gets_no_secret_and_no_setting(surroundings, tmp_path):
     async def environment_of_an_engine() -> dict[str, str]:
         show = "import json, os; print(json.dumps(dict(os.environ)))"
-        engine = await EngineProcess.start([sys.executable, "-c", show], {})
+        engine = await EngineProcess.start([sys.executable, "-c", show], JOB)
         found = [line async for line in engine.lines(patience=PATIENCE)]
         await engine.close()
         return json.loads(found[0])
@@ -305,9 +309,9 @@ def test_selftest_children_get_no_secret_but_what_a_pipeline_sets(surroundings, 
         "MAKEFLAGS": "-s",
     }
     through_a_shell = [item for item in SCENARIOS if item.name == "shell"]
-    results = list(prove(through_a_shell, environ))
+    results = list(run_scenarios(through_a_shell, environ))
     found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
-    assert [result.is_right for result in results] == [True]
+    assert [result.passed for result in results] == [True]
     assert leaked(found) == {
         "TM_API_KEY": found["TM_API_KEY"],
         "HTTPS_PROXY": SECRETS["HTTPS_PROXY"],
@@ -319,8 +323,8 @@ def test_selftest_children_get_no_secret_but_what_a_pipeline_sets(surroundings, 
 def test_demo_children_get_no_secret(surroundings, tmp_path):
     """`config show` fails on a variable that is not usable, and prints where settings are from."""
     environ = dict(os.environ) | {"TM_FAIL_ON": "nonsense", "STRAIT_BASE_URL": "nonsense"}
-    step = demo.Step("", 0.0, "tm config show", ExitCode.OK)
-    assert demo._returned(step, tmp_path, environ, lambda text: None) == ExitCode.OK
+    step = demo.DemoStep("", 0.0, "tm config show", ExitCode.OK)
+    assert demo._exit_code(step, tmp_path, environ, lambda text: None) == ExitCode.OK
 
 
 def test_what_is_relative_is_not_passed_on(tmp_path):

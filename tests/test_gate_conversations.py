@@ -268,7 +268,7 @@ def test_row_without_run_id_on_a_server_that_writes_them_is_not_ours(gate, serve
     ("started_at", "why"),
     [
         ("2026-03-01T11:59:54Z", "too early"),
-        ("2026-03-01T12:00:31Z", "after ours"),
+        ("2026-03-01T12:00:31Z", "too late"),
         (None, "startedAt"),
         ("yesterday", "startedAt"),
     ],

@@ -334,7 +334,7 @@ def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
     interrupt_at(clock, 0)
     result = gate(*GATED, "--on-interrupt", "stop", "--poll-interval", "5s")
     assert result.exit_code == ExitCode.INTERRUPTED
-    assert "goes on" in result.stderr
+    assert "is still running" in result.stderr
 
 
 def test_status_without_run_id_is_no_evidence_for_a_stop(gate, server, clock):
@@ -502,7 +502,7 @@ def test_start_without_any_gate_says_nothing_of_one(gate, server):
 def test_blank_beside_a_comma_makes_no_profile_of_a_verdict(gate, server, argv):
     result = gate("runs", *argv)
     assert result.exit_code == ExitCode.USAGE
-    assert "no blank beside the comma: --fail-on FAIL," in result.stderr
+    assert "a comma and no space: --fail-on FAIL," in result.stderr
     assert not server.requests
 
 

@@ -72,11 +72,11 @@ def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
         ('api_key_file = "~/.ssh/id"', "not a project's choice"),
         ("allow_insecure_http = true", "not a project's choice"),
         ("timeuot = 3", "unknown setting 'timeuot'"),
-        ("timeout = {}", "neither text nor a number"),
-        ("timeout = [1, 2]", "neither text nor a number"),
+        ("timeout = {}", "must be a text, a number"),
+        ("timeout = [1, 2]", "must be a text, a number"),
         ("timeout", "not valid TOML"),
         ("\udcff", "not valid TOML"),
-        ("gate = 3", "gate is not a table"),
+        ("gate = 3", "gate must be a table"),
         ("[gate]\np95 = {wran = 3}", "unknown key 'gate.p95.wran'; did you mean warn"),
         ("[gate]\np95 = {warn = nan}", "gate.p95.warn is nan"),
         ("[gate]\np95 = {warn = 20, fail = 10}", "above its fail"),
@@ -112,7 +112,7 @@ def test_every_secret_variable_is_hidden_in_messages():
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"TM_BASE_URL": ""}, "TM_BASE_URL is not usable: '': it is empty"),
+        ({"TM_BASE_URL": ""}, "TM_BASE_URL: '': must not be empty"),
         ({"TM_BASE_URL": "localhost:8092"}, "'localhost:8092'"),
         ({"TM_BASE_URL": "https://u:p@host"}, "'https://\\*\\*\\*@host'"),
         ({"TM_BASE_URL": "http://tm.example"}, "unencrypted"),

@@ -405,7 +405,7 @@ def test_directory_that_may_not_be_entered_is_a_refusal_with_a_hint(closed):
 )
 def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
     write(tmp_path / "pyproject.toml", text)
-    with pytest.raises(ConfigurationError, match="is not a table"):
+    with pytest.raises(ConfigurationError, match="must be a table"):
         load(tmp_path)
 
 

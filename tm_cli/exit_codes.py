@@ -38,13 +38,13 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.OK: "done; for a gate: our verdict is known and not in --fail-on",
-    ExitCode.ERROR: "anything without a code of its own",
+    ExitCode.OK: "done; for a gate: the verdict of this run is known and not in --fail-on",
+    ExitCode.ERROR: "an error without a code of its own",
     ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on; or an --assert failed",
     ExitCode.WARN: "the verdict is WARN, and WARN is in --fail-on",
     ExitCode.NO_BASELINE: "the verdict is NO_BASELINE, and NO_BASELINE is in --fail-on",
     ExitCode.UNDECIDED: "the run ended, but no verdict could be tied to it in time",
-    ExitCode.WAIT_TIMEOUT: "the run was still going when --wait-timeout passed",
+    ExitCode.WAIT_TIMEOUT: "the run was still running at --wait-timeout",
     ExitCode.START_UNKNOWN: "the start may or may not have happened; it was not repeated",
     ExitCode.REFUSED: "the server answered and did not start the run",
     ExitCode.USAGE: "wrong flags or values; nothing was sent",
@@ -59,22 +59,22 @@ _MEANINGS = {
 }
 
 _ADVICE = {
-    ExitCode.OK: "go on",
+    ExitCode.OK: "none",
     ExitCode.ERROR: "read the message",
     ExitCode.FAIL: "read the reasons; `tm history show` has the details",
     ExitCode.WARN: "read the reasons; `tm history show` has the details",
     ExitCode.NO_BASELINE: "run it once where it should pass",
-    ExitCode.UNDECIDED: "look at the history; start anew if the run was stopped or replaced",
+    ExitCode.UNDECIDED: "check the history; start again if the run was stopped or replaced",
     ExitCode.WAIT_TIMEOUT: "raise the limit, or wait again with the printed `tm runs wait`",
-    ExitCode.START_UNKNOWN: "look with `tm runs status` before starting another run",
+    ExitCode.START_UNKNOWN: "check with `tm runs status` before starting another run",
     ExitCode.REFUSED: "read the server's reason: a limit, a target, an unknown profile",
     ExitCode.USAGE: "correct the command line",
-    ExitCode.UNAVAILABLE: "`tm doctor` looks for the cause; try again later",
+    ExitCode.UNAVAILABLE: "`tm doctor` finds the cause; try again later",
     ExitCode.INTERNAL: "report it with the printed lines",
     ExitCode.OUTPUT: "free the disk, check the path",
     ExitCode.AUTHENTICATION: "check the key",
-    ExitCode.CONFIGURATION: "`tm config show` tells where each value comes from",
-    ExitCode.HANGUP: "wait again, unless the message says that the run was stopped",
-    ExitCode.INTERRUPTED: "wait again, unless the message says that the run was stopped",
-    ExitCode.TERMINATED: "wait again, unless the message says that the run was stopped",
+    ExitCode.CONFIGURATION: "`tm config show` shows where each value comes from",
+    ExitCode.HANGUP: "wait again, unless the message reports that the run was stopped",
+    ExitCode.INTERRUPTED: "wait again, unless the message reports that the run was stopped",
+    ExitCode.TERMINATED: "wait again, unless the message reports that the run was stopped",
 }

@@ -18,8 +18,8 @@ import sys  # noqa: E402
 from gevent.event import Event  # noqa: E402
 
 from tm_cli.server.engine.load_test import Slots  # noqa: E402
-from tm_cli.server.engine.recorder import BUCKET_SECONDS, Recorder  # noqa: E402
-from tm_cli.server.engine.schedule import Plan  # noqa: E402
+from tm_cli.server.engine.recorder import Recorder  # noqa: E402
+from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan  # noqa: E402
 from tm_cli.values.load_curve import Curve  # noqa: E402
 
 _HOUR = 3600.0
@@ -31,7 +31,7 @@ def main(hours: int) -> None:
     Slots(Event().wait).start(256)
     points = [(hour * _HOUR, 8.0 if hour % 24 < 12 else 0.0) for hour in range(hours + 1)]
     curve = Curve(points, hours * _HOUR, "LINEAR")
-    plan = Plan(curve)
+    plan = RequestPlan(curve)
     recorder = Recorder(plan)
     told = 0
     walked = 0.0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import LONGEST_PAUSE, observed_nothing, pause_before_retry, read_retry_after
+from tm_cli.api.retry import LONGEST_PAUSE, is_transient, pause_before_retry, read_retry_after
 
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
 
@@ -54,8 +54,8 @@ def test_any_retry_after_is_harmless(value):
     ],
     ids=str,
 )
-def test_only_reads_that_observed_nothing_are_repeated(error, nothing):
-    assert observed_nothing(error) is nothing
+def test_only_reads_that_is_transient_are_repeated(error, nothing):
+    assert is_transient(error) is nothing
 
 
 def test_pause_doubles_and_honours_the_server():

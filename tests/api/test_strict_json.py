@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api.client import understood
+from tm_cli.api.client import parse_payload
 from tm_cli.api.strict_json import _unique, parse, parse_answer
 from tm_cli.api.trafficmorph.models import LiveStatus
 from tm_cli.values.api_key import hide
@@ -100,7 +100,7 @@ READERS = {
     ),
     "items that break the contract": (
         lambda n: {"recentBuckets": [7] * n},
-        lambda document: understood(LiveStatus.model_validate, "x", document),
+        lambda document: parse_payload(LiveStatus.model_validate, "x", document),
     ),
     "long digits": (lambda n: "[0." + "1" * n * 50 + "]", lambda text: _failing(parse, text)),
 }

@@ -6,11 +6,13 @@ import http.server
 import ssl
 import threading
 
+import httpx2
 import pytest
 import trustme
 
 from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.api.transport import LARGEST_BODY, Connection, Exchange, Transport, _proxy
+from tm_cli.api.middleware import LARGEST_BODY, Exchange, KeyAuth
+from tm_cli.api.transport import Connection, Transport, _proxy
 from tm_cli.errors import ConfigurationError
 from tm_cli.values.api_key import ApiKey
 
@@ -157,3 +159,61 @@ def test_proxy_comes_from_the_environment_and_never_for_this_machine(url, enviro
 def test_malformed_proxy_is_a_configuration_error(connect, value):
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
         connect("https://tm.example/", environ={"HTTPS_PROXY": value})
+
+
+class Answering(httpx2.BaseTransport):
+    """In place of the sockets: answers with a body of pieces, and keeps the requests."""
+
+    def __init__(self, *pieces):
+        self.requests = []
+        self._pieces = pieces
+
+    def handle_request(self, request):
+        self.requests.append(request)
+        return httpx2.Response(
+            200, headers={"Content-Type": "application/json"}, stream=Pieces(self._pieces)
+        )
+
+
+class Pieces(httpx2.SyncByteStream):
+    def __init__(self, pieces):
+        self._pieces = pieces
+
+    def __iter__(self):
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+def test_bug_of_tm_is_not_taken_for_a_broken_connection(connect):
+    # What tm itself raises while the answer is read: here the length of a piece that has none.
+    transport = connect("http://127.0.0.1:1/", wire=Answering(None))
+    with pytest.raises(TypeError):
+        transport.get("x")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), KeyError("x"), ConnectionResetError("x")])
+def test_what_the_library_raises_while_it_reads_is_a_broken_connection(connect, error):
+    transport = connect("http://127.0.0.1:1/", wire=Answering(b"[", error))
+    with pytest.raises(NotReached) as caught:
+        transport.post("x")
+    assert caught.value.maybe_sent
+
+
+def test_key_goes_to_no_other_origin():
+    auth = KeyAuth(ApiKey(KEY), "https://tm.example/", bearer=False)
+    headers = {
+        url: next(auth.auth_flow(httpx2.Request("GET", url))).headers
+        for url in (
+            "https://tm.example/a",
+            "https://tm.example:443/a",
+            "https://tm.example:444/a",
+            "http://tm.example/a",
+            "https://evil.example/a",
+        )
+    }
+    assert [url for url, found in headers.items() if "X-Api-Key" in found] == [
+        "https://tm.example/a",
+        "https://tm.example:443/a",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -185,6 +186,20 @@ def test_history_is_listed_with_filters(gate, server):
     argv = ["--profile", "42", "--verdict", "fail", "--triggered-by", "api", "--tag", "ci"]
     argv += ["--from", "2026-03-01T00:00:00+00:00", "--page", "1", "--size", "5"]
     assert "FAIL" in gate("history", "list", *argv).stdout
+
+
+def test_history_from_a_duration_means_that_long_before_now(gate, server, clock):
+    start = (clock.now() - timedelta(hours=1)).isoformat()
+    server.answer("GET", "/history", page(row()), query={"from": start, "page": "0", "size": "20"})
+    assert gate("history", "list", "--from", "1h").exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026", "-1h", ""])
+def test_history_from_what_is_not_a_time_sends_nothing(gate, server, text):
+    result = gate("history", "list", f"--from={text}")
+    assert result.exit_code == ExitCode.USAGE
+    assert "--from: invalid time" in result.stderr
+    assert not server.requests
 
 
 def test_history_row_is_shown_with_its_texts_decoded(gate, server):

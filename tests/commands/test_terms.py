@@ -248,7 +248,7 @@ def test_server_that_does_not_say_what_it_can_starts_nothing(gate, server):
         (("--baseline", "0"), "--baseline"),
         (("--baseline", "x"), "--baseline"),
         (("--against", ""), "empty"),
-        (("--against", "localhost:8081"), "neither http"),
+        (("--against", "localhost:8081"), "no scheme"),
         (("--against", "ftp://localhost/"), "neither http"),
         (("--against", "http://"), "no host"),
         (("--against", "http://user:secret@localhost/"), "credentials"),

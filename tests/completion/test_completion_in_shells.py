@@ -126,7 +126,7 @@ def test_fish_completes_with_notes(surroundings, fish, tmp_path):
         timeout=PATIENCE,
         check=True,
     )
-    assert "stop\tStop the run" in result.stdout
+    assert "stop\tStop the current run" in result.stdout
     assert "check out\tprofile 1" in result.stdout
     assert not (tmp_path / "pwned").exists()
 

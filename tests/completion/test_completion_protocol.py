@@ -2,8 +2,8 @@
 
 import pytest
 
-from tm_cli.completion.candidates import Answer, Candidate
-from tm_cli.completion.shells import SCRIPTS, Shell, read_typed, write_answer
+from tm_cli.completion.candidates import Candidate, Completions
+from tm_cli.completion.shells import SCRIPTS, Shell, read_typed, write_completions
 from tm_cli.exit_codes import ExitCode
 
 HOSTILE = ["$(rm -rf ~)", "`id`", "a;b", "it's", 'say "x"', "a b", "x*", "$HOME", "a\\b", "a|b&c"]
@@ -11,8 +11,8 @@ HOSTILE = ["$(rm -rf ~)", "`id`", "a;b", "it's", 'say "x"', "a b", "x*", "$HOME"
 
 def written(shell, values, words):
     typed = read_typed(shell, words)
-    answer = Answer(tuple(Candidate(value, "a note") for value in values))
-    return write_answer(shell, answer, typed, words).splitlines()
+    found = Completions(tuple(Candidate(value, "a note") for value in values))
+    return write_completions(shell, found, typed, words).splitlines()
 
 
 @pytest.mark.parametrize("shell", Shell)
@@ -29,7 +29,7 @@ def test_words_are_answered_with_values_and_notes(tm, shell):
     first, *lines = result.stdout.splitlines()
     assert first == ":none"
     assert [line.split("\t")[0] for line in lines] == ["start", "status"]
-    assert "Start a run" in lines[0]
+    assert "Start one or more runs" in lines[0]
 
 
 def test_bash_hands_over_a_line(tm):

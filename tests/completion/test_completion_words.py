@@ -2,30 +2,28 @@
 
 import pytest
 
-from tm_cli.cli.root import command
-from tm_cli.completion.candidates import Candidate, Vocabulary, complete
-from tm_cli.completion.profile_names import list_files
+from tm_cli.completion.candidates import list_files
 from tm_cli.completion.shells import read_line, read_words, unquote
+from trafficmorph_api import KEY
 
 
-def vocabulary(profiles=(), files=(), contexts=()):
-    return Vocabulary(
-        words={
-            "PROFILE": lambda spot: [Candidate(name) for name in profiles],
-            "--context": lambda spot: [Candidate(name) for name in contexts],
-            "--report": lambda spot: [Candidate("json="), Candidate("junit=")],
-        },
-        list_files=lambda current, endings: [
-            Candidate(name) for name in files if name.startswith(current)
-        ],
-        list_topics=lambda: [Candidate("exit-codes")],
-    )
+@pytest.fixture
+def after(tm, httpserver):
+    """Return the candidates after a line, as zsh gets them."""
 
+    def run(line, profiles=(), files=(), contexts=()):
+        for name in files:
+            (tm.cwd / name).write_text("", encoding="utf-8")
+        tables = [f'[contexts.{name}]\nregion = "eu"\n' for name in contexts]
+        (tm.home / "config.toml").write_text("".join(tables), encoding="utf-8")
+        listed = [{"id": 7, "name": name} for name in profiles]
+        httpserver.expect_request("/api/v1/profiles").respond_with_json(listed)
+        environ = {"TM_BASE_URL": httpserver.url_for("/"), "TM_API_KEY": KEY}
+        words = read_line("tm " + line).words
+        result = tm("completion", "zsh", "--", *words, environ=environ)
+        return [item.split("\t")[0] for item in result.stdout.splitlines()[1:]]
 
-def after(line, **words):
-    typed = read_line("tm " + line)
-    answer = complete(command(), typed.before, typed.current, vocabulary(**words))
-    return [item.value for item in answer.candidates]
+    return run
 
 
 @pytest.mark.parametrize(
@@ -55,44 +53,48 @@ def after(line, **words):
         ("runs start x --on-interrupt ", ["detach", "stop"]),
         ("runs start x --no-g", ["--no-github", "--no-gitlab"]),
         ("profiles get", []),
+        ("jobs wait x --canceled-as ", ["FAIL", "WARN"]),
+        ("jobs list --execution-mode w", ["worker"]),
+        ("init --ci ", ["github", "gitlab", "make", "none"]),
+        ("--base-url l", ["local"]),
     ],
 )
-def test_what_may_follow(line, expected):
+def test_what_may_follow(after, line, expected):
     assert after(line) == expected
 
 
-def test_profiles_and_documents_stand_together():
+def test_profiles_and_documents_stand_together(after):
     found = after("runs start ch", profiles=["checkout", "search"], files=["checkout.yaml"])
     assert found == ["checkout", "checkout.yaml"]
 
 
-def test_several_profiles_may_follow_each_other():
+def test_several_profiles_may_follow_each_other(after):
     assert after("runs start checkout --wait se", profiles=["search"]) == ["search"]
 
 
-def test_one_profile_is_enough_for_a_command_that_takes_one():
+def test_one_profile_is_enough_for_a_command_that_takes_one(after):
     assert after("profiles show checkout se", profiles=["search"]) == []
 
 
-def test_an_option_that_is_given_is_not_offered_again_unless_it_may_be_repeated():
+def test_an_option_that_is_given_is_not_offered_again_unless_it_may_be_repeated(after):
     assert "--region" not in after("runs start x --region eu --")
     assert "--tag" in after("runs start x --tag a --")
 
 
-def test_after_two_dashes_everything_is_an_argument():
+def test_after_two_dashes_everything_is_an_argument(after):
     assert after("runs start -- ", profiles=["checkout"]) == ["checkout"]
 
 
-def test_hidden_options_are_not_offered():
+def test_hidden_options_are_not_offered(after):
     assert "--api-key" not in after("runs start --")
 
 
-def test_contexts_are_offered_everywhere():
+def test_contexts_are_offered_everywhere(after):
     assert after("--context st", contexts=["staging"]) == ["staging"]
     assert after("runs start --context=st", contexts=["staging"]) == ["--context=staging"]
 
 
-def test_a_report_goes_on_with_a_file():
+def test_a_report_goes_on_with_a_file(after):
     assert after("runs start x --report json=g", files=["gate.json"]) == ["json=gate.json"]
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from markdown_pages import bare, page, rows, section
+from tm_cli.server.engine.job import DEFAULT_SLOTS, REQUEST_TIMEOUT
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
-from tm_cli.server.runs.plan import REQUEST_TIMEOUT, SLOTS
-from tm_cli.server.runs.run import Outcome
-from tm_cli.server.web.schemas import ServerLimits
+from tm_cli.server.runs.run import RunOutcome
+from tm_cli.server.web.schemas import Quota
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
@@ -15,13 +15,13 @@ SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
 @pytest.mark.parametrize(
     ("what", "number"),
     [
-        ("profiles", ServerLimits().profiles),
-        ("runs at the same time", ServerLimits().concurrent_runs),
-        ("rate of a curve", ServerLimits().profile_rps),
-        ("requests under way at the same time, per run", SLOTS),
+        ("profiles", Quota().profiles),
+        ("runs at the same time", Quota().concurrent_runs),
+        ("rate of a curve", Quota().profile_rps),
+        ("requests under way at the same time, per run", DEFAULT_SLOTS),
         ("time for one request", int(REQUEST_TIMEOUT)),
-        ("request headers", ServerLimits().header_count),
-        ("weekly schedule slots", ServerLimits().schedule_slots),
+        ("request headers", Quota().header_count),
+        ("weekly schedule slots", Quota().schedule_slots),
     ],
 )
 def test_limit_is_the_one_in_force(what, number):
@@ -29,12 +29,12 @@ def test_limit_is_the_one_in_force(what, number):
 
 
 def test_request_rate_is_the_one_in_force():
-    assert f"not more than {ServerLimits().requests_per_minute} requests" in page(NAME)
+    assert f"not more than {Quota().requests_per_minute} requests" in page(NAME)
 
 
 def test_page_lists_every_outcome():
     table = {bare(row[0]): row[2] for row in rows(section(NAME, "How runs end"))}
-    assert list(table) == list(Outcome)
+    assert list(table) == list(RunOutcome)
     assert [outcome for outcome, verdict in table.items() if verdict == "yes"] == ["COMPLETED"]
 
 

@@ -53,11 +53,42 @@ def test_workflow_example_uses_the_key_as_a_secret_and_no_pipe():
     assert "|" not in gate["run"]
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflow_may_only_read_and_pins_what_it_uses(path):
+def jobs(path):
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     assert workflow["permissions"] == {"contents": "read"}
-    used = [step["uses"] for step in steps if "uses" in step]
-    assert all(PINNED.fullmatch(action) or action == "./" for action in used)
-    assert not any("permissions" in job for job in workflow["jobs"].values())
+    return workflow["jobs"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_pins_what_it_uses(path):
+    parts = [part for job in jobs(path).values() for part in (job, *job.get("steps", []))]
+    for used in (part["uses"] for part in parts if "uses" in part):
+        assert PINNED.fullmatch(used) or used.startswith("./")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_job_that_may_write_has_an_environment_and_runs_nothing_of_the_checkout(path):
+    for job in jobs(path).values():
+        if "permissions" in job:
+            used = [step.get("uses", "") for step in job["steps"]]
+            assert job["environment"]
+            assert not any(name.startswith(("actions/checkout@", "./")) for name in used)
+
+
+def test_nothing_is_published_before_its_tests_and_its_build_have_passed():
+    release = jobs(ROOT / ".github" / "workflows" / "release.yml")
+    assert release["test"]["uses"] == "./.github/workflows/ci.yml"
+
+    def before(name):
+        direct = release[name].get("needs", [])
+        return {*direct, *(earlier for each in direct for earlier in before(each))}
+
+    for name, job in release.items():
+        assert "permissions" not in job or {"test", "build"} <= before(name)
+
+
+def test_bug_form_asks_for_what_doctor_finds():
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/bug.yml").read_text(encoding="utf-8"))
+    (doctor,) = (part for part in form["body"] if part.get("id") == "doctor")
+    assert "tm doctor --json" in doctor["attributes"]["label"]
+    assert doctor["validations"] == {"required": True}

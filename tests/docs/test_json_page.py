@@ -13,9 +13,8 @@ from tm_cli.gate.events import Decided
 from tm_cli.gate.model import Comparison
 from tm_cli.gate.outcome import Record
 from tm_cli.gate.policy import Decision
-from tm_cli.render.comparisons import comparison_data
 from tm_cli.render.formats.json_document import SCHEMA_VERSION, document, error_document
-from tm_cli.render.summary import run_data
+from tm_cli.report.writer import comparison_data, run_data
 
 GATE = "A gate: `runs start --wait` and `runs wait`"
 ENDING = Decided(Decision(ExitCode.OK, ""), None, None)

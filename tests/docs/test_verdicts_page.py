@@ -3,15 +3,15 @@
 import pytest
 
 from markdown_pages import ROOT, page, rows, section
-from tm_cli.server.judge import How, Limits
-from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MOST_RUNS
+from tm_cli.server.judge import SelectedBy, Thresholds
+from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MAX_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
-from tm_cli.server.judge.latency import _FEWEST_BEYOND
+from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.thresholds import QUANTILES
 
 NAME = "docs/verdicts.md"
-LIMITS = Limits()
+LIMITS = Thresholds()
 COMPARED = {row[0]: row[1:] for row in rows(section(NAME, "What is compared"))}
 TEXT = " ".join(page(NAME).split())
 
@@ -41,14 +41,14 @@ def test_too_little_is_what_the_judge_calls_so():
     assert f"fewer than {LIMITS.fewest_requests} completed requests" in COMPARED
     for quantile, share in QUANTILES.items():
         if quantile != "p50":
-            fewest = round(_FEWEST_BEYOND[quantile] / (1 - share))
+            fewest = round(_MIN_BEYOND[quantile] / (1 - share))
             assert f"{fewest:,} for {quantile}" in TEXT
 
 
 def test_constants_of_the_noise_are_the_judges():
     assert f"drawn with replacement {DRAWS} times" in TEXT
     assert f"{100 * ASSUMED:g} % per run is assumed" in TEXT
-    assert MOST_RUNS == 10
+    assert MAX_RUNS == 10
     assert "the last ten runs of the [present level]" in TEXT
     assert f"less than {100 * SELDOM:g} % of cases" in TEXT
     assert f"{100 * RARELY:g} % for the *best*" in TEXT
@@ -60,7 +60,7 @@ def test_constants_of_the_noise_are_the_judges():
 
 def test_every_way_to_a_baseline_is_there():
     table = rows(section(NAME, "What a run is compared with"))
-    assert [row[0] for row in table] == list(How)
+    assert [row[0] for row in table] == list(SelectedBy)
 
 
 def test_pictures_ask_nothing_of_the_network():

@@ -24,7 +24,7 @@ from tm_cli.errors import TmError
 from tm_cli.gate.events import Decided, Started
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.policy import Decision, Gate, from_error
-from tm_cli.gate.polling import Pace
+from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import drive
 from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.signals import SignalReceived
@@ -152,7 +152,7 @@ def _follow(simulation: Simulation, transport: Any) -> None:
         fail_on=frozenset(Verdict(word) for word in schedule.fail_on),
         wait_timeout=schedule.wait_timeout,
         verdict_timeout=schedule.verdict_timeout,
-        pace=Pace(interval=schedule.interval),
+        polling=PollingPolicy(interval=schedule.interval),
     )
     try:
         subject = simulation.system.open_gate(simulation, transport)

@@ -35,9 +35,9 @@ from tm_cli.render.formats.junit import junit
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
 from tm_cli.render.progress import open_view
-from tm_cli.render.summary import run_data, run_summary
+from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
-from tm_cli.report.writer import report_document
+from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean

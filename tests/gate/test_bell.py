@@ -8,11 +8,11 @@ from tm_cli.errors import TmError
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.polling import Pace
-from tm_cli.gate.scheduler import Bell, drive
+from tm_cli.gate.polling import PollingPolicy
+from tm_cli.gate.scheduler import Wakeup, drive
 from tm_cli.gate.verdict import Verdict
 
-GATE = Gate(frozenset({Verdict.FAIL}), pace=Pace(interval=60.0), wait_timeout=600.0)
+GATE = Gate(frozenset({Verdict.FAIL}), polling=PollingPolicy(interval=60.0), wait_timeout=600.0)
 
 
 class Announced:
@@ -123,9 +123,9 @@ def test_news_of_one_run_leaves_the_others_alone(clock, ringing):
 
 
 def test_news_that_nobody_waits_for_is_kept(clock):
-    bell = Bell()
-    bell.ring(3)
-    assert bell.wait(60.0, clock)
-    assert bell.take() == {3}
-    assert bell.take() == frozenset()
+    wakeup = Wakeup()
+    wakeup.set(3)
+    assert wakeup.wait(60.0, clock)
+    assert wakeup.drain() == {3}
+    assert wakeup.drain() == frozenset()
     assert clock.slept == []

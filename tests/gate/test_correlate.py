@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.backends.trafficmorph.correlation import (
-    Ours,
     Row,
+    RunIdentity,
     correlate,
     explain_missing,
     is_last_page,
 )
 
 ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OURS = Ours("ours", ASKED, newest_before=10)
+OURS = RunIdentity("ours", ASKED, newest_before=10)
 
 
 def row(row_id=11, run_id=None, seconds=0.0):
@@ -39,7 +39,7 @@ def test_exact_id_on_a_row_from_before_the_start_is_not_ours(row_id):
 
 
 def test_attached_run_may_have_ended_long_ago():
-    assert correlate([row(3, "ours")], Ours("ours", None, None)).exact == (0,)
+    assert correlate([row(3, "ours")], RunIdentity("ours", None, None)).exact == (0,)
 
 
 def test_row_from_before_the_start_replaced_nothing():
@@ -65,12 +65,12 @@ def test_legacy_window_is_closed_at_both_ends(seconds, is_candidate):
     [(11, 10, True), (10, 10, False), (9, 10, False), (1, None, True), (None, None, False)],
 )
 def test_legacy_row_must_be_newer_than_the_snapshot(row_id, newest_before, is_candidate):
-    scan = correlate([row(row_id)], Ours("ours", ASKED, newest_before))
+    scan = correlate([row(row_id)], RunIdentity("ours", ASKED, newest_before))
     assert (scan.legacy == (0,)) is is_candidate
 
 
 def test_server_that_writes_run_ids_has_no_legacy_rows():
-    named = Ours("ours", ASKED, newest_before=10, rows_are_named=True)
+    named = RunIdentity("ours", ASKED, newest_before=10, rows_are_named=True)
     scan = correlate([row(11)], named)
     assert scan.legacy == ()
     assert "although this server writes them" in scan.refused[0]
@@ -81,11 +81,11 @@ def test_every_legacy_candidate_is_reported_newest_first():
 
 
 def test_attached_run_never_matches_a_legacy_row():
-    assert correlate([row(13)], Ours("ours", None, None)).legacy == ()
+    assert correlate([row(13)], RunIdentity("ours", None, None)).legacy == ()
 
 
 def test_run_without_id_matches_no_row_that_has_one():
-    scan = correlate([row(12, "theirs"), row(11)], Ours(None, ASKED, 10))
+    scan = correlate([row(12, "theirs"), row(11)], RunIdentity(None, ASKED, 10))
     assert (scan.exact, scan.legacy) == ((), (1,))
 
 
@@ -125,14 +125,14 @@ def test_exact_match_survives_any_company(rows, place):
 )
 def test_page_is_the_last_when_short_or_back_at_the_snapshot(ids, newest_before, last):
     rows = [row(row_id, "theirs") for row_id in ids]
-    assert is_last_page(rows, Ours("ours", ASKED, newest_before), size=3) is last
+    assert is_last_page(rows, RunIdentity("ours", ASKED, newest_before), size=3) is last
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
         ([row(12, "theirs"), row(11, seconds=90)], "replaced"),
-        ([row(11, seconds=90)], "90s after ours"),
+        ([row(11, seconds=90)], "90s too late"),
         ([], "not in the history (yet)"),
     ],
 )
@@ -141,6 +141,6 @@ def test_most_informative_reason_is_given(rows, words):
 
 
 def test_attached_run_that_is_not_there_is_not_called_replaced():
-    ours = Ours("mistyped", None, None)
+    ours = RunIdentity("mistyped", None, None)
     reason = explain_missing(correlate([row(12, "theirs")], ours), ours)
     assert reason == "run mistyped is not in the history of this profile"

@@ -10,7 +10,7 @@ from tm_cli.gate.events import Decided, Ended, Observed, Started
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.polling import Pace
+from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.signals import SignalReceived
@@ -89,7 +89,7 @@ class Interrupted(QuickSystem):
         ("prepare", "nothing was started"),
         ("start", "it may have happened"),
         ("observe", "was stopped"),
-        ("find_result", "goes on"),
+        ("find_result", "still running"),
     ],
 )
 def test_interruption_says_what_it_leaves_behind(clock, method, words):
@@ -109,7 +109,7 @@ def test_stop_that_fails_is_not_called_a_stop(clock):
     gate = Gate()
     events = drive([Follow(Stubborn("observe"), gate, clock)], gate, clock, stop_on_interrupt=True)
     *_, (_, last) = events
-    assert "goes on" in last.decision.message
+    assert "still running" in last.decision.message
 
 
 class Silent(QuickSystem):
@@ -146,13 +146,13 @@ def test_timeout_tells_of_a_run_that_was_seen_going_on(clock):
 
     gate = Gate(wait_timeout=60.0)
     *_, (_, last) = drive([Follow(Going(), gate, clock)], gate, clock)
-    assert last.decision.message == "run r was still going after 1m; it goes on"
+    assert last.decision.message == "timed out after 1m; run r is still running"
 
 
 @pytest.mark.parametrize(
     ("failed", "waiting", "words"),
     [
-        (False, 0.1, "run r goes on"),
+        (False, 0.1, "run r is still running"),
         (False, 18.0, "the server has not answered for 18s; nothing is known about run r"),
         (True, 0.0, "the server has not answered; nothing is known about run r"),
         (True, 18.0, "the server has not answered for 18s; nothing is known about run r"),
@@ -166,7 +166,7 @@ def test_interruption_claims_nothing_while_the_server_is_silent(clock, failed, w
             clock.sleep(waiting)
             raise SignalReceived(2)
 
-    gate = Gate(pace=Pace(interval=0.01))
+    gate = Gate(polling=PollingPolicy(interval=0.01))
     follow = Follow(Awaited(clock, takes=0.0), gate, clock)
     *_, (_, last) = drive([follow], gate, clock)
     assert last.decision.exit_code == ExitCode.INTERRUPTED
@@ -182,7 +182,7 @@ def test_server_that_answers_again_is_believed_again(clock):
 
     gate = Gate(wait_timeout=60.0)
     *_, (_, last) = drive([Follow(Recovered(clock), gate, clock)], gate, clock)
-    assert "it goes on" in last.decision.message
+    assert "is still running" in last.decision.message
 
 
 def test_signal_while_others_are_given_up_leaves_the_failure_and_every_outcome(clock):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.gate.model import Phase, Progress
-from tm_cli.gate.polling import Pace, pause_before_look, pause_before_scan
+from tm_cli.gate.polling import PollingPolicy, pause_before_look, pause_before_scan
 
-WATCHED = Pace(steady=5.0)
+POLL_INTERACTIVE = PollingPolicy(max_interval=5.0)
 
 
 def progress(elapsed=None, duration=None, phase=Phase.ACTIVE):
@@ -15,46 +15,62 @@ def progress(elapsed=None, duration=None, phase=Phase.ACTIVE):
 
 
 @pytest.mark.parametrize(
-    ("look", "pace", "overdue", "pause"),
+    ("look", "policy", "overdue", "pause"),
     [
-        pytest.param(None, Pace(), 0, 5.0, id="nothing seen yet"),
-        pytest.param(progress(), Pace(), 0, 5.0, id="no clock in the status"),
-        pytest.param(progress(0, 60), Pace(), 0, 30.0, id="half of what is left"),
-        pytest.param(progress(30, 60), Pace(), 0, 15.0, id="and half again"),
-        pytest.param(progress(10, 6000), Pace(), 0, 30.0, id="but never blind"),
-        pytest.param(progress(41, 60), Pace(), 0, 19.0, id="exactly at the expected end"),
-        pytest.param(progress(59.99, 60), Pace(), 0, 0.2, id="not too eager"),
-        pytest.param(progress(60, 60), Pace(), 0.0, 0.2, id="due"),
-        pytest.param(progress(60, 60), Pace(), 10.0, 1.5, id="overdue"),
-        pytest.param(progress(60, 60), Pace(), 1000.0, 5.0, id="overdue for long"),
-        pytest.param(progress(10, 60), WATCHED, 0, 5.0, id="watched"),
-        pytest.param(progress(57, 60), WATCHED, 0, 3.0, id="watched at its end"),
-        pytest.param(progress(10, 60), Pace(steady=1.0), 0, 1.0, id="watched on this machine"),
-        pytest.param(progress(59, 60, Phase.PAUSED), Pace(), 0, 5.0, id="paused"),
-        pytest.param(progress(10, 60), Pace(share=40.0), 0, 40.0, id="one of many"),
-        pytest.param(progress(57, 60), Pace(share=20.0), 0, 3.0, id="one of many at its end"),
-        pytest.param(progress(60, 60), Pace(share=60.0), 0.0, 10.0, id="one of very many, due"),
+        pytest.param(None, PollingPolicy(), 0, 5.0, id="nothing seen yet"),
+        pytest.param(progress(), PollingPolicy(), 0, 5.0, id="no clock in the status"),
+        pytest.param(progress(0, 60), PollingPolicy(), 0, 30.0, id="half of what is left"),
+        pytest.param(progress(30, 60), PollingPolicy(), 0, 15.0, id="and half again"),
+        pytest.param(progress(10, 6000), PollingPolicy(), 0, 30.0, id="but never blind"),
+        pytest.param(progress(41, 60), PollingPolicy(), 0, 19.0, id="exactly at the expected end"),
+        pytest.param(progress(59.99, 60), PollingPolicy(), 0, 0.2, id="not too eager"),
+        pytest.param(progress(60, 60), PollingPolicy(), 0.0, 0.2, id="due"),
+        pytest.param(progress(60, 60), PollingPolicy(), 10.0, 1.5, id="overdue"),
+        pytest.param(progress(60, 60), PollingPolicy(), 1000.0, 5.0, id="overdue for long"),
+        pytest.param(progress(10, 60), POLL_INTERACTIVE, 0, 5.0, id="watched"),
+        pytest.param(progress(57, 60), POLL_INTERACTIVE, 0, 3.0, id="watched at its end"),
+        pytest.param(
+            progress(10, 60), PollingPolicy(max_interval=1.0), 0, 1.0, id="watched on this machine"
+        ),
+        pytest.param(progress(59, 60, Phase.PAUSED), PollingPolicy(), 0, 5.0, id="paused"),
+        pytest.param(
+            progress(10, 60), PollingPolicy(budget_interval=40.0), 0, 40.0, id="one of many"
+        ),
+        pytest.param(
+            progress(57, 60),
+            PollingPolicy(budget_interval=20.0),
+            0,
+            3.0,
+            id="one of many at its end",
+        ),
+        pytest.param(
+            progress(60, 60),
+            PollingPolicy(budget_interval=60.0),
+            0.0,
+            10.0,
+            id="one of very many, due",
+        ),
     ],
 )
-def test_auto_pace(look, pace, overdue, pause):
-    assert pause_before_look(look, pace, overdue=overdue) == pytest.approx(pause)
+def test_pause_by_policy(look, policy, overdue, pause):
+    assert pause_before_look(look, policy, overdue=overdue) == pytest.approx(pause)
 
 
 @pytest.mark.parametrize("look", [None, progress(59, 60), progress(60, 60)])
 def test_fixed_interval_is_kept(look):
-    assert pause_before_look(look, Pace(interval=7.0), overdue=3) == 7.0
+    assert pause_before_look(look, PollingPolicy(interval=7.0), overdue=3) == 7.0
 
 
 @pytest.mark.parametrize(
     ("waited", "pause"), [(0.0, 0.2), (1.0, 0.2), (2.0, 0.3), (10.0, 1.5), (60.0, 5.0)]
 )
 def test_scans_begin_short_and_grow_with_the_wait(waited, pause):
-    assert pause_before_scan(waited, Pace()) == pytest.approx(pause)
+    assert pause_before_scan(waited, PollingPolicy()) == pytest.approx(pause)
 
 
 def test_waiting_a_minute_for_a_verdict_stays_inside_the_usual_budget():
     waited, scans = 0.0, 0
     while waited < 60:
-        waited += pause_before_scan(waited, Pace())
+        waited += pause_before_scan(waited, PollingPolicy())
         scans += 1
     assert scans < 45

@@ -35,7 +35,7 @@ from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate, decide
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html.charts import chart_data
-from tm_cli.report.reader import read_evidence
+from tm_cli.report.reader import read_report
 from tm_cli.report.writer import report_document
 
 ASSETS = Path(__file__).parents[2] / "tm_cli" / "render" / "html" / "assets"
@@ -75,7 +75,7 @@ def test_page_is_well_formed_and_embeds_the_evidence_as_it_is(kind, tmp_path):
     assert len(ids) == len(set(ids))
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     assert load(tmp_path / "page.html").exit_code is KINDS[kind].exit_code
-    assert read_evidence(page.data("tm-evidence")).exit_code is KINDS[kind].exit_code
+    assert read_report(page.data("tm-evidence")).exit_code is KINDS[kind].exit_code
 
 
 def test_outcome_reasons_and_tables_need_no_script():

@@ -11,7 +11,7 @@ import pytest
 
 from made_evidence import ALL
 from tm_cli.gate.outcome import replay
-from tm_cli.report.reader import NotEvidence, read_evidence
+from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document, report_document
 
 OTHERS = (None, 0, "PASS", "OK", True, False, [], {})
@@ -23,7 +23,7 @@ def document(name: str) -> Any:
 
 @pytest.mark.parametrize("name", ALL)
 def test_what_was_written_is_read_back(name):
-    again = read_evidence(document(name))
+    again = read_report(document(name))
     assert report_document(again) == report_document(ALL[name])
 
 
@@ -60,8 +60,8 @@ def test_no_single_change_makes_a_red_report_green(name):
         for new in (DROPPED, *OTHERS):
             tried += 1
             try:
-                found = read_evidence(changed(original, path, new))
-            except NotEvidence:
+                found = read_report(changed(original, path, new))
+            except InvalidReport:
                 refused += 1
                 continue
             assert found.exit_code != 0, (path, new)
@@ -97,8 +97,8 @@ def test_no_single_change_makes_a_red_report_green(name):
     ids=lambda path: ".".join(path),
 )
 def test_what_a_decision_rests_on_must_be_there_even_in_a_good_report(path):
-    with pytest.raises(NotEvidence):
-        read_evidence(changed(document("pass"), path, DROPPED))
+    with pytest.raises(InvalidReport):
+        read_report(changed(document("pass"), path, DROPPED))
 
 
 @pytest.mark.parametrize(
@@ -135,16 +135,16 @@ def test_what_a_decision_rests_on_must_be_there_even_in_a_good_report(path):
     ids=str,
 )
 def test_contradiction_in_a_good_report_is_refused(path, value):
-    with pytest.raises(NotEvidence):
-        read_evidence(changed(document("pass"), path, value))
+    with pytest.raises(InvalidReport):
+        read_report(changed(document("pass"), path, value))
 
 
 def test_document_of_json_output_says_what_is_missing():
-    with pytest.raises(NotEvidence, match="--report json=FILE"):
-        read_evidence(as_document(ALL["pass"]))
+    with pytest.raises(InvalidReport, match="--report json=FILE"):
+        read_report(as_document(ALL["pass"]))
 
 
 @pytest.mark.parametrize("found", [None, [], "x", 3, {}, {"schema_version": 1}])
 def test_anything_else_is_no_evidence(found):
-    with pytest.raises(NotEvidence):
-        read_evidence(found)
+    with pytest.raises(InvalidReport):
+        read_report(found)

@@ -144,7 +144,7 @@ def test_run_that_did_not_complete_fails_however_good_its_score(bench, driven, s
     driven(1.0, 1.0, 1.0, state=state, score=0.99)
     result = bench(*GATE)
     assert result.exit_code == ExitCode.FAIL
-    assert "canceled; its score 99 % is of what was done by then" in result.stdout or (
+    assert "canceled; its score 99 % covers what was done by then" in result.stdout or (
         "failed as a whole" in result.stdout
     )
 
@@ -185,7 +185,7 @@ def test_score_that_is_no_score_is_undecided(bench, driven, score):
     driven(1.0, 1.0, 1.0, score=score)
     result = bench(*GATE)
     assert result.exit_code == ExitCode.UNDECIDED
-    assert "a score that is none from 0 to 1" in result.stdout
+    assert "a score that is not between 0 and 1" in result.stdout
 
 
 def test_unknown_state_is_waited_out_and_named(bench, after_start):
@@ -198,7 +198,7 @@ def test_unknown_state_is_waited_out_and_named(bench, after_start):
 def test_run_that_nobody_drives_ends_at_the_deadline(bench, world):
     result = bench(*GATE, "--wait-timeout", "20m")
     assert result.exit_code == ExitCode.WAIT_TIMEOUT
-    assert "no scenario run has appeared for 5m: does anybody drive this run?" in result.stderr
+    assert "no scenario run has appeared for 5m: does anything drive this run?" in result.stderr
     assert "tm benchmarks wait bmr_1 --min-score 0.8" in result.stderr
 
 

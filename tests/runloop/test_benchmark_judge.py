@@ -55,7 +55,7 @@ ROWS = [
         case(run(1.0), expected=Expected(count=4)), Verdict.FAIL, "3 of 4", id="7-fewer-than-said"
     ),
     pytest.param(
-        case(run(1.0), expected=Expected()), None, "nobody says how many", id="7-nobody-knows"
+        case(run(1.0), expected=Expected()), None, "unknown how many", id="7-number-is-unknown"
     ),
     pytest.param(
         case(run(1.0, made=attempts(b="scoring"))), Verdict.FAIL, "scoring", id="7-still-scoring"
@@ -67,10 +67,10 @@ ROWS = [
         id="7-strange-scenario",
     ),
     pytest.param(case(run(None)), None, "no score yet", id="8-score-is-late"),
-    pytest.param(case(run("0.9")), None, "none from 0 to 1", id="8-score-is-text"),
-    pytest.param(case(run(True)), None, "none from 0 to 1", id="8-score-is-a-boolean"),
-    pytest.param(case(run(float("nan"))), None, "none from 0 to 1", id="8-score-is-nan"),
-    pytest.param(case(run(1.2)), None, "none from 0 to 1", id="8-score-above-1"),
+    pytest.param(case(run("0.9")), None, "not between 0 and 1", id="8-score-is-text"),
+    pytest.param(case(run(True)), None, "not between 0 and 1", id="8-score-is-a-boolean"),
+    pytest.param(case(run(float("nan"))), None, "not between 0 and 1", id="8-score-is-nan"),
+    pytest.param(case(run(1.2)), None, "not between 0 and 1", id="8-score-above-1"),
     pytest.param(
         case(run(1.0, made=attempts(b="timeout"))),
         Verdict.FAIL,

@@ -5,7 +5,14 @@ import http.client
 
 import pytest
 
-from tm_cli.selftest.fault_proxy import Fault, Relay, dead_port, flaky_reads, lost_start, no_faults
+from tm_cli.selftest.fault_proxy import (
+    Fault,
+    FaultProxy,
+    dead_port,
+    flaky_reads,
+    lost_start,
+    no_faults,
+)
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{"a": "long"}'[:-1]
 
@@ -47,12 +54,12 @@ def through(fault, *request):
     """What a client gets (or raises) and what the server saw."""
 
     async def run():
-        async with Upstream() as upstream, Relay(upstream.port, lambda *_: fault) as relay:
+        async with Upstream() as upstream, FaultProxy(upstream.port, lambda *_: fault) as proxy:
             try:
-                got = await asyncio.to_thread(ask, relay.port, *request)
+                got = await asyncio.to_thread(ask, proxy.port, *request)
             except (OSError, http.client.HTTPException) as error:
                 got = error
-            return got, upstream, relay.seen
+            return got, upstream, proxy.seen
 
     return asyncio.run(run())
 

@@ -15,7 +15,7 @@ import pytest
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.selftest import failure
-from tm_cli.selftest.runner import Stage, prove
+from tm_cli.selftest.runner import ScenarioRunner, run_scenarios
 from tm_cli.selftest.scenarios import SCENARIOS
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
@@ -85,7 +85,7 @@ def test_tm_passes_in_a_full_environment_and_leaves_nothing_behind(tmp_path):
     assert result.stderr == ""
     *lines, last = result.stdout.splitlines()
     assert len(lines) == len(SCENARIOS)
-    assert last.startswith(f"{sum(line.startswith('right') for line in lines)} of ")
+    assert last.startswith(f"{sum(line.startswith('PASS') for line in lines)} of ")
     assert not list((tmp_path / "tmp").iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
 
@@ -110,7 +110,7 @@ def test_a_tm_that_always_exits_0_is_caught_by_every_scenario(selftest, program)
 def test_a_wrapper_that_breaks_the_gate_is_caught(selftest, program, script, name):
     result = selftest("--program", program(script), "--only", name)
     assert result.exit_code == ExitCode.ERROR
-    assert result.stdout.startswith(f"WRONG    {name}")
+    assert result.stdout.startswith(f"FAIL     {name}")
 
 
 @posix
@@ -122,8 +122,8 @@ def test_a_wrapper_that_hands_everything_on_is_right(selftest, program):
 
 def test_a_wrong_expectation_makes_it_red():
     wrong = replace(NAMED["typo"], expected=(ExitCode.OK,))
-    results = list(prove([wrong, NAMED["server-down"]], os.environ))
-    assert [result.is_right for result in results] == [False, True]
+    results = list(run_scenarios([wrong, NAMED["server-down"]], os.environ))
+    assert [result.passed for result in results] == [False, True]
     assert failure(results).exit_code == ExitCode.ERROR
     assert "1 of 2" in failure(results).message
 
@@ -140,10 +140,12 @@ def test_the_last_lines_of_a_wrong_tm_are_shown_without_the_key(selftest, progra
 @posix
 def test_a_tm_that_hangs_is_ended_and_wrong(program, tmp_path):
     pid = tmp_path / "pid"
-    stage = Stage([program(f"sleep 600 & echo $! > {pid}; wait")], os.environ, longest=0.5)
-    result = asyncio.run(stage.play(NAMED["shell"], tmp_path / "scenario"))
+    runner = ScenarioRunner(
+        [program(f"sleep 600 & echo $! > {pid}; wait")], os.environ, timeout=0.5
+    )
+    result = asyncio.run(runner.run(NAMED["shell"], tmp_path / "scenario"))
     assert result.code is None
-    assert not result.is_right
+    assert not result.passed
     with pytest.raises(ProcessLookupError):
         find_until_gone(int(pid.read_text()))
 
@@ -163,7 +165,7 @@ def test_what_cannot_be_started_is_wrong(selftest, tmp_path):
     broken.chmod(0o755)
     result = selftest("--program", str(broken), "--only", "typo")
     assert result.exit_code == ExitCode.ERROR
-    assert "it could not be played" in result.stdout
+    assert "it could not be run" in result.stdout
 
 
 @posix
@@ -235,7 +237,7 @@ def test_an_interrupted_selftest_leaves_nothing_behind(tmp_path):
         encoding="utf-8",
     )
     with process:
-        assert process.stdout.readline().startswith("right")
+        assert process.stdout.readline().startswith("PASS")
         process.send_signal(signal.SIGINT)
         stderr = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == ExitCode.INTERRUPTED

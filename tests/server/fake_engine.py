@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from hdrh.histogram import HdrHistogram
 
-WIDTH = 5
+BUCKET_SECONDS = 5
 
 
 def counts(text):
@@ -110,7 +110,7 @@ class FakeEngine:
         total = buckets * self.per_bucket * len(self.scripts)
         self.say(
             "progress",
-            elapsed=float(buckets * WIDTH),
+            elapsed=float(buckets * BUCKET_SECONDS),
             due=total,
             sent=total,
             completed=total,
@@ -179,7 +179,7 @@ class FakeEngine:
         return False
 
     def play_all(self):
-        buckets = int(-(-self.job["duration"] // WIDTH))
+        buckets = int(-(-self.job["duration"] // BUCKET_SECONDS))
         for index in range(buckets):
             self.bucket(index)
         self.progress(buckets)

@@ -17,8 +17,8 @@ import pytest
 from running_agent import RunningAgent
 from running_server import PATIENCE, Api, eventually
 from tm_cli.api import network
-from tm_cli.server.web.connections import KEEP_ALIVE, Connections
-from tm_cli.server.web.listener import WebServer, doors
+from tm_cli.server.web.connections import KEEP_ALIVE, ClientConnections
+from tm_cli.server.web.listener import WebServer, open_listeners
 from tm_cli.server.web.services import ServeOptions
 
 QUICK = 0.2
@@ -182,7 +182,7 @@ def test_clients_of_one_address_keep_no_slow_client_of_another_out(server, conne
 )
 def test_the_oldest_connection_of_the_peer_with_most_makes_room(many, one, closed):
     async def scenario():
-        connections = Connections(64)
+        connections = ClientConnections(64)
         held = [connections.add(one)]
         held += [connections.add(many[number % len(many)]) for number in range(15)]
         order = []
@@ -196,8 +196,8 @@ def test_the_oldest_connection_of_the_peer_with_most_makes_room(many, one, close
 
 def test_an_idle_client_may_keep_its_connection_for_longer_than_it_would(tmp_path):
     options = ServeOptions(tmp_path, port=0)
-    with doors(options) as (door,):
-        server = WebServer(app=None, door=door, connections=None)
+    with open_listeners(options) as (endpoint,):
+        server = WebServer(app=None, endpoint=endpoint, connections=None)
     assert server.config.timeout_keep_alive == KEEP_ALIVE > 2 * network.KEEP_ALIVE
 
 
@@ -216,10 +216,10 @@ def test_accepted_sockets_send_their_answers_at_once(tmp_path):
         raise NotImplementedError
 
     async def scenario():
-        with doors(ServeOptions(tmp_path, port=0)) as (door,):
-            server = WebServer(app, door, Connections(8))
+        with open_listeners(ServeOptions(tmp_path, port=0)) as (endpoint,):
+            server = WebServer(app, endpoint, ClientConnections(8))
             serving = await server.begin()
-            _, writer = await asyncio.open_connection(door.address, door.port)
+            _, writer = await asyncio.open_connection(endpoint.address, endpoint.port)
             while not server.server_state.connections:
                 await asyncio.sleep(0)
             (accepted,) = server.server_state.connections
@@ -336,7 +336,7 @@ def test_an_upgrade_that_is_none_has_the_deadline_of_a_head(quick_server, connec
 
 def test_a_connection_that_is_over_holds_no_place():
     async def scenario():
-        connections = Connections(4)
+        connections = ClientConnections(4)
         for _ in range(10):
             gone = connections.add()
             gone.ended()

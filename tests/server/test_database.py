@@ -8,14 +8,14 @@ import pytest
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import SystemClock
-from tm_cli.server.runs.results import summarise
-from tm_cli.server.runs.run import Outcome, Run
+from tm_cli.server.runs.results import summarize
+from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
-from tm_cli.server.store.history import HistoryFilter, HistoryStore, Verdict
+from tm_cli.server.store.history import HistoryFilter, HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.schema import VERSION
-from tm_cli.server.workers.engine_events import Bucket
+from tm_cli.server.workers.engine_events import EngineBucket
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def database(tmp_path):
 
 
 def add_run(database, run_id="r1", profile_id=7, fingerprint="f"):
-    run = Run(
+    run = ServerRun(
         run_id=run_id,
         profile_id=profile_id,
         profile_name="checkout",
@@ -53,14 +53,14 @@ def add_run(database, run_id="r1", profile_id=7, fingerprint="f"):
     return run
 
 
-def add_row(database, run_id="r1", outcome=Outcome.COMPLETED, clock=None):
+def add_row(database, run_id="r1", outcome=RunOutcome.COMPLETED, clock=None):
     add_run(database, run_id)
     history = HistoryStore(database, clock or MovedClock())
-    results = summarise([], curve_end=20.0, elapsed=20.0)
+    results = summarize([], curve_end=20.0, elapsed=20.0)
     return history, history.add(run_id, outcome, results, finished_at=NOON)
 
 
-PASS = Verdict("PASS", ["fine"], {"p95": 1.0}, None)
+PASS = StoredVerdict("PASS", ["fine"], {"p95": 1.0}, None)
 
 
 def test_commits_reach_the_disk(database):
@@ -149,13 +149,15 @@ def test_a_failed_transaction_changes_nothing(database):
 def test_a_verdict_is_written_once(database):
     history, row_id = add_row(database)
     assert history.set_verdict(row_id, PASS)
-    assert not history.set_verdict(row_id, Verdict("FAIL", [], {}, None))
+    assert not history.set_verdict(row_id, StoredVerdict("FAIL", [], {}, None))
     assert history.find(row_id)["auto_verdict"] == "PASS"
     with pytest.raises(sqlite3.IntegrityError), database.transaction() as connection:
         connection.execute("UPDATE history SET auto_verdict = 'FAIL'")
 
 
-@pytest.mark.parametrize("outcome", [kind for kind in Outcome if kind is not Outcome.COMPLETED])
+@pytest.mark.parametrize(
+    "outcome", [kind for kind in RunOutcome if kind is not RunOutcome.COMPLETED]
+)
 def test_only_a_completed_run_can_have_a_verdict(database, outcome):
     history, row_id = add_row(database, outcome=outcome)
     assert history.unjudged() == []
@@ -181,11 +183,13 @@ def test_order_follows_insertion_when_the_wall_clock_steps_back(database):
 def test_the_newest_line_of_a_bucket_counts(database):
     store = RunStore(database)
     add_run(database)
-    store.save_buckets("r1", [Bucket(0, 5, 5, 4, {"200": 4}), Bucket(1, 5, 1, 0)])
-    store.save_buckets("r1", [Bucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2, 3)])
+    store.save_buckets("r1", [EngineBucket(0, 5, 5, 4, {"200": 4}), EngineBucket(1, 5, 1, 0)])
+    store.save_buckets(
+        "r1", [EngineBucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2, 3)]
+    )
     first, second = store.buckets("r1")
-    assert first == Bucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2.0, 3.0)
-    assert second == Bucket(1, 5, 1, 0)
+    assert first == EngineBucket(0, 5, 5, 5, {"200": 5}, {"Timeout": 1}, "x", "y", 1.0, 2.0, 3.0)
+    assert second == EngineBucket(1, 5, 1, 0)
 
 
 def test_a_run_is_unfinished_until_it_has_a_row(database):
@@ -196,7 +200,7 @@ def test_a_run_is_unfinished_until_it_has_a_row(database):
 
 def test_deleting_a_row_takes_its_buckets_along(database):
     history, row_id = add_row(database)
-    RunStore(database).save_buckets("r1", [Bucket(0, 1, 1, 1)])
+    RunStore(database).save_buckets("r1", [EngineBucket(0, 1, 1, 1)])
     assert history.delete(row_id)
     assert not history.delete(row_id)
     assert database.rows("SELECT * FROM buckets") == []
@@ -246,7 +250,9 @@ class TestAFileOfAnOlderVersion:
     def test_its_runs_are_a_baseline_for_new_ones(self, upgraded):
         history = HistoryStore(upgraded, SystemClock())
         run = add_run(upgraded, "r3", profile_id=3, fingerprint="same")
-        results = summarise([Bucket(0, 200, 200, 200, {"200": 200})], curve_end=20.0, elapsed=20.0)
-        row = history.add(run.run_id, Outcome.COMPLETED, results, finished_at=NOON)
+        results = summarize(
+            [EngineBucket(0, 200, 200, 200, {"200": 200})], curve_end=20.0, elapsed=20.0
+        )
+        row = history.add(run.run_id, RunOutcome.COMPLETED, results, finished_at=NOON)
         Judge(history, RunStore(upgraded), lambda: NOON)(row)
         assert history.find(row)["auto_compare_baseline_run_id"] == 7

@@ -59,7 +59,7 @@ def test_other_messages_are_written_all_the_same(log):
 
 def test_every_agent_that_comes_is_named(log):
     for number in range(64):
-        log.info("agent %s has joined", f"eu-west/{number}")
+        log.info("agent %s connected", f"eu-west/{number}")
     assert len(lines(log)) == 64
 
 

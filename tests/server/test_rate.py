@@ -1,4 +1,4 @@
-from tm_cli.server.web.guard import SlidingWindow
+from tm_cli.values.sliding_window import SlidingWindow
 
 
 class Time:
@@ -8,25 +8,32 @@ class Time:
         return self.now
 
 
+def admit(window):
+    """Count a request and return None, or return the seconds to wait."""
+    if delay := window.delay():
+        return delay
+    return window.count()
+
+
 def test_the_budget_holds_for_any_sixty_seconds():
     time = Time()
     window = SlidingWindow(2, time)
-    assert window.admit() is None
+    assert admit(window) is None
     time.now = 130.0
-    assert window.admit() is None
+    assert admit(window) is None
     time.now = 159.5
-    assert window.admit() == 1
+    assert admit(window) == 0.5
     time.now = 160.0
-    assert window.admit() is None
-    assert window.admit() == 30
+    assert admit(window) is None
+    assert admit(window) == 30
 
 
 def test_refused_requests_do_not_prolong_the_wait():
     time = Time()
     window = SlidingWindow(1, time)
-    window.admit()
+    admit(window)
     for second in range(1, 60):
         time.now = 100.0 + second
-        assert window.admit() == 60 - second
+        assert admit(window) == 60 - second
     time.now = 160.0
-    assert window.admit() is None
+    assert admit(window) is None

@@ -4,15 +4,15 @@ import math
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.histograms import UnreadableHistogram
 from tm_cli.server.runs.progress import RunState
-from tm_cli.server.runs.results import salvage, summarise
+from tm_cli.server.runs.results import summarize, summarize_partial
 from tm_cli.server.workers.engine_events import (
-    Bucket,
-    Failed,
-    Finished,
-    Flags,
-    Progress,
+    EngineBucket,
+    EngineFailed,
+    EngineFinished,
+    EngineProgress,
     parse_event,
 )
 
@@ -25,7 +25,7 @@ def encoded(*milliseconds):
 
 
 def bucket(index, sent=100, planned=100, codes=None, **more):
-    return Bucket(index, planned, sent, sent, codes or {"200": sent}, **more)
+    return EngineBucket(index, planned, sent, sent, codes or {"200": sent}, **more)
 
 
 def finished(**change):
@@ -38,19 +38,19 @@ def finished(**change):
         "shortfall": 0,
         "flags": Flags(),
     }
-    return Finished(**{**values, **change})
+    return EngineFinished(**{**values, **change})
 
 
 def test_quantiles_come_from_the_merged_histograms_not_from_the_buckets():
     quick = bucket(0, response=encoded(*[10] * 99), p95_ms=10.0)
     slow = bucket(1, response=encoded(1000), p95_ms=1000.0)
-    quantiles = summarise([quick, slow], curve_end=10.0).quantiles_ms
+    quantiles = summarize([quick, slow], curve_end=10.0).quantiles_ms
     assert quantiles["p99"] == pytest.approx(10, rel=0.002)
     assert quantiles["p99.9"] == pytest.approx(1000, rel=0.002)
 
 
 def test_the_engines_last_word_beats_the_sums():
-    results = summarise(
+    results = summarize(
         [bucket(0)], curve_end=20.0, finished=finished(planned=105, sent=101, shortfall=4)
     )
     assert (results.planned, results.sent, results.shortfall) == (105, 101, 4)
@@ -58,60 +58,60 @@ def test_the_engines_last_word_beats_the_sums():
 
 
 def test_what_nobody_answered_for_is_no_success():
-    results = summarise([Bucket(0, 100, 100, 90, {"200": 81, "500": 9})], curve_end=5.0)
+    results = summarize([EngineBucket(0, 100, 100, 90, {"200": 81, "500": 9})], curve_end=5.0)
     assert (results.completed, results.errors, results.success_rate) == (90, 9, 90.0)
 
 
 def test_unreadable_response_times_are_an_error_and_the_rest_is_salvaged():
     broken = [bucket(0, response="HISTFAAAAA"), bucket(1, response=encoded(10))]
     with pytest.raises(UnreadableHistogram):
-        summarise(broken, curve_end=10.0)
-    results, complaint = salvage(broken, curve_end=10.0)
+        summarize(broken, curve_end=10.0)
+    results, complaint = summarize_partial(broken, curve_end=10.0)
     assert (results.completed, results.quantiles_ms) == (200, {})
     assert "cannot be read" in complaint
 
 
 def test_lost_buckets_are_noticed():
     whole = [bucket(index) for index in range(4)]
-    assert salvage(whole, curve_end=20.0, finished=finished())[1] is None
-    complaint = salvage(whole[1:], curve_end=20.0, finished=finished())[1]
+    assert summarize_partial(whole, curve_end=20.0, finished=finished())[1] is None
+    complaint = summarize_partial(whole[1:], curve_end=20.0, finished=finished())[1]
     assert complaint == "the load generator counted 400 responses, its buckets hold 300"
 
 
 def test_a_run_that_never_began_sums_up_to_nothing():
-    results = summarise([], curve_end=20.0, elapsed=0.0)
+    results = summarize([], curve_end=20.0, elapsed=0.0)
     assert (results.completed, results.success_rate) == (0, None)
     assert (results.average_rps, results.peak_rps) == (0.0, 0.0)
     assert results.quantiles_ms == {}
 
 
 def test_a_short_last_bucket_has_its_true_rate():
-    results = summarise([bucket(0), bucket(1, 40, 40)], curve_end=7.0, elapsed=7.0)
+    results = summarize([bucket(0), bucket(1, 40, 40)], curve_end=7.0, elapsed=7.0)
     assert [point["rps"] for point in results.rps_series] == [20.0, 20.0]
     assert [point["planned"] for point in results.rps_series] == [20.0, 20.0]
 
 
 def test_a_few_requests_at_a_buckets_beginning_are_no_peak():
-    results = summarise([bucket(0), bucket(1, 1, 100)], curve_end=20.0, elapsed=5.001)
+    results = summarize([bucket(0), bucket(1, 1, 100)], curve_end=20.0, elapsed=5.001)
     assert results.peak_rps == 20.0
 
 
 def test_redirects_are_neither_good_nor_bad():
-    results = summarise([bucket(0, codes={"302": 50, "200": 50})], curve_end=5.0)
+    results = summarize([bucket(0, codes={"302": 50, "200": 50})], curve_end=5.0)
     assert results.rps_series[0]["okRatio"] == 0.5
     assert results.rps_series[0]["badRatio"] == 0.0
     assert results.errors == 0
 
 
 def test_a_dead_run_has_lasted_as_long_as_its_buckets():
-    assert summarise([bucket(0), bucket(1)], curve_end=20.0).elapsed == 10.0
+    assert summarize([bucket(0), bucket(1)], curve_end=20.0).elapsed == 10.0
 
 
 def test_the_live_view_shows_the_newest_twelve_buckets():
     state = RunState(3600.0)
     for index in range(20):
         state.apply(bucket(index))
-    state.apply(Progress(100.0, 2000, Flags()))
+    state.apply(EngineProgress(100.0, 2000, Flags()))
     view = state.counters()
     assert [item["t"] for item in view["recentBuckets"]] == [5 * k + 2.5 for k in range(8, 20)]
     assert view["requestsSent"] == 2000
@@ -122,9 +122,9 @@ def test_the_live_view_shows_the_newest_twelve_buckets():
 def test_a_resent_bucket_replaces_its_older_line():
     state = RunState(20.0)
     state.apply(bucket(0, 10))
-    state.apply(Progress(1.0, 10, Flags()))
+    state.apply(EngineProgress(1.0, 10, Flags()))
     state.apply(bucket(0, 40, codes={"200": 30, "500": 10}))
-    state.apply(Progress(2.0, 40, Flags(downstream_saturated=True)))
+    state.apply(EngineProgress(2.0, 40, Flags(downstream_saturated=True)))
     view = state.counters()
     assert view["responseCodeCounts"] == {"200": 30, "500": 10}
     assert view["currentRps"] == 20.0
@@ -135,14 +135,14 @@ def test_a_resent_bucket_replaces_its_older_line():
 def test_the_plan_of_an_open_bucket_is_that_of_its_whole_width():
     state = RunState(20.0)
     state.apply(bucket(0, 10, planned=100))
-    state.apply(Progress(0.5, 10, Flags()))
+    state.apply(EngineProgress(0.5, 10, Flags()))
     assert state.counters()["plannedRps"] == 20.0
 
 
 def test_a_loop_has_no_end_of_the_plan():
     state = RunState(12.0, math.inf)
     state.apply(bucket(2))
-    state.apply(Progress(15.0, 100, Flags()))
+    state.apply(EngineProgress(15.0, 100, Flags()))
     assert state.counters()["plannedRps"] == 20.0
 
 
@@ -155,7 +155,7 @@ def test_histograms_are_not_kept_in_memory():
 def test_an_event_of_a_newer_engine_is_ignored():
     assert parse_event(b'{"event": "weather", "sunny": true}') is None
     line = {"event": "failed", "message": "no", "extra": 1}
-    assert parse_event(json.dumps(line).encode()) == Failed("no")
+    assert parse_event(json.dumps(line).encode()) == EngineFailed("no")
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_an_event_of_a_newer_engine_is_ignored():
     ],
 )
 def test_a_line_without_sense_is_an_error(line):
-    with pytest.raises(ValueError, match="without sense"):
+    with pytest.raises(ValueError, match="invalid line"):
         parse_event(line)

@@ -80,6 +80,9 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "slots": 256,
         "timeout": 10.0,
         "max_rps": 10_000.0,
+        "share": {"index": 0, "count": 1},
+        "hold": False,
+        "watch": None,
     }
 
 

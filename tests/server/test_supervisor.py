@@ -8,7 +8,8 @@ import pytest
 
 from running_server import FAKE_ENGINE
 from tm_cli.runtime.clock import SystemClock
-from tm_cli.server.runs.run import Run
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryFilter, HistoryStore
@@ -38,7 +39,7 @@ def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
 
 def start(runs, run_id, script="", profile_id=1):
     url = f"http://127.0.0.1:9/?{script}"
-    run = Run(
+    run = ServerRun(
         run_id=run_id,
         profile_id=profile_id,
         profile_name="checkout",
@@ -51,7 +52,8 @@ def start(runs, run_id, script="", profile_id=1):
         loop=False,
         started_at=datetime.now(UTC),
     )
-    return runs.start(run, {"target_url": url, "duration": 20.0, "slots": 1})
+    job = EngineJob(run_id=run_id, target_url=url, points=[(0, 20)], duration=20.0, slots=1)
+    return runs.start(run, job)
 
 
 def rows(runs):

@@ -62,7 +62,7 @@ def listen(strait):
     yield start
     for listener in listeners:
         listener.close()
-        assert not listener.is_listening
+        assert not listener._thread.is_alive()
     for transport in transports:
         transport.close()
 
@@ -121,7 +121,7 @@ def test_stream_that_is_cut_is_opened_again(listen, strait, run):
 def test_stream_of_a_run_that_is_over_is_given_up(listen, strait, run):
     strait.world.cancel(run)
     listener, ears = listen(run.id)
-    until(lambda: not listener.is_listening)
+    until(lambda: not listener._thread.is_alive())
     assert ears.changes == 1
 
 
@@ -312,7 +312,7 @@ def test_stream_has_a_limit(jobs, strait, run):
 )
 def test_message_is_one_harmless_line(content, line):
     from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.stream import _line
+    from tm_cli.commands.jobs.listener import _line
 
     assert _line(Message("message", json.dumps(content)), as_json=False) == line
     assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
@@ -320,7 +320,7 @@ def test_message_is_one_harmless_line(content, line):
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
     from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.stream import _line
+    from tm_cli.commands.jobs.listener import _line
 
     message = Message("message", '{"a": "\\x1b"}')
     assert _line(message, as_json=False).startswith("unreadable: ")

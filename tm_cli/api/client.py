@@ -1,4 +1,4 @@
-"""What the clients of all APIs share: reads that are repeated, and answers that are checked."""
+"""What the clients of all APIs share: repeated reads, single writes, answers that are checked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, Type
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WrapValidator
 
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import LONGEST_PAUSE, describe_pause, observed_nothing, pause_before_retry
+from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.retry import LONGEST_PAUSE, Attempts, describe_pause, is_transient, requested_pause
 from tm_cli.runtime.clock import Clock, read_deadline
 
 if TYPE_CHECKING:
@@ -27,21 +27,7 @@ class JsonTransport(Protocol):
     Every method raises NotReached, NotUnderstood or HttpError; what is not a read is sent once.
     """
 
-    def get(self, path: str, params: Params = None) -> Any:
-        """GET."""
-        ...
-
-    def post(self, path: str, body: Any = None) -> Any:
-        """POST."""
-        ...
-
-    def put(self, path: str, body: Any) -> Any:
-        """PUT."""
-        ...
-
-    def delete(self, path: str, params: Params = None) -> Any:
-        """DELETE."""
-        ...
+    def get(self, path: str, params: Params = None) -> Any: ...
 
     def send_once(
         self,
@@ -51,22 +37,18 @@ class JsonTransport(Protocol):
         *,
         params: Params = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Send any request; the answer comes with its status and headers."""
-        ...
+    ) -> Reply: ...
 
     def download(
         self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        """Send any request and return the body of its answer as it is."""
-        ...
+    ) -> bytes: ...
 
 
 class JsonClient:
     """The operations of one server, below its `root` path.
 
     Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
-    when nothing was observed; everything else is sent once.
+    while the failure is transient; everything else is sent once.
     """
 
     root: ClassVar[str]
@@ -83,7 +65,7 @@ class JsonClient:
         twin._longest_pause = seconds  # noqa: SLF001  # our own
         return twin
 
-    def reading_once(self) -> Self:
+    def without_retries(self) -> Self:
         """Return a client on the same transport for callers that repeat reads themselves."""
         twin = copy.copy(self)
         twin._read_attempts = 1  # noqa: SLF001  # our own
@@ -92,32 +74,63 @@ class JsonClient:
     @staticmethod
     def may_read_again(error: ApiError) -> bool:
         """Whether a failed read says nothing about the server's state."""
-        return observed_nothing(error)
+        return is_transient(error)
 
     def _get(self, read: Callable[[Any], T], path: str, params: Params = None) -> T:
-        for attempt in range(self._read_attempts):
+        attempts = Attempts(self._read_attempts)
+        while True:
             try:
-                return understood(read, path, self._transport.get(f"{self.root}/{path}", params))
+                return parse_payload(read, path, self._transport.get(self._path(path), params))
             except ApiError as error:
-                if attempt + 1 == self._read_attempts or not self.may_read_again(error):
+                if not self.may_read_again(error):
                     raise
-                self._pause(error, attempt)
-        raise AssertionError("unreachable")  # pragma: no cover
+                self._pause(error, attempts.next_pause(error))
 
-    def _pause(self, error: ApiError, attempt: int) -> None:
-        """Wait before a read is repeated; raises `error` where the pause would be too long."""
-        seconds, deadline = pause_before_retry(error, attempt), read_deadline()
+    def _send(
+        self,
+        read: Callable[[Any], T],
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Send what changes something, once."""
+        reply = self._send_once(method, path, body, params=params, headers=headers)
+        return parse_payload(read, path, reply.document)
+
+    def _send_once(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
+        return self._transport.send_once(method, self._path(path), body, **options)
+
+    def _path(self, path: str) -> str:
+        return f"{self.root}/{path}"
+
+    def _pause(self, error: ApiError, seconds: float) -> None:
+        deadline = read_deadline()
         if deadline is not None and self._clock.monotonic() + seconds > deadline:
             raise error
-        asked = error.retry_after if isinstance(error, HttpError) else None
-        if asked and asked > self._longest_pause:
-            pause = describe_pause(asked)
+        requested = requested_pause(error)
+        if requested > self._longest_pause:
+            pause = describe_pause(requested)
             error.hint = f"the server asks for a pause of {pause}; try again after that"
             raise error
         self._clock.sleep(seconds)
 
 
-def understood(read: Callable[[Any], T], path: str, document: Any) -> T:
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is not None: optional parameters and fields are left out, not sent as null."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def as_object(document: Any) -> dict[str, Any]:
+    """Return a JSON object as it is; raises NotUnderstood for anything else."""
+    if not isinstance(document, dict):
+        raise NotUnderstood("the server's answer is not a JSON object")
+    return document
+
+
+def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
     """Return what `read` makes of an answer; raises NotUnderstood when it breaks the contract."""
     try:
         return read(document)

@@ -1,4 +1,4 @@
-"""What can go wrong between tm and a server, told apart by what it proves.
+"""The errors of requests, distinguished by what each of them proves.
 
 ApiError
   NotReached        no answer; `maybe_sent` says whether the server can have acted
@@ -15,7 +15,7 @@ NO_ACCESS = frozenset({401, 403})
 
 
 class ApiError(TmError):
-    """A request did not bring what was asked for."""
+    """A request failed."""
 
 
 class NotReached(ApiError):

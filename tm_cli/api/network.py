@@ -48,6 +48,7 @@ class ExchangeLimits:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.seconds = float("inf")
         self._clock = clock
         self._deadline = float("inf")
         self._is_head = False
@@ -55,6 +56,7 @@ class ExchangeLimits:
 
     def begin(self, seconds: float) -> None:
         """Start the exchange that ends `seconds` from now."""
+        self.seconds = seconds
         self._deadline = self._clock.monotonic() + seconds
         self._is_head, self._received = True, 0
 
@@ -66,7 +68,6 @@ class ExchangeLimits:
 
     @property
     def is_over(self) -> bool:
-        """Whether the deadline has passed."""
         return self._clock.monotonic() >= self._deadline
 
     def left(self, timeout: float | None, expired: Expired) -> float:
@@ -89,11 +90,7 @@ class ExchangeLimits:
 
 
 class LimitedTransport(httpx2.BaseTransport):
-    """The library's connection pool, on sockets that keep the limits of an exchange.
-
-    A request with the extension `is_stream` has a head that ends in time as any other; a body that
-    follows status 200 may take LONGEST_STREAM, and each piece the request's own read timeout.
-    """
+    """The library's connection pool, on sockets that keep the limits of an exchange."""
 
     def __init__(
         self,
@@ -111,7 +108,6 @@ class LimitedTransport(httpx2.BaseTransport):
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request and return its answer once the head is complete."""
         wanted = httpcore2.Request(
             method=request.method,
             url=_core_url(request.url),
@@ -121,8 +117,6 @@ class LimitedTransport(httpx2.BaseTransport):
         )
         with _library_errors():
             answer = self._pool.handle_request(wanted)
-        wants_stream = request.extensions.get("is_stream", False)
-        self._limits.end_head(is_stream=wants_stream and answer.status == httpx2.codes.OK)
         return httpx2.Response(
             answer.status,
             headers=answer.headers,
@@ -131,7 +125,6 @@ class LimitedTransport(httpx2.BaseTransport):
         )
 
     def close(self) -> None:
-        """Close the open connections."""
         self._pool.close()
 
 
@@ -247,7 +240,6 @@ class _Stream(httpcore2.NetworkStream):
         self._limits = limits
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what has arrived."""
         left = self._limits.left(timeout, httpcore2.ReadTimeout)
         return self._limits.count(self._stream.read(max_bytes, left))
 
@@ -265,7 +257,6 @@ class _Stream(httpcore2.NetworkStream):
                 raise httpcore2.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Close the connection."""
         self._stream.close()
 
     def start_tls(
@@ -274,14 +265,12 @@ class _Stream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
-        """Encrypt from here on."""
         if self._stream.get_extra_info("ssl_object") is not None:
             return _TlsInTls(self, ssl_context, server_hostname, timeout)
         left = self._limits.left(timeout, httpcore2.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left), self._limits)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the library knows of the socket."""
         return self._stream.get_extra_info(info)
 
 
@@ -310,14 +299,12 @@ class _TlsInTls(httpcore2.NetworkStream):
             raise httpcore2.ConnectError(str(error)) from error
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what has arrived."""
         try:
             return bytes(self._perform(partial(self._tls.read, max_bytes), timeout))
         except OSError as error:
             raise httpcore2.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of it."""
         rest = memoryview(buffer)
         while rest:
             try:
@@ -326,11 +313,9 @@ class _TlsInTls(httpcore2.NetworkStream):
                 raise httpcore2.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Close the connection."""
         self._outer.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the library knows of the socket."""
         return self._tls if info == "ssl_object" else self._outer.get_extra_info(info)
 
     def _perform(self, action: Callable[[], Any], timeout: float | None) -> Any:

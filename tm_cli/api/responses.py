@@ -1,4 +1,4 @@
-"""What an answer means: JSON of the API, an error that it explains, or neither. Pure."""
+"""What an answer means: JSON of the API, an error that its body explains, or neither."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the body of an error says: a sentence and a word for programs, as the server wrote them.
+    """The body of an error: a sentence and a code for programs, as the server wrote them.
 
-    `from_api` says that the body is the API's own, and not that of a gateway in front of it.
+    `from_api` says that the body is the API's own, not that of a gateway in front of it.
     """
 
     text: str | None = None
@@ -36,7 +36,7 @@ class Explanation:
 
 
 Explain = Callable[[Any], Explanation]
-"""Reads the parsed JSON of an error; None stands for a body that is no JSON."""
+"""Reads the parsed JSON of an error; None stands for a body that is not JSON."""
 
 
 def explain_error(document: Any) -> Explanation:
@@ -77,8 +77,8 @@ def understand(answer: Answer, explain: Explain = explain_error, *, secret: str 
     try:
         return _parsed(answer, secret)
     except ValueError as problem:
-        said = clean(hide(str(problem), secret))
-        raise NotUnderstood(f"{where} answered with unusable JSON: {said}") from None
+        reason = clean(hide(str(problem), secret))
+        raise NotUnderstood(f"{where} answered with unusable JSON: {reason}") from None
 
 
 def _parsed(answer: Answer, secret: str) -> Any:
@@ -94,12 +94,12 @@ def _header(answer: Answer, name: str, secret: str) -> str:
 
 
 def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
-    status, said = answer.status, explain(_json_or_none(answer, secret))
-    api_code = clean(said.code) if said.code else None
+    status, body = answer.status, explain(_json_or_none(answer, secret))
+    api_code = clean(body.code) if body.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = f"{clean(said.text)} ({shown})" if said.text else f"the server answered {shown}"
+    message = f"{clean(body.text)} ({shown})" if body.text else f"the server answered {shown}"
     retry_after = read_retry_after(answer.headers)
-    hint = _HINTS.get(api_code or clean(said.text or "")) or _HINTS.get(str(status))
+    hint = _HINTS.get(api_code or clean(body.text or "")) or _HINTS.get(str(status))
     if hint is None and status == 429:
         pause = describe_pause(retry_after) if retry_after else "a minute"
         hint = f"the account's request budget is used up; wait {pause}"
@@ -107,7 +107,7 @@ def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
         message,
         status=status,
         api_code=api_code,
-        from_api=said.from_api,
+        from_api=body.from_api,
         retry_after=retry_after,
         hint=hint,
     )

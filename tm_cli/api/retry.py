@@ -1,19 +1,21 @@
-"""What may be repeated, and after how long; pure.
+"""Which requests are repeated, how often, and after which pause.
 
-Only reads are ever repeated. `Retry-After` is honoured within limits (RFC 9110, section 10.2.3).
+Only reads are repeated freely; a write is repeated by its caller where it knows that the server
+has not acted. `Retry-After` is honoured within limits (RFC 9110, section 10.2.3).
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.errors import TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
+from tm_cli.values.sliding_window import SlidingWindow
 
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 0.5
@@ -22,7 +24,7 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
-def observed_nothing(error: ApiError) -> bool:
+def is_transient(error: ApiError) -> bool:
     """Whether a failed read says nothing about the server's state, so that it may be repeated."""
     match error:
         case NotReached() | NotUnderstood():
@@ -32,11 +34,44 @@ def observed_nothing(error: ApiError) -> bool:
     return False
 
 
+def requested_pause(error: TmError) -> float:
+    """The seconds that the server asks to wait for; 0 when it asks for nothing."""
+    return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+
+
+def retry_pause(
+    error: TmError, may_repeat: Callable[[ApiError], bool] = is_transient
+) -> float | None:
+    """Return the least pause in seconds before a read is repeated; None when that is useless."""
+    if not isinstance(error, ApiError) or not may_repeat(error):
+        return None
+    return requested_pause(error)
+
+
 def pause_before_retry(error: ApiError, attempt: int) -> float:
     """Seconds to wait after the failed `attempt` (counted from 0), at most five minutes."""
     backoff = FIRST_PAUSE * 2.0 ** min(attempt, 10)
-    asked = error.retry_after if isinstance(error, HttpError) else None
-    return min(max(backoff, asked or 0.0), LONGEST_PAUSE)
+    return min(max(backoff, requested_pause(error)), LONGEST_PAUSE)
+
+
+class Attempts:
+    """Counts the attempts at one request, of which there are `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._failed = 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other attempt follows the present one."""
+        return self._failed + 1 >= self._most
+
+    def next_pause(self, error: ApiError) -> float:
+        """Return the seconds before the next attempt; raises `error` after the last one."""
+        if self.is_last:
+            raise error
+        self._failed += 1
+        return pause_before_retry(error, self._failed - 1)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -54,7 +89,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def describe_pause(seconds: float) -> str:
-    """The pause that a server asks for, in words; longer ones are read as LONGEST_PAUSE."""
+    """The pause that a server asks for, as text; longer ones are read as LONGEST_PAUSE."""
     return format_duration(seconds) + (" or more" if seconds >= LONGEST_PAUSE else "")
 
 
@@ -66,39 +101,38 @@ def _http_date(text: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-WINDOW = 60.0
-USUAL = 60
+DEFAULT_PER_MINUTE = 60
 """Requests in a minute that an account has unless its server says otherwise (section 4)."""
 
 
 class RequestBudget:
-    """At most `per_minute` requests in any sixty seconds, by a sliding window as the server's."""
+    """At most `per_minute` requests in any sixty seconds, counted as the server counts them."""
 
-    def __init__(self, clock: Clock, per_minute: int = USUAL) -> None:
-        self.per_minute = per_minute
+    def __init__(self, clock: Clock, per_minute: int = DEFAULT_PER_MINUTE) -> None:
         self._clock = clock
-        self._sent: deque[float] = deque()
+        self._window = SlidingWindow(per_minute, clock.monotonic)
+
+    @property
+    def per_minute(self) -> int:
+        """Requests that fit into a minute; it may be changed at any time."""
+        return self._window.limit
+
+    @per_minute.setter
+    def per_minute(self, requests: int) -> None:
+        self._window.limit = requests
 
     def take(self, *, deadline: float | None = None) -> None:
         """Wait until one more request fits, and count it.
 
         Raises NotReached at the deadline when none fits before it.
         """
-        now = self._clock.monotonic()
-        while self._sent and now - self._sent[0] >= WINDOW:
-            self._sent.popleft()
-        excess = len(self._sent) + 1 - self.per_minute
-        if excess > 0:
-            self._wait_until(self._sent[excess - 1] + WINDOW, deadline)
-        self._sent.append(self._clock.monotonic())
-
-    def _wait_until(self, moment: float, deadline: float | None) -> None:
-        now = self._clock.monotonic()
-        if deadline is None or moment <= deadline:
-            self._clock.sleep(max(moment - now, 0.0))
-            return
-        self._clock.sleep(max(deadline - now, 0.0))
-        raise NotReached(
-            f"{self.per_minute} requests have been sent in this minute, which is the limit",
-            maybe_sent=False,
-        )
+        delay, now = self._window.delay(), self._clock.monotonic()
+        if deadline is not None and now + delay > deadline and delay > 0:
+            self._clock.sleep(max(deadline - now, 0.0))
+            raise NotReached(
+                f"{self.per_minute} requests have been sent in this minute, which is the limit",
+                maybe_sent=False,
+            )
+        if delay > 0:
+            self._clock.sleep(delay)
+        self._window.count()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
@@ -16,11 +17,19 @@ import httpx2
 
 from tm_cli import __version__
 from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.middleware import (
+    LARGEST_BODY,
+    BudgetTransport,
+    Exchange,
+    KeyAuth,
+    LimitingTransport,
+    ReportingTransport,
+    describe_request,
+)
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
 from tm_cli.api.responses import Answer, Explain, explain_error, understand
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.runtime.clock import read_deadline
 from tm_cli.values.api_key import hide
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
@@ -69,29 +78,30 @@ def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None
     return chosen
 
 
-LARGEST_BODY = 8 * 1024 * 1024
-"""Bytes of one answer; the longest history page is a fraction of it."""
-
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes of a file that is downloaded."""
 
 USER_AGENT = f"tm-cli/{__version__}"
-KEY_HEADER = b"X-Api-Key"
 
 Params = Mapping[str, str | int | Sequence[str]] | None
 """Query parameters; one with several values is repeated."""
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and what came of it, for `--verbose`; never a header or a body."""
-
-    method: str
-    url: str
-    outcome: str
-    seconds: float
+_FAILURES: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str, str | None]] = (
+    (
+        httpx2.TimeoutException,
+        "no answer from {where} within {seconds}",
+        "raise the limit with --timeout if the server is slow",
+    ),
+    (
+        _NEVER_SENT,
+        "cannot reach {where}: {error}",
+        "`tm doctor` looks for the cause, `tm config show` shows where the address comes from",
+    ),
+    (Exception, "the connection to {where} broke: {error}", None),
+)
+"""For each exception of the library, or of what is below it, a message and a hint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +110,8 @@ class Connection:
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
     token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
-    `revive` returns a connection to the same server after its process has gone away, where tm can
-    start it anew.
+    `revive` returns a connection to the same server after its process has ended, where tm can
+    start it again.
     """
 
     base_url: str
@@ -128,7 +138,10 @@ class Reply:
 
 
 class Transport:
-    """Sends requests below the base URL and returns parsed JSON."""
+    """Sends requests below the base URL and returns parsed JSON.
+
+    Every method raises NotReached, NotUnderstood or HttpError.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -142,10 +155,7 @@ class Transport:
         self._client.close()
 
     def get(self, path: str, params: Params = None) -> Any:
-        """GET `path` and return its JSON.
-
-        Raises NotReached, NotUnderstood or HttpError.
-        """
+        """GET `path` and return its JSON; on a kept connection, and again on a new server."""
         try:
             return self._send(self._client, "GET", path, params=params).document
         except NotReached as error:
@@ -164,9 +174,9 @@ class Transport:
         """PUT `body` as JSON; see `send_once`."""
         return self.send_once("PUT", path, body).document
 
-    def delete(self, path: str, params: Params = None) -> Any:
-        """DELETE `path` once; raises NotReached, NotUnderstood or HttpError."""
-        return self._send(self._client, "DELETE", path, params=params).document
+    def delete(self, path: str) -> Any:
+        """DELETE `path`; see `send_once`."""
+        return self.send_once("DELETE", path).document
 
     def send_once(
         self,
@@ -177,10 +187,10 @@ class Transport:
         params: Params = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request over a connection that nobody has used.
+        """Send one request over a new connection.
 
-        On a connection kept alive the server may hang up just as the request leaves, and nobody
-        could tell whether it was heard. Raises NotReached, NotUnderstood or HttpError.
+        The server may close a connection that was kept alive just as the request leaves, and then
+        it would not be known whether the request was received.
         """
         with self._new_client() as client:
             return self._send(client, method, path, params=params, body=body, headers=headers)
@@ -188,52 +198,54 @@ class Transport:
     def download(
         self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        """Send one request and return the file that answers it, of the media type `accept`.
-
-        Raises NotReached, NotUnderstood or HttpError.
-        """
+        """Send one request and return the file that answers it, of the media type `accept`."""
         with self._new_client() as client:
             request = self._request(client, method, path, headers=headers)
             request.headers["Accept"] = accept
-            self._count(request)
-            with self._timed(request) as outcome:
-                response, content = self._exchange(client, request, most=LARGEST_FILE)
-                outcome.append(str(response.status_code))
+            request.extensions["largest_body"] = LARGEST_FILE
+            response, content = self._exchange(client, request)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code != httpx2.codes.OK or kind != accept:
-            self._understand(request, response, content[:LARGEST_BODY])
-            raise NotUnderstood(
-                f"{_where(request)} answered with {clean(self.without_key(kind))}, not {accept}"
-            )
+            self._parse(request, response, content[:LARGEST_BODY])
+            shown = clean(self.without_key(kind))
+            raise NotUnderstood(f"{describe_request(request)} answered with {shown}, not {accept}")
         return content
 
     @contextmanager
     def stream(self, path: str, *, accept: str, silence: float) -> Iterator[httpx2.Response]:
         """Open an answer that goes on for long; nothing for `silence` seconds ends it.
 
-        Its head has the time of any request, and the whole LONGEST_STREAM. Raises NotReached, also
-        while it is read, NotUnderstood or HttpError.
+        Its head has the time of any request, and the whole LONGEST_STREAM.
         """
         with self._new_client() as client:
             request = self._request(client, "GET", path, headers={"Accept": accept})
             request.extensions["timeout"] = httpx2.Timeout(silence).as_dict()
             request.extensions["is_stream"] = True
-            self._count(request)
-            self._begin(request)
-            with _translated(request, silence, self.without_key):
-                response = client.send(request, stream=True)
-                try:
-                    if response.status_code != httpx2.codes.OK:
-                        self._understand(request, response, self._read(response))
-                    yield response
-                finally:
-                    response.close()
+            with self._opened(client, request) as response:
+                if response.status_code != httpx2.codes.OK:
+                    self._parse(request, response, _read(response))
+                yield response
+
+    def without_key(self, text: str) -> str:
+        """Return what a server has sent, with stars wherever it holds the key."""
+        return str(hide(text, self._secret()))
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
-        return httpx2.Client(
-            transport=connection.wire
+        transport: httpx2.BaseTransport = LimitingTransport(
+            connection.wire
             or LimitedTransport(self._limits, verify=self._verify, proxy=self._proxy),
+            self._limits,
+            timeout=connection.timeout,
+            clock=connection.clock,
+        )
+        if connection.on_exchange:
+            transport = ReportingTransport(transport, connection.on_exchange, connection.clock)
+        if connection.budget:
+            transport = BudgetTransport(transport, connection.budget)
+        return httpx2.Client(
+            transport=transport,
+            auth=KeyAuth(connection.key, connection.base_url, bearer=connection.bearer),
             timeout=connection.timeout,
             trust_env=False,
             follow_redirects=False,
@@ -244,22 +256,10 @@ class Transport:
             },
         )
 
-    def _send(
-        self,
-        client: httpx2.Client,
-        method: str,
-        path: str,
-        *,
-        params: Params = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        request = self._request(client, method, path, params=params, body=body, headers=headers)
-        self._count(request)
-        with self._timed(request) as outcome:
-            response, content = self._exchange(client, request)
-            outcome.append(str(response.status_code))
-        document = self._understand(request, response, content)
+    def _send(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
+        request = self._request(client, method, path, **parts)
+        response, content = self._exchange(client, request)
+        document = self._parse(request, response, content)
         return Reply(document, response.status_code, response.headers)
 
     def _request(
@@ -273,126 +273,75 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
         url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        content_type = {} if body is None else {"Content-Type": "application/json"}
         return client.build_request(
             method,
             url,
             content=None if body is None else json.dumps(body, allow_nan=False).encode(),
-            headers=[
-                self._credential(),  # the client's repr shows defaults
-                *([] if body is None else [(b"Content-Type", b"application/json")]),
-                *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
-            ],
+            headers={**content_type, **(headers or {})},
         )
 
-    def _credential(self) -> tuple[bytes, bytes]:
-        key = self._connection.key.reveal()
-        return (
-            (b"Authorization", b"Bearer " + key) if self._connection.bearer else (KEY_HEADER, key)
-        )
+    def _exchange(
+        self, client: httpx2.Client, request: httpx2.Request
+    ) -> tuple[httpx2.Response, bytes]:
+        with self._opened(client, request) as response:
+            return response, _read(response)
+
+    def _parse(self, request: httpx2.Request, response: httpx2.Response, content: bytes) -> Any:
+        answer = Answer(describe_request(request), response.status_code, response.headers, content)
+        return understand(answer, self._connection.explain, secret=self._secret())
 
     def _secret(self) -> str:
         return self._connection.key.reveal().decode(errors="replace")
 
-    def without_key(self, text: str) -> str:
-        """Return what a server has sent, with stars wherever it holds the key."""
-        return str(hide(text, self._secret()))
-
-    def _count(self, request: httpx2.Request) -> None:
-        if self._connection.budget:
-            self._connection.budget.take(deadline=_deadline(request))
-
-    def _begin(self, request: httpx2.Request) -> float:
-        """Start the time of one exchange, and return how long it may take."""
-        deadline, seconds = _deadline(request), self._connection.timeout
-        if deadline is not None:
-            left = deadline - self._connection.clock.monotonic()
-            seconds = min(seconds, max(left, 0.0))
-        self._limits.begin(seconds)
-        return seconds
-
-    def _understand(
-        self, request: httpx2.Request, response: httpx2.Response, content: bytes
-    ) -> Any:
-        answer = Answer(_where(request), response.status_code, response.headers, content)
-        return understand(answer, self._connection.explain, secret=self._secret())
-
-    def _exchange(
-        self, client: httpx2.Client, request: httpx2.Request, *, most: int = LARGEST_BODY
-    ) -> tuple[httpx2.Response, bytes]:
-        seconds = self._begin(request)
-        with _translated(request, seconds, self.without_key):
-            response = client.send(request, stream=True)
-            try:
-                return response, self._read(response, most)
-            finally:
-                response.close()
-
-    def _read(self, response: httpx2.Response, most: int = LARGEST_BODY) -> bytes:
-        """Read the body as it came, within the limits of the exchange."""
-        if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
-            raise NotUnderstood(f"{_where(response.request)} answered with a compressed body")
-        content = bytearray()
-        for piece in response.iter_raw():
-            content += piece
-            if len(content) > most or self._limits.is_mostly_framing(len(content)):
-                raise NotUnderstood(f"{_where(response.request)} answered with too large a body")
-            if self._limits.is_over:
-                raise httpx2.ReadTimeout("the answer came too slowly", request=response.request)
-        return bytes(content)
-
     @contextmanager
-    def _timed(self, request: httpx2.Request) -> Iterator[list[str]]:
-        report, clock = self._connection.on_exchange, self._connection.clock
-        outcome: list[str] = []
-        began = clock.monotonic()
+    def _opened(self, client: httpx2.Client, request: httpx2.Request) -> Iterator[httpx2.Response]:
+        """Send a request and close its answer; the library's exceptions become NotReached.
+
+        Our own are left alone: a bug in tm is not a connection that broke.
+        """
         try:
-            yield outcome
-        finally:
-            if report:
-                shown = clean(str(request.url.copy_with(query=None)))
-                took = clock.monotonic() - began
-                report(Exchange(request.method, shown, "".join(outcome) or "no answer", took))
+            with closing(client.send(request, stream=True)) as response:
+                yield response
+        except TmError:
+            raise
+        except Exception as error:
+            if _is_own_bug(error):
+                raise
+            raise self._not_reached(request, error) from None
+
+    def _not_reached(self, request: httpx2.Request, error: Exception) -> NotReached:
+        message, hint = next(
+            (message, hint) for kinds, message, hint in _FAILURES if isinstance(error, kinds)
+        )
+        shown = clean(self.without_key(str(error))) or type(error).__name__
+        seconds = request.extensions["timeout"]["read"]
+        if not request.extensions.get("is_stream"):
+            seconds = min(self._limits.seconds, seconds)
+        return NotReached(
+            message.format(
+                where=describe_request(request), seconds=format_duration(seconds), error=shown
+            ),
+            maybe_sent=not isinstance(error, _NEVER_SENT),  # in doubt it was
+            hint=hint,
+        )
 
 
-@contextmanager
-def _translated(
-    request: httpx2.Request, timeout: float, without_key: Callable[[str], str]
-) -> Iterator[None]:
-    """Turn the library's exceptions into ours; what is not known to be unsent may be sent."""
-
-    def said(error: Exception) -> str:
-        return clean(without_key(str(error))) or type(error).__name__
-
-    try:
-        yield
-    except httpx2.TimeoutException as error:
-        raise NotReached(
-            f"no answer from {_where(request)} within {format_duration(timeout)}",
-            maybe_sent=not isinstance(error, _NEVER_SENT),
-            hint="raise the limit with --timeout if the server is slow",
-        ) from None
-    except _NEVER_SENT as error:
-        raise NotReached(
-            f"cannot reach {_where(request)}: {said(error)}",
-            maybe_sent=False,
-            hint="`tm doctor` looks for the cause, `tm config show` tells the address's origin",
-        ) from None
-    except TmError:
-        raise
-    except Exception as error:  # sockets and parsers below the library raise what they like
-        raise NotReached(
-            f"the connection to {_where(request)} broke: {said(error)}",
-            maybe_sent=True,
-        ) from None
+def _read(response: httpx2.Response) -> bytes:
+    """Read the body as it came, without decoding it."""
+    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        where = describe_request(response.request)
+        raise NotUnderstood(f"{where} answered with a compressed body")
+    return b"".join(response.iter_raw())
 
 
-def _deadline(request: httpx2.Request) -> float | None:
-    """What changes something is not cut short because a wait is over."""
-    return read_deadline() if request.method == "GET" else None
-
-
-def _where(request: httpx2.Request) -> str:
-    return clean(f"{request.method} {request.url.copy_with(query=None)}")
+def _is_own_bug(error: Exception) -> bool:
+    """Whether tm raised this, and neither the library nor the sockets and parsers below it."""
+    origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    if isinstance(error, OSError) or origins & {"httpx2", "httpcore2"}:
+        return False
+    *_, (frame, _line) = walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "tm_cli"
 
 
 def verification(base_url: str, ca_file: str | None) -> ssl.SSLContext | bool:

@@ -1,0 +1,1 @@
+"""The command line as Typer sees it: groups, options, help, sessions."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.transport import Connection
+from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
-from tm_cli.settings import TRAFFICMORPH, Endpoint, Source, project_root, read_key_file
+from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
     from tm_cli.cli.session import Session
     from tm_cli.values.api_key import ApiKey
 
-DATA_DIR = ".tm"
+STOP_TIMEOUT = 1.5
+"""Seconds for the request that stops a run when a signal has come."""
 
 
 def connect(session: Session) -> Connection:
@@ -54,13 +56,26 @@ def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
     )
 
 
+def for_a_stop(connection: Connection) -> Connection:
+    """Return the connection for the request that stops a run: it must not take long."""
+    timeout = min(connection.timeout, STOP_TIMEOUT)
+    return replace(connection, timeout=timeout, budget=None, revive=None)
+
+
+def open_transport(session: Session, connection: Connection) -> Transport:
+    """Return a transport that is closed when the command ends."""
+    transport = Transport(connection)
+    session.keep_open(transport.close)
+    return transport
+
+
 def _embedded(session: Session) -> Connection:
     if session.settings.server is None and session.context.environ.get("CI"):
         raise ConfigurationError(
             "no server is configured",
             hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
         )
-    return _lease(session, data_dir(session))
+    return _lease(session, session.settings.find_data_dir(session.context.cwd))
 
 
 def _lease(session: Session, directory: Path) -> Connection:
@@ -78,30 +93,3 @@ def _lease(session: Session, directory: Path) -> Connection:
         on_exchange=session.show_exchange if session.verbose else None,
         revive=lambda: _lease(session, directory),
     )
-
-
-def data_dir(session: Session) -> Path:
-    """The embedded server's directory: as set, else `.tm` at the root of the project.
-
-    Raises ConfigurationError when a project file sets one that is not in the project: `tm` writes
-    there, and a history elsewhere is not the project's.
-    """
-    chosen = session.settings["data_dir"]
-    if chosen.value is None:
-        return project_root(session.context.cwd) / DATA_DIR
-    try:
-        directory = session.context.cwd / Path(chosen.value).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(
-            f"{chosen.origin} names the data directory {chosen.value}, which is in the home of a "
-            "user who does not exist"
-        ) from None
-    if chosen.origin.source is Source.PROJECT:
-        project = Path(chosen.origin.place).parent
-        if not directory.resolve().is_relative_to(project.resolve()):
-            raise ConfigurationError(
-                f"{chosen.origin.place} sets data_dir to {chosen.value}, which is not in "
-                "the project",
-                hint="set it in your own file, or as TM_DATA_DIR",
-            )
-    return directory

@@ -11,31 +11,33 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-_PANEL = "Global options"
+from tm_cli.cli.help_page import GLOBAL
+from tm_cli.completion.candidates import complete_contexts, complete_servers
 
 GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
     "base_url": (
         Annotated[
             str | None,
             typer.Option(
-                help="Server address; `local` for the embedded one. [TM_BASE_URL]",
+                help="Server URL; `local` for the embedded server. [TM_BASE_URL]",
                 metavar="URL",
-                rich_help_panel=_PANEL,
+                autocompletion=complete_servers,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
     ),
     "api_key": (
-        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=_PANEL)],
+        Annotated[str | None, typer.Option(hidden=True, metavar="KEY", rich_help_panel=GLOBAL)],
         None,
     ),
     "api_key_file": (
         Annotated[
             str | None,
             typer.Option(
-                help="File that holds the API key. [TM_API_KEY_FILE]",
+                help="File with the API key. [TM_API_KEY_FILE]",
                 metavar="FILE",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -44,9 +46,10 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Context of your own settings file: its server, its key. [TM_CONTEXT]",
+                help="Context from your settings file: a server and its key. [TM_CONTEXT]",
                 metavar="NAME",
-                rich_help_panel=_PANEL,
+                autocompletion=complete_contexts,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -55,9 +58,9 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Longest time for one request. [TM_TIMEOUT, 30s]",
+                help="Request timeout. [TM_TIMEOUT, 30s]",
                 metavar="DURATION",
-                rich_help_panel=_PANEL,
+                rich_help_panel=GLOBAL,
             ),
         ],
         None,
@@ -66,7 +69,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--json", help="Print one JSON document on stdout.", rich_help_panel=_PANEL
+                "--json", help="Print one JSON document to standard output.", rich_help_panel=GLOBAL
             ),
         ],
         False,
@@ -75,7 +78,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--quiet", "-q", help="Print results and errors only.", rich_help_panel=_PANEL
+                "--quiet", "-q", help="Print only results and errors.", rich_help_panel=GLOBAL
             ),
         ],
         False,
@@ -84,7 +87,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool,
             typer.Option(
-                "--verbose", "-v", help="Print a line per request.", rich_help_panel=_PANEL
+                "--verbose", "-v", help="Print a line per request.", rich_help_panel=GLOBAL
             ),
         ],
         False,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from tm_cli.cli.app import Group
+from tm_cli.cli.help_page import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +20,11 @@ class Entry:
 
     module: str
     summary: str
-    panel: str | None = None
+    section: str = ""
+    hidden: bool = False
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """A mapping of names to commands that imports `module.app` on first access."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
@@ -36,12 +39,6 @@ class LazyCommands(MutableMapping[str, Any]):
             self._loaded[name] = command
         return self._loaded[name]
 
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("commands are not removed")
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
@@ -52,49 +49,26 @@ class LazyCommands(MutableMapping[str, Any]):
         return name in self._entries
 
 
-class QuickGroup(TyperGroup):
-    """A group that reads options of its own only when one is given.
-
-    Typer coerces even an option that is not there, `--help` included, and imports pydantic for it.
-    """
-
-    _is_command_first = False
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the group's options; none while a command line starts with a command."""
-        return [] if self._is_command_first else super().get_params(ctx)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse up to the name of the command."""
-        self._is_command_first = bool(args) and not args[0].startswith("-")
-        try:
-            if self._is_command_first:  # typer would repeat the values of an earlier call
-                ctx.params.update({str(item.name): item.default for item in self.params})
-            return super().parse_args(ctx, args)
-        finally:
-            self._is_command_first = False
-
-
-class LazyGroup(QuickGroup):
+class LazyGroup(Group):
     """The root group; `entries` is set by the subclass."""
 
     entries: ClassVar[dict[str, Entry]]
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = LazyCommands(self.entries)
-        self._listing = False
+        self.commands = cast(Any, LazyCommands(self.entries))  # never assigned to
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names without importing what they name."""
         return list(self.entries)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; while help lists them, a stand-in that has just name and summary."""
-        if self._listing and cmd_name in self.entries:
-            entry = self.entries[cmd_name]
-            return TyperCommand(cmd_name, help=entry.summary, rich_help_panel=entry.panel)
-        return super().get_command(ctx, cmd_name)
+    def summaries(self, _ctx: Any) -> list[Summary]:
+        """Return the commands that the help lists, without importing them."""
+        return [
+            Summary(name, entry.summary, entry.section)
+            for name, entry in self.entries.items()
+            if not entry.hidden
+        ]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Find the command; for one that stands in a group, say in which."""
@@ -105,13 +79,9 @@ class LazyGroup(QuickGroup):
 
     def _groups_with(self, word: str) -> list[str]:
         """Import every module: it is slow, and the command line is wrong anyway."""
-        found = {name: getattr(self.commands[name], "commands", {}) for name in self.entries}
+        found = {
+            name: getattr(self.commands[name], "commands", {})
+            for name, entry in self.entries.items()
+            if not entry.hidden
+        }
         return [name for name, own in found.items() if word in own and not own[word].hidden]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the help without importing a single command."""
-        self._listing = True
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self._listing = False

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.main import get_command
 
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.lazy import Entry, LazyGroup
 from tm_cli.main import VERSION_LINE
@@ -19,42 +20,52 @@ _SETUP = "Set-up"
 
 class _Root(LazyGroup):
     entries: ClassVar[dict[str, Entry]] = {
-        "runs": Entry("tm_cli.commands.runs.app", "Start runs, wait for their verdict.", _GATES),
+        "runs": Entry("tm_cli.commands.runs.app", "Start runs and gate on their verdicts.", _GATES),
         "benchmarks": Entry(
-            "tm_cli.commands.benchmarks.app", "Gate benchmark runs of Runloop.", _GATES
+            "tm_cli.commands.benchmarks.app", "Gate on Runloop benchmark runs.", _GATES
         ),
         "jobs": Entry("tm_cli.commands.jobs.app", "Gate on job runs of a Strait server.", _GATES),
-        "gate": Entry("tm_cli.commands.gate", "Decide a saved report anew, explain it.", _GATES),
-        "report": Entry("tm_cli.commands.report.app", "Show, convert and comment reports.", _GATES),
+        "report": Entry(
+            "tm_cli.commands.report.app",
+            "Re-evaluate, explain, convert and comment reports.",
+            _GATES,
+        ),
+        "gate": Entry("tm_cli.commands.gate", "Re-evaluate or explain a report.", hidden=True),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
-        "profiles": Entry("tm_cli.commands.profiles", "List, show and exchange profiles.", _SERVER),
+        "profiles": Entry(
+            "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER
+        ),
         "history": Entry(
-            "tm_cli.commands.history.app", "Look at runs that have ended, compare them.", _SERVER
+            "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
         ),
         "baseline": Entry(
-            "tm_cli.commands.baseline", "Choose the run that others are compared with.", _SERVER
+            "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
         ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
-        "agent": Entry("tm_cli.commands.agent", "Generate load for a server elsewhere.", _SERVER),
-        "mcp": Entry("tm_cli.commands.mcp", "Offer the gate to assistants (MCP).", _SERVER),
-        "auth": Entry("tm_cli.commands.auth.app", "Store a key, check keys, remove one.", _SETUP),
-        "init": Entry("tm_cli.commands.init.app", "Set up a gate: profile, pipeline.", _SETUP),
+        "agent": Entry(
+            "tm_cli.commands.agent", "Generate load for a server on another machine.", _SERVER
+        ),
+        "mcp": Entry("tm_cli.commands.mcp", "Serve the gate to AI assistants (MCP).", _SERVER),
+        "auth": Entry("tm_cli.commands.auth.app", "Store, check and remove API keys.", _SETUP),
+        "init": Entry(
+            "tm_cli.commands.init.app", "Set up a gate: profile, settings, CI pipeline.", _SETUP
+        ),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
-        "doctor": Entry("tm_cli.commands.doctor", "Look whether a gate can work here.", _SETUP),
-        "help": Entry("tm_cli.commands.help", "Explain a topic or a command.", _SETUP),
-        "selftest": Entry("tm_cli.commands.selftest", "Prove that the gate goes red.", _SETUP),
+        "doctor": Entry("tm_cli.commands.doctor", "Check that a gate can work here.", _SETUP),
+        "help": Entry("tm_cli.commands.help", "Show help on a topic or a command.", _SETUP),
+        "selftest": Entry(
+            "tm_cli.commands.selftest", "Check that gates fail when they must.", _SETUP
+        ),
         "completion": Entry(
-            "tm_cli.commands.completion", "Print the completion script of a shell.", _SETUP
+            "tm_cli.commands.completion", "Print the completion script for a shell.", _SETUP
         ),
         "version": Entry("tm_cli.commands.version", "Print the version.", _SETUP),
     }
 
 
-app = typer.Typer(
+app = App(
     name="tm",
     cls=_Root,
-    no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -79,15 +90,12 @@ def _tm(
         ),
     ] = False,
 ) -> None:
-    """Gate CI on load tests.
+    """Gate CI on load tests: start a run, wait for its verdict, exit by it.
 
-    Start a run, wait for its own verdict, turn it into an exit code:
+    `tm init` sets up a gate, `tm doctor` checks that it can work, `tm help` lists topics.
+    All commands take --json, --quiet, --verbose, --context NAME and other global options.
 
-      tm runs start checkout --wait --fail-on FAIL,WARN
-
-    `tm init` sets a gate up, `tm doctor` looks whether it can work, `tm help` lists topics.
-
-    Every command takes --json, --quiet, --verbose, --context NAME and others.
+    tm runs start checkout --wait --fail-on FAIL,WARN
     """
 
 

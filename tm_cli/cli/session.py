@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tm_cli.cli.global_options import with_global_options
-from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
+    from tm_cli.api.middleware import Exchange
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
-    from tm_cli.api.transport import Connection, Exchange
-    from tm_cli.commands.shared.report_sinks import Reports
+    from tm_cli.api.transport import Connection
+    from tm_cli.errors import TmError
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
@@ -34,8 +34,8 @@ class Session:
     """One command's view of the world; clients are made when first used.
 
     `tree` is the root command, for commands that tell about others; `system` is what the flags
-    for server and key mean; `reports` are the places where a gate of this command is told, and
-    `longest_pause` is how long a read may pause, in seconds, because the server asks for it.
+    for server and key mean; `longest_pause` is how long a read may pause, in seconds, because the
+    server asks for it.
     """
 
     context: AppContext
@@ -45,7 +45,6 @@ class Session:
     verbose: bool = False
     tree: Any = None
     system: str = "trafficmorph"
-    reports: Reports | None = None
     longest_pause: float = LONGEST_PAUSE
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -122,12 +121,27 @@ class Session:
             f"  {exchange.method} {exchange.url} {exchange.outcome} {exchange.seconds * 1000:.0f}ms"
         )
 
-    def emit(self, data: Any, show: Callable[[], str]) -> int:
-        """Print a command's result as JSON or for people, and return OK."""
-        from tm_cli.render.formats.json_document import document, to_json
+    def emit(
+        self,
+        data: Any,
+        show: Callable[[], str],
+        *,
+        error: TmError | None = None,
+        as_json: bool | None = None,
+    ) -> int:
+        """Print a command's result as JSON or for people, and return its exit code.
 
-        self.terminal.result(to_json(document(data)) if self.wants_json else show())
-        return int(ExitCode.OK)
+        `error` is what makes a result that is printed a failure. JSON is printed where `--json` or
+        `as_json` asks for it.
+        """
+        from tm_cli.render.formats.json_document import document, error_document, to_json
+
+        whole = document(data) if error is None else error_document(error, data)
+        wants_json = self.wants_json if as_json is None else as_json
+        self.terminal.result(to_json(whole) if wants_json else show())
+        if error is not None:
+            self.terminal.note(f"tm: {error.message}")
+        return int(ExitCode.OK if error is None else error.exit_code)
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:
@@ -139,10 +153,6 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
         session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
         try:
             return function(session, **values)
-        except TmError as error:
-            if session.reports is not None:
-                session.reports.tell_mistake(error)
-            raise
         finally:
             session.close()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tm_cli.server.agent.connection import AgentOptions
     from tm_cli.settings import Settings
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("agent")
@@ -28,36 +29,40 @@ def run_agent(
     session: Session,
     server: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Address of the `tm serve` to work for. [TM_BASE_URL]"),
+        typer.Option(metavar="URL", help="URL of the `tm serve` to join. [TM_BASE_URL]"),
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Region to join; runs choose it. [TM_REGION]"),
+        typer.Option(
+            metavar="NAME", help="Region to join; runs select it with --region. [TM_REGION]"
+        ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What to call this agent. [the name of its host]"),
+        typer.Option(metavar="NAME", help="Name of this agent. [host name]"),
     ] = None,
     workers: Annotated[
         int,
         typer.Option(
-            min=1, max=64, help="Workers; each takes a share of every run and up to one core."
+            min=1,
+            max=64,
+            help="Number of workers; each takes a share of every run and uses up to one core.",
         ),
     ] = 1,
     allow_public_targets: Annotated[
         bool,
         typer.Option(
             "--allow-public-targets",
-            help="Send load to public addresses too. [TM_ALLOW_PUBLIC_TARGETS]",
+            help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
         ),
     ] = False,
 ) -> int:
-    """Generate load for a server on another machine, until Ctrl-C or SIGTERM.
+    """Generate load for a server on another machine until Ctrl-C or SIGTERM.
 
-    It joins a region of the server and takes a share of every run that is started there. Whoever
-    has the server's key decides what is sent; the agent refuses targets on public addresses
-    unless told otherwise. When the connection is lost, its load ends at once, and it tries to
-    connect again.
+    The agent joins a region of the server and takes a share of every run that is started there.
+    Everyone with the server's key can decide what it sends; it refuses targets with public
+    addresses unless --allow-public-targets is given. If the connection is lost, it stops its load
+    at once and reconnects.
 
     tm agent --server https://load.example:8092 --region eu-west
     """

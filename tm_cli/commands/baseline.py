@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import TmError
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import BaselinePin
-    from tm_cli.commands.runs.profile_argument import Subject
+    from tm_cli.commands.runs.profile_argument import ProfileRef
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 Region = Annotated[
     str | None,
@@ -28,13 +28,13 @@ Region = Annotated[
 @app.callback()
 @group
 def baseline() -> None:
-    """Choose the run that the next ones are compared with."""
+    """Choose the run that later runs are compared with."""
 
 
 @app.command("pin")
 @command
 def pin(session: Session, history_id: options.HistoryId) -> int:
-    """Compare the next runs of its profile with this run, until it is unpinned.
+    """Use a run as the baseline of its profile until it is unpinned.
 
     tm baseline pin 42
     """
@@ -52,7 +52,7 @@ def pin(session: Session, history_id: options.HistoryId) -> int:
 @app.command("unpin")
 @command
 def unpin(session: Session, profile: options.Profile, region: Region = None) -> int:
-    """Leave the choice of the baseline to the server again.
+    """Let the server select the baseline again.
 
     tm baseline unpin checkout
     """
@@ -68,7 +68,7 @@ def unpin(session: Session, profile: options.Profile, region: Region = None) -> 
 @app.command("show")
 @command
 def show(session: Session, profile: options.Profile, region: Region = None) -> int:
-    """Show which run is pinned.
+    """Show the pinned run.
 
     tm baseline show checkout
     """
@@ -84,13 +84,13 @@ def _require_pins(session: Session) -> None:
     require_features(session, [("baseline_pins", "pin a baseline")])
 
 
-def _subject(session: Session, text: str) -> Subject:
-    from tm_cli.commands.runs.profile_argument import find_subject
+def _subject(session: Session, text: str) -> ProfileRef:
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd)
+    return resolve_profile(session.client, text, session.context.cwd)
 
 
-def _shown(pinned: BaselinePin, subject: Subject, region: str) -> str:
+def _shown(pinned: BaselinePin, subject: ProfileRef, region: str) -> str:
     if pinned.history_id is None:
         where = clean(pinned.region or region)
         return (

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import TmError
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
 from tm_cli.values.text import clean
 from tm_cli.values.thresholds import show_limit
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 _MASK = "***"
 
@@ -40,7 +38,7 @@ def config() -> None:
 @app.command("show")
 @command
 def show(session: Session) -> int:
-    """Print every setting and every limit, its value and its origin; keys are masked.
+    """Show all settings and limits with their values and origins; keys are masked.
 
     tm config show
 

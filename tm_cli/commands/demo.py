@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("demo")
@@ -18,17 +17,18 @@ app = typer.Typer(add_completion=False)
 def demo(session: Session) -> int:
     """Watch a gate pass and fail, in about a minute.
 
-    Starts a small service on this machine, tests it with real load three times, makes it slower
-    before the last time, and exits 0 only if every command returned the code it must return.
+    Starts a small service on this machine and tests it with real load three times; before the
+    last test it makes the service slower. Exits with 0 only if each command returned the
+    expected exit code.
 
     tm demo
     """
-    from tm_cli.demo.script import play
+    from tm_cli.demo.script import run
 
     with tempfile.TemporaryDirectory(prefix="tm-demo-", ignore_cleanup_errors=True) as directory:
-        right = play(Path(directory), session.context.environ, session.terminal.result)
-    if right:
-        session.terminal.result("\nEvery command returned the exit code that it should.")
+        passed = run(Path(directory), session.context.environ, session.terminal.result)
+    if passed:
+        session.terminal.result("\nEvery command returned the expected exit code.")
         return int(ExitCode.OK)
-    session.terminal.note("tm: a command returned another exit code than it should")
+    session.terminal.note("tm: a command did not return the expected exit code")
     return int(ExitCode.ERROR)

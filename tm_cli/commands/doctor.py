@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from tm_cli import __version__
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import TRAFFICMORPH, Settings
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 class System(StrEnum):
@@ -29,21 +30,18 @@ def run_doctor(
     session: Session,
     system: Annotated[
         System | None,
-        typer.Option(
-            help="Whose server and key: trafficmorph, runloop or strait. [what is configured]"
-        ),
+        typer.Option(help="System to check. [all that are configured]"),
     ] = None,
 ) -> int:
-    """Check whether a gate can work here: settings, network, key, embedded server, CI, terminal.
+    """Check settings, network, key, embedded server, CI and terminal.
 
-    It checks every system for which a server or a key is set. It starts nothing, changes nothing,
-    and shows no key. Exits with the code that a gate would end with.
+    Checks every system for which a server or a key is configured. Starts nothing, changes nothing
+    and shows no key. Exits with the code that a gate would exit with.
 
     tm doctor
 
     tm doctor --system strait --json
     """
-    from tm_cli.cli.connections import data_dir
     from tm_cli.doctor.configuration import configured_systems
     from tm_cli.doctor.doctor import Doctor
     from tm_cli.doctor.finding import worst
@@ -65,7 +63,7 @@ def run_doctor(
         network=SystemNetwork(),
         machine=SystemMachine(),
         load_settings=load_settings,
-        find_data_dir=lambda: data_dir(session),
+        find_data_dir=lambda: session.settings.find_data_dir(session.context.cwd),
     )
     results = list(doctor.results())
     decisive = worst(results)

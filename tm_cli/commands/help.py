@@ -7,13 +7,26 @@ from typing import Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.topics import TOPICS
+from tm_cli.completion.candidates import Words, command_names, find_position
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.tables import columns
 
-app = typer.Typer(add_completion=False)
+app = App()
+
+
+def complete_words(ctx: typer.Context) -> Words:
+    """Complete a topic, or the words of a command after the ones before."""
+    before = ctx.params.get("words") or []
+    position = find_position(ctx.find_root().command, ctx.obj, before)
+    if position is None:
+        return []
+    commands = command_names(position.ctx) if position.commands else []
+    topics = [] if before else [(name, topic.summary) for name, topic in TOPICS.items()]
+    return [*topics, *((item.value, item.note) for item in commands)]
 
 
 @app.command("help")
@@ -22,10 +35,14 @@ def help_(
     session: Session,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TOPIC|COMMAND]...", help="A topic, or the words of a command."),
+        typer.Argument(
+            metavar="[TOPIC|COMMAND]...",
+            autocompletion=complete_words,
+            help="A topic, or the words of a command.",
+        ),
     ] = None,
 ) -> int:
-    """Explain a topic or a command; alone, list the topics.
+    """Show help on a topic or a command; without arguments, list the topics.
 
     tm help exit-codes
 
@@ -68,6 +85,6 @@ def _unknown(words: list[str], known: list[str]) -> UsageError:
     near = difflib.get_close_matches(words[-1], known, n=1)
     guess = " ".join([*words[:-1], *near])
     return UsageError(
-        f"there is neither a topic nor a command {' '.join(words)!r}",
+        f"unknown topic or command {' '.join(words)!r}",
         hint=f"did you mean `tm help {guess}`?" if near else "`tm help` lists the topics",
     )

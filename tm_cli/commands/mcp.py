@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import typer
-
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("mcp")
 @command
 def mcp(session: Session) -> int:
-    """Offer the gate to assistants: a Model Context Protocol server on stdin and stdout.
+    """Run a Model Context Protocol (MCP) server on standard input and output.
 
-    A client starts it and speaks with it; it ends with its input. Server and key come from flags,
+    An MCP client starts it; it ends when its input is closed. Server and key come from flags,
     variables, files and contexts as for every command, never from the client.
 
     tm mcp

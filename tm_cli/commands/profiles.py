@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_whole
@@ -18,15 +18,15 @@ from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import Profile
-    from tm_cli.commands.runs.profile_argument import Subject
+    from tm_cli.commands.runs.profile_argument import ProfileRef
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()
 @group
 def profiles() -> None:
-    """List, show and exchange profiles."""
+    """List, show, import and export profiles."""
 
 
 @app.command("list")
@@ -49,7 +49,7 @@ def list_profiles(session: Session) -> int:
 @app.command("show")
 @command
 def show(session: Session, profile: options.Profile) -> int:
-    """Show one profile.
+    """Show a profile.
 
     tm profiles show checkout
     """
@@ -78,10 +78,15 @@ def export(
     profile: options.Profile,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json or .yaml."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write to, .json or .yaml. [standard output]",
+        ),
     ] = None,
 ) -> int:
-    """Write the portable document of a profile.
+    """Export a profile as a portable document.
 
     tm profiles export checkout -o checkout.yaml
     """
@@ -108,7 +113,7 @@ def import_profile(
     session: Session,
     document: Annotated[str, typer.Argument(metavar="FILE", help="Profile document.")],
 ) -> int:
-    """Create the profile of a document, or overwrite the one of its name.
+    """Create a profile from a document, or overwrite the profile of that name.
 
     tm profiles import checkout.yaml
     """
@@ -130,7 +135,7 @@ def import_profile(
 @app.command("delete")
 @command
 def delete(session: Session, profile: options.Profile, yes: options.Yes = False) -> int:
-    """Delete a profile; a run that is going on ends, the history stays.
+    """Delete a profile: its current run is stopped, its history is kept.
 
     tm profiles delete checkout --yes
     """
@@ -143,10 +148,10 @@ def delete(session: Session, profile: options.Profile, yes: options.Yes = False)
     )
 
 
-def _stored(session: Session, text: str) -> Subject:
-    from tm_cli.commands.runs.profile_argument import find_subject
+def _stored(session: Session, text: str) -> ProfileRef:
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd)
+    return resolve_profile(session.client, text, session.context.cwd)
 
 
 def _without_secret(document: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tm_cli.selftest.scenarios import Result, Scenario
+    from tm_cli.selftest.scenarios import ScenarioResult, SelftestScenario
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("selftest")
@@ -26,22 +27,20 @@ def selftest(
     session: Session,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Play this scenario alone; repeatable."),
+        typer.Option(metavar="NAME", help="Run only this scenario; repeatable."),
     ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="List the scenarios, and play none.")
-    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios; run none.")] = False,
     program: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Test this program, such as a wrapper around tm, instead of tm."
+            metavar="PATH", help="Program to test instead of tm, e.g. a wrapper around it."
         ),
     ] = None,
 ) -> int:
-    """Prove that the gate goes red where it must, on this machine, in less than a minute.
+    """Check on this machine that gates fail when they must; takes less than a minute.
 
-    Runs tm against servers with scripted runs and faults, and compares its exit codes with what
-    must come. No load is sent. Exits 0 only if every scenario ended as it must, else 1.
+    Runs tm against servers with scripted runs and faults and compares the exit codes with the
+    expected ones. Sends no load. Exits with 0 only if every scenario passed, else with 1.
 
     tm selftest
 
@@ -53,14 +52,14 @@ def selftest(
     return _play(session, scenarios, _found(session, program))
 
 
-def _list(session: Session, scenarios: Sequence[Scenario]) -> int:
+def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
     from tm_cli.render.selftest import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
 
 
-def _catalogue() -> Sequence[Scenario]:
+def _catalogue() -> Sequence[SelftestScenario]:
     try:
         from tm_cli.selftest.scenarios import SCENARIOS
     except ModuleNotFoundError as missing:
@@ -72,13 +71,15 @@ def _catalogue() -> Sequence[Scenario]:
     return SCENARIOS
 
 
-def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> Sequence[Scenario]:
+def _chosen(
+    scenarios: Sequence[SelftestScenario], names: Sequence[str]
+) -> Sequence[SelftestScenario]:
     known = {scenario.name: scenario for scenario in scenarios}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "`tm selftest --list` names them all"
-            raise UsageError(f"there is no scenario {name!r}", hint=hint)
+            raise UsageError(f"unknown scenario {name!r}", hint=hint)
     return [known[name] for name in dict.fromkeys(names)] or scenarios
 
 
@@ -88,18 +89,18 @@ def _found(session: Session, program: str | None) -> str | None:
         return None
     found = shutil.which(program, path=session.context.environ.get("PATH"))
     if found is None:
-        raise UsageError(f"--program: {program!r} is no program that can be started")
+        raise UsageError(f"--program: cannot find the program {program!r}")
     return str(session.context.cwd / found)
 
 
-def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) -> int:
+def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
     from tm_cli.render.selftest import failure, line, summary
-    from tm_cli.selftest.runner import prove
+    from tm_cli.selftest.runner import run_scenarios
 
-    results: list[Result] = []
+    results: list[ScenarioResult] = []
     clock, width = session.context.clock, max(len(scenario.name) for scenario in scenarios)
     began = clock.monotonic()
-    with closing(prove(scenarios, session.context.environ, program)) as coming:
+    with closing(run_scenarios(scenarios, session.context.environ, program)) as coming:
         for result in coming:
             results.append(result)
             if not session.wants_json:
@@ -113,7 +114,7 @@ def _play(session: Session, scenarios: Sequence[Scenario], program: str | None) 
     return int(ExitCode.OK)
 
 
-def _emit(session: Session, results: Sequence[Result], error: TmError | None) -> int:
+def _emit(session: Session, results: Sequence[ScenarioResult], error: TmError | None) -> int:
     from tm_cli.render.formats.json_document import document, error_document, to_json
     from tm_cli.render.selftest import result_data
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.connections import data_dir
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8092
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("serve")
@@ -31,15 +31,15 @@ def serve(
         str,
         typer.Option(
             metavar="ADDRESS",
-            help="Address to listen on; beyond this machine only with TLS, 0.0.0.0 for all.",
+            help="Address to listen on; other than loopback only with TLS; 0.0.0.0 for all.",
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = (
-        DEFAULT_PORT
-    ),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")
+    ] = (DEFAULT_PORT),
     tls_cert: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Certificate chain (PEM); answer by https."),
+        typer.Option(metavar="FILE", help="Certificate chain (PEM); serve HTTPS."),
     ] = None,
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Private key (PEM) of the certificate.")
@@ -48,7 +48,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Name under which clients call this server; repeat it for more.",
+            help="Host name that clients use for this server; repeatable.",
         ),
     ] = None,
     slots: Annotated[
@@ -56,8 +56,8 @@ def serve(
         typer.Option(
             min=1,
             max=10_000,
-            help="Requests of one run that may be under way at the same time; beyond 900, "
-            "more load generators are started.",
+            help="Maximum number of concurrent requests of a run; above 900, more "
+            "load generators are started.",
         ),
     ] = 256,
     data: Annotated[
@@ -65,26 +65,26 @@ def serve(
         typer.Option(
             "--data-dir",
             metavar="DIR",
-            help="Where profiles and runs are kept. [TM_DATA_DIR, .tm in the project]",
+            help="Directory for profiles and runs. [TM_DATA_DIR, .tm in the project]",
         ),
     ] = None,
     requests_per_minute: Annotated[
-        int, typer.Option(min=1, help="Requests that a client may send in a minute.")
+        int, typer.Option(min=1, help="Maximum number of requests per minute and client.")
     ] = 600,
     allow_public_targets: Annotated[
         bool,
         typer.Option(
             "--allow-public-targets",
-            help="Send load to public addresses too. [TM_ALLOW_PUBLIC_TARGETS]",
+            help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
         ),
     ] = False,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
 ) -> int:
-    """Run the embedded server: the TrafficMorph API on this machine, with real load.
+    """Run the embedded server: the TrafficMorph API and a load generator on this machine.
 
-    With a certificate it serves other machines too, so that agents (`tm agent`) can join and share
-    the load; commands on this machine then use a port of their own on loopback. Behind a proxy
-    with TLS, keep to 127.0.0.1 and give the proxy's name with --hostname.
+    With a certificate it also serves other machines, so that agents (`tm agent`) can join and
+    share the load; commands on this machine then use a separate port on loopback. Behind a TLS
+    proxy, keep 127.0.0.1 and set the proxy's host name with --hostname.
 
     tm serve --port 8092
 
@@ -101,7 +101,9 @@ def serve(
     if data is not None and not data.strip():
         raise UsageError("--data-dir is empty")
     options = ServeOptions(
-        data_dir=session.context.cwd / data if data else data_dir(session),
+        data_dir=session.context.cwd / data
+        if data
+        else session.settings.find_data_dir(session.context.cwd),
         host=host,
         port=port,
         tls_cert=_path(session, tls_cert),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import typer
-
 from tm_cli import __version__
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.main import VERSION_LINE
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("version")
 @command
 def version(session: Session) -> int:
-    """Print the version of tm and of the API it speaks.
+    """Print the version of tm and of its API specification.
 
     tm version
     """

@@ -1,84 +1,27 @@
-"""Where in the command tree a line ends; pure but for the imports of the commands it names."""
+"""What fits at the end of a command line: from the command tree and the options' completers."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tm_cli.gate.verdict import GATED
+import typer
 
+from tm_cli.errors import TmError
+from tm_cli.runtime.environment import AppContext
 
-@dataclass
-class Spot:
-    """The command so far, its options, and what the next word would be.
+if TYPE_CHECKING:
+    from tm_cli.settings import Settings
 
-    `given` has the values of options by their names, `arguments` the words that were arguments,
-    `awaits` the option whose value comes next. `only_arguments` is true after `--`.
-    """
+Words = list[str | tuple[str, str]]
+"""What Typer expects of a completer: words, or words with a note."""
 
-    node: Any
-    given: dict[str, str] = field(default_factory=dict)
-    arguments: list[str] = field(default_factory=list)
-    awaits: Any = None
-    only_arguments: bool = False
+_SERVER_FLAGS = ("base_url", "api_key", "api_key_file", "context")
 
-    @property
-    def commands(self) -> Mapping[str, Any]:
-        """The commands that may follow."""
-        found: Mapping[str, Any] = getattr(self.node, "commands", {})
-        return found
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the command by their spellings."""
-        options = [item for item in self.node.params if item.param_type_name == "option"]
-        return {name: item for item in options for name in (*item.opts, *item.secondary_opts)}
-
-    @property
-    def argument(self) -> Any:
-        """The argument that comes next, None when there are enough."""
-        declared = [item for item in self.node.params if item.param_type_name == "argument"]
-        if declared and declared[-1].nargs == -1:
-            return declared[min(len(self.arguments), len(declared) - 1)]
-        return declared[len(self.arguments)] if len(self.arguments) < len(declared) else None
-
-    def takes_option(self, word: str) -> bool:
-        """Whether a word is an option here, and not an argument."""
-        return word.startswith("-") and not self.only_arguments
-
-
-def find_spot(root: Any, words: Sequence[str]) -> Spot | None:
-    """Follow complete words from the root of the tree; None when they name no command."""
-    spot = Spot(root)
-    for word in words:
-        if spot.awaits is not None:
-            spot.given[spot.awaits.name] = word
-            spot.awaits = None
-        elif word == "--" and not spot.only_arguments:
-            spot.only_arguments = True
-        elif spot.takes_option(word):
-            _take_option(spot, word)
-        elif not spot.commands:
-            spot.arguments.append(word)
-        elif word in spot.commands:
-            spot.node = spot.commands[word]
-        else:
-            return None
-    return spot
-
-
-def _take_option(spot: Spot, word: str) -> None:
-    name, has_value, value = word.partition("=")
-    option = spot.options.get(name)
-    if option is None or option.is_flag:
-        return
-    if has_value:
-        spot.given[option.name] = value
-    else:
-        spot.awaits = option
+MOST_FILES = 200
+DOCUMENTS = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,145 +33,226 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completions:
     """The candidates; where there are none and `files` is true, the shell may offer files."""
 
     candidates: tuple[Candidate, ...] = ()
     files: bool = False
 
 
-Words = Callable[[Spot], Sequence[Candidate]]
-Files = Callable[[str, Sequence[str]], Sequence[Candidate]]
+@dataclass
+class CursorPosition:
+    """The command that the complete words name, in a context with the values they give.
 
+    `awaits` is the option whose value comes next; `only_arguments` is true after `--`.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What the tree does not know: words by metavariable or option, and files by their endings."""
+    ctx: typer.Context
+    arguments: list[str] = field(default_factory=list)
+    awaits: Any = None
+    only_arguments: bool = False
 
-    words: Mapping[str, Words]
-    list_files: Files
-    list_topics: Callable[[], Sequence[Candidate]]
+    @property
+    def commands(self) -> Mapping[str, Any]:
+        """The commands that may follow."""
+        return getattr(self.ctx.command, "commands", {})
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the command by their spellings."""
+        params = [item for item in self.ctx.command.params if item.param_type_name == "option"]
+        return {name: item for item in params for name in (*item.opts, *item.secondary_opts)}
 
-DOCUMENTS = (".yaml", ".yml", ".json")
-_PROFILES = "PROFILE"
-_FILES = {"FILE", "DIR", "PATH", "FILE|JSON"}
-_LIST = re.compile(r"(?:^|: )([\w-]+(?:, [\w-]+)* or [\w-]+)(?:[.;]|$)")
+    @property
+    def argument(self) -> Any:
+        """The argument that comes next, None when there are enough."""
+        declared = [item for item in self.ctx.command.params if item.param_type_name == "argument"]
+        if declared and declared[-1].nargs == -1:
+            return declared[min(len(self.arguments), len(declared) - 1)]
+        return declared[len(self.arguments)] if len(self.arguments) < len(declared) else None
 
+    def take(self, word: str) -> bool:
+        """Go on after a complete word; return False where it names no command."""
+        if self.awaits is not None:
+            self.ctx.params[self.awaits.name] = word
+            self.awaits = None
+        elif word == "--" and not self.only_arguments:
+            self.only_arguments = True
+        elif word.startswith("-") and not self.only_arguments:
+            self._take_option(word)
+        elif not self.commands:
+            self.arguments.append(word)
+        elif word in self.commands:
+            self.ctx = typer.Context(self.commands[word], parent=self.ctx, info_name=word)
+        else:
+            return False
+        return True
 
-def complete(root: Any, before: Sequence[str], current: str, vocabulary: Vocabulary) -> Answer:
-    """Return what may stand at the cursor after the words `before` it."""
-    spot = find_spot(root, before)
-    if spot is None:
-        return Answer()
-    if spot.awaits is not None:
-        return _values(spot, spot.awaits, current, vocabulary)
-    if spot.takes_option(current):
-        name, has_value, value = current.partition("=")
-        option = spot.options.get(name)
-        if not has_value:
-            return _matching(_option_names(spot), current)
+    def _take_option(self, word: str) -> None:
+        name, has_value, value = word.partition("=")
+        option = self.options.get(name)
         if option is None or option.is_flag:
-            return Answer()
-        answer = _values(spot, option, value, vocabulary)
-        return Answer(
-            tuple(Candidate(f"{name}={item.value}", item.note) for item in answer.candidates),
-            answer.files,
-        )
-    if spot.commands:
-        return _matching(_command_names(spot), current)
-    if getattr(spot.node, "name", "") == "help":
-        return _help_words(root, spot, current, vocabulary)
-    return Answer() if spot.argument is None else _values(spot, spot.argument, current, vocabulary)
+            return
+        if has_value:
+            self.ctx.params[option.name] = value
+        else:
+            self.awaits = option
 
 
-def _values(spot: Spot, parameter: Any, current: str, vocabulary: Vocabulary) -> Answer:
-    metavar = (parameter.metavar or "").strip("[]").removesuffix("...")
-    if choices := _choices(parameter):
-        return _matching(choices, current)
-    if metavar == "VERDICTS":
-        return _matching(_verdicts(current), current)
-    if metavar == "FORMAT=FILE" and "=" in current:
-        name, _, file = current.partition("=")
-        found = vocabulary.list_files(file, ())
-        return Answer(tuple(Candidate(f"{name}={item.value}") for item in found), files=True)
-    words = _known(vocabulary, parameter, metavar)
-    if metavar == _PROFILES:
-        found = [*(words(spot) if words else ()), *vocabulary.list_files(current, DOCUMENTS)]
-        return Answer(_matching(found, current).candidates, files=True)
-    if words is not None:
-        return _matching(words(spot), current)
-    if metavar in _FILES:
-        return Answer(tuple(vocabulary.list_files(current, ())), files=True)
-    return _matching(_listed(parameter), current)
+def find_position(
+    root: Any, environment: AppContext, words: Sequence[str]
+) -> CursorPosition | None:
+    """Follow complete words from the root of the tree; None when they name no command."""
+    position = CursorPosition(typer.Context(root, info_name="tm", obj=environment))
+    return position if all(position.take(word) for word in words) else None
 
 
-def _choices(parameter: Any) -> list[Candidate]:
-    """The words of a parameter that is declared with an Enum."""
-    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [Candidate(str(item.value)) for item in kind]
-    return []
+def complete(
+    root: Any, environment: AppContext, before: Sequence[str], current: str
+) -> Completions:
+    """Return what may stand at the cursor after the words `before` it."""
+    position = find_position(root, environment, before)
+    if position is None:
+        return Completions()
+    if position.awaits is not None:
+        return _values(position, position.awaits, current)
+    if current.startswith("-") and not position.only_arguments:
+        name, has_value, value = current.partition("=")
+        option = position.options.get(name)
+        if not has_value:
+            return _matching(_option_names(position), current)
+        if option is None or option.is_flag:
+            return Completions()
+        found = _values(position, option, value)
+        whole = (Candidate(f"{name}={item.value}", item.note) for item in found.candidates)
+        return Completions(tuple(whole), found.files)
+    if position.commands:
+        return _matching(command_names(position.ctx), current)
+    argument = position.argument
+    return Completions() if argument is None else _values(position, argument, current)
 
 
-def _listed(parameter: Any) -> list[Candidate]:
-    """The words of a parameter whose help lists them: `table, json or markdown.`"""
-    found = _LIST.search(parameter.help or "")
-    return [Candidate(word) for word in re.split(", | or ", found[1])] if found else []
+def command_names(ctx: typer.Context) -> list[Candidate]:
+    """Return the commands of a group, without importing them."""
+    group: Any = ctx.command
+    return [Candidate(item.name, item.text) for item in group.summaries(ctx)]
 
 
-def _known(vocabulary: Vocabulary, parameter: Any, metavar: str) -> Words | None:
-    for name in (*parameter.opts, metavar):
-        if name in vocabulary.words:
-            return vocabulary.words[name]
-    return None
+def list_files(cwd: Path, current: str, endings: Sequence[str] = ()) -> list[Candidate]:
+    """Return what begins like `current`: directories, and files with one of the `endings`, or any.
+
+    Hidden ones only after a dot. Paths from the home directory are left to the shell.
+    """
+    folder, separator, begun = current.rpartition("/")
+    if current.startswith("~"):
+        return []
+    try:
+        there = sorted(Path(cwd, folder + separator).iterdir())
+    except (OSError, ValueError):
+        return []
+    found = []
+    for path in there:
+        if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
+            name = f"{folder}{separator}{path.name}"
+            if path.is_dir():
+                found.append(Candidate(name + "/"))
+            elif not endings or path.name.endswith(tuple(endings)):
+                found.append(Candidate(name))
+    return found[:MOST_FILES]
 
 
-def _matching(candidates: Sequence[Candidate], current: str) -> Answer:
-    unique = {item.value: item for item in reversed(candidates) if item.value.startswith(current)}
-    return Answer(tuple(item for item in candidates if unique.get(item.value) is item))
+def complete_profiles(ctx: typer.Context, incomplete: str) -> Words:
+    """Names of the configured server's profiles, and profile documents."""
+    found = [(item.value, item.note) for item in _profiles(ctx, incomplete)]
+    files = list_files(ctx.obj.cwd, incomplete, DOCUMENTS)
+    return [*found, *((item.value, item.note) for item in files)]
 
 
-def _option_names(spot: Spot) -> list[Candidate]:
-    found = [
-        Candidate(name, _first_line(item.help))
-        for name, item in spot.options.items()
-        if name.startswith("--") and not item.hidden and not _is_used_up(spot, item)
-    ]
-    return [*found, Candidate("--help", "Show the help and exit.")]
+def complete_contexts(ctx: typer.Context) -> Words:
+    """Contexts of the settings files."""
+    try:
+        return sorted(_settings(ctx).contexts)
+    except TmError:
+        return []
 
 
-def _is_used_up(spot: Spot, option: Any) -> bool:
-    return option.name in spot.given and not option.multiple
+def complete_servers() -> Words:
+    """The one server that has a name."""
+    return [("local", "The embedded server.")]
 
 
-def _command_names(spot: Spot) -> list[Candidate]:
-    entries = getattr(spot.node, "entries", {})  # the root knows its summaries without imports
-    if entries:
-        return [Candidate(name, entry.summary) for name, entry in entries.items()]
-    return [
-        Candidate(name, _first_line(node.help))
-        for name, node in spot.commands.items()
-        if not node.hidden
-    ]
-
-
-def _help_words(root: Any, spot: Spot, current: str, vocabulary: Vocabulary) -> Answer:
-    """Topics, or the words of a command."""
-    inner = find_spot(root, spot.arguments)
-    if inner is None:
-        return Answer()
-    topics = [] if spot.arguments else vocabulary.list_topics()
-    return _matching([*topics, *(_command_names(inner) if inner.commands else [])], current)
-
-
-def _verdicts(current: str) -> list[Candidate]:
+def complete_verdicts(incomplete: str) -> Words:
     """Each verdict once, after those that are there already."""
-    *there, _ = current.split(",")
+    from tm_cli.gate.verdict import GATED
+
+    *there, _ = incomplete.split(",")
     used = {word.strip().upper() for word in there}
     head = ",".join([*there, ""])
-    return [Candidate(head + verdict.value) for verdict in GATED if verdict.value not in used]
+    return [head + verdict.value for verdict in GATED if verdict.value not in used]
 
 
-def _first_line(text: str | None) -> str:
-    return " ".join((text or "").split("\n\n")[0].split())
+def _values(position: CursorPosition, parameter: Any, current: str) -> Completions:
+    """Candidates of a parameter: its completer's or its choices, else files where it names one."""
+    ctx = position.ctx
+    if parameter.param_type_name == "argument":
+        ctx.params[parameter.name] = position.arguments
+    found = [
+        Candidate(str(item.value), item.help or "")
+        for item in parameter.shell_complete(ctx, current)
+    ]
+    metavar = (parameter.metavar or "").strip("[]").removesuffix("...")
+    files = metavar in {"FILE", "DIR", "PATH", "FILE|JSON"}
+    if files:
+        found = list_files(ctx.obj.cwd, current)
+    return Completions(
+        _matching(found, current).candidates, files or metavar in {"PROFILE", "FORMAT=FILE"}
+    )
+
+
+def _option_names(position: CursorPosition) -> list[Candidate]:
+    given = position.ctx.params
+    found = [
+        Candidate(name, (item.help or "").partition(" [")[0])
+        for name, item in position.options.items()
+        if name.startswith("--") and not item.hidden and (item.multiple or item.name not in given)
+    ]
+    return [*found, Candidate("--help", "Show this help and exit.")]
+
+
+def _matching(candidates: Sequence[Candidate], current: str) -> Completions:
+    unique = {item.value: item for item in reversed(candidates) if item.value.startswith(current)}
+    return Completions(tuple(item for item in candidates if unique.get(item.value) is item))
+
+
+def _profiles(ctx: typer.Context, incomplete: str) -> list[Candidate]:
+    from tm_cli.completion import profile_names
+
+    settings = _settings(ctx)
+    try:
+        source = profile_names.find_source(settings, lambda: settings.find_data_dir(ctx.obj.cwd))
+    except TmError:  # the command itself will report a broken file
+        return []
+    if source is None:
+        return []
+    return profile_names.profile_candidates(
+        profile_names.read_profiles(ctx.obj, source), incomplete
+    )
+
+
+def _settings(ctx: typer.Context) -> Settings:
+    """The settings with the flags for server and key, wherever on the command line they stand."""
+    from tm_cli.settings import load_settings
+
+    flags: dict[str, Any] = {}
+    inner: Any = ctx
+    while inner is not None:
+        given = {name: inner.params[name] for name in _SERVER_FLAGS if name in inner.params}
+        flags = {**given, **flags}
+        inner = inner.parent
+    environment = ctx.obj
+    return load_settings(
+        flags,
+        environment.environ,
+        cwd=environment.cwd,
+        user_dir=environment.find_user_dir(),
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,7 @@ def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile
         ca_file=source.ca_file,
     )
     with closing(Transport(connection)) as transport:
-        found = Client(transport, context.clock).reading_once().list_profiles()
+        found = Client(transport, context.clock).without_retries().list_profiles()
     return [Profile(item.id, item.name) for item in found]
 
 
@@ -154,30 +154,3 @@ def _is_typable(name: str) -> bool:
         and not name.isdigit()
         and "/" not in name
     )
-
-
-MOST = 200
-"""Candidates of one directory; whoever has more types another letter."""
-
-
-def list_files(cwd: Path, current: str, endings: Sequence[str]) -> list[Candidate]:
-    """Return what begins like `current`: directories, and files with one of the `endings`, or any.
-
-    Hidden ones only after a dot. Paths from the home directory are left to the shell.
-    """
-    folder, separator, begun = current.rpartition("/")
-    if current.startswith("~"):
-        return []
-    try:
-        there = sorted(Path(cwd, folder + separator).iterdir())
-    except (OSError, ValueError):
-        return []
-    found = []
-    for path in there:
-        if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
-            name = f"{folder}{separator}{path.name}"
-            if path.is_dir():
-                found.append(Candidate(name + "/"))
-            elif not endings or path.name.endswith(tuple(endings)):
-                found.append(Candidate(name))
-    return found[:MOST]

@@ -1,4 +1,4 @@
-"""A command line that is being typed, taken apart as a shell would; pure."""
+"""The shells: how their words arrive, how candidates go back, and the scripts that join both."""
 
 from __future__ import annotations
 
@@ -7,13 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tm_cli.completion.candidates import Answer, Candidate
+from tm_cli.completion.candidates import Candidate, Completions
 from tm_cli.values.text import clean
+
+
+class Shell(StrEnum):
+    """The shells with a script."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+LONGEST_NOTE = 80
+_PLAIN = re.compile(r"[\w@%+=:,./-]+")
+_MARK = "+"
+"""Stands before the last word from PowerShell, which drops empty words."""
+
+_WORD = re.compile(
+    r"""(?:'[^']*(?:'|\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z)|\\.|\\\Z|[^\s'"\\])+""", re.DOTALL
+)
+_PART = re.compile(r"""'([^']*)'?|"((?:\\.|[^"\\])*)(?:"|\\?\Z)|\\(.?)|([^'"\\]+)""", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The words before the cursor without their quotes, and the last of them as it was typed."""
+    """The words up to the cursor without their quotes, and the last of them as it was typed."""
 
     words: tuple[str, ...]
     raw: str = ""
@@ -36,60 +56,18 @@ def read_words(words: Sequence[str]) -> Typed:
 
 def read_line(line: str) -> Typed:
     """Take a line up to the cursor, and leave out the program's own name."""
-    raw = _split(line)[1:]
-    return read_words(raw or [""])
+    found = list(_WORD.finditer(line))
+    ends_in_blank = not found or found[-1].end() < len(line)
+    raw = [match[0] for match in found] + [""] * ends_in_blank
+    return read_words(raw[1:] or [""])
 
 
 def unquote(word: str) -> str:
     """Return a word without quotes and escapes; a quote may still be open."""
-    text, quote, escaped = "", "", False
-    for character in word:
-        if escaped:
-            text, escaped = text + character, False
-        elif character == "\\" and quote != "'":
-            escaped = True
-        elif quote:
-            text, quote = (text, "") if character == quote else (text + character, quote)
-        elif character in "'\"":
-            quote = character
-        else:
-            text += character
-    return text
-
-
-def _split(line: str) -> list[str]:
-    """Split at blanks outside of quotes; the last word is empty after a blank."""
-    words, word, quote, escaped = [], "", "", False
-    for character in line:
-        if character.isspace() and not quote and not escaped:
-            words += [word] if word else []
-            word = ""
-            continue
-        word += character
-        if escaped:
-            escaped = False
-        elif character == "\\" and quote != "'":
-            escaped = True
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-    return [*words, word]
-
-
-class Shell(StrEnum):
-    """The shells with a script."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-    POWERSHELL = "powershell"
-
-
-LONGEST_NOTE = 80
-_PLAIN = re.compile(r"[\w@%+=:,./-]+")
-_MARK = "+"
-"""Stands before the last word from PowerShell, which drops empty words."""
+    return "".join(
+        single + re.sub(r"\\(.)", r"\1", double, flags=re.DOTALL) + escaped + plain
+        for single, double, escaped, plain in _PART.findall(word)
+    )
 
 
 def read_typed(shell: Shell, words: Sequence[str]) -> Typed:
@@ -101,10 +79,10 @@ def read_typed(shell: Shell, words: Sequence[str]) -> Typed:
     return read_words(words)
 
 
-def write_answer(shell: Shell, answer: Answer, typed: Typed, words: Sequence[str]) -> str:
+def write_completions(shell: Shell, found: Completions, typed: Typed, words: Sequence[str]) -> str:
     """Return what the script reads: whether files fit, then a line per candidate."""
-    lines = [":files" if answer.files else ":none"]
-    lines += [_line(shell, item, typed, words) for item in answer.candidates if _is_clean(item)]
+    lines = [":files" if found.files else ":none"]
+    lines += [_line(shell, item, typed, words) for item in found.candidates if _is_clean(item)]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The demo's steps: each is a command line as a user would type it, and the code it must return."""
+"""The demo's steps: command lines as a user would type them, with their expected exit codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from tm_cli.demo.target import Target
+from tm_cli.demo.target import DemoService
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime import child_environment
 
@@ -25,69 +25,71 @@ GATE = f"tm runs start {DOCUMENT} --wait --fail-on FAIL,WARN"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What is told, the service's delay in seconds, the command and its exit code."""
+class DemoStep:
+    """A line of text, the service's delay in seconds, the command and its exit code."""
 
-    story: str
+    text: str
     delay: float
     command: str
     expected: ExitCode
 
 
 STEPS = (
-    Step(
+    DemoStep(
         "A first run: there is nothing to compare it with, and the gate lets that pass.",
         USUAL_DELAY,
         GATE,
         ExitCode.OK,
     ),
-    Step("The same again: nothing has changed, the gate passes.", USUAL_DELAY, GATE, ExitCode.OK),
-    Step(
+    DemoStep(
+        "The same again: nothing has changed, the gate passes.", USUAL_DELAY, GATE, ExitCode.OK
+    ),
+    DemoStep(
         f"Now the service takes {SLOWER_DELAY * 1000:.0f} ms instead of "
         f"{USUAL_DELAY * 1000:.0f} ms: the gate fails.",
         SLOWER_DELAY,
         GATE,
         ExitCode.FAIL,
     ),
-    Step("All of it is in the history.", USUAL_DELAY, "tm history list", ExitCode.OK),
+    DemoStep("All of it is in the history.", USUAL_DELAY, "tm history list", ExitCode.OK),
 )
 
 
-def play(directory: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
-    """Run every step in `directory`; whether each returned the code it must return."""
-    with Target(delay=USUAL_DELAY) as target:
+def run(directory: Path, environ: Mapping[str, str], write: Callable[[str], None]) -> bool:
+    """Run every step in `directory`; True if each returned the expected exit code."""
+    with DemoService(delay=USUAL_DELAY) as target:
         document = directory / DOCUMENT
         document.write_text(_example().replace(PLACEHOLDER, target.url), encoding="utf-8")
         (directory / "tm.toml").touch()  # so that none further up counts
-        say(f"A small service listens at {target.url}; {DOCUMENT} describes a load test of it.")
-        return all(_plays(step, target, directory, environ, say) for step in STEPS)
+        write(f"A small service listens at {target.url}; {DOCUMENT} describes a load test of it.")
+        return all(_run_step(step, target, directory, environ, write) for step in STEPS)
 
 
-def _plays(
-    step: Step,
-    target: Target,
+def _run_step(
+    step: DemoStep,
+    target: DemoService,
     directory: Path,
     environ: Mapping[str, str],
-    say: Callable[[str], None],
+    write: Callable[[str], None],
 ) -> bool:
-    """Whether the command returns its code, where need be when it is played again."""
+    """Run a step, with retries; True if it returned the expected exit code."""
     target.delay = step.delay
-    say(f"\n{step.story}")
+    write(f"\n{step.text}")
     for attempt in range(1, ATTEMPTS + 1):
-        code = _returned(step, directory, environ, say)
+        code = _exit_code(step, directory, environ, write)
         if code == step.expected:
-            say(f"exit code {code}")
+            write(f"exit code {code}")
             return True
-        say(f"exit code {code}, but it should be {int(step.expected)}")
+        write(f"exit code {code}, but it should be {int(step.expected)}")
         if attempt < ATTEMPTS:
-            say("\nOther work on this machine can do that to a short load test: once more.")
+            write("\nOther work on this machine can disturb a short load test: trying once more.")
     return False
 
 
-def _returned(
-    step: Step, directory: Path, environ: Mapping[str, str], say: Callable[[str], None]
+def _exit_code(
+    step: DemoStep, directory: Path, environ: Mapping[str, str], write: Callable[[str], None]
 ) -> int:
-    say(f"$ {step.command}")
+    write(f"$ {step.command}")
     return subprocess.call(  # noqa: S603
         [*child_environment.command("tm_cli"), *shlex.split(step.command)[1:]],
         cwd=directory,
@@ -103,5 +105,5 @@ def _example() -> str:
     inside = resources.files("tm_cli") / "examples" / DOCUMENT
     if inside.is_file():
         return inside.read_text(encoding="utf-8")
-    beside = Path(__file__).resolve().parents[2] / "examples" / DOCUMENT
-    return beside.read_text(encoding="utf-8")
+    checkout = Path(__file__).resolve().parents[2] / "examples" / DOCUMENT
+    return checkout.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ _ANSWER = (
 )
 
 
-class Target:
+class DemoService:
     """An HTTP service on a free port of this machine, in a thread of its own."""
 
     def __init__(self, *, delay: float) -> None:
@@ -27,7 +27,6 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The service's address without a path."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:

@@ -131,7 +131,7 @@ class Doctor:
 
     def _asked(self, system: str, transport: Transport) -> Iterator[CheckResult]:
         if system == TRAFFICMORPH:
-            return examine_account(Client(transport, self.context.clock).reading_once())
+            return examine_account(Client(transport, self.context.clock).without_retries())
         return examine_reading(transport, system)
 
     def _about_local(self, target: Target) -> Iterator[CheckResult]:

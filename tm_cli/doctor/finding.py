@@ -39,17 +39,17 @@ class CheckResult:
     system: str | None = None
 
 
-def ok(check: str, text: str, **facts: Any) -> CheckResult:
+def ok(check: str, text: str, /, **facts: Any) -> CheckResult:
     """Nothing is wrong."""
     return CheckResult(check, Status.OK, clean(text), facts=facts)
 
 
-def warning(check: str, text: str, fix: str | None = None, **facts: Any) -> CheckResult:
+def warning(check: str, text: str, fix: str | None = None, /, **facts: Any) -> CheckResult:
     """A gate works, but something needs attention."""
     return CheckResult(check, Status.WARNING, clean(text), _clean_or_none(fix), facts=facts)
 
 
-def skipped(check: str, text: str, fix: str | None = None, **facts: Any) -> CheckResult:
+def skipped(check: str, text: str, fix: str | None = None, /, **facts: Any) -> CheckResult:
     """It was not checked."""
     return CheckResult(check, Status.SKIPPED, clean(text), _clean_or_none(fix), facts=facts)
 
@@ -59,6 +59,7 @@ def problem(
     text: str,
     fix: str | None = None,
     code: ExitCode = ExitCode.CONFIGURATION,
+    /,
     **facts: Any,
 ) -> CheckResult:
     """A gate would end with `code`."""

@@ -73,7 +73,7 @@ def parse_check(text: str) -> Check:
     """Return the check that `text` writes; raises ValueError when it is none."""
     form = _FORM.fullmatch(text.strip())
     if form is None:
-        raise ValueError(f"{text!r} is no check; write for instance p95<400ms or errors<1%")
+        raise ValueError(f"invalid check {text!r}: expected e.g. p95<400ms or errors<1%")
     metric, sign, unit = form["metric"], form["sign"], form["unit"]
     limit = float(form["number"])
     if sign:

@@ -1,4 +1,4 @@
-"""One run: start -> observe -> find the result -> decide, told as events and pauses.
+"""Lifecycle of one run: start -> observe -> find the result -> decide, as events and pauses.
 
 Nothing here sleeps: a pause is yielded, so that one loop can follow several runs.
 """
@@ -28,9 +28,9 @@ from tm_cli.gate.events import (
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
 from tm_cli.gate.polling import (
+    POLL_DEFAULT,
     REPLACEMENT_GRACE,
-    USUAL,
-    Contact,
+    ResponseTracker,
     needs_first_look,
     pause_before_look,
     pause_before_scan,
@@ -49,7 +49,7 @@ class Follow:
         self._gate = gate
         self._clock = clock
         self._attach_to = attach_to
-        self._contact = Contact(clock)
+        self._responses = ResponseTracker(clock)
         self._starting = False
         self._seen_active = False
         self.run: Run | None = None
@@ -116,7 +116,7 @@ class Follow:
 
     def _just_started(self, run: Run) -> Progress | None:
         """What the answer to the start says already; None when it must be looked up."""
-        if run.asked_at is None or needs_first_look(run.duration, self._gate.pace):
+        if run.asked_at is None or needs_first_look(run.duration, self._gate.polling):
             return None
         return Progress(Phase.ACTIVE, run.status, is_ours=True, elapsed=0.0, duration=run.duration)
 
@@ -125,7 +125,7 @@ class Follow:
     ) -> Generator[Step, None, Progress]:
         """Look until the run is over; `last` is what is known of it already."""
         seen_at = self._clock.monotonic()
-        pause = pause_before_look(last, self._gate.pace) if last else 0.0
+        pause = pause_before_look(last, self._gate.polling) if last else 0.0
         due_since: float | None = None
         at_least = 0.0
         while True:
@@ -146,8 +146,8 @@ class Follow:
             known = last.after(now - seen_at) if last else None
             due_since = (due_since or now) if known and known.remaining == 0 else None
             overdue = now - due_since if due_since is not None else 0.0
-            pause = pause_before_look(known, self._gate.pace, overdue=overdue)
-            pause = max(min(pause, USUAL) if failed else pause, at_least)
+            pause = pause_before_look(known, self._gate.polling, overdue=overdue)
+            pause = max(min(pause, POLL_DEFAULT) if failed else pause, at_least)
 
     def _pause(
         self, run: Run, seconds: float, deadline: float, *, at_least: float
@@ -160,12 +160,12 @@ class Follow:
             yield Pause(min(seconds, remaining), max(at_least, NEWS_PAUSE))
 
     def _timed_out(self, run: Run) -> WaitTimeout:
-        waited, silence = format_duration(self._gate.wait_timeout), self._contact.silence
-        said = f"{_name(run)} was still going after {waited}; it goes on"
-        if silence:
-            said = f"waited {waited}: {silence}; nothing is known about {_name(run)}"
+        waited, overdue = format_duration(self._gate.wait_timeout), self._responses.overdue
+        message = f"timed out after {waited}; {_name(run)} is still running"
+        if overdue:
+            message = f"waited {waited}: {overdue}; nothing is known about {_name(run)}"
         return WaitTimeout(
-            said,
+            message,
             hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
         )
 
@@ -191,7 +191,7 @@ class Follow:
                 if goes_on:
                     return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
-            pause = max(pause_before_scan(waited, self._gate.pace), at_least)
+            pause = max(pause_before_scan(waited, self._gate.polling), at_least)
             yield Pause(min(pause, remaining))
 
     def _look_again(self, run: Run, last: Progress, deadline: float) -> tuple[bool, float]:
@@ -211,7 +211,7 @@ class Follow:
         """Update `result`; return what is missing and the least pause before the next scan."""
         try:
             with reads_of_a_wait(deadline, self._clock):
-                found = self._contact.ask(lambda: self._system.find_result(run))
+                found = self._responses.track(lambda: self._system.find_result(run))
         except TmError as error:
             at_least = self._tolerate(error)
             return Missing(f"the history could not be read: {error.message}"), at_least
@@ -249,7 +249,7 @@ class Follow:
 
     def _observe(self, run: Run, deadline: float) -> Progress:
         with reads_of_a_wait(deadline, self._clock):
-            return self._contact.ask(lambda: self._system.observe(run))
+            return self._responses.track(lambda: self._system.observe(run))
 
     def _verdict_deadline(self) -> float:
         """When reads after the end must end; a single look may take as long as any request."""
@@ -261,7 +261,7 @@ class Follow:
         pause = self._system.observed_nothing(error)
         if pause is None:
             raise error
-        self._contact.fail()
+        self._responses.fail()
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
@@ -273,15 +273,15 @@ class Follow:
         if stop and self._stopped(self.run):
             return f"interrupted; {_name(self.run)} was stopped", None
         resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
-        if silence := self._contact.silence:
-            return f"interrupted; {silence}; nothing is known about {_name(self.run)}", resume
-        return f"interrupted; {_name(self.run)} goes on", resume
+        if overdue := self._responses.overdue:
+            return f"interrupted; {overdue}; nothing is known about {_name(self.run)}", resume
+        return f"interrupted; {_name(self.run)} is still running", resume
 
     def abandon(self) -> Decided:
         """Stop our run, because another one has failed the gate already."""
         if self.run is not None:
             self._stopped(self.run)
-        message = "given up, because another run failed the gate"
+        message = "canceled: another run failed the gate (--fail-fast)"
         decision = Decision(ExitCode.UNDECIDED, message, code="abandoned", matched=True)
         return self.decided(decision, abandoned=True)
 

@@ -10,7 +10,7 @@ from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.model import Result
-from tm_cli.gate.polling import Pace
+from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.verdict import KNOWN, Verdict
 
 _GATE_CODES = {
@@ -48,7 +48,7 @@ class Gate:
     confirm: int = 0
     wait_timeout: float = 1800.0
     verdict_timeout: float = 60.0
-    pace: Pace = field(default_factory=Pace)
+    polling: PollingPolicy = field(default_factory=PollingPolicy)
 
     @property
     def is_set(self) -> bool:

@@ -1,4 +1,4 @@
-"""When to look again. Pure; all values are seconds."""
+"""When to poll again; all values are seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tm_cli.gate.model import Phase, Progress
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
 
-SELDOM = 30.0
-WATCHED = 5.0
-CLOSE_BY = 1.0
-USUAL = 5.0
-"""The API contract's interval, for runs that say nothing of their time."""
+POLL_UNATTENDED = 30.0
+POLL_INTERACTIVE = 5.0
+POLL_LOOPBACK = 1.0
+POLL_DEFAULT = 5.0
+"""The API contract's interval, for runs that do not say how long they take."""
 
 LONG = 20.0
-"""With less than this left, nothing is worth a look before the end."""
+"""With less than this left, no poll is due before the expected end."""
 
 QUICKEST = 0.2
 SLOWEST = 5.0
@@ -25,56 +25,58 @@ GROWTH = 0.15
 """Each pause is this part of what has been waited already, so that lateness stays in proportion."""
 
 BURST = 6
-"""How much quicker than its share one of many runs may ask while its end is due."""
+"""How much more often than its budget interval a run may be polled while its end is due."""
 
 REPLACEMENT_GRACE = 3.0
-"""A run that ended just before it was replaced still gets its row: look that long for it."""
+"""A run that ended just before it was replaced still gets its row: search that long for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How often to look.
+class PollingPolicy:
+    """How often to poll.
 
     A fixed `interval`, or None for what the run's own clock suggests: seldom in the middle, at
-    most every `steady` seconds, and right at the expected end. `share` is the pause that each of
-    several runs must keep on average so that all stay inside one budget of requests.
+    most every `max_interval` seconds, and right at the expected end. `budget_interval` is the pause
+    that each of several runs must keep on average so that all stay inside one budget of requests.
     """
 
     interval: float | None = None
-    steady: float = SELDOM
-    share: float = 0.0
+    max_interval: float = POLL_UNATTENDED
+    budget_interval: float = 0.0
 
 
-def needs_first_look(duration: float | None, pace: Pace) -> bool:
-    """Whether to look right after the start: not where nobody watches and the end is known."""
-    return pace.interval is not None or pace.steady <= USUAL or not duration
+def needs_first_look(duration: float | None, policy: PollingPolicy) -> bool:
+    """Whether to poll right after the start: not when unattended and the end is known."""
+    return policy.interval is not None or policy.max_interval <= POLL_DEFAULT or not duration
 
 
-def pause_before_look(progress: Progress | None, pace: Pace, *, overdue: float = 0.0) -> float:
+def pause_before_look(
+    progress: Progress | None, policy: PollingPolicy, *, overdue: float = 0.0
+) -> float:
     """Return the pause before the next look at a run that is still going.
 
     `overdue` is how long ago the run should have ended by its own clock. The first look comes
     right at the expected end, the next ones quickly and then ever slower.
     """
-    if pace.interval is not None:
-        return pace.interval
+    if policy.interval is not None:
+        return policy.interval
     if progress is None or progress.remaining is None or progress.phase is Phase.PAUSED:
-        return max(min(pace.steady, USUAL), pace.share)
+        return max(min(policy.max_interval, POLL_DEFAULT), policy.budget_interval)
     if progress.remaining <= 0:
-        return max(_growing(overdue), pace.share / BURST)
-    return max(_within(progress.remaining, pace), QUICKEST)
+        return max(_growing(overdue), policy.budget_interval / BURST)
+    return max(_within(progress.remaining, policy), QUICKEST)
 
 
-def _within(remaining: float, pace: Pace) -> float:
+def _within(remaining: float, policy: PollingPolicy) -> float:
     """Halve what is left while it is long, and then wait for the end."""
-    is_watched = pace.steady <= USUAL
+    is_watched = policy.max_interval <= POLL_DEFAULT
     halfway = remaining / 2 if remaining > LONG and not is_watched else remaining
-    return min(max(min(halfway, pace.steady), pace.share), remaining)
+    return min(max(min(halfway, policy.max_interval), policy.budget_interval), remaining)
 
 
-def pause_before_scan(waited: float, pace: Pace) -> float:
+def pause_before_scan(waited: float, policy: PollingPolicy) -> float:
     """Return the pause before the next scan, `waited` seconds after the run has ended."""
-    return max(_growing(waited), pace.share / BURST)
+    return max(_growing(waited), policy.budget_interval / BURST)
 
 
 def _growing(waited: float) -> float:
@@ -83,37 +85,35 @@ def _growing(waited: float) -> float:
 
 T = TypeVar("T")
 
-USUAL_DELAY = 2.0
-"""Seconds that an answer may take without any doubt."""
+TOLERATED_DELAY = 2.0
+"""Seconds that an answer may take before it counts as overdue."""
 
 
-class Contact:
-    """Remembers since when the server owes an answer."""
-
+class ResponseTracker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._asked_at: float | None = None
         self._has_failed = False
 
-    def ask(self, question: Callable[[], T]) -> T:
-        """Return the answer; an error that `question` raises is none."""
+    def track(self, request: Callable[[], T]) -> T:
+        """Return the answer to `request`; an error that it raises is no answer."""
         if self._asked_at is None:
             self._asked_at = self._clock.monotonic()
-        answer = question()
+        answer = request()
         self._asked_at, self._has_failed = None, False
         return answer
 
     def fail(self) -> None:
-        """Note that what came was no answer."""
+        """Take an error for a missing answer."""
         self._has_failed = True
 
     @property
-    def silence(self) -> str | None:
+    def overdue(self) -> str | None:
         """How long there has been no answer, as a clause; None while nothing is wrong."""
         if self._asked_at is None:
             return None
         seconds = self._clock.monotonic() - self._asked_at
-        if seconds < USUAL_DELAY and not self._has_failed:
+        if seconds < TOLERATED_DELAY and not self._has_failed:
             return None
         since = f" for {format_duration(int(seconds))}" if seconds >= 1 else ""
         return f"the server has not answered{since}"

@@ -1,4 +1,4 @@
-"""A bell that cuts a pause short: whoever hears news of a run rings it."""
+"""Lets a backend's event stream wake the scheduler before the next poll is due."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.signals import SignalReceived, let_decision_stand
 
 
-class Bell:
-    """Rung for a run from any thread; only the loop that follows the runs waits for it."""
+class Wakeup:
+    """Set for a run from any thread; only the loop that follows the runs waits for it."""
 
     def __init__(self) -> None:
-        self._rung: set[int] = set()
+        self._positions: set[int] = set()
         self._event = threading.Event()
         self._lock = threading.Lock()
 
-    def ring(self, position: int) -> None:
-        """Say that a look at the run at `position` may show something new."""
+    def set(self, position: int) -> None:
+        """Say that a poll of the run at `position` may show something new."""
         with self._lock:
-            self._rung.add(position)
+            self._positions.add(position)
             self._event.set()
 
     def wait(self, seconds: float, clock: Clock) -> bool:
-        """Pause until it rings, at most for `seconds`; return whether it did."""
+        """Pause until it is set, at most for `seconds`; return whether it was."""
         return clock.wait(self._event, seconds)
 
-    def take(self) -> frozenset[int]:
-        """Return for whom it has rung since it was last asked."""
+    def drain(self) -> frozenset[int]:
+        """Return the runs for which it was set since the last call."""
         with self._lock:
-            taken = frozenset(self._rung)
-            self._rung.clear()
+            taken = frozenset(self._positions)
+            self._positions.clear()
             self._event.clear()
         return taken
 
@@ -53,30 +53,31 @@ def drive(
 ) -> Generator[tuple[int, Event], None, None]:
     """Follow all runs in one loop; yield each event with the position of its run.
 
-    Every run ends in Decided, also when a signal arrives; what it may have interrupted the telling
-    of comes once more. With `fail_fast`, the first run that fails the gate ends the others.
+    Every run ends in Decided, also when a signal arrives; an event whose handling it may have
+    interrupted comes once more. With `fail_fast`, the first run that fails the gate ends the
+    others.
     """
     undecided = set(range(len(follows)))
-    telling: tuple[int, Event] | None = None
+    pending: tuple[int, Event] | None = None
     try:
         for position, event in _in_turn(follows, clock):
-            telling = position, event
-            yield telling
+            pending = position, event
+            yield pending
             if isinstance(event, Decided):
                 undecided.discard(position)
-            telling = None
+            pending = None
             if fail_fast and isinstance(event, Decided) and event.decision.is_gated:
                 break
         for position in sorted(undecided):
-            telling = position, follows[position].abandon()
-            yield telling
+            pending = position, follows[position].abandon()
+            yield pending
             undecided.discard(position)
-            telling = None
+            pending = None
     except SignalReceived as signal:
-        if telling is not None and isinstance(telling[1], Started | Decided):
-            yield telling  # perhaps once more: neither a run nor an outcome may be lost
-            if isinstance(telling[1], Decided):
-                undecided.discard(telling[0])
+        if pending is not None and isinstance(pending[1], Started | Decided):
+            yield pending  # perhaps once more: neither a run nor an outcome may be lost
+            if isinstance(pending[1], Decided):
+                undecided.discard(pending[0])
         for position in sorted(undecided):
             follow = follows[position]
             error = signal.as_error(*follow.interrupted(stop=stop_on_interrupt))
@@ -116,13 +117,13 @@ class _Turn:
 def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Event]]:
     order = itertools.count()
     steps = [follow.steps() for follow in follows]
-    bell = _bell(follows)
+    wakeup = _open_wakeup(follows)
     now = clock.monotonic()
     queue = [_Turn(now, next(order), position, now) for position in range(len(follows))]
     while queue:
-        if bell is not None:
-            _hasten(queue, bell.take())
-        if _is_early(queue[0], clock, bell):
+        if wakeup is not None:
+            _bring_forward(queue, wakeup.drain())
+        if _is_early(queue[0], clock, wakeup):
             continue
         position = heapq.heappop(queue).position
         for step in steps[position]:
@@ -134,28 +135,28 @@ def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Eve
             yield position, step
 
 
-def _bell(follows: Sequence[Follow]) -> Bell | None:
-    """Return a bell that the systems ring; None where none of them does."""
-    bell = Bell()
-    rings = [
-        follow.announce_to(partial(bell.ring, position)) for position, follow in enumerate(follows)
+def _open_wakeup(follows: Sequence[Follow]) -> Wakeup | None:
+    """Return what the backends set; None where none of them ever will."""
+    wakeup = Wakeup()
+    notified = [
+        follow.announce_to(partial(wakeup.set, position)) for position, follow in enumerate(follows)
     ]
-    return bell if any(rings) else None
+    return wakeup if any(notified) else None
 
 
-def _is_early(turn: _Turn, clock: Clock, bell: Bell | None) -> bool:
-    """Pause until it is this run's turn; True when it rang meanwhile."""
+def _is_early(turn: _Turn, clock: Clock, wakeup: Wakeup | None) -> bool:
+    """Pause until it is this run's turn; True when it was set meanwhile."""
     pause = turn.due - clock.monotonic()
     if pause <= 0:
         return False
-    if bell is not None:
-        return bell.wait(pause, clock)
+    if wakeup is not None:
+        return wakeup.wait(pause, clock)
     clock.sleep(pause)
     return False
 
 
-def _hasten(queue: list[_Turn], positions: frozenset[int]) -> None:
-    """Bring forward the runs that there is news of."""
+def _bring_forward(queue: list[_Turn], positions: frozenset[int]) -> None:
+    """Let runs with news be polled sooner."""
     for turn in queue:
         if turn.position in positions:
             turn.due = min(turn.due, turn.earliest)

@@ -42,5 +42,10 @@ def parse_fail_on(text: str) -> frozenset[Verdict]:
         if word == Verdict.PASS:
             raise ValueError("PASS cannot fail a gate")
         if word not in GATED:
-            raise ValueError(f"{word!r} is not one of FAIL, WARN and NO_BASELINE")
+            raise ValueError(f"invalid verdict {word!r}: expected FAIL, WARN or NO_BASELINE")
     return frozenset(Verdict(word) for word in words)
+
+
+def format_fail_on(chosen: frozenset[Verdict]) -> str:
+    """Return a set of verdicts as `--fail-on` takes it."""
+    return ",".join(verdict for verdict in GATED if verdict in chosen)

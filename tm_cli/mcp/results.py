@@ -121,7 +121,7 @@ def as_note(event: Event) -> Note:
         case Observed(progress):
             return Note(describe(progress), progress.elapsed, progress.duration)
         case Unobserved(problem, _):
-            return Note(f"no answer this time, trying on: {clean(problem)}")
+            return Note(f"request failed, retrying: {clean(problem)}")
         case Ended(progress):
             return Note(f"the run has ended ({clean(progress.status)}); looking for its verdict")
         case Awaited(reason):

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import GATED
+from tm_cli.mcp.session import CallSession
 from tm_cli.values.text import clean
 
 Schema = dict[str, Any]
@@ -122,13 +124,13 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             said = clean(name, longest=LONGEST_TOLD)
-            raise UsageError(f"there is no argument {said!r}", hint=f"{hint}nothing was sent")
+            raise UsageError(f"unknown argument {said!r}", hint=f"{hint}nothing was sent")
 
 
 def _number(name: str, value: Any, schema: Schema) -> Any:
     """Make 5.0 a whole number where one is asked for; NaN passes every comparison but this."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{name}: it is no number", hint="nothing was sent")
+        raise UsageError(f"{name}: expected a number", hint="nothing was sent")
     kind = schema["properties"][name]["type"]
     return int(value) if "integer" in (kind, *kind) and isinstance(value, float) else value
 
@@ -179,11 +181,16 @@ def fail_on(arguments: Mapping[str, Any]) -> str | None:
     return None if given is None else ",".join(given)
 
 
-def patient(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
+def read_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
+    """Return the gate that arguments and settings describe; sends nothing."""
+    return with_waits(options.GateOptions(fail_on(arguments)).read(session), arguments)
+
+
+def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     """Return the gate with the waits that were asked for."""
     names = {"wait_timeout": "wait_timeout_seconds", "verdict_timeout": "verdict_timeout_seconds"}
     chosen = {field: float(arguments[name]) for field, name in names.items() if name in arguments}
-    pace = gate.pace
+    polling = gate.polling
     if "poll_interval_seconds" in arguments:
-        pace = replace(pace, interval=float(arguments["poll_interval_seconds"]))
-    return replace(gate, pace=pace, **chosen)  # type: ignore[arg-type]
+        polling = replace(polling, interval=float(arguments["poll_interval_seconds"]))
+    return replace(gate, polling=polling, **chosen)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.cli.session import Session
-from tm_cli.commands.shared.follow import Manners
+from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.gate.events import Event
 from tm_cli.gate.outcome import Evidence
@@ -20,7 +20,8 @@ from tm_cli.values.api_key import KEY_VARIABLES
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api.transport import Connection, Exchange
+    from tm_cli.api.middleware import Exchange
+    from tm_cli.api.transport import Connection
     from tm_cli.runtime.local_server import EmbeddedServer
 
 Tell = Callable[[Event], None]
@@ -56,9 +57,9 @@ class CallSession(Session):
     connections: list[Connection] = field(default_factory=list)
 
     @property
-    def manners(self) -> Manners:
+    def wait_behavior(self) -> WaitBehavior:
         """A cancelled call leaves its run going: the assistant can stop it by another call."""
-        return Manners(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
+        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
 
     def connect_to(self, system: str) -> Connection:
         """Remember the connection for its key."""

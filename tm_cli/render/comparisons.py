@@ -1,10 +1,9 @@
-"""Comparisons as a table for terminals and logs, as Markdown, and as data."""
+"""Comparisons as a table for terminals and logs, and as Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from tm_cli.gate.model import Comparison, Result
 from tm_cli.render.tables import columns, fitting, milliseconds, percent, rate
@@ -22,27 +21,6 @@ _CHANGE_UNITS = {"%": " pt", "": ""}
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 _LINKS = re.compile(r"(@|:(?=//)|www(?=\.))", re.IGNORECASE)
-
-
-def comparison_data(item: Comparison) -> dict[str, Any]:
-    """Return one comparison for JSON, by the names of the API; every key is there."""
-    return {
-        "metric": item.metric,
-        "unit": item.unit,
-        "value": item.value,
-        "baseline": item.baseline,
-        "change": item.change,
-        "ciLow": item.ci_low,
-        "ciHigh": item.ci_high,
-        "pValue": item.p_value,
-        "noise": item.noise,
-        "warn": item.warn,
-        "fail": item.fail,
-        "verdict": item.verdict,
-        "significant": item.significant,
-        "than": item.than,
-        "reason": item.reason,
-    }
 
 
 def comparison_table(

@@ -1,4 +1,4 @@
-"""Results as lines for people and as data for machines. Pure."""
+"""Results as lines for people and as data for machines."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ from collections.abc import Sequence
 from typing import Any
 
 from tm_cli.errors import TmError
-from tm_cli.selftest.scenarios import Result, Scenario
+from tm_cli.selftest.scenarios import ScenarioResult, SelftestScenario
 from tm_cli.values.text import clean
 
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
-def line(result: Result, width: int) -> str:
-    """Name, what must come, what came, how long it took; names take `width` columns.
+def line(result: ScenarioResult, width: int) -> str:
+    """Name, expected and actual exit code, duration; names take `width` columns.
 
-    What tm said stands below a result that is wrong.
+    The last lines of tm follow below a failed scenario.
     """
     name = result.scenario.name.ljust(width)
     if result.skipped:
         return f"skipped  {name}  {result.skipped}"
-    mark = "right" if result.is_right else "WRONG"
+    mark = "PASS" if result.passed else "FAIL"
     head = (
         f"{mark:<7}  {name}  expected {_codes(result.scenario):<6}  got {_got(result.code):<4}"
         f"  {result.seconds:4.1f} s  {result.scenario.claim}"
     )
-    if result.is_right:
+    if result.passed:
         return head
     return "\n".join([head, *(f"         {detail}" for detail in _details(result))])
 
 
-def _details(result: Result) -> list[str]:
-    details = [f"| {clean(said)}" for said in result.said]
+def _details(result: ScenarioResult) -> list[str]:
+    details = [f"| {clean(text)}" for text in result.last_lines]
     if result.runs != result.scenario.runs:
         details.append(f"runs started: {result.runs}, expected {result.scenario.runs}")
     return details
 
 
-def listing(scenarios: Sequence[Scenario]) -> str:
-    """Name, expected exit code and claim of each scenario, aligned."""
+def listing(scenarios: Sequence[SelftestScenario]) -> str:
     width = max(len(scenario.name) for scenario in scenarios)
     return "\n".join(
         f"{scenario.name.ljust(width)}  {_codes(scenario):<6}  {scenario.claim}"
@@ -46,32 +45,31 @@ def listing(scenarios: Sequence[Scenario]) -> str:
     )
 
 
-def summary(results: Sequence[Result], seconds: float) -> str:
-    """The last line of a selftest in which everything came as it must."""
-    played = sum(not result.skipped for result in results)
-    skipped = len(results) - played
+def summary(results: Sequence[ScenarioResult], seconds: float) -> str:
+    """The last line of a selftest without a failure."""
+    checked = sum(not result.skipped for result in results)
+    skipped = len(results) - checked
     more = f"; {skipped} skipped" if skipped else ""
-    return f"{played} of {played} scenarios ended as they must, in {seconds:.0f} s{more}"
+    return f"{checked} of {checked} scenarios passed in {seconds:.0f} s{more}"
 
 
-def failure(results: Sequence[Result]) -> TmError | None:
-    """What makes a selftest red: a wrong result, or none at all."""
-    played = [result for result in results if not result.skipped]
-    wrong = [result.scenario.name for result in played if not result.is_right]
-    if not played:
-        return TmError("nothing was proved: every scenario was skipped")
-    if not wrong:
+def failure(results: Sequence[ScenarioResult]) -> TmError | None:
+    """The error of a selftest that failed or in which every scenario was skipped."""
+    checked = [result for result in results if not result.skipped]
+    failed = [result.scenario.name for result in checked if not result.passed]
+    if not checked:
+        return TmError("nothing was checked: every scenario was skipped")
+    if not failed:
         return None
     return TmError(
-        f"{len(wrong)} of {len(played)} scenarios ended otherwise than they must: "
-        + ", ".join([*wrong[:_MOST_NAMES], *(["..."] if wrong[_MOST_NAMES:] else [])]),
-        hint="do not rely on the gate here before they are right; each of them can be played "
-        f"alone: tm selftest --only {wrong[0]}",
+        f"{len(failed)} of {len(checked)} scenarios failed: "
+        + ", ".join([*failed[:_MAX_NAMES], *(["..."] if failed[_MAX_NAMES:] else [])]),
+        hint="do not rely on the gate in this environment until they pass; run one of them "
+        f"with: tm selftest --only {failed[0]}",
     )
 
 
-def scenario_data(scenario: Scenario) -> dict[str, Any]:
-    """A scenario as data."""
+def scenario_data(scenario: SelftestScenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "claim": scenario.claim,
@@ -80,20 +78,19 @@ def scenario_data(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def result_data(result: Result) -> dict[str, Any]:
-    """A scenario and what came of it as data."""
+def result_data(result: ScenarioResult) -> dict[str, Any]:
     return {
         **scenario_data(result.scenario),
         "exit_code": result.code,
         "runs": result.runs,
         "seconds": round(result.seconds, 3),
-        "right": None if result.skipped else result.is_right,
+        "right": None if result.skipped else result.passed,
         "skipped": result.skipped,
-        "said": [] if result.is_right else list(result.said),
+        "said": [] if result.passed else list(result.last_lines),
     }
 
 
-def _codes(scenario: Scenario) -> str:
+def _codes(scenario: SelftestScenario) -> str:
     return " or ".join(str(int(code)) for code in scenario.expected)
 
 

@@ -1,4 +1,4 @@
-"""The result of a gate, for people and as the data of `--json`."""
+"""The result of a gate in the terminal."""
 
 from __future__ import annotations
 
@@ -10,95 +10,12 @@ from tm_cli.gate.checks import measure
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Comparison, Result
 from tm_cli.gate.outcome import Evidence, Record
-from tm_cli.gate.policy import Decision
 from tm_cli.gate.verdict import Verdict
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
 
 _COLORS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "31", Verdict.NO_BASELINE: "36"}
-
-
-def run_data(record: Record) -> dict[str, Any]:
-    """Return the fields of the official tool's result, and ours; unknown ones are None.
-
-    As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
-    returned. The record has ended.
-    """
-    from tm_cli.render.comparisons import comparison_data
-
-    ending = record.ending
-    if ending is None:
-        raise ValueError("this gate has not ended")
-    result, decision = ending.result, ending.decision
-    facts = result.facts if result else {}
-    basis = result.basis if result else Basis()
-    compared = result.comparisons if result else ()
-    return {
-        "run_id": facts.get("id"),
-        "started_run_id": ending.run.run_id if ending.run else None,
-        "profile_id": record.subject_id,
-        "status": record.status,
-        "verdict": result.verdict_text if result else None,
-        "verdict_reasons": list(result.reasons) if result else [],
-        "fail_on_match": decision.matched,
-        "metrics": dict(result.metrics) if result else None,
-        "verdict_pending": result is None or result.verdict is None,
-        "waited": True,
-        "baseline_run_id": basis.baseline,
-        "baseline_choice": basis.choice,
-        "baseline_age_seconds": basis.age,
-        "reference_run_id": basis.reference,
-        "against": _other_side(facts.get("against")),
-        "comparisons": [comparison_data(item) for item in compared],
-        "notes": list(result.notes) if result else [],
-        "checks": _checks(decision),
-        "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
-        "system": record.system,
-        "subject": record.subject,
-        "subject_id": record.subject_id,
-        "decision": decision_data(decision),
-    }
-
-
-def decision_data(decision: Decision) -> dict[str, Any]:
-    """Return one decision, in words and as an exit code; checks stand beside it."""
-    return {
-        "exit_code": int(decision.exit_code),
-        "exit_name": decision.exit_code.name,
-        "message": decision.message,
-        "hint": decision.hint,
-        "code": decision.code,
-        "judged": decision.judged,
-        "verdict_gated": decision.verdict_gated,
-    }
-
-
-def _other_side(against: Any) -> dict[str, Any] | None:
-    """The other target of a duet, without its series."""
-    if not isinstance(against, Mapping):
-        return None
-    names = ("targetUrl", "totalRequests", "totalErrors", "latencyQuantiles", "responseCodes")
-    return {name: against.get(name) for name in names}
-
-
-def _earlier(attempt: Attempt) -> dict[str, Any]:
-    result = attempt.result
-    return {
-        "run_id": result.facts.get("id") if result else None,
-        "started_run_id": attempt.run.run_id if attempt.run else None,
-        "verdict": result.verdict_text if result else None,
-        "verdict_reasons": list(result.reasons) if result else [],
-        "exit_name": attempt.decision.exit_code.name,
-        "checks": _checks(attempt.decision),
-    }
-
-
-def _checks(decision: Decision) -> list[dict[str, Any]]:
-    return [
-        {"check": item.check.text, "passed": item.passed, "reason": item.reason}
-        for item in decision.checks
-    ]
 
 
 def run_summary(terminal: Terminal, ending: Decided) -> str:

@@ -1,1 +1,1 @@
-"""Evidence as a JSON document, and back: reports are made from it, and gates replayed."""
+"""The report file: one model gives its writer, its strict reader and its JSON Schema."""

@@ -1,70 +1,130 @@
-"""Evidence as a JSON document: that of `--json`, and the fuller one of a report file."""
+"""Writes the outcome of a gate as a JSON document: that of `--json`, and the fuller report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tm_cli import __version__
+from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Attempt
-from tm_cli.gate.model import Course, Moment, Result
+from tm_cli.gate.model import Basis, Comparison, Course, Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate
-from tm_cli.render.formats.json_document import document, error_document
-from tm_cli.render.summary import decision_data, run_data
 
-FACTS = (
+if TYPE_CHECKING:  # the types import pydantic, which a gate without a report need not wait for
+    from tm_cli.report.document import (
+        BaselineData,
+        CheckData,
+        ComparisonData,
+        DecisionData,
+        EarlierRun,
+        ErrorData,
+        GateData,
+        Judged,
+        OwnExit,
+        ReportDocument,
+        ReportedRun,
+        SeriesData,
+    )
+
+_FACTS = (
     "id", "profileName", "startedAt", "finishedAt", "durationSeconds", "targetUrl", "region",
     "tags", "responseCodes", "autoCompareBaselineRunId", "against", "addresses",
 )  # fmt: skip
 """What a report keeps of a server's record; the rest may hold anything."""
 
-SERIES = frozenset({"rpsSeries", "latencySeries"})
-"""Left out of the other side of a duet; `baseline_course` has them."""
+_SERIES = frozenset({"rpsSeries", "latencySeries"})
+"""Left out of the other target of an A/B run; `baseline_course` has them."""
+
+_JUDGED = frozenset({"final", "note", "also", "facts", "baseline"})
+_DETAILS = _JUDGED | {"started", "abandoned", "course", "baseline_course"}
+_EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
+"""Keys that only the report has."""
 
 
 def as_document(evidence: Evidence) -> dict[str, Any]:
     """Return the document of `--json`."""
-    records, code = evidence.records, evidence.exit_code
-    if not records:
-        if evidence.error is None:
-            raise ValueError("evidence without records has an error")
-        return error_document(evidence.error)
-    if len(records) == 1:
-        error = _error(records[0].end.decision) or _lost(code)
-        return document(run_data(records[0]), exit_code=code, error=error)
-    runs = []
-    for record in records:
-        decision = record.end.decision
-        own = {"exit_code": int(decision.exit_code), "exit_name": decision.exit_code.name}
-        runs.append({**run_data(record), **own, "error": _error(decision)})
-    decisions = [record.end.decision for record in records]
-    leading = [decision for decision in decisions if decision.exit_code is code]
-    error = _error(leading[0]) if leading else _lost(code)
-    return document({"runs": runs}, exit_code=code, error=error)
-
-
-def report_document(evidence: Evidence) -> dict[str, Any]:
-    """Return the document of a report file: that of `--json` and what a replay needs."""
-    whole = as_document(evidence)
-    if evidence.records:
-        runs = whole["data"].get("runs", [whole["data"]])
-        for run, record in zip(runs, evidence.records, strict=True):
-            run.update(_details(record))
-            _add_to_earlier(run["earlier_runs"], record.end.earlier)
-    whole["report"] = {
-        "tm_version": __version__,
-        "made_at": evidence.made_at.isoformat(),
-        "gate": _gate(evidence.gate) if evidence.records else None,
-    }
-    return whole
-
-
-def _gate(gate: Gate) -> dict[str, Any]:
+    report = report_document(evidence)
+    data: Any = report["data"]
+    if data is not None and "runs" in data:
+        data = {"runs": [_without_details(run) for run in data["runs"]]}
+    elif data is not None:
+        data = _without_details(data)
     return {
-        "fail_on": sorted(gate.fail_on),
+        "schema_version": report["schema_version"],
+        "exit_code": report["exit_code"],
+        "exit_name": report["exit_name"],
+        "data": data,
+        "error": report["error"],
+    }
+
+
+def run_data(record: Record) -> dict[str, Any]:
+    """Return the data of `--json` about one run."""
+    return _without_details(_run(record))
+
+
+def _without_details(run: ReportedRun) -> dict[str, Any]:
+    data = {key: value for key, value in run.items() if key not in _DETAILS}
+    data["earlier_runs"] = [
+        {key: value for key, value in earlier.items() if key not in _EARLIER_DETAILS}
+        for earlier in run["earlier_runs"]
+    ]
+    return data
+
+
+def report_document(evidence: Evidence) -> ReportDocument:
+    """Return the document of a report file, from which the outcome can be read back."""
+    code, records = evidence.exit_code, evidence.records
+    runs = [_run(record, several=len(records) > 1) for record in records]
+    return {
+        "schema_version": 1,
+        "exit_code": int(code),
+        "exit_name": code.name,
+        "data": None if not runs else runs[0] if len(runs) == 1 else {"runs": runs},
+        "error": _error(evidence),
+        "report": {
+            "tm_version": __version__,
+            "made_at": evidence.made_at.isoformat(),
+            "gate": _gate(evidence.gate) if records else None,
+        },
+    }
+
+
+def _error(evidence: Evidence) -> ErrorData | None:
+    """Return what decided the exit code, unless it was a verdict."""
+    if not evidence.records:
+        if evidence.error is None:
+            raise ValueError("an outcome without runs has an error")
+        return error_data(evidence.error)
+    decisions = [record.end.decision for record in evidence.records]
+    leading = [each for each in decisions if each.exit_code is evidence.exit_code]
+    error = _decision_error(leading[0]) if leading else None
+    if error is None and evidence.exit_code is ExitCode.OUTPUT:
+        return {"code": "output", "message": "a report could not be written", "hint": None}
+    return error
+
+
+def error_data(error: TmError) -> ErrorData:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _decision_error(decision: Decision) -> ErrorData | None:
+    """Return what went wrong; a verdict that fails the gate is a result, not an error."""
+    if decision.exit_code is ExitCode.OK or decision.is_gated:
+        return None
+    return {
+        "code": decision.code or decision.exit_code.name.lower(),
+        "message": decision.message,
+        "hint": decision.hint,
+    }
+
+
+def _gate(gate: Gate) -> GateData:
+    return {
+        "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
         "checks": [check.text for check in gate.checks],
         "confirm": gate.confirm,
         "wait_timeout_seconds": gate.wait_timeout,
@@ -72,67 +132,159 @@ def _gate(gate: Gate) -> dict[str, Any]:
     }
 
 
-def _details(record: Record) -> dict[str, Any]:
-    """What a report tells of one subject beside the data of `--json`."""
-    end = record.end
+def _run(record: Record, *, several: bool = False) -> ReportedRun:
+    """Return the fields of the official tool's result, and ours; unknown ones are None.
+
+    As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
+    returned.
+    """
+    ending = record.end
+    result, decision, baseline = ending.result, ending.decision, ending.baseline
+    facts = result.facts if result else {}
+    basis = result.basis if result else Basis()
+    own_exit: OwnExit = _own_exit(decision) if several else {}
     return {
-        "started": end.run is not None,
-        "abandoned": end.abandoned,
-        **_judged_on(end.result, end.baseline),
-        "course": _course(end.result.course if end.result else ()),
-        "baseline_course": _course(end.baseline.course if end.baseline else ()),
+        "run_id": facts.get("id"),
+        "started_run_id": ending.run.run_id if ending.run else None,
+        "profile_id": record.subject_id,
+        "status": record.status,
+        "verdict": result.verdict_text if result else None,
+        "verdict_reasons": list(result.reasons) if result else [],
+        "fail_on_match": decision.matched,
+        "metrics": _metrics(result),
+        "verdict_pending": result is None or result.verdict is None,
+        "waited": True,
+        "baseline_run_id": basis.baseline,
+        "baseline_choice": basis.choice,
+        "baseline_age_seconds": basis.age,
+        "reference_run_id": basis.reference,
+        "against": _other_target(facts.get("against")),
+        "comparisons": [comparison_data(item) for item in result.comparisons] if result else [],
+        "notes": list(result.notes) if result else [],
+        "checks": _checks(decision),
+        "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
+        "system": record.system,
+        "subject": record.subject,
+        "subject_id": record.subject_id,
+        "decision": _decision(decision),
+        **own_exit,
+        "started": ending.run is not None,
+        "abandoned": ending.abandoned,
+        **_judged(result, baseline),
+        "course": _series(result.course if result else ()),
+        "baseline_course": _series(baseline.course if baseline else ()),
     }
 
 
-def _judged_on(result: Result | None, baseline: Result | None) -> dict[str, Any]:
+def _own_exit(decision: Decision) -> OwnExit:
+    return {
+        "exit_code": int(decision.exit_code),
+        "exit_name": decision.exit_code.name,
+        "error": _decision_error(decision),
+    }
+
+
+def _earlier(attempt: Attempt) -> EarlierRun:
+    result, decision = attempt.result, attempt.decision
+    return {
+        "run_id": result.facts.get("id") if result else None,
+        "started_run_id": attempt.run.run_id if attempt.run else None,
+        "verdict": result.verdict_text if result else None,
+        "verdict_reasons": list(result.reasons) if result else [],
+        "exit_name": decision.exit_code.name,
+        "checks": _checks(decision),
+        "metrics": _metrics(result),
+        "fail_on_match": decision.matched,
+        "decision": _decision(decision),
+        **_judged(result, attempt.baseline),
+    }
+
+
+def _judged(result: Result | None, baseline: Result | None) -> Judged:
     return {
         "final": result is not None and result.final,
         "note": result.note if result else None,
-        "also": sorted(result.also) if result else [],
+        "also": [verdict.value for verdict in sorted(result.also)] if result else [],
         "facts": _facts(result.facts) if result else None,
-        "baseline": {"metrics": dict(baseline.metrics), "facts": _facts(baseline.facts)}
-        if baseline
-        else None,
+        "baseline": _baseline(baseline),
     }
 
 
-def _add_to_earlier(items: list[dict[str, Any]], earlier: tuple[Attempt, ...]) -> None:
-    for item, attempt in zip(items, earlier, strict=True):
-        result = attempt.result
-        item["metrics"] = dict(result.metrics) if result else None
-        item["fail_on_match"] = attempt.decision.matched
-        item["decision"] = decision_data(attempt.decision)
-        item.update(_judged_on(result, attempt.baseline))
+def _baseline(baseline: Result | None) -> BaselineData | None:
+    if baseline is None:
+        return None
+    return {"metrics": _metrics(baseline), "facts": _facts(baseline.facts)}
+
+
+def _decision(decision: Decision) -> DecisionData:
+    return {
+        "exit_code": int(decision.exit_code),
+        "exit_name": decision.exit_code.name,
+        "message": decision.message,
+        "hint": decision.hint,
+        "code": decision.code,
+        "judged": decision.judged,
+        "verdict_gated": decision.verdict_gated,
+    }
+
+
+def _checks(decision: Decision) -> list[CheckData]:
+    return [
+        {"check": item.check.text, "passed": item.passed, "reason": item.reason}
+        for item in decision.checks
+    ]
+
+
+def comparison_data(item: Comparison) -> ComparisonData:
+    """Return one comparison by the names of the API; every key is there."""
+    return {
+        "metric": item.metric,
+        "unit": item.unit,
+        "value": item.value,
+        "baseline": item.baseline,
+        "change": item.change,
+        "ciLow": item.ci_low,
+        "ciHigh": item.ci_high,
+        "pValue": item.p_value,
+        "noise": item.noise,
+        "warn": item.warn,
+        "fail": item.fail,
+        "verdict": item.verdict,
+        "significant": item.significant,
+        "than": item.than,
+        "reason": item.reason,
+    }
+
+
+def _other_target(against: Any) -> dict[str, Any] | None:
+    """Return the other target of an A/B run, without its series."""
+    if not isinstance(against, Mapping):
+        return None
+    names = ("targetUrl", "totalRequests", "totalErrors", "latencyQuantiles", "responseCodes")
+    return {name: against.get(name) for name in names}
+
+
+def _metrics(result: Result | None) -> Any:
+    return dict(result.metrics) if result else None
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: facts[name] for name in FACTS if name in facts}
+    kept = {name: facts[name] for name in _FACTS if name in facts}
     if isinstance(against := kept.get("against"), Mapping):
-        kept["against"] = {key: value for key, value in against.items() if key not in SERIES}
+        kept["against"] = {key: value for key, value in against.items() if key not in _SERIES}
     return kept
 
 
-def _course(course: Course) -> dict[str, list[float | None]] | None:
-    """A list for each quantity, all of one length; None without any moment."""
+def _series(course: Course) -> SeriesData | None:
+    """Return a list for each quantity, all of one length; None for an empty series."""
     if not course:
         return None
     return {
-        field.name: [getattr(moment, field.name) for moment in course] for field in fields(Moment)
-    }
-
-
-def _lost(code: ExitCode) -> dict[str, str | None] | None:
-    if code is not ExitCode.OUTPUT:
-        return None
-    return {"code": "output", "message": "a report could not be written", "hint": None}
-
-
-def _error(decision: Decision) -> dict[str, str | None] | None:
-    """What went wrong; a verdict that fails the gate is a result and no error."""
-    if decision.exit_code is ExitCode.OK or decision.is_gated:
-        return None
-    return {
-        "code": decision.code or decision.exit_code.name.lower(),
-        "message": decision.message,
-        "hint": decision.hint,
+        "t": [moment.t for moment in course],
+        "rps": [moment.rps for moment in course],
+        "planned": [moment.planned for moment in course],
+        "bad": [moment.bad for moment in course],
+        "p50": [moment.p50 for moment in course],
+        "p95": [moment.p95 for moment in course],
+        "p99": [moment.p99 for moment in course],
     }

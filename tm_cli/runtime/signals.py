@@ -7,9 +7,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from types import FrameType
 
 from tm_cli.errors import Interrupted
+
+
+class InterruptAction(StrEnum):
+    """What an interrupted wait does to the run."""
+
+    DETACH = "detach"
+    STOP = "stop"
+
 
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

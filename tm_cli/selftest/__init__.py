@@ -1,1 +1,1 @@
-"""Proves that the gate goes red where it must, on this machine and in this environment."""
+"""Checks that the gate fails where it must, on this machine and in this environment."""

@@ -1,4 +1,4 @@
-"""The network between tm and the server: relays one request per connection, and spoils some."""
+"""A proxy between tm and the server: one request per connection, with injected faults."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from itertools import cycle
 from typing import Self
 
 _LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
-_OWN_WORDS = (b"host:", b"connection:")
+_OWN_HEADERS = (b"host:", b"connection:")
 _HOST = "127.0.0.1"
-_GATEWAY = (
+_BAD_GATEWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 35\r\n"
     b"Connection: close\r\n\r\n<html>The upstream is down</html>\r\n"
 )
@@ -43,23 +43,20 @@ Faults = Callable[[str, str], Fault]
 
 
 def no_faults() -> Faults:
-    """Nothing goes wrong."""
     return lambda _method, _path: Fault.NONE
 
 
 def flaky_reads() -> Faults:
-    """Every other read goes wrong, each time in another way."""
+    """Every other read fails, each time in another way."""
     turns = cycle((Fault.RESET, Fault.NONE, Fault.GATEWAY, Fault.NONE, Fault.TORN, Fault.NONE))
     return lambda method, _path: next(turns) if method == "GET" else Fault.NONE
 
 
 def lost_start() -> Faults:
-    """The answer to every start is lost."""
     return lambda method, path: Fault.LOST if is_start(method, path) else Fault.NONE
 
 
 def is_start(method: str, path: str) -> bool:
-    """Whether the request starts a run."""
     return method == "POST" and path.endswith(("/start", "/runs"))
 
 
@@ -70,7 +67,7 @@ class _Request:
     content: bytes
 
 
-class Relay:
+class FaultProxy:
     """Listens on a free port of loopback for the server at `port`; remembers what it has seen."""
 
     def __init__(self, port: int, faults: Faults) -> None:
@@ -91,8 +88,8 @@ class Relay:
             self._server.close()
 
     @property
-    def has_been_watched(self) -> bool:
-        """Whether a run was started here and then looked at."""
+    def has_been_polled(self) -> bool:
+        """Whether a run was started here and then polled."""
         starts = [at for at, request in enumerate(self.seen) if is_start(*request)]
         return bool(starts) and any(method == "GET" for method, _ in self.seen[starts[0] :])
 
@@ -102,7 +99,7 @@ class Relay:
             self.seen.append((request.method, request.path))
             await self._answer(request, self._faults(request.method, request.path), writer)
         except (OSError, ValueError, asyncio.IncompleteReadError):
-            pass  # one of the ends has gone
+            pass  # one of the ends has disconnected
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -115,14 +112,14 @@ class Relay:
         first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         method, target, _ = first.decode("latin-1").split(" ")
         own = [f"Host: {_HOST}:{self._upstream}".encode(), b"Connection: close"]
-        kept = [line for line in lines if not line.lower().startswith(_OWN_WORDS)]
+        kept = [line for line in lines if not line.lower().startswith(_OWN_HEADERS)]
         content = b"\r\n".join([first, *own, *kept]) + b"\r\n\r\n" + body
         return _Request(method, target.partition("?")[0], content)
 
     async def _answer(self, request: _Request, fault: Fault, writer: asyncio.StreamWriter) -> None:
         answer = b""
         if fault is Fault.GATEWAY:
-            answer = _GATEWAY
+            answer = _BAD_GATEWAY
         elif fault is not Fault.RESET:
             answer = await self._forward(request)
         if fault in (Fault.RESET, Fault.LOST):
@@ -142,13 +139,12 @@ class Relay:
 
 
 def _torn(answer: bytes) -> bytes:
-    """The whole head and half of the body."""
     head, _, body = answer.partition(b"\r\n\r\n")
     return head + b"\r\n\r\n" + body[: len(body) // 2]
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection without the usual farewell."""
+    """Reset the connection."""
     linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
     connection = writer.get_extra_info("socket")
     if connection is not None:
@@ -158,7 +154,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 @contextmanager
 def dead_port() -> Iterator[int]:
-    """A port of loopback that nobody answers at, and that nobody else can take."""
+    """A port of loopback that is taken but does not accept."""
     with socket.socket() as held:
         held.bind((_HOST, 0))
         yield int(held.getsockname()[1])

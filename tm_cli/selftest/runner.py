@@ -20,9 +20,9 @@ from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import TmError
 from tm_cli.runtime import child_environment
 from tm_cli.runtime.clock import SystemClock
-from tm_cli.selftest.fault_proxy import Relay, dead_port
-from tm_cli.selftest.scenarios import DOCUMENT, Result, Scenario, Scene
-from tm_cli.selftest.scripted_server import Ending, Play, Stand, scripted_server
+from tm_cli.selftest.fault_proxy import FaultProxy, dead_port
+from tm_cli.selftest.scenarios import DOCUMENT, ScenarioContext, ScenarioResult, SelftestScenario
+from tm_cli.selftest.scripted_server import Ending, ScriptedRun, ScriptedServer, scripted_server
 from tm_cli.values.api_key import ApiKey
 
 _LAST_LINES = 6
@@ -37,7 +37,7 @@ def environment(
     """What tm gets: `environ` without its TM_* variables, and the server at `port`.
 
     Settings and memory of the user stay out of it, and so do the files in which a pipeline collects
-    what a step says. The limits end a child that nobody ends.
+    what a step writes. The timeouts end a child that hangs.
     """
     kept = {name: value for name, value in environ.items() if not name.upper().startswith("TM_")}
     files = {name: str(directory / name) for name in PIPELINE_FILES if name in kept}
@@ -86,15 +86,14 @@ def _end(process: Process) -> None:
             process.kill()
 
 
-def last_words(stderr: bytes, key: str) -> tuple[str, ...]:
-    """The last lines that are not empty, without the key."""
+def last_lines(stderr: bytes, key: str) -> tuple[str, ...]:
     text = stderr.decode("utf-8", "replace").replace(key, "***")
     return tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
 
 
-LONGEST = 40.0
+TIMEOUT = 40.0
 
-_WAIT_INTERVAL = 0.02
+_POLL_INTERVAL = 0.02
 _PROFILE = {
     "_format": "trafficmorph-profile-v1",
     "name": "selftest ✓ größer",  # more than some terminals can show
@@ -103,93 +102,99 @@ _PROFILE = {
     "httpMethod": "GET",
     "points": [{"x": 0, "y": 200}, {"x": 30, "y": 200}],
 }
-_OTHER = Play(ending=Ending.HELD)
+_OTHER = ScriptedRun(ending=Ending.HANGS)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Where scenarios are played: the program that is tm, and the environment it gets.
+class ScenarioRunner:
+    """Runs scenarios with a program, which is tm, and the environment it gets.
 
-    A tm that has not ended after `longest` seconds counts as hanging.
+    A tm that has not ended after `timeout` seconds counts as hanging.
     """
 
     program: Sequence[str]
     environ: Mapping[str, str]
-    longest: float = LONGEST
+    timeout: float = TIMEOUT
 
-    async def play(self, scenario: Scenario, directory: Path) -> Result:
-        """Play a scenario in a directory that is not there yet; all is over when this returns."""
-        if reason := scenario.why_not(self.environ):
-            return Result(scenario, skipped=reason)
+    async def run(self, scenario: SelftestScenario, directory: Path) -> ScenarioResult:
+        """Run a scenario in a new directory; its processes have ended when this returns."""
+        if reason := scenario.skip_reason(self.environ):
+            return ScenarioResult(scenario, skipped=reason)
         try:
-            return await self._play(scenario, directory)
-        except (OSError, TmError) as problem:  # which proves nothing, so it is not right
-            return Result(scenario, said=(f"it could not be played: {problem}",))
+            return await self._run(scenario, directory)
+        except (OSError, TmError) as problem:  # not a passed scenario
+            return ScenarioResult(scenario, last_lines=(f"it could not be run: {problem}",))
 
-    async def _play(self, scenario: Scenario, directory: Path) -> Result:
+    async def _run(self, scenario: SelftestScenario, directory: Path) -> ScenarioResult:
         work = directory / "work"
         work.mkdir(parents=True)
         (work / "tm.toml").touch()  # so that none further up counts
         (work / DOCUMENT).write_text(json.dumps(_PROFILE), encoding="utf-8")
-        plays = [*scenario.earlier, *([_OTHER] if scenario.is_busy else []), scenario.play]
+        scripted_runs = [
+            *scenario.earlier,
+            *([_OTHER] if scenario.is_busy else []),
+            scenario.script,
+        ]
         async with (
-            scripted_server(directory / "server", plays) as stand,
+            scripted_server(directory / "server", scripted_runs) as stand,
             _client(stand) as client,
         ):
             profile_id = await _prepare(client, scenario)
-            async with Relay(stand.port, scenario.faults()) as relay:
-                return await self._call(scenario, work, stand, client, profile_id, relay)
+            async with FaultProxy(stand.port, scenario.faults()) as proxy:
+                return await self._call(scenario, work, stand, client, profile_id, proxy)
 
     async def _call(
         self,
-        scenario: Scenario,
+        scenario: SelftestScenario,
         work: Path,
-        stand: Stand,
+        stand: ScriptedServer,
         client: Client,
         profile_id: int,
-        relay: Relay,
-    ) -> Result:
+        proxy: FaultProxy,
+    ) -> ScenarioResult:
         key = stand.key_file.read_text(encoding="utf-8").strip()
         words = scenario.caller([*self.program, *scenario.words], work)
         runs_before, began = stand.runs, asyncio.get_running_loop().time()
-        with dead_port() if scenario.is_down else nullcontext(relay.port) as port:
+        with dead_port() if scenario.is_down else nullcontext(proxy.port) as port:
             environ = environment(self.environ, work.parent, port=port, key=key)
             async with child(words, work, {**environ, **scenario.environ}) as process:
-                scene = Scene(client, profile_id, relay, process)
-                code, stderr, others = await _wait(process, scenario, scene, self.longest)
-        return Result(
+                context = ScenarioContext(client, profile_id, proxy, process)
+                code, stderr, others = await _wait(process, scenario, context, self.timeout)
+        return ScenarioResult(
             scenario,
             code=code,
             runs=stand.runs - runs_before - others,
             seconds=asyncio.get_running_loop().time() - began,
-            said=last_words(stderr, key),
+            last_lines=last_lines(stderr, key),
         )
 
 
 async def _wait(
-    process: Process, scenario: Scenario, scene: Scene, longest: float
+    process: Process, scenario: SelftestScenario, context: ScenarioContext, timeout: float
 ) -> tuple[int | None, bytes, int]:
     """The exit code (None: it hangs), standard error, and the runs that others have started."""
-    meanwhile = asyncio.create_task(scenario.meanwhile(scene)) if scenario.meanwhile else None
+    side_action = (
+        asyncio.create_task(scenario.side_action(context)) if scenario.side_action else None
+    )
     try:
-        _, stderr = await asyncio.wait_for(process.communicate(), longest)
+        _, stderr = await asyncio.wait_for(process.communicate(), timeout)
         code = process.returncode
     except TimeoutError:
         stderr, code = b"it did not end", None
     finally:
-        if meanwhile is not None:
-            meanwhile.cancel()
-    if meanwhile is None:
+        if side_action is not None:
+            side_action.cancel()
+    if side_action is None:
         return code, stderr, 0
-    done = (await asyncio.gather(meanwhile, return_exceptions=True))[0]
+    done = (await asyncio.gather(side_action, return_exceptions=True))[0]
     if isinstance(done, Exception):
-        return code, stderr + f"\nwhat should happen meanwhile failed: {done}".encode(), 0
+        return code, stderr + f"\nthe side action failed: {done}".encode(), 0
     return code, stderr, done if isinstance(done, int) else 0
 
 
 @asynccontextmanager
-async def _client(stand: Stand) -> AsyncIterator[Client]:
-    """A client of the server itself, past the network that tm sees."""
+async def _client(stand: ScriptedServer) -> AsyncIterator[Client]:
+    """A client that bypasses the fault proxy."""
     clock = SystemClock()
     key = ApiKey(stand.key_file.read_text(encoding="utf-8").strip())
     base_url = f"http://127.0.0.1:{stand.port}/"
@@ -200,8 +205,8 @@ async def _client(stand: Stand) -> AsyncIterator[Client]:
         transport.close()
 
 
-async def _prepare(client: Client, scenario: Scenario) -> int:
-    """Bring the earlier runs about, and the one that is in the way; return the profile's id."""
+async def _prepare(client: Client, scenario: SelftestScenario) -> int:
+    """Create the earlier runs, and the one that keeps the server busy; return the profile's id."""
     profile_id = (await asyncio.to_thread(client.import_profile, _PROFILE)).id
     for number in range(len(scenario.earlier)):
         await asyncio.to_thread(client.start_run, profile_id)
@@ -214,19 +219,18 @@ async def _prepare(client: Client, scenario: Scenario) -> int:
 
 
 async def _judged(client: Client, count: int) -> None:
-    """Wait until `count` runs have verdicts."""
-    async with asyncio.timeout(LONGEST):
+    async with asyncio.timeout(TIMEOUT):
         while True:
             rows = (await asyncio.to_thread(client.list_history)).content
             if len([row for row in rows if row.auto_verdict]) == count:
                 return
-            await asyncio.sleep(_WAIT_INTERVAL)
+            await asyncio.sleep(_POLL_INTERVAL)
 
 
-AT_ONCE = 4
-"""tm keeps a processor busy while it starts, and then it mostly waits."""
+CONCURRENCY = 4
+"""tm uses a processor while it starts, and then mostly waits."""
 
-_READ_INTERVAL = 0.2
+_POLL_INTERVAL = 0.2
 _OF_PIPELINES = (
     *child_environment.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -236,38 +240,42 @@ _OF_PIPELINES = (
 """What changes how tm, a shell or make behaves, and so could change an exit code."""
 
 
-def prove(
-    scenarios: Sequence[Scenario], environ: Mapping[str, str], program: str | None = None
-) -> Generator[Result, None, None]:
-    """Yield a result per scenario; nothing of them is left when the iterator is closed.
+def run_scenarios(
+    scenarios: Sequence[SelftestScenario], environ: Mapping[str, str], program: str | None = None
+) -> Generator[ScenarioResult, None, None]:
+    """Yield a result per scenario; closing the iterator ends all processes.
 
-    `program` is called in the place of this tm, with the whole of `environ`: it may need any
-    variable. Raises what keeps a scenario from being played.
+    `program` is called instead of this tm, with the whole of `environ`: it may need any variable.
+    Raises the error that prevents a scenario from running.
     """
     if program:
-        stage = Stage([program], environ)
+        runner = ScenarioRunner([program], environ)
     else:
         needed = child_environment.environment(environ, _OF_PIPELINES)
-        stage = Stage(child_environment.command("tm_cli"), needed)
+        runner = ScenarioRunner(child_environment.command("tm_cli"), needed)
     with (
         tempfile.TemporaryDirectory(prefix="tm-selftest-", ignore_cleanup_errors=True) as name,
-        closing(_Player(stage, Path(name)).results(scenarios)) as results,
+        closing(_BackgroundRunner(runner, Path(name)).results(scenarios)) as results,
     ):
         yield from results
 
 
-class _Player:
-    """Plays in a thread of its own: signals interrupt the main thread wherever it is."""
+class _BackgroundRunner:
+    """Runs in its own thread: signals interrupt the main thread anywhere."""
 
-    def __init__(self, stage: Stage, directory: Path) -> None:
-        self._stage = stage
+    def __init__(self, runner: ScenarioRunner, directory: Path) -> None:
+        self._runner = runner
         self._directory = directory
-        self._news: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[ScenarioResult | BaseException | None] = (
+            queue.SimpleQueue()
+        )
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    def results(self, scenarios: Sequence[Scenario]) -> Generator[Result, None, None]:
+    def results(
+        self, scenarios: Sequence[SelftestScenario]
+    ) -> Generator[ScenarioResult, None, None]:
         thread = threading.Thread(target=self._run, args=[scenarios], daemon=True)
         thread.start()
         try:
@@ -280,35 +288,35 @@ class _Player:
                 self._loop.call_soon_threadsafe(self._stop.set)
             thread.join()
 
-    def _next(self) -> Result | BaseException | None:
+    def _next(self) -> ScenarioResult | BaseException | None:
         while True:
             with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
-                return self._news.get(timeout=_READ_INTERVAL)
+                return self._results.get(timeout=_POLL_INTERVAL)
 
-    def _run(self, scenarios: Sequence[Scenario]) -> None:
+    def _run(self, scenarios: Sequence[SelftestScenario]) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._play_all(scenarios))
+                runner.run(self._run_all(scenarios))
         except BaseException as error:  # it must not be lost with the thread
-            self._news.put(error)
+            self._results.put(error)
         finally:
-            self._news.put(None)
+            self._results.put(None)
 
-    async def _play_all(self, scenarios: Sequence[Scenario]) -> None:
-        tasks = [asyncio.create_task(self._play(scenario)) for scenario in scenarios]
+    async def _run_all(self, scenarios: Sequence[SelftestScenario]) -> None:
+        tasks = [asyncio.create_task(self._run_one(scenario)) for scenario in scenarios]
         stopping = asyncio.create_task(self._stop.wait())
         try:
             for task in tasks:
                 await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
                     return
-                self._news.put(task.result())
+                self._results.put(task.result())
         finally:
             stopping.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    async def _play(self, scenario: Scenario) -> Result:
-        async with self._places:
-            return await self._stage.play(scenario, self._directory / scenario.name)
+    async def _run_one(self, scenario: SelftestScenario) -> ScenarioResult:
+        async with self._slots:
+            return await self._runner.run(scenario, self._directory / scenario.name)

@@ -1,4 +1,4 @@
-"""What a scenario is: how the server behaves, how tm is called, what must come of it."""
+"""A scenario: how the server behaves, how tm is called, and the expected result."""
 
 from __future__ import annotations
 
@@ -8,39 +8,37 @@ import shlex
 import shutil
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.exit_codes import ExitCode
-from tm_cli.selftest.fault_proxy import Faults, Relay, flaky_reads, lost_start, no_faults
-from tm_cli.selftest.scripted_server import Ending, Play
+from tm_cli.selftest.fault_proxy import FaultProxy, Faults, flaky_reads, lost_start, no_faults
+from tm_cli.selftest.scripted_server import Ending, ScriptedRun
 
 DOCUMENT = "load.json"
 GATE = ("runs", "start", DOCUMENT, "--wait", "--poll-interval", "0.2", "--fail-on")
-USUAL = Play()
+DEFAULT = ScriptedRun()
 
 
 class Child(Protocol):
     """The running tm, as something that happens meanwhile sees it."""
 
-    def send_signal(self, signal: int, /) -> None:
-        """Send it a signal."""
-        ...
+    def send_signal(self, signal: int, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What somebody else can reach while tm waits; `client` speaks to the server directly."""
+class ScenarioContext:
+    """What a side action can use while tm waits; `client` connects to the server directly."""
 
     client: Client
     profile_id: int
-    relay: Relay
+    proxy: FaultProxy
     child: Child
 
 
-Meanwhile = Callable[[Scene], Coroutine[Any, Any, int]]
+SideAction = Callable[[ScenarioContext], Coroutine[Any, Any, int]]
 """Something that happens while tm waits; returns how many runs it has started itself."""
 
 Caller = Callable[[Sequence[str], Path], list[str]]
@@ -48,53 +46,53 @@ Caller = Callable[[Sequence[str], Path], list[str]]
 
 
 def directly(words: Sequence[str], _directory: Path) -> list[str]:
-    """Call tm without anything in between."""
     return list(words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One call of tm, and what must come of it.
+@dataclass(frozen=True, slots=True)
+class SelftestScenario:
+    """One call of tm, and its expected result.
 
     `expected` are the exit codes that are right, `runs` is how many runs tm must have started.
-    `earlier` runs are in the history already, `play` is what tm's own run does. With `is_busy`
-    another run is going on, and the server allows one. `environ` is set for tm alone; `why_not`
+    `earlier` runs are in the history already, `script` is that of tm's own run. With `is_busy`
+    another run is active, and the server allows one. `environ` is set for tm alone; `skip_reason`
     gives the reason if the scenario is impossible here, from the environment.
     """
 
     name: str
     claim: str
     expected: tuple[int, ...]
+    _: KW_ONLY
     runs: int = 1
     words: tuple[str, ...] = (*GATE, "FAIL,WARN,NO_BASELINE")
-    earlier: tuple[Play, ...] = (USUAL,)
-    play: Play = USUAL
+    earlier: tuple[ScriptedRun, ...] = (DEFAULT,)
+    script: ScriptedRun = DEFAULT
     is_busy: bool = False
     is_down: bool = False
     faults: Callable[[], Faults] = no_faults
-    meanwhile: Meanwhile | None = None
+    side_action: SideAction | None = None
     caller: Caller = directly
     environ: Mapping[str, str] = field(default_factory=dict)
-    why_not: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
+    skip_reason: Callable[[Mapping[str, str]], str | None] = lambda _environ: None
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a scenario: `code` is None without an end, `said` are tm's last lines.
+class ScenarioResult:
+    """The result of a scenario: `code` is None if tm did not end, `last_lines` are tm's.
 
     A scenario that is impossible here has `skipped`, the reason.
     """
 
-    scenario: Scenario
+    scenario: SelftestScenario
     code: int | None = None
     runs: int = 0
     seconds: float = 0.0
-    said: tuple[str, ...] = ()
+    last_lines: tuple[str, ...] = ()
     skipped: str | None = None
 
     @property
-    def is_right(self) -> bool:
-        """Whether everything came as it must; a skipped scenario proves nothing."""
+    def passed(self) -> bool:
+        """Whether exit code and number of runs are as expected; False for a skipped scenario."""
         return self.code in self.scenario.expected and self.runs == self.scenario.runs
 
 
@@ -126,71 +124,67 @@ def makefile(words: Sequence[str], directory: Path) -> list[str]:
     return ["make", "deploy"]
 
 
-def needs(program: str) -> Why:
-    """Why a scenario with this POSIX program is impossible here."""
+def unless_installed(program: str) -> Why:
+    """Skip the scenario where this POSIX program is not installed."""
 
-    def why_not(environ: Mapping[str, str]) -> str | None:
+    def skip_reason(environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":
             return f"{program} is for POSIX systems"
         found = shutil.which(program, path=environ.get("PATH"))
         return None if found else f"there is no {program} here"
 
-    return why_not
+    return skip_reason
 
 
-_LOOK = 0.05
+_POLL_INTERVAL = 0.05
 
 
-async def stop_run(scene: Scene) -> int:
-    """Stop tm's run."""
-    await _watched(scene)
-    await asyncio.to_thread(scene.client.stop_run, scene.profile_id)
+async def stop_run(context: ScenarioContext) -> int:
+    await _polled(context)
+    await asyncio.to_thread(context.client.stop_run, context.profile_id)
     return 0
 
 
-async def replace_run(scene: Scene) -> int:
-    """Start another run in the place of tm's."""
-    await _watched(scene)
-    await asyncio.to_thread(scene.client.start_run, scene.profile_id)
+async def replace_run(context: ScenarioContext) -> int:
+    await _polled(context)
+    await asyncio.to_thread(context.client.start_run, context.profile_id)
     return 1
 
 
-def send(name: str) -> Meanwhile:
-    """Send tm a signal."""
-
-    async def interrupt(scene: Scene) -> int:
-        await _watched(scene)
-        scene.child.send_signal(getattr(signal, name))
+def send(name: str) -> SideAction:
+    async def interrupt(context: ScenarioContext) -> int:
+        await _polled(context)
+        context.child.send_signal(getattr(signal, name))
         return 0
 
     return interrupt
 
 
-def can_receive(name: str) -> Callable[[Mapping[str, str]], str | None]:
-    """Why a program that is started here cannot be told to end by this signal."""
+def unless_ignored(name: str) -> Callable[[Mapping[str, str]], str | None]:
+    """Skip the scenario where child processes ignore this signal."""
 
-    def why_not(_environ: Mapping[str, str]) -> str | None:
+    def skip_reason(_environ: Mapping[str, str]) -> str | None:
         if os.name == "nt":
             return "signals are for POSIX systems"
         if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             return f"{name} is ignored here, and so it is by what is started here"
         return None
 
-    return why_not
+    return skip_reason
 
 
-async def _watched(scene: Scene) -> None:
-    """Wait until tm has started its run and looked at it."""
-    while not scene.relay.has_been_watched:
-        await asyncio.sleep(_LOOK)
+async def _polled(context: ScenarioContext) -> None:
+    """Wait until tm has started its run and polled it."""
+    while not context.proxy.has_been_polled:
+        await asyncio.sleep(_POLL_INTERVAL)
 
 
-SLOWER = Play(ms=22.0)
-MUCH_SLOWER = Play(ms=40.0)
-HELD = Play(ending=Ending.HELD)
-BROKEN = Play(ending=Ending.BROKEN)
-JUDGED_LATE = Play(verdict_after=1.5)
-NEVER_JUDGED = Play(verdict_after=None)
+SLOWER = ScriptedRun(ms=22.0)
+MUCH_SLOWER = ScriptedRun(ms=40.0)
+HANGS = ScriptedRun(ending=Ending.HANGS)
+BROKEN = ScriptedRun(ending=Ending.BROKEN)
+JUDGED_LATE = ScriptedRun(verdict_after=1.5)
+NEVER_JUDGED = ScriptedRun(verdict_after=None)
 
 _ALL = "FAIL,WARN,NO_BASELINE"
 
@@ -200,189 +194,181 @@ def _accepting(verdicts: str, *more: str) -> tuple[str, ...]:
 
 
 VERDICTS = (
-    Scenario(name="pass", claim="PASS passes", expected=(ExitCode.OK,)),
-    Scenario(name="fail", claim="FAIL is red", expected=(ExitCode.FAIL,), play=MUCH_SLOWER),
-    Scenario(name="warn", claim="WARN is red", expected=(ExitCode.WARN,), play=SLOWER),
-    Scenario(
-        name="warn-accepted",
-        claim="WARN passes where --fail-on leaves it out",
-        expected=(ExitCode.OK,),
+    SelftestScenario("pass", "PASS passes", (ExitCode.OK,)),
+    SelftestScenario("fail", "FAIL is red", (ExitCode.FAIL,), script=MUCH_SLOWER),
+    SelftestScenario("warn", "WARN is red", (ExitCode.WARN,), script=SLOWER),
+    SelftestScenario(
+        "warn-accepted",
+        "WARN passes where --fail-on leaves it out",
+        (ExitCode.OK,),
         words=_accepting("FAIL"),
-        play=SLOWER,
+        script=SLOWER,
     ),
-    Scenario(
-        name="no-baseline",
-        claim="NO_BASELINE is red",
-        expected=(ExitCode.NO_BASELINE,),
-        earlier=(),
-    ),
-    Scenario(
-        name="no-baseline-accepted",
-        claim="NO_BASELINE passes where --fail-on leaves it out",
-        expected=(ExitCode.OK,),
+    SelftestScenario("no-baseline", "NO_BASELINE is red", (ExitCode.NO_BASELINE,), earlier=()),
+    SelftestScenario(
+        "no-baseline-accepted",
+        "NO_BASELINE passes where --fail-on leaves it out",
+        (ExitCode.OK,),
         words=_accepting("FAIL,WARN"),
         earlier=(),
     ),
-    Scenario(
-        name="failed-check",
-        claim="PASS is red if an --assert fails",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "failed-check",
+        "PASS is red if an --assert fails",
+        (ExitCode.FAIL,),
         words=_accepting(_ALL, "--assert", "p95<1ms"),
     ),
-    Scenario(
-        name="slow-verdict",
-        claim="a verdict that takes a while is waited for",
-        expected=(ExitCode.OK,),
-        play=JUDGED_LATE,
+    SelftestScenario(
+        "slow-verdict",
+        "a verdict that takes a while is waited for",
+        (ExitCode.OK,),
+        script=JUDGED_LATE,
     ),
-    Scenario(
-        name="missing-verdict",
-        claim="without a verdict nothing passes",
-        expected=(ExitCode.UNDECIDED,),
+    SelftestScenario(
+        "missing-verdict",
+        "without a verdict nothing passes",
+        (ExitCode.UNDECIDED,),
         words=_accepting(_ALL, "--verdict-timeout", "1"),
-        play=NEVER_JUDGED,
+        script=NEVER_JUDGED,
     ),
 )
 
 RUNS = (
-    Scenario(
-        name="replaced",
-        claim="a run that another one replaced does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=HELD,
-        meanwhile=replace_run,
+    SelftestScenario(
+        "replaced",
+        "a replaced run does not pass",
+        (ExitCode.UNDECIDED,),
+        script=HANGS,
+        side_action=replace_run,
     ),
-    Scenario(
-        name="stopped",
-        claim="a run that somebody stopped does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=HELD,
-        meanwhile=stop_run,
+    SelftestScenario(
+        "stopped",
+        "a stopped run does not pass",
+        (ExitCode.UNDECIDED,),
+        script=HANGS,
+        side_action=stop_run,
     ),
-    Scenario(
-        name="aborted",
-        claim="a run that broke off does not pass",
-        expected=(ExitCode.UNDECIDED,),
-        play=BROKEN,
+    SelftestScenario(
+        "aborted", "an aborted run does not pass", (ExitCode.UNDECIDED,), script=BROKEN
     ),
-    Scenario(
-        name="wait-timeout",
-        claim="a run that goes on and on does not pass",
-        expected=(ExitCode.WAIT_TIMEOUT,),
+    SelftestScenario(
+        "wait-timeout",
+        "a run that does not finish in time does not pass",
+        (ExitCode.WAIT_TIMEOUT,),
         words=_accepting(_ALL, "--wait-timeout", "1"),
-        play=HELD,
+        script=HANGS,
     ),
-    Scenario(
-        name="interrupted",
-        claim="SIGINT ends the wait, red",
-        expected=(ExitCode.INTERRUPTED,),
-        play=HELD,
-        meanwhile=send("SIGINT"),
-        why_not=can_receive("SIGINT"),
+    SelftestScenario(
+        "interrupted",
+        "SIGINT ends the wait, red",
+        (ExitCode.INTERRUPTED,),
+        script=HANGS,
+        side_action=send("SIGINT"),
+        skip_reason=unless_ignored("SIGINT"),
     ),
-    Scenario(
-        name="terminated",
-        claim="SIGTERM, a cancelled job, ends the wait, red",
-        expected=(ExitCode.TERMINATED,),
-        play=HELD,
-        meanwhile=send("SIGTERM"),
-        why_not=can_receive("SIGTERM"),
+    SelftestScenario(
+        "terminated",
+        "SIGTERM, as for a canceled job, ends the wait, red",
+        (ExitCode.TERMINATED,),
+        script=HANGS,
+        side_action=send("SIGTERM"),
+        skip_reason=unless_ignored("SIGTERM"),
     ),
 )
 
 NETWORK = (
-    Scenario(
-        name="flaky-pass",
-        claim="PASS passes though every other read fails",
-        expected=(ExitCode.OK,),
+    SelftestScenario(
+        "flaky-pass",
+        "PASS passes though every other read fails",
+        (ExitCode.OK,),
         faults=flaky_reads,
     ),
-    Scenario(
-        name="flaky-fail",
-        claim="FAIL is red though every other read fails",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "flaky-fail",
+        "FAIL is red though every other read fails",
+        (ExitCode.FAIL,),
         faults=flaky_reads,
-        play=MUCH_SLOWER,
+        script=MUCH_SLOWER,
     ),
-    Scenario(
-        name="lost-start",
-        claim="a start without an answer is not repeated",
-        expected=(ExitCode.START_UNKNOWN,),
+    SelftestScenario(
+        "lost-start",
+        "a start without a response is not repeated",
+        (ExitCode.START_UNKNOWN,),
         faults=lost_start,
     ),
-    Scenario(
-        name="found-start",
-        claim="a tagged start without an answer is found, and not repeated",
-        expected=(ExitCode.FAIL,),
+    SelftestScenario(
+        "found-start",
+        "a tagged start without a response is found, and not repeated",
+        (ExitCode.FAIL,),
         words=_accepting(_ALL, "--tag", "selftest"),
         faults=lost_start,
-        play=MUCH_SLOWER,
+        script=MUCH_SLOWER,
     ),
-    Scenario(
-        name="server-down",
-        claim="a server that is down passes nothing",
-        expected=(ExitCode.UNAVAILABLE,),
+    SelftestScenario(
+        "server-down",
+        "a server that is down passes nothing",
+        (ExitCode.UNAVAILABLE,),
         runs=0,
         is_down=True,
     ),
 )
 
 REFUSALS = (
-    Scenario(
-        name="quota",
-        claim="a start that the server refuses does not pass",
-        expected=(ExitCode.REFUSED,),
+    SelftestScenario(
+        "quota",
+        "a start that the server refuses does not pass",
+        (ExitCode.REFUSED,),
         runs=0,
         is_busy=True,
     ),
-    Scenario(
-        name="wrong-key",
-        claim="a wrong key passes nothing",
-        expected=(ExitCode.AUTHENTICATION,),
+    SelftestScenario(
+        "wrong-key",
+        "a wrong key passes nothing",
+        (ExitCode.AUTHENTICATION,),
         runs=0,
         environ={"TM_API_KEY": "tm_wrong"},
     ),
-    Scenario(
-        name="typo",
-        claim="a verdict that does not exist is no gate",
-        expected=(ExitCode.USAGE,),
+    SelftestScenario(
+        "typo",
+        "an unknown verdict is a usage error",
+        (ExitCode.USAGE,),
         runs=0,
         words=_accepting("FIAL"),
     ),
 )
 
 CALLERS = (
-    Scenario(
-        name="shell",
-        claim="a shell hands the code on in $?",
-        expected=(ExitCode.WARN,),
-        play=SLOWER,
+    SelftestScenario(
+        "shell",
+        "a shell passes the exit code on in $?",
+        (ExitCode.WARN,),
+        script=SLOWER,
         caller=shell_status,
-        why_not=needs("sh"),
+        skip_reason=unless_installed("sh"),
     ),
-    Scenario(
-        name="script",
-        claim="a script with `set -e` ends at a red gate",
-        expected=(ExitCode.FAIL,),
-        play=MUCH_SLOWER,
+    SelftestScenario(
+        "script",
+        "a script with `set -e` ends at a red gate",
+        (ExitCode.FAIL,),
+        script=MUCH_SLOWER,
         caller=shell_script,
-        why_not=needs("sh"),
+        skip_reason=unless_installed("sh"),
     ),
-    Scenario(
-        name="pipe",
-        claim="a pipe with `pipefail` hands the code on",
-        expected=(ExitCode.FAIL,),
-        play=MUCH_SLOWER,
+    SelftestScenario(
+        "pipe",
+        "a pipe with `pipefail` passes the exit code on",
+        (ExitCode.FAIL,),
+        script=MUCH_SLOWER,
         caller=pipe,
-        why_not=needs("bash"),
+        skip_reason=unless_installed("bash"),
     ),
-    Scenario(
-        name="make",
-        claim="a target of make fails at a red gate",
-        expected=(2, 1),  # GNU make, BSD make
-        play=SLOWER,
+    SelftestScenario(
+        "make",
+        "a target of make fails at a red gate",
+        (2, 1),
+        script=SLOWER,
         caller=makefile,
-        why_not=needs("make"),
+        skip_reason=unless_installed("make"),
     ),
 )
 

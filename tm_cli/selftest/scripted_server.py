@@ -1,11 +1,11 @@
-"""The embedded server with a script in the place of its load generator, for `tm selftest`."""
+"""The embedded server with scripted runs instead of a load generator, for `tm selftest`."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,44 +13,43 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.server.data_dir import DataDir, ServerInfo
-from tm_cli.server.runs.progress import WIDTH
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
+from tm_cli.server.histograms import new_histogram
 from tm_cli.server.server import EmbeddedServer
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.profiles import SettingStore
-from tm_cli.server.web.listener import doors
+from tm_cli.server.web.listener import open_listeners
 from tm_cli.server.web.services import ServeOptions, Services
 from tm_cli.server.workers.engine_events import (
-    Bucket,
-    Event,
-    Finished,
-    Flags,
-    Progress,
+    EngineBucket,
+    EngineEvent,
+    EngineFinished,
+    EngineProgress,
+    EngineStarted,
     RunningEngine,
-    Started,
 )
 
-_HIGHEST_US = 3600 * 1_000_000
 _STEPS = 20
 _NO_FLAGS = Flags()
 
 
 class Ending(Enum):
-    """How a run goes on after its first bucket."""
+    """How a run continues after its first bucket."""
 
     COMPLETED = auto()
-    HELD = auto()
-    """It stays where it is until somebody stops it."""
+    HANGS = auto()
+    """It does not progress until it is stopped."""
     BROKEN = auto()
     """The load generator dies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """One run: its quickest response time in milliseconds, and how it ends.
+class ScriptedRun:
+    """One run: its fastest response time in milliseconds, and how it ends.
 
     Its verdict comes `verdict_after` seconds after its end; None is never.
     """
@@ -59,13 +58,15 @@ class Play:
     ending: Ending = Ending.COMPLETED
     verdict_after: float | None = 0.0
 
-    def buckets(self, job: Mapping[str, Any]) -> list[Bucket]:
-        """Everything that the run measures: the whole curve, or the first bucket of it."""
-        count = round(job["duration"] / WIDTH) if self.ending is Ending.COMPLETED else 1
-        return [self._bucket(index, round(job["points"][0][1] * WIDTH)) for index in range(count)]
+    def buckets(self, job: EngineJob) -> list[EngineBucket]:
+        """All buckets of the run: the whole curve, or the first one."""
+        count = round(job.duration / BUCKET_SECONDS) if self.ending is Ending.COMPLETED else 1
+        return [
+            self._bucket(index, round(job.points[0][1] * BUCKET_SECONDS)) for index in range(count)
+        ]
 
-    def _bucket(self, index: int, requests: int) -> Bucket:
-        return Bucket(
+    def _bucket(self, index: int, requests: int) -> EngineBucket:
+        return EngineBucket(
             index=index,
             planned=requests,
             sent=requests,
@@ -78,17 +79,17 @@ class Play:
         )
 
 
-def progress(buckets: list[Bucket]) -> Progress:
-    """What the load generator says after `buckets`."""
-    return Progress(float(len(buckets) * WIDTH), sum(item.sent for item in buckets), _NO_FLAGS)
+def progress(buckets: list[EngineBucket]) -> EngineProgress:
+    return EngineProgress(
+        float(len(buckets) * BUCKET_SECONDS), sum(item.sent for item in buckets), _NO_FLAGS
+    )
 
 
-def finished(buckets: list[Bucket], *, completed_curve: bool) -> Finished:
-    """The load generator's last word after `buckets`."""
+def finished(buckets: list[EngineBucket], *, completed_curve: bool) -> EngineFinished:
     total = sum(bucket.sent for bucket in buckets)
-    return Finished(
+    return EngineFinished(
         completed_curve=completed_curve,
-        elapsed=float(len(buckets) * WIDTH),
+        elapsed=float(len(buckets) * BUCKET_SECONDS),
         planned=total,
         sent=total,
         completed=total,
@@ -99,7 +100,7 @@ def finished(buckets: list[Bucket], *, completed_curve: bool) -> Finished:
 
 @functools.cache
 def _histogram(ms: float, requests: int) -> str:
-    histogram = HdrHistogram(1, _HIGHEST_US, 3)
+    histogram = new_histogram()
     for value, count in _spread(ms, requests):
         histogram.record_value(round(value * 1000), count)
     text: str = histogram.encode().decode()
@@ -117,54 +118,48 @@ _BROKEN = 3
 
 
 class ScriptedEngine:
-    """A `RunningEngine` that plays its whole curve at once."""
+    """A `RunningEngine` that reports its whole curve at once."""
 
-    def __init__(self, play: Play, job: Mapping[str, Any]) -> None:
-        self._play = play
+    def __init__(self, script: ScriptedRun, job: EngineJob) -> None:
+        self._script = script
         self._job = job
         self._stopped = asyncio.Event()
 
     def send(self, command: str, **details: object) -> None:
-        """Obey `stop`; a pause means nothing to it."""
         if command == "stop":
             self._stopped.set()
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
-        """The events of the play."""
-        buckets = self._play.buckets(self._job)
-        yield Started(datetime.now(UTC))
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        buckets = self._script.buckets(self._job)
+        yield EngineStarted(datetime.now(UTC))
         for bucket in buckets:
             yield bucket
         yield progress(buckets)
-        if self._play.ending is Ending.BROKEN:
+        if self._script.ending is Ending.BROKEN:
             return
-        if self._play.ending is Ending.HELD:
+        if self._script.ending is Ending.HANGS:
             await self._stopped.wait()
-        yield finished(buckets, completed_curve=self._play.ending is Ending.COMPLETED)
+        yield finished(buckets, completed_curve=self._script.ending is Ending.COMPLETED)
 
     async def close(self) -> int:
-        """Return the exit code that a process would have."""
-        return _BROKEN if self._play.ending is Ending.BROKEN else 0
+        return _BROKEN if self._script.ending is Ending.BROKEN else 0
 
     def hang_up(self) -> None:
-        """Stop at once."""
         self._stopped.set()
 
     def kill(self) -> None:
-        """Stop at once."""
         self._stopped.set()
 
     @property
-    def last_complaint(self) -> str | None:
-        """Why it died, if it did."""
-        return "as scripted" if self._play.ending is Ending.BROKEN else None
+    def last_error(self) -> str | None:
+        return "as scripted" if self._script.ending is Ending.BROKEN else None
 
 
-_PLENTY = 100_000
+_UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class ScriptedServer:
     """A running scripted server: where it is, its key, and what it has written down."""
 
     port: int
@@ -179,21 +174,23 @@ class Stand:
 
 
 @asynccontextmanager
-async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterator[Stand]:
-    """Serve in `data_dir`, on a free port of loopback; the runs play `plays`, one after the other.
+async def scripted_server(
+    data_dir: Path, scripted_runs: Sequence[ScriptedRun]
+) -> AsyncIterator[ScriptedServer]:
+    """Serve in `data_dir`, on a free port of loopback; runs follow `scripted_runs` in order.
 
     One run at a time is allowed. Raises ConfigurationError when the server cannot start.
     """
-    options = ServeOptions(data_dir, port=0, requests_per_minute=_PLENTY)
+    options = ServeOptions(data_dir, port=0, requests_per_minute=_UNLIMITED)
     data = DataDir(data_dir)
     with (
         data.exclusive(),
-        doors(options) as open_doors,
+        open_listeners(options) as endpoints,
         closing(Database.open(data.database)) as database,
     ):
         key = data.key(SettingStore(database))
-        server = _ScriptedServer(options, database, key, open_doors, SystemClock())
-        server.plays = list(plays)
+        server = _Server(options, database, key, endpoints, SystemClock())
+        server.scripted_runs = list(scripted_runs)
         stop, ready = asyncio.Event(), asyncio.Event()
 
         def be_ready(_info: ServerInfo) -> None:
@@ -202,7 +199,7 @@ async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterato
         serving = asyncio.create_task(server.run(data, be_ready, stop))
         try:
             await _first(asyncio.create_task(ready.wait()), serving)
-            yield Stand(open_doors[0].port, data.key_file, database)
+            yield ScriptedServer(endpoints[0].port, data.key_file, database)
         finally:
             server.over.set()
             stop.set()
@@ -210,39 +207,39 @@ async def scripted_server(data_dir: Path, plays: Sequence[Play]) -> AsyncIterato
 
 
 async def _first(ready: asyncio.Task[Any], serving: asyncio.Task[None]) -> None:
-    """Wait until the server listens; raise what keeps it from that."""
+    """Wait until the server listens; raises the error that prevents it."""
     await asyncio.wait([ready, serving], return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         ready.cancel()
         serving.result()
 
 
-class _ScriptedServer(EmbeddedServer):
-    plays: Sequence[Play] = ()
+class _Server(EmbeddedServer):
+    scripted_runs: Sequence[ScriptedRun] = ()
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.over = threading.Event()
-        self._played: dict[str, Play] = {}
+        self._assigned: dict[str, ScriptedRun] = {}
 
     def _services(self) -> Services:
         services = super()._services()
         supervisor = services.supervisor
         supervisor.launch = self._launch
         supervisor.concurrent_runs = 1
-        supervisor.judge = self._in_time(supervisor.judge, services)
+        supervisor.judge = self._delayed(supervisor.judge, services)
         return services
 
-    async def _launch(self, _region: str, job: Mapping[str, Any]) -> RunningEngine:
-        play = self.plays[min(len(self._played), len(self.plays) - 1)]
-        self._played[job["run_id"]] = play
-        return ScriptedEngine(play, job)
+    async def _launch(self, _region: str, job: EngineJob) -> RunningEngine:
+        script = self.scripted_runs[min(len(self._assigned), len(self.scripted_runs) - 1)]
+        self._assigned[job.run_id] = script
+        return ScriptedEngine(script, job)
 
-    def _in_time(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
-        def judge_in_time(history_id: int) -> None:
+    def _delayed(self, judge: Callable[[int], None], services: Services) -> Callable[[int], None]:
+        def judge_delayed(history_id: int) -> None:
             row = services.history.find(history_id)
-            play = self._played[row["run_id"]] if row else Play()
-            if play.verdict_after is not None and not self.over.wait(play.verdict_after):
+            script = self._assigned[row["run_id"]] if row else ScriptedRun()
+            if script.verdict_after is not None and not self.over.wait(script.verdict_after):
                 judge(history_id)
 
-        return judge_in_time
+        return judge_delayed

@@ -1,4 +1,4 @@
-"""The server's directory: private, used by one server at a time, with the key beside the data."""
+"""The server's directory: private, used by one server at a time, with the key next to the data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tm_cli.server.web.guard import digest_of
 
 _DIGEST = "api_key_sha256"
 _PROOF_TIMEOUT = 1.0
-_HINT = "look whose it is and who may read it, or choose another directory with TM_DATA_DIR"
+_HINT = "check its owner and permissions, or choose another directory with TM_DATA_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,14 @@ class DataDir:
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
         return self.path / DATABASE
 
     @property
     def key_file(self) -> Path:
-        """The API key in clear, for clients of the same user."""
         return self.path / KEY_FILE
 
     @property
     def info_file(self) -> Path:
-        """Says where the running server listens."""
         return self.path / INFO_FILE
 
     @contextmanager
@@ -90,15 +87,15 @@ class DataDir:
 
     def _in_use(self) -> ConfigurationError:
         where = "another server"
-        if (said := read_announcement(self.path, os.environ)) is not None:
-            where = f"the server at {said.base_url.rstrip('/')} (process {said.pid})"
+        if (announced := read_announcement(self.path, os.environ)) is not None:
+            where = f"the server at {announced.base_url.rstrip('/')} (process {announced.pid})"
         return ConfigurationError(
             f"{self.path} is in use by {where}",
             hint="stop that server, or give this one another data directory",
         )
 
     def key(self, settings: SettingStore) -> str:
-        """The key, which is made at the first start; the database has its digest."""
+        """The key, generated at the first start; the database has its digest."""
         stored = settings.get(_DIGEST)
         try:
             key = read_key(self.path, os.environ)
@@ -121,7 +118,7 @@ class DataDir:
         return read_key(self.path, os.environ)
 
     def announce(self, info: ServerInfo) -> None:
-        """Have `server.json` say where the server is, until the directory is given up.
+        """Write `server.json`, which is removed when the directory is released.
 
         By then the database is closed: a copy of it is whole once this file is gone.
         """

@@ -1,4 +1,4 @@
-"""How long a server that nobody asked for by name stays: as long as somebody uses it."""
+"""Keeps a server that was started on demand alive for as long as a client holds a lease."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 UNUSED_GRACE = 0.5
 NEVER_USED_GRACE = 30.0
-_BEAT = 3.0
-_LOOK = 0.1
+_HEARTBEAT_INTERVAL = 3.0
+_POLL_INTERVAL = 0.1
 
 
 class Leases:
@@ -20,23 +20,22 @@ class Leases:
         self._closing = asyncio.Event()
 
     async def hold(self) -> AsyncIterator[bytes]:
-        """A line now and then, until the client goes away or the server ends."""
+        """Yield a line now and then, until the client disconnects or the server ends."""
         self.held += 1
         self.ever_held = True
         try:
             while not self._closing.is_set():
                 yield b"\n"
-                await _first(self._closing, _BEAT)
+                await _first(self._closing, _HEARTBEAT_INTERVAL)
         finally:
             self.held -= 1
 
     @property
     def is_closed(self) -> bool:
-        """Whether the server is leaving, so that nobody may rely on it any more."""
+        """Whether the server is stopping and grants no more leases."""
         return self._closing.is_set()
 
     def close(self) -> None:
-        """End all open responses."""
         self._closing.set()
 
 
@@ -48,7 +47,7 @@ async def _first(event: asyncio.Event, seconds: float) -> None:
 
 
 class UnusedRule:
-    """Decides when a server has been unused for long enough. Pure: time comes in as seconds."""
+    """Decides when a server has been unused for long enough."""
 
     def __init__(self, now: float) -> None:
         self._unused_since: float | None = now
@@ -75,5 +74,5 @@ async def wait_until_unused(
     while not rule.should_exit(
         monotonic(), in_use=leases.held > 0 or is_busy(), ever_used=leases.ever_held
     ):
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL_INTERVAL)
     leases.close()

@@ -1,4 +1,4 @@
-"""Numbers from load generators and from the disk: checked before anything is worked out with them.
+"""Types of the numbers and texts from load generators and from the disk, checked before use.
 
 A number that is too large for the database, or that is not a number, would otherwise end the server
 instead of the run.
@@ -6,77 +6,49 @@ instead of the run.
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Annotated
 
-MOST = 2**53
+from pydantic import AfterValidator, Field, Strict
+
+MAX_COUNT = 2**53
 """The largest count: what JSON readers, floating point and SQLite all keep exactly."""
-_LONGEST_SECONDS = 1e9
-_MOST_NAMES = 1000
-_LONGEST_NAME = 10_000
+_MAX_SECONDS = 1e9
+_MAX_NAMES = 1000
+_MAX_NAME_LENGTH = 10_000
 _HIGHEST_STATUS = 99_999
 
-
-def count(value: object) -> int:
-    """A whole number from 0 to `MOST`; ValueError for anything else."""
-    if type(value) is not int or not 0 <= value <= MOST:
-        raise ValueError("it is not a count")
-    return value
-
-
-def measure(value: object) -> float:
-    """A finite number of seconds, milliseconds or requests a second; not negative."""
-    if type(value) not in (int, float) or not 0 <= value <= MOST:  # type: ignore[operator]
-        raise ValueError("it is not a measurement")
-    return float(value)  # type: ignore[arg-type]
+Count = Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)]
+Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Measure = Annotated[Finite, Field(ge=0, le=MAX_COUNT)]
+"""Seconds, milliseconds or requests per second."""
+Seconds = Annotated[Finite, Field(ge=0, le=_MAX_SECONDS)]
+"""A moment of the curve, which no run outlasts."""
 
 
-def seconds(value: object) -> float:
-    """A moment of the curve, which no run outlasts."""
-    found = measure(value)
-    if found > _LONGEST_SECONDS:
-        raise ValueError("no run takes that long")
-    return found
+def _check_encodable(text: str) -> str:
+    text.encode()  # a lone surrogate could not be sent on
+    return text
 
 
-def maybe_measure(value: object) -> float | None:
-    """A measurement, or None where nothing was measured."""
-    return None if value is None else measure(value)
+Text = Annotated[str, Strict(), AfterValidator(_check_encodable)]
+Counts = Annotated[
+    dict[Annotated[Text, Field(max_length=_MAX_NAME_LENGTH)], Count], Field(max_length=_MAX_NAMES)
+]
+"""Counts by name."""
 
 
-def counts(value: object) -> dict[str, int]:
-    """Counts by name."""
-    if not isinstance(value, dict) or len(value) > _MOST_NAMES:
-        raise ValueError("these are not counts by name")
-    return {name(key): count(number) for key, number in value.items()}
+def _status(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_STATUS):
+        raise ValueError(f"{text[:20]!r} is not an HTTP status")
+    return str(int(text))
 
 
-def status_counts(value: object) -> dict[str, int]:
-    """Counts by HTTP status."""
-    return {_status(key): number for key, number in counts(value).items()}
-
-
-def name(value: object) -> str:
-    """A short text that can be written down and sent on."""
-    if not isinstance(value, str) or len(value) > _LONGEST_NAME:
-        raise ValueError("it is not a name")
-    value.encode()  # a lone surrogate fails here
-    return value
-
-
-def finite(value: Any) -> float:
-    """Any number but NaN and the infinities."""
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError("it is not a finite number")
-    return float(value)
+StatusCounts = Annotated[
+    dict[Annotated[Text, AfterValidator(_status)], Count], Field(max_length=_MAX_NAMES)
+]
+"""Counts by HTTP status."""
 
 
 def refuse_constant(text: str) -> None:
     """Raise ValueError for NaN and the infinities, which Python's JSON reader takes."""
     raise ValueError(f"{text} is not a number")
-
-
-def _status(text: str) -> str:
-    if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_STATUS):
-        raise ValueError("it is not a status")
-    return str(int(text))

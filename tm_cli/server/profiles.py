@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from tm_cli.values.load_curve import Interpolation
 
 
 class Wire(BaseModel):
@@ -24,22 +26,21 @@ class Wire(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """The value as JSON-able data with wire names."""
         return self.model_dump(by_alias=True)
 
 
-class Point(Wire):
+class CurvePoint(Wire):
     """The curve passes through `y` requests per second at second `x`."""
 
-    x: float
-    y: float
+    x: Annotated[float, Field(ge=0)]
+    y: Annotated[float, Field(ge=0)]
 
 
 class Slot(Wire):
     """A weekly moment; `day_of_week` 1 is Monday, `time` is `HH:mm`."""
 
-    day_of_week: int
-    time: str
+    day_of_week: Annotated[int, Field(ge=1, le=7)]
+    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Schedule(Wire):
@@ -57,7 +58,7 @@ class ProfileFields(Wire):
     name: str
     duration: int
     target_url: str
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     loop: bool = False
     http_method: str = "POST"
     request_body: str | None = None
@@ -73,19 +74,18 @@ class ProfileFields(Wire):
     variables_set_ids: tuple[int, ...] = ()
     region: str | None = None
     readiness_url: str | None = None
-    interpolation_mode: str = "SPLINE"
+    interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The request headers as pairs; they are stored as JSON text, checked when saved."""
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class StoredProfile:
     """A stored profile."""
 
     id: int
@@ -112,5 +112,4 @@ LOCAL = "local"
 
 
 def display_name(region: str) -> str:
-    """The name to show for a region."""
     return "Local" if region == LOCAL else region

@@ -1,4 +1,4 @@
-"""Signals that end a process which would otherwise go on and on."""
+"""Signals that stop a long-running process."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.app import create_app
-from tm_cli.server.web.connections import Connections, connections_allowed
-from tm_cli.server.web.guard import Guard, Identity, SlidingWindow, digest_of
-from tm_cli.server.web.listener import Door, WebServer, doors
-from tm_cli.server.web.schemas import ServerLimits
+from tm_cli.server.web.connections import ClientConnections, connections_allowed
+from tm_cli.server.web.guard import Guard, IdentityProof, digest_of
+from tm_cli.server.web.listener import Endpoint, WebServer, open_listeners
+from tm_cli.server.web.schemas import Quota
 from tm_cli.server.web.services import ServeOptions, Services
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
+from tm_cli.values.sliding_window import SlidingWindow
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def signals_set(stop: asyncio.Event) -> Iterator[None]:
     """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
     loop = asyncio.get_running_loop()
     previous = {}
-    with contextlib.suppress(ValueError):  # not the main thread: somebody else decides the end
+    with contextlib.suppress(ValueError):  # not the main thread, which gets no signals
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     try:
@@ -51,20 +52,20 @@ def signals_set(stop: asyncio.Event) -> Iterator[None]:
 
 
 class EmbeddedServer:
-    """One server behind one or two doors; the first one is for this machine."""
+    """A server with one or two endpoints; the first one is for this machine."""
 
     def __init__(
         self,
         options: ServeOptions,
         database: Database,
         key: str,
-        doors: Sequence[Door],
+        open_listeners: Sequence[Endpoint],
         clock: Clock,
     ) -> None:
         self._options = options
         self._database = database
         self._key = key
-        self._doors = doors
+        self._endpoints = open_listeners
         self._clock = clock
 
     async def run(
@@ -74,13 +75,15 @@ class EmbeddedServer:
         services = self._services()
         services.supervisor.recover()
         guarded = self._guarded(create_app(services), services.limits)
-        connections = Connections(connections_allowed(), head_timeout=self._options.head_timeout)
+        connections = ClientConnections(
+            connections_allowed(), head_timeout=self._options.head_timeout
+        )
         servers = [
-            WebServer(app, door, connections)
-            for app, door in zip(guarded, self._doors, strict=True)
+            WebServer(app, endpoint, connections)
+            for app, endpoint in zip(guarded, self._endpoints, strict=True)
         ]
         serving = [await server.begin() for server in servers]
-        inside, *outside = (door.base_url for door in self._doors)
+        inside, *outside = (endpoint.base_url for endpoint in self._endpoints)
         info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
         with signals_set(stop):
             data.announce(info)
@@ -105,7 +108,7 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        limits = ServerLimits(requests_per_minute=self._options.requests_per_minute)
+        limits = Quota(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         judge = Judge(history, runs, self._clock.now)
@@ -127,60 +130,60 @@ class EmbeddedServer:
                 concurrent_runs=limits.concurrent_runs,
             ),
             targets=TargetRule(
-                {door.port for door in self._doors},
+                {endpoint.port for endpoint in self._endpoints},
                 self._options.allow_public_targets,
-                own_address=self._doors[-1].address,
+                own_address=self._endpoints[-1].address,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),
             judge=judge,
             leases=Leases(),
-            identity=Identity(self._key),
+            identity=IdentityProof(self._key),
             limits=limits,
             clock=self._clock,
         )
 
-    def _guarded(self, app: ASGIApp, limits: ServerLimits) -> list[Guard]:
-        """The application behind a guard for each door; they share the budget of requests."""
+    def _guarded(self, app: ASGIApp, limits: Quota) -> list[Guard]:
+        """The application behind a guard for each endpoint; they share the rate limit."""
         window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(
-                port=door.port,
-                scheme=door.scheme,
-                names=door.names,
-                is_open=door.tls is not None,
+                port=endpoint.port,
+                scheme=endpoint.scheme,
+                names=endpoint.names,
+                is_open=endpoint.tls is not None,
             )
-            for door in self._doors
+            for endpoint in self._endpoints
         ]
 
 
-_USUAL = (
-    # uvicorn says so of every handshake that was answered with a refusal
+_EXPECTED = (
+    # logged by uvicorn for every refused handshake
     "ASGI callable returned without completing handshake.",
-    # ... and so at every end while somebody is connected
+    # ... and at every end while a client is connected
     "Cancel %s running task(s), timeout graceful shutdown exceeded",
 )
 _AT_ONCE = 5
 _INTERVAL = 600.0
-_LONGEST = 8000
-_MOST_KINDS = 200
+_MAX_LENGTH = 8000
+_MAX_KINDS = 200
 _BYTES_A_DAY = 1024 * 1024
 _DAY = 86_400.0
 
 
 def log_to_stderr() -> None:
-    """Have warnings and the coming and going of agents written, unless somebody does so already."""
+    """Log warnings, and agents that connect or disconnect, unless logging is configured."""
     handler = logging.StreamHandler()
     handler.setFormatter(LimitedFormatter("tm: %(message)s"))
     handler.addFilter(RepeatFilter(time.monotonic))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tm_cli.server.workers").setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.msg not in _USUAL
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    return record.msg not in _EXPECTED
 
 
 class LimitedFormatter(logging.Formatter):
@@ -188,7 +191,7 @@ class LimitedFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        return text if len(text) <= _LONGEST else text[:_LONGEST] + " ... (cut)"
+        return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ... (cut)"
 
 
 @dataclass(slots=True)
@@ -204,7 +207,7 @@ class RepeatFilter(logging.Filter):
     """Lets the first few messages of a kind pass, then one every ten minutes with their number.
 
     Messages are of a kind when the same line of code writes them with the same first words. Only
-    warnings are limited so: the coming and going of agents is all worth knowing. Clients without
+    warnings are limited so: agents that connect or disconnect are always logged. Clients without
     the key can cause messages as often as they like, so all together they are also limited to a
     mebibyte a day.
     """
@@ -235,16 +238,16 @@ class RepeatFilter(logging.Filter):
     def _kind(self, record: logging.LogRecord) -> _Kind:
         first_line = str(record.msg).partition("\n")[0][:80]
         key = (record.pathname, record.lineno, first_line)
-        if key not in self._kinds and len(self._kinds) >= _MOST_KINDS:
+        if key not in self._kinds and len(self._kinds) >= _MAX_KINDS:
             key = ("", 0, "others")
         return self._kinds.setdefault(key, _Kind())
 
     def _pays(self, record: logging.LogRecord, now: float) -> bool:
-        """Take the message's bytes out of what is left for the day."""
+        """Deduct the message's bytes from the daily budget; False if it is exhausted."""
         refill = (now - self._refilled) * _BYTES_A_DAY / _DAY
         self._budget = min(self._budget + refill, _BYTES_A_DAY)
         self._refilled = now
-        size = len(record.getMessage()) + (_LONGEST if record.exc_info else 0)
+        size = len(record.getMessage()) + (_MAX_LENGTH if record.exc_info else 0)
         if size > self._budget:
             return False
         self._budget -= size
@@ -260,18 +263,18 @@ def serve(
     on_ready: Callable[[ServerInfo], None],
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until a signal comes, nobody uses the server any more, or `stop` is set.
+    """Serve until a signal comes, the server is unused, or `stop` is set.
 
     `on_ready` is called once the server listens. Raises ConfigurationError when the port or the
     directory is taken, or when the database cannot be used.
     """
     log_to_stderr()
     data = DataDir(options.data_dir)
-    with data.exclusive(), doors(options) as open_doors:
+    with data.exclusive(), open_listeners(options) as endpoints:
         database = Database.open(data.database)
         try:
             key = data.key(SettingStore(database))
-            server = EmbeddedServer(options, database, key, open_doors, SystemClock())
+            server = EmbeddedServer(options, database, key, endpoints, SystemClock())
             asyncio.run(server.run(data, on_ready, stop or asyncio.Event()))
         finally:
             database.close()

@@ -1,8 +1,8 @@
-"""Which addresses a run may be aimed at.
+"""Which addresses a run may target.
 
-A load generator that anybody's profile can point anywhere is a weapon and a way into the cloud's
-metadata service. Loopback and private networks are fine, public hosts only when the server was
-told so, and a few addresses never.
+A load generator that any profile can point anywhere is a weapon and a way into the cloud's
+metadata service. Loopback and private networks are allowed, public hosts only by option, and a
+few addresses never.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.server.web.bodies import Refusal
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to the addresses they resolve to; OSError when they don't."""
 
@@ -29,7 +29,7 @@ _METADATA_NAMES = {"metadata.google.internal", "metadata"}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def plain(address: Address) -> Address:
+def plain(address: IPAddress) -> IPAddress:
     """The IPv4 address inside an IPv6 one that only wraps it, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
@@ -38,8 +38,7 @@ def plain(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def address_refusal(address: Address, *, allow_public: bool) -> str | None:
-    """Say why no run may be aimed at `address`, or None."""
+def address_refusal(address: IPAddress, *, allow_public: bool) -> str | None:
     address = plain(address)
     kinds = {
         "a metadata service": address in _METADATA,
@@ -58,7 +57,7 @@ def address_refusal(address: Address, *, allow_public: bool) -> str | None:
 
 
 def literal_refusal(host: str) -> str | None:
-    """Say why `host` may not even be saved, judged without asking the DNS, or None."""
+    """The reason why `host` may not even be saved, without asking the DNS, or None."""
     if host.rstrip(".").lower() in _METADATA_NAMES:
         return f"the host {host} is blocked"
     try:
@@ -70,7 +69,6 @@ def literal_refusal(host: str) -> str | None:
 
 
 async def system_resolve(host: str, port: int) -> list[str]:
-    """Ask the system's resolver."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
@@ -78,9 +76,9 @@ async def system_resolve(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """One host's view of targets; `own_ports` are where the server listens itself, if it is here.
+    """The rule of one host; `own_ports` are where the server itself listens, if it runs here.
 
-    `own_address` is where it listens beside loopback.
+    `own_address` is where it listens in addition to loopback.
     """
 
     own_ports: Collection[int] = ()
@@ -90,7 +88,7 @@ class TargetRule:
     own_address: str | None = None
 
     async def check(self, url: str) -> list[str]:
-        """Return the addresses behind `url`; raise `Refusal` unless all of them may be loaded."""
+        """Return the addresses behind `url`; raises `Refusal` unless all of them are allowed."""
         host, port = self.check_literally(url)
         addresses = await self._addresses(host, port)
         self._check_all(addresses, port)

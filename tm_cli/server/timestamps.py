@@ -11,7 +11,7 @@ def wire_time(instant: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Return the instant that `text` names; ValueError without an offset or when it is no time."""
+    """Parse an ISO 8601 time; raises ValueError when it is invalid or has no offset."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no offset; write for instance 2026-01-31T12:00:00Z")

@@ -15,8 +15,8 @@ from tm_cli.settings.definitions import (
 )
 from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
 from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
+from tm_cli.settings.resolution import Context, Origin, Setting, Source
 from tm_cli.settings.settings import Settings, load_settings
-from tm_cli.settings.sources import Context, Origin, Setting, Source
 
 __all__ = [
     "DEFINITIONS",

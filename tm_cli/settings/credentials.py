@@ -32,7 +32,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
 
     Raises ConfigurationError when others may read the file, and when it holds anything else.
     """
-    again = "remove it, and store the key anew with `tm auth login`"
+    again = "remove it, and store the key again with `tm auth login`"
     try:
         with path.open(encoding="utf-8") as file:
             if os.name == "posix":
@@ -51,7 +51,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
 
 def _check_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.getuid():
-        raise ConfigurationError(f"{path} holds an API key and belongs to somebody else")
+        raise ConfigurationError(f"{path} holds an API key and belongs to another user")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
             f"{path} holds an API key and others may read it",
@@ -95,7 +95,7 @@ class StoredKeys:
     def find(self, system: str, base_url: str) -> StoredKey | None:
         """Return the key for exactly this server, None when none is stored.
 
-        Raises ConfigurationError for a file that others may read or that is no key file.
+        Raises ConfigurationError for a file that others may read or that is not a key file.
         """
         path = self._path(system, base_url)
         if path.is_file():
@@ -190,7 +190,7 @@ def _service(system: str) -> str:
 
 
 def _refused(problem: Exception) -> str:
-    """Only the kind of the problem: its text is not ours and may hold anything."""
+    """Name only the type of the problem: its text may hold anything, the key as well."""
     return f"the system keyring could not be used ({type(problem).__name__})"
 
 

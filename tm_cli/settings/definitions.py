@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.gate.verdict import GATED, parse_fail_on
+from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
@@ -18,7 +19,7 @@ STRAIT = "strait"
 SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 
 ENDPOINT = ("base_url", "api_key", "api_key_file")
-"""What each system has of its own; its flags mean the system of the command."""
+"""The settings that each system has; their flags mean the system of the command."""
 
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
@@ -31,7 +32,7 @@ class Definition:
     """One setting: its name in files, how its text is read, and its default.
 
     `own_prefix` marks the settings of another system, whose variables are that system's; a
-    `personal` setting is no choice for the project file.
+    `personal` setting must not stand in the project file.
     """
 
     name: str
@@ -44,12 +45,10 @@ class Definition:
 
     @property
     def variable(self) -> str:
-        """The environment variable of this setting."""
         return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """The command-line option of this setting."""
         return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
 
 
@@ -62,14 +61,14 @@ def parse_context_name(text: str) -> str:
     """Return the name of a context; raises ValueError for what cannot be one."""
     name = text.strip()
     if not _CONTEXT_NAME.fullmatch(name):
-        raise ValueError("a context is named with letters, digits, dots, dashes and underscores")
+        raise ValueError("a context name consists of letters, digits, dots, dashes and underscores")
     return name
 
 
 def _positive(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise ValueError("it must be longer than zero")
+        raise ValueError("must be longer than zero")
     return seconds
 
 
@@ -84,7 +83,7 @@ def _boolean(text: str) -> bool:
             return True
         case "0" | "false" | "no" | "off":
             return False
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise ValueError(f"invalid value {text!r}: expected true or false")
 
 
 def _fail_on(text: str) -> str:
@@ -93,16 +92,16 @@ def _fail_on(text: str) -> str:
     return ",".join(verdict for verdict in GATED if verdict in verdicts)
 
 
-def _on_interrupt(text: str) -> str:
-    choice = text.strip().lower()
-    if choice not in {"detach", "stop"}:
-        raise ValueError(f"{text!r} is neither detach nor stop")
-    return choice
+def _on_interrupt(text: str) -> InterruptAction:
+    try:
+        return InterruptAction(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"invalid action {text!r}: expected detach or stop") from None
 
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     return text.strip()
 
 
@@ -116,9 +115,9 @@ def _remote_url(text: str) -> str:
 def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]:
     """What another system than TrafficMorph has of `ENDPOINT`."""
     own = f"{system}_"
-    key, file = f"API key of {title}.", f"File that holds the API key of {title}."
+    key, file = f"API key of {title}.", f"File with the API key of {title}."
     return (
-        Definition(own + "base_url", _remote_url, base_url, f"Address of {title}.", own_prefix=own),
+        Definition(own + "base_url", _remote_url, base_url, f"URL of {title}.", own_prefix=own),
         Definition(own + "api_key", ApiKey, None, key, secret=True, personal=True, own_prefix=own),
         Definition(own + "api_key_file", _text, None, file, personal=True, own_prefix=own),
     )
@@ -131,33 +130,35 @@ DEFINITIONS = {
             "base_url",
             parse_base_url,
             None,
-            "Server address; `local` asks for the embedded server.",
+            "Server URL; `local` for the embedded server.",
         ),
         Definition("api_key", ApiKey, None, "API key.", secret=True, personal=True),
-        Definition("api_key_file", _text, None, "File that holds the API key.", personal=True),
+        Definition("api_key_file", _text, None, "File with the API key.", personal=True),
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
-        Definition("timeout", _positive, 30.0, "Longest time for one request."),
-        Definition("wait_timeout", _positive, 1800.0, "Longest wait for the run to end."),
+        Definition("timeout", _positive, 30.0, "Request timeout."),
+        Definition(
+            "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."
+        ),
         Definition(
             "verdict_timeout",
             parse_duration,
             60.0,
-            "Longest wait for the verdict after the run has ended.",
+            "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
             "poll_interval",
             _poll_interval,
             None,
-            "Pause between two looks at the run; `auto` paces itself.",
+            "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition(
             "on_interrupt",
             _on_interrupt,
             None,
-            "What Ctrl-C does to the run: `detach` lets it go on, `stop` ends it.",
+            "What happens to the run on Ctrl-C: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
@@ -174,14 +175,14 @@ DEFINITIONS = {
             "allow_insecure_http",
             _boolean,
             False,
-            "Permit plain http to a host that is not this machine.",
+            "Allow plain HTTP to other hosts than this machine.",
             personal=True,
         ),
         Definition(
             "allow_public_targets",
             _boolean,
             False,
-            "Let the embedded server send load to public addresses.",
+            "Allow the embedded server to send load to public addresses.",
             personal=True,
         ),
     )

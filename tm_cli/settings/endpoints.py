@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings.credentials import read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, Definition, setting_name
-from tm_cli.settings.sources import Layer, Origin, Setting, Source, refusal
+from tm_cli.settings.resolution import (
+    Context,
+    Layer,
+    Origin,
+    ResolvedSettings,
+    Setting,
+    Source,
+    refusal,
+)
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http
-
-if TYPE_CHECKING:
-    from tm_cli.settings.settings import Settings
-    from tm_cli.settings.sources import Context
 
 
 class MissingKey(ConfigurationError):
@@ -36,7 +39,7 @@ class Credential:
 class Endpoint:
     """Server and key of one system, validated when they are asked for."""
 
-    settings: Settings
+    settings: ResolvedSettings
     system: str
 
     @property
@@ -47,7 +50,6 @@ class Endpoint:
 
     @property
     def key(self) -> ApiKey:
-        """The API key for this server; raises like `credential`."""
         return self.credential.key
 
     @cached_property
@@ -89,7 +91,7 @@ class Endpoint:
     def check_trust(self, refused: str) -> None:
         """Keep keys from a server that only a checked-out file names; raises ConfigurationError.
 
-        Whoever can write to a repository could have everybody's key sent to them.
+        Otherwise anyone who can write to a repository could have the keys of its users.
         """
         address = self.address
         url, origin = address.value, address.origin

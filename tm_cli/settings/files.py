@@ -21,11 +21,11 @@ USER_FILE = "config.toml"
 
 _SECRETS = frozenset(name for name, item in DEFINITIONS.items() if item.secret)
 _NOT_IN_PROJECTS = frozenset(name for name, item in DEFINITIONS.items() if item.personal)
-"""What a repository must not decide for whoever checks it out."""
+"""What a repository must not decide for the users who check it out."""
 
 LIMITS = "gate"
 CONTEXTS = "contexts"
-"""These tables are no settings, because neither flag nor variable could hold them."""
+"""Tables, which are not settings: neither a flag nor a variable could hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,10 @@ class IgnoredFile:
 
     @property
     def message(self) -> str:
-        """Which file it is, and whose."""
         return f"{self.path} is not read, because it belongs to another user (id {self.owner})"
 
     @property
     def hint(self) -> str:
-        """How to have it read."""
         return f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={self.owner}"
 
 
@@ -75,11 +73,11 @@ class _Content:
 def find_project_file(
     cwd: Path, environ: Mapping[str, str]
 ) -> tuple[ConfigFile | None, list[IgnoredFile]]:
-    """Return the project file for `cwd`, and the files that are not read for their owner.
+    """Return the project file for `cwd`, and the files that are ignored because of their owner.
 
     It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`. `environ`
-    says whom the user trusts. Files of others above the repository are not of this project, so that
-    they are passed over without a word.
+    says whom the user trusts. Files of others above the repository do not belong to this project
+    and are passed over silently.
     """
     ignored = []
     for path, is_inside in _project_files(cwd):
@@ -98,12 +96,12 @@ def find_project_file(
 def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return `[tool.tm]` of a pyproject.toml, None when there is none.
 
-    What stands there and is no table, such as `[[tool.tm]]`, is not passed over: it is meant.
+    Anything else under that name, such as `[[tool.tm]]`, is an error: it was meant as settings.
     """
     tools = table.get("tool", {})
     found = tools.get("tm") if isinstance(tools, dict) else None
     if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"tool.tm in {path} is not a table", hint="write [tool.tm]")
+        raise ConfigurationError(f"tool.tm in {path} must be a table", hint="write [tool.tm]")
     return found
 
 
@@ -120,7 +118,7 @@ def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
 def _is_there(path: Path) -> bool:
     """Whether anything has this name, be it a link that leads nowhere: settings may be lost.
 
-    Raises ConfigurationError when that cannot be told.
+    Raises ConfigurationError when that cannot be found out.
     """
     try:
         path.lstat()
@@ -149,7 +147,7 @@ def project_root(cwd: Path) -> Path:
 
 
 def _may_have_settings(data: bytes) -> bool:
-    """Whether a pyproject.toml that is not read has settings, as far as that can be told."""
+    """Whether a pyproject.toml that is not read has settings, as far as that can be found out."""
     try:
         return "tm" in _load(data).get("tool", {})
     except (ValueError, RecursionError, TypeError, AttributeError):
@@ -178,7 +176,7 @@ def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
 def read_user_file(
     path: Path, environ: Mapping[str, str]
 ) -> tuple[ConfigFile | None, list[IgnoredFile]]:
-    """Return the user's own file, None when there is none or it belongs to somebody else.
+    """Return the user's own file, None when there is none or it belongs to another user.
 
     A key in it must be private.
     """
@@ -204,7 +202,7 @@ def read_user_file(
 def _contexts(path: Path, table: Any) -> dict[str, dict[str, str]]:
     if not isinstance(table, dict) or not all(isinstance(own, dict) for own in table.values()):
         raise ConfigurationError(
-            f"{CONTEXTS} in {path} is not a table of tables", hint="write [contexts.NAME]"
+            f"{CONTEXTS} in {path} must be a table of tables", hint="write [contexts.NAME]"
         )
     return {_context_name(path, name): _context(path, name, own) for name, own in table.items()}
 
@@ -235,10 +233,10 @@ def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> _Content:
-    """Read a file and look at its owner through the same descriptor: its name may be moved.
+    """Read a file and its owner through the same descriptor: the file could be replaced.
 
-    A link counts with its own owner as well: it could choose any file of the user. A file of
-    somebody else that cannot be read is no error, else it would stop every command.
+    The owner of a link counts as well: it could choose any file of the user. A file of another
+    user that cannot be read is not an error, else it would stop every command.
     """
     try:
         named = path.lstat()
@@ -273,7 +271,7 @@ def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_resul
         if stat.S_ISCHR(status.st_mode):  # a link to /dev/null stands for an empty file
             return b"", status
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         return file.read(), status
 
 
@@ -314,4 +312,4 @@ def _as_text(path: Path, name: str, value: Any) -> str:
             return str(value)
         case list() if all(isinstance(item, str) for item in value):
             return ",".join(value)
-    raise ConfigurationError(f"{name} in {path} is neither text nor a number nor a list of texts")
+    raise ConfigurationError(f"{name} in {path} must be a text, a number or a list of texts")

@@ -7,6 +7,7 @@ from textwrap import indent
 
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
+from tm_cli.setup import pins
 from tm_cli.setup.answers import Answers, document_path, is_here, stem
 from tm_cli.setup.pipelines import (
     HISTORY,
@@ -20,10 +21,6 @@ from tm_cli.setup.pipelines import (
 )
 
 PATH = ".github/workflows/load.yml"
-
-CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"
-PYTHON = "actions/setup-python@e797f83bcb11b83ae66e0230d6156d7c80228e7c # v6.0.0"
-CACHE = "0057852bfaa89a56745cba8c7296529d2fc39830 # v4.3.0"
 
 
 def workflow_text(answers: Answers) -> str:
@@ -56,12 +53,12 @@ jobs:
       TM_PACKAGE: ${{{{ vars.TM_PACKAGE || '{package(answers)}' }}}}
 {_server(answers)}
     steps:
-      - uses: {CHECKOUT}
+      - uses: {pins.actions()["actions/checkout"]}
         with:
           persist-credentials: false
-      - uses: {PYTHON}
+      - uses: {pins.actions()["actions/setup-python"]}
         with:
-          python-version: "3.13"
+          python-version: "{pins.python_version()}"
       - name: Install tm
         shell: bash
         run: python -m pip install "$TM_PACKAGE"
@@ -111,7 +108,7 @@ def _restore(answers: Answers) -> str:
         return ""
     return f"""\
       - name: Fetch earlier runs
-        uses: actions/cache/restore@{CACHE}
+        uses: {pins.actions()["actions/cache/restore"]}
         with:
           path: {HISTORY}
           key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"
@@ -157,7 +154,7 @@ def _save(answers: Answers) -> str:
           fi
       - name: Keep the history
         if: ${{{{ !cancelled() && steps.end.outputs.whole == 'true' }}}}
-        uses: actions/cache/save@{CACHE}
+        uses: {pins.actions()["actions/cache/save"]}
         with:
           path: {HISTORY}
           key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tm_cli import __version__
+from tm_cli.setup import pins
 from tm_cli.setup.answers import Answers, document_path, is_here, stem
 from tm_cli.setup.pipelines import (
     HISTORY,
@@ -27,7 +28,7 @@ def pipeline_text(answers: Answers, stage: str = "test") -> str:
 # FAIL and everything undecided fail the pipeline; see allow_failure for the rest.
 {JOB}:
   stage: {stage}
-  image: python:3.13-slim
+  image: {pins.image()}
   timeout: {job_minutes(answers)} minutes
 {_rules(answers)}  variables:
     # What pip installs. A CI/CD variable TM_PACKAGE of the project replaces it: a wheel, a URL.

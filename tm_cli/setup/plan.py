@@ -223,7 +223,7 @@ def _joining(changes: Sequence[Change]) -> Iterator[str]:
 def _target(answers: Answers) -> Iterator[str]:
     in_ci = answers.platform in (Platform.GITHUB, Platform.GITLAB)
     if in_ci and is_here(answers.url):
-        yield "The target is this machine: start your service in the job, where a comment says so."
+        yield "The target is this machine: start your service in the job, at the comment that marks the place."
     if answers.is_local and may_be_public(answers.url) and not answers.public:
         yield (
             "The embedded server refuses public addresses. If the target has one and is yours: "
@@ -246,4 +246,4 @@ def _verdicts(answers: Answers) -> Iterator[str]:
     if "NO_BASELINE" in answers.fail_on:
         yield "The first run fails with 4: NO_BASELINE is one of the verdicts that you named."
     elif soft_codes(answers) or answers.platform is Platform.MAKE:
-        yield "The first run has nothing to compare itself with: NO_BASELINE, told and let pass."
+        yield "The first run has no baseline: NO_BASELINE, which is reported and passes."

@@ -1,0 +1,1 @@
+"""Value types that any package may use: text, times, addresses, limits."""

@@ -1,21 +1,21 @@
-"""Durations as people write them: `90`, `90s`, `5m`, `1h30m`, `250ms`."""
+"""Durations as people write them: `90`, `90s`, `5m`, `5min`, `1h30m`, `250ms`."""
 
 from __future__ import annotations
 
 import re
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|sec|s|min|m|h)")
 _PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
 LONGEST = 30 * 24 * 3600.0
-"""Thirty days; whoever writes more has mistyped."""
+"""Thirty days; a longer duration is taken for a typing error."""
 
 
 def parse_duration(text: str) -> float:
     """Return the seconds that `text` names; a bare number counts seconds.
 
-    Raises ValueError when the text is no duration or names more than thirty days.
+    Raises ValueError when the text is not a duration or is longer than thirty days.
     """
     text = text.strip()
     if _PLAIN.fullmatch(text):
@@ -23,10 +23,10 @@ def parse_duration(text: str) -> float:
     else:
         parts = _PART.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
-            raise ValueError(f"{text!r} is not a duration; write for instance 90s, 5m or 1h30m")
+            raise ValueError(f"invalid duration {text!r}: expected e.g. 90s, 5m or 1h30m")
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds > LONGEST:
-        raise ValueError(f"{text!r} is longer than thirty days")
+        raise ValueError(f"invalid duration {text!r}: longer than thirty days")
     return seconds
 
 

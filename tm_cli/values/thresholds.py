@@ -43,7 +43,7 @@ def read_limits(table: Any) -> dict[str, Any]:
     Raises ValueError, which names the key, for an unknown key and for whatever is no limit.
     """
     if not isinstance(table, Mapping):
-        raise ValueError("gate is not a table of limits")
+        raise ValueError("gate must be a table of limits")
     limits: dict[str, Any] = {}
     for written, value in table.items():
         key = ALIASES.get(str(written), str(written))
@@ -79,7 +79,7 @@ def _read(key: str, value: Any) -> Any:
 
 def _bound(where: str, value: Any) -> dict[str, float | bool]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where} is neither false nor a pair such as {{warn: 10, fail: 25}}")
+        raise ValueError(f"{where} must be false or a pair such as {{warn: 10, fail: 25}}")
     for name in value:
         if name not in SEVERITIES:
             hint = _suggestion(str(name), SEVERITIES)
@@ -111,14 +111,14 @@ def _milliseconds(where: str, value: Any) -> float:
 def _count(where: str, value: Any) -> int:
     number = _number(where, value, "100")
     if number % 1:
-        raise ValueError(f"{where} is not a whole number")
+        raise ValueError(f"{where} must be a whole number")
     return int(number)
 
 
 def _number(where: str, value: Any, example: str) -> float:
     """Return a finite number that is not negative; whole ones stay whole."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{where} is no number; write for instance {example}")
+        raise ValueError(f"{where} must be a number, e.g. {example}")
     if abs(value) > LARGEST and abs(value) != math.inf:
         raise ValueError(f"{where} is too large")
     if not math.isfinite(value) or value < 0:

@@ -10,6 +10,7 @@ STARTING = "backends/runloop/start.py"
 DRIVEN = "backends/runloop/driven_runs.py"
 RULES = "backends/runloop/rules.py"
 LISTING = "api/runloop/client.py"
+PAGING = "api/paging.py"
 
 MUTANTS = (
     Mutant(
@@ -28,9 +29,9 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-cursors-that-come-back",
-        LISTING,
-        "        if cursor is None or cursor in used:",
-        "        if cursor is None:",
+        PAGING,
+        "        if following in used or len(used) == MOST_PAGES:",
+        "        if False:",
         "a list without end is read for ever",
     ),
     Mutant(
@@ -50,7 +51,7 @@ MUTANTS = (
     Mutant(
         "runloop-strange-scenarios",
         JUDGE,
-        "    if strange:",
+        "    if unknown:",
         "    if False:",
         "scenarios of another benchmark raise the score",
     ),
@@ -177,8 +178,8 @@ MUTANTS = (
     Mutant(
         "runloop-first-page",
         LISTING,
-        "        if not page.has_more:",
-        "        if True:",
+        "    if not page.has_more or not page.items:",
+        "    page.__dict__['has_more'] = False\n    if True:",
         "failed scenarios on the second page are not seen",
     ),
     Mutant(

@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "strait-empty-lineage-is-an-answer",
         RUNS,
-        "        is_known = ours or (lineage == [] and _is_before_lineage(found))",
+        "        is_known = statuses or (lineage == [] and _is_before_lineage(found))",
         "        is_known = True",
         "an answer that does not know the run says that nothing continues it",
     ),
@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "strait-unknown-run",
         TRIGGERING,
-        "        return run.idempotency_key == self.order.key and",
+        "        return run.idempotency_key == self.request.key and",
         "        return True and",
         "the run of another trigger is ours",
     ),
@@ -86,8 +86,8 @@ MUTANTS = (
     Mutant(
         "strait-another-key",
         TRIGGERING,
-        "self.order.job_id, self.order.body, self.order.key\n",
-        "self.order.job_id, self.order.body, f'{self.order.key}-{attempt}'\n",
+        "self.request.job_id, self.request.body, self.request.key\n",
+        "self.request.job_id, self.request.body, f'{self.request.key}-{attempts._failed}'\n",
         "every repetition is a new run",
     ),
     Mutant(
@@ -135,8 +135,8 @@ MUTANTS = (
     Mutant(
         "strait-gateway-404-ends-it",
         RUNS,
-        "HttpError) and error.status == 404 and not error.from_api:",
-        "HttpError) and False:",
+        "HttpError) and error.status == 404 and not error.from_api:\n        return True",
+        "HttpError) and False:\n        return True",
         "a gateway that is up before the server ends the wait",
     ),
     Mutant(

@@ -19,14 +19,14 @@ MUTANTS = (
     Mutant(
         "row-newer-than-before",
         CORRELATE,
-        "if row.run_id != ours.run_id:",
+        "if row.run_id != wanted.run_id:",
         "if False:",
         "every row that is newer than the snapshot is ours",
     ),
     Mutant(
         "row-from-before",
         CORRELATE,
-        "            elif _is_news(row, ours):",
+        "            elif _is_new(row, wanted):",
         "            elif True:",
         "a run that was over before the start counts",
     ),
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "legacy-window-before",
         CORRELATE,
-        "    if ours.newest_before is not None and row.row_id <= ours.newest_before:",
+        "    if wanted.newest_before is not None and row.row_id <= wanted.newest_before:",
         "    if False:",
         "a row without id may be older than the start",
     ),
@@ -178,9 +178,9 @@ MUTANTS = (
     ),
     Mutant(
         "retry-after-of-a-look",
-        RUNS,
-        "        return asked or 0.0",
-        "        return 0.0",
+        "api/retry.py",
+        "    return requested_pause(error)",
+        "    return 0.0",
         "Retry-After is ignored while polling",
     ),
     Mutant(
@@ -207,8 +207,8 @@ MUTANTS = (
     Mutant(
         "start-gives-up",
         STARTING,
-        "                if attempt + 1 == START_ATTEMPTS:",
-        "                if True:",
+        "START_ATTEMPTS = 3",
+        "START_ATTEMPTS = 1",
         "a refused connection is not tried again",
     ),
     Mutant(
@@ -228,7 +228,7 @@ MUTANTS = (
     Mutant(
         "start-without-answer-is-taken",
         STARTING,
-        'raise NotUnderstood("the answer speaks of another profile")',
+        'raise NotUnderstood("the answer is about another profile")',
         "pass",
         "the start of another profile counts as ours",
     ),

@@ -6,7 +6,7 @@ ANSWERS = "api/responses.py"
 JSON = "api/strict_json.py"
 TRANSPORT = "api/transport.py"
 CLIENT = "api/trafficmorph/client.py"
-POSTED = 'return understood(read, path, self._transport.post(f"{self.root}/{path}", body))'
+POSTED = 'return self._send(read, "POST", path, body)'
 
 MUTANTS = (
     Mutant(

@@ -26,8 +26,8 @@ from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait.client import Client, explain_strait_error
 from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
 from tm_cli.backends.strait.results import is_news
-from tm_cli.backends.strait.runs import Plan, StraitRuns
-from tm_cli.backends.strait.trigger import Order
+from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns
+from tm_cli.backends.strait.trigger import TriggerRequest
 from tm_cli.commands.jobs.client import PER_MINUTE, TRIGGERS_PER_MINUTE
 from tm_cli.gate.verdict import Verdict
 
@@ -58,19 +58,20 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
     world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
     client = Client(transport, clock)
 
-    def order(number: int) -> Order:
+    def make_request(number: int) -> TriggerRequest:
         key = USER_KEY if wish.user_key else f"tm-{number}"
-        return Order(world.job_id, {}, key, not wish.user_key, may_merge=world.truth.merges)
+        return TriggerRequest(
+            world.job_id, {}, key, not wish.user_key, may_merge=world.truth.merges
+        )
 
-    plan = Plan(order, wish.reuses, RequestBudget(clock, TRIGGERS_PER_MINUTE))
-    runs = StraitRuns(
-        client,
-        clock,
-        "export",
-        plan=None if wish.waits else plan,
-        canceled_as=Verdict(wish.canceled_as),
-        listen=_listener(simulation) if wish.listens else None,
+    plan = StartPlan(make_request, wish.reuses, RequestBudget(clock, TRIGGERS_PER_MINUTE))
+    canceled_as = Verdict(wish.canceled_as)
+    runs = (
+        StraitRuns(client, clock, "export", canceled_as)
+        if wish.waits
+        else TriggeredRuns(client, clock, "export", canceled_as, plan=plan)
     )
+    runs.listen = _listener(simulation) if wish.listens else None
     checks = [parse_result_check(text) for text in wish.conditions]
     limits = [parse_longest(f"{LONGEST:g}s")] if wish.limits_duration else []
     attach_to = None

@@ -137,7 +137,7 @@ def test_without_a_server_an_agent_sends_no_load(server, start_agent, tmp_path):
 def test_an_agent_comes_back_to_a_server_that_comes_back(server, start_server, start_agent):
     agent = start_agent().connected()
     server.stop()
-    eventually(lambda: any("next try in" in line for line in agent.said))
+    eventually(lambda: any("retrying in" in line for line in agent.said))
     assert "Errno" not in "".join(agent.said)
     assert "1012" not in "".join(agent.said)
     again = start_server(port=port_of(server))

@@ -17,9 +17,9 @@ NO_ROUTE = os.strerror(errno.EHOSTUNREACH).lower()
 @pytest.mark.parametrize(
     ("close", "said"),
     [
-        (None, "it broke off"),
-        (Close(1012, ""), "the server stops or restarts"),
-        (Close(1001, "bye"), "the server stops or restarts"),
+        (None, "connection lost"),
+        (Close(1012, ""), "the server is stopping or restarting"),
+        (Close(1001, "bye"), "the server is stopping or restarting"),
         (Close(1000, ""), "the server closed it"),
         (Close(1011, "a\x1b[31m bug"), "the server ran into an error: a [31m bug"),
         (Close(1008, "no"), "the server closed it (code 1008: no)"),

@@ -7,35 +7,35 @@ from datetime import UTC, datetime
 import pytest
 
 from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import Share
 from tm_cli.server.workers.engine_events import (
-    Bucket,
-    Failed,
-    Finished,
-    Flags,
-    Note,
-    Ready,
-    Started,
+    EngineBucket,
+    EngineFailed,
+    EngineFinished,
+    EngineReady,
+    EngineStarted,
+    RunNote,
 )
-from tm_cli.server.workers.worker_group import Crew, Recruit
+from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
 
-JOB = {
-    "run_id": "r",
-    "points": [[0, 20], [10, 20]],
-    "duration": 10.0,
-    "interpolation": "LINEAR",
-    "loop": False,
-    "max_rps": None,
-    "timeout": 10.0,
-}
+JOB = EngineJob(
+    run_id="r",
+    target_url="http://127.0.0.1:1/",
+    points=[(0, 20), (10, 20)],
+    duration=10.0,
+    interpolation="LINEAR",
+)
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 class ScriptedEngine:
     """Says its lines; what comes after `go` waits for it. An exception among them is raised."""
 
-    def __init__(self, *lines, complaint=None):
+    def __init__(self, *lines, error_text=None):
         self.script = deque(lines)
-        self.last_complaint = complaint
+        self.last_error = error_text
         self.job = None
         self.sent = []
         self.ended = []
@@ -81,8 +81,8 @@ def played(*engines):
     """What a crew of these engines says."""
 
     async def scenario():
-        recruits = [Recruit(f"w{number}", engine.start) for number, engine in enumerate(engines)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec(f"w{number}", engine.start) for number, engine in enumerate(engines)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async with asyncio.timeout(5):
             told = [event async for event in crew.events(patience=60)]
             await crew.close()
@@ -96,34 +96,31 @@ def of(kind, events):
 
 
 def end(sent):
-    return Finished(True, 10.0, sent, sent, sent, 0, Flags())
+    return EngineFinished(True, 10.0, sent, sent, sent, 0, Flags())
 
 
 def whole(*lines):
-    return Ready(), "go", Started(LONG_AGO), *lines
+    return EngineReady(), "go", EngineStarted(LONG_AGO), *lines
 
 
 def bucket(sent):
-    return Bucket(0, sent, sent, sent, codes={"200": sent})
+    return EngineBucket(0, sent, sent, sent, codes={"200": sent})
 
 
 def test_each_engine_gets_its_share_and_is_held():
     engines = [ScriptedEngine(*whole(end(100))) for _ in range(2)]
     played(*engines)
-    assert [engine.job["share"] for engine in engines] == [
-        {"index": 0, "count": 2},
-        {"index": 1, "count": 2},
-    ]
-    assert all(engine.job["hold"] for engine in engines)
+    assert [engine.job.share for engine in engines] == [Share(0, 2), Share(1, 2)]
+    assert all(engine.job.hold for engine in engines)
     assert [engine.sent for engine in engines] == [["go"], ["go"]]
 
 
 def test_they_say_together_what_one_would_say_alone():
     events = played(*(ScriptedEngine(*whole(bucket(60), end(100))) for _ in range(2)))
-    (started,) = of(Started, events)
+    (started,) = of(EngineStarted, events)
     assert started.at > LONG_AGO  # by the clock of this machine
-    assert [found.sent for found in of(Bucket, events)] == [120]
-    (finished,) = of(Finished, events)
+    assert [found.sent for found in of(EngineBucket, events)] == [120]
+    (finished,) = of(EngineFinished, events)
     assert events[-1] == finished
     assert (finished.planned, finished.sent, finished.shortfall) == (200, 200, 0)
 
@@ -131,10 +128,10 @@ def test_they_say_together_what_one_would_say_alone():
 def test_an_engine_that_cannot_be_started_is_left_out():
     alone = ScriptedEngine(*whole(end(200)))
     events = played(Missing(), alone)
-    (note,) = of(Note, events)
+    (note,) = of(RunNote, events)
     assert "w0 did not take part: its load generator could not be started: no such" in note.text
     assert alone.sent == [("share", {"index": 0, "count": 1, "from": 0.0}), "go"]
-    assert of(Finished, events)[0].completed_curve
+    assert of(EngineFinished, events)[0].completed_curve
 
 
 @pytest.mark.parametrize(
@@ -142,20 +139,20 @@ def test_an_engine_that_cannot_be_started_is_left_out():
     [
         ([], "out of files"),
         ([ValueError("a line\x1b[31m without sense")], "a line [31m without sense"),
-        ([TimeoutError()], "not a word for 60 s"),
-        ([Failed("broke")], "broke"),
+        ([TimeoutError()], "no message for 60 s"),
+        ([EngineFailed("broke")], "broke"),
     ],
     ids=["ended", "senseless", "silent", "failed"],
 )
 def test_an_engine_is_lost_with_a_reason_and_its_share_moves(lines, reason):
     other = ScriptedEngine(*whole("forever"))
-    lost = ScriptedEngine(*whole(*lines), complaint="out of files")
+    lost = ScriptedEngine(*whole(*lines), error_text="out of files")
 
     async def scenario():
-        recruits = [Recruit("a", other.start), Recruit("b", lost.start)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec("a", other.start), WorkerSpec("b", lost.start)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async for event in crew.events(patience=60):
-            if isinstance(event, Note):
+            if isinstance(event, RunNote):
                 await crew.close()
                 return event.text
         return ""
@@ -170,9 +167,9 @@ def test_an_engine_is_lost_with_a_reason_and_its_share_moves(lines, reason):
 
 def test_without_any_engine_the_run_fails():
     (note, other, failed) = played(Missing(), Missing())
-    assert isinstance(note, Note)
-    assert isinstance(other, Note)
-    assert isinstance(failed, Failed)
+    assert isinstance(note, RunNote)
+    assert isinstance(other, RunNote)
+    assert isinstance(failed, EngineFailed)
     assert failed.message.startswith("no worker took part: its load generator could not")
 
 
@@ -180,10 +177,10 @@ def test_orders_for_the_whole_crew_reach_everyone():
     engines = [ScriptedEngine(*whole("forever")) for _ in range(2)]
 
     async def scenario():
-        recruits = [Recruit(str(number), one.start) for number, one in enumerate(engines)]
-        crew = await Crew.start(recruits, JOB, SystemClock())
+        workers = [WorkerSpec(str(number), one.start) for number, one in enumerate(engines)]
+        crew = await WorkerGroup.start(workers, JOB, SystemClock())
         async for event in crew.events(patience=60):
-            if isinstance(event, Started):
+            if isinstance(event, EngineStarted):
                 break
         crew.send("pause")
         crew.hang_up()

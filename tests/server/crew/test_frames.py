@@ -3,12 +3,12 @@ import asyncio
 import pytest
 
 from tm_cli.server.workers.agent_protocol import (
-    BEAT,
+    HEARTBEAT,
     KILL,
     Frame,
     agent_name,
     agent_refusal,
-    converse,
+    exchange_frames,
     region_refusal,
 )
 from tm_cli.server.workers.remote_workers import split
@@ -28,7 +28,7 @@ def test_frames_arrive_as_they_were_sent(frame):
 
 
 def test_a_sign_of_life_is_no_frame():
-    assert Frame.decode(BEAT) is None
+    assert Frame.decode(HEARTBEAT) is None
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def conversation(*texts, outgoing=()):
         for frame in outgoing:
             queue.put_nowait(frame)
         with pytest.raises(ConnectionError) as ended:
-            await converse(
-                peer.receive, peer.send, queue, taken.append, beat=0.01, longest_silence=0.1
+            await exchange_frames(
+                peer.receive, peer.send, queue, taken.append, beat=0.01, silence_limit=0.1
             )
         return taken, peer.got, str(ended.value)
 
@@ -82,7 +82,7 @@ def conversation(*texts, outgoing=()):
 
 def test_frames_are_taken_in_order_until_the_peer_is_gone():
     taken, _, ended = conversation(
-        FRAMES[0].encode(), BEAT, FRAMES[4].encode(), ConnectionError("it was closed")
+        FRAMES[0].encode(), HEARTBEAT, FRAMES[4].encode(), ConnectionError("it was closed")
     )
     assert taken == [FRAMES[0], FRAMES[4]]
     assert ended == "it was closed"
@@ -91,12 +91,12 @@ def test_frames_are_taken_in_order_until_the_peer_is_gone():
 def test_frames_are_sent_in_order_with_signs_of_life_after_them():
     _, got, ended = conversation(outgoing=FRAMES)
     assert got[:5] == [frame.encode() for frame in FRAMES]
-    assert set(got[5:]) == {BEAT}
-    assert ended == "no sign of life for 0.1 s"
+    assert set(got[5:]) == {HEARTBEAT}
+    assert ended == "no message for 0.1 s"
 
 
 def test_a_peer_that_makes_no_sense_is_left():
-    assert conversation("hello")[2] == "the peer said something without sense"
+    assert conversation("hello")[2] == "the peer sent an invalid message"
 
 
 @pytest.mark.parametrize("name", ["eu-west", "a", "1.2_3", "x" * 30])

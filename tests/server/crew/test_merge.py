@@ -6,8 +6,8 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.workers.aggregate import Merge, merged
-from tm_cli.server.workers.engine_events import Bucket
+from tm_cli.server.workers.aggregate import BucketMerge, merged
+from tm_cli.server.workers.engine_events import EngineBucket
 
 
 def encoded(values):
@@ -19,7 +19,7 @@ def encoded(values):
 
 def bucket(values=(), *, index=0, side=0, sent=None, codes=None, failures=None):
     sent = len(values) if sent is None else sent
-    return Bucket(
+    return EngineBucket(
         index=index,
         planned=sent,
         sent=sent,
@@ -33,7 +33,7 @@ def bucket(values=(), *, index=0, side=0, sent=None, codes=None, failures=None):
 
 
 def merge_of(planned=100):
-    return Merge(lambda index, side: planned)
+    return BucketMerge(lambda index, side: planned)
 
 
 def test_merged_quantiles_are_those_of_one_histogram():
@@ -66,53 +66,53 @@ def test_nothing_completed_has_no_quantiles():
 
 
 def test_unreadable_histograms_are_passed_on_to_be_found():
-    broken = Bucket(index=0, planned=1, sent=1, completed=1, response="rubbish", service="")
+    broken = EngineBucket(index=0, planned=1, sent=1, completed=1, response="rubbish", service="")
     assert merged([bucket([5]), broken], planned=2).response == "rubbish"
 
 
 def test_the_newest_line_of_a_worker_replaces_its_older_one():
     merge = merge_of()
-    merge.take(0, bucket([1000] * 3))
-    merge.take(1, bucket([1000] * 5))
-    merge.take(0, bucket([1000] * 4))
+    merge.add(0, bucket([1000] * 3))
+    merge.add(1, bucket([1000] * 5))
+    merge.add(0, bucket([1000] * 4))
     (whole,) = merge.changed()
     assert whole.sent == 9
-    assert merge.tallies[0].sent == merge.tallies[0].completed == 4
+    assert merge.by_worker[0].sent == merge.by_worker[0].completed == 4
 
 
 def test_only_what_changed_is_told_again_and_with_all_its_lines():
     merge = merge_of()
-    merge.take(0, bucket([1000], index=0))
-    merge.take(0, bucket([1000], index=1))
+    merge.add(0, bucket([1000], index=0))
+    merge.add(0, bucket([1000], index=1))
     assert [found.index for found in merge.changed()] == [0, 1]
     assert list(merge.changed()) == []
-    merge.take(1, bucket([1000] * 2, index=0))
+    merge.add(1, bucket([1000] * 2, index=0))
     assert [(found.index, found.sent) for found in merge.changed()] == [(0, 3)]
 
 
 def test_the_sides_of_a_duet_stay_apart():
-    merge = Merge(lambda index, side: 10 + side)
+    merge = BucketMerge(lambda index, side: 10 + side)
     for worker in (0, 1):
         for side in (0, 1):
-            merge.take(worker, bucket([1000] * (1 + side), side=side))
+            merge.add(worker, bucket([1000] * (1 + side), side=side))
     found = [(whole.side, whole.planned, whole.sent) for whole in merge.changed()]
     assert found == [(0, 10, 2), (1, 11, 4)]
 
 
 def test_a_line_for_a_bucket_that_was_let_go_is_not_counted():
     merge = merge_of()
-    merge.take(0, bucket([1000], index=0))
+    merge.add(0, bucket([1000], index=0))
     list(merge.changed())
     merge.forget_before(1)
-    merge.take(1, bucket([1000], index=0))
+    merge.add(1, bucket([1000], index=0))
     assert list(merge.changed()) == []
-    assert merge.tallies[1].completed == 0
-    assert merge.tallies[0].completed == 1
+    assert merge.by_worker[1].completed == 0
+    assert merge.by_worker[0].completed == 1
 
 
 def test_what_was_not_told_yet_is_not_let_go():
     merge = merge_of()
-    merge.take(0, bucket([1000], index=0))
+    merge.add(0, bucket([1000], index=0))
     merge.forget_before(5)
     assert [found.index for found in merge.changed()] == [0]
 

@@ -2,17 +2,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine_process import Target
+from engine_process import RequestTarget
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Target]:
-    with Target() as target:
+def server() -> Iterator[RequestTarget]:
+    with RequestTarget() as target:
         yield target
 
 
 @pytest.fixture
-def target(server: Target) -> Target:
+def target(server: RequestTarget) -> RequestTarget:
     server.requests.clear()
     server.heads.clear()
     server.bodies.clear()

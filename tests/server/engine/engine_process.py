@@ -16,7 +16,7 @@ from typing import Any, Self
 PATIENCE = 20.0  # seconds until a test gives up waiting
 
 
-class Target:
+class RequestTarget:
     """An HTTP server in a thread. The path of a request says how it is treated.
 
     /ok: 200. /status/N: that code. /close: closed without an answer. /never: no answer.
@@ -66,7 +66,7 @@ class Target:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: RequestTarget) -> None:
         self._target = target
         self._received = b""
         self._answered = 0

@@ -10,13 +10,13 @@ import pytest
 import trustme
 from hdrh.histogram import HdrHistogram
 
-from engine_process import EngineProcess, Target, job
+from engine_process import EngineProcess, RequestTarget, job
 from raw_target import Line, RawTarget, listening, silent
 from tm_cli.server.engine import connections
-from tm_cli.server.engine.connections import Connections
-from tm_cli.server.engine.job import Job
-from tm_cli.server.engine.job import Target as Aim
-from tm_cli.server.engine.sender import Client
+from tm_cli.server.engine.connections import ConnectionPool
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import RequestTarget as Aim
+from tm_cli.server.engine.sender import TargetClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 A, B, C = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -75,8 +75,8 @@ def test_workers_begin_with_different_addresses() -> None:
     for index in range(4):
         with RawTarget(ok, A, B) as target:
             line = job(target.url(), addresses=[A, B], share={"index": index, "count": 4})
-            document = Job.parse(line["job"])
-            client = Client(document, document.targets[0])
+            document = EngineJob.parse(line["job"])
+            client = TargetClient(document, document.targets[0])
             assert client.send() == 200
             client.close()
         firsts += target.requests
@@ -116,7 +116,7 @@ def test_an_address_that_failed_is_tried_again_without_a_request_that_waits(port
         return found
 
     with RawTarget(ok, A, port=port):
-        lent = Connections(aim, most=8, timeout=10, monotonic=lambda: seconds[0])
+        lent = ConnectionPool(aim, most=8, timeout=10, monotonic=lambda: seconds[0])
         assert addresses_of_next(4) == {A}
         with RawTarget(ok, B, port=port):
             seconds[0] += connections.PAUSE - 0.1
@@ -132,7 +132,7 @@ def test_an_address_that_failed_is_tried_again_without_a_request_that_waits(port
 def test_a_connection_that_comes_late_is_kept_for_the_requests_after(port: int) -> None:
     aim = Aim.parse(f"http://shop.test:{port}/", [B, A])
     with RawTarget(ok, A, port=port), silent(B, port) as let_in:
-        lent = Connections(aim, most=8, timeout=10)
+        lent = ConnectionPool(aim, most=8, timeout=10)
         first = lent.take()
         let_in()
         with gevent.Timeout(5):  # the system tries again after a second
@@ -148,7 +148,7 @@ def test_a_connection_that_comes_late_is_kept_for_the_requests_after(port: int) 
 
 def test_the_only_address_gets_all_the_time_even_after_it_refused(port: int) -> None:
     aim = Aim.parse(f"http://shop.test:{port}/", [B])
-    lent = Connections(aim, most=8, timeout=10)
+    lent = ConnectionPool(aim, most=8, timeout=10)
     with pytest.raises(ConnectionRefusedError):
         lent.take()
     with silent(B, port) as let_in:
@@ -160,7 +160,7 @@ def test_the_only_address_gets_all_the_time_even_after_it_refused(port: int) -> 
 
 def test_open_connections_are_used_though_the_address_refuses_new_ones(port: int) -> None:
     aim = Aim.parse(f"http://shop.test:{port}/", [A, B])
-    lent = Connections(aim, most=8, timeout=10)
+    lent = ConnectionPool(aim, most=8, timeout=10)
     with RawTarget(ok, A, port=port):
         with listening(B, port) as listener:
             first, second = lent.take(), lent.take()
@@ -177,7 +177,7 @@ def test_open_connections_are_used_though_the_address_refuses_new_ones(port: int
 
 def test_an_address_that_was_left_out_is_the_last_resort(port: int) -> None:
     aim = Aim.parse(f"http://shop.test:{port}/", [A, B])
-    lent = Connections(aim, most=8, timeout=10)
+    lent = ConnectionPool(aim, most=8, timeout=10)
     with RawTarget(ok, A, port=port):
         for _ in range(2):  # B is found to refuse
             lent.drop(lent.take())
@@ -229,7 +229,7 @@ def test_a_certificate_is_checked_for_the_name_whatever_the_address(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("shop.test").configure_cert(context)
     load = {"addresses": [B, A], "points": [[0, 20]], "duration": 0.3}
-    with Target(context) as target, silent(B, target.port):
+    with RequestTarget(context) as target, silent(B, target.port):
         known = play(f"https://shop.test:{target.port}/ok", **load)
         other = play(f"https://other.test:{target.port}/ok", **load)
     assert known.sums("codes") == {"200": 6}

@@ -5,13 +5,13 @@ import sys
 
 PROBE = """
 import socket
-from tm_cli.server.engine.connections import Connections
-from tm_cli.server.engine.job import Job, Target
+from tm_cli.server.engine.connections import ConnectionPool
+from tm_cli.server.engine.job import EngineJob, RequestTarget
 
 with socket.create_server(("127.0.0.1", 0)) as listener:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    job = Job(run_id="r", target_url=url, points=[(0, 1)], duration=1)
-    connections = Connections(Target.parse(url), most=1, timeout=5.0)
+    job = EngineJob(run_id="r", target_url=url, points=[(0, 1)], duration=1)
+    connections = ConnectionPool(RequestTarget.parse(url), most=1, timeout=5.0)
     print(connections.take().sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 """
 

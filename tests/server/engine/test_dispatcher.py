@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
-from tm_cli.server.engine.schedule import WHOLE, Plan, Share
+from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share
 from tm_cli.values.load_curve import Curve
 
 
@@ -22,7 +22,7 @@ class Stage:
         self.claimed: list[tuple[int, float]] = []
         self.clock = RunClock(lambda: self.now)
         self.clock.start()
-        self.plan = Plan(curve, share)
+        self.plan = RequestPlan(curve, share)
         self.dispatcher = Dispatcher(
             self.plan,
             self.clock,

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tm_cli.server.engine.job import Job, JobError
-from tm_cli.server.engine.protocol import obey, read_job
+from tm_cli.server.engine.job import EngineJob, JobError
+from tm_cli.server.engine.protocol import execute_commands, read_job
 from tm_cli.server.engine.schedule import WHOLE, Share
 
 VALID = {
@@ -24,20 +24,20 @@ VALID = {
 
 
 def test_a_valid_job_is_taken_as_it_is() -> None:
-    job = Job.parse(VALID)
+    job = EngineJob.parse(VALID)
     assert (job.method, job.points, job.slots) == ("GET", [(0, 10), (60, 20)], 256)
     assert job.headers == [("X-Test", "1"), ("X-Test", "2")]
     assert job.curve.planned_before(60) == 900
 
 
 def test_a_worker_alone_sends_everything_to_one_target_at_once() -> None:
-    job = Job.parse(VALID)
+    job = EngineJob.parse(VALID)
     assert (job.share, job.hold, len(job.targets), job.plan.sides) == (WHOLE, False, 1, range(1))
 
 
 def test_a_duet_has_two_targets_and_two_sides() -> None:
     against = {"target_url": "http://b.test:81/y", "seed": 5, "addresses": ["10.0.0.7"]}
-    job = Job.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
+    job = EngineJob.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
     new, old = job.targets
     assert (new.host, new.addresses) == ("127.0.0.1", ("127.0.0.1", "::1"))
     assert (old.host, old.port, old.addresses) == ("b.test", 81, ("10.0.0.7",))
@@ -45,7 +45,7 @@ def test_a_duet_has_two_targets_and_two_sides() -> None:
 
 
 def test_the_cap_applies_to_the_curve() -> None:
-    assert Job.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
+    assert EngineJob.parse({**VALID, "max_rps": 5}).curve.planned_before(60) == 300
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_cap_applies_to_the_curve() -> None:
 def test_a_target_is_split(
     url: str, host: str, port: int, is_tls: bool, request_target: str
 ) -> None:
-    target = Job.parse({**VALID, "target_url": url}).targets[0]
+    target = EngineJob.parse({**VALID, "target_url": url}).targets[0]
     assert (target.host, target.port, target.is_tls) == (host, port, is_tls)
     assert target.request_target == request_target
 
@@ -85,7 +85,7 @@ def test_a_target_is_split(
         ({"headers": [["a b", "1"]]}, "header name"),
         ({"headers": [["a", "1\r\nb: 2"]]}, "cannot carry"),
         ({"headers": [["a", "€"]]}, "cannot carry"),
-        ({"headers": [["Content-Length", "5"]]}, "set by the engine"),
+        ({"headers": [["Content-Length", "5"]]}, "set by the load generator"),
         ({"points": []}, "points"),
         ({"points": [[0, -1]]}, "negative"),
         ({"points": [[0, float("inf")]]}, "finite"),
@@ -101,14 +101,14 @@ def test_a_target_is_split(
         ({"share": {"index": 2, "count": 2}}, "no share 2 of 2"),
         ({"share": {"index": -1, "count": 2}}, "no share -1 of 2"),
         ({"against": {"target_url": "ftp://a.test/"}}, "against.target_url: .* not an http"),
-        ({"against": {"target_url": "http://a.test/"}, "slots": 1}, "slots: a duet needs two"),
+        ({"against": {"target_url": "http://a.test/"}, "slots": 1}, "slots: an A/B run needs two"),
         ({"addresses": []}, "addresses"),
         ({"addresses": ["localhost"]}, "addresses"),
     ],
 )
 def test_an_invalid_job_is_refused_by_name(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(JobError, match=reason) as caught:
-        Job.parse({**VALID, **change})
+        EngineJob.parse({**VALID, **change})
     assert "secret" not in str(caught.value)
 
 
@@ -144,14 +144,14 @@ class Obedient:
 def test_commands_are_carried_out_and_the_end_of_input_aborts() -> None:
     obedient = Obedient()
     commands = [b'{"command": "pause"}', b'{"command": "resume"}', b'{"command": "stop"}']
-    obey(iter(commands), obedient)
+    execute_commands(iter(commands), obedient)
     assert obedient.done == ["pause", "resume", "stop", "abort"]
 
 
 def test_a_share_is_passed_on() -> None:
     obedient = Obedient()
     change = b'{"command": "share", "index": 1, "count": 3, "from": 12.5}'
-    obey(iter([change, b'{"command": "go"}']), obedient)
+    execute_commands(iter([change, b'{"command": "go"}']), obedient)
     assert obedient.done == ["share 1 of 3 from 12.5", "go", "abort"]
 
 
@@ -167,13 +167,13 @@ def test_a_share_is_passed_on() -> None:
 )
 def test_an_impossible_share_is_ignored(change: bytes) -> None:
     obedient = Obedient()
-    obey(iter([change]), obedient)
+    execute_commands(iter([change]), obedient)
     assert obedient.done == ["abort"]
 
 
 def test_nonsense_is_ignored() -> None:
     obedient = Obedient()
-    obey(
+    execute_commands(
         iter([b"", b"nonsense", b"[1]", b'{"command": ["pause"]}', b'{"command": "abort"}']),
         obedient,
     )
@@ -187,5 +187,5 @@ def test_a_broken_input_aborts_too() -> None:
 
     obedient = Obedient()
     with pytest.raises(OSError, match="gone"):
-        obey(broken(), obedient)
+        execute_commands(broken(), obedient)
     assert obedient.done == ["pause", "abort"]

@@ -9,7 +9,7 @@ import pytest
 import trustme
 from hdrh.histogram import HdrHistogram
 
-from engine_process import EngineProcess, Target, job
+from engine_process import EngineProcess, RequestTarget, job
 
 ATTEMPTS = 3
 
@@ -27,7 +27,7 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_exactly_the_planned_requests_arrive(target: Target) -> None:
+def test_exactly_the_planned_requests_arrive(target: RequestTarget) -> None:
     ramp = job(target.url(), points=[[0, 0], [1, 200], [2, 0]], duration=2.0)
     with EngineProcess(ramp) as engine:
         code, finished = engine.finish()
@@ -46,7 +46,7 @@ def test_exactly_the_planned_requests_arrive(target: Target) -> None:
     assert engine.events[0]["at"].endswith("Z")
 
 
-def test_events_are_told_about_once_a_second(target: Target) -> None:
+def test_events_are_told_about_once_a_second(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), duration=2.2)) as engine:
         engine.finish()
     progress = [e for e in engine.events if e["event"] == "progress"]
@@ -60,7 +60,7 @@ def test_events_are_told_about_once_a_second(target: Target) -> None:
     assert len([e for e in engine.events if e["event"] == "bucket"]) >= 2
 
 
-def test_histograms_hold_every_request(target: Target) -> None:
+def test_histograms_hold_every_request(target: RequestTarget) -> None:
     with EngineProcess(job(target.url())) as engine:
         engine.finish()
     [bucket] = engine.buckets.values()
@@ -69,7 +69,7 @@ def test_histograms_hold_every_request(target: Target) -> None:
     assert 0 < bucket["p50_ms"] <= bucket["p95_ms"] <= bucket["p99_ms"]
 
 
-def test_headers_method_and_body_are_sent_as_given(target: Target) -> None:
+def test_headers_method_and_body_are_sent_as_given(target: RequestTarget) -> None:
     headers = [["X-A", "1"], ["X-A", "2"], ["Host", "shop.test"]]
     one = job(target.url("/ok/?x=1"), method="post", headers=headers, body="", points=[[0, 1]])
     with EngineProcess(one) as engine:
@@ -86,7 +86,7 @@ def test_headers_method_and_body_are_sent_as_given(target: Target) -> None:
     ("method", "body"),
     [("PUT", "größe"), ("PATCH", "{}"), ("DELETE", None), ("HEAD", None), ("QUERY", "x" * 100_000)],
 )
-def test_any_method_and_body_is_sent(target: Target, method: str, body: str | None) -> None:
+def test_any_method_and_body_is_sent(target: RequestTarget, method: str, body: str | None) -> None:
     with EngineProcess(job(target.url(), method=method, body=body, points=[[0, 5]])) as engine:
         engine.finish()
     assert engine.sums("codes") == {"200": 5}
@@ -95,7 +95,7 @@ def test_any_method_and_body_is_sent(target: Target, method: str, body: str | No
     assert target.connections < 5
 
 
-def test_connections_are_kept_alive(target: Target) -> None:
+def test_connections_are_kept_alive(target: RequestTarget) -> None:
     with EngineProcess(job(target.url())) as engine:
         engine.finish()
     assert target.total == 100
@@ -103,7 +103,7 @@ def test_connections_are_kept_alive(target: Target) -> None:
 
 
 @pytest.mark.parametrize("code", ["302", "404", "503"])
-def test_a_status_is_counted_and_not_acted_upon(target: Target, code: str) -> None:
+def test_a_status_is_counted_and_not_acted_upon(target: RequestTarget, code: str) -> None:
     with EngineProcess(job(target.url(f"/status/{code}"))) as engine:
         engine.finish()
     assert engine.sums("codes") == {code: 100}
@@ -113,7 +113,7 @@ def test_a_status_is_counted_and_not_acted_upon(target: Target, code: str) -> No
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/close", "/second"])
 def test_a_closed_connection_is_one_failure_and_no_repetition(
-    target: Target, method: str, path: str
+    target: RequestTarget, method: str, path: str
 ) -> None:
     with EngineProcess(job(target.url(path), method=method)) as engine:
         _, finished = engine.finish()
@@ -123,14 +123,14 @@ def test_a_closed_connection_is_one_failure_and_no_repetition(
     assert codes["200"] == (0 if path == "/close" else target.connections)
 
 
-def test_half_a_body_is_a_failure(target: Target) -> None:
+def test_half_a_body_is_a_failure(target: RequestTarget) -> None:
     with EngineProcess(job(target.url("/truncated"))) as engine:
         engine.finish()
     assert engine.sums("failures") == {"HTTPParseError": 100}
     assert target.total == 100
 
 
-def test_a_server_that_closes_after_every_answer_gets_every_request(target: Target) -> None:
+def test_a_server_that_closes_after_every_answer_gets_every_request(target: RequestTarget) -> None:
     with EngineProcess(job(target.url("/closing"))) as engine:
         engine.finish()
     assert engine.sums("codes")["200"] + engine.sums("failures").total() == 100
@@ -138,13 +138,13 @@ def test_a_server_that_closes_after_every_answer_gets_every_request(target: Targ
     assert target.connections >= 95
 
 
-def test_large_bodies_are_read(target: Target) -> None:
+def test_large_bodies_are_read(target: RequestTarget) -> None:
     with EngineProcess(job(target.url("/large"), points=[[0, 20]])) as engine:
         engine.finish()
     assert engine.sums("codes") == {"200": 20}
 
 
-def test_refused_connections_are_failures_by_name(target: Target) -> None:
+def test_refused_connections_are_failures_by_name(target: RequestTarget) -> None:
     with EngineProcess(job("http://127.0.0.1:9/", duration=2.5)) as engine:
         code, finished = engine.finish()
     assert code == 0
@@ -153,7 +153,7 @@ def test_refused_connections_are_failures_by_name(target: Target) -> None:
 
 
 @pytest.mark.parametrize("path", ["/never", "/drip"])
-def test_no_answer_in_time_is_a_failure(target: Target, path: str) -> None:
+def test_no_answer_in_time_is_a_failure(target: RequestTarget, path: str) -> None:
     with EngineProcess(job(target.url(path), points=[[0, 20]], timeout=0.5)) as engine:
         _, finished = engine.finish()
     assert engine.sums("failures") == {"TimeoutError": 20}
@@ -162,7 +162,7 @@ def test_no_answer_in_time_is_a_failure(target: Target, path: str) -> None:
     assert bucket["p50_ms"] == pytest.approx(500, rel=0.2)
 
 
-def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: Target) -> None:
+def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: RequestTarget) -> None:
     url = f"https://127.0.0.1:{target.port}/"
     with EngineProcess(job(url, points=[[0, 5]], timeout=0.5)) as engine:
         _, finished = engine.finish()
@@ -170,7 +170,7 @@ def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: Target) -> N
     assert finished["completed"] == 5
 
 
-def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: Target) -> None:
+def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: RequestTarget) -> None:
     stuck = job(target.url("/never"), slots=4, points=[[0, 40]], duration=4.0, timeout=2.0)
     sent = 0
     for _ in range(ATTEMPTS):  # a machine that is really slow just then is not told apart
@@ -185,7 +185,9 @@ def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: Targ
     pytest.fail(f"the target was never found out: {finished}")
 
 
-def test_a_freeze_shows_in_the_response_time_of_all_who_would_have_waited(target: Target) -> None:
+def test_a_freeze_shows_in_the_response_time_of_all_who_would_have_waited(
+    target: RequestTarget,
+) -> None:
     frozen = job(target.url("/freeze"), slots=5, points=[[0, 100]], duration=3.0)
     with EngineProcess(frozen) as engine:
         engine.finish()
@@ -198,7 +200,7 @@ def test_a_freeze_shows_in_the_response_time_of_all_who_would_have_waited(target
     assert target.total == 300
 
 
-def test_a_pause_changes_no_totals(target: Target) -> None:
+def test_a_pause_changes_no_totals(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), duration=2.0)) as engine:
         engine.wait_for("progress")
         engine.command("pause")
@@ -216,7 +218,7 @@ def test_a_pause_changes_no_totals(target: Target) -> None:
 
 
 @pytest.mark.parametrize("while_paused", [False, True])
-def test_stop_is_quick_and_keeps_what_was_done(target: Target, while_paused: bool) -> None:
+def test_stop_is_quick_and_keeps_what_was_done(target: RequestTarget, while_paused: bool) -> None:
     with EngineProcess(job(target.url(), duration=60.0)) as engine:
         engine.wait_for("bucket")
         if while_paused:
@@ -235,7 +237,7 @@ def test_stop_is_quick_and_keeps_what_was_done(target: Target, while_paused: boo
 
 @pytest.mark.parametrize(("duration", "outcome"), [(60.0, "stopped"), (1.0, "completed")])
 def test_stop_does_not_wait_long_for_a_silent_target(
-    target: Target, duration: float, outcome: str
+    target: RequestTarget, duration: float, outcome: str
 ) -> None:
     with EngineProcess(job(target.url("/never"), duration=duration, timeout=60.0)) as engine:
         engine.wait_for("progress", lambda e: e["elapsed"] >= 1)
@@ -247,7 +249,7 @@ def test_stop_does_not_wait_long_for_a_silent_target(
     assert finished["sent"] > finished["completed"] == 0
 
 
-def test_the_end_of_standard_input_ends_everything(target: Target) -> None:
+def test_the_end_of_standard_input_ends_everything(target: RequestTarget) -> None:
     with EngineProcess(job(target.url("/never"), duration=60.0, timeout=60.0)) as engine:
         engine.wait_for("progress")
         asked = time.monotonic()
@@ -256,7 +258,7 @@ def test_the_end_of_standard_input_ends_everything(target: Target) -> None:
         assert time.monotonic() - asked < 2
 
 
-def test_a_loop_goes_on_until_stopped(target: Target) -> None:
+def test_a_loop_goes_on_until_stopped(target: RequestTarget) -> None:
     loop = job(target.url(), duration=0.5, loop=True)
     with EngineProcess(loop) as engine:
         engine.wait_for("progress", lambda e: e["elapsed"] > 1.5)
@@ -282,7 +284,7 @@ def test_a_trusted_certificate_is_accepted_and_connections_are_kept(
 ) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     environ = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
-    with Target(tls) as target, EngineProcess(job(target.url()), environ) as engine:
+    with RequestTarget(tls) as target, EngineProcess(job(target.url()), environ) as engine:
         engine.finish()
     assert engine.sums("codes") == {"200": 100}
     assert target.connections < 50
@@ -295,7 +297,7 @@ def test_certificates_are_checked_for_the_name_though_addresses_are_given(
     environ = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("shop.test").configure_cert(context)
-    with Target(context) as target:
+    with RequestTarget(context) as target:
         for name, expected in (("shop.test", "codes"), ("other.test", "failures")):
             url = f"https://{name}:{target.port}/ok"
             few = job(url, addresses=["127.0.0.1"], points=[[0, 5]])
@@ -308,7 +310,7 @@ def test_certificates_are_checked_for_the_name_though_addresses_are_given(
 
 def test_an_unknown_certificate_is_a_failure(tls: ssl.SSLContext) -> None:
     few = {"points": [[0, 5]]}
-    with Target(tls) as target, EngineProcess(job(target.url(), **few)) as engine:
+    with RequestTarget(tls) as target, EngineProcess(job(target.url(), **few)) as engine:
         engine.finish()
     assert engine.sums("failures") == {"SSLCertVerificationError": 5}
     assert target.total == 0

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine_process import EngineProcess, Target, job
+from engine_process import EngineProcess, RequestTarget, job
 
 
 @pytest.fixture
-def old() -> Iterator[Target]:
+def old() -> Iterator[RequestTarget]:
     """The other target of a duet."""
-    with Target() as target:
+    with RequestTarget() as target:
         yield target
 
 
@@ -19,7 +19,9 @@ def share(index: int, count: int) -> dict[str, int]:
     return {"index": index, "count": count}
 
 
-def test_an_engine_on_hold_is_ready_and_sends_nothing_until_told_to_go(target: Target) -> None:
+def test_an_engine_on_hold_is_ready_and_sends_nothing_until_told_to_go(
+    target: RequestTarget,
+) -> None:
     with EngineProcess(job(target.url(), hold=True)) as engine:
         engine.wait_for("ready")
         time.sleep(0.3)  # nothing is to happen now
@@ -30,7 +32,7 @@ def test_an_engine_on_hold_is_ready_and_sends_nothing_until_told_to_go(target: T
     assert [e["event"] for e in engine.events][:2] == ["ready", "started"]
 
 
-def test_an_engine_on_hold_can_be_stopped(target: Target) -> None:
+def test_an_engine_on_hold_can_be_stopped(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), hold=True)) as engine:
         engine.wait_for("ready")
         engine.command("stop")
@@ -45,7 +47,7 @@ def test_an_engine_on_hold_can_be_stopped(target: Target) -> None:
     assert "started" not in {event["event"] for event in engine.events}
 
 
-def test_engines_with_all_shares_send_the_curve_exactly_once(target: Target) -> None:
+def test_engines_with_all_shares_send_the_curve_exactly_once(target: RequestTarget) -> None:
     ramp = {"points": [[0, 0], [1, 201], [2, 0]], "duration": 2.0, "hold": True}
     with (
         EngineProcess(job(target.url(), **ramp, share=share(0, 2))) as first,
@@ -61,7 +63,7 @@ def test_engines_with_all_shares_send_the_curve_exactly_once(target: Target) -> 
     assert target.total == 201
 
 
-def test_a_share_can_grow_while_the_curve_is_played(target: Target) -> None:
+def test_a_share_can_grow_while_the_curve_is_played(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), duration=3.0, share=share(1, 2))) as engine:
         engine.wait_for("started")
         engine.say({"command": "share", **share(0, 1), "from": 2.0})
@@ -71,7 +73,7 @@ def test_a_share_can_grow_while_the_curve_is_played(target: Target) -> None:
     assert engine.buckets[0]["planned"] == 200
 
 
-def test_a_duet_sends_each_pair_to_both_targets(target: Target, old: Target) -> None:
+def test_a_duet_sends_each_pair_to_both_targets(target: RequestTarget, old: RequestTarget) -> None:
     against = {"target_url": old.url("/status/404"), "seed": 3}
     duet = job(target.url(), method="POST", body="x=1", headers=[["X-A", "1"]], against=against)
     with EngineProcess(duet) as engine:
@@ -88,14 +90,16 @@ def test_a_duet_sends_each_pair_to_both_targets(target: Target, old: Target) -> 
         assert {b"X-A: 1", b"Content-Length: 3"} < set(heads[0].split(b"\r\n"))
 
 
-def test_the_sides_of_a_duet_differ_by_one_request_at_most(target: Target, old: Target) -> None:
+def test_the_sides_of_a_duet_differ_by_one_request_at_most(
+    target: RequestTarget, old: RequestTarget
+) -> None:
     duet = job(target.url(), against={"target_url": old.url(), "seed": 4}, points=[[0, 101]])
     with EngineProcess(duet) as engine:
         engine.finish()
     assert {target.total, old.total} == {50, 51}
 
 
-def test_a_slow_side_does_not_slow_the_other(target: Target, old: Target) -> None:
+def test_a_slow_side_does_not_slow_the_other(target: RequestTarget, old: RequestTarget) -> None:
     duet = job(target.url(), against={"target_url": old.url("/never")}, timeout=0.5)
     with EngineProcess(duet) as engine:
         engine.finish()
@@ -104,7 +108,7 @@ def test_a_slow_side_does_not_slow_the_other(target: Target, old: Target) -> Non
     assert engine.sides(0)[0]["p95_ms"] < 250
 
 
-def test_only_the_given_addresses_are_connected_to(target: Target) -> None:
+def test_only_the_given_addresses_are_connected_to(target: RequestTarget) -> None:
     url = f"http://shop.invalid:{target.port}/ok"
     with EngineProcess(job(url, addresses=["127.0.0.1"], points=[[0, 20]])) as engine:
         engine.finish()

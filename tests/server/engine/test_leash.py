@@ -1,4 +1,4 @@
-from tm_cli.server.engine.protocol import Leash
+from tm_cli.server.engine.protocol import Watchdog
 
 
 class Clock:
@@ -16,16 +16,16 @@ class Clock:
 
 def watched(clock, lines=(), patience=3.0, until=None):
     """When the load was let go of, in seconds after the start."""
-    leash = Leash(iter(lines), clock.monotonic)
+    watchdog = Watchdog(iter(lines), clock.monotonic)
     ends = []
-    coming = leash.lines()
+    coming = watchdog.lines()
 
     def sleep(seconds):
         clock.sleep(seconds)
         if until is not None and clock.now < 100.0 + until:
             next(coming)
 
-    leash.watch(patience, lambda: ends.append(clock.now - 100.0), sleep)
+    watchdog.watch(patience, lambda: ends.append(clock.now - 100.0), sleep)
     return ends
 
 
@@ -40,4 +40,4 @@ def test_any_line_is_a_sign_of_life():
 
 
 def test_lines_pass_unchanged():
-    assert list(Leash(iter([b"a", b"b"]), Clock().monotonic).lines()) == [b"a", b"b"]
+    assert list(Watchdog(iter([b"a", b"b"]), Clock().monotonic).lines()) == [b"a", b"b"]

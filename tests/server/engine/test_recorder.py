@@ -1,8 +1,8 @@
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.recorder import Bucket, Recorder
-from tm_cli.server.engine.schedule import WHOLE, Plan, Share, Sides
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
+from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.values.load_curve import Curve
 
 
@@ -15,11 +15,11 @@ class Records(Recorder):
     """A recorder whose requests are claimed one after the other."""
 
     def __init__(self, curve: Curve, share: Share = WHOLE, sides: Sides | None = None) -> None:
-        self.plan = Plan(curve, share, sides)
+        self.plan = RequestPlan(curve, share, sides)
         super().__init__(self.plan)
         self._arrivals = enumerate(curve.arrivals())
 
-    def next(self) -> Bucket:
+    def next(self) -> OpenBucket:
         """Claim the next request that is ours."""
         number, second = next(item for item in self._arrivals if self.plan.takes(item[0]))
         return self.claim(number, second)
@@ -37,7 +37,7 @@ def longest(histogram: HdrHistogram | None) -> int:
 
 def send(
     recorder: Records, *, wait: float = 0, service: float = 0.1, result: int | str = 200
-) -> Bucket:
+) -> OpenBucket:
     bucket = recorder.next()
     start = 100.0 + wait
     recorder.began(bucket, 100.0, start)

@@ -1,8 +1,8 @@
 import pytest
 
-from tm_cli.server.engine.job import Job
-from tm_cli.server.engine.recorder import Bucket, Recorder
-from tm_cli.server.engine.report import Report
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
+from tm_cli.server.engine.report import EngineReport
 
 DUET = {"against": {"target_url": "http://127.0.0.1:81/"}}
 
@@ -13,7 +13,7 @@ class Stage:
     def __init__(self, **changes: object) -> None:
         self.now = 1000.0
         self.busy = 0.0
-        job = Job.parse(
+        job = EngineJob.parse(
             {
                 "run_id": "run",
                 "target_url": "http://127.0.0.1:80/",
@@ -27,7 +27,7 @@ class Stage:
         self.plan = job.plan
         self.recorder = Recorder(self.plan)
         self.numbers = iter(range(200))
-        self.report = Report(
+        self.report = EngineReport(
             job,
             self.plan,
             self.recorder,
@@ -35,7 +35,7 @@ class Stage:
             cpu_time=lambda: self.busy,
         )
 
-    def send(self, side: int = 0, wait: float = 0.0) -> Bucket:
+    def send(self, side: int = 0, wait: float = 0.0) -> OpenBucket:
         """Begin the next request of a side."""
         number = next(n for n in self.numbers if self.plan.side(n) == side)
         self.plan.takes(number)
@@ -43,7 +43,7 @@ class Stage:
         self.recorder.began(bucket, self.now - wait, self.now)
         return bucket
 
-    def answer(self, bucket: Bucket, service: float = 0.01) -> None:
+    def answer(self, bucket: OpenBucket, service: float = 0.01) -> None:
         self.recorder.ended(bucket, self.now, self.now, self.now + service, 200)
 
 

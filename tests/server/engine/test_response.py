@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from tm_cli.server.engine.response import (
-    MOST_FIELDS,
-    MOST_HEAD,
-    MOST_INTERIM,
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_INTERIM,
     HTTPConnectionClosed,
     HTTPParseError,
     ProtocolSwitched,
@@ -110,7 +110,7 @@ def test_a_response_ends_with_its_last_byte(
 
 
 def test_there_may_be_many_interim_responses() -> None:
-    assert read([b"HTTP/1.1 103 E\r\n\r\n" * MOST_INTERIM, OK]) == (200, KEPT)
+    assert read([b"HTTP/1.1 103 E\r\n\r\n" * MAX_INTERIM, OK]) == (200, KEPT)
 
 
 def test_nothing_is_awaited_beyond_the_last_byte() -> None:
@@ -227,11 +227,11 @@ def test_what_never_ends_is_given_up(
     with pytest.raises(error) as failure:
         Response(pieces).read()
     assert failure.type is error
-    assert pieces.read < 2 * MOST_HEAD
+    assert pieces.read < 2 * MAX_HEAD
 
 
 def test_a_head_may_be_large() -> None:
-    fields = b"".join(b"X-%d: %s\r\n" % (at, b"a" * 100) for at in range(MOST_FIELDS - 10))
+    fields = b"".join(b"X-%d: %s\r\n" % (at, b"a" * 100) for at in range(MAX_FIELDS - 10))
     assert read(in_pieces(OK.replace(b"\r\n\r\n", b"\r\n" + fields + b"\r\n"), 65536))[0] == 200
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from tm_cli.server.engine.saturation import Flags, Sample, Saturation, p99, share_above, signs
+from tm_cli.server.engine.saturation import Flags, LoadSample, Saturation, p99, share_above, signs
 
-CALM = Sample(cpu=0.4, late=0.01, held=0.01, service_p99=0.1)
+CALM = LoadSample(cpu=0.4, late=0.01, held=0.01, service_p99=0.1)
 GENERATOR = Flags(generator_saturated=True)
 DOWNSTREAM = Flags(downstream_saturated=True)
 FLAKY = Flags(flaky_dispatch=True)
@@ -12,41 +12,45 @@ FLAKY = Flags(flaky_dispatch=True)
     ("sample", "flags"),
     [
         pytest.param(CALM, Flags(), id="calm"),
-        pytest.param(Sample(), Flags(), id="nothing-happened"),
-        pytest.param(Sample(cpu=0.95), GENERATOR, id="no-processor-left"),
-        pytest.param(Sample(late=0.03), Flags(), id="one-hiccup"),
-        pytest.param(Sample(late=0.2), GENERATOR, id="dispatched-late"),
-        pytest.param(Sample(held=0.2), GENERATOR, id="sent-late-though-slots-were-free"),
-        pytest.param(Sample(held=0.2, is_full=True, cpu=0.3), DOWNSTREAM, id="target-holds-slots"),
-        pytest.param(Sample(held=0.2, is_full=True, cpu=0.8), GENERATOR, id="who-knows"),
+        pytest.param(LoadSample(), Flags(), id="nothing-happened"),
+        pytest.param(LoadSample(cpu=0.95), GENERATOR, id="no-processor-left"),
+        pytest.param(LoadSample(late=0.03), Flags(), id="one-hiccup"),
+        pytest.param(LoadSample(late=0.2), GENERATOR, id="dispatched-late"),
+        pytest.param(LoadSample(held=0.2), GENERATOR, id="sent-late-though-slots-were-free"),
         pytest.param(
-            Sample(held=0.5, late=0.5, is_full=True, cpu=0.3), GENERATOR, id="late-before-any-slot"
+            LoadSample(held=0.2, is_full=True, cpu=0.3), DOWNSTREAM, id="target-holds-slots"
         ),
-        pytest.param(Sample(is_full=True, cpu=0.3), Flags(), id="full-but-nobody-waits"),
-        pytest.param(Sample(service_p99=0.85), DOWNSTREAM, id="near-the-timeout"),
-        pytest.param(Sample(lost=0.06), FLAKY, id="answers-missing"),
+        pytest.param(LoadSample(held=0.2, is_full=True, cpu=0.8), GENERATOR, id="who-knows"),
         pytest.param(
-            Sample(service_p99=1.0, lost=1.0, cpu=0.99),
+            LoadSample(held=0.5, late=0.5, is_full=True, cpu=0.3),
+            GENERATOR,
+            id="late-before-any-slot",
+        ),
+        pytest.param(LoadSample(is_full=True, cpu=0.3), Flags(), id="full-but-nobody-waits"),
+        pytest.param(LoadSample(service_p99=0.85), DOWNSTREAM, id="near-the-timeout"),
+        pytest.param(LoadSample(lost=0.06), FLAKY, id="answers-missing"),
+        pytest.param(
+            LoadSample(service_p99=1.0, lost=1.0, cpu=0.99),
             Flags(generator_saturated=True, downstream_saturated=True, flaky_dispatch=True),
             id="everything-at-once",
         ),
     ],
 )
-def test_the_signs_of_a_sample_are(sample: Sample, flags: Flags) -> None:
+def test_the_signs_of_a_sample_are(sample: LoadSample, flags: Flags) -> None:
     assert signs(sample) == flags
 
 
 def test_a_sign_of_one_second_raises_nothing() -> None:
     saturation = Saturation()
-    for sample in (CALM, Sample(cpu=1.0), CALM, Sample(cpu=1.0)):
+    for sample in (CALM, LoadSample(cpu=1.0), CALM, LoadSample(cpu=1.0)):
         saturation.observe(sample)
     assert (saturation.now, saturation.ever) == (Flags(), Flags())
 
 
 def test_a_sign_of_two_seconds_raises_the_flag_until_it_is_gone() -> None:
     saturation = Saturation()
-    saturation.observe(Sample(cpu=1.0))
-    saturation.observe(Sample(late=1.0))
+    saturation.observe(LoadSample(cpu=1.0))
+    saturation.observe(LoadSample(late=1.0))
     assert saturation.now == GENERATOR
     saturation.observe(CALM)
     assert (saturation.now, saturation.ever) == (Flags(), GENERATOR)
@@ -54,8 +58,8 @@ def test_a_sign_of_two_seconds_raises_the_flag_until_it_is_gone() -> None:
 
 def test_different_signs_do_not_add_up() -> None:
     saturation = Saturation()
-    saturation.observe(Sample(cpu=1.0))
-    saturation.observe(Sample(lost=1.0))
+    saturation.observe(LoadSample(cpu=1.0))
+    saturation.observe(LoadSample(lost=1.0))
     assert saturation.ever == Flags()
 
 

@@ -1,7 +1,7 @@
 from collections import deque
 
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.schedule import Plan, Sides
+from tm_cli.server.engine.schedule import RequestPlan, Sides
 from tm_cli.server.engine.sender import Due, Sender
 from tm_cli.values.load_curve import Curve
 
@@ -25,7 +25,7 @@ class Stage:
 
     def __init__(self, patience: float = 10) -> None:
         self.now = 1000.0
-        self.recorder = Recorder(Plan(Curve([(0, 10)], 10)))
+        self.recorder = Recorder(RequestPlan(Curve([(0, 10)], 10)))
         self.due = 0
         self.queue = FakeQueue()
         self.sender = Sender(
@@ -96,7 +96,7 @@ def test_the_dispatchers_lag_is_kept_for_the_report() -> None:
 def test_each_side_of_a_duet_has_its_own_queue_and_target() -> None:
     asked: list[int] = []
     sides = Sides(7)
-    recorder = Recorder(Plan(Curve([(0, 10)], 10), sides=sides))
+    recorder = Recorder(RequestPlan(Curve([(0, 10)], 10), sides=sides))
     queues = [FakeQueue(), FakeQueue()]
     sender = Sender(
         queues,

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tm_cli.server.judge import How, Limits, RunFacts, Wish, choose_baseline
+from tm_cli.server.judge import BaselineSelection, RunFacts, SelectedBy, Thresholds, choose_baseline
 
 
 def run(
@@ -100,9 +100,9 @@ def test_the_first_run_that_passed_is_a_reference_beside_the_newest() -> None:
     assert [other.history_id for other in choice.passed] == [2, 4, 5]
 
 
-@pytest.mark.parametrize("how", [How.ASKED, How.PINNED])
-def test_what_the_user_names_comes_first(how: How) -> None:
-    choice = choose_baseline(NEW, PASSED, Wish(how, 3, PASSED[2]))
+@pytest.mark.parametrize("how", [SelectedBy.ASKED, SelectedBy.PINNED])
+def test_what_the_user_names_comes_first(how: SelectedBy) -> None:
+    choice = choose_baseline(NEW, PASSED, BaselineSelection(how, 3, PASSED[2]))
     assert (choice.baseline, choice.how, choice.reference) == (PASSED[2], how, None)
 
 
@@ -120,7 +120,7 @@ def test_what_the_user_names_comes_first(how: How) -> None:
 )
 def test_a_pinned_run_that_cannot_serve_is_not_replaced_by_another(wished, reason) -> None:
     new = replace(NEW, traits={"curve": "b", "region": "y"})
-    choice = choose_baseline(new, PASSED, Wish(How.PINNED, 3, wished))
+    choice = choose_baseline(new, PASSED, BaselineSelection(SelectedBy.PINNED, 3, wished))
     assert choice.baseline is None
     assert choice.reason == f"the baseline that was pinned, run 3, {reason}"
 
@@ -148,8 +148,8 @@ def test_without_a_baseline_the_reason_says_why(earlier: list[RunFacts], reason:
 
 def test_what_is_doubtful_is_said_by_the_limits() -> None:
     earlier = [run(1, errors=100), run(2, "WARN")]
-    lenient = Limits().changed({"allErrors": {"warn": 20}})
-    assert choose_baseline(NEW, earlier, limits=lenient).baseline == earlier[0]
+    lenient = Thresholds().changed({"allErrors": {"warn": 20}})
+    assert choose_baseline(NEW, earlier, thresholds=lenient).baseline == earlier[0]
 
 
 def test_a_run_is_the_baseline_of_its_own_judgement_only_with_what_is_measured_of_it() -> None:

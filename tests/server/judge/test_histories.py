@@ -11,7 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from tm_cli.server.judge import How, Judgement, RunFacts, Wish, choose_baseline, judge
+from tm_cli.server.judge import (
+    BaselineSelection,
+    Judgement,
+    RunFacts,
+    SelectedBy,
+    choose_baseline,
+    judge,
+)
 
 SPREAD = 0.0266
 BLOCKS, PER_BLOCK = 8, 200
@@ -106,9 +113,9 @@ class Project:
         run = self._play(ms, **shape)
         wish = None
         if asked or self._pinned:
-            how = How.ASKED if asked else How.PINNED
+            how = SelectedBy.ASKED if asked else SelectedBy.PINNED
             wished = asked or self._pinned
-            wish = Wish(how, wished.history_id, wished)
+            wish = BaselineSelection(how, wished.history_id, wished)
         judgement = judge(run, choose_baseline(run, self._runs, wish))
         self._add(run, judgement.verdict)
         return judgement

@@ -2,32 +2,32 @@ import math
 
 import pytest
 
-from tm_cli.server.judge import Bound, Limits
+from tm_cli.server.judge import Threshold, Thresholds
 
 
 def test_what_is_not_said_keeps_its_default() -> None:
-    assert Limits().changed(None) == Limits().changed({}) == Limits()
+    assert Thresholds().changed(None) == Thresholds().changed({}) == Thresholds()
 
 
 @pytest.mark.parametrize(
     ("said", "bound"),
     [
-        pytest.param({"warn": 7, "fail": 20}, Bound(7, 20), id="both"),
-        pytest.param({"fail": 20}, Bound(5, 20), id="fail-alone"),
-        pytest.param({"fail": 3}, Bound(3, 3), id="fail-below-the-default-warning"),
-        pytest.param({"warn": 0, "fail": 0}, Bound(0, 0), id="nothing-at-all"),
-        pytest.param(False, Bound(math.inf, math.inf), id="never"),
-        pytest.param({"fail": False}, Bound(5, math.inf), id="warn-only"),
+        pytest.param({"warn": 7, "fail": 20}, Threshold(7, 20), id="both"),
+        pytest.param({"fail": 20}, Threshold(5, 20), id="fail-alone"),
+        pytest.param({"fail": 3}, Threshold(3, 3), id="fail-below-the-default-warning"),
+        pytest.param({"warn": 0, "fail": 0}, Threshold(0, 0), id="nothing-at-all"),
+        pytest.param(False, Threshold(math.inf, math.inf), id="never"),
+        pytest.param({"fail": False}, Threshold(5, math.inf), id="warn-only"),
     ],
 )
-def test_a_limit_can_be_said(said: object, bound: Bound) -> None:
-    limits = Limits().changed({"p95": said})
+def test_a_limit_can_be_said(said: object, bound: Threshold) -> None:
+    limits = Thresholds().changed({"p95": said})
     assert limits.quantiles["p95"] == bound
-    assert limits.quantiles["p50"] == Limits().quantiles["p50"]
+    assert limits.quantiles["p50"] == Thresholds().quantiles["p50"]
 
 
 def test_every_limit_of_the_document_can_be_read_back() -> None:
-    changed = Limits().changed(
+    changed = Thresholds().changed(
         {
             "p50": False,
             "p99": {"warn": False, "fail": 12},
@@ -39,7 +39,7 @@ def test_every_limit_of_the_document_can_be_read_back() -> None:
             "minRequests": 1000,
         }
     )
-    assert Limits().changed(changed.document()) == changed
+    assert Thresholds().changed(changed.document()) == changed
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_every_limit_of_the_document_can_be_read_back() -> None:
 )
 def test_a_mistake_is_named(document, complaint: str) -> None:
     with pytest.raises(ValueError, match=r"^gate") as caught:
-        Limits().changed(document)
+        Thresholds().changed(document)
     assert str(caught.value) == complaint
 
 
 def test_rarer_quantiles_have_higher_floors() -> None:
-    floors = [Limits(floor_ms=2.0).floor(name) for name in ("p50", "p95", "p99", "p99.9")]
+    floors = [Thresholds(floor_ms=2.0).floor(name) for name in ("p50", "p95", "p99", "p99.9")]
     assert floors == [1.0, 2.0, 5.0, 10.0]

@@ -7,10 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from tm_cli.server.judge import Choice, How, RunFacts, choose_baseline, judge, judge_duet
-from tm_cli.server.judge.bootstrap import ASSUMED, Chance, Sample, between_runs, chances, noise
-from tm_cli.server.judge.latency import quantile_findings
-from tm_cli.server.judge.thresholds import Limits
+from tm_cli.server.judge import (
+    BaselineChoice,
+    RunFacts,
+    SelectedBy,
+    choose_baseline,
+    judge,
+    judge_ab_run,
+)
+from tm_cli.server.judge.bootstrap import (
+    ASSUMED,
+    Chance,
+    ResponseTimes,
+    between_runs,
+    chances,
+    noise,
+)
+from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.thresholds import Thresholds
 
 Factors = list[float]
 CALM: Factors = [1.0] * 12
@@ -50,7 +64,7 @@ BASELINE = played(CALM, seed=1)
 
 
 def verdict(run: RunFacts, baseline: RunFacts = BASELINE) -> str:
-    return judge(run, Choice(baseline, How.NEWEST_PASSING)).verdict
+    return judge(run, BaselineChoice(baseline, SelectedBy.NEWEST_PASSING)).verdict
 
 
 def test_a_slower_version_fails_however_calm_the_machine() -> None:
@@ -83,7 +97,7 @@ def test_the_same_rise_all_along_the_run_does() -> None:
 
 
 def compared(run: RunFacts, **options):
-    return list(quantile_findings(run, BASELINE, Limits(), than="baseline", **options))
+    return list(compare_response_times(run, BASELINE, Thresholds(), than="baseline", **options))
 
 
 def test_a_peak_that_both_runs_have_is_no_noise() -> None:
@@ -100,17 +114,19 @@ def test_in_a_duet_the_weather_cancels() -> None:
         played([factor * slowness for factor in weather], seed=seed)
         for seed, slowness in ((9, 1.0), (10, 1.0), (11, 1.12))
     )
-    assert judge_duet(same, other).verdict == "PASS"
-    assert judge_duet(slower, other).verdict == "WARN"
-    [duet] = [c for c in judge_duet(slower, other).snapshot["comparisons"] if c["metric"] == "p95"]
-    two = judge(slower, Choice(other, How.NEWEST_PASSING)).snapshot["comparisons"]
+    assert judge_ab_run(same, other).verdict == "PASS"
+    assert judge_ab_run(slower, other).verdict == "WARN"
+    [duet] = [
+        c for c in judge_ab_run(slower, other).snapshot["comparisons"] if c["metric"] == "p95"
+    ]
+    two = judge(slower, BaselineChoice(other, SelectedBy.NEWEST_PASSING)).snapshot["comparisons"]
     [runs] = [c for c in two if c["metric"] == "p95"]
     assert duet["ciHigh"] - duet["ciLow"] < (runs["ciHigh"] - runs["ciLow"]) / 1.5
 
 
 def test_what_is_too_noisy_to_be_judged_is_a_warning() -> None:
     wild = [played([1.0, 4.0] * 6, seed=13), played([4.0, 1.0] * 6, seed=14)]
-    judgement = judge(wild[0], Choice(wild[1], How.NEWEST_PASSING))
+    judgement = judge(wild[0], BaselineChoice(wild[1], SelectedBy.NEWEST_PASSING))
     assert judgement.verdict == "WARN"
     assert any("too noisy to be judged" in reason for reason in judgement.reasons)
 
@@ -128,7 +144,7 @@ def test_a_noisy_first_run_is_the_measure_only_until_there_is_a_calm_one() -> No
 
 def test_the_same_runs_always_get_the_same_verdict() -> None:
     run = played([1.1] * 12, seed=15)
-    assert judge(run, Choice(BASELINE)) == judge(run, Choice(BASELINE))
+    assert judge(run, BaselineChoice(BASELINE)) == judge(run, BaselineChoice(BASELINE))
 
 
 def test_a_rise_within_what_passing_runs_differ_by_does_not_count() -> None:
@@ -169,7 +185,9 @@ def test_from_a_baseline_that_the_user_has_chosen_nothing_else_distracts() -> No
 def test_whether_a_run_sees_anything_is_asked_once() -> None:
     wild = [played([1.0, 4.0] * 6, seed=13), played([4.0, 1.0] * 6, seed=14)]
     noisy = {
-        than: [f.metric for f in quantile_findings(*wild, Limits(), than=than) if f.severity]
+        than: [
+            f.metric for f in compare_response_times(*wild, Thresholds(), than=than) if f.severity
+        ]
         for than in ("baseline", "reference")
     }
     assert noisy == {"baseline": ["p50"], "reference": []}
@@ -209,22 +227,22 @@ class TestResampling:
         pairs = [(played(CALM, seed=2 * k), played(CALM, seed=2 * k + 1)) for k in range(100, 130)]
         changes = [a.quantiles_ms["p95"] / b.quantiles_ms["p95"] - 1 for a, b in pairs]
         guesses = [
-            chances(Sample(a.blocks), Sample(b.blocks), SHARES)["p95"].variance
+            chances(ResponseTimes(a.blocks), ResponseTimes(b.blocks), SHARES)["p95"].variance
             for a, b in pairs[:10]
         ]
         seen = statistics.pstdev(changes)
         assert statistics.fmean(guesses) ** 0.5 == pytest.approx(seen, rel=0.34)
 
     def test_quantiles_are_those_of_all_blocks_together(self) -> None:
-        sample = Sample([[(10, 90)], [(20, 10)]])
+        sample = ResponseTimes([[(10, 90)], [(20, 10)]])
         assert [sample.quantile(share) for share in (0.5, 0.9, 0.91, 1.0)] == [10, 10, 20, 20]
         assert sample.quantile(0.5, {1: 2}) == 20
         assert sample.requests == 100
 
     @pytest.mark.parametrize("blocks", [[], [[]], [[], []]])
     def test_of_nothing_there_is_no_chance(self, blocks) -> None:
-        assert chances(Sample(blocks), Sample([[(1, 1)]]), SHARES) == {}
-        assert Sample(blocks).quantile(0.5) == 0.0
+        assert chances(ResponseTimes(blocks), ResponseTimes([[(1, 1)]]), SHARES) == {}
+        assert ResponseTimes(blocks).quantile(0.5) == 0.0
 
 
 class TestTheSpreadBetweenRuns:

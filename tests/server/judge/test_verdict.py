@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.server.judge import Choice, How, Limits, RunFacts, judge, judge_duet
+from tm_cli.server.judge import (
+    BaselineChoice,
+    RunFacts,
+    SelectedBy,
+    Thresholds,
+    judge,
+    judge_ab_run,
+)
 from tm_cli.server.judge.levels import METRICS
 
 BASELINE = RunFacts(
@@ -43,8 +50,8 @@ def small(facts: RunFacts, requests: int, errors: int = 0) -> RunFacts:
     )
 
 
-def against(baseline: RunFacts | None = BASELINE, reason: str = "no earlier run") -> Choice:
-    return Choice(baseline, How.NEWEST_PASSING, reason=reason)
+def against(baseline: RunFacts | None = BASELINE, reason: str = "no earlier run") -> BaselineChoice:
+    return BaselineChoice(baseline, SelectedBy.NEWEST_PASSING, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +270,9 @@ class TestASaturatedGenerator:
         assert judge(replace(self.SATURATED, sent=18_000), against()).verdict == "FAIL"
 
     def test_fails_no_response_time_of_a_duet(self) -> None:
-        assert judge_duet(self.SLOW, BASELINE).verdict == "FAIL"
+        assert judge_ab_run(self.SLOW, BASELINE).verdict == "FAIL"
         run = replace(self.SLOW, generator_saturated=True)
-        assert judge_duet(run, BASELINE).verdict == "WARN"
+        assert judge_ab_run(run, BASELINE).verdict == "WARN"
 
 
 class TestADoubtfulBaseline:
@@ -281,7 +288,7 @@ class TestADoubtfulBaseline:
     def test_neither_passes_nor_fails_a_run(
         self, run: RunFacts, doubtful: RunFacts, why: str
     ) -> None:
-        judgement = judge(run, replace(against(doubtful), how=How.OLDEST))
+        judgement = judge(run, replace(against(doubtful), how=SelectedBy.OLDEST))
         assert judgement.verdict == "WARN"
         [reason] = [text for text in judgement.reasons if "a doubtful measure" in text]
         assert why in reason
@@ -290,12 +297,12 @@ class TestADoubtfulBaseline:
     def test_fails_a_run_with_more_errors_still(self) -> None:
         doubtful = replace(BASELINE, errors=1_200)
         run = replace(RUN, errors=1_500)
-        judgement = judge(run, replace(against(doubtful), how=How.OLDEST))
+        judgement = judge(run, replace(against(doubtful), how=SelectedBy.OLDEST))
         assert judgement.verdict == "FAIL"
         assert any(text.endswith("tm baseline pin ID") for text in judgement.reasons)
 
     def test_that_the_user_has_chosen_fails_a_run(self) -> None:
-        choice = replace(against(replace(BASELINE, errors=1_200)), how=How.PINNED)
+        choice = replace(against(replace(BASELINE, errors=1_200)), how=SelectedBy.PINNED)
         assert judge(RUN, choice).verdict == "WARN"
         judgement = judge(with_quantiles(RUN, p50=300), choice)
         assert judgement.verdict == "FAIL"
@@ -374,14 +381,14 @@ def test_what_says_too_little_is_shown_without_a_verdict() -> None:
 
 
 def test_without_any_response_time_to_judge_nothing_passes() -> None:
-    limits = Limits(fewest_requests=1)
+    limits = Thresholds(fewest_requests=1)
     few = against(small(BASELINE, 19))
     assert judge(small(RUN, 19), few, limits).verdict == "WARN"
     assert judge(small(RUN, 20), against(small(BASELINE, 20)), limits).verdict == "PASS"
 
 
 def test_what_is_switched_off_has_no_verdict() -> None:
-    limits = Limits().changed({"errors": False, "p95": False})
+    limits = Thresholds().changed({"errors": False, "p95": False})
     found = judge(with_quantiles(RUN, p95=900), against(), limits).snapshot["comparisons"]
     assert {c["metric"]: c["verdict"] for c in found if c["metric"] in ("errors", "p95")} == {
         "errors": None,
@@ -390,7 +397,7 @@ def test_what_is_switched_off_has_no_verdict() -> None:
 
 
 def test_limits_can_be_chosen() -> None:
-    assert judge(RUN, against(), Limits(fewest_requests=40_000)).verdict == "WARN"
+    assert judge(RUN, against(), Thresholds(fewest_requests=40_000)).verdict == "WARN"
 
 
 class TestADuet:
@@ -404,13 +411,13 @@ class TestADuet:
         ],
     )
     def test_is_judged_by_the_other_side(self, now: RunFacts, verdict: str) -> None:
-        judgement = judge_duet(now, BASELINE)
+        judgement = judge_ab_run(now, BASELINE)
         assert (judgement.verdict, judgement.baseline_id) == (verdict, None)
         assert judgement.snapshot["method"] == "duet"
 
     def test_fails_when_there_is_nothing_to_be_measured_by(self) -> None:
         broken = with_quantiles(replace(BASELINE, errors=20_000), p50=0.1, p95=0.1, p99=0.1)
-        judgement = judge_duet(RUN, broken)
+        judgement = judge_ab_run(RUN, broken)
         assert judgement.verdict == "FAIL"
         assert judgement.reasons == (
             "the other target had 100.00 % errors (20000 of 20000): nothing can be measured by it",
@@ -425,7 +432,7 @@ class TestADuet:
     )
     def test_is_in_doubt_when_the_other_side_is_sick(self, sick: RunFacts) -> None:
         slow = with_quantiles(sick, p50=900, p95=9000, p99=10_000)
-        judgement = judge_duet(RUN, slow)
+        judgement = judge_ab_run(RUN, slow)
         assert judgement.verdict == "WARN"
         assert "a doubtful measure" in judgement.reasons[0]
 
@@ -472,7 +479,7 @@ def test_a_pass_is_never_far_from_the_baseline(
 )
 def test_no_run_passes_that_left_out_an_instance_which_others_reached(run, others, verdict) -> None:
     baseline, *passed = (reached(BASELINE, *other) for other in others)
-    choice = Choice(baseline, How.NEWEST_PASSING, passed=tuple(passed))
+    choice = BaselineChoice(baseline, SelectedBy.NEWEST_PASSING, passed=tuple(passed))
     judgement = judge(reached(RUN, *run), choice)
     assert judgement.verdict == verdict
     if verdict == "WARN":
@@ -480,11 +487,13 @@ def test_no_run_passes_that_left_out_an_instance_which_others_reached(run, other
 
 
 def test_a_baseline_that_was_named_says_alone_which_instances_there_are() -> None:
-    choice = Choice(reached(BASELINE, 20_000, 0), How.PINNED, passed=(reached(BASELINE, 9, 9),))
+    choice = BaselineChoice(
+        reached(BASELINE, 20_000, 0), SelectedBy.PINNED, passed=(reached(BASELINE, 9, 9),)
+    )
     assert judge(reached(RUN, 20_000, 0), choice).verdict == "PASS"
 
 
 def test_both_versions_of_an_ab_run_must_have_been_reached_alike() -> None:
     whole, half = reached(RUN, 10_000, 10_000), reached(RUN, 20_000, 0)
-    assert judge_duet(half, whole).verdict == "WARN"
-    assert judge_duet(whole, half).verdict == "PASS"
+    assert judge_ab_run(half, whole).verdict == "WARN"
+    assert judge_ab_run(whole, half).verdict == "PASS"

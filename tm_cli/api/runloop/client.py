@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tm_cli.api.client import JsonClient, JsonTransport, understood
+from tm_cli.api.client import JsonClient, JsonTransport, given
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.paging import follow_cursors
 from tm_cli.api.responses import Explanation
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import is_transient
 from tm_cli.api.runloop.models import (
     Benchmark,
     BenchmarkPage,
@@ -28,33 +29,28 @@ from tm_cli.runtime.clock import Clock
 
 Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, Job)
 
-MOST_PAGES = 1000
 
-
-def read_all(read: Callable[[str | None], Page], what: str) -> list[Any]:
-    """Return every item once, in the order in which they came; `read` takes a cursor.
+def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
+    """Return every item once, in the order in which they came; `fetch` takes a cursor.
 
     Items may shift from page to page while others are added: the last copy of one counts. Raises
     NotUnderstood for a listing that promises more and does not bring it.
     """
     found: dict[str, Any] = {}
-    cursor: str | None = None
-    used: set[str] = set()
-    for _ in range(MOST_PAGES):
-        page = read(cursor)
-        items = getattr(page, "items", [])
-        found.update((item.id, item) for item in items)
-        if not page.has_more:
-            return list(found.values())
-        cursor = items[-1].id if items else None
-        if cursor is None or cursor in used:
-            why = "an empty page promises more" if cursor is None else "a cursor came back"
+    for page, following in follow_cursors(fetch, _next_cursor):
+        found.update((item.id, item) for item in page.items)
+        if page.has_more and following is None:
+            why = "its cursor leads nowhere" if page.items else "an empty page promises more"
             raise NotUnderstood(f"the listing of {what} is incomplete: {why}")
-        used.add(cursor)
-    raise NotUnderstood(f"the listing of {what} does not end after {MOST_PAGES} pages")
+    return list(found.values())
 
 
-T = TypeVar("T")
+def _next_cursor(page: Page) -> str | None:
+    if not page.has_more or not page.items:
+        return None
+    cursor: str = page.items[-1].id
+    return cursor
+
 
 PAGE_SIZE = 500
 LONGEST_ID = 200
@@ -79,13 +75,11 @@ class Client(JsonClient):
 
     @staticmethod
     def may_read_again(error: ApiError) -> bool:
-        """Whether a failed read says nothing about the server's state (section 2)."""
         if isinstance(error, HttpError) and (error.status == BUSY or error.status >= 500):
             return True
-        return observed_nothing(error)
+        return is_transient(error)
 
     def get_benchmark(self, benchmark_id: str) -> Benchmark:
-        """Return one benchmark with the ids of its scenarios."""
         return self._get_object(Benchmark, "benchmarks", benchmark_id)
 
     def list_benchmarks(self, *, public: bool = False, **filters: str | None) -> list[Benchmark]:
@@ -94,7 +88,6 @@ class Client(JsonClient):
         return self._list(BenchmarkPage, path, filters)
 
     def list_scenarios(self, benchmark_id: str) -> list[Scenario]:
-        """Return the definitions of a benchmark's scenarios."""
         return self._list(ScenarioPage, f"benchmarks/{_segment(benchmark_id)}/definitions", {})
 
     def start_run(
@@ -107,12 +100,11 @@ class Client(JsonClient):
         request_id: str | None = None,
     ) -> BenchmarkRun:
         """Create a run once; it starts no scenario."""
-        wishes = {"metadata": metadata, "run_name": run_name, "runProfile": run_profile}
-        body = {"benchmark_id": benchmark_id, **_given(wishes)}
+        options = {"metadata": metadata, "run_name": run_name, "runProfile": run_profile}
+        body = {"benchmark_id": benchmark_id, **given(options)}
         return self._post(BenchmarkRun, "benchmarks/start_run", body, request_id)
 
     def get_run(self, run_id: str) -> BenchmarkRun:
-        """Return one run."""
         return self._get_object(BenchmarkRun, "benchmark_runs", run_id)
 
     def list_runs(self, **filters: str | None) -> list[BenchmarkRun]:
@@ -120,7 +112,6 @@ class Client(JsonClient):
         return self._list(RunPage, "benchmark_runs", filters)
 
     def list_scenario_runs(self, run_id: str, *, state: str | None = None) -> list[ScenarioRun]:
-        """Return all scenario runs of a benchmark run."""
         path = f"benchmark_runs/{_segment(run_id)}/scenario_runs"
         return self._list(ScenarioRunPage, path, {"state": state})
 
@@ -129,7 +120,6 @@ class Client(JsonClient):
         return self._act(BenchmarkRun, "benchmark_runs", run_id, "cancel")
 
     def complete_run(self, run_id: str) -> BenchmarkRun:
-        """Complete a run once."""
         return self._act(BenchmarkRun, "benchmark_runs", run_id, "complete")
 
     def download_run_logs(self, run_id: str) -> bytes:
@@ -146,17 +136,16 @@ class Client(JsonClient):
         run_profile: Mapping[str, Any] | None = None,
     ) -> ScenarioRun:
         """Start one scenario once, on a machine of its own."""
-        wishes = {
+        options = {
             "benchmark_run_id": benchmark_run_id,
             "run_name": run_name,
             "metadata": metadata,
             "runProfile": run_profile,
         }
-        body = {"scenario_id": scenario_id, **_given(wishes)}
+        body = {"scenario_id": scenario_id, **given(options)}
         return self._post(ScenarioRun, "scenarios/start_run", body)
 
     def get_scenario_run(self, run_id: str) -> ScenarioRun:
-        """Return one scenario run."""
         return self._get_object(ScenarioRun, "scenarios/runs", run_id)
 
     def list_all_scenario_runs(self, **filters: str | None) -> list[ScenarioRun]:
@@ -164,7 +153,6 @@ class Client(JsonClient):
         return self._list(ScenarioRunPage, "scenarios/runs", filters)
 
     def score_scenario_run(self, run_id: str) -> ScenarioRun:
-        """Ask once that a scenario run be scored."""
         return self._act(ScenarioRun, "scenarios/runs", run_id, "score")
 
     def complete_scenario_run(self, run_id: str) -> ScenarioRun:
@@ -176,19 +164,17 @@ class Client(JsonClient):
         return self._act(ScenarioRun, "scenarios/runs", run_id, "cancel")
 
     def download_scenario_logs(self, run_id: str) -> bytes:
-        """Return the logs of a scenario run as a zip archive."""
         return self._download(f"scenarios/runs/{_segment(run_id)}/download_logs")
 
     def create_job(
         self, spec: Mapping[str, Any], *, name: str | None = None, request_id: str | None = None
     ) -> Job:
-        """Create a job once; the service drives it."""
+        """Create a job once; the service runs it."""
         return self._post(
-            Job, "benchmark_jobs", {**_given({"name": name}), "spec": spec}, request_id
+            Job, "benchmark_jobs", {**given({"name": name}), "spec": spec}, request_id
         )
 
     def get_job(self, job_id: str) -> Job:
-        """Return one job."""
         return self._get_object(Job, "benchmark_jobs", job_id)
 
     def list_jobs(self, **filters: str | None) -> list[Job]:
@@ -200,7 +186,7 @@ class Client(JsonClient):
         return _same(found, object_id)
 
     def _list(self, page: type[Page], path: str, filters: Mapping[str, str | None]) -> list[Any]:
-        chosen = _given(filters)
+        chosen = given(filters)
 
         def read(cursor: str | None) -> Page:
             after = {} if cursor is None else {"starting_after": cursor}
@@ -214,39 +200,35 @@ class Client(JsonClient):
     def _post(
         self, model: type[Listed], path: str, body: Any = None, request_id: str | None = None
     ) -> Listed:
-        headers = self._named(request_id)
-        reply = self._transport.send_once("POST", f"{self.root}/{path}", body, headers=headers)
-        return understood(model.model_validate, path, reply.document)
+        headers = self._request_id(request_id)
+        return self._send(model.model_validate, "POST", path, body, headers=headers)
 
     def _download(self, path: str) -> bytes:
+        headers = self._request_id(None)
         return self._transport.download(
-            "POST", f"{self.root}/{path}", accept="application/zip", headers=self._named(None)
+            "POST", self._path(path), accept="application/zip", headers=headers
         )
 
-    def _named(self, request_id: str | None) -> dict[str, str]:
+    def _request_id(self, request_id: str | None) -> dict[str, str]:
         return {"x-request-id": request_id or f"tm-{self._make_token()}"}
 
 
 def explain(document: Any) -> Explanation:
-    """Read the body of an error; its shape is not published, so that any object may be one."""
+    """Read the body of an error. Its shape is not published: any object may be one."""
     if not isinstance(document, dict):
         return Explanation()
     inner = document.get("error")
-    said = inner if isinstance(inner, dict) else document
-    texts = [said.get("message"), inner, said.get("detail")]
+    error = inner if isinstance(inner, dict) else document
+    texts = [error.get("message"), inner, error.get("detail")]
     text = next((item for item in texts if isinstance(item, str) and item), None)
-    code = said.get("code")
+    code = error.get("code")
     return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
-
-
-def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wishes.items() if value is not None}
 
 
 def _segment(object_id: str) -> str:
     """Return an id as one segment of a path; raises UsageError when it would be another path."""
     if object_id in {"", ".", ".."} or len(object_id) > LONGEST_ID or not object_id.isprintable():
-        raise UsageError(f"{object_id[:LONGEST_ID]!r} is no id")
+        raise UsageError(f"invalid id {object_id[:LONGEST_ID]!r}")
     return quote(object_id, safe="")
 
 

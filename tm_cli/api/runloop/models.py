@@ -1,7 +1,7 @@
 """The payloads of Runloop's benchmark API that tm reads (sections 4 to 6 of its contract).
 
-What names an object is read strictly, everything else leniently: a judge looks at scores and
-states itself, and a mistyped duration must not cost a verdict. Unknown fields are kept.
+Ids are read strictly, everything else leniently: scores and states are checked where they are
+judged, and a mistyped duration must not cost a verdict. Unknown fields are kept.
 """
 
 from __future__ import annotations
@@ -84,8 +84,6 @@ def _shown(value: Any) -> Any:
 
 
 class Benchmark(Payload):
-    """A named set of scenarios."""
-
     id: Id
     name: Text = None
     scenario_ids: Annotated[list[Id] | None, Field(alias="scenarioIds")] = None
@@ -108,8 +106,6 @@ class BenchmarkRun(Payload):
 
 
 class ScenarioRun(Payload):
-    """One attempt at one scenario."""
-
     id: Id
     scenario_id: Id
     state: State = ""
@@ -126,7 +122,7 @@ class ScenarioRun(Payload):
 
     @property
     def broken_scorers(self) -> tuple[str, ...]:
-        """The names of the scoring functions that could not do their work."""
+        """The names of the scoring functions that failed."""
         results = _list((self.scoring_contract_result or {}).get("scoring_function_results"))
         return tuple(
             str(item.get("scoring_function_name") or "a scorer")
@@ -136,8 +132,6 @@ class ScenarioRun(Payload):
 
 
 class Scenario(Payload):
-    """The definition of a scenario."""
-
     id: Id
     name: Text = None
 
@@ -169,14 +163,12 @@ class JobOutcome(Payload):
 
 
 class RunOfJob(Payload):
-    """A benchmark run that a job has under way."""
-
     benchmark_run_id: Id
     state: State = ""
 
 
 class Job(Payload):
-    """A benchmark job, which the service drives itself."""
+    """A benchmark job, which the service runs itself."""
 
     id: Id
     name: Text = None
@@ -204,36 +196,27 @@ class Job(Payload):
 
 
 class Page(Payload):
-    """What every listing has beside its items; `has_more` must be there."""
+    """A page of a listing; each kind has its items under a name of its own."""
 
     has_more: StrictBool
+    items: list[Any]
 
 
 class BenchmarkPage(Page):
-    """A page of benchmarks."""
-
     items: Annotated[list[Benchmark], Field(alias="benchmarks")]
 
 
 class RunPage(Page):
-    """A page of benchmark runs."""
-
     items: Annotated[list[BenchmarkRun], Field(alias="runs")]
 
 
 class ScenarioRunPage(Page):
-    """A page of scenario runs."""
-
     items: Annotated[list[ScenarioRun], Field(alias="runs")]
 
 
 class ScenarioPage(Page):
-    """A page of scenario definitions."""
-
     items: Annotated[list[Scenario], Field(alias="scenarios")]
 
 
 class JobPage(Page):
-    """A page of jobs."""
-
     items: Annotated[list[Job], Field(alias="jobs")]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-from tm_cli.api.client import JsonClient, understood
+from tm_cli.api.client import JsonClient, as_object, given, parse_payload
 from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.paging import follow_cursors
 from tm_cli.api.responses import Explanation
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
 from tm_cli.values.text import clean
-
-T = TypeVar("T")
 
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
@@ -28,57 +27,52 @@ class Client(JsonClient):
 
     def list_jobs(self, **query: str | int | None) -> Page:
         """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
-        return self._get(Page.model_validate, "jobs", _given(query))
+        return self._get(Page.model_validate, "jobs", given(query))
 
     def get_job(self, job_id: str) -> Job:
         """Return one job by its id; a slug is not found here."""
         return self._get(Job.model_validate, f"jobs/{_part(job_id)}")
 
     def create_job(self, description: Mapping[str, Any]) -> Job:
-        """Create a job."""
         return self._send(Job.model_validate, "POST", "jobs", description)
 
     def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
-        """Ask once for a run, and tell whether the answer is that to an earlier request.
+        """Trigger a run once, and return whether the answer is that to an earlier request.
 
         Under one `key` the server makes one run, so that the call may be repeated.
         """
         path = f"jobs/{_part(job_id)}/trigger"
-        reply = self._transport.send_once(
-            "POST", f"{self.root}/{path}", body, headers={KEY_HEADER: key}
-        )
+        reply = self._send_once("POST", path, body, headers={KEY_HEADER: key})
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
-        answer = understood(Triggered.model_validate, path, reply.document)
+        answer = parse_payload(Triggered.model_validate, path, reply.document)
         if not answer.id and not answer.is_kept:
             raise NotUnderstood("the answer to the trigger names no run")
         return answer, replayed
 
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the server check a trigger without making a run."""
+        """Have the server check a trigger (dry run)."""
         path = f"jobs/{_part(job_id)}/trigger"
-        return self._send(_object, "POST", path, {**body, "dry_run": True})
+        return self._send(as_object, "POST", path, {**body, "dry_run": True})
 
     def trigger_many(self, job_id: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Ask once for up to 500 runs of a job."""
         path = f"jobs/{_part(job_id)}/trigger/bulk"
-        return self._send(_object, "POST", path, {"items": list(items)})
+        return self._send(as_object, "POST", path, {"items": list(items)})
 
     # Runs.
 
     def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
         """Return one page of runs, newest first, by the filters of the API."""
-        return self._get(Page.model_validate, "runs", _given(query))
+        return self._get(Page.model_validate, "runs", given(query))
 
     def list_dead_letters(self, **query: str | int | None) -> Page:
-        """Return one page of the runs in `dead_letter`, newest first."""
-        return self._get(Page.model_validate, "runs/dlq", _given(query))
+        return self._get(Page.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
-        """Return one run, and no other: an answer about another one is not understood."""
+        """Return one run; raises NotUnderstood for an answer about another one."""
         return self._get(lambda found: _same(JobRun.model_validate(found), run_id), _run(run_id))
 
     def cancel_run(self, run_id: str) -> JobRun:
-        """Cancel a run and its unfinished children."""
         return self._send(JobRun.model_validate, "DELETE", _run(run_id))
 
     def replay_run(self, run_id: str, *, from_checkpoint: int | None = None) -> JobRun:
@@ -99,12 +93,11 @@ class Client(JsonClient):
         return self._send(JobRun.model_validate, "POST", _run(run_id, "reschedule"), body)
 
     def set_debug(self, run_id: str, *, on: bool) -> dict[str, Any]:
-        """Turn the debug mode of a run on or off."""
-        return self._send(_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
+        return self._send(as_object, "POST", _run(run_id, "debug"), {"debug_mode": on})
 
     def reset_idempotency_key(self, run_id: str) -> dict[str, Any]:
         """Free the key of a run for another trigger."""
-        return self._send(_object, "DELETE", _run(run_id, "idempotency-key"))
+        return self._send(as_object, "DELETE", _run(run_id, "idempotency-key"))
 
     # What a run has left behind.
 
@@ -114,12 +107,12 @@ class Client(JsonClient):
         The server does not honour the cursors of these lists: following them repeats or loops.
         """
         return self._get(
-            Page.model_validate, _run(run_id, part), {**_given(query), "limit": LARGEST_PAGE}
+            Page.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
         )
 
     def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
         """Return `state` or `resources`, which come without an envelope."""
-        return self._get(_array, _run(run_id, part), _given(query))
+        return self._get(_array, _run(run_id, part), given(query))
 
     def get_part(self, run_id: str, part: str) -> Any:
         """Return `debug-bundle`, `dependency-status`, `usage` or `tool-calls`."""
@@ -129,29 +122,17 @@ class Client(JsonClient):
 
     def send_bulk(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send `bulk-cancel`, `bulk-cancel-all`, `bulk-replay` or `bulk-dlq-replay` once."""
-        return self._send(_object, "POST", f"runs/{verb}", body)
-
-    def _send(
-        self,
-        read: Callable[[Any], T],
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Mapping[str, int] | None = None,
-    ) -> T:
-        reply = self._transport.send_once(method, f"{self.root}/{path}", body, params=params)
-        return understood(read, path, reply.document)
+        return self._send(as_object, "POST", f"runs/{verb}", body)
 
 
 def as_run(item: Mapping[str, Any]) -> JobRun:
     """Return the run in an item of a list; raises NotUnderstood when it is none."""
-    return understood(JobRun.model_validate, "runs", item)
+    return parse_payload(JobRun.model_validate, "runs", item)
 
 
 def as_job(item: Mapping[str, Any]) -> Job:
     """Return the job in an item of a list; raises NotUnderstood when it is none."""
-    return understood(Job.model_validate, "jobs", item)
+    return parse_payload(Job.model_validate, "jobs", item)
 
 
 def stream_path(run_id: str, part: str | None = None) -> str:
@@ -172,16 +153,6 @@ def _same(found: JobRun, run_id: str) -> JobRun:
     if found.id != run_id:
         raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
     return found
-
-
-def _given(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in query.items() if value is not None}
-
-
-def _object(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise NotUnderstood("the server's answer is not a JSON object")
-    return document
 
 
 def _array(document: Any) -> list[Any]:
@@ -206,20 +177,20 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
     A cursor that comes back, and a page without any new item, end the list.
     """
     items: dict[object, dict[str, Any]] = {}
-    used: set[str | None] = set()
-    while True:
-        used.add(cursor)
-        page = fetch(cursor, min(most - len(items), LARGEST_PAGE))
+    rest: str | None = None
+    for page, following in follow_cursors(
+        lambda at: fetch(at, min(most - len(items), LARGEST_PAGE)),
+        lambda page: page.next_cursor or None,
+        cursor=cursor,
+    ):
         before = len(items)
         for number, item in enumerate(page.data, start=before):
             name = item.get("id")
             items.setdefault(name if name and isinstance(name, str) else number, item)
-        cursor = page.next_cursor
-        is_stuck = cursor in used or len(items) == before
-        if not cursor or is_stuck or len(items) >= most:
-            rest = None if is_stuck else cursor or None
-            found = list(items.values())[:most]
-            return Page(data=found, next_cursor=rest, has_more=rest is not None)
+        rest = following if len(items) > before else None
+        if rest is None or len(items) >= most:
+            break
+    return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
 
 
 BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
@@ -247,11 +218,11 @@ def explain_strait_error(document: Any) -> Explanation:
 
 def _with_details(error: dict[str, Any]) -> str | None:
     details = error.get("details")
-    said = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
+    texts = [item for item in details if isinstance(item, str)] if isinstance(details, list) else []
     message = _text(error.get("message")) or _text(error.get("code"))
-    if message is None or not said:
+    if message is None or not texts:
         return message
-    return f"{message}: {'; '.join(said[:MOST_DETAILS])}"
+    return f"{message}: {'; '.join(texts[:MOST_DETAILS])}"
 
 
 def _text(value: Any) -> str | None:

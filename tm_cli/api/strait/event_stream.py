@@ -1,7 +1,6 @@
-"""Event streams, heard in the background: reopened when they are cut, and never the last word.
+"""Background listener for server-sent events, with reconnect. Events only trigger a poll.
 
-A stream does not end with its run, and it leaves out much of what happens to it. Whoever hears one
-asks the API what is so.
+A stream does not end with its run and leaves out much of what happens to it, so it never decides.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 406, 410})
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-PATIENCE_AT_THE_END = 1.0
+JOIN_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Message:
     data: str
 
 
-Hear = Callable[[Message | None], None]
+OnMessage = Callable[[Message | None], None]
 """Takes each message, and None when the stream was opened, was cut, or is given up.
 
 It is called from the listener's own thread.
@@ -44,81 +43,76 @@ It is called from the listener's own thread.
 
 
 class Listener:
-    """Hears one stream of `transport` from `start` to `close`."""
+    """Reads one stream of `transport` from `start` to `close`."""
 
-    def __init__(self, transport: Transport, path: str, hear: Hear) -> None:
+    def __init__(self, transport: Transport, path: str, on_message: OnMessage) -> None:
         self._transport = transport
         self._path = path
-        self._hear = hear
+        self._on_message = on_message
         self._closing = threading.Event()
         self._response: httpx2.Response | None = None
         self._thread = threading.Thread(target=self._run, name="tm-stream", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
         self._thread.start()
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether more may be heard."""
-        return self._thread.is_alive()
-
     def close(self) -> None:
-        """Hang up; nothing is heard afterwards."""
+        """Hang up; no message comes afterwards."""
         self._closing.set()
         if self._response is not None:
             _hang_up(self._response)
         if self._thread.ident is not None:
-            self._thread.join(PATIENCE_AT_THE_END)
+            self._thread.join(JOIN_TIMEOUT)
 
     def _run(self) -> None:
         failures = 0
         while not self._closing.is_set():
-            heard, asked = self._listen_once()
-            self._tell(None)
-            if asked is None:
+            received, pause = self._listen_once()
+            self._emit(None)
+            if pause is None:
                 return
-            failures = 0 if heard else failures + 1
+            failures = 0 if received else failures + 1
             backoff = min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
-            self._closing.wait(max(backoff, asked))
+            self._closing.wait(max(backoff, pause))
 
     def _listen_once(self) -> tuple[bool, float | None]:
-        """Return whether anything was heard, and the least pause before another try.
+        """Return whether any message came, and the least pause before another attempt.
 
-        None for the pause: there is no use in trying.
+        None for the pause: another attempt is useless.
         """
-        heard = False
+        received = False
         try:
             with self._transport.stream(
                 self._path, accept="text/event-stream", silence=SILENCE
             ) as response:
                 self._response = response
                 if self._closing.is_set():  # it was closed while the stream was being opened
-                    return heard, None
-                self._tell(None)
+                    return received, None
+                self._emit(None)
                 for event in httpx2.EventSource(response):
-                    heard = True
-                    self._tell(Message(event.event, event.data))
+                    received = True
+                    self._emit(Message(event.event, event.data))
         except HttpError as error:
-            return heard, None if error.status in FINAL_STATUSES else error.retry_after or 0.0
+            return received, None if error.status in FINAL_STATUSES else error.retry_after or 0.0
         except ApiError:
-            return heard, 0.0
-        except Exception:  # noqa: S110  # hanging up pulls the socket from under the library
-            pass
+            return received, 0.0
+        except Exception:
+            if not self._closing.is_set():  # hanging up pulls the socket from under the library
+                raise
         finally:
             self._response = None
-        return heard, 0.0
+        return received, 0.0
 
-    def _tell(self, message: Message | None) -> None:
+    def _emit(self, message: Message | None) -> None:
         if message is not None:
             hide = self._transport.without_key
             message = Message(hide(message.name), hide(message.data))
         if not self._closing.is_set():
-            self._hear(message)
+            self._on_message(message)
 
 
 def _hang_up(response: httpx2.Response) -> None:
-    """End what another thread reads: closing alone would not wake it."""
+    """Shut down the socket that another thread reads: closing alone would not wake it."""
     stream = response.extensions.get("network_stream")
     end = stream.get_extra_info("socket") if stream is not None else None
     if isinstance(end, socket.socket):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from tm_cli.api.client import JsonClient, understood
-from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.client import JsonClient, as_object, given
 from tm_cli.api.trafficmorph.models import (
     Account,
     BaselinePin,
@@ -32,16 +30,13 @@ class Client(JsonClient):
     root = "api/v1"
 
     def list_profiles(self) -> list[ProfileSummary]:
-        """Return all profiles, the most recently updated first."""
         return self._get(TypeAdapter(list[ProfileSummary]).validate_python, "profiles")
 
     def get_profile(self, profile_id: int) -> Profile:
-        """Return one profile."""
         return self._get(Profile.model_validate, f"profiles/{profile_id}")
 
     def export_profile(self, profile_id: int) -> dict[str, Any]:
-        """Return the portable document of a profile."""
-        return self._get(_object, f"profiles/{profile_id}/export")
+        return self._get(as_object, f"profiles/{profile_id}/export")
 
     def import_profile(self, document: Mapping[str, Any]) -> ImportedProfile:
         """Create a profile, or overwrite the one of the same name."""
@@ -49,7 +44,7 @@ class Client(JsonClient):
 
     def delete_profile(self, profile_id: int) -> None:
         """Delete a profile and cancel its active run; its history stays."""
-        self._transport.delete(f"{self.root}/profiles/{profile_id}")
+        self._send_once("DELETE", f"profiles/{profile_id}")
 
     def start_run(
         self,
@@ -61,7 +56,7 @@ class Client(JsonClient):
     ) -> RunControl:
         """Start a run once; older servers know a start without any of these only.
 
-        `terms` is how the run shall be judged: `baselineRunId`, `againstUrl`, `gate`.
+        `terms` is how the run is to be judged: `baselineRunId`, `againstUrl`, `gate`.
         """
         path = f"profiles/{profile_id}"
         body: dict[str, Any] = {"region": region} if region is not None else {}
@@ -76,11 +71,9 @@ class Client(JsonClient):
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/stop")
 
     def pause_run(self, profile_id: int) -> RunControl:
-        """Pause the run of this profile."""
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/pause")
 
     def resume_run(self, profile_id: int) -> RunControl:
-        """Resume the paused run of this profile."""
         return self._post(RunControl.model_validate, f"profiles/{profile_id}/resume")
 
     def get_run_status(self, profile_id: int) -> LiveStatus:
@@ -91,18 +84,14 @@ class Client(JsonClient):
         self, *, page: int = 0, size: int = 20, **filters: str | int | None
     ) -> HistoryPage:
         """Return one page of ended runs; filters as in section 10.1, None leaves one out."""
-        chosen = {name: value for name, value in filters.items() if value is not None}
-        return self._get(
-            HistoryPage.model_validate, "history", {**chosen, "size": size, "page": page}
-        )
+        query = {**given(filters), "size": size, "page": page}
+        return self._get(HistoryPage.model_validate, "history", query)
 
     def get_history_item(self, history_id: int) -> HistoryRow:
-        """Return one ended run in detail."""
-        return self._get(HistoryRow.model_validate, f"history/{quote(str(history_id))}")
+        return self._get(HistoryRow.model_validate, f"history/{history_id}")
 
     def delete_history_item(self, history_id: int) -> None:
-        """Delete an ended run for good."""
-        self._transport.delete(f"{self.root}/history/{history_id}")
+        self._send_once("DELETE", f"history/{history_id}")
 
     def compare_runs(self, run_a: int, run_b: int) -> RunComparison:
         """Compare two ended runs of one profile; servers before this operation answer 404."""
@@ -113,31 +102,21 @@ class Client(JsonClient):
     def get_baseline(self, profile_id: int, region: str | None = None) -> BaselinePin:
         """Return what is pinned as the baseline of a profile in a region."""
         path = f"profiles/{profile_id}/baseline"
-        return self._get(BaselinePin.model_validate, path, _region(region))
+        return self._get(BaselinePin.model_validate, path, given({"region": region}))
 
     def pin_baseline(self, profile_id: int, history_id: int) -> BaselinePin:
         """Make an ended run the baseline of its profile in its region."""
-        path = f"profiles/{profile_id}/baseline"
-        answer = self._transport.put(f"{self.root}/{path}", {"historyId": history_id})
-        return understood(BaselinePin.model_validate, path, answer)
+        path, body = f"profiles/{profile_id}/baseline", {"historyId": history_id}
+        return self._send(BaselinePin.model_validate, "PUT", path, body)
 
     def unpin_baseline(self, profile_id: int, region: str | None = None) -> None:
         """Leave the choice of the baseline to the server again."""
-        self._transport.delete(f"{self.root}/profiles/{profile_id}/baseline", _region(region))
+        path = f"profiles/{profile_id}/baseline"
+        self._send_once("DELETE", path, params=given({"region": region}))
 
     def get_account(self) -> Account:
         """Return the account behind the key; early servers answer 404."""
         return self._get(Account.model_validate, "account")
 
     def _post(self, read: Callable[[Any], T], path: str, body: Any = None) -> T:
-        return understood(read, path, self._transport.post(f"{self.root}/{path}", body))
-
-
-def _region(region: str | None) -> dict[str, str | int]:
-    return {} if region is None else {"region": region}
-
-
-def _object(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise NotUnderstood("the server's export is not a JSON object")
-    return document
+        return self._send(read, "POST", path, body)

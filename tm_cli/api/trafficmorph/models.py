@@ -23,12 +23,7 @@ from pydantic.alias_generators import to_camel
 from tm_cli.api import strict_json
 from tm_cli.api.client import Instant, Lenient
 from tm_cli.api.client import Payload as AnyPayload
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+from tm_cli.values.numbers import as_number
 
 
 def _json_text(value: Any) -> Any:
@@ -47,7 +42,7 @@ def _text_list(value: Any) -> tuple[str, ...]:
 
 
 def _row_run_id(value: Any) -> str | None:
-    """Keep a runId that is no text apart from none: only rows without one may match by time."""
+    """Keep a runId of a wrong type: only rows without any may be matched by time."""
     if value is None or isinstance(value, str):
         return value or None
     return "(a runId that is no text)"
@@ -59,7 +54,7 @@ def _counts(value: Any) -> Mapping[str, int]:
     return {str(key): count for key, count in value.items() if type(count) is int}
 
 
-Number = Annotated[float | None, BeforeValidator(_number)]
+Number = Annotated[float | None, BeforeValidator(as_number)]
 JsonText = Annotated[Any, BeforeValidator(_json_text)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
 RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]
@@ -73,16 +68,12 @@ class Payload(AnyPayload):
 
 
 class ProfileSummary(Payload):
-    """One line of the profile list."""
-
     id: StrictInt
     name: StrictStr
     created_at: Instant = None
 
 
 class Point(Payload):
-    """A point of the curve: `y` requests per second at second `x`."""
-
     x: float
     y: float
 
@@ -156,8 +147,8 @@ class LiveStatus(Payload):
 class HistoryRow(Payload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the other side of a duet), `notes` and `addresses` (requests by address
-    of the target) are the embedded server's.
+    `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
+    address of the target) are the embedded server's.
     """
 
     id: Lenient[StrictInt] = None
@@ -218,8 +209,6 @@ class AccountFeatures(Payload):
 
 
 class Account(Payload):
-    """The account behind the key."""
-
     limits: Lenient[AccountLimits] = None
     features: Lenient[AccountFeatures] = None
 
@@ -238,7 +227,7 @@ class BaselinePin(Payload):
 
 
 class RunComparison(Payload):
-    """Two runs compared by the server (section 11 of the contract); `run_a` is the newer one."""
+    """Two runs compared by the server (section 11 of its contract); `run_a` is the newer one."""
 
     run_a: Lenient[HistoryRow] = None
     run_b: Lenient[HistoryRow] = None

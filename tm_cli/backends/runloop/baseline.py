@@ -1,4 +1,4 @@
-"""What is fixed before a run starts: its scenarios and the run it will be compared with."""
+"""What is fixed before a run starts: its scenarios and its baseline."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_benchmark(client: Client, text: str) -> Benchmark:
 
 
 def not_served(error: HttpError) -> Refused:
-    """Return the error for an API that is not there, as since its withdrawal it may be."""
+    """Return the error for a benchmark API that is not served; Runloop has withdrawn it."""
     return Refused(
         f"the benchmark API is not available at this base URL or for this account: {error.message}",
         hint="check RUNLOOP_BASE_URL; Runloop has withdrawn benchmarks from its newer clients",
@@ -81,8 +81,8 @@ def expect(benchmark: Benchmark, rules: Rules, *, to_run: bool = True) -> Expect
     if rules.expected:
         return Expected(count=rules.expected)
     raise Refused(
-        f"benchmark {clean(benchmark.id)} names no scenarios, so nobody can tell a whole run "
-        "from a part of one",
+        f"benchmark {clean(benchmark.id)} names no scenarios, so it is unknown when a run of it "
+        "is complete",
         hint="say how many there must be with --expect N",
     )
 
@@ -95,7 +95,7 @@ def pin_baseline(
     *,
     than: BenchmarkRun | None = None,
 ) -> Baseline:
-    """Choose the run to compare with, once and for all.
+    """Choose the run to compare with.
 
     `than` is the run to be judged where it exists already; only older ones count then. Raises
     Refused when the run that was named cannot be a baseline.

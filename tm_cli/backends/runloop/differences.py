@@ -1,4 +1,4 @@
-"""One run beside another, scenario by scenario. Pure."""
+"""One run compared with another, scenario by scenario."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def compare_scores(now: Measured, before: Measured | None, *, common: bool) -> S
     shared = now.scenario_ids & before.scenario_ids
     if not shared:
         return None
-    ours, theirs = _sides(now), _sides(before)
+    current, baseline = _sides(now), _sides(before)
     return Scores(
-        sum(ours[name].score for name in shared) / len(shared),
-        sum(theirs[name].score for name in shared) / len(shared),
+        sum(current[name].score for name in shared) / len(shared),
+        sum(baseline[name].score for name in shared) / len(shared),
     )
 
 
@@ -64,7 +64,7 @@ def coverage_of(run: Measured, ids: frozenset[str] | None, total: int | None) ->
 
 
 def explain_score(run: Measured) -> tuple[str, ...]:
-    """Tell how the score fits the scores of the scenarios (sections 4 and 8)."""
+    """Return notes on how the score fits the scores of the scenarios (sections 4 and 8)."""
     score, attempts = run.usable_score, run.attempts
     notes = []
     repeated = [name for name, n in Counter(a.scenario_id for a in attempts).items() if n > 1]
@@ -90,54 +90,54 @@ def compare_scenarios(
     now: Measured, before: Measured | None
 ) -> tuple[list[Comparison], tuple[str, ...]]:
     """Return a row for each scenario that differs or failed, and notes that count the rest."""
-    ours, theirs = _sides(now), _sides(before) if before else {}
+    current, baseline = _sides(now), _sides(before) if before else {}
     names = _names(now, before)
     rows, kinds = [], Counter[str]()
-    for scenario_id in sorted(ours.keys() | theirs.keys(), key=lambda name: names[name]):
-        our, their = ours.get(scenario_id), theirs.get(scenario_id)
-        kind = _kind(our, their, is_compared=before is not None)
+    for scenario_id in sorted(current.keys() | baseline.keys(), key=lambda name: names[name]):
+        here, there = current.get(scenario_id), baseline.get(scenario_id)
+        kind = _kind(here, there, is_compared=before is not None)
         kinds[kind] += 1
         if kind != "unchanged":
-            rows.append(_row(names[scenario_id], our, their, kind))
+            rows.append(_row(names[scenario_id], here, there, kind))
     rows.sort(key=lambda row: (row.verdict == Verdict.PASS, row.change or 0.0))
     notes = []
     if before is not None:
         counted = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
-        notes.append(f"scenarios beside {before.name}: {counted}")
+        notes.append(f"scenarios compared with {before.name}: {counted}")
     if len(rows) > MOST_ROWS:
         notes.append(f"{len(rows) - MOST_ROWS} more scenarios differ than are listed")
     return rows[:MOST_ROWS], tuple(notes)
 
 
-def _kind(our: _Side | None, their: _Side | None, *, is_compared: bool) -> str:
-    if our is None:
+def _kind(current: _Side | None, baseline: _Side | None, *, is_compared: bool) -> str:
+    if current is None:
         return "gone"
-    if our.problem is not None:
+    if current.problem is not None:
         return "failed"
-    if their is None:
+    if baseline is None:
         return "new" if is_compared else "unchanged"
-    if abs(our.score - their.score) <= TOLERANCE:
+    if abs(current.score - baseline.score) <= TOLERANCE:
         return "unchanged"
-    return "improved" if our.score > their.score else "regressed"
+    return "improved" if current.score > baseline.score else "regressed"
 
 
-def _row(name: str, our: _Side | None, their: _Side | None, kind: str) -> Comparison:
+def _row(name: str, current: _Side | None, baseline: _Side | None, kind: str) -> Comparison:
     verdicts = {"failed": Verdict.FAIL, "regressed": Verdict.WARN, "gone": Verdict.WARN}
     values = [
-        f"now {our.problem or share(our.score)}" if our else "",
-        f"baseline {their.problem or share(their.score)}" if their else "",
+        f"now {current.problem or share(current.score)}" if current else "",
+        f"baseline {baseline.problem or share(baseline.score)}" if baseline else "",
     ]
-    told = ", ".join(value for value in values if value)
-    is_measured = our is not None and our.problem is None
+    details = ", ".join(value for value in values if value)
+    measured = current if current and current.problem is None else None
     return Comparison(
         f"scenario {name}",
         "%",
-        value=our.score * 100 if our and is_measured else None,
-        baseline=their.score * 100 if their else None,
-        change=(our.score - their.score) * 100 if our and their and is_measured else None,
+        value=measured.score * 100 if measured else None,
+        baseline=baseline.score * 100 if baseline else None,
+        change=(measured.score - baseline.score) * 100 if measured and baseline else None,
         verdict=verdicts.get(kind, Verdict.PASS),
-        than="baseline" if their else None,
-        reason=f"scenario {name} {kind}: {told}",
+        than="baseline" if baseline else None,
+        reason=f"scenario {name} {kind}: {details}",
     )
 
 
@@ -156,7 +156,7 @@ def _sides(run: Measured) -> dict[str, _Side]:
 
 
 def _names(now: Measured, before: Measured | None) -> dict[str, str]:
-    """What people call each scenario; where two share a name, the id tells them apart."""
+    """The display name of each scenario; with its id where two share a name."""
     attempts = (*(before.attempts if before else ()), *now.attempts)
     named = {
         item.scenario_id: clean(item.name or item.scenario_id, longest=LONGEST_NAME)

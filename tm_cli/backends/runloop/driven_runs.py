@@ -1,4 +1,4 @@
-"""A run together with the command that drives it: a run by itself starts no scenario."""
+"""A run together with the command that drives it: a run starts no scenario by itself."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
 CANCEL_ATTEMPTS = 3
-BRIEF = 0.4
-PATIENT = 5.0
+AFTER_SIGNAL = 0.4
+USUALLY = 5.0
 """Seconds that a driver has to end by itself: after a signal to tm, and otherwise."""
 
 
@@ -30,16 +30,16 @@ class Driver(Protocol):
         ...
 
     def ask_to_end(self) -> None:
-        """Tell it and all its children to end."""
+        """Ask it and all its children to end."""
         ...
 
     def end(self, patience: float) -> None:
-        """See that it and all its children are gone; `patience` in seconds."""
+        """End it and all its children; they are killed after `patience` seconds."""
         ...
 
 
 Spawn = Callable[[Mapping[str, str]], Driver]
-"""Starts the command with these variables beside the environment; raises OSError."""
+"""Starts the command with these variables added to the environment; raises OSError."""
 
 
 class DrivenRuns:
@@ -60,7 +60,7 @@ class DrivenRuns:
         self._failure: str | None = None
 
     def prepare(self) -> None:
-        """Nothing to be remembered."""
+        """Do nothing."""
 
     def start(self) -> Run:
         """Start the run, then the driver."""
@@ -75,12 +75,12 @@ class DrivenRuns:
         return run
 
     def observe(self, run: Run) -> Progress:
-        """Look at the driver, then at the run."""
+        """Check the driver, then the run."""
         exit_code = self._driver.poll() if self._driver else None
         if self._driver is not None and exit_code is None:
             return self._while_driven(run, self._driver)
         if exit_code:
-            self._failure = self._failure or f"the driver ended with {_told(exit_code)}"
+            self._failure = self._failure or f"the driver ended with {_describe_exit(exit_code)}"
         if self._failure is not None:
             return self._give_up(run)
         seen = self._runs.observe(run)
@@ -91,8 +91,8 @@ class DrivenRuns:
         except ApiError as error:
             if isinstance(error, HttpError) and error.status in NO_ACCESS:
                 raise
-            told = f"the run could not be completed: {clean(error.message)}"
-            return replace(seen, warnings=(*seen.warnings, told))
+            warning = f"the run could not be completed: {clean(error.message)}"
+            return replace(seen, warnings=(*seen.warnings, warning))
         return self._runs.observe(run)
 
     def find_result(self, run: Run) -> Result | Missing:
@@ -112,7 +112,7 @@ class DrivenRuns:
         return result if self._failure else self._runs.confirm(run, result)
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was pinned."""
+        """Return the run that was compared with."""
         return self._runs.find_baseline(result)
 
     def stop(self, run: Run) -> None:
@@ -122,20 +122,20 @@ class DrivenRuns:
         try:
             self._runs.stop(run)
         finally:
-            self.end_driver(BRIEF)
+            self.end_driver(AFTER_SIGNAL)
 
     def observed_nothing(self, error: TmError) -> float | None:
         """As for any run."""
         return self._runs.observed_nothing(error)
 
-    def end_driver(self, patience: float = BRIEF) -> None:
-        """See that nothing of the driver is left; once it has ended, do nothing."""
+    def end_driver(self, patience: float = AFTER_SIGNAL) -> None:
+        """End the driver and its children, if they still run."""
         if self._driver is not None:
             self._driver.end(patience)
 
     def _while_driven(self, run: Run, driver: Driver) -> Progress:
         if self._clock.monotonic() >= self._deadline:
-            driver.end(PATIENT)
+            driver.end(USUALLY)
             raise WaitTimeout(
                 f"the driver was still running after {format_duration(self._wait_timeout)}; "
                 f"it was ended, and {self._canceled(run)}",
@@ -146,7 +146,7 @@ class DrivenRuns:
             return seen
         if seen.status == COMPLETED:  # the driver did that itself, and may still fail
             return replace(seen, phase=Phase.ACTIVE)
-        driver.end(PATIENT)
+        driver.end(USUALLY)
         self._failure = f"the run was {seen.status} while its driver was still running"
         return seen
 
@@ -156,7 +156,7 @@ class DrivenRuns:
         return Progress(Phase.ENDED, "driver failed", is_ours=True)
 
     def _canceled(self, run: Run) -> str:
-        """Cancel the run and say what has come of it; a cancellation loses against completion."""
+        """Cancel the run and describe the result; one that was completed first stays completed."""
         name, problem = f"run {clean(run.run_id)}", ""
         for attempt in range(CANCEL_ATTEMPTS):
             if attempt:
@@ -167,9 +167,9 @@ class DrivenRuns:
                 problem = clean(error.message)
                 if self._runs.observed_nothing(error) is None:
                     break
-        told = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
-        return f"{name} could not be canceled ({problem}): {told}"
+        advice = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
+        return f"{name} could not be canceled ({problem}): {advice}"
 
 
-def _told(exit_code: int) -> str:
+def _describe_exit(exit_code: int) -> str:
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

@@ -1,11 +1,10 @@
-"""Benchmark jobs for the gate (section 6 of the contract): the service itself drives them."""
+"""Benchmark jobs for the gate (section 6 of the contract): the service itself runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.runloop.client import Client
@@ -15,19 +14,19 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Measured, of_job
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.backends.runloop.runs import Watch, count
-from tm_cli.backends.runloop.start import Patience, Starter
+from tm_cli.backends.runloop.runs import BackendOptions, RunloopBackend, count_states
+from tm_cli.backends.runloop.start import Starter
 from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.text import clean
 
 
-class BenchmarkJobs:
+class BenchmarkJobs(RunloopBackend):
     """The jobs of one specification.
 
-    `agents` is how many outcomes a job must have, None where nobody knows. `baseline` is an earlier
-    job, each of whose agents is compared with its namesake.
+    `agents` is how many outcomes a job must have, None where that is not known. `baseline` is an
+    earlier job, each of whose agents is compared with the one of the same name.
     """
 
     def __init__(
@@ -35,77 +34,52 @@ class BenchmarkJobs:
         client: Client,
         clock: Clock,
         *,
-        subject: str,
         rules: Rules,
         expected: Expected,
-        make_token: Callable[[], str],
         baseline: Job | None = None,
         choice: str | None = None,
         spec: Mapping[str, Any] | None = None,
         name: str | None = None,
         agents: int | None = None,
-        hasty: Client | None = None,
-        resume: Callable[[str], str] | None = None,
+        **options: Unpack[BackendOptions],
     ) -> None:
-        self._client = client
-        self._once = client.reading_once()
-        self._hasty = hasty or client
-        self._clock = clock
-        self._subject = subject
+        super().__init__(client, clock, **options)
         self._rules = rules
         self._expected = expected
-        self._make_token = make_token
         self._baseline = baseline
         self._choice = choice
         self._spec = spec or {}
         self._name = name
         self._agents = agents
-        self._resume = resume or (lambda _job_id: "")
-        self._watch: Watch | None = None
-        self._patience = Patience(clock)
         self._under_way: tuple[str, ...] = ()
         self._started: str | None = None
 
-    def prepare(self) -> None:
-        """Everything is fixed already."""
-
     def start(self) -> Run:
-        """Create one job; only a name of our own tells it from others when the answer is lost."""
+        """Create one job; when the answer is lost, only a generated name identifies it."""
         token = self._make_token()
         name = self._name or f"tm-{token}"
         starter = Starter(
             self._clock,
             send=lambda: self._client.create_job(self._spec, name=name, request_id=f"tm-{token}"),
-            look=lambda: None if self._name else self._look(name),
+            find=lambda: None if self._name else self._find_started(name),
             hint=f"look for it with `tm benchmarks job list --name {clean(name)}`",
         )
         job, asked_at = starter.start()
-        self._watch, self._under_way, self._started = None, (), name
-        self._patience.started()
+        self._stall, self._under_way, self._started = None, (), name
+        self._not_found.started()
         return self._as_run(job.id, job.state, asked_at)
 
-    def attach(self, job_id: str) -> Run:
-        """Return the job that somebody has created."""
-        return self._as_run(job_id, "", None)
-
     def observe(self, run: Run) -> Progress:
-        """Look at the job and at the scenarios of its runs."""
+        """Read the job and the scenarios of its runs."""
         job = self._read(run)
-        state = clean(job.state) or "no state"
         if job.state in ENDED:
-            return Progress(Phase.ENDED, state, is_ours=True)
+            return Progress(Phase.ENDED, clean(job.state), is_ours=True)
         active = [item for item in job.in_progress_runs or [] if item.state in UNDER_WAY]
         self._under_way = tuple(item.benchmark_run_id for item in active)
-        items = self._items(job)
-        watch = self._watch = self._watch or Watch(self._clock, job.id)
-        total = self._total(job)
-        warnings = watch.warnings(job.state, items or None, total)
-        return Progress(
-            Phase.ACTIVE, state, is_ours=True, warnings=warnings, items=items or {}, expected=total
-        )
+        return self._active(job.id, job.state, self._items(job) or None, self._total(job))
 
     def find_result(self, run: Run) -> Result | Missing:
-        """Judge what each agent has shown."""
+        """Judge the outcome of each agent."""
         job = self._read(run)
         if job.state not in ENDED:
             raise Undecided(f"job {clean(job.id)} had ended and is {clean(job.state)} now")
@@ -119,14 +93,14 @@ class BenchmarkJobs:
                 job.id, None, None, facts={**facts, "id": job.id}, note="the job has no outcome"
             )
         result = job_result(job.id, [self._case(job, item) for item in measured], facts)
-        told = len({(item.run_id, item.name) for item in measured})  # one told twice is one
-        if self._agents is not None and told < self._agents:
-            reason = f"only {told} of {self._agents} agents have an outcome"
+        reported = len({(item.run_id, item.name) for item in measured})
+        if self._agents is not None and reported < self._agents:
+            reason = f"only {reported} of {self._agents} agents have an outcome"
             return failed_result(job.id, f"incomplete: {reason}", facts)
         return result
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Read the job once more: its state and outcomes must not have changed since."""
+        """Read the job again: its state and outcomes must not have changed since."""
         try:
             seen = self._read(run).document()
         except ApiError:
@@ -138,7 +112,7 @@ class BenchmarkJobs:
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the first agent of the job that was pinned."""
+        """Return the first agent of the baseline job."""
         found = of_job(self._baseline) if self._baseline else []
         return baseline_result(Baseline(found[0])) if found else None
 
@@ -148,16 +122,12 @@ class BenchmarkJobs:
         is_canceled = False
         for run_id in self._under_way:
             try:
-                self._hasty.cancel_run(run_id)
+                self._stop_client.cancel_run(run_id)
                 is_canceled = True
-            except ApiError as error:  # the others cost money as well
+            except ApiError as error:  # the others cost money too
                 problem = error
         if not is_canceled:
             raise problem
-
-    def observed_nothing(self, error: TmError) -> float | None:
-        """Ride out whatever says nothing about the job; a refused key is final."""
-        return self._patience.pause_after(error)
 
     def _case(self, job: Job, measured: Measured) -> Case:
         """The expected scenarios are those fixed at the start, else those the job itself names."""
@@ -174,26 +144,18 @@ class BenchmarkJobs:
                 return Baseline(before, choice=self._choice)
         return Baseline(why=f"job {clean(self._baseline.id)} has no {measured.name}")
 
-    def _look(self, name: str) -> Job | None:
-        found = [job for job in self._once.list_jobs(name=name) if job.name == name]
+    def _find_started(self, name: str) -> Job | None:
+        found = [job for job in self._reader.list_jobs(name=name) if job.name == name]
         return found[0] if len(found) == 1 else None
 
-    def _as_run(self, job_id: str, state: str, asked_at: datetime | None) -> Run:
-        return Run(job_id, self._subject, clean(state), asked_at, self._resume(job_id) or None)
-
     def _read(self, run: Run) -> Job:
-        try:
-            job = self._once.get_job(run.run_id or "")
-        except HttpError as error:
-            if error.status in NOT_THERE and not self._patience.excuses(error):
-                raise unknown_job(run.run_id or "") from None
-            raise
+        job = self._read_by_id(self._reader.get_job, run, unknown_job)
         if self._started is not None and job.name != self._started:
             raise Undecided(
                 f"job {clean(job.id)} does not have the name of this start",
                 hint=f"look with `tm benchmarks job show {clean(job.id)}`",
             )
-        self._patience.seen()
+        self._not_found.seen()
         return job
 
     def _items(self, job: Job) -> dict[str, int]:
@@ -203,8 +165,8 @@ class BenchmarkJobs:
         ]
         for run_id in self._under_way:
             with suppress(ApiError):
-                states += [item.state for item in self._once.list_scenario_runs(run_id)]
-        return count(states)
+                states += [item.state for item in self._reader.list_scenario_runs(run_id)]
+        return count_states(states)
 
     def _total(self, job: Job) -> int | None:
         each = self._expected.total or len(job.scenario_ids or ())
@@ -239,7 +201,7 @@ def pin_job(
     scenario_ids: frozenset[str] | None,
     than: Job | None = None,
 ) -> Job | None:
-    """Choose the job to compare with, once and for all; None when there is none.
+    """Choose the job to compare with; None when there is none.
 
     `than` is the job to be judged where it exists already. Raises Refused when the job that was
     named cannot be a baseline.

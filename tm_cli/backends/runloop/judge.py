@@ -1,4 +1,4 @@
-"""Everything that the judge of a run may look at. Pure."""
+"""What the verdict on a run is derived from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Expected:
 
     @property
     def total(self) -> int | None:
-        """How many; None when nobody knows."""
+        """How many; None when that is unknown."""
         return len(self.ids) if self.ids is not None else self.count
 
 
@@ -49,7 +49,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that a judge may look at."""
+    """A run, its rules, and what it is compared with."""
 
     run: Measured
     rules: Rules
@@ -89,8 +89,8 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What one rule objects to; without a verdict nothing can be judged."""
+class RuleOutcome:
+    """The objection of one rule; without a verdict nothing can be judged."""
 
     verdict: Verdict | None
     reason: str
@@ -112,111 +112,113 @@ class Judgement:
 
 def judge(case: Case) -> Judgement:
     """Return the verdict on an ended run, every objection, and how it compares."""
-    findings = [finding for rule in IN_ORDER for finding in rule(case)]
-    verdict = findings[0].verdict if findings else Verdict.PASS
-    reasons = tuple(finding.reason for finding in findings) or (_accepted(case),)
+    outcomes = [outcome for rule in IN_ORDER for outcome in rule(case)]
+    verdict = outcomes[0].verdict if outcomes else Verdict.PASS
+    reasons = tuple(outcome.reason for outcome in outcomes) or (_accepted(case),)
     comparisons, notes = _compared(case)
-    also = hidden_by(verdict, (finding.verdict for finding in findings))
+    also = hidden_by(verdict, (outcome.verdict for outcome in outcomes))
     return Judgement(verdict, reasons, comparisons, (*explain_score(case.run), *notes), also)
 
 
 def hidden_by(verdict: Verdict | None, found: Iterable[Verdict | None]) -> frozenset[Verdict]:
-    """Return the verdicts of `found` that a gate which accepts `verdict` has to look at as well."""
+    """Return the verdicts of `found` that a gate which accepts `verdict` must consider as well."""
     if verdict is not Verdict.NO_BASELINE:
         return frozenset()
     return frozenset({Verdict.WARN}) & frozenset(found)
 
 
-def _canceled(case: Case) -> Iterator[Finding]:
+def _canceled(case: Case) -> Iterator[RuleOutcome]:
     if case.run.state == CANCELED:
         score = case.run.usable_score
-        told = "" if score is None else f"; its score {share(score)} is of what was done by then"
-        yield Finding(Verdict.FAIL, f"{case.run.name} was canceled{told}")
+        note = "" if score is None else f"; its score {share(score)} covers what was done by then"
+        yield RuleOutcome(Verdict.FAIL, f"{case.run.name} was canceled{note}")
 
 
-def _failed(case: Case) -> Iterator[Finding]:
+def _failed(case: Case) -> Iterator[RuleOutcome]:
     if case.run.state in {FAILED, TIMEOUT}:
         word = "failed" if case.run.state == FAILED else "ran out of time"
-        yield Finding(Verdict.FAIL, f"{case.run.name} {word} as a whole")
+        yield RuleOutcome(Verdict.FAIL, f"{case.run.name} {word} as a whole")
 
 
-def _unknown(case: Case) -> Iterator[Finding]:
+def _unknown(case: Case) -> Iterator[RuleOutcome]:
     if case.run.state not in {COMPLETED, CANCELED, FAILED, TIMEOUT}:
         state = clean(case.run.state) or "missing"
-        yield Finding(None, f"the state {state} of {case.run.name} is unknown to tm")
+        yield RuleOutcome(None, f"the state {state} of {case.run.name} is unknown to tm")
 
 
-def _incomplete(case: Case) -> Iterator[Finding]:
+def _incomplete(case: Case) -> Iterator[RuleOutcome]:
     run, total = case.run, case.expected.total
     if not run.attempts:
-        yield Finding(Verdict.FAIL, f"{run.name} has no scenario runs: nothing was measured")
+        yield RuleOutcome(Verdict.FAIL, f"{run.name} has no scenario runs: nothing was measured")
         return
     if not total:
-        yield Finding(None, f"nobody says how many scenarios {run.name} should have (--expect)")
+        yield RuleOutcome(
+            None, f"it is unknown how many scenarios {run.name} should have (--expect)"
+        )
     elif coverage_of(run, case.expected.ids, total) < case.rules.coverage - TOLERANCE:
         done = len(run.scenario_ids & (case.expected.ids or run.scenario_ids))
         needed = share(case.rules.coverage)
         reached = share(coverage_of(run, case.expected.ids, total))
         reason = f"{done} of {total} scenarios were run: {reached} coverage, {needed} is needed"
-        yield Finding(Verdict.FAIL, f"incomplete: {reason}")
+        yield RuleOutcome(Verdict.FAIL, f"incomplete: {reason}")
     going = [attempt for attempt in run.attempts if attempt.state not in FINISHED]
     if going:
         states = listed(sorted({clean(attempt.state) or "no state" for attempt in going}))
         reason = f"{len(going)} scenario runs had not ended ({states})"
-        yield Finding(Verdict.FAIL, f"incomplete: {reason}")
-    strange = run.scenario_ids - case.expected.ids if case.expected.ids else frozenset()
-    if strange:
-        names = listed(clean(name) for name in sorted(strange))
-        yield Finding(Verdict.FAIL, f"the benchmark does not have what was run: {names}")
+        yield RuleOutcome(Verdict.FAIL, f"incomplete: {reason}")
+    unknown = run.scenario_ids - case.expected.ids if case.expected.ids else frozenset()
+    if unknown:
+        names = listed(clean(name) for name in sorted(unknown))
+        yield RuleOutcome(Verdict.FAIL, f"the benchmark does not have what was run: {names}")
 
 
-def _unusable_score(case: Case) -> Iterator[Finding]:
+def _unusable_score(case: Case) -> Iterator[RuleOutcome]:
     if case.run.usable_score is None:
-        said = "no score yet" if case.run.score is None else "a score that is none from 0 to 1"
-        yield Finding(None, f"{case.run.name} has {said}")
+        found = "no score yet" if case.run.score is None else "a score that is not between 0 and 1"
+        yield RuleOutcome(None, f"{case.run.name} has {found}")
 
 
-def _failed_scenarios(case: Case) -> Iterator[Finding]:
+def _failed_scenarios(case: Case) -> Iterator[RuleOutcome]:
     failures, most = case.run.failures, case.rules.max_failed
-    number = max(len(failures), case.run.told_failures)
+    number = max(len(failures), case.run.reported_failures)
     if number > most:
         named = listed(f"{clean(item.scenario_id)} ({item.problem})" for item in failures)
         count = f"{number} of {len(case.run.attempts)} scenario runs"
-        told = f": {named}" if named else ""
-        yield Finding(Verdict.FAIL, f"{count} failed, {most} may{told}")
+        details = f": {named}" if named else ""
+        yield RuleOutcome(Verdict.FAIL, f"{count} failed, {most} may{details}")
 
 
-def _below_minimum(case: Case) -> Iterator[Finding]:
+def _below_minimum(case: Case) -> Iterator[RuleOutcome]:
     score, least = case.run.usable_score, case.rules.min_score
     if score is not None and least is not None and score < least - TOLERANCE:
-        yield Finding(
+        yield RuleOutcome(
             Verdict.FAIL, f"score {share(score)} of {case.run.name} is below {share(least)}"
         )
 
 
-def _no_baseline(case: Case) -> Iterator[Finding]:
+def _no_baseline(case: Case) -> Iterator[RuleOutcome]:
     if case.rules.needs_baseline and (why := case.incomparable):
-        yield Finding(Verdict.NO_BASELINE, f"no baseline: {why}")
+        yield RuleOutcome(Verdict.NO_BASELINE, f"no baseline: {why}")
 
 
-def _dropped(case: Case) -> Iterator[Finding]:
+def _dropped(case: Case) -> Iterator[RuleOutcome]:
     yield from _drop_above(case, case.rules.max_drop, Verdict.FAIL)
 
 
-def _drop_above(case: Case, most: float | None, verdict: Verdict) -> Iterator[Finding]:
+def _drop_above(case: Case, most: float | None, verdict: Verdict) -> Iterator[RuleOutcome]:
     drop, before = case.drop, case.baseline.measured
     if most is None or drop is None or before is None or drop <= most + TOLERANCE:
         return
-    yield Finding(
+    yield RuleOutcome(
         verdict,
         f"score of {case.run.name} is {points(drop)} below {before.name}, {points(most)} may be",
     )
 
 
-def _warned(case: Case) -> Iterator[Finding]:
+def _warned(case: Case) -> Iterator[RuleOutcome]:
     score, least = case.run.usable_score, case.rules.warn_score
     if score is not None and least is not None and score < least - TOLERANCE:
-        yield Finding(
+        yield RuleOutcome(
             Verdict.WARN, f"score {share(score)} of {case.run.name} is below {share(least)}"
         )
     yield from _drop_above(case, case.rules.warn_drop, Verdict.WARN)
@@ -228,12 +230,12 @@ def _warned(case: Case) -> Iterator[Finding]:
         and before.scenario_ids != case.run.scenario_ids
     ):
         count = len(before.scenario_ids & case.run.scenario_ids)
-        yield Finding(
+        yield RuleOutcome(
             Verdict.WARN, f"{before.name} has other scenarios; {count} common ones were compared"
         )
 
 
-IN_ORDER: Sequence[Callable[[Case], Iterator[Finding]]] = (
+IN_ORDER: Sequence[Callable[[Case], Iterator[RuleOutcome]]] = (
     _canceled,
     _failed,
     _unknown,
@@ -250,11 +252,11 @@ IN_ORDER: Sequence[Callable[[Case], Iterator[Finding]]] = (
 def _accepted(case: Case) -> str:
     score = case.run.usable_score
     over = f"over {len(case.run.scenario_ids)} scenarios"
-    told = f"{case.run.name} scored {share(score or 0.0)} {over}"
+    scored = f"{case.run.name} scored {share(score or 0.0)} {over}"
     before, drop = case.baseline.measured, case.drop
     if before is None or drop is None:
-        return told
-    return f"{told}, {before.name} {share(before.usable_score or 0.0)}"
+        return scored
+    return f"{scored}, {before.name} {share(before.usable_score or 0.0)}"
 
 
 def _compared(case: Case) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
@@ -295,11 +297,11 @@ def _coverage_row(case: Case) -> Comparison:
     problems = tuple(_incomplete(case))
     total = case.expected.total
     covered = coverage_of(case.run, case.expected.ids, total) if total else None
-    told = f"{len(case.run.scenario_ids)} of {total or 'an unknown number of'} scenarios were run"
+    done = f"{len(case.run.scenario_ids)} of {total or 'an unknown number of'} scenarios were run"
     return Comparison(
         "coverage",
         "%",
         value=None if covered is None else covered * 100,
         verdict=(problems[0].verdict or "-") if problems else Verdict.PASS,
-        reason=problems[0].reason if problems else told,
+        reason=problems[0].reason if problems else done,
     )

@@ -1,4 +1,4 @@
-"""What a run or one agent of a job has shown, in one form for the judge. Pure."""
+"""The measurements of a run, or of one agent of a job, in one form for the judge."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ENDED = frozenset({COMPLETED, CANCELED, FAILED, TIMEOUT})
 """States that no run, scenario run or job leaves again."""
 
 FINISHED = ENDED | {SCORED}
-"""States in which a scenario run has done its work; `scored` waits for somebody to complete it."""
+"""States in which a scenario run has done its work; `scored` waits to be completed."""
 
 UNDER_WAY = frozenset({"running", "scoring", "initializing", "queued"})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at one scenario; `problem` says why its score is no measurement."""
+    """One attempt at one scenario; `problem` says why its score does not count."""
 
     scenario_id: str
     state: str
@@ -39,7 +39,7 @@ class Attempt:
 class Measured:
     """A benchmark run as its judge sees it.
 
-    `score` is what the server sent, usable or not. `name` is what people call it, `told_failures`
+    `score` is what the server sent, usable or not. `name` is for messages, `reported_failures`
     is how many attempts the server itself counts as failed, where it does.
     """
 
@@ -50,7 +50,7 @@ class Measured:
     attempts: tuple[Attempt, ...]
     benchmark_id: str | None = None
     began_ms: int | None = None
-    told_failures: int = 0
+    reported_failures: int = 0
 
     @property
     def usable_score(self) -> float | None:
@@ -101,7 +101,7 @@ def _of_outcome(job: Job, outcome: JobOutcome) -> Measured:
         attempts=tuple(_of_scenario_outcome(item) for item in outcome.scenario_outcomes),
         benchmark_id=job.benchmark_id,
         began_ms=job.create_time_ms,
-        told_failures=(outcome.n_failed or 0) + (outcome.n_timeout or 0),
+        reported_failures=(outcome.n_failed or 0) + (outcome.n_timeout or 0),
     )
 
 
@@ -134,8 +134,8 @@ def _problem(
     reason: Mapping[str, Any] | None,
 ) -> str | None:
     if state in FINISHED - {COMPLETED, SCORED}:
-        said = (reason or {}).get("exception_message") or (reason or {}).get("exception_type")
-        return f"{state}: {clean(said)}" if said else state
+        message = (reason or {}).get("exception_message") or (reason or {}).get("exception_type")
+        return f"{state}: {clean(message)}" if message else state
     if broken_scorers:
         return f"its scorer {clean(broken_scorers[0])} failed"
     if state in FINISHED and score is None:

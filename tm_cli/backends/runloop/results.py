@@ -1,4 +1,4 @@
-"""Judged runs in the words of the gate."""
+"""Judged runs as results of the gate."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def baseline_result(baseline: Baseline) -> Result | None:
 
 
 def with_failure(result: Result, reason: str) -> Result:
-    """Return the same evidence with a verdict that nothing can make good."""
+    """Return the same result with FAIL, for a reason that outweighs any measurement."""
     return replace(
         result,
         verdict=Verdict.FAIL,

@@ -1,4 +1,4 @@
-"""What a benchmark run must show to be accepted: thresholds as people write them. Pure."""
+"""The thresholds that a benchmark run must meet, and how users write them."""
 
 from __future__ import annotations
 

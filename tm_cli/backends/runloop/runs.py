@@ -1,4 +1,4 @@
-"""One look at a run of many scenarios, in the words of the gate."""
+"""What a run with many scenarios shows while it goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Required, TypedDict, TypeVar, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.runloop.client import Client
@@ -16,7 +16,7 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.backends.runloop.start import Patience, Starter, check_started
+from tm_cli.backends.runloop.start import NotFoundGrace, Starter, check_started
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -24,11 +24,11 @@ from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
 STALLED = 300.0
-"""Seconds without any change after which somebody should look."""
+"""Seconds without any change after which a warning is shown."""
 
 
-class Watch:
-    """Notices that nothing happens any more, and says so in words that stay the same."""
+class StallDetector:
+    """Notices that nothing changes any more; its warnings stay the same, so each is shown once."""
 
     def __init__(self, clock: Clock, run_id: str) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class Watch:
     def warnings(
         self, state: str, items: Mapping[str, int] | None, expected: int | None
     ) -> tuple[str, ...]:
-        """Return what is odd about a run that goes on; `items` counts scenario runs by state."""
+        """Return warnings about a run that goes on; `items` counts scenario runs by state."""
         found = []
         if state not in UNDER_WAY:
             found.append(f"the state {clean(state) or 'without a name'} is unknown to tm")
@@ -52,11 +52,11 @@ class Watch:
     def _stalled(self, items: Mapping[str, int], expected: int | None) -> str:
         waited = format_duration(STALLED)
         if not items:
-            return f"no scenario run has appeared for {waited}: does anybody drive this run?"
+            return f"no scenario run has appeared for {waited}: does anything drive this run?"
         is_done = set(items) <= FINISHED and sum(items.values()) >= (expected or 1)
         if is_done and SCORED in items:
             return (
-                "all scenarios are scored, but nobody completes them and the run "
+                "all scenarios are scored, but neither they nor the run are completed "
                 f"(tm benchmarks complete {self._run_id})"
             )
         if is_done:
@@ -64,10 +64,12 @@ class Watch:
         return f"no scenario run has changed for {waited}"
 
 
-def count(states: list[str]) -> dict[str, int]:
+def count_states(states: list[str]) -> dict[str, int]:
     """How many scenario runs are in each state, the most frequent first."""
     return {clean(state) or "no state": n for state, n in Counter(states).most_common()}
 
+
+T = TypeVar("T")
 
 MARK = "tm_start"
 """The metadata by which a run is recognised when the answer to its start is lost."""
@@ -75,7 +77,7 @@ MARK = "tm_start"
 
 @dataclass(frozen=True, slots=True)
 class StartWish:
-    """What the user wants of a new run."""
+    """Options of a new run."""
 
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -91,8 +93,78 @@ class Terms:
     baseline: Baseline = field(default_factory=Baseline)
 
 
-class BenchmarkRuns:
-    """The runs of one benchmark; `resume` returns the command line that waits for a run."""
+class BackendOptions(TypedDict, total=False):
+    """What runs and jobs are made with.
+
+    `stop_client` is a client for a cancellation that must not take long; `resume` returns the
+    command line that waits for a run.
+    """
+
+    subject: Required[str]
+    make_token: Required[Callable[[], str]]
+    stop_client: Client | None
+    resume: Callable[[str], str] | None
+
+
+class RunloopBackend:
+    """What runs and jobs share."""
+
+    def __init__(self, client: Client, clock: Clock, **options: Unpack[BackendOptions]) -> None:
+        self._client = client
+        self._reader = client.without_retries()  # the gate repeats reads itself
+        self._stop_client = options.get("stop_client") or client
+        self._clock = clock
+        self._subject = options["subject"]
+        self._make_token = options["make_token"]
+        self._resume = options.get("resume")
+        self._stall: StallDetector | None = None
+        self._not_found = NotFoundGrace(clock)
+
+    def prepare(self) -> None:
+        """Do nothing: what must be known before a start is known when this is made."""
+
+    def attach(self, run_id: str) -> Run:
+        """Return the run or job of this id, which was started elsewhere."""
+        return self._as_run(run_id, "", None)
+
+    def observed_nothing(self, error: TmError) -> float | None:
+        """Repeat what says nothing about the run; a refused key is final."""
+        return self._not_found.retry_pause(error)
+
+    def _as_run(self, run_id: str, state: str, asked_at: datetime | None) -> Run:
+        resume = self._resume(run_id) if self._resume else ""
+        return Run(run_id, self._subject, clean(state), asked_at, resume or None)
+
+    def _read_by_id(
+        self, read: Callable[[str], T], run: Run, unknown: Callable[[str], TmError]
+    ) -> T:
+        """Read a run or job; raises `unknown` for a 404 that is believed."""
+        run_id = run.run_id or ""
+        try:
+            return read(run_id)
+        except HttpError as error:
+            if error.status in NOT_THERE and not self._not_found.excuses(error):
+                raise unknown(run_id) from None
+            raise
+
+    def _active(
+        self, run_id: str, state: str, items: dict[str, int] | None, expected: int | None
+    ) -> Progress:
+        """Return the progress of a run that goes on; `items` counts scenario runs by state."""
+        self._stall = self._stall or StallDetector(self._clock, run_id)
+        warnings = self._stall.warnings(state, items, expected)
+        return Progress(
+            Phase.ACTIVE,
+            clean(state) or "no state",
+            is_ours=True,
+            warnings=warnings,
+            items=items or {},
+            expected=expected,
+        )
+
+
+class BenchmarkRuns(RunloopBackend):
+    """The runs of one benchmark."""
 
     def __init__(
         self,
@@ -100,78 +172,50 @@ class BenchmarkRuns:
         clock: Clock,
         benchmark_id: str | None,
         *,
-        subject: str,
         terms: Terms,
-        make_token: Callable[[], str],
         wish: StartWish | None = None,
-        hasty: Client | None = None,
-        resume: Callable[[str], str] | None = None,
+        **options: Unpack[BackendOptions],
     ) -> None:
-        self._client = client
-        self._once = client.reading_once()  # the flow repeats what observed nothing
-        self._hasty = hasty or client  # for a cancellation that must not take long
-        self._clock = clock
+        super().__init__(client, clock, **options)
         self._benchmark_id = benchmark_id
-        self._subject = subject
         self._terms = terms
-        self._make_token = make_token
         self._wish = wish or StartWish()
-        self._resume = resume or (lambda _run_id: "")
-        self._watch: Watch | None = None
-        self._patience = Patience(clock)
         self._known: frozenset[str] = frozenset()
         self._token: str | None = None
 
-    def prepare(self) -> None:
-        """Everything is fixed already; see `Terms`."""
-
     def start(self) -> Run:
-        """Start one run; a lost answer is looked up by its mark and never repeated."""
+        """Start one run; when the answer is lost, it is found by its mark, not started again."""
         token = self._make_token()
         name = self._wish.name or f"tm-{token}"
         starter = Starter(
             self._clock,
             send=lambda: self._send(name, token),
-            look=lambda: self._look(name, token),
+            find=lambda: self._find_started(name, token),
             hint=f"look for it with `tm benchmarks list --name {clean(name)}`",
         )
         run, asked_at = starter.start()
         self._known |= {run.id}
-        self._token, self._watch = token, None
-        self._patience.started()
+        self._token, self._stall = token, None
+        self._not_found.started()
         return self._as_run(run.id, run.state, asked_at)
 
-    def attach(self, run_id: str) -> Run:
-        """Return the run that somebody has started."""
-        return self._as_run(run_id, "", None)
-
     def observe(self, run: Run) -> Progress:
-        """Look at the run and at its scenario runs."""
+        """Read the run and its scenario runs."""
         seen = self._read(run)
-        state = clean(seen.state) or "no state"
         if seen.state in ENDED:
-            return Progress(Phase.ENDED, state, is_ours=True)
+            return Progress(Phase.ENDED, clean(seen.state), is_ours=True)
         items = self._items(seen.id)
-        watch = self._watch = self._watch or Watch(self._clock, seen.id)
-        total = self._terms.expected.total
-        return Progress(
-            Phase.ACTIVE,
-            state,
-            is_ours=True,
-            warnings=watch.warnings(seen.state, items, total),
-            items=items or {},
-            expected=total,
-        )
+        return self._active(seen.id, seen.state, items, self._terms.expected.total)
 
     def find_result(self, run: Run) -> Result | Missing:
-        """Judge the run by itself and all its scenario runs, read anew."""
+        """Read the run and all its scenario runs again, and judge them."""
         seen = self._read(run)
         if seen.state not in ENDED:
             raise Undecided(
                 f"run {clean(seen.id)} had ended and is {clean(seen.state) or 'in no state'} now",
                 hint=f"look with `tm benchmarks show {clean(seen.id)}`",
             )
-        scenario_runs = self._once.list_scenario_runs(seen.id)
+        scenario_runs = self._reader.list_scenario_runs(seen.id)
         if any(item.benchmark_run_id not in (None, seen.id) for item in scenario_runs):
             raise NotUnderstood("the listing of its scenario runs has those of another run")
         terms = self._terms
@@ -179,9 +223,9 @@ class BenchmarkRuns:
         return run_result(case, seen.document())
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Read the run once more: state and score must not have changed since.
+        """Read the run again: state and score must not have changed since.
 
-        What was judged without a score is a FAIL that no late score makes good.
+        What was judged without a score is a FAIL, and a late score does not change that.
         """
         try:
             seen = self._read(run)
@@ -197,12 +241,12 @@ class BenchmarkRuns:
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was pinned."""
+        """Return the run that was compared with."""
         return baseline_result(self._terms.baseline)
 
     def stop(self, run: Run) -> None:
         """Cancel the run."""
-        self._hasty.cancel_run(run.run_id or "")
+        self._stop_client.cancel_run(run.run_id or "")
 
     def cancel(self, run: Run) -> str:
         """Cancel the run and return its state: `completed` when that came first."""
@@ -211,10 +255,6 @@ class BenchmarkRuns:
     def complete(self, run: Run) -> None:
         """Complete the run, once its driver has done its work."""
         self._client.complete_run(run.run_id or "")
-
-    def observed_nothing(self, error: TmError) -> float | None:
-        """Ride out whatever says nothing about the run; a refused key is final."""
-        return self._patience.pause_after(error)
 
     def _send(self, name: str, token: str) -> BenchmarkRun:
         answer = self._client.start_run(
@@ -225,35 +265,26 @@ class BenchmarkRuns:
             request_id=f"tm-{token}",
         )
         if answer.metadata.get(MARK) != token:
-            raise NotUnderstood("the answer speaks of a run of another start")
+            raise NotUnderstood("the answer is about a run of another start")
         return check_started(answer, self._benchmark_id or "", self._known)
 
-    def _look(self, name: str, token: str) -> BenchmarkRun | None:
-        """Search for the run that a lost start has made: its mark is ours alone."""
-        for run in self._once.list_runs(name=name):
+    def _find_started(self, name: str, token: str) -> BenchmarkRun | None:
+        """Find the run that a start without an answer has made: no other run has its mark."""
+        for run in self._reader.list_runs(name=name):
             if run.metadata.get(MARK) == token and run.id not in self._known:
                 return check_started(run, self._benchmark_id or "", self._known)
         return None
 
-    def _as_run(self, run_id: str, state: str, asked_at: datetime | None) -> Run:
-        resume = self._resume(run_id) or None
-        return Run(run_id, self._subject, clean(state), asked_at, resume)
-
     def _read(self, run: Run) -> BenchmarkRun:
-        try:
-            seen = self._once.get_run(run.run_id or "")
-        except HttpError as error:
-            if error.status in NOT_THERE and not self._patience.excuses(error):
-                raise unknown_run(run.run_id or "") from None
-            raise
+        seen = self._read_by_id(self._reader.get_run, run, unknown_run)
         if self._benchmark_id is not None and seen.benchmark_id not in (None, self._benchmark_id):
-            raise NotUnderstood("the answer speaks of a run of another benchmark")
+            raise NotUnderstood("the answer is about a run of another benchmark")
         if self._token is not None and seen.metadata.get(MARK) != self._token:
             raise Undecided(
                 f"run {clean(seen.id)} does not carry the mark of this start ({MARK})",
                 hint=f"look with `tm benchmarks show {clean(seen.id)}`",
             )
-        self._patience.seen()
+        self._not_found.seen()
         return seen
 
     def _items(self, run_id: str) -> dict[str, int] | None:
@@ -262,7 +293,7 @@ class BenchmarkRuns:
         Raises HttpError when the server asks for a pause.
         """
         try:
-            return count([item.state for item in self._once.list_scenario_runs(run_id)])
+            return count_states([item.state for item in self._reader.list_scenario_runs(run_id)])
         except ApiError as error:
             if isinstance(error, HttpError) and error.retry_after:
                 raise

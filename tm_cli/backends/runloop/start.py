@@ -1,4 +1,4 @@
-"""Starting a benchmark run or job exactly once, and recognising it when the answer is lost."""
+"""Starting a benchmark run or job exactly once, and finding it when the answer is lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.retry import Attempts, retry_pause
 from tm_cli.api.runloop.client import Client
 from tm_cli.api.runloop.models import BenchmarkRun, Payload
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
@@ -18,8 +18,8 @@ Started = TypeVar("Started", bound=Payload)
 """A run or a job."""
 
 ATTEMPTS = 3
-LOOKS = (1.0, 2.0, 4.0)
-"""Pauses in seconds before each look for a start whose answer was lost."""
+SEARCHES = (1.0, 2.0, 4.0)
+"""Pauses in seconds before each search for a start whose answer was lost."""
 
 TOO_MANY = 429
 REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
@@ -27,49 +27,50 @@ REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
 
 
 class Starter(Generic[Started]):
-    """Sends one start; `look` searches for what it made, by a mark that no other start has."""
+    """Sends one start; `find` searches for what it made, by a mark that no other start has."""
 
     def __init__(
         self,
         clock: Clock,
         *,
         send: Callable[[], Started],
-        look: Callable[[], Started | None],
+        find: Callable[[], Started | None],
         hint: str,
     ) -> None:
         self._clock = clock
         self._send = send
-        self._look = look
+        self._find = find
         self._hint = hint
 
     def start(self) -> tuple[Started, datetime]:
         """Return what was started, and the wall clock just before.
 
         Only what cannot have reached the server is repeated, and what it put off with 429. Raises
-        Refused, NotReached or HttpError when nothing was started, StartUnknown when nobody knows.
+        Refused, NotReached or HttpError when nothing was started, and StartUnknown when that is
+        unknown.
         """
-        for attempt in range(ATTEMPTS):
+        attempts = Attempts(ATTEMPTS)
+        while True:
             asked_at = self._clock.now()
             try:
                 return self._send(), asked_at
             except ApiError as error:
                 if not _did_nothing(error):
                     return self._recognise(error), asked_at
-                if attempt + 1 == ATTEMPTS:
+                if attempts.is_last:
                     raise _refused(error) from None
-                self._clock.sleep(pause_before_retry(error, attempt))
-        raise AssertionError("unreachable")  # pragma: no cover
+                self._clock.sleep(attempts.next_pause(error))
 
     def _recognise(self, error: ApiError) -> Started:
-        """Find what was started after all; a refusal counts only when there is nothing."""
+        """Find what was started all the same; a refusal counts only when nothing is found."""
         status = error.status if isinstance(error, HttpError) else None
         if status in NO_ACCESS:
             raise error
-        looks = LOOKS[:1] if status in REFUSALS else LOOKS
-        for pause in looks:
+        pauses = SEARCHES[:1] if status in REFUSALS else SEARCHES
+        for pause in pauses:
             self._clock.sleep(pause)
             try:
-                found = self._look()
+                found = self._find()
             except HttpError as problem:
                 if status in NOT_THERE and problem.status in NOT_THERE:
                     break
@@ -106,45 +107,42 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises NotUnderstood when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise NotUnderstood("the answer speaks of another benchmark")
+        raise NotUnderstood("the answer is about another benchmark")
     if run.id in known:
         raise NotUnderstood("the answer names a run that was there before")
     return run
 
 
-FRESH = 30.0
+REPLICA_LAG = 30.0
 """Seconds after a start in which a replica may not know the run yet."""
 
 
-class Patience:
-    """Rides out what observed nothing; `started` and `seen` tell when a 404 is believed."""
+class NotFoundGrace:
+    """Treats 404 as transient for REPLICA_LAG seconds after a start, until the run was seen."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._fresh_until: float | None = None
+        self._until: float | None = None
 
     def started(self) -> None:
         """Note that the run has been made just now."""
-        self._fresh_until = self._clock.monotonic() + FRESH
+        self._until = self._clock.monotonic() + REPLICA_LAG
 
     def seen(self) -> None:
         """Note that the server knows the run: it must not forget it again."""
-        self._fresh_until = None
+        self._until = None
 
     def excuses(self, error: TmError) -> bool:
         """Whether a run that was made just now may be unknown to the replica that answered."""
         return (
             isinstance(error, HttpError)
             and error.status in NOT_THERE
-            and self._fresh_until is not None
-            and self._clock.monotonic() < self._fresh_until
+            and self._until is not None
+            and self._clock.monotonic() < self._until
         )
 
-    def pause_after(self, error: TmError) -> float | None:
-        """Return the least pause in seconds before the next look; None when that is no use."""
+    def retry_pause(self, error: TmError) -> float | None:
+        """Return the least pause in seconds before the next read; None when that is useless."""
         if self.excuses(error):
             return 1.0
-        if not isinstance(error, ApiError) or not Client.may_read_again(error):
-            return None
-        asked = error.retry_after if isinstance(error, HttpError) else None
-        return asked or 0.0
+        return retry_pause(error, Client.may_read_again)

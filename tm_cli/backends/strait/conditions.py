@@ -1,4 +1,4 @@
-"""Paths into a JSON document that name one value: `score`, `$.items[0].name`, `a["b c"][-1]`. Pure.
+"""Paths into a JSON document that name one value: `score`, `$.items[0].name`, `a["b c"][-1]`.
 
 They are the singular queries of RFC 9535; the leading `$.` may be left out.
 """
@@ -85,7 +85,7 @@ _ORDERED = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _EQUAL = {"==": eq, "!=": ne}
 
 SECONDS = "durationSeconds"
-"""The metric that says how long a run took."""
+"""The metric of a run's duration."""
 
 LONGEST_SHOWN = 80
 
@@ -146,9 +146,7 @@ class DurationCheck:
         """Compare how long the run took."""
         took = result.metrics.get(SECONDS)
         if not isinstance(took, float) or not math.isfinite(took) or took < 0:
-            return CheckResult(
-                self, None, f"{self.text}: the server does not tell how long it took"
-            )
+            return CheckResult(self, None, f"{self.text}: the server does not say how long it took")
         reason = f"{self.text}: the run took {format_duration(took)}"
         return CheckResult(self, took <= self.limit, reason)
 
@@ -161,14 +159,13 @@ def parse_result_check(text: str) -> ResultCheck:
         raise ValueError(f"{text!r}: {problem}") from None
     relation = _RELATION.match(rest)
     if relation is None:
-        raise ValueError(
-            f"{text!r} is no comparison; write for instance score>=0.9 or 'state == \"done\"'"
-        )
+        raise ValueError(f"invalid check {text!r}: expected e.g. score>=0.9 or 'state == \"done\"'")
     written = rest[relation.end() :].strip()
     wanted = _literal(written)
     if wanted is _UNREADABLE:
         raise ValueError(
-            f"{text!r}: {written or 'nothing'} is no number, text, true, false or null"
+            f"invalid check {text!r}: expected a number, text, true, false or null "
+            f"instead of {written or 'nothing'}"
         )
     if relation[1] in _ORDERED and not _is_number(wanted):
         raise ValueError(f"{text!r}: {relation[1]} compares with a number")

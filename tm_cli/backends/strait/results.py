@@ -1,4 +1,4 @@
-"""What the status of a job run means; pure (section 7 of the API contract)."""
+"""What the status of a job run means (section 7 of the API contract)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CANCELED_VERDICTS = (Verdict.WARN, Verdict.FAIL)
 
 
 def phase_of(status: str) -> Phase:
-    """Whether a run of this status goes on; one that nobody knows does, until the deadline."""
+    """The phase of a run of this status; an unknown status goes on, until the deadline."""
     if status in TERMINAL:
         return Phase.ENDED
     return Phase.PAUSED if status == PAUSED else Phase.ACTIVE
@@ -98,7 +98,7 @@ def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
     """Return those of `lineage` that continue `run`, directly or through others.
 
     `lineage` holds the whole tree, root first. A run behind `run` counts as well when it does not
-    tell what it continues, or continues one that is not there, as when a run in between has been
+    say what it continues, or continues one that is not there, as when a run in between has been
     deleted: leaving out a run that goes on would be a false pass.
     """
     names = [item.id for item in lineage]
@@ -110,7 +110,6 @@ def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
 
 
 def read_message(data: str) -> dict[str, Any] | None:
-    """Return what a message carries; None when it cannot be read."""
     try:
         document = strict_json.parse_answer(data)
     except ValueError:
@@ -119,16 +118,16 @@ def read_message(data: str) -> dict[str, Any] | None:
 
 
 def is_news(data: str) -> bool:
-    """Whether a message may speak of a new status.
+    """Whether a message may be about a new status.
 
-    What cannot be read may. Reports of job code, of which there can be thousands, do not.
+    One that cannot be read may. Those of job code, of which there can be thousands, are not.
     """
     message = read_message(data)
     return message is None or message.get("type") not in {"event", "stream_chunk"}
 
 
 def as_progress(lineage: Lineage) -> Progress:
-    """Return what a look at the run shows; the caller knows that it is ours."""
+    """Return the progress of a run that is known to be the right one."""
     run = lineage.current
     status = clean(run.status)
     if run is not lineage.run:
@@ -178,7 +177,7 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
         kind = f" ({clean(run.error_class)})" if run.error_class else ""
         reasons.append(f"{clean(run.error)}{kind}")
     if run.status in STOPPED_FROM_OUTSIDE:
-        reasons.append("it was ended from outside, so it tells nothing of the job itself")
+        reasons.append("it was ended from outside, which says nothing about the job itself")
     return reasons
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import RequestBudget, observed_nothing
+from tm_cli.api.retry import RequestBudget, is_transient, retry_pause
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun, Page
 from tm_cli.backends.strait.results import (
@@ -20,7 +20,7 @@ from tm_cli.backends.strait.results import (
     later_runs,
     verdict_of,
 )
-from tm_cli.backends.strait.trigger import Order, Started, Trigger, take_snapshot
+from tm_cli.backends.strait.trigger import Trigger, TriggerRequest, TriggerResult, take_snapshot
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
@@ -28,90 +28,37 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.values.text import clean
 
 Listen = Callable[[str, Callable[[], None]], None]
-"""Opens the stream of a run, and calls the function whenever a look may be worth while."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the runs of one job are started; a run that was there before counts with `reuses`.
-
-    `order` returns what to send for the start of that number, from 0.
-    """
-
-    order: Callable[[int], Order]
-    reuses: bool = False
-    budget: RequestBudget | None = None
+"""Opens the stream of a run, and calls the function when its status may have changed."""
 
 
 @dataclass(slots=True)
 class StraitRuns:
-    """The runs of one job, or one run that another invocation has started.
+    """One run of a job that was started elsewhere.
 
-    `hasty` is a client for a stop that must not take long, and `listen` hears of the run between
-    two looks, where that is wanted. `say` tells people what they should know.
+    `stop_client` is a client for a stop that must not take long, and `listen` opens the stream of a
+    run, where that is wanted. `notify` shows the user a line.
     """
 
     client: Client
     clock: Clock
     subject: str
-    plan: Plan | None = None
     canceled_as: Verdict = Verdict.WARN
-    hasty: Client | None = None
+    stop_client: Client | None = None
     listen: Listen | None = None
-    say: Callable[[str], None] = field(default=lambda _text: None)
+    notify: Callable[[str], None] = field(default=lambda _text: None)
     resume_flags: Sequence[str] = ()
-    _starts: int = field(default=0, init=False)
-    _trigger: Trigger | None = field(default=None, init=False)
-    _made_by: Trigger | None = field(default=None, init=False)
     _seen: Lineage | None = field(default=None, init=False)
-    _ring: Callable[[], None] | None = field(default=None, init=False)
+    _on_change: Callable[[], None] | None = field(default=None, init=False)
     _heard: set[str] = field(default_factory=set, init=False)
 
     def prepare(self) -> None:
-        """Decide what to send, and find what is there already."""
-        if self.plan is None:
-            raise AssertionError("a run that goes on is not started")
-        order = self.plan.order(self._starts)
-        self._starts += 1
-        snapshot = take_snapshot(self.client, self.clock, order)
-        self._trigger = Trigger(
-            self.client, self.clock, order, snapshot, self.plan.budget, self.say
-        )
+        """Do nothing: the run is there."""
 
     def start(self) -> Run:
-        """Trigger the job once; a run that was there before is not taken for a new one."""
-        if self.plan is None:
-            raise AssertionError("a run that goes on is not started")
-        asked_at = self.clock.now()
-        started = self.trigger()
-        if started.run_id is None:
-            raise Undecided(
-                f"{started.kept}; the server names no run, so there is none to wait for",
-                hint="`tm jobs list` shows what becomes of it",
-            )
-        self._made_by = None if started.is_old else self._trigger
-        if not started.is_old:
-            return self._as_run(started.run_id, started.status, asked_at)
-        said = describe_old(started)
-        if not self.plan.reuses:
-            name = clean(started.run_id)
-            raise Undecided(
-                f"{said}; nothing new was started",
-                hint=f"wait for that run with `tm jobs wait {name}`, take it with --reuse, "
-                "or choose another --idempotency-key",
-            )
-        self.say(f"{said}; it counts, because of --reuse")
-        return self._as_run(started.run_id, started.status, None)
-
-    def trigger(self) -> Started:
-        """Trigger the job once, and return whatever the server made of it."""
-        if self._trigger is None:
-            raise AssertionError("prepare comes before start")
-        self._seen = None
-        return self._trigger.send()
+        """Fail: this run was started elsewhere."""
+        raise AssertionError("a run that was started elsewhere is not started")
 
     def attach(self, run_id: str, status: str = "") -> Run:
-        """Return the run that somebody else has started."""
         return self._as_run(run_id, status, None)
 
     def _as_run(self, run_id: str, status: str, asked_at: datetime | None) -> Run:
@@ -119,27 +66,27 @@ class StraitRuns:
         return Run(run_id, self.subject, clean(status), asked_at, shlex.join(words))
 
     def announce_to(self, ring: Callable[[], None]) -> bool:
-        """Remember whom to tell; the stream is opened with the first look."""
-        self._ring = ring
+        """Remember what to call; the stream is opened with the first observation."""
+        self._on_change = ring
         return self.listen is not None
 
     def observe(self, run: Run) -> Progress:
-        """Ask what the run is, and what continues it; only this decides."""
+        """Read the run and what continues it; only this decides."""
         if run.run_id is not None:
-            self._hear(run.run_id)
-        self._seen = self._look(run)
+            self._subscribe(run.run_id)
+        self._seen = self._read_lineage(run)
         if self._seen.later:
-            self._hear(self._seen.current.id)
+            self._subscribe(self._seen.current.id)
         return as_progress(self._seen)
 
-    def _hear(self, run_id: str) -> None:
-        """Listen before asking, so that nothing happens unheard in between."""
-        if self.listen is None or self._ring is None or run_id in self._heard:
+    def _subscribe(self, run_id: str) -> None:
+        """Open the stream before the run is read, so that no event is missed in between."""
+        if self.listen is None or self._on_change is None or run_id in self._heard:
             return
         self._heard.add(run_id)
-        self.listen(run_id, self._ring)
+        self.listen(run_id, self._on_change)
 
-    def _look(self, run: Run) -> Lineage:
+    def _read_lineage(self, run: Run) -> Lineage:
         try:
             found = self._fresh(self._read(run))
         except HttpError as error:
@@ -156,7 +103,7 @@ class StraitRuns:
         if verdict_of(found.status, self.canceled_as) in (None, Verdict.FAIL):
             return ()
         try:
-            page = self.client.reading_once().list_part(found.id, "lineage")
+            page = self.client.without_retries().list_part(found.id, "lineage")
         except HttpError as error:
             if error.status == 404 and not error.from_api and _is_before_lineage(found):
                 return ()
@@ -168,55 +115,48 @@ class StraitRuns:
                 hint=f"look with `tm jobs lineage {clean(found.id)}`",
             ) from None
         lineage = [as_run(item) for item in page.data]
-        ours = [item.status for item in lineage if item.id == found.id]
-        is_known = ours or (lineage == [] and _is_before_lineage(found))
+        statuses = [item.status for item in lineage if item.id == found.id]
+        is_known = statuses or (lineage == [] and _is_before_lineage(found))
         if not is_known or not _is_whole(page):
             raise NotUnderstood(f"the lineage of run {clean(found.id)} is not all there")
-        if any(status != found.status for status in ours):  # one of the two is from a cache
+        if any(status != found.status for status in statuses):  # one of the two is from a cache
             raise NotUnderstood(
-                f"run {clean(found.id)} is {clean(found.status)}, and {clean(ours[0])} in its "
+                f"run {clean(found.id)} is {clean(found.status)}, and {clean(statuses[0])} in its "
                 "lineage"
             )
         return later_runs(found, lineage)
 
     def _read(self, run: Run) -> JobRun:
-        return self._ours(self.client.reading_once().get_run(str(run.run_id)))
+        return self._checked(self.client.without_retries().get_run(str(run.run_id)))
 
-    def _ours(self, found: JobRun) -> JobRun:
-        """Return the run if this start has made it; one that was waited for may be anybody's."""
-        if self._made_by is not None and not self._made_by.made(found):
-            name = clean(found.id)
-            raise Undecided(
-                f"run {name} does not carry the idempotency key of this start: another trigger "
-                "has made it, or somebody has reset its key",
-                hint=f"look with `tm jobs show {name}`",
-            )
+    def _checked(self, found: JobRun) -> JobRun:
+        """Return the run; one that was started elsewhere may be of any trigger."""
         return found
 
     def _fresh(self, found: JobRun) -> JobRun:
-        """Doubt a dead letter, which alone can come back: reads by id may be from a cache.
+        """Check a dead letter, which can be revived, by a list: reads by id may be from a cache.
 
-        Lists are not; where they do not show the run, the dead letter stands.
+        Where the list does not show the run, the dead letter stands.
         """
         if found.status != DEAD_LETTER:
             return found
         with suppress(ApiError):
-            page = self.client.reading_once().list_runs(
+            page = self.client.without_retries().list_runs(
                 triggered_by=found.triggered_by, limit=LARGEST_PAGE
             )
             for item in page.data:
                 if item.get("id") == found.id:
-                    return self._ours(as_run(item))
+                    return self._checked(as_run(item))
         return found
 
     def find_result(self, run: Run) -> Result | Missing:
-        """Return what the look that saw the end has shown; the run is its own record."""
+        """Return what the read that saw the end has shown: the run is its own record."""
         seen = self._seen
         if seen is None or seen.run.id != run.run_id or seen.unfinished:
-            seen = self._look(run)
+            seen = self._read_lineage(run)
         if seen.unfinished:
-            going_on = seen.current
-            return Missing(f"run {clean(going_on.id)} is {clean(going_on.status)} again")
+            current = seen.current
+            return Missing(f"run {clean(current.id)} is {clean(current.status)} again")
         return as_result(seen, self.canceled_as)
 
     def confirm(self, run: Run, result: Result) -> Result:
@@ -224,8 +164,8 @@ class StraitRuns:
         if result.verdict is not Verdict.PASS:
             return result
         with suppress(ApiError):
-            client = self.hasty or self.client
-            page = client.reading_once().list_part(str(run.run_id), "children")
+            client = self.stop_client or self.client
+            page = client.without_retries().list_part(str(run.run_id), "children")
             if page.data:
                 note = (
                     "child runs that it has started are not part of the verdict: "
@@ -239,30 +179,103 @@ class StraitRuns:
         return None
 
     def stop(self, run: Run) -> None:
-        """Cancel what goes on of the run; what was cancelled meanwhile is as good."""
-        going_on = self._seen.unfinished if self._seen is not None else ()
-        for run_id in [item.id for item in going_on] or [str(run.run_id)]:
+        """Cancel what is unfinished; a run that was canceled meanwhile counts as canceled."""
+        unfinished = self._seen.unfinished if self._seen is not None else ()
+        for run_id in [item.id for item in unfinished] or [str(run.run_id)]:
             self._cancel(run_id)
 
     def _cancel(self, run_id: str) -> None:
-        client = self.hasty or self.client
+        client = self.stop_client or self.client
         try:
             client.cancel_run(run_id)
         except HttpError as error:
             if error.status not in {400, 409}:
                 raise
-            if client.reading_once().get_run(run_id).status != "canceled":
+            if client.without_retries().get_run(run_id).status != "canceled":
                 raise
 
     def observed_nothing(self, error: TmError) -> float | None:
-        """Ride out whatever says nothing about the run; a refused key is final."""
-        if not isinstance(error, ApiError):
-            return None
-        if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
-            return error.retry_after or 0.0  # of a gateway, while the server is away
-        if not observed_nothing(error):
-            return None
-        return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
+        """Repeat what says nothing about the run; a refused key is final."""
+        return retry_pause(error, _may_read_again)
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    """How the runs of one job are started; `reuses` accepts a run that existed before.
+
+    `request` returns what to send for the start of that number, from 0.
+    """
+
+    request: Callable[[int], TriggerRequest]
+    reuses: bool = False
+    budget: RequestBudget | None = None
+
+
+@dataclass(slots=True)
+class TriggeredRuns(StraitRuns):
+    """The runs of one job that are started here."""
+
+    plan: StartPlan = field(kw_only=True)
+    _starts: int = field(default=0, init=False)
+    _trigger: Trigger | None = field(default=None, init=False)
+    _made_by: Trigger | None = field(default=None, init=False)
+
+    def prepare(self) -> None:
+        """Decide what to send, and find what is there already."""
+        request = self.plan.request(self._starts)
+        self._starts += 1
+        snapshot = take_snapshot(self.client, self.clock, request)
+        self._trigger = Trigger(
+            self.client, self.clock, request, snapshot, self.plan.budget, self.notify
+        )
+
+    def start(self) -> Run:
+        """Trigger the job once; a run that was there before is not taken for a new one."""
+        asked_at = self.clock.now()
+        result = self.trigger()
+        if result.run_id is None:
+            raise Undecided(
+                f"{result.kept}; the server names no run, so there is none to wait for",
+                hint="`tm jobs list` shows what becomes of it",
+            )
+        self._made_by = None if result.is_old else self._trigger
+        if not result.is_old:
+            return self._as_run(result.run_id, result.status, asked_at)
+        note = describe_old(result)
+        if not self.plan.reuses:
+            name = clean(result.run_id)
+            raise Undecided(
+                f"{note}; nothing new was started",
+                hint=f"wait for that run with `tm jobs wait {name}`, take it with --reuse, "
+                "or choose another --idempotency-key",
+            )
+        self.notify(f"{note}; it counts, because of --reuse")
+        return self._as_run(result.run_id, result.status, None)
+
+    def trigger(self) -> TriggerResult:
+        """Trigger the job once, and return whatever the server made of it."""
+        if self._trigger is None:
+            raise AssertionError("prepare comes before start")
+        self._seen = None
+        return self._trigger.send()
+
+    def _checked(self, found: JobRun) -> JobRun:
+        """Return the run if this start has made it."""
+        if self._made_by is not None and not self._made_by.made(found):
+            name = clean(found.id)
+            raise Undecided(
+                f"run {name} does not carry the idempotency key of this start: another trigger "
+                "has made it, or its key was reset",
+                hint=f"look with `tm jobs show {name}`",
+            )
+        return found
+
+
+def _may_read_again(error: ApiError) -> bool:
+    """A 404 that is not the API's own comes from a gateway while the server is away."""
+    if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
+        return True
+    return is_transient(error)
 
 
 def _is_whole(page: Page) -> bool:
@@ -277,7 +290,7 @@ def _is_before_lineage(found: JobRun) -> bool:
     return "lineage_depth" not in found.model_fields_set
 
 
-def describe_old(started: Started) -> str:
+def describe_old(result: TriggerResult) -> str:
     """Say that the server has answered with a run that it had already."""
-    made = f", made at {started.made_at:%Y-%m-%d %H:%M:%SZ}" if started.made_at else ""
-    return f"the server handed back run {clean(started.run_id or '')}{made}, which was there before"
+    made = f", made at {result.made_at:%Y-%m-%d %H:%M:%SZ}" if result.made_at else ""
+    return f"the server handed back run {clean(result.run_id or '')}{made}, which was there before"

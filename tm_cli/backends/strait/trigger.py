@@ -1,4 +1,4 @@
-"""What the answers to a trigger prove: a clear no, a wait, or nothing; pure."""
+"""What the answers to a trigger prove: a refusal, a wait, or nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached
-from tm_cli.api.retry import RequestBudget, pause_before_retry
+from tm_cli.api.retry import Attempts, RequestBudget
 from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
 from tm_cli.api.strait.models import JobRun, Triggered
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -74,15 +74,15 @@ ATTEMPTS = 5
 MOST_WAITING = 300.0
 """Seconds that the pauses between attempts may take together."""
 
-TOLD_PAUSE = 5.0
-"""Seconds; people are told of longer pauses."""
+SHOWN_PAUSE = 5.0
+"""Seconds; longer pauses are shown to the user."""
 
 CLOCK_SLACK = timedelta(seconds=30)
-"""How far the clocks of server and machine may differ where nothing else tells how old a run is."""
+"""How far the clocks of server and machine may differ where nothing else shows how old a run is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TriggerRequest:
     """What to start: the job, the body of the trigger and the key it goes under.
 
     `is_unique` says that tm made the key, so that no other trigger has it; `may_merge` that the job
@@ -114,12 +114,12 @@ class Snapshot:
             return True
         if self.newest is not None:  # by one and the same clock
             return run.created_at <= self.newest
-        # By a clock that shows another time, an old run could look like a new one.
+        # By a clock that is wrong, an old run could look like a new one.
         return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class TriggerResult:
     """What a trigger has brought.
 
     Without a `run_id` the server keeps the trigger, and `kept` says why. An old run was there
@@ -133,60 +133,62 @@ class Started:
     kept: str | None = None
 
 
-def take_snapshot(client: Client, clock: Clock, order: Order) -> Snapshot:
+def take_snapshot(client: Client, clock: Clock, request: TriggerRequest) -> Snapshot:
     """Find the newest run where that may be needed; raises ApiError."""
-    if not order.needs_snapshot:
+    if not request.needs_snapshot:
         return Snapshot(clock.now())
     rows = client.list_runs(limit=1).data
     return Snapshot(clock.now(), as_run(rows[0]).created_at if rows else None)
 
 
-def _say_nothing(_text: str) -> None:
+def _ignore(_text: str) -> None:
     pass
 
 
 @dataclass(slots=True)
 class Trigger:
-    """Sends one order, as often as it takes to learn its outcome."""
+    """Sends one request, as often as it takes to learn its outcome."""
 
     client: Client
     clock: Clock
-    order: Order
+    request: TriggerRequest
     snapshot: Snapshot
     budget: RequestBudget | None = None
-    say: Callable[[str], None] = _say_nothing
+    notify: Callable[[str], None] = _ignore
     _waited: float = field(default=0.0, init=False)
     _maybe_sent: bool = field(default=False, init=False)
 
-    def send(self) -> Started:
-        """Return the run; repeats the trigger, under its key, while nobody knows what came of it.
+    def send(self) -> TriggerResult:
+        """Return the run; repeats the trigger, under its key, while its outcome is unknown.
 
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
-        nobody can tell.
+        that remains unknown.
         """
-        for attempt in range(ATTEMPTS):
+        attempts = Attempts(ATTEMPTS)
+        while True:
             if self.budget:
                 self.budget.take()
             try:
                 answer, replayed = self.client.trigger(
-                    self.order.job_id, self.order.body, self.order.key
+                    self.request.job_id, self.request.body, self.request.key
                 )
             except ApiError as error:
-                if not self._pause_after(error, is_last=attempt + 1 == ATTEMPTS, attempt=attempt):
+                if not self._pause_after(error, attempts):
                     return self._recognise(error)
             else:
                 return self._read(answer, replayed=replayed)
-        raise AssertionError("unreachable")  # pragma: no cover
 
-    def _pause_after(self, error: ApiError, *, attempt: int, is_last: bool) -> bool:
+    def _pause_after(self, error: ApiError, attempts: Attempts) -> bool:
         """Pause before another attempt; False for none. Raises what is a clear no."""
-        self._raise_refusal(error, is_last=is_last)
+        self._raise_refusal(error, is_last=attempts.is_last)
         self._maybe_sent = self._maybe_sent or may_have_started(error)
-        pause = pause_before_retry(error, attempt)
-        if is_last or is_refusal(error) or self._waited + pause > MOST_WAITING:
+        if attempts.is_last or is_refusal(error):
             return False
-        if pause >= TOLD_PAUSE:
-            self.say(f"not started yet: {error.message}; again in {format_duration(pause)}")
+        pause = attempts.next_pause(error)
+        if self._waited + pause > MOST_WAITING:
+            return False
+        if pause >= SHOWN_PAUSE:
+            self.notify(f"not started yet: {error.message}; again in {format_duration(pause)}")
         self._waited += pause
         self.clock.sleep(pause)
         return True
@@ -198,13 +200,13 @@ class Trigger:
         if is_refusal(error) or (is_last and not may_have_started(error)):
             raise refusal(error) from None
 
-    def _read(self, answer: Triggered, *, replayed: bool) -> Started:
+    def _read(self, answer: Triggered, *, replayed: bool) -> TriggerResult:
         if not answer.id:
-            return Started(None, "", kept=why_kept(answer))
+            return TriggerResult(None, "", kept=why_kept(answer))
         # Nothing that we have sent before can be what the server repeats.
         repeats_another = (replayed or bool(answer.idempotency_hit)) and not self._maybe_sent
-        if not self.order.needs_snapshot and not repeats_another:
-            return Started(answer.id, answer.status or "")
+        if not self.request.needs_snapshot and not repeats_another:
+            return TriggerResult(answer.id, answer.status or "")
         try:
             run = self.client.get_run(answer.id)
         except ApiError as error:
@@ -220,28 +222,28 @@ class Trigger:
 
         A job with a dedup window answers with an earlier run and does not say so.
         """
-        return run.idempotency_key == self.order.key and run.job_id in (None, self.order.job_id)
+        return run.idempotency_key == self.request.key and run.job_id in (None, self.request.job_id)
 
-    def _judged(self, run: JobRun, *, repeats_another: bool = False) -> Started:
-        """Tell an old run from ours; only a key that tm made proves that it is new."""
-        if not self.made(run) and not self.order.may_merge:
+    def _judged(self, run: JobRun, *, repeats_another: bool = False) -> TriggerResult:
+        """Decide whether a run is old or of this start; only a generated key proves the latter."""
+        if not self.made(run) and not self.request.may_merge:
             raise StartUnknown(
                 f"run {clean(run.id)} came back, which does not carry the key of this start",
                 hint=f"look with `tm jobs show {clean(run.id)}`",
             )
         is_older = self.snapshot.is_older(run, self.clock.now())
-        if self.order.is_unique and self.made(run):
+        if self.request.is_unique and self.made(run):
             is_old = repeats_another and is_older
         else:
             is_old = repeats_another or is_older
-        return Started(run.id, run.status, is_old, run.created_at)
+        return TriggerResult(run.id, run.status, is_old, run.created_at)
 
-    def _recognise(self, error: ApiError) -> Started:
+    def _recognise(self, error: ApiError) -> TriggerResult:
         """Look for the run of our key after the last lost answer; nothing else is adopted."""
         for run in [] if is_refused_key(error) else self._newest():
-            if run.idempotency_key == self.order.key and run.job_id == self.order.job_id:
+            if run.idempotency_key == self.request.key and run.job_id == self.request.job_id:
                 return self._judged(run)
-        key = clean(self.order.key)
+        key = clean(self.request.key)
         raise StartUnknown(
             f"the job may or may not have been triggered: {error.message}",
             hint="look with `tm jobs list`; it is safe to start it again with "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph.models import HistoryRow, RunComparison
 from tm_cli.gate.model import Basis, Comparison
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 MOST = 200
@@ -22,7 +22,7 @@ def read_basis(row: HistoryRow) -> Basis:
     return Basis(
         baseline=row.auto_compare_baseline_run_id,
         choice=_text(snapshot.get("baselineChoice")),
-        age=number(snapshot.get("baselineAgeSeconds")),
+        age=as_number(snapshot.get("baselineAgeSeconds")),
         reference=_integer(snapshot.get("reference")),
         against=_target(row.against),
     )
@@ -40,29 +40,19 @@ def read_comparisons(document: Any) -> tuple[Comparison, ...]:
     )
 
 
-def number(value: Any) -> float | None:
-    """Return a finite number, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
 def _comparison(item: Mapping[str, Any]) -> Comparison:
     return Comparison(
         metric=clean(item["metric"]),
         unit=_text(item.get("unit")) or "",
-        value=number(item.get("value")),
-        baseline=number(item.get("baseline")),
-        change=number(item.get("change")),
-        ci_low=number(item.get("ciLow")),
-        ci_high=number(item.get("ciHigh")),
-        p_value=number(item.get("pValue")),
-        noise=number(item.get("noise")),
-        warn=number(item.get("warn")),
-        fail=number(item.get("fail")),
+        value=as_number(item.get("value")),
+        baseline=as_number(item.get("baseline")),
+        change=as_number(item.get("change")),
+        ci_low=as_number(item.get("ciLow")),
+        ci_high=as_number(item.get("ciHigh")),
+        p_value=as_number(item.get("pValue")),
+        noise=as_number(item.get("noise")),
+        warn=as_number(item.get("warn")),
+        fail=as_number(item.get("fail")),
         verdict=_text(item.get("verdict")),
         significant=item.get("significant") is True,
         than=_text(item.get("than")),
@@ -94,10 +84,10 @@ def _read(answer: RunComparison) -> Iterator[Comparison]:
         yield Comparison(
             metric=f"{name} (mean of buckets)",
             unit="ms",
-            value=number(entry.get("meanA")),
-            baseline=number(entry.get("meanB")),
-            change=number(entry.get("deltaPercent")),
-            p_value=number(entry.get("pValue")),
+            value=as_number(entry.get("meanA")),
+            baseline=as_number(entry.get("meanB")),
+            change=as_number(entry.get("deltaPercent")),
+            p_value=as_number(entry.get("pValue")),
             significant=entry.get("significant") is True,
         )
     shares = {"success": answer.success_comparison, "errors": answer.error_comparison}
@@ -113,10 +103,10 @@ def _share(name: str, entry: Mapping[str, Any]) -> Comparison:
     return Comparison(
         metric=name,
         unit="%",
-        value=number(entry.get("valueA")),
-        baseline=number(entry.get("valueB")),
-        change=number(entry.get("delta")),
-        p_value=number(bootstrap.get("pValue")),
+        value=as_number(entry.get("valueA")),
+        baseline=as_number(entry.get("valueB")),
+        change=as_number(entry.get("delta")),
+        p_value=as_number(bootstrap.get("pValue")),
         significant=bootstrap.get("significant") is True,
     )
 
@@ -164,21 +154,21 @@ def _pairs(
     newer: Mapping[str, Any], older: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, float, float, int]]:
     for name, (unit, direction) in _NUMBERS.items():
-        value, before = number(newer.get(name)), number(older.get(name))
+        value, before = as_number(newer.get(name)), as_number(older.get(name))
         if value is not None and before is not None:
             yield name, unit, value, before, direction
     new, old = newer.get("latencyQuantiles"), older.get("latencyQuantiles")
     if isinstance(new, Mapping) and isinstance(old, Mapping):
         for name in new:
-            value, before = number(new[name]), number(old.get(name))
+            value, before = as_number(new[name]), as_number(old.get(name))
             if value is not None and before is not None:
                 yield clean(name), "ms", value, before, 1
 
 
 def _compared(name: str, unit: str, value: float, before: float, direction: int) -> Comparison:
-    percent = number(round((value - before) / before * 100, 2)) if before else None
+    percent = as_number(round((value - before) / before * 100, 2)) if before else None
     regressed = percent is not None and percent * direction > REGRESSION
-    change = number(round(value - before, 4)) if unit == "%" else percent
+    change = as_number(round(value - before, 4)) if unit == "%" else percent
     reason = f"{value - before:+g} from nothing" if not before and value != before else None
     return Comparison(
         metric=name,

@@ -1,4 +1,4 @@
-"""Which history row is ours. Pure; the rules are in section 20.2 of the API contract, step E.
+"""Which history row belongs to a run, by section 20.2 of the API contract, step E.
 
 An exact `runId` decides. A row without one (old data, old servers) is a candidate only when it is
 newer than the snapshot taken before the start and began close to it. Stricter than the contract, a
@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 
 EARLIEST = timedelta(seconds=-5)
 LATEST = timedelta(seconds=30)
-"""How far the start of a legacy row may lie from the moment ours was asked for."""
+"""How far the start of a row without runId may lie from the moment of the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What of a history row matters here; unusable values are None."""
+    """What is compared of a history row; unusable values are None."""
 
     row_id: int | None
     run_id: str | None
@@ -26,8 +26,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
-    """What is known of our run before its row is found.
+class RunIdentity:
+    """What is known of a run before its row is found.
 
     `newest_before` is the id of the newest row before the start, None when there was no row;
     `asked_at` is None for a run that another invocation started, which needs an exact match;
@@ -50,66 +50,68 @@ class Scan:
     refused: tuple[str, ...] = ()
 
 
-def correlate(rows: Sequence[Row], ours: Ours) -> Scan:
-    """Sort `rows`, newest first, into ours, possibly ours, and others'."""
+def correlate(rows: Sequence[Row], wanted: RunIdentity) -> Scan:
+    """Sort `rows`, newest first, into exact matches, legacy candidates and others."""
     exact: list[int] = []
     foreign: list[str] = []
     refused: list[str] = []
     legacy: list[int] = []
     for position, row in enumerate(rows):
         if row.run_id:
-            if row.run_id != ours.run_id:
-                foreign += [row.run_id] if _is_news(row, ours) else []
-            elif _is_news(row, ours):
+            if row.run_id != wanted.run_id:
+                foreign += [row.run_id] if _is_new(row, wanted) else []
+            elif _is_new(row, wanted):
                 exact.append(position)
             else:  # the server gave us the id of a run that was over
                 refused.append(f"row {row.row_id} has its id, but was there before the start")
-        elif (refusal := _refuse_legacy(row, ours)) is None:
+        elif (refusal := _refuse_legacy(row, wanted)) is None:
             legacy.append(position)
         elif refusal:
             refused.append(refusal)
     return Scan(tuple(exact), tuple(legacy), tuple(foreign), tuple(refused))
 
 
-def _is_news(row: Row, ours: Ours) -> bool:
-    """Whether the row can have come after our start; an attached run may have ended before."""
-    if ours.asked_at is None or ours.newest_before is None:
+def _is_new(row: Row, wanted: RunIdentity) -> bool:
+    """Whether the row can have come after the start; an attached run may have ended before."""
+    if wanted.asked_at is None or wanted.newest_before is None:
         return True
-    return row.row_id is not None and row.row_id > ours.newest_before
+    return row.row_id is not None and row.row_id > wanted.newest_before
 
 
-def _refuse_legacy(row: Row, ours: Ours) -> str | None:
-    """None: a candidate. Empty: older than our start. Else: why it was refused."""
+def _refuse_legacy(row: Row, wanted: RunIdentity) -> str | None:
+    """None: a candidate. Empty: older than the start. Else: why it was refused."""
     if row.row_id is None:
         return "a row without runId has no usable id"
-    if ours.newest_before is not None and row.row_id <= ours.newest_before:
+    if wanted.newest_before is not None and row.row_id <= wanted.newest_before:
         return ""
-    if ours.asked_at is None:
+    if wanted.asked_at is None:
         return f"row {row.row_id} has no runId to compare"
-    if ours.rows_are_named:
+    if wanted.rows_are_named:
         return f"row {row.row_id} has no runId, although this server writes them"
     if row.started_at is None:
         return f"row {row.row_id} has no runId and no usable startedAt"
-    distance = row.started_at - ours.asked_at
+    distance = row.started_at - wanted.asked_at
     if distance < EARLIEST:
         return f"row {row.row_id} has no runId and began {-distance.total_seconds():.0f}s too early"
     if distance > LATEST:
-        return f"row {row.row_id} has no runId and began {distance.total_seconds():.0f}s after ours"
+        return f"row {row.row_id} has no runId and began {distance.total_seconds():.0f}s too late"
     return None
 
 
-def is_last_page(rows: Sequence[Row], ours: Ours, *, size: int) -> bool:
-    """Whether no older page can hold our row: it is short, or reaches back to the snapshot."""
+def is_last_page(rows: Sequence[Row], wanted: RunIdentity, *, size: int) -> bool:
+    """Whether no older page can hold the row: it is short, or reaches back to the snapshot."""
     if len(rows) < size:
         return True
     oldest = rows[-1].row_id
-    return oldest is not None and ours.newest_before is not None and oldest <= ours.newest_before
+    return (
+        oldest is not None and wanted.newest_before is not None and oldest <= wanted.newest_before
+    )
 
 
-def explain_missing(scan: Scan, ours: Ours) -> str:
-    """Say, most informative first, why no row is ours."""
-    name = f"run {ours.run_id}" if ours.run_id else "the run (the server gave it no id)"
-    if ours.asked_at is None:
+def explain_missing(scan: Scan, wanted: RunIdentity) -> str:
+    """Say why no row is that of the run, most informative reason first."""
+    name = f"run {wanted.run_id}" if wanted.run_id else "the run (the server gave it no id)"
+    if wanted.asked_at is None:
         return f"{name} is not in the history of this profile"
     if scan.foreign:
         others = ", ".join(dict.fromkeys(scan.foreign[:3]))

@@ -7,16 +7,13 @@ body as a document, limits such as `10%`, and the API's own names `targetUrl` an
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tm_cli.api import strict_json
-from tm_cli.errors import ConfigurationError
+from tm_cli.backends import documents
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.text import clean
 from tm_cli.values.thresholds import read_limits
 
 FORMAT = "trafficmorph-profile-v1"
@@ -54,20 +51,8 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises ConfigurationError when the file cannot be read, is neither JSON nor YAML, repeats a
     key, misses a required one or has one that no profile has.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text") from None
-    try:
-        document = strict_json.parse(text) if path.suffix.lower() == ".json" else _yaml(text)
-        return portable(document)
-    except ValueError as problem:
-        raise ConfigurationError(
-            f"{path} is not a profile document: {problem}",
-            hint="`tm profiles export` writes one to start from",
-        ) from None
+    hint = "`tm profiles export` writes one to start from"
+    return documents.read_document(path, "profile document", portable, hint=hint)
 
 
 def portable(document: Any) -> dict[str, Any]:
@@ -79,10 +64,8 @@ def portable(document: Any) -> dict[str, Any]:
         raise ValueError("it gives one value under two names")
     for key in fields:
         if key not in REQUIRED and key not in OPTIONAL:
-            near = difflib.get_close_matches(key, [*REQUIRED, *OPTIONAL, *ALIASES], n=1)
-            raise ValueError(
-                f"unknown key {key!r}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+            known = [*REQUIRED, *OPTIONAL, *ALIASES]
+            raise ValueError(f"unknown key {key!r}" + documents.did_you_mean(key, known))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise ValueError(f"{' and '.join(missing)} missing")
     return {"_format": FORMAT, **fields, **_converted(fields)}
@@ -120,27 +103,3 @@ def _points(value: Any) -> list[Any]:
         {"x": point[0], "y": point[1]} if isinstance(point, list) and len(point) == 2 else point
         for point in value
     ]
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Refuses a repeated key, which YAML forbids and PyYAML lets pass."""
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            seen: set[Any] = set()
-            for node_of_key, _ in node.value:
-                key = self.construct_object(node_of_key, deep=True)
-                if isinstance(key, Hashable):  # any other is refused below
-                    if key in seen:
-                        raise ValueError(f"the key {clean(key, longest=40)!r} is there twice")
-                    seen.add(key)
-            return super().construct_mapping(node, deep=deep)
-
-    try:
-        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except yaml.YAMLError as problem:
-        raise ValueError(" ".join(str(problem).split())) from None

@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph.models import HistoryRow
-from tm_cli.backends.trafficmorph.comparisons import number, read_basis, read_comparisons
+from tm_cli.backends.trafficmorph.comparisons import read_basis, read_comparisons
 from tm_cli.gate.model import Course, Moment, Result
 from tm_cli.gate.verdict import read_verdict
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 WIDTH = 5.0
-"""Seconds of one item where the items do not say their time."""
+"""Seconds of one item where the items have no time."""
 
 MOST = 50_000
 """Items of one series that are read; two days have 34,560."""
 
 LATEST = 40 * 24 * 3600.0
 LARGEST = 1e12
-"""A later second or a larger value is no measurement."""
+"""A later second or a larger value is ignored."""
 
 _NAMES = {
     "rps": ("rps", "value", "y", "qps", "rate"),
@@ -34,7 +35,7 @@ _TIMES = ("t", "time", "second", "x")
 
 
 def read_course(facts: Mapping[str, Any]) -> Course:
-    """Return the moments of a history row or of a duet's other side; empty without any series."""
+    """Return the moments of a history row, or of the second target of an A/B run."""
     found: dict[float, dict[str, float]] = {}
     for field in ("rpsSeries", "latencySeries"):
         items = facts.get(field)
@@ -48,7 +49,7 @@ def read_course(facts: Mapping[str, Any]) -> Course:
 def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
     """Return time and values of one item; a bare number is a rate."""
     usual = index * WIDTH + WIDTH / 2
-    if (rate := number(item)) is not None:
+    if (rate := as_number(item)) is not None:
         return usual, {"rps": rate} if 0 <= rate <= LARGEST else {}
     if not isinstance(item, Mapping):
         return None, {}
@@ -62,7 +63,7 @@ def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
 
 
 def _first(item: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
-    return next((value for name in names if (value := number(item.get(name))) is not None), None)
+    return next((value for name in names if (value := as_number(item.get(name))) is not None), None)
 
 
 _METRICS = (
@@ -76,7 +77,6 @@ _METRICS = (
 
 
 def as_result(row: HistoryRow) -> Result:
-    """Return what a history row says of its run, in the words of the gate."""
     facts = row.document()
     cut_off = row.outcome not in (None, "", "COMPLETED")
     verdict_text = None if cut_off else row.auto_verdict or None
@@ -101,7 +101,7 @@ def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
     metrics = {name: facts.get(name) for name in _METRICS}
     metrics["latencyQuantiles"] = _quantiles(metrics["latencyQuantiles"])
     if metrics["successRate"] is None:
-        total, errors = number(metrics["totalRequests"]), number(metrics["totalErrors"])
+        total, errors = as_number(metrics["totalRequests"]), as_number(metrics["totalErrors"])
         metrics["successRate"] = _success_rate(total, errors)
     return metrics
 
@@ -111,10 +111,10 @@ def _count(value: Any) -> int | None:
 
 
 def _quantiles(document: Any) -> dict[str, Any] | None:
-    """Response times by their names; None for what cannot be read, which is no measurement."""
+    """Response times by their names; None for what cannot be read."""
     if not isinstance(document, Mapping):
         return None
-    return {name: value for name, value in document.items() if number(value) is not None}
+    return {name: value for name, value in document.items() if as_number(value) is not None}
 
 
 def _success_rate(total: float | None, errors: float | None) -> float | None:
@@ -124,29 +124,29 @@ def _success_rate(total: float | None, errors: float | None) -> float | None:
     return (total - errors) * 100 / total
 
 
-def other_side(facts: Mapping[str, Any]) -> Result | None:
-    """Return a duet's other target as if it were a run; None when the row has none."""
-    metrics, against = metrics_of_other_side(facts), facts.get("against")
+def second_target(facts: Mapping[str, Any]) -> Result | None:
+    """Return the second target of an A/B run as if it were a run; None without one."""
+    metrics, against = second_target_metrics(facts), facts.get("against")
     if metrics is None or not isinstance(against, Mapping):
         return None
     return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
 
 
-def metrics_of_other_side(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the metrics of a duet's other target; None when the row has none.
+def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the metrics of the second target of an A/B run; None without one.
 
-    Both sides were loaded for the same time, so that their rates are as their totals.
+    Both targets were loaded for the same time, so their rates are proportional to their totals.
     """
     against = facts.get("against")
     if not isinstance(against, Mapping):
         return None
-    total, errors = number(against.get("totalRequests")), number(against.get("totalErrors"))
-    ours, rate = number(facts.get("totalRequests")), number(facts.get("avgRps"))
-    share = total / ours if total is not None and ours else None
+    total, errors = as_number(against.get("totalRequests")), as_number(against.get("totalErrors"))
+    own_total, rate = as_number(facts.get("totalRequests")), as_number(facts.get("avgRps"))
+    share = total / own_total if total is not None and own_total else None
     return {
         "totalRequests": _count(against.get("totalRequests")),
         "totalErrors": _count(against.get("totalErrors")),
-        "avgRps": number(rate * share) if rate is not None and share is not None else None,
+        "avgRps": as_number(rate * share) if rate is not None and share is not None else None,
         "peakRps": None,
         "successRate": _success_rate(total, errors),
         "latencyQuantiles": _quantiles(against.get("latencyQuantiles")),
@@ -171,7 +171,7 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Without what `localhost` has besides the address at which the target listens."""
+    """Without addresses of `localhost` at which the target does not listen."""
     return {
         name: count
         for name, count in counts.items()

@@ -1,4 +1,4 @@
-"""The live status of a run in the words of the gate."""
+"""Progress of a run from its live status."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.retry import observed_nothing
+from tm_cli.api.retry import retry_pause
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
 from tm_cli.backends.trafficmorph import correlation
-from tm_cli.backends.trafficmorph.results import as_result, other_side
+from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import Starter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -32,7 +32,7 @@ def phase_of(status: str | None) -> Phase:
 
 
 def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
-    """Return a look at the live status; another run id in it means that ours was replaced."""
+    """Return the progress; another run id in the status means that the run was replaced."""
     phase = phase_of(status.status)
     if status.run_id and run.run_id and status.run_id != run.run_id:
         phase = Phase.REPLACED
@@ -109,13 +109,13 @@ class TrafficMorphRuns:
         own_tag: str | None = None,
         terms: Mapping[str, Any] | None = None,
         profile: Profile | None = None,
-        hasty: Client | None = None,
+        stop_client: Client | None = None,
         resume_flags: Sequence[str] = (),
         needs_baseline: bool = False,
     ) -> None:
         self._client = client
-        self._once = client.reading_once()  # the flow repeats what observed nothing
-        self._hasty = hasty or client  # for a stop that must not take long
+        self._reader = client.without_retries()  # the gate repeats reads itself
+        self._stop_client = stop_client or client  # for a stop that must not take long
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
@@ -130,7 +130,7 @@ class TrafficMorphRuns:
         self._has_status = True
 
     def prepare(self) -> None:
-        """Take the snapshot; only rows after it can be ours."""
+        """Take the snapshot; only rows after it can be those of the run."""
         self._starter.prepare()
 
     def start(self) -> Run:
@@ -152,12 +152,12 @@ class TrafficMorphRuns:
         return Run(run_id, self._subject, status, asked_at, resume, self._duration)
 
     def observe(self, run: Run) -> Progress:
-        """Look at the live status, on older servers at the profile."""
+        """Read the live status, on older servers the profile."""
         if self._has_status:
             try:
-                status = self._once.get_run_status(self._profile_id)
+                status = self._reader.get_run_status(self._profile_id)
                 if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
-                    raise NotUnderstood("the status still shows the run before ours")
+                    raise NotUnderstood("the status still shows the previous run")
                 return from_status(run, status, self._curve)
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
@@ -165,31 +165,31 @@ class TrafficMorphRuns:
                 if error.status != 404:
                     raise
                 self._has_status = False
-        state = self._once.get_profile(self._profile_id).status or ""
+        state = self._reader.get_profile(self._profile_id).status or ""
         return Progress(phase_of(state), clean(state))
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
         before = self._starter
-        ours = correlation.Ours(
+        identity = correlation.RunIdentity(
             run.run_id, run.asked_at, before.newest_before, before.rows_are_named
         )
         seen: list[HistoryRow] = []
         scan = correlation.Scan()
         for page in range(LAST_PAGE + 1):
-            rows = list_own(self._once, self._profile_id, page=page, size=PAGE_SIZE)
+            rows = list_own(self._reader, self._profile_id, page=page, size=PAGE_SIZE)
             seen += rows
-            scan = correlation.correlate([self._correlated(row) for row in seen], ours)
+            scan = correlation.correlate([self._correlated(row) for row in seen], identity)
             if scan.exact or correlation.is_last_page(
-                [self._correlated(row) for row in rows], ours, size=PAGE_SIZE
+                [self._correlated(row) for row in rows], identity, size=PAGE_SIZE
             ):
                 break
         if found := scan.exact or scan.legacy:
             return _agreed([seen[position] for position in found])
-        return Missing(clean(correlation.explain_missing(scan, ours)))
+        return Missing(clean(correlation.explain_missing(scan, identity)))
 
     def _correlated(self, row: HistoryRow) -> correlation.Row:
-        """What counts for matching; a row of another profile is nobody's."""
+        """What counts for matching; a row of another profile never matches."""
         if row.profile_id is not None and row.profile_id != self._profile_id:
             return correlation.Row(None, f"of profile {row.profile_id}", None)
         return correlation.Row(row.id, row.run_id, row.started_at)
@@ -197,7 +197,7 @@ class TrafficMorphRuns:
     def confirm(self, run: Run, result: Result) -> Result:
         """Fetch the detail, which has the quantiles; without it the verdict of the list stands.
 
-        Either must rest on what the start has asked for.
+        Either must be based on what the start asked for.
         """
         history_id = result.facts.get("id")
         detail = self._detail(history_id) or result
@@ -214,41 +214,38 @@ class TrafficMorphRuns:
     def _detail(self, history_id: Any) -> Result | None:
         if type(history_id) is not int:
             return None
-        reader = self._client if self._terms else self._once
+        reader = self._client if self._terms else self._reader
         try:
             return as_result(reader.get_history_item(history_id))
         except ApiError:
             return None
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the other side of a duet, else fetch the baseline run."""
+        """Return the second target of an A/B run, else fetch the baseline run."""
         if result.basis.is_duet:
-            return other_side(result.facts)
+            return second_target(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
             return None
-        reader = self._client if self._needs_baseline else self._once  # a picture is not worth more
+        reader = self._client if self._needs_baseline else self._reader
         try:
             return as_result(reader.get_history_item(baseline))
         except ApiError:
             return None
 
     def stop(self, run: Run) -> None:
-        """Stop whatever runs on this profile; the caller knows that it is ours."""
-        self._hasty.stop_run(self._profile_id)
+        """Stop whatever runs on this profile; the caller knows that it is the right run."""
+        self._stop_client.stop_run(self._profile_id)
 
     def observed_nothing(self, error: TmError) -> float | None:
-        """Ride out whatever says nothing about the run; a refused key is final."""
-        if not isinstance(error, ApiError) or not observed_nothing(error):
-            return None
-        asked = error.retry_after if isinstance(error, HttpError) else None
-        return asked or 0.0
+        """Repeat what says nothing about the run; a refused key is final."""
+        return retry_pause(error)
 
 
 def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
-    """Say how a verdict rests on something else than the start has asked for; None: it does not.
+    """Say what the verdict is based on instead of what the start asked for; None when it is that.
 
-    A server that overlooks a wish must not pass the gate with the verdict of another question.
+    A server that ignores an option must not pass the gate with the answer to another question.
     """
     if "againstUrl" in terms and not result.basis.is_duet:
         return "the run was judged without the other target that --against named"
@@ -261,7 +258,7 @@ def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
 
 
 def _agreed(rows: Sequence[HistoryRow]) -> Result:
-    """Return the newest of the rows that may all be ours; raises Undecided when they differ."""
+    """Return the newest of the matching rows; raises Undecided when their verdicts differ."""
     if len({row.auto_verdict for row in rows}) > 1:
         raise Undecided("the history holds several rows that may be our run, and they disagree")
     return as_result(rows[0])

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.retry import pause_before_retry
+from tm_cli.api.retry import Attempts
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -36,7 +36,7 @@ class Starter:
     """Starts one run of a profile.
 
     `own_tag` is a tag that no other start has; it is what a run is recognised by when the answer to
-    the start is lost. `terms` is how the server shall judge the run; see `Client.start_run`.
+    the start is lost. `terms` is how the server is to judge the run; see `Client.start_run`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Starter:
         return self._snapshot is not None and self._snapshot.run_id is not None
 
     def is_from_before(self, run_id: str | None) -> bool:
-        """Whether this run had ended before ours was started: a stale replica may still show it."""
+        """Whether this run had ended before the start: a stale replica may still show it."""
         return (
             run_id is not None and self._snapshot is not None and (run_id == self._snapshot.run_id)
         )
@@ -86,9 +86,10 @@ class Starter:
         """Send the start; repeat it only while nothing can have reached the server.
 
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
-        nobody can tell.
+        that is unknown.
         """
-        for attempt in range(START_ATTEMPTS):
+        attempts = Attempts(START_ATTEMPTS)
+        while True:
             asked_at = self._clock.now()
             try:
                 answer = self._client.start_run(
@@ -98,26 +99,23 @@ class Starter:
             except NotReached as error:
                 if error.maybe_sent:
                     return self._recognise(asked_at, error.message)
-                if attempt + 1 == START_ATTEMPTS:
-                    raise
-                self._clock.sleep(pause_before_retry(error, attempt))
+                self._clock.sleep(attempts.next_pause(error))
             except ApiError as error:
                 if (refusal := _refusal(error)) is not None:
                     raise refusal from None
                 return self._recognise(asked_at, error.message)
             else:
                 return StartedRun(answer.run_id, answer.status or "", asked_at)
-        raise AssertionError("unreachable")  # pragma: no cover
 
     def _check(self, answer: RunControl) -> None:
-        """An answer that breaks the contract proves nothing about our start."""
+        """An answer that breaks the contract proves nothing about the start."""
         if answer.profile_id is not None and answer.profile_id != self._profile_id:
-            raise NotUnderstood("the answer speaks of another profile")
+            raise NotUnderstood("the answer is about another profile")
         if self.is_from_before(answer.run_id):
             raise NotUnderstood("the answer names a run that had ended before")
 
     def _recognise(self, asked_at: datetime, reason: str) -> StartedRun:
-        """Find our run by its own tag after a lost answer; nothing else is ever adopted."""
+        """Find the run by its own tag after a lost answer; nothing else is adopted."""
         now = self._look()
         if now is not None and now.run_id and self._own_tag and self._own_tag in now.tags:
             return StartedRun(now.run_id, now.status or "", asked_at)

@@ -10,12 +10,12 @@ import typer
 from tm_cli.api.errors import HttpError, NotUnderstood
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import LONGEST_PAUSE, Session, command
 from tm_cli.settings import RUNLOOP, STRAIT, TRAFFICMORPH
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 class System(StrEnum):
@@ -26,14 +26,14 @@ class System(StrEnum):
     STRAIT = "strait"
 
 
-SystemOption = Annotated[System, typer.Option("--system", help="Whose key it is.")]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="Do not ask the server.")]
+SystemOption = Annotated[System, typer.Option("--system", help="System that the key belongs to.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Do not check the key with the server.")]
 
 
 @app.callback()
 @group
 def auth() -> None:
-    """Store a key, check keys, remove one."""
+    """Store, check and remove API keys."""
 
 
 @app.command("login")
@@ -41,10 +41,10 @@ def auth() -> None:
 def login(
     session: Session, *, system: SystemOption = System.TRAFFICMORPH, no_check: NoCheck = False
 ) -> int:
-    """Ask for a key, or read it from a pipe; check it with its server and store it.
+    """Read an API key from a prompt or a pipe, check it with its server and store it.
 
-    It goes into the system's keyring, else into a file that only you can read,
-    and is sent to this server alone.
+    The key is stored in the system keyring, or else in a file that only you can read, and is
+    sent only to this server.
 
     tm auth login --base-url https://trafficmorph.example
 
@@ -61,10 +61,10 @@ def login(
 @app.command("status")
 @command
 def status(session: Session, *, no_check: NoCheck = False) -> int:
-    """Show where each key is, for which server, and whether the server takes it.
+    """Show each key: where it is stored, its server, whether the server accepts it.
 
-    All systems and contexts are looked at. No part of a key is shown. Exits with
-    0 when there is a key and each one works.
+    Checks all systems and contexts. Shows no part of a key. Exits with 0 if there is at least
+    one key and all keys work.
 
     tm auth status
     """
@@ -76,7 +76,7 @@ def status(session: Session, *, no_check: NoCheck = False) -> int:
 @app.command("logout")
 @command
 def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> int:
-    """Remove the stored key of a server; the server goes on taking it.
+    """Remove a server's stored key from this machine; the key itself stays valid.
 
     tm auth logout --context staging
     """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli import options
+from tm_cli.cli.help_page import COMPARISON
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,22 +20,33 @@ _RULES = "Rules"
 
 MinScore = Annotated[
     str | None,
-    typer.Option(metavar="SCORE", help="FAIL below it: 0.85 or 85%.", rich_help_panel=_RULES),
+    typer.Option(
+        metavar="SCORE",
+        help="FAIL when the score is below this, e.g. 0.85 or 85%.",
+        rich_help_panel=_RULES,
+    ),
 ]
 WarnScore = Annotated[
-    str | None, typer.Option(metavar="SCORE", help="WARN below it.", rich_help_panel=_RULES)
+    str | None,
+    typer.Option(
+        metavar="SCORE", help="WARN when the score is below this.", rich_help_panel=_RULES
+    ),
 ]
 MaxDrop = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="FAIL when the score is more points below the baseline: 0.03 or 3%.",
+        help="FAIL when the score drops by more than this from the baseline, e.g. 0.03 or 3%.",
         rich_help_panel=_RULES,
     ),
 ]
 WarnDrop = Annotated[
     str | None,
-    typer.Option(metavar="POINTS", help="WARN when it is more below.", rich_help_panel=_RULES),
+    typer.Option(
+        metavar="POINTS",
+        help="WARN when the score drops by more than this.",
+        rich_help_panel=_RULES,
+    ),
 ]
 MaxFailed = Annotated[
     int,
@@ -41,7 +54,7 @@ MaxFailed = Annotated[
         "--max-failed-scenarios",
         min=0,
         metavar="N",
-        help="FAIL when more scenario runs failed, timed out or were canceled.",
+        help="FAIL when more scenario runs than this failed, timed out or were canceled.",
         rich_help_panel=_RULES,
     ),
 ]
@@ -49,7 +62,7 @@ Coverage = Annotated[
     str | None,
     typer.Option(
         metavar="SHARE",
-        help="FAIL when fewer of the benchmark's scenarios were run. [100%]",
+        help="FAIL when a smaller share of the benchmark's scenarios was run. [100%]",
         rich_help_panel=_RULES,
     ),
 ]
@@ -58,7 +71,7 @@ Expect = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="How many scenarios there must be, where the benchmark does not say.",
+        help="Expected number of scenarios, if the benchmark does not define it.",
         rich_help_panel=_RULES,
     ),
 ]
@@ -66,33 +79,33 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         metavar="RUN",
-        help="Compare with this run; `last`, the usual, is the newest that could be one.",
-        rich_help_panel=_RULES,
+        help="Run to compare with; `last` is the newest suitable run. [last]",
+        rich_help_panel=COMPARISON,
     ),
 ]
 Match = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="Only runs with this metadata are a baseline; repeatable.",
-        rich_help_panel=_RULES,
+        help="Use only runs with this metadata as the baseline; repeatable.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 CommonOnly = Annotated[
     bool,
     typer.Option(
         "--common-only",
-        help="Where the scenarios have changed, compare those of both runs, and WARN.",
-        rich_help_panel=_RULES,
+        help="If the scenarios differ, compare the common ones and WARN.",
+        rich_help_panel=COMPARISON,
     ),
 ]
 Metadata = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Metadata of the run; repeatable."),
 ]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a benchmark run.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Benchmark run id.")]
 File = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help="Where to write the zip archive.")
+    str, typer.Option("--output", "-o", metavar="FILE", help="File to write the zip archive to.")
 ]
 
 
@@ -110,54 +123,30 @@ class RuleOptions:
     common_only: CommonOnly = False
 
     def read(self) -> Rules:
-        """Return the rules; see `read_rules`."""
-        return read_rules(
-            min_score=self.min_score,
-            warn_score=self.warn_score,
-            max_drop=self.max_drop,
-            warn_drop=self.warn_drop,
-            max_failed=self.max_failed,
-            coverage=self.coverage,
-            expect=self.expect,
-            common_only=self.common_only,
-        )
+        """Return the rules that the flags write; raises UsageError, and sends nothing."""
+        from tm_cli.backends.runloop.rules import Rules
 
-
-def read_rules(
-    *,
-    min_score: str | None,
-    warn_score: str | None,
-    max_drop: str | None,
-    warn_drop: str | None,
-    max_failed: int,
-    coverage: str | None,
-    expect: int | None,
-    common_only: bool,
-) -> Rules:
-    """Return the rules that the flags write; raises UsageError, and sends nothing."""
-    from tm_cli.backends.runloop.rules import Rules
-
-    whole = 1.0
-    try:
-        return Rules(
-            min_score=_share("--min-score", min_score),
-            warn_score=_share("--warn-score", warn_score),
-            max_drop=_share("--max-drop", max_drop),
-            warn_drop=_share("--warn-drop", warn_drop),
-            max_failed=max_failed,
-            coverage=whole if (given := _share("--coverage", coverage)) is None else given,
-            expected=expect,
-            common_only=common_only,
-        )
-    except ValueError as problem:
-        raise UsageError(str(problem)) from None
+        coverage = _share("--coverage", self.coverage)
+        try:
+            return Rules(
+                min_score=_share("--min-score", self.min_score),
+                warn_score=_share("--warn-score", self.warn_score),
+                max_drop=_share("--max-drop", self.max_drop),
+                warn_drop=_share("--warn-drop", self.warn_drop),
+                max_failed=self.max_failed,
+                coverage=1.0 if coverage is None else coverage,
+                expected=self.expect,
+                common_only=self.common_only,
+            )
+        except ValueError as problem:
+            raise UsageError(str(problem)) from None
 
 
 def require_a_rule(rules: Rules) -> None:
     """Raise UsageError where any score would pass."""
     if not rules.is_set:
         raise UsageError(
-            "this gate has no rule, so that every score would pass",
+            "no rule given; every score would pass",
             hint="give --min-score, --warn-score, --max-drop or --warn-drop",
         )
 
@@ -166,25 +155,12 @@ def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineWish:
     """Return which run to compare with; raises UsageError."""
     from tm_cli.backends.runloop.baseline import LAST, BaselineWish
 
-    pairs = read_pairs("--match", match)
+    pairs = options.read_pairs("--match", match)
     if run is not None and not run.strip():
         raise UsageError("--baseline is empty")
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
     return BaselineWish(run, pairs)
-
-
-def read_pairs(flag: str, values: Sequence[str] | None) -> Mapping[str, str]:
-    """Return `KEY=VALUE` flags as a mapping; raises UsageError for anything else."""
-    pairs: dict[str, str] = {}
-    for text in values or ():
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not KEY=VALUE")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key} is given twice")
-        pairs[key] = value
-    return pairs
 
 
 def _share(flag: str, text: str | None) -> float | None:

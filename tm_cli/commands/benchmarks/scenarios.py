@@ -7,30 +7,30 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.benchmarks import options as ours
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
-ScenarioRunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a scenario run.")]
+ScenarioRunId = Annotated[str, typer.Argument(metavar="RUN", help="Scenario run id.")]
 
 
 @app.callback()
 @group
 def scenario() -> None:
-    """Drive a run: start its scenarios, score and complete them."""
+    """Drive a run: start, score and complete its scenarios."""
 
 
 @app.command("start")
 @command
 def start(
     session: Session,
-    scenario_id: Annotated[str, typer.Argument(metavar="SCENARIO", help="Id of a scenario.")],
+    scenario_id: Annotated[str, typer.Argument(metavar="SCENARIO", help="Scenario id.")],
     run: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Benchmark run that it belongs to. [none]"),
+        typer.Option(metavar="RUN", help="Benchmark run to start the scenario in. [none]"),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the run.")] = None,
     metadata: ours.Metadata = None,
@@ -38,7 +38,7 @@ def start(
         str | None, typer.Option(metavar="FILE", help="Run profile, JSON or YAML.")
     ] = None,
 ) -> int:
-    """Start one scenario on a machine of its own.
+    """Start a scenario on its own machine.
 
     tm benchmarks scenario start scn_1 --run bmr_7
     """
@@ -49,7 +49,7 @@ def start(
         scenario_id,
         run=run,
         name=name,
-        metadata=ours.read_pairs("--metadata", metadata),
+        metadata=options.read_pairs("--metadata", metadata),
         profile=profile,
     )
 
@@ -59,15 +59,13 @@ def start(
 def list_scenario_runs(
     session: Session,
     run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Only those of this benchmark run.")
+        str | None, typer.Option(metavar="RUN", help="Filter by benchmark run id.")
     ] = None,
     scenario_id: Annotated[
-        str | None, typer.Option("--scenario", metavar="ID", help="Only those of this scenario.")
+        str | None, typer.Option("--scenario", metavar="ID", help="Filter by scenario id.")
     ] = None,
-    state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only those in this state.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only those so named.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Filter by state.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
 ) -> int:
     """List scenario runs.
 
@@ -82,7 +80,7 @@ def list_scenario_runs(
 @app.command("show")
 @command
 def show(session: Session, run: ScenarioRunId) -> int:
-    """Show one scenario run.
+    """Show a scenario run.
 
     tm benchmarks scenario show scr_1
     """
@@ -96,10 +94,10 @@ def show(session: Session, run: ScenarioRunId) -> int:
 def score(
     session: Session,
     run: ScenarioRunId,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is scored.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
     wait_timeout: options.WaitTimeout = None,
 ) -> int:
-    """Ask for the score of a scenario run; it comes later.
+    """Request the score of a scenario run; with --wait, wait for it.
 
     tm benchmarks scenario score scr_1 --wait
     """
@@ -108,40 +106,43 @@ def score(
     if wait:
         limit = session.setting("wait_timeout", wait_timeout)
         return actions.score_and_wait(session, run, limit)
-    return actions.score_scenario_run(session, run)
+    found = actions.benchmark_client(session).score_scenario_run(run)
+    return actions.emit_state(session, "scenario run", found)
 
 
 @app.command("complete")
 @command
 def complete(session: Session, run: ScenarioRunId) -> int:
-    """Complete a scenario run; its machine goes away.
+    """Complete a scenario run and shut its machine down.
 
     tm benchmarks scenario complete scr_1
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.complete_scenario_run(session, run)
+    found = benchmark_client(session).complete_scenario_run(run)
+    return emit_state(session, "scenario run", found)
 
 
 @app.command("cancel")
 @command
 def cancel(session: Session, run: ScenarioRunId) -> int:
-    """Cancel a scenario run; its machine goes away.
+    """Cancel a scenario run and shut its machine down.
 
     tm benchmarks scenario cancel scr_1
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, emit_state
 
-    return actions.cancel_scenario_run(session, run)
+    found = benchmark_client(session).cancel_scenario_run(run)
+    return emit_state(session, "scenario run", found)
 
 
 @app.command("logs")
 @command
 def logs(session: Session, run: ScenarioRunId, output: ours.File) -> int:
-    """Write the logs of a scenario run to a zip archive; its content is not looked at.
+    """Download a scenario run's logs as a zip archive.
 
     tm benchmarks scenario logs scr_1 --output logs.zip
     """
-    from tm_cli.commands.benchmarks import actions
+    from tm_cli.commands.benchmarks.actions import benchmark_client, save_archive
 
-    return actions.save_scenario_logs(session, run, output)
+    return save_archive(session, benchmark_client(session).download_scenario_logs(run), output)

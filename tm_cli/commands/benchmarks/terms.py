@@ -1,28 +1,44 @@
-"""How a benchmark gate is told again: as flags of a command line, and for `--last`."""
+"""What the gates over benchmark runs and over benchmark jobs have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from tm_cli.api.runloop.client import Client
+from tm_cli.backends.runloop.baseline import BaselineWish
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.cli.session import Session
-from tm_cli.commands.benchmarks.actions import SYSTEM
-from tm_cli.commands.shared.last_start import server_flags
-from tm_cli.errors import ConfigurationError
+from tm_cli.commands.benchmarks.actions import (
+    PER_MINUTE,
+    benchmark_client,
+    runloop_connection,
+    stop_client,
+)
+from tm_cli.commands.benchmarks.options import require_a_rule
+from tm_cli.commands.shared.follow import ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
+from tm_cli.gate.backend import System
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import GATED, Verdict
+from tm_cli.gate.verdict import Verdict, format_fail_on
+from tm_cli.settings import RUNLOOP
 
-USUAL_FAIL_ON = frozenset({Verdict.FAIL, Verdict.NO_BASELINE})
+RUN, JOB = "run", "job"
+
+PER_POLL = 2
+"""Requests of one poll: the run and its scenario runs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RememberedBenchmark:
     """What a later `--last` needs to judge a run exactly as this call would have.
 
-    `baseline` is the id of what was pinned; None with a `choice` says that there was nothing.
+    `kind` is RUN or JOB. `baseline` is the id of what was chosen; None with a `choice` says that
+    there was nothing.
     """
 
     kind: str
@@ -48,7 +64,7 @@ class Remembered:
         }
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Remembered:
+    def from_document(cls, document: Mapping[str, Any]) -> RememberedBenchmark:
         """Read it again; raises ConfigurationError for what this version did not write."""
         try:
             ids = document["scenario_ids"]
@@ -64,30 +80,66 @@ class Remembered:
                 agents=document["agents"],
             )
         except (KeyError, TypeError, ValueError) as problem:
-            raise ConfigurationError(
-                f"what was remembered of the last run cannot be used: {problem}",
-                hint="name the run: `tm benchmarks wait RUN`",
-            ) from None
+            raise unusable(problem, hint="name the run: `tm benchmarks wait RUN`") from None
 
 
-def with_usual_verdicts(session: Session, gate: Gate) -> Gate:
-    """Return the gate with verdicts to fail on: a gate with rules must be able to fail."""
-    if gate.fail_on:
-        return gate
-    session.note(f"tm: this gate fails on {verdicts(USUAL_FAIL_ON)} (--fail-on)")
-    return replace(gate, fail_on=USUAL_FAIL_ON)
+class RunloopGate(GateCommand[System]):
+    """The gate over what Runloop runs; `rules` and `baseline` are those of this call's flags."""
 
+    system = RUNLOOP
+    url_variable = "RUNLOOP_BASE_URL"
+    default_fail_on = frozenset({Verdict.FAIL, Verdict.NO_BASELINE})
 
-def say_ungated(session: Session) -> None:
-    """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
-    session.terminal.note(
-        "tm: this start does not gate: what it is judged by counts in `tm benchmarks wait --last`"
-    )
+    def __init__(
+        self, session: Session, rules: Rules | None = None, baseline: BaselineWish | None = None
+    ) -> None:
+        super().__init__(session)
+        self.rules = rules or Rules()
+        self.baseline = baseline or BaselineWish()
 
+    @cached_property
+    def client(self) -> Client:
+        """A client of the configured server."""
+        return benchmark_client(self.session)
 
-def verdicts(chosen: frozenset[Verdict]) -> str:
-    """Return a set of verdicts as `--fail-on` writes it."""
-    return ",".join(verdict for verdict in GATED if verdict in chosen)
+    def stop_client(self) -> Client:
+        """Return a client for the request that stops a run."""
+        return stop_client(self.session)
+
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return runloop_connection(self.session).base_url
+
+    def limits(self) -> ServerLimits:
+        """Return the requests that we allow ourselves."""
+        return ServerLimits(self.server, PER_MINUTE // PER_POLL)
+
+    def remembered(self, entry: RememberedRun) -> RememberedBenchmark:
+        """Return what was remembered; rules given now replace those of then."""
+        found = RememberedBenchmark.from_document(entry.details)
+        if self.rules != Rules():
+            found = replace(found, rules=self.rules)
+        require_a_rule(found.rules)
+        return found
+
+    def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
+        """Warn `--quiet` pipelines as well: they may take this start for their gate."""
+        super().note_next_steps(outcomes, gate)
+        if self.rules.is_set or gate.fail_on:
+            self.session.terminal.note(
+                "tm: this start does not gate: what it is judged by counts in "
+                "`tm benchmarks wait --last`"
+            )
+
+    def resume_flags(self, gate: Gate, rules: Rules, baseline: str | None) -> list[str]:
+        """Return the flags that a wait needs: rules, gate, the server of this call."""
+        flags = rule_flags(rules)
+        if baseline is not None:
+            flags += ["--baseline", baseline]
+        if gate.fail_on not in (frozenset(), self.default_fail_on):
+            flags += ["--fail-on", format_fail_on(gate.fail_on)]
+        return [*flags, *server_flags(self.session, self.system)]
 
 
 def rule_flags(rules: Rules) -> list[str]:
@@ -108,15 +160,3 @@ def rule_flags(rules: Rules) -> list[str]:
         for word in (flag, f"{value:.9g}" if isinstance(value, float) else str(value))
     ]
     return [*flags, *(["--common-only"] if rules.common_only else [])]
-
-
-def resume_flags(
-    session: Session, gate: Gate | None, rules: Rules, baseline: str | None
-) -> list[str]:
-    """Return what a wait must be told again: the gate, and a server that flags have named."""
-    flags = rule_flags(rules)
-    if baseline is not None:
-        flags += ["--baseline", baseline]
-    if gate is not None and gate.fail_on not in (frozenset(), USUAL_FAIL_ON):
-        flags += ["--fail-on", verdicts(gate.fail_on)]
-    return [*flags, *server_flags(session, SYSTEM)]

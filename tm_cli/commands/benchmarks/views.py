@@ -12,14 +12,14 @@ from tm_cli.backends.runloop.differences import compare_scenarios
 from tm_cli.backends.runloop.jobs import get_job
 from tm_cli.backends.runloop.measurements import Measured, of_job, of_run
 from tm_cli.backends.runloop.rules import read_score, share
+from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import Session
 from tm_cli.commands.benchmarks.actions import benchmark_client
-from tm_cli.commands.history.compare import Format
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
-from tm_cli.render.formats.json_document import document, to_json
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.tables import columns, instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
@@ -38,10 +38,18 @@ def compare(session: Session, first: str, second: str, chosen: Format) -> int:
     newer, older = sorted(runs, key=lambda run: run.start_time_ms or 0, reverse=True)
     now, before = measure(client, newer), measure(client, older)
     rows, notes = compare_scenarios(now, before)
-    session.terminal.result(
-        _shown(session, (newer, older), [_score_comparison(now, before), *rows], notes, chosen)
+    items = [_score_comparison(now, before), *rows]
+    data = {
+        "runA": newer.document(),
+        "runB": older.document(),
+        "comparisons": [comparison_data(item) for item in items],
+        "notes": list(notes),
+    }
+    return session.emit(
+        data,
+        lambda: _shown(session, (newer, older), items, notes, chosen),
+        as_json=chosen is Format.JSON,
     )
-    return 0
 
 
 def _score_comparison(now: Measured, before: Measured) -> Comparison:
@@ -65,25 +73,17 @@ def _shown(
     chosen: Format,
 ) -> str:
     newer, older = runs
-    if chosen is Format.JSON:
-        data = {
-            "runA": newer.document(),
-            "runB": older.document(),
-            "comparisons": [comparison_data(item) for item in items],
-            "notes": list(notes),
-        }
-        return to_json(document(data))
     names = (f"A: {clean(newer.id)}", f"B: {clean(older.id)}")
     subject = clean(newer.benchmark_id or "benchmark")
     title = f"{subject}: run {clean(newer.id)} compared with run {clean(older.id)}"
-    told = [f"A is {_told(newer)}, B is {_told(older)}", *notes]
+    facts = [f"A is {_state(newer)}, B is {_state(older)}", *notes]
     if chosen is Format.MARKDOWN:
-        return comparison_markdown(items, title=title, names=names, notes=told)
+        return comparison_markdown(items, title=title, names=names, notes=facts)
     table = comparison_table(session.terminal, items, names=names, indent=2)
-    return "\n".join([title, *(f"  {line}" for line in told), table])
+    return "\n".join([title, *(f"  {line}" for line in facts), table])
 
 
-def _told(run: BenchmarkRun) -> str:
+def _state(run: BenchmarkRun) -> str:
     return f"{clean(run.state) or 'in no state'}, started {began(run.start_time_ms) or 'some time'}"
 
 

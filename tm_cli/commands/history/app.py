@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
-from tm_cli.errors import UsageError
+from tm_cli.completion.candidates import complete_profiles
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
-
-
-SOURCES = ("api", "manual", "scheduled")
+app = App()
 
 
 @app.callback()
 @group
 def history() -> None:
-    """Look at runs that have ended, compare them."""
+    """List, show and compare finished runs."""
 
 
 @app.command("list")
@@ -32,38 +29,49 @@ def history() -> None:
 def list_history(
     session: Session,
     profile: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Only this profile: id or name.")
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            autocompletion=complete_profiles,
+            help="Filter by profile id or name.",
+        ),
     ] = None,
     verdict: Annotated[
-        str | None, typer.Option(metavar="VERDICT", help="PASS, WARN, FAIL or NO_BASELINE.")
+        Literal["PASS", "WARN", "FAIL", "NO_BASELINE"] | None,
+        typer.Option(metavar="VERDICT", case_sensitive=False, help="Filter by verdict."),
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="api, manual or scheduled.")
+        Literal["api", "manual", "scheduled"] | None,
+        typer.Option(metavar="SOURCE", help="Filter by trigger."),
     ] = None,
-    region: Annotated[str | None, typer.Option(metavar="R", help="Only this region.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="T", help="Only runs with this tag.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Recorded at or after this time.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Recorded at or before this time.")
+        str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")
     ] = None,
-    page: Annotated[int, typer.Option(min=0, help="Page, from 0.")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=100, help="Rows on a page.")] = 20,
+    page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
+    size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
 ) -> int:
-    """List ended runs, newest first.
+    """List finished runs, newest first.
 
     tm history list --profile checkout --verdict FAIL
     """
-    if triggered_by is not None and triggered_by not in SOURCES:
-        raise UsageError(f"--triggered-by: {triggered_by!r} is not one of {', '.join(SOURCES)}")
+    now = session.context.clock.now()
     filters = {
-        "autoVerdict": _verdict(verdict),
+        "autoVerdict": verdict,
         "triggeredBy": triggered_by,
         "region": region,
         "tag": tag,
-        "from": _with_offset("--from", since),
-        "to": _with_offset("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "profileId": _profile_id(session, profile) if profile is not None else None,
     }
     found = session.client.list_history(page=page, size=size, **filters)
@@ -73,7 +81,7 @@ def list_history(
 @app.command("show")
 @command
 def show(session: Session, history_id: options.HistoryId) -> int:
-    """Show one ended run in detail, drawn over time and beside its baseline.
+    """Show a finished run in detail: over time and compared with its baseline.
 
     tm history show 42
     """
@@ -89,13 +97,14 @@ def compare(
         int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
     ],
     second: Annotated[
-        int, typer.Argument(metavar="B", min=1, max=2**63 - 1, help="History id of the other run.")
+        int,
+        typer.Argument(
+            metavar="B", min=1, max=2**63 - 1, help="History id of the run to compare with."
+        ),
     ],
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown.")
-    ] = "table",
+    form: options.Format = options.ComparisonFormat.TABLE,
 ) -> int:
-    """Compare two ended runs of one profile; whatever the order, A is the newer one.
+    """Compare two finished runs of a profile; the newer run becomes A.
 
     tm history compare 42 41 --format markdown
     """
@@ -118,14 +127,14 @@ def get(session: Session, history_id: options.HistoryId) -> int:
 @app.command("delete")
 @command
 def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = False) -> int:
-    """Delete one ended run for good; later runs are no longer compared with it.
+    """Delete a finished run permanently; it is no longer used as a baseline.
 
     tm history delete 42 --yes
     """
-    from tm_cli.commands.history.show import told_when_missing
+    from tm_cli.commands.history.show import not_found_as_error
 
     options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
-    with told_when_missing(history_id):
+    with not_found_as_error(history_id):
         session.client.delete_history_item(history_id)
     return session.emit(
         {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
@@ -138,32 +147,10 @@ def _row(session: Session, history_id: int) -> HistoryRow:
     return find_ended_run(session.client, history_id)
 
 
-def _verdict(text: str | None) -> str | None:
-    from tm_cli.gate.verdict import KNOWN
-
-    if text is not None and text.upper() not in KNOWN:
-        raise UsageError(f"--verdict: {text!r} is not one of PASS, WARN, FAIL and NO_BASELINE")
-    return text.upper() if text is not None else None
-
-
-def _with_offset(flag: str, text: str | None) -> str | None:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    if text is None:
-        return None
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
-        ) from None
-
-
 def _profile_id(session: Session, text: str) -> int:
-    from tm_cli.commands.runs.profile_argument import find_subject
+    from tm_cli.commands.runs.profile_argument import resolve_profile
 
-    return find_subject(session.client, text, session.context.cwd).profile_id
+    return resolve_profile(session.client, text, session.context.cwd).profile_id
 
 
 def _table(session: Session, page: HistoryPage) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from tm_cli.api.errors import HttpError
@@ -15,22 +14,15 @@ from tm_cli.backends.trafficmorph.comparisons import (
     read_comparisons,
     read_contract_comparison,
 )
+from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import Session
 from tm_cli.commands.history.show import find_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
-from tm_cli.render.comparisons import comparison_data, comparison_markdown, comparison_table
-from tm_cli.render.formats.json_document import document, to_json
+from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.tables import instant
+from tm_cli.report.writer import comparison_data
 from tm_cli.values.text import clean
-
-
-class Format(StrEnum):
-    """How two runs are shown."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +35,8 @@ class Compared:
     data: dict[str, Any]
 
 
-def read_format(text: str, *, wants_json: bool) -> Format:
-    """Return the format that flags ask for; raises UsageError."""
-    try:
-        chosen = Format(text.lower())
-    except ValueError:
-        known = ", ".join(Format)
-        raise UsageError(f"--format: {text!r} is not one of {known}") from None
+def read_format(chosen: Format, *, wants_json: bool) -> Format:
+    """Return the format that --format and --json ask for; raises UsageError."""
     if wants_json and chosen is Format.MARKDOWN:
         raise UsageError("--json and --format markdown contradict each other")
     return Format.JSON if wants_json else chosen
@@ -60,8 +47,9 @@ def compare(session: Session, first: int, second: int, chosen: Format) -> int:
     if first == second:
         raise UsageError(f"run {first} is compared with itself", hint="name two runs")
     found = _by_server(session, first, second) or _by_tm(session, first, second)
-    session.terminal.result(_shown(session, found, chosen))
-    return 0
+    return session.emit(
+        found.data, lambda: _shown(session, found, chosen), as_json=chosen is Format.JSON
+    )
 
 
 def _by_server(session: Session, first: int, second: int) -> Compared | None:
@@ -123,8 +111,6 @@ def _side(row: HistoryRow) -> dict[str, Any]:
 
 
 def _shown(session: Session, found: Compared, chosen: Format) -> str:
-    if chosen is Format.JSON:
-        return to_json(document(found.data))
     items = [item for item in found.items if item.is_worth_a_row]
     if not items:
         return f"{_title(found)}\n  the server named no comparison"

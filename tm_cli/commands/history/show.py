@@ -80,13 +80,13 @@ _NOT_THERE = frozenset({400, 404})
 
 def find_ended_run(client: Client, history_id: int) -> HistoryRow:
     """Return the run in detail; raises TmError when the history has none of this id."""
-    with told_when_missing(history_id):
+    with not_found_as_error(history_id):
         return client.get_history_item(history_id)
 
 
 @contextmanager
-def told_when_missing(history_id: int) -> Iterator[None]:
-    """Turn the API's refusal of an id into a plain sentence."""
+def not_found_as_error(history_id: int) -> Iterator[None]:
+    """Turn the API's refusal of an id into an error that names it."""
     try:
         yield
     except HttpError as error:

@@ -3,67 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from tm_cli.setup.answers import Answers
     from tm_cli.setup.plan import Change
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 
 @app.command("init")
 @command
 def init(
     session: Session,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="What to load.")] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="URL to test.")] = None,
     rate: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Requests per second, such as 20.")
+        str | None, typer.Option(metavar="RATE", help="Requests per second, e.g. 20.")
     ] = None,
     duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How long a run takes, such as 1m.")
+        str | None, typer.Option(metavar="DURATION", help="Duration of a run, e.g. 1m.")
     ] = None,
     ci: Annotated[
-        str | None, typer.Option(metavar="PLATFORM", help="github, gitlab, make or none.")
+        Literal["github", "gitlab", "make", "none"] | None,
+        typer.Option(metavar="PLATFORM", case_sensitive=False, help="Pipeline to write."),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the profile; else a word of the URL."),
+        typer.Option(metavar="NAME", help="Name of the profile. [derived from the URL]"),
     ] = None,
     method: Annotated[str | None, typer.Option(metavar="METHOD", help="HTTP method. [GET]")] = None,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="VERDICTS", help="Verdicts that fail the gate. [FAIL,WARN]"),
+        typer.Option(
+            metavar="VERDICTS",
+            autocompletion=complete_verdicts,
+            help="Verdicts that fail the gate. [FAIL,WARN]",
+        ),
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="local|URL", help="Which server the pipeline asks. [local]"),
+        typer.Option(metavar="local|URL", help="Server that the pipeline uses. [local]"),
     ] = None,
     allow_public_targets: Annotated[
         bool,
         typer.Option(
             "--allow-public-targets",
-            help="The target is yours, public as it is; the pipeline may load it.",
+            help="Allow load on a public target (you own it).",
         ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files that differ from what is asked for.")
+        bool, typer.Option("--force", help="Overwrite existing files that differ.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Ask nothing; take defaults for what is missing.")
+        bool, typer.Option("--yes", help="Do not ask; use defaults for missing values.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; look whether the set-up can work.")
+        bool, typer.Option("--check", help="Check an existing set-up; write nothing.")
     ] = False,
 ) -> int:
-    """Write a profile document, tm.toml and a pipeline that gates on it.
+    """Set up a gate: write a profile document, tm.toml and a CI pipeline.
 
-    At a terminal it asks three questions. Files that are there are kept.
+    At a terminal it asks three questions. Existing files are kept.
 
     tm init
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import bulk, controls, definitions, inspect, show, stream
+from tm_cli.commands.jobs import bulk, controls, definitions, inspect, stream
 from tm_cli.commands.jobs import list as list_commands
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs import options as job_payloads
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 LONGEST_KEY = 256
 
@@ -25,7 +26,7 @@ LONGEST_KEY = 256
 @app.callback()
 @group
 def jobs() -> None:
-    """Gate on job runs of a Strait server, look at them, control them."""
+    """Gate on job runs of a Strait server; inspect and control them."""
 
 
 @app.command("start")
@@ -33,43 +34,51 @@ def jobs() -> None:
 def start(
     session: Session,
     *,
-    job: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids or slugs of jobs.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run.")] = False,
+    job: Annotated[list[str], typer.Argument(metavar="JOB...", help="Job ids or slugs.")],
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            help="Wait for the runs to finish and exit by the verdict.",
+            rich_help_panel=GATE,
+        ),
+    ] = False,
     payload: job_options.Payload = None,
     tag: job_options.Tags = None,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="One run for all triggers under this key; tm makes one."),
+        typer.Option(metavar="KEY", help="Idempotency key. [generated]"),
     ] = None,
     reuse: Annotated[
         bool,
-        typer.Option("--reuse", help="Let a run count that was there before, under the same key."),
+        typer.Option("--reuse", help="Accept an existing run with the same idempotency key."),
     ] = False,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Run it at this time instead of now.")
+        str | None, typer.Option(metavar="TIME", help="Time to run at, instead of now (ISO 8601).")
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(min=0, max=10, metavar="N", help="Priority, 10 is the highest.")
+        int | None,
+        typer.Option(min=0, max=10, metavar="N", help="Priority, from 0 to 10 (highest)."),
     ] = None,
     ttl: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Let it expire if it waits longer.")
+        str | None,
+        typer.Option(metavar="DURATION", help="Maximum time in the queue before the run expires."),
     ] = None,
     concurrency_key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Run one after the other under this key.")
+        str | None,
+        typer.Option(metavar="KEY", help="Concurrency key: runs that share it are serialized."),
     ] = None,
-    debounce_key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Debounce by this key.")
-    ] = None,
-    batch_key: Annotated[str | None, typer.Option(metavar="KEY", help="Batch by this key.")] = None,
+    debounce_key: Annotated[str | None, typer.Option(metavar="KEY", help="Debounce key.")] = None,
+    batch_key: Annotated[str | None, typer.Option(metavar="KEY", help="Batch key.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Have the server check it, and start nothing.")
+        bool, typer.Option("--dry-run", help="Validate the trigger on the server; start nothing.")
     ] = False,
     gate_options: job_options.JobGateOptions,
     confirm: options.Confirm = 0,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Trigger a job, or several; with --wait, exit by how their runs end.
+    """Trigger one or more jobs; with --wait, exit by the results of their runs.
 
     tm jobs start nightly-export --wait
 
@@ -84,42 +93,43 @@ def start(
         )
     if reuse and idempotency_key is None:
         raise UsageError("--reuse needs --idempotency-key")
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, confirm=confirm)
-    body = job_payloads.read_trigger(
-        session.context.cwd,
-        payload=payload,
-        tags=tag,
-        at=at,
-        priority=priority,
-        ttl=ttl,
-        keys={
-            "concurrency_key": concurrency_key,
-            "debounce_key": debounce_key,
-            "batch_key": batch_key,
-        },
-    )
-    watch = gate_options.read_watch()
-    from tm_cli.commands.jobs import gate as job_gating
-    from tm_cli.commands.jobs import gate as job_starting
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, confirm=confirm)
+        body = job_options.read_trigger(
+            session.context.cwd,
+            payload=payload,
+            tags=tag,
+            at=at,
+            priority=priority,
+            ttl=ttl,
+            keys={
+                "concurrency_key": concurrency_key,
+                "debounce_key": debounce_key,
+                "batch_key": batch_key,
+            },
+        )
+        job_wait = gate_options.read_wait()
+        from tm_cli.commands.jobs.gate import JobGate, JobStart
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = job_starting.JobRequest(tuple(job), body, idempotency_key, reuse)
-    if wait and not dry_run:
-        return job_gating.start_and_wait(session, request, gate, manners, watch)
-    options.refuse_without_wait(
-        fail_on=gate_options.fail_on,
-        checks=gate_options.checks,
-        max_duration=gate_options.max_duration,
-        canceled_as=gate_options.canceled_as,
-        confirm=confirm,
-        fail_fast=fail_fast,
-        report=wait_options.report,
-    )
-    if not dry_run:
-        return job_starting.start_only(session, request)
-    if wait or len(job) != 1:
-        raise UsageError("--dry-run takes one JOB and no --wait: nothing is started")
-    return job_starting.rehearse(session, request)
+        request = JobStart(tuple(job), body, idempotency_key, reuse)
+        runs = JobGate(session, job_wait)
+        if wait and not dry_run:
+            return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+        options.refuse_without_wait(
+            fail_on=gate_options.fail_on,
+            checks=gate_options.checks,
+            max_duration=gate_options.max_duration,
+            canceled_as=gate_options.canceled_as,
+            confirm=confirm,
+            fail_fast=fail_fast,
+            report=wait_options.report,
+        )
+        if not dry_run:
+            return start_only(runs, runs.plan(request), gate)
+        if wait or len(job) != 1:
+            raise UsageError("--dry-run takes one JOB and no --wait: nothing is started")
+        return runs.rehearse(request)
 
 
 def _refuse_keys(*keys: str | None) -> None:
@@ -135,14 +145,14 @@ def wait(
     session: Session,
     *,
     run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Ids of job runs.")
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
     ] = None,
     last: options.Last = False,
     gate_options: job_options.JobGateOptions,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for runs that were started before, and exit by how they end.
+    """Wait for runs that were started earlier, and exit by their results.
 
     tm jobs wait 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
 
@@ -150,17 +160,19 @@ def wait(
     """
     run_ids = run or []
     options.refuse_torn_verdicts(gate_options.fail_on, run_ids)
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, last=last)
-    watch = gate_options.read_watch()
-    _refuse_both_or_neither(run_ids, last=last)
-    job_options.check_run_ids(run_ids)
-    from tm_cli.commands.jobs import gate as job_gating
-    from tm_cli.commands.jobs import gate as job_last
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, last=last)
+        job_wait = gate_options.read_wait()
+        _refuse_both_or_neither(run_ids, last=last)
+        job_options.check_run_ids(run_ids)
+        from tm_cli.commands.jobs.gate import JobGate
+        from tm_cli.commands.shared.gate import wait_for
+        from tm_cli.commands.shared.last_gate import wait_for_last
 
-    if last:
-        return job_last.wait_for_last_start(session, gate, manners, watch)
-    return job_gating.wait_for(session, run_ids, gate, manners, watch)
+        if last:
+            return wait_for_last(session, gate, behavior, job_wait)
+        runs = JobGate(session, job_wait)
+        return wait_for(runs, gate, behavior, partial(runs.attach, run_ids))
 
 
 def _refuse_both_or_neither(run_ids: Sequence[str], *, last: bool) -> None:
@@ -170,8 +182,10 @@ def _refuse_both_or_neither(run_ids: Sequence[str], *, last: bool) -> None:
         raise UsageError("name a RUN, or give --last")
 
 
-for module in (list_commands, show, inspect, controls, stream):
-    module.add_to(app)
+app.add_typer(list_commands.app)
+app.add_typer(inspect.app)
+app.add_typer(controls.app)
+app.add_typer(stream.app)
 app.add_typer(bulk.app, name="bulk")
 app.add_typer(controls.debug_app, name="debug")
 app.add_typer(definitions.app, name="definitions")

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options
-from tm_cli.errors import UsageError
+from tm_cli.errors import TmError, UsageError
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.client import Client
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 MOST_RUNS = 100
 MOST_REVIVED = 500
@@ -32,24 +32,25 @@ def bulk() -> None:
 @command
 def start(
     session: Session,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Id or slug of a job.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
     items: Annotated[
         str,
         typer.Option(
-            metavar="FILE|JSON", help="List of triggers: payload, tags, priority, ... of each."
+            metavar="FILE|JSON",
+            help="JSON list of triggers, each with payload, tags, priority, ...",
         ),
     ],
 ) -> int:
-    """Trigger a job many times; each trigger gets an idempotency key unless it has one.
+    """Trigger a job many times; triggers without an idempotency key get one.
 
     tm jobs bulk start nightly-export --items '[{"payload": {"day": 1}}, {"payload": {"day": 2}}]'
     """
     triggers = _triggers(session, items)
-    from tm_cli.commands.jobs.client import find_job, open_client, told_when_lost
+    from tm_cli.commands.jobs.client import find_job, open_client, start_unknown_if_lost
 
     client = open_client(session)
     subject = find_job(client, job)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.trigger_many(subject.job_id, triggers)
     return session.emit(answer, lambda: _lines(answer, ("id", "status")))
 
@@ -57,9 +58,9 @@ def start(
 def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
     items = options.read_payload(text, session.context.cwd)
     if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
-        raise UsageError("--items: it is no list of objects", hint='write for instance "[{}, {}]"')
+        raise UsageError("--items: expected a JSON list of objects", hint='e.g. "[{}, {}]"')
     if len(items) > MOST_ITEMS:
-        raise UsageError(f"--items: {len(items)} are more than {MOST_ITEMS}")
+        raise UsageError(f"--items: too many triggers: {len(items)} (maximum {MOST_ITEMS})")
     token = session.context.make_token()
     return [
         {"idempotency_key": f"tm-{token}-{number}", **item} for number, item in enumerate(items)
@@ -69,15 +70,15 @@ def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
 @app.command("cancel")
 @command
 def cancel(session: Session, run: options.RunIds) -> int:
-    """Cancel up to 100 runs; one that cannot be cancelled makes the command fail.
+    """Cancel up to 100 runs; fails if one of them cannot be canceled.
 
     tm jobs bulk cancel 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
     """
     ids = options.check_run_ids(run, most=MOST_RUNS)
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
-    left_out = f"{_number(answer, 'failed')} of the runs could not be cancelled"
+    left_out = f"{_number(answer, 'failed')} of the runs could not be canceled"
     lines = _lines(answer, ("id", "status", "error"))
-    return _tell(session, answer, lines, left_out if _number(answer, "failed") else None)
+    return _emit(session, answer, lines, left_out if _number(answer, "failed") else None)
 
 
 @app.command("cancel-all")
@@ -85,20 +86,21 @@ def cancel(session: Session, run: options.RunIds) -> int:
 def cancel_all(
     session: Session,
     job: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Runs of this job: id or slug.")
+        str | None, typer.Option(metavar="JOB", help="Filter by job id or slug.")
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Runs of this bulk trigger.")
+        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
+        ),
     ] = None,
-    status: Annotated[
-        str | None, typer.Option(metavar="STATUS", help="Runs in this status.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help="Filter by status.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> int:
-    """Cancel all runs that the filters choose; at least one filter is needed.
+    """Cancel all runs that match the filters; at least one filter is required.
 
     tm jobs bulk cancel-all --job nightly-export --status queued --yes
     """
@@ -122,7 +124,7 @@ def _confirm(session: Session, what: str, *, yes: bool) -> None:
     if yes:
         return
     if not session.terminal.live:
-        raise UsageError(f"to {what} needs --yes")
+        raise UsageError(f"--yes is required to {what}")
     if not typer.confirm(f"Really {what}?", err=True):
         raise UsageError("nothing was done")
 
@@ -130,20 +132,20 @@ def _confirm(session: Session, what: str, *, yes: bool) -> None:
 @app.command("replay")
 @command
 def replay(session: Session, run: options.RunIds) -> int:
-    """Make a new run like each of up to 100 that failed.
+    """Repeat up to 100 failed runs as new runs.
 
     tm jobs bulk replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
     """
     ids = options.check_run_ids(run, most=MOST_RUNS)
-    from tm_cli.commands.jobs.client import told_when_lost
+    from tm_cli.commands.jobs.client import start_unknown_if_lost
 
     client = _client(session)
-    with told_when_lost():
+    with start_unknown_if_lost():
         answer = client.send_bulk("bulk-replay", {"run_ids": ids})
     fields = ("original_run_id", "status", "new_run_id", "error")
     missing = len(ids) - _number(answer, "replayed")
     left_out = f"{missing} of the runs were not replayed" if missing > 0 else None
-    return _tell(session, answer, _lines(answer, fields), left_out)
+    return _emit(session, answer, _lines(answer, fields), left_out)
 
 
 @app.command("dlq-replay")
@@ -151,18 +153,27 @@ def replay(session: Session, run: options.RunIds) -> int:
 def dlq_replay(
     session: Session,
     run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Ids of job runs.")
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="The oldest dead letters of the key's own project."),
+        typer.Option(
+            metavar="ID",
+            help="Take the oldest runs from the dead-letter queue of this project, "
+            "which must be the key's.",
+        ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_REVIVED, metavar="N", help="With --project: how many. [100]"),
+        typer.Option(
+            min=1,
+            max=MOST_REVIVED,
+            metavar="N",
+            help="With --project: maximum number of runs. [100]",
+        ),
     ] = None,
 ) -> int:
-    """Put runs of the dead-letter queue back into the queue, under their own ids.
+    """Move runs from the dead-letter queue back to the queue; their ids stay the same.
 
     tm jobs bulk dlq-replay --project proj-1 --limit 20
     """
@@ -176,7 +187,7 @@ def dlq_replay(
     answer = _client(session).send_bulk("bulk-dlq-replay", body)
     skipped = len(ids) - _number(answer, "count")
     left_out = f"{skipped} of the runs were no dead letters" if skipped > 0 else None
-    return _tell(session, answer, _counted(answer, "count", "replayed"), left_out)
+    return _emit(session, answer, _counted(answer, "count", "replayed"), left_out)
 
 
 def _client(session: Session) -> Client:
@@ -190,22 +201,14 @@ def _number(answer: dict[str, Any], name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _tell(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
-    """Print the answer; one that leaves something out is no success."""
-    from tm_cli.exit_codes import ExitCode
-    from tm_cli.render.formats.json_document import document, to_json
-
-    if left_out is None:
-        return session.emit(answer, lambda: lines)
-    error = {"code": "incomplete", "message": left_out, "hint": None}
-    whole = document(answer, exit_code=ExitCode.ERROR, error=error)
-    session.terminal.result(to_json(whole) if session.wants_json else lines)
-    session.terminal.note(f"tm: {left_out}")
-    return int(ExitCode.ERROR)
+def _emit(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
+    """Print the answer; one that leaves something out is a failure."""
+    error = None if left_out is None else TmError(left_out, code="incomplete")
+    return session.emit(answer, lambda: lines, error=error)
 
 
 def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
-    from tm_cli.commands.jobs.list import value_text
+    from tm_cli.commands.jobs.tables import value_text
 
     found = answer.get("results")
     items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -214,7 +217,7 @@ def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 
 def _counted(answer: dict[str, Any], count: str, names: str) -> str:
-    from tm_cli.commands.jobs.list import value_text
+    from tm_cli.commands.jobs.tables import value_text
 
     found = answer.get(names)
     ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]

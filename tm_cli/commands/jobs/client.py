@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait.client import Client, as_job, explain_strait_error, stream_path
-from tm_cli.api.strait.event_stream import Hear, Listener, Message
+from tm_cli.api.strait.event_stream import Listener, Message, OnMessage
 from tm_cli.api.strait.models import Job
-from tm_cli.api.transport import Connection, Transport
+from tm_cli.api.transport import Connection
 from tm_cli.backends.strait.results import is_news
 from tm_cli.backends.strait.runs import Listen
+from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import Session
+from tm_cli.commands.jobs.options import check_run_id
 from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
+from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
-
-SYSTEM = "strait"
 
 PER_MINUTE = 50
 """Requests: the smallest plan has 60, an address 100; streams need some beside."""
@@ -29,9 +30,6 @@ TRIGGERS_PER_MINUTE = 10
 
 MOST_STREAMS = 8
 """Runs that are listened to at once; more are only looked at, to spare the budget."""
-
-STOP_PATIENCE = 1.5
-"""Seconds for the request that cancels a run when a signal has come."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,15 @@ class JobServer:
         """Its base URL."""
         return self.connection.base_url
 
-    def hasty_client(self) -> Client:
-        """Return a client for a request that must not take long."""
-        patience = min(self.connection.timeout, STOP_PATIENCE)
-        return _client(self.session, replace(self.connection, timeout=patience, budget=None))
+    def stop_client(self) -> Client:
+        """Return a client for the request that stops a run."""
+        return _client(self.session, for_a_stop(self.connection))
 
-    def listener(self, run_id: str, hear: Hear, part: str | None = None) -> Listener:
+    def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
         """Return a listener to the stream of a run, closed when the command ends."""
-        transport = Transport(replace(self.connection, budget=None))  # it is not shared by threads
+        connection = replace(self.connection, budget=None)  # it is not shared by threads
+        transport = open_transport(self.session, connection)
         listener = Listener(transport, stream_path(run_id, part), hear)
-        self.session.keep_open(transport.close)
         self.session.keep_open(listener.close)
         return listener
 
@@ -76,7 +73,7 @@ class JobServer:
 def open_server(session: Session) -> JobServer:
     """Return the server that the settings name; sends nothing."""
     connection = replace(
-        session.connect_to(SYSTEM),
+        session.connect_to(STRAIT),
         explain=explain_strait_error,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
@@ -90,14 +87,25 @@ def open_client(session: Session) -> Client:
 
 
 def _client(session: Session, connection: Connection) -> Client:
-    transport = Transport(connection)
-    session.keep_open(transport.close)
+    transport = open_transport(session, connection)
     return Client(transport, session.context.clock).pausing_at_most(session.longest_pause)
 
 
 @contextmanager
-def told_when_missing(run_id: str) -> Iterator[None]:
-    """Turn the API's 404 into a plain sentence."""
+def client_for_run(session: Session, run_id: str) -> Iterator[Client]:
+    """Return a client for requests about one run, and an error that names the run for a 404.
+
+    Raises UsageError, before anything is sent, for what cannot be the id of a run.
+    """
+    check_run_id(run_id)
+    client = open_client(session)
+    with not_found_as_error(run_id):
+        yield client
+
+
+@contextmanager
+def not_found_as_error(run_id: str) -> Iterator[None]:
+    """Turn the API's 404 into an error that says what is missing."""
     try:
         yield
     except HttpError as error:
@@ -110,76 +118,8 @@ def told_when_missing(run_id: str) -> Iterator[None]:
         ) from None
 
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class JobSubject:
-    """The job that a command is about.
-
-    `may_merge` says that a trigger may be answered with a run that is there already, and `window`
-    names why the server may not say which run a trigger belongs to.
-    """
-
-    job_id: str
-    name: str
-    may_merge: bool = True
-    window: str | None = None
-
-
-def find_job(client: Client, text: str) -> JobSubject:
-    """Return the job that `text` means; raises Refused when the server has none.
-
-    A trigger takes ids only, so that a slug is looked up first. A key that may trigger but not read
-    jobs can still use an id.
-    """
-    if not text.strip():
-        raise UsageError("JOB is empty")
-    if _UUID.fullmatch(text):
-        return _by_id(client, text) or _by_slug(client, text) or _refuse(text)
-    return _by_slug(client, text) or _by_id(client, text) or _refuse(text)
-
-
-def _by_slug(client: Client, text: str) -> JobSubject | None:
-    for item in client.list_jobs(slug=text).data:
-        job = as_job(item)
-        if job.slug == text:  # a server that overlooks the filter sends them all
-            return _subject(job)
-    return None
-
-
-def _by_id(client: Client, text: str) -> JobSubject | None:
-    try:
-        job = client.get_job(text)
-    except HttpError as error:
-        if error.status == 403 and _UUID.fullmatch(text):
-            return JobSubject(text, f"job {text}")
-        if error.status == 404 and error.from_api:
-            return None
-        raise
-    return _subject(job) if job.id == text else None
-
-
-def _subject(job: Job) -> JobSubject:
-    window = "debounce" if job.debounce_window_secs else "batch" if job.batch_window_secs else None
-    return JobSubject(
-        job.id,
-        clean(job.slug or job.name or job.id),
-        may_merge=bool(job.dedup_window_secs),
-        window=window,
-    )
-
-
-def _refuse(text: str) -> JobSubject:
-    raise Refused(
-        f"the server has no job {clean(text)!r}",
-        hint="`tm jobs definitions list` shows the jobs of the key's project and environment",
-        code="unknown_job",
-    )
-
-
 @contextmanager
-def told_when_lost() -> Iterator[None]:
+def start_unknown_if_lost() -> Iterator[None]:
     """Turn an error that leaves open whether there are new runs into StartUnknown."""
     try:
         yield
@@ -193,3 +133,71 @@ def told_when_lost() -> Iterator[None]:
             f"there may or may not be new runs: {error.message}",
             hint="look with `tm jobs list`; tm does not repeat this",
         ) from None
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """The job that an argument names.
+
+    `may_merge` says that a trigger may be answered with a run that is there already, and `window`
+    names why the server may not say which run a trigger belongs to.
+    """
+
+    job_id: str
+    name: str
+    may_merge: bool = True
+    window: str | None = None
+
+
+def find_job(client: Client, text: str) -> JobRef:
+    """Return the job that `text` means; raises Refused when the server has none.
+
+    A trigger takes ids only, so that a slug is looked up first. A key that may trigger but not read
+    jobs can still use an id.
+    """
+    if not text.strip():
+        raise UsageError("JOB is empty")
+    if _UUID.fullmatch(text):
+        return _by_id(client, text) or _by_slug(client, text) or _refuse(text)
+    return _by_slug(client, text) or _by_id(client, text) or _refuse(text)
+
+
+def _by_slug(client: Client, text: str) -> JobRef | None:
+    for item in client.list_jobs(slug=text).data:
+        job = as_job(item)
+        if job.slug == text:  # a server that overlooks the filter sends them all
+            return _as_ref(job)
+    return None
+
+
+def _by_id(client: Client, text: str) -> JobRef | None:
+    try:
+        job = client.get_job(text)
+    except HttpError as error:
+        if error.status == 403 and _UUID.fullmatch(text):
+            return JobRef(text, f"job {text}")
+        if error.status == 404 and error.from_api:
+            return None
+        raise
+    return _as_ref(job) if job.id == text else None
+
+
+def _as_ref(job: Job) -> JobRef:
+    window = "debounce" if job.debounce_window_secs else "batch" if job.batch_window_secs else None
+    return JobRef(
+        job.id,
+        clean(job.slug or job.name or job.id),
+        may_merge=bool(job.dedup_window_secs),
+        window=window,
+    )
+
+
+def _refuse(text: str) -> JobRef:
+    raise Refused(
+        f"the server has no job {clean(text)!r}",
+        hint="`tm jobs definitions list` shows the jobs of the key's project and environment",
+        code="unknown_job",
+    )

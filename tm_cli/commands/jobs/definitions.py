@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
@@ -15,7 +15,7 @@ from tm_cli.errors import UsageError
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import Job
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 COLUMNS = {
     "JOB": "id",
@@ -37,22 +37,18 @@ def definitions() -> None:
 @command
 def list_jobs(
     session: Session,
-    slug: Annotated[
-        str | None, typer.Option(metavar="SLUG", help="Only the job of this slug.")
-    ] = None,
-    tag: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only jobs with this tag.")
-    ] = None,
+    slug: Annotated[str | None, typer.Option(metavar="SLUG", help="Filter by slug.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
 ) -> int:
-    """List the jobs of the key's project, newest first.
+    """List the project's jobs, newest first.
 
     tm jobs definitions list --tag team=core
     """
     from tm_cli.api.strait.client import collect
     from tm_cli.commands.jobs.client import open_client
-    from tm_cli.commands.jobs.list import item_table
+    from tm_cli.commands.jobs.tables import item_table
 
     key, equals, value = (tag or "").partition("=")
     query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
@@ -69,9 +65,9 @@ def list_jobs(
 @command
 def show(
     session: Session,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Id or slug of a job.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
 ) -> int:
-    """Show one job.
+    """Show a job.
 
     tm jobs definitions show nightly-export
     """
@@ -89,7 +85,7 @@ def create(
     description: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|JSON", help="The job: project_id, name, slug, endpoint_url, ..."
+            metavar="FILE|JSON", help="Job definition: project_id, name, slug, endpoint_url, ..."
         ),
     ],
 ) -> int:
@@ -107,7 +103,7 @@ def create(
 
 
 def _describe(job: Job) -> str:
-    from tm_cli.commands.jobs.list import member_lines
+    from tm_cli.commands.jobs.tables import member_lines
     from tm_cli.values.text import clean
 
     document = job.document()

@@ -1,34 +1,35 @@
-"""Which jobs are triggered, with what, and what `tm jobs start` says without `--wait`."""
+"""`tm jobs start` and `tm jobs wait`: the gate over job runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.backends.strait.conditions import split_conditions
-from tm_cli.backends.strait.runs import Plan, StraitRuns, describe_old
-from tm_cli.backends.strait.trigger import Order, Started
+from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
+from tm_cli.backends.strait.trigger import TriggerRequest, TriggerResult
 from tm_cli.cli.session import Session
 from tm_cli.commands.jobs.client import (
     PER_MINUTE,
-    SYSTEM,
+    JobRef,
     JobServer,
-    JobSubject,
     find_job,
+    not_found_as_error,
     open_server,
-    told_when_missing,
 )
-from tm_cli.commands.jobs.options import read_conditions
-from tm_cli.commands.shared.follow import Case, Line, Manners, follow, start_each
-from tm_cli.commands.shared.last_start import StartedRun, as_started, recall, server_flags
-from tm_cli.errors import ConfigurationError, Refused, UsageError
+from tm_cli.commands.jobs.options import JobWaitOptions, read_conditions
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, server_flags
+from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Condition
-from tm_cli.gate.model import Run
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict
+from tm_cli.gate.verdict import Verdict, format_fail_on
+from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
+class JobStart:
     """What the user asked to start; `body` is that of the trigger."""
 
     jobs: tuple[str, ...]
@@ -45,277 +46,188 @@ class JobRequest:
     reuses: bool = False
 
 
-def start_only(session: Session, request: JobRequest) -> int:
-    """Trigger the jobs and return at once; a run that was there before is named as such."""
-    server = open_server(session)
-    subjects = find_jobs(server, request)
-    all_runs = [plan_runs(server, one, replace(request, reuses=True)) for one in subjects]
-    cases = [
-        as_case(server, subject, runs) for subject, runs in zip(subjects, all_runs, strict=True)
-    ]
+class JobGate(GateCommand[StraitRuns]):
+    """Triggers jobs, and waits for their runs; a job that failed is never a success."""
 
-    def trigger(position: int) -> Started:
-        all_runs[position].prepare()
-        return all_runs[position].trigger()
+    system = STRAIT
+    url_variable = "STRAIT_BASE_URL"
+    subject_key = "job_id"
+    default_fail_on = frozenset({Verdict.FAIL, Verdict.WARN})
 
-    started = start_each(
-        session,
-        cases,
-        trigger,
-        run_id_of=lambda brought: brought.run_id,
-        told=lambda case, brought: _told(case.name, brought),
-    )
-    data = [_data(subject, brought) for subject, brought in zip(subjects, started, strict=True)]
-    names = [case.name for case in cases]
-    return session.emit(
-        data[0] if len(data) == 1 else {"runs": data},
-        lambda: "\n".join(map(_told, names, started)),
-    )
+    def __init__(self, session: Session, options: JobWaitOptions | None = None) -> None:
+        super().__init__(session)
+        self._options = options or JobWaitOptions()
 
+    @cached_property
+    def _server(self) -> JobServer:
+        return open_server(self.session)
 
-def _told(name: str, brought: Started) -> str:
-    if brought.run_id is None:
-        return f"{name}: {brought.kept}"
-    if brought.is_old:
-        return f"{name}: {describe_old(brought)}; nothing new was started"
-    return f"started run {clean(brought.run_id)} of {name}: {clean(brought.status)}"
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self._server.address
 
+    def limits(self) -> ServerLimits:
+        """Return the requests that we allow ourselves."""
+        return ServerLimits(self.server, PER_MINUTE)
 
-def _data(subject: JobSubject, brought: Started) -> dict[str, Any]:
-    return {
-        "run_id": brought.run_id,
-        "started_run_id": brought.run_id,
-        "job_id": subject.job_id,
-        "status": brought.status or None,
-        "is_new": None if brought.run_id is None else not brought.is_old,
-        "waited": False,
-    }
+    def plan(self, request: JobStart, gate: Gate | None = None) -> list[FollowedRun[StraitRuns]]:
+        """Find all jobs before any is triggered; without a gate nobody will wait.
 
+        A start that is not waited for may be answered with a run that was there before.
+        """
+        refs = self._find_jobs(request, waits=gate is not None)
+        planned = []
+        for ref in refs:
+            reuses = request.reuses or gate is None
+            runs = self._planned(ref, request, reuses=reuses)
+            if gate is not None:
+                self._equip(runs, self._canceled_as, gate, several=len(refs))
+            planned.append(self._followed(ref, runs, gate))
+        return planned
 
-def rehearse(session: Session, request: JobRequest) -> int:
-    """Have the server check a trigger, and start nothing."""
-    server = open_server(session)
-    (subject,) = find_jobs(server, request)
-    answer = server.client.rehearse(subject.job_id, request.body)
-    warnings = answer.get("validation_warnings")
-    said = [clean(text) for text in warnings] if isinstance(warnings, list) else []
-    lines = [f"{subject.name} would be triggered; nothing was started", *said]
-    return session.emit(answer, lambda: "\n  ".join(lines))
+    def attach(self, run_ids: Sequence[str], gate: Gate) -> list[FollowedRun[StraitRuns]]:
+        """Return runs that are there already."""
+        name_of, found = self._job_names(), []
+        for run_id in run_ids:
+            with not_found_as_error(run_id):
+                run = self._server.client.get_run(run_id)
+            ref = JobRef(run.job_id or "-", name_of(run))
+            found.append(self._attached(ref, run.id, self._canceled_as, gate, len(run_ids)))
+        return found
 
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[StraitRuns]]:
+        """Return the runs of the last start; a later wait must not be milder than it was."""
+        found = []
+        for entry in entries:
+            ref = JobRef(str(entry.subject_id), clean(entry.subject))
+            remembered = entry.details.get("canceled_as") == Verdict.FAIL
+            before = Verdict.FAIL if remembered else Verdict.WARN
+            canceled_as = self._options.canceled_as or before
+            found.append(self._attached(ref, entry.run_id, canceled_as, gate, len(entries)))
+        return found
 
-def find_jobs(server: JobServer, request: JobRequest, *, waits: bool = False) -> list[JobSubject]:
-    """Find all jobs before any is triggered."""
-    subjects = [find_job(server.client, text) for text in request.jobs]
-    for position, subject in enumerate(subjects):
-        is_again = subject.job_id in [other.job_id for other in subjects[:position]]
-        if is_again and request.key is not None:
-            raise UsageError(
-                f"{subject.name} is named twice under one --idempotency-key",
-                hint="the second would be answered with the run of the first",
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
+        """Return the conditions of the start."""
+        return read_conditions(details.get("checks") or [], details.get("max_duration"))
+
+    def start(self, run: FollowedRun[StraitRuns]) -> StartOutcome:
+        """Trigger the job; a run that was there before is named as such."""
+        if not isinstance(run.runs, TriggeredRuns):
+            raise AssertionError("a run that was started elsewhere is not started")
+        run.runs.prepare()
+        result = run.runs.trigger()
+        is_new = None if result.run_id is None else not result.is_old
+        extra = {"is_new": is_new}
+        return StartOutcome(_describe(run.name, result), result.run_id, result.status, extra=extra)
+
+    def rehearse(self, request: JobStart) -> int:
+        """Have the server check a trigger, and start nothing."""
+        (ref,) = self._find_jobs(request)
+        answer = self._server.client.rehearse(ref.job_id, request.body)
+        warnings = answer.get("validation_warnings")
+        notes = [clean(text) for text in warnings] if isinstance(warnings, list) else []
+        lines = [f"{ref.name} would be triggered; nothing was started", *notes]
+        return self.session.emit(answer, lambda: "\n  ".join(lines))
+
+    @property
+    def _canceled_as(self) -> Verdict:
+        return self._options.canceled_as or Verdict.WARN
+
+    def _attached(
+        self, ref: JobRef, run_id: str, canceled_as: Verdict, gate: Gate, several: int
+    ) -> FollowedRun[StraitRuns]:
+        runs = StraitRuns(self._server.client, self.session.context.clock, ref.name)
+        self._equip(runs, canceled_as, gate, several=several)
+        return FollowedRun(ref.name, runs, ref.job_id, attach_to=runs.attach(run_id))
+
+    def _planned(self, ref: JobRef, request: JobStart, *, reuses: bool) -> TriggeredRuns:
+        context, terminal = self.session.context, self.session.terminal
+
+        def make_request(_number: int) -> TriggerRequest:
+            key = request.key or f"tm-{context.make_token()}"
+            return TriggerRequest(
+                ref.job_id,
+                request.body,
+                key,
+                is_unique=request.key is None,
+                may_merge=ref.may_merge,
             )
-        if waits and subject.window is not None:
-            raise Refused(
-                f"{subject.name} has a {subject.window} window: the server does not tell which run "
-                "a trigger belongs to; nothing was started",
-                hint="start it without --wait, and look with `tm jobs list`",
-                code="not_supported",
-            )
-    return subjects
 
-
-def plan_runs(server: JobServer, subject: JobSubject, request: JobRequest) -> StraitRuns:
-    """Return the runs of a job, of which none is started yet."""
-    make_token = server.session.context.make_token
-
-    def order(_number: int) -> Order:
-        key = request.key or f"tm-{make_token()}"
-        return Order(
-            subject.job_id,
-            request.body,
-            key,
-            is_unique=request.key is None,
-            may_merge=subject.may_merge,
+        return TriggeredRuns(
+            self._server.client,
+            context.clock,
+            ref.name,
+            plan=StartPlan(make_request, reuses=reuses, budget=self._server.triggers),
+            notify=lambda text: terminal.note(f"tm: {ref.name}: {text}"),
         )
 
-    return StraitRuns(
-        server.client,
-        server.session.context.clock,
-        subject.name,
-        plan=Plan(order, reuses=request.reuses, budget=server.triggers),
-        say=lambda text: server.session.terminal.note(f"tm: {subject.name}: {text}"),
-    )
+    def _equip(self, runs: StraitRuns, canceled_as: Verdict, gate: Gate, *, several: int) -> None:
+        """Add what only a wait needs; `several` runs are followed at once."""
+        runs.canceled_as = canceled_as
+        runs.stop_client = self._server.stop_client()
+        runs.listen = self._server.listen(runs=several) if self._options.streams else None
+        runs.resume_flags = self._resume_flags(gate, canceled_as)
 
+    def _followed(
+        self, ref: JobRef, runs: StraitRuns, gate: Gate | None
+    ) -> FollowedRun[StraitRuns]:
+        details: dict[str, Any] = {"canceled_as": runs.canceled_as.value}
+        if gate is not None:
+            checks, longest = split_conditions(gate.checks)
+            fail_on = format_fail_on(gate.fail_on)
+            details |= {"fail_on": fail_on, "checks": checks, "max_duration": longest}
+        return FollowedRun(ref.name, runs, ref.job_id, details)
 
-def as_case(
-    server: JobServer,
-    subject: JobSubject,
-    runs: StraitRuns,
-    *,
-    attach_to: Run | None = None,
-    gate: Gate | None = None,
-) -> Case:
-    """Return what is followed, and how `--last` finds it and the gate of its start again."""
-    remembered = _gate_document(gate) if gate else {}
+    def _resume_flags(self, gate: Gate, canceled_as: Verdict) -> list[str]:
+        """Return the flags that `tm jobs wait` needs: the gate, and the server of this call."""
+        flags = ["--fail-on", format_fail_on(gate.fail_on)]
+        checks, longest = split_conditions(gate.checks)
+        flags += [] if longest is None else ["--max-duration", longest]
+        flags += [word for text in checks for word in ("--assert", text)]
+        if canceled_as is Verdict.FAIL:
+            flags += ["--canceled-as", Verdict.FAIL.value]
+        return [*flags, *server_flags(self.session, self.system)]
 
-    def record(run_id: str) -> StartedRun:
-        details = {"canceled_as": runs.canceled_as.value, **remembered}
-        return StartedRun(SYSTEM, server.address, subject.job_id, run_id, subject.name, details)
-
-    return Case(subject.name, runs, record, attach_to, subject.job_id, SYSTEM)
-
-
-def _gate_document(gate: Gate) -> dict[str, Any]:
-    checks, longest = split_conditions(gate.checks)
-    return {"fail_on": ",".join(sorted(gate.fail_on)), "checks": checks, "max_duration": longest}
-
-
-DEFAULT_FAIL_ON = frozenset({Verdict.FAIL, Verdict.WARN})
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """How runs are judged and heard of, beside the gate."""
-
-    canceled_as: Verdict | None = None
-    streams: bool = True
-
-
-def start_and_wait(
-    session: Session, request: JobRequest, gate: Gate, manners: Manners, watch: Watch
-) -> int:
-    """Trigger the jobs, wait for their runs and exit by the worst."""
-    with manners.reports.begun():
-        server = open_server(session)
-        gate = armed(session, gate)
-        subjects = find_jobs(server, request, waits=True)
-        cases = []
-        for subject in subjects:
-            runs = plan_runs(server, subject, request)
-            _equip(server, runs, gate, watch, runs_at_once=len(subjects))
-            cases.append(as_case(server, subject, runs, gate=gate))
-        does = "cancels the run" if manners.stop_on_interrupt else "leaves the run going"
-        session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
-        return follow_all(server, cases, gate, manners)
-
-
-def wait_for(
-    session: Session, run_ids: Sequence[str], gate: Gate, manners: Manners, watch: Watch
-) -> int:
-    """Wait for runs that are there already."""
-    with manners.reports.begun():
-        server = open_server(session)
-        gate = armed(session, gate)
-        names = _names(server)
-        cases = []
-        for run_id in run_ids:
-            with told_when_missing(run_id):
-                run = server.client.get_run(run_id)
-            subject = JobSubject(run.job_id or "-", names(run))
-            cases.append(attached(server, subject, run.id, gate, watch, runs=len(run_ids)))
-        return follow_all(server, cases, gate, manners)
-
-
-def armed(session: Session, gate: Gate) -> Gate:
-    """Return a gate that fails on something: a job that failed is never a success."""
-    if gate.fail_on:
-        return gate
-    session.note("tm: the gate fails on FAIL,WARN, as nothing else was chosen (--fail-on)")
-    return replace(gate, fail_on=DEFAULT_FAIL_ON)
-
-
-def _equip(
-    server: JobServer, runs: StraitRuns, gate: Gate, watch: Watch, *, runs_at_once: int
-) -> None:
-    """Add what only a wait needs."""
-    runs.canceled_as = watch.canceled_as or Verdict.WARN
-    runs.hasty = server.hasty_client()
-    runs.listen = server.listen(runs=runs_at_once) if watch.streams else None
-    runs.resume_flags = _resume_flags(server.session, gate, watch)
-
-
-def attached(
-    server: JobServer, subject: JobSubject, run_id: str, gate: Gate, watch: Watch, *, runs: int
-) -> Case:
-    """Return the case of a run that is there already, one of `runs` that are followed."""
-    found = StraitRuns(server.client, server.session.context.clock, subject.name)
-    _equip(server, found, gate, watch, runs_at_once=runs)
-    return as_case(server, subject, found, attach_to=found.attach(run_id))
-
-
-def _names(server: JobServer) -> Callable[[JobRun], str]:
-    """Return how to call the job of a run; its id will do where the key may not read jobs."""
-    known: dict[str | None, str] = {}
-
-    def name(run: JobRun) -> str:
-        if run.job_id not in known:
-            known[run.job_id] = clean(run.job_id or "job")
-            if run.job_id:
-                with suppress(ApiError):
-                    job = server.client.reading_once().get_job(run.job_id)
-                    known[run.job_id] = clean(job.slug or job.name or job.id)
-        return known[run.job_id]
-
-    return name
-
-
-def follow_all(server: JobServer, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
-    """Follow all runs to their decisions, and return the exit code of the worst."""
-    line = Line(server.address, PER_MINUTE)
-    return follow(server.session, cases, gate, manners, line)
-
-
-def _resume_flags(session: Session, gate: Gate, watch: Watch) -> list[str]:
-    """What `tm jobs wait` must be told again: the gate, and a server that flags have named."""
-    flags = ["--fail-on", ",".join(sorted(gate.fail_on))]
-    checks, longest = split_conditions(gate.checks)
-    flags += [] if longest is None else ["--max-duration", longest]
-    flags += [word for text in checks for word in ("--assert", text)]
-    if watch.canceled_as is Verdict.FAIL:
-        flags += ["--canceled-as", watch.canceled_as.value]
-    return [*flags, *server_flags(session, SYSTEM)]
-
-
-def wait_for_last_start(session: Session, gate: Gate, manners: Manners, watch: Watch) -> int:
-    """Wait for the last start of this project, whichever system it was on."""
-    started = recall(session)
-    if started[0].system == SYSTEM:
-        return wait_for_last(session, started, gate, manners, watch)
-    from tm_cli.commands.shared import last_gate
-
-    return last_gate.wait_for_last(session, gate, manners)
-
-
-def wait_for_last(
-    session: Session,
-    started: Sequence[StartedRun],
-    gate: Gate,
-    manners: Manners,
-    watch: Watch | None = None,
-) -> int:
-    """Wait for what was started last in this project; what is not given now is as it was then."""
-    watch = watch or Watch()
-    details = started[0].details
-    gate = as_started(session, gate, details, _conditions)
-    with manners.reports.begun():
-        server = open_server(session)
-        gate = armed(session, gate)
-        cases = []
-        for entry in started:
-            if entry.server != server.address:
-                raise ConfigurationError(
-                    f"the last run was started on {clean(entry.server)}, not on {server.address}",
-                    hint="name that server with STRAIT_BASE_URL",
+    def _find_jobs(self, request: JobStart, *, waits: bool = False) -> list[JobRef]:
+        refs = [find_job(self._server.client, text) for text in request.jobs]
+        for position, ref in enumerate(refs):
+            is_again = ref.job_id in [other.job_id for other in refs[:position]]
+            if is_again and request.key is not None:
+                raise UsageError(
+                    f"{ref.name} is named twice under one --idempotency-key",
+                    hint="the second would be answered with the run of the first",
                 )
-            subject = JobSubject(str(entry.subject_id), clean(entry.subject))
-            own = replace(watch, canceled_as=watch.canceled_as or _canceled_as(entry))
-            cases.append(attached(server, subject, entry.run_id, gate, own, runs=len(started)))
-        return follow_all(server, cases, gate, manners)
+            if waits and ref.window is not None:
+                raise Refused(
+                    f"{ref.name} has a {ref.window} window: the server does not tell which run "
+                    "a trigger belongs to; nothing was started",
+                    hint="start it without --wait, and look with `tm jobs list`",
+                    code="not_supported",
+                )
+        return refs
+
+    def _job_names(self) -> Callable[[JobRun], str]:
+        """Return how to call the job of a run: by its id where the key may not read jobs."""
+        known: dict[str | None, str] = {}
+
+        def name(run: JobRun) -> str:
+            if run.job_id not in known:
+                known[run.job_id] = clean(run.job_id or "job")
+                if run.job_id:
+                    with suppress(ApiError):
+                        job = self._server.client.without_retries().get_job(run.job_id)
+                        known[run.job_id] = clean(job.slug or job.name or job.id)
+            return known[run.job_id]
+
+        return name
 
 
-def _canceled_as(entry: StartedRun) -> Verdict:
-    """What a canceled run counted as when it was started; a later wait must not be milder."""
-    return Verdict.FAIL if entry.details.get("canceled_as") == Verdict.FAIL else Verdict.WARN
-
-
-def _conditions(details: Mapping[str, Any]) -> tuple[Condition, ...]:
-    return read_conditions(details.get("checks") or [], details.get("max_duration"))
+def _describe(name: str, result: TriggerResult) -> str:
+    if result.run_id is None:
+        return f"{name}: {result.kept}"
+    if result.is_old:
+        return f"{name}: {describe_old(result)}; nothing new was started"
+    return f"started run {clean(result.run_id)} of {name}: {clean(result.status)}"

@@ -1,4 +1,4 @@
-"""Reading the parts of one run that `tm jobs` shows."""
+"""`tm jobs show|children|events|...`: one run, and what it has left behind."""
 
 from __future__ import annotations
 
@@ -7,49 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.jobs import options
+from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import Page
+    from tm_cli.api.strait.models import JobRun, Page
 
 
-def read_page(session: Session, run: str, part: str, **query: str | None) -> Page:
-    """Return what the server can list of a part; tells when that is not all."""
-    from tm_cli.api.strait.client import LARGEST_PAGE
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
-
-    options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
-        page = client.list_part(run, part, **query)
-    if page.has_more or page.next_cursor:
-        session.terminal.note(
-            f"tm: there are more than {LARGEST_PAGE}, and the server cannot list the rest"
-        )
-    return page
-
-
-def read_part(session: Session, run: str, part: str) -> Any:
-    """Return a part that is no list."""
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
-
-    options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
-        return client.get_part(run, part)
-
-
-def describe_members(document: Any) -> str:
-    """Return a line per member of an object, or per item of a list."""
-    from tm_cli.commands.jobs.list import member_lines, value_text
-
-    if isinstance(document, Mapping):
-        return "\n".join(member_lines(document))
-    items = document if isinstance(document, list) else [document]
-    return "\n".join(value_text(item) or "-" for item in items)
-
+app = App()
 
 EVENTS = {"CREATED": "created_at", "LEVEL": "level", "TYPE": "type", "MESSAGE": "message"}
 CHECKPOINTS = {
@@ -62,93 +30,154 @@ OUTPUTS = {"KEY": "output_key", "VALUE": "value", "CREATED": "created_at"}
 STATE = {"KEY": "state_key", "VALUE": "value", "UPDATED": "updated_at"}
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `tm jobs` these commands."""
-    for name, function in (
-        ("events", events),
-        ("checkpoints", checkpoints),
-        ("outputs", outputs),
-        ("state", state),
-        ("resources", resources),
-        ("debug-bundle", debug_bundle),
-        ("usage", usage),
-        ("tool-calls", tool_calls),
-    ):
-        app.command(name)(function)
+@app.command("show")
+@command
+def show(session: Session, run: job_options.RunId) -> int:
+    """Show a run.
+
+    tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
+    """
+    from tm_cli.commands.jobs.client import client_for_run
+
+    with client_for_run(session, run) as client:
+        found = client.get_run(run)
+    return session.emit(found.document(), lambda: _describe(found))
 
 
+def _describe(run: JobRun) -> str:
+    from tm_cli.commands.jobs.tables import member_lines
+    from tm_cli.values.text import clean
+
+    document = run.document()
+    rest = {name: value for name, value in document.items() if name not in {"id", "status"}}
+    return "\n".join([f"{clean(run.id)}: {clean(run.status)}", *member_lines(rest)])
+
+
+@app.command("children")
+@command
+def children(session: Session, run: job_options.RunId) -> int:
+    """List a run's child runs, oldest first.
+
+    The server reports their initial status; `tm jobs show` shows the current one.
+
+    tm jobs children 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
+    """
+    return _runs(session, run, "children")
+
+
+@app.command("lineage")
+@command
+def lineage(session: Session, run: job_options.RunId) -> int:
+    """List the runs that a run continues, oldest first.
+
+    tm jobs lineage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
+    """
+    return _runs(session, run, "lineage")
+
+
+@app.command("dependencies")
+@command
+def dependencies(session: Session, run: job_options.RunId) -> int:
+    """Show the dependencies that a run waits for.
+
+    tm jobs dependencies 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
+    """
+    return _emit_part(session, read_part(session, run, "dependency-status"))
+
+
+def _runs(session: Session, run: str, part: str) -> int:
+    from tm_cli.commands.jobs.tables import run_table
+
+    page = read_page(session, run, part)
+    return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
+
+
+@app.command("events")
 @command
 def events(
     session: Session,
-    run: options.RunId,
-    level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Only events of this level.")
-    ] = None,
+    run: job_options.RunId,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Filter by level.")] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="log, error, progress, ...")
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Filter by type: log, error, progress, ..."),
     ] = None,
 ) -> int:
-    """List what job code has reported of a run, oldest first.
+    """List the events that the job has reported, oldest first.
 
     tm jobs events 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --level error
     """
     return _items(session, run, "events", EVENTS, level=level, type=kind)
 
 
+@app.command("checkpoints")
 @command
-def checkpoints(session: Session, run: options.RunId) -> int:
-    """List the checkpoints of a run, newest first.
+def checkpoints(session: Session, run: job_options.RunId) -> int:
+    """List a run's checkpoints, newest first.
 
     tm jobs checkpoints 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     return _items(session, run, "checkpoints", CHECKPOINTS)
 
 
+@app.command("outputs")
 @command
-def outputs(session: Session, run: options.RunId) -> int:
-    """List the outputs of a run by their keys.
+def outputs(session: Session, run: job_options.RunId) -> int:
+    """List a run's outputs by key.
 
     tm jobs outputs 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     return _items(session, run, "outputs", OUTPUTS)
 
 
+@app.command("state")
 @command
-def state(session: Session, run: options.RunId) -> int:
-    """List the state that a run keeps, by its keys.
+def state(session: Session, run: job_options.RunId) -> int:
+    """List a run's stored state by key.
 
     tm jobs state 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     return _entries(session, run, "state", STATE, {})
 
 
+@app.command("resources")
 @command
 def resources(
     session: Session,
-    run: options.RunId,
+    run: job_options.RunId,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Measured at or after this time.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Measured at or before this time.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Latest time, likewise."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most samples.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
+    ] = 100,
 ) -> int:
-    """List what a run has used of processor and memory.
+    """List a run's CPU and memory usage.
 
     tm jobs resources 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --limit 20
     """
+    now = session.context.clock.now()
     query = {
-        "from": None if since is None else options.read_time("--from", since),
-        "to": None if until is None else options.read_time("--to", until),
+        "from": None if since is None else options.read_time("--from", since, now=now),
+        "to": None if until is None else options.read_time("--to", until, now=now),
         "limit": limit,
     }
     return _entries(session, run, "resources", None, query)
 
 
+@app.command("debug-bundle")
 @command
-def debug_bundle(session: Session, run: options.RunId) -> int:
-    """Fetch everything that the server keeps of a run; with --json, as it is.
+def debug_bundle(session: Session, run: job_options.RunId) -> int:
+    """Download all data of a run; with --json, unchanged.
 
     tm jobs debug-bundle 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --json
     """
@@ -156,18 +185,20 @@ def debug_bundle(session: Session, run: options.RunId) -> int:
     return session.emit(document, lambda: _contents(document))
 
 
+@app.command("usage")
 @command
-def usage(session: Session, run: options.RunId) -> int:
-    """Show what a run has cost, on servers that still tell.
+def usage(session: Session, run: job_options.RunId) -> int:
+    """Show a run's cost, on servers that report it.
 
     tm jobs usage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     return _older_part(session, run, "usage")
 
 
+@app.command("tool-calls")
 @command
-def tool_calls(session: Session, run: options.RunId) -> int:
-    """List the tools that a run has called, on servers that still tell.
+def tool_calls(session: Session, run: job_options.RunId) -> int:
+    """List a run's tool calls, on servers that report them.
 
     tm jobs tool-calls 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
@@ -177,29 +208,29 @@ def tool_calls(session: Session, run: options.RunId) -> int:
 def _older_part(session: Session, run: str, part: str) -> int:
     """Show what newer servers have no more, or say so."""
     from tm_cli.api.errors import HttpError
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
+    from tm_cli.commands.jobs.client import not_found_as_error, open_client
 
-    options.check_run_id(run)
+    job_options.check_run_id(run)
     client = open_client(session)
     try:
         document = client.get_part(run, part)
     except HttpError as error:
         if error.status != 404:
             raise
-        with told_when_missing(run):
+        with not_found_as_error(run):
             client.get_run(run)
         raise Refused(
             f"this server no longer has the {part} of runs",
             hint="`tm jobs debug-bundle` fetches what it keeps",
             code="not_supported",
         ) from None
-    return session.emit(document, lambda: describe_members(document))
+    return _emit_part(session, document)
 
 
 def _items(
     session: Session, run: str, part: str, fields: Mapping[str, str], **query: str | None
 ) -> int:
-    from tm_cli.commands.jobs.list import item_table
+    from tm_cli.commands.jobs.tables import item_table
 
     page = read_page(session, run, part, **query)
     return session.emit(page.document(), lambda: item_table(session.terminal, page.data, fields))
@@ -212,12 +243,10 @@ def _entries(
     fields: Mapping[str, str] | None,
     query: dict[str, Any],
 ) -> int:
-    from tm_cli.commands.jobs.client import open_client, told_when_missing
-    from tm_cli.commands.jobs.list import item_table
+    from tm_cli.commands.jobs.client import client_for_run
+    from tm_cli.commands.jobs.tables import item_table
 
-    options.check_run_id(run)
-    client = open_client(session)
-    with told_when_missing(run):
+    with client_for_run(session, run) as client:
         found = client.list_entries(run, part, **query)
     shown = fields if fields is not None else _members_of(found)
     return session.emit(found, lambda: item_table(session.terminal, found, shown))
@@ -230,11 +259,41 @@ def _members_of(items: Sequence[Any]) -> dict[str, str]:
     return {name.upper(): name for name in dict.fromkeys(names) if name not in hidden}
 
 
+def _emit_part(session: Session, document: Any) -> int:
+    from tm_cli.commands.jobs.tables import describe_members
+
+    return session.emit(document, lambda: describe_members(document))
+
+
 def _contents(document: Any) -> str:
     """How much of what is in a bundle."""
+    from tm_cli.commands.jobs.tables import describe_members
+
     if not isinstance(document, Mapping):
         return describe_members(document)
     counted = {
         name: len(value) if isinstance(value, list) else "there" for name, value in document.items()
     }
     return f"{describe_members(counted)}\nthe whole bundle: --json"
+
+
+def read_page(session: Session, run: str, part: str, **query: str | None) -> Page:
+    """Return what the server can list of a part; tells when that is not all."""
+    from tm_cli.api.strait.client import LARGEST_PAGE
+    from tm_cli.commands.jobs.client import client_for_run
+
+    with client_for_run(session, run) as client:
+        page = client.list_part(run, part, **query)
+    if page.has_more or page.next_cursor:
+        session.terminal.note(
+            f"tm: there are more than {LARGEST_PAGE}, and the server cannot list the rest"
+        )
+    return page
+
+
+def read_part(session: Session, run: str, part: str) -> Any:
+    """Return a part that is no list."""
+    from tm_cli.commands.jobs.client import client_for_run
+
+    with client_for_run(session, run) as client:
+        return client.get_part(run, part)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tm_cli.api.strait.client import as_run
-from tm_cli.backends.strait.results import seconds_of
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
-from tm_cli.render.tables import columns, instant
-from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import Page
+
+app = App()
 
 ERROR_CLASSES = (
     "rate_limited",
@@ -36,39 +31,38 @@ ERROR_CLASSES = (
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `tm jobs` these commands."""
-    app.command("list")(list_runs)
-    app.command("dlq")(list_dead_letters)
-
-
+@app.command("list")
 @command
 def list_runs(
     session: Session,
     status: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATUS", help="Only runs in this status; repeatable."),
+        typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
     ] = None,
-    tag: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this tag.")
-    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
     metadata: Annotated[
-        str | None, typer.Option(metavar="K[=V]", help="Only runs with this metadata.")
+        str | None, typer.Option(metavar="K[=V]", help="Filter by metadata.")
     ] = None,
     triggered_by: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="manual, cron, workflow, retry, ...")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
+        ),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only runs of this bulk trigger.")
+        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
     ] = None,
     payload_contains: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Only runs whose payload contains this.")
+        str | None,
+        typer.Option(metavar="JSON", help="Filter by payload: runs whose payload contains this."),
     ] = None,
     execution_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="http or worker.")
+        Literal["http", "worker"] | None,
+        typer.Option(metavar="MODE", help="Filter by execution mode."),
     ] = None,
     error_class: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="server, client, timeout, ...")
+        str | None,
+        typer.Option(metavar="CLASS", help="Filter by error class: server, client, timeout, ..."),
     ] = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
@@ -89,7 +83,7 @@ def list_runs(
         "batch_id": batch,
         "payload_contains": payload_contains
         and options.read_json("--payload-contains", payload_contains),
-        "execution_mode": _one_of("--execution-mode", execution_mode, ("http", "worker")),
+        "execution_mode": execution_mode,
         "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
     }
     from tm_cli.api.strait.client import collect
@@ -104,6 +98,7 @@ def list_runs(
     return _show(session, page)
 
 
+@app.command("dlq")
 @command
 def list_dead_letters(
     session: Session, limit: options.Limit = 50, cursor: options.Cursor = None
@@ -125,10 +120,10 @@ def list_dead_letters(
 
 
 def _show(session: Session, page: Page) -> int:
+    from tm_cli.commands.jobs.tables import run_table
+    from tm_cli.values.text import clean
 
     if page.next_cursor and not session.wants_json:
-        from tm_cli.values.text import clean
-
         session.note(f"tm: there are more; go on with --cursor {clean(page.next_cursor)}")
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
 
@@ -150,57 +145,3 @@ def _pair(name: str, text: str | None) -> dict[str, str | None]:
     if text is not None and not key:
         raise UsageError(f"--{name}: {text!r} is not K or K=V")
     return {f"{name}_key": key or None, f"{name}_value": value if equals else None}
-
-
-LONGEST_VALUE = 200
-"""Characters of a JSON value in a table."""
-
-
-def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
-    """Return a row per run."""
-    rows = []
-    for item in items:
-        run = as_run(item)
-        took = seconds_of(run)
-        rows.append(
-            (
-                run.id,
-                run.status,
-                run.attempt,
-                run.job_id,
-                run.triggered_by,
-                instant(run.created_at),
-                None if took is None or took < 0 else format_duration(took),
-                run.error,
-            )
-        )
-    head = ("RUN", "STATUS", "ATTEMPT", "JOB", "TRIGGERED BY", "CREATED", "TOOK", "ERROR")
-    return columns(terminal, head, rows, least=("TRIGGERED BY", "JOB", "TOOK"))
-
-
-def item_table(terminal: Terminal, items: Sequence[Any], fields: Mapping[str, str]) -> str:
-    """Return a row per item; `fields` names the member of the item for each head."""
-    rows = [[value_text(_member(item, name)) for name in fields.values()] for item in items]
-    return columns(terminal, tuple(fields), rows)
-
-
-def _member(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, Mapping) else None
-
-
-def value_text(value: Any) -> str | None:
-    """Return a JSON value in one harmless line; texts without their quotes."""
-    if value is None:
-        return None
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return clean(shown, longest=LONGEST_VALUE)
-
-
-def member_lines(document: Mapping[str, Any]) -> list[str]:
-    """Return a line per member of an object, but for those without a value."""
-    width = max((len(clean(name)) for name in document), default=0)
-    return [
-        f"  {clean(name):<{width}}  {shown}"
-        for name, value in document.items()
-        if (shown := value_text(value)) not in (None, "")
-    ]

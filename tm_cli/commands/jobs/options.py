@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.help_page import GATE, WAITING
+from tm_cli.cli.options import read_pairs
 from tm_cli.cli.session import Session
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.commands.jobs.gate import Watch
     from tm_cli.gate.checks import Condition
     from tm_cli.gate.policy import Gate
     from tm_cli.gate.verdict import Verdict
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a job run.")]
-RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of job runs.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
+RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
 FailOn = Annotated[
     str | None,
     typer.Option(
         "--fail-on",
         "--fail-on-verdict",
         metavar="VERDICTS",
-        help="Exit non-zero on these: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        autocompletion=complete_verdicts,
+        help="Verdicts that fail the gate: FAIL,WARN. [TM_FAIL_ON, FAIL,WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 Assert = Annotated[
@@ -37,35 +42,47 @@ Assert = Annotated[
     typer.Option(
         "--assert",
         metavar="CHECK",
-        help="Fail unless it holds of the result: 'score>=0.9', '$.state == \"done\"'; repeatable.",
+        help="Fail unless the result meets this condition, e.g. 'score>=0.9' or "
+        "'$.state == \"done\"'; repeatable.",
+        rich_help_panel=GATE,
     ),
 ]
 MaxDuration = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="Fail when the run took longer, waiting and retries included."
+        metavar="DURATION",
+        help="Fail if the run took longer, including queueing and retries.",
+        rich_help_panel=GATE,
     ),
 ]
 CanceledAs = Annotated[
-    str | None,
+    Literal["FAIL", "WARN"] | None,
     typer.Option(
-        metavar="VERDICT", help="What a canceled or expired run counts as: FAIL or WARN. [WARN]"
+        case_sensitive=False,
+        metavar="VERDICT",
+        help="Verdict of a canceled or expired run. [WARN]",
+        rich_help_panel=GATE,
     ),
 ]
 NoStream = Annotated[
     bool,
-    typer.Option("--no-stream", help="Do not listen to event streams between two looks."),
+    typer.Option(
+        "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
+    ),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(metavar="FILE|JSON", help="The payload: a JSON file, or JSON itself."),
+    typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
 ]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Most rows.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
+]
 Cursor = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Go on after the rows before this time.")
+    str | None,
+    typer.Option(metavar="TIME", help="Show results before this time, to continue a list."),
 ]
 
 
@@ -82,24 +99,24 @@ class JobGateOptions:
     no_stream: NoStream = False
 
     def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
-        """Return the gate; see `read_job_gate`."""
-        return read_job_gate(
-            session,
-            fail_on=self.fail_on,
-            checks=self.checks,
-            max_duration=self.max_duration,
-            wait_timeout=self.wait_timeout,
-            poll_interval=self.poll_interval,
-            confirm=confirm,
-            last=last,
+        """Return the gate that flags and settings describe; sends nothing."""
+        bundle = options.GateOptions(
+            self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
         )
+        gate = bundle.read(session, confirm=confirm, last=last)
+        return replace(gate, checks=read_conditions(self.checks or [], self.max_duration))
 
-    def read_watch(self) -> Watch:
-        """Return what else a wait of job runs can be told."""
-        verdict = read_canceled_as(self.canceled_as)
-        from tm_cli.commands.jobs.gate import Watch
+    def read_wait(self) -> JobWaitOptions:
+        """Return the options of a wait that only job runs have."""
+        return JobWaitOptions(read_canceled_as(self.canceled_as), streams=not self.no_stream)
 
-        return Watch(verdict, streams=not self.no_stream)
+
+@dataclass(frozen=True, slots=True)
+class JobWaitOptions:
+    """What a canceled run counts as (None: not chosen), and whether event streams are opened."""
+
+    canceled_as: Verdict | None = None
+    streams: bool = True
 
 
 LONGEST_RUN_ID = 200
@@ -109,11 +126,11 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
     for position, run_id in enumerate(run_ids):
         if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-            raise UsageError(f"RUN: {clean(run_id)!r} is no id of a run")
+            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
         if run_id in run_ids[:position]:
             raise UsageError(f"RUN: {clean(run_id)} is named twice")
     if most is not None and len(run_ids) > most:
-        raise UsageError(f"RUN: {len(run_ids)} ids are more than {most}")
+        raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
 
 
@@ -144,46 +161,17 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
         if max_duration is not None:
             found.append(parse_longest(max_duration))
     except ValueError as problem:
-        raise UsageError(f"--max-duration is not usable: {problem}") from None
+        raise UsageError(f"--max-duration: {problem}") from None
     try:
         found += [parse_result_check(text) for text in checks]
     except ValueError as problem:
-        raise UsageError(f"--assert is not usable: {problem}") from None
+        raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
 
 
-def read_job_gate(
-    session: Session,
-    *,
-    fail_on: str | None,
-    checks: Sequence[str] | None,
-    max_duration: str | None,
-    wait_timeout: str | None,
-    poll_interval: str | None,
-    confirm: int = 0,
-    last: bool = False,
-) -> Gate:
-    """Return the gate that flags and settings describe; sends nothing.
-
-    Job runs that nobody named a verdict for fail on FAIL and WARN: unlike a load test, a job that
-    failed is never a success.
-    """
-    from dataclasses import replace
-
-    gate = options.read_gate(
-        session,
-        fail_on=fail_on,
-        wait_timeout=wait_timeout,
-        verdict_timeout=None,
-        poll_interval=poll_interval,
-        confirm=confirm,
-        last=last,
-    )
-    conditions = read_conditions(checks or [], max_duration)
-    return replace(gate, checks=conditions)
-
-
-MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 20, 64, 256
+MOST_TAGS = 20
+LONGEST_TAG = 64, 256
+"""Characters of key and value."""
 
 
 def read_trigger(
@@ -191,15 +179,15 @@ def read_trigger(
     *,
     payload: str | None,
     tags: Sequence[str] | None,
-    at: str | None,
-    priority: int | None,
-    ttl: str | None,
-    keys: dict[str, str | None],
+    at: str | None = None,
+    priority: int | None = None,
+    ttl: str | None = None,
+    keys: Mapping[str, str | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the body of a trigger, without what was not asked for; raises UsageError."""
     body: dict[str, Any] = {
-        "tags": read_pairs("--tag", tags or []) or None,
-        "scheduled_at": None if at is None else read_time("--at", at),
+        "tags": read_pairs("--tag", tags, most=MOST_TAGS, longest=LONGEST_TAG) or None,
+        "scheduled_at": None if at is None else options.read_time("--at", at),
         "priority": priority,
         "ttl_secs": None if ttl is None else _seconds("--ttl", ttl),
         **keys,
@@ -214,7 +202,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         return round(parse_duration(text))
     except ValueError as problem:
-        raise UsageError(f"{flag} is not usable: {problem}") from None
+        raise UsageError(f"{flag}: {problem}") from None
 
 
 def read_payload(text: str | None, cwd: Path) -> Any:
@@ -230,7 +218,7 @@ def read_payload(text: str | None, cwd: Path) -> Any:
     except OSError as problem:
         raise UsageError(f"--payload: cannot read {text}: {problem.strerror}") from None
     except ValueError as problem:
-        what = f"{text} holds no JSON" if is_file else f"{text!r} is neither a file nor JSON"
+        what = f"invalid JSON in {text}" if is_file else f"{text!r} is not a file and not JSON"
         raise UsageError(f"--payload: {what}: {problem}") from None
 
 
@@ -239,38 +227,5 @@ def read_json(flag: str, text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{flag}: {clean(text)!r} is no JSON: {problem}") from None
+        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
     return text
-
-
-def read_pairs(flag: str, flags: Sequence[str]) -> dict[str, str]:
-    """Return the `K=V` pairs of repeated flags, by the limits of the API."""
-    pairs: dict[str, str] = {}
-    for text in flags:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{flag}: {text!r} is not K=V")
-        if key in pairs:
-            raise UsageError(f"{flag}: {key!r} is there twice")
-        if len(key) > LONGEST_TAG_KEY or len(value) > LONGEST_TAG_VALUE:
-            raise UsageError(
-                f"{flag}: {clean(text, longest=60)!r} is too long",
-                hint=f"at most {LONGEST_TAG_KEY} characters before the =, "
-                f"{LONGEST_TAG_VALUE} after it",
-            )
-        pairs[key] = value
-    if len(pairs) > MOST_TAGS:
-        raise UsageError(f"{flag}: {len(pairs)} are more than {MOST_TAGS}")
-    return pairs
-
-
-def read_time(flag: str, text: str) -> str:
-    """Return a time with an offset, which the API demands; without one it is local time."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{flag}: {text!r} is no time", hint="write for instance 2026-03-01T12:00:00+01:00"
-        ) from None

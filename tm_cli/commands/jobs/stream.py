@@ -1,45 +1,34 @@
-"""`tm jobs stream`: what a run says while it goes on."""
+"""`tm jobs stream`: prints the events of a run while it is running."""
 
 from __future__ import annotations
 
-import json
-import queue
-import threading
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tm_cli.api.errors import ApiError
-from tm_cli.api.retry import observed_nothing
-from tm_cli.api.strait.client import Client
-from tm_cli.api.strait.event_stream import Message
-from tm_cli.backends.strait.results import TERMINAL, is_news, read_message
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs.client import open_server, told_when_missing
-from tm_cli.errors import UsageError, WaitTimeout
-from tm_cli.runtime.clock import reads_of_a_wait
-from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.errors import UsageError
+
+app = App()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give `tm jobs` this command."""
-    app.command("stream")(stream)
-
-
+@app.command("stream")
 @command
 def stream(
     session: Session,
     run: job_options.RunId,
     chunks: Annotated[
-        bool, typer.Option("--chunks", help="The text that job code streams.")
+        bool, typer.Option("--chunks", help="Print the text that the job streams.")
     ] = False,
-    logs: Annotated[bool, typer.Option("--logs", help="The lines of its worker's log.")] = False,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Print the log of the run's worker.")
+    ] = False,
     wait_timeout: options.WaitTimeout = None,
 ) -> int:
-    """Print what a run says until it is over; with --json, a JSON object a line.
+    """Print a run's messages until it has finished; with --json, one JSON object per line.
 
     tm jobs stream 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --chunks
     """
@@ -47,111 +36,7 @@ def stream(
         raise UsageError("--chunks and --logs exclude each other")
     job_options.check_run_id(run)
     limit: float = session.setting("wait_timeout", wait_timeout)
+    from tm_cli.commands.jobs.listener import listen_to
 
     part = "chunks" if chunks else "logs" if logs else None
     return listen_to(session, run, part=part, limit=limit)
-
-
-LOOK_EVERY = 15.0
-"""Seconds between two looks at a run whose stream is silent: many ends are never announced."""
-
-LEAST_PAUSE = 1.0
-"""Seconds between two looks, however much is said."""
-
-
-class _Inbox:
-    """What the listener's thread has heard, for the thread that prints it."""
-
-    def __init__(self) -> None:
-        self.arrived = threading.Event()
-        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-
-    def put(self, message: Message | None) -> None:
-        self._messages.put(message)
-        self.arrived.set()
-
-    def take(self) -> list[Message | None]:
-        self.arrived.clear()
-        found = []
-        while not self._messages.empty():
-            found.append(self._messages.get())
-        return found
-
-
-def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) -> int:
-    """Print every message; return OK when the run has ended, whatever its status.
-
-    Raises WaitTimeout when it still goes on after `limit` seconds.
-    """
-    server, clock, inbox = open_server(session), session.context.clock, _Inbox()
-    with told_when_missing(run_id):
-        status = server.client.get_run(run_id).status
-    deadline = clock.monotonic() + limit
-    if status not in TERMINAL:
-        server.listener(run_id, inbox.put, part).start()
-    looked_at, has_news = clock.monotonic(), False
-    while status not in TERMINAL:
-        now = clock.monotonic()
-        if now >= deadline:
-            raise WaitTimeout(
-                f"run {clean(run_id)} was still going after {format_duration(limit)}",
-                hint="raise --wait-timeout",
-            )
-        due = looked_at + (LEAST_PAUSE if has_news else LOOK_EVERY)
-        if now < due:
-            clock.wait(inbox.arrived, min(due, deadline) - now)
-        else:
-            with reads_of_a_wait(deadline, clock):
-                status = _look(server.client, run_id) or status
-            looked_at, has_news = clock.monotonic(), False
-        has_news = _print(session, inbox.take()) or has_news
-    _print(session, inbox.take())
-    session.note(f"tm: run {clean(run_id)} is {clean(status)}")
-    return 0
-
-
-def _look(client: Client, run_id: str) -> str | None:
-    """Return the status; None when this look has shown nothing."""
-    try:
-        return client.reading_once().get_run(run_id).status
-    except ApiError as error:
-        if not observed_nothing(error):
-            raise
-        return None
-
-
-def _print(session: Session, messages: list[Message | None]) -> bool:
-    """Print what was heard; return whether it makes a look worth while."""
-    for message in messages:
-        if message is not None:
-            session.terminal.result(_line(message, as_json=session.wants_json))
-    return any(message is None or is_news(message.data) for message in messages)
-
-
-def _line(message: Message, *, as_json: bool) -> str:
-    content = read_message(message.data)
-    if as_json:
-        shown: dict[str, Any] = {"event": message.name, "data": content, "text": None}
-        if content is None:
-            shown["text"] = message.data
-        return json.dumps(shown, ensure_ascii=True).replace("#", "\\u0023")
-    return _said(content) if content is not None else f"unreadable: {clean(message.data)}"
-
-
-def _said(content: dict[str, Any]) -> str:
-    """A message as a line for people."""
-    match content:
-        case {"type": "status_change", "to": to}:
-            reason = f": {clean(content['error'])}" if content.get("error") else ""
-            return f"status {clean(content.get('from', '?'))} -> {clean(to)}{reason}"
-        case {"chunk": chunk}:
-            return clean(chunk)
-        case {"data": {"percent": percent}}:
-            return f"{clean(percent)} % {clean(content.get('message', ''))}".rstrip()
-        case {"message": message}:
-            return f"{clean(content.get('level', 'info'))} {clean(message)}"
-        case {"status": status}:
-            return f"status {clean(status)}"
-        case {"error": error}:
-            return f"the stream says: {clean(error)}"
-    return clean(json.dumps(content, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`tm report`: saved reports, shown, written anew, put on a pull request."""
+"""`tm report`: evaluates, shows, converts and comments saved reports."""
 
 from __future__ import annotations
 
@@ -7,25 +7,76 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.gate import SavedReport
+from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
+
+SavedReport = Annotated[
+    str, typer.Argument(metavar="FILE", help="JSON or HTML report written by a gate.")
+]
 
 
 @app.callback()
 @group
 def report() -> None:
-    """Show saved reports, write them in other formats, put them on a pull request."""
+    """Re-evaluate, explain, show and convert saved reports, comment on pull requests."""
+
+
+@app.command("eval")
+@command
+def evaluate(
+    session: Session,
+    file: SavedReport,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="VERDICTS",
+            autocompletion=complete_verdicts,
+            help="Verdicts that fail the gate, instead of those in the report: "
+            "FAIL,WARN,NO_BASELINE.",
+        ),
+    ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="CHECK",
+            help='Check to apply instead of those in the report, e.g. "p95<400ms"; repeatable.',
+        ),
+    ] = None,
+    report: options.Report = None,
+) -> int:
+    """Re-evaluate a saved report with its own gate or another one; sends no request.
+
+    tm report eval gate.json --fail-on FAIL --assert "p95<250ms"
+    """
+    from tm_cli.commands.report import replay
+
+    options.refuse_torn_verdicts(fail_on, [file])
+    return replay.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
+
+
+@app.command("explain")
+@command
+def explain(session: Session, file: SavedReport) -> int:
+    """Explain in a sentence why a gate passed or failed, and list the reasons.
+
+    tm report explain gate.json
+    """
+    from tm_cli.commands.report import replay
+
+    return replay.explain(session, file)
 
 
 @app.command("show")
 @command
 def show(session: Session, file: SavedReport) -> int:
-    """Print a saved report as the summary of a gate; exits 0 whatever it says.
+    """Print the summary of a saved report; exits with 0 whatever its outcome.
 
     tm report show gate.json
     """
@@ -55,10 +106,9 @@ def schema(session: Session) -> int:
 
     tm report schema
     """
-    from importlib.resources import files
+    from tm_cli.report.schema import schema_text
 
-    text = files("tm_cli").joinpath("schemas", "report-1.json").read_text(encoding="utf-8")
-    session.terminal.result(text)
+    session.terminal.result(schema_text())
     return 0
 
 
@@ -68,18 +118,22 @@ def comment(
     session: Session,
     file: SavedReport,
     name: Annotated[
-        str, typer.Option(metavar="GATE", help="Which of several gates this is.")
+        str, typer.Option(metavar="GATE", help="Name of the gate, if there are several.")
     ] = "tm",
     repo: Annotated[
         str | None,
-        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY, CI_PROJECT_ID]"),
+        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY or CI_PROJECT_ID]"),
     ] = None,
     pr: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Pull or merge request. [found in CI]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of the pull or merge request. [from the CI environment]",
+        ),
     ] = None,
 ) -> int:
-    """Comment a pull request with a saved report; the next time, the comment is replaced.
+    """Post a saved report as a comment on a pull request, or update the comment.
 
     tm report comment gate.json --name checkout
     """

@@ -83,7 +83,7 @@ def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int
         raise UsageError(
             "no repository is named"
             if not repository
-            else f"--repo: {repository!r} is no OWNER/NAME",
+            else f"--repo: expected OWNER/NAME instead of {repository!r}",
             hint="in GitHub Actions it is found; elsewhere give --repo and --pr",
         )
     return Place(
@@ -99,7 +99,9 @@ def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int
 def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) -> Place:
     project, iid = repo or environ.get("CI_PROJECT_ID", ""), environ.get("CI_MERGE_REQUEST_IID", "")
     if not _PROJECT.fullmatch(project):
-        raise UsageError(f"--repo: {project!r} is no project", hint="in GitLab CI it is found")
+        raise UsageError(
+            f"--repo: invalid project {project!r}", hint="in GitLab CI it is set automatically"
+        )
     found = int(iid) if iid.isascii() and iid.isdecimal() and len(iid) < 10 else None
     job = environ.get("CI_JOB_URL", "")
     return Place(

@@ -11,7 +11,7 @@ from pathlib import Path
 from tm_cli.api import strict_json
 from tm_cli.cli.options import read_checks
 from tm_cli.cli.session import Session
-from tm_cli.commands.shared.follow import tell
+from tm_cli.commands.shared.follow import print_outcome
 from tm_cli.commands.shared.report_sinks import Report, Reports, read_reports
 from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
 from tm_cli.gate.outcome import Evidence, replay
@@ -19,7 +19,7 @@ from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import parse_fail_on
 from tm_cli.render.explanation import explanation
 from tm_cli.render.summary import run_summary
-from tm_cli.report.reader import NotEvidence, read_evidence
+from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
 from tm_cli.values.text import clean
 
@@ -33,8 +33,8 @@ ELEMENT = "tm-evidence"
 def load(path: Path) -> Evidence:
     """Return the evidence in a report; raises ConfigurationError for what is none."""
     try:
-        return read_evidence(strict_json.parse(_document(_text(path))))
-    except (NotEvidence, ValueError) as problem:
+        return read_report(strict_json.parse(_document(_text(path))))
+    except (InvalidReport, ValueError) as problem:
         raise _unusable(path, clean(problem)) from None
 
 
@@ -65,7 +65,7 @@ def _document(text: str) -> str:
     page.feed(text)
     page.close()
     if len(page.found) != 1:
-        raise NotEvidence(f"the page holds {len(page.found) or 'no'} evidence")
+        raise InvalidReport(f"the page holds {len(page.found) or 'no'} evidence")
     return page.found[0]
 
 
@@ -113,12 +113,13 @@ def evaluate(
     written = _reports(session, reports, path)
     saved = load(path)
     gate = _changed(saved, fail_on, checks)
-    with Reports(written, now=session.context.clock.now).begun():
+    with Reports(written, now=session.context.clock.now).covering() as places:
+        places.begin()
         again = replace(replay(saved, gate), made_at=session.context.clock.now())
     if again.error is not None:
         raise again.error
     code = Reports(written).finish(again)
-    tell(session, replace(again, exit_code=code))
+    print_outcome(session, replace(again, exit_code=code))
     return int(code)
 
 

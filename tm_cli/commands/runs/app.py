@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from tm_cli.cli import options
+from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import QuickGroup
+from tm_cli.cli.help_page import GATE, LOAD
 from tm_cli.cli.session import Session, command
+from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 
-app = typer.Typer(cls=QuickGroup, add_completion=False, no_args_is_help=True)
+app = App()
 
 
 @app.callback()
 @group
 def runs() -> None:
-    """Start runs, wait for their verdict, control them."""
+    """Start runs, wait for their verdicts, control them."""
 
 
 @app.command("start")
@@ -28,24 +31,37 @@ def start(
     *,
     profile: Annotated[
         list[str],
-        typer.Argument(metavar="PROFILE...", help="Ids, names, or paths to profile documents."),
+        typer.Argument(
+            metavar="PROFILE...",
+            autocompletion=complete_profiles,
+            help="Profile ids, names, or paths to profile documents.",
+        ),
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run's own verdict.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait for the run's verdict and exit by it.", rich_help_panel=GATE
+        ),
+    ] = False,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
     confirm: options.Confirm = 0,
     baseline: options.Baseline = None,
     against: options.Against = None,
     region: Annotated[
-        str | None, typer.Option(metavar="R", help="Region of the load. [TM_REGION]")
+        str | None,
+        typer.Option(
+            metavar="R", help="Region that generates the load. [TM_REGION]", rich_help_panel=LOAD
+        ),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(metavar="T", help="Tag of the run; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="T", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Start a run, or several; with --wait, exit by the verdict.
+    """Start one or more runs; with --wait, exit by their verdicts.
 
     tm runs start checkout --wait --fail-on FAIL,WARN
 
@@ -60,32 +76,24 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
         )
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, checks=checks, confirm=confirm)
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import read_terms
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, checks=checks, confirm=confirm)
+        from tm_cli.commands.runs import gate as gating
+        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-    request = gating.StartRequest(
-        profiles=tuple(profile),
-        region=session.setting("region", region),
-        tags=options.read_tags(tag or []),
-        terms=read_terms(session, baseline=baseline, against=against, profiles=profile),
-    )
-    if wait:
-        return gating.start_and_wait(session, request, gate, manners)
-    code = gating.start_only(session, request)
-    if gate.fail_on:
-        _say_ungated(session)
-    return code
-
-
-def _say_ungated(session: Session) -> None:
-    """Say it to `--quiet` pipelines as well: they may take this start for their gate."""
-    origin = session.settings["fail_on"].origin
-    session.terminal.note(
-        f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
-        "or later in `tm runs wait --last`"
-    )
+        request = gating.StartRequest(
+            profiles=tuple(profile),
+            region=session.setting("region", region),
+            tags=options.read_tags(tag or []),
+            comparison=read_comparison(
+                session, baseline=baseline, against=against, profiles=profile
+            ),
+        )
+        runs = gating.RunGate(session)
+        if wait:
+            return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+        return start_only(runs, runs.plan(request), gate)
 
 
 @app.command("wait")
@@ -95,10 +103,14 @@ def wait(
     *,
     profile: Annotated[
         str | None,
-        typer.Argument(metavar="[PROFILE]", help="Id, name, or path to a profile document."),
+        typer.Argument(
+            metavar="[PROFILE]",
+            autocompletion=complete_profiles,
+            help="Profile id, name, or path to a profile document.",
+        ),
     ] = None,
     run_id: Annotated[
-        str | None, typer.Option("--run-id", metavar="ID", help="The id that the start returned.")
+        str | None, typer.Option("--run-id", metavar="ID", help="Run id printed by the start.")
     ] = None,
     last: options.Last = False,
     gate_options: options.GateOptions,
@@ -108,37 +120,39 @@ def wait(
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
-    """Wait for a run that was started before, and exit by its verdict.
+    """Wait for a run that was started earlier, and exit by its verdict.
 
     tm runs wait checkout --run-id 6f0d2c1e-8a4b-4c39-9d51-0c8d5a3c7b21 --fail-on FAIL
 
     tm runs wait --last
     """
     options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
-    manners = wait_options.read(session, fail_fast=fail_fast)
-    gate = gate_options.read(session, checks=checks, last=last)
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import read_terms
-    from tm_cli.commands.shared import last_gate
+    with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        gate = gate_options.read(session, checks=checks, last=last)
+        from tm_cli.commands.runs import gate as gating
+        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.shared.gate import wait_for
+        from tm_cli.commands.shared.last_gate import wait_for_last
 
-    if last:
-        if (profile, run_id, baseline, against) != (None, None, None, None):
-            raise UsageError(
-                "--last stands alone, without PROFILE, --run-id, --baseline and --against"
-            )
-        return last_gate.wait_for_last(session, gate, manners)
-    if profile is None or run_id is None:
-        raise UsageError("name PROFILE and --run-id, or give --last")
-    if not run_id.strip():
-        raise UsageError("--run-id is empty")
-    terms = read_terms(session, baseline=baseline, against=against, profiles=[profile])
-    return gating.wait_for(session, profile, run_id, terms, gate, manners)
+        if last:
+            if (profile, run_id, baseline, against) != (None, None, None, None):
+                raise UsageError(
+                    "--last stands alone, without PROFILE, --run-id, --baseline and --against"
+                )
+            return wait_for_last(session, gate, behavior)
+        if profile is None or run_id is None:
+            raise UsageError("name PROFILE and --run-id, or give --last")
+        if not run_id.strip():
+            raise UsageError("--run-id is empty")
+        compared = read_comparison(session, baseline=baseline, against=against, profiles=[profile])
+        runs = gating.RunGate(session)
+        return wait_for(runs, gate, behavior, partial(runs.attach, profile, run_id, compared))
 
 
 @app.command("status")
 @command
 def status(session: Session, profile: options.Profile) -> int:
-    """Show the run of a profile as it is now.
+    """Show the current run of a profile.
 
     tm runs status checkout
     """
@@ -150,7 +164,7 @@ def status(session: Session, profile: options.Profile) -> int:
 @app.command("stop")
 @command
 def stop(session: Session, profile: options.Profile) -> int:
-    """Stop the run of a profile; a stopped run has no verdict.
+    """Stop the current run of a profile; a stopped run has no verdict.
 
     tm runs stop checkout
     """
@@ -162,7 +176,7 @@ def stop(session: Session, profile: options.Profile) -> int:
 @app.command("pause")
 @command
 def pause(session: Session, profile: options.Profile) -> int:
-    """Pause the run of a profile; its place on the curve is kept.
+    """Pause the current run of a profile.
 
     tm runs pause checkout
     """
@@ -174,7 +188,7 @@ def pause(session: Session, profile: options.Profile) -> int:
 @app.command("resume")
 @command
 def resume(session: Session, profile: options.Profile) -> int:
-    """Resume the paused run of a profile.
+    """Resume the paused run of a profile where it was paused.
 
     tm runs resume checkout
     """

@@ -7,7 +7,7 @@ from enum import Enum
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import LiveStatus
 from tm_cli.cli.session import Session
-from tm_cli.commands.runs.profile_argument import Subject, find_subject
+from tm_cli.commands.runs.profile_argument import ProfileRef, resolve_profile
 from tm_cli.errors import TmError
 from tm_cli.render.tables import codes, milliseconds, rate
 from tm_cli.values.durations import format_duration
@@ -31,7 +31,7 @@ _METHODS = {
 
 def control(session: Session, text: str, action: Action) -> int:
     """Do it once and say how the run is afterwards."""
-    subject = find_subject(session.client, text, session.context.cwd)
+    subject = resolve_profile(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
     if action is Action.PAUSE and answer.status == "IDLE":
         raise TmError(f"nothing was paused: {subject.name} has no run", code="nothing_runs")
@@ -47,12 +47,12 @@ def control(session: Session, text: str, action: Action) -> int:
 
 def show_status(session: Session, text: str) -> int:
     """Print the live status."""
-    subject = find_subject(session.client, text, session.context.cwd)
+    subject = resolve_profile(session.client, text, session.context.cwd)
     status = session.client.get_run_status(subject.profile_id)
     return session.emit(status.document(), lambda: _describe(subject, status))
 
 
-def _describe(subject: Subject, status: LiveStatus) -> str:
+def _describe(subject: ProfileRef, status: LiveStatus) -> str:
     lines = [f"{subject.name}: {clean(status.status or 'unknown')}"]
     if status.run_id:
         lines.append(f"  run        {clean(status.run_id)}")

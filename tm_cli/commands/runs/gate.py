@@ -1,4 +1,4 @@
-"""How a run shall be judged: a certain baseline, another target, limits; and who can do that."""
+"""What a run is compared with and judged by, and whether the server can do that."""
 
 from __future__ import annotations
 
@@ -10,29 +10,25 @@ from typing import TYPE_CHECKING, Any
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Profile
-from tm_cli.api.transport import Transport
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
 from tm_cli.cli.session import Session
 from tm_cli.commands.runs.profile_argument import (
-    Subject,
-    check_subject,
+    ProfileRef,
+    check_profile_argument,
     find_profile,
-    find_subject,
-    upload_subject,
+    resolve_profile,
+    upload_profile,
 )
-from tm_cli.commands.shared.follow import Case, Line, Manners, follow, start_each
-from tm_cli.commands.shared.last_start import (
-    StartedRun,
-    as_started,
-    gate_document,
-    server_flags,
-    unusable,
-)
-from tm_cli.errors import ConfigurationError, Refused, UsageError
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
+from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Check
-from tm_cli.gate.model import Run
 from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import format_fail_on
+from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 from tm_cli.values.urls import LOCAL, check_url, require_another
@@ -46,28 +42,28 @@ DUET = ("duet", "play a run against two targets (--against)")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the user asked for beside profile, region and tags; `limits` are those of the files."""
+class ComparisonOptions:
+    """What a run is compared with, and the thresholds of the settings files."""
 
     baseline: int | None = None
     against: str | None = None
-    limits: dict[str, Any] = field(default_factory=dict)
+    thresholds: dict[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """The part of the start's body that says it."""
-        wishes = {
+        """Return its part of the body of a start."""
+        fields = {
             "baselineRunId": self.baseline,
             "againstUrl": self.against,
-            "gate": self.limits or None,
+            "gate": self.thresholds or None,
         }
-        return {name: value for name, value in wishes.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
-    def comparison(self) -> dict[str, Any]:
-        """What the run is compared with, as it is remembered."""
+    def remembered(self) -> dict[str, Any]:
+        """Return what `--last` needs of it."""
         return {"baseline": self.baseline, "against": self.against}
 
     @classmethod
-    def from_comparison(cls, document: Mapping[str, Any]) -> Terms:
+    def from_remembered(cls, document: Mapping[str, Any]) -> ComparisonOptions:
         """Read it again; raises ValueError for what tm did not write."""
         baseline, against = document.get("baseline"), document.get("against")
         if type(baseline) not in (int, NoneType) or not isinstance(against, str | None):
@@ -75,7 +71,7 @@ class Terms:
         return cls(baseline, against)
 
     def flags(self) -> list[str]:
-        """The flags of `tm runs wait` that say what the run is compared with."""
+        """Return the flags of `tm runs wait` for the same comparison."""
         found = {"--baseline": self.baseline, "--against": self.against}
         return [
             word
@@ -85,10 +81,10 @@ class Terms:
         ]
 
 
-def read_terms(
+def read_comparison(
     session: Session, *, baseline: int | None, against: str | None, profiles: Sequence[str]
-) -> Terms:
-    """Return the terms that flags and files set; sends nothing.
+) -> ComparisonOptions:
+    """Return what flags and files set; sends nothing.
 
     Raises UsageError, and ConfigurationError when a settings file is ignored.
     """
@@ -101,26 +97,28 @@ def read_terms(
         if value is not None and len(profiles) != 1:
             raise UsageError(f"{flag} needs exactly one PROFILE")
     session.settings.require_all_files()
-    limits = {name: value for name, (value, _) in session.settings.limits.items()}
-    return Terms(baseline, None if against is None else check_url(against), limits)
+    thresholds = {name: value for name, (value, _) in session.settings.limits.items()}
+    return ComparisonOptions(baseline, None if against is None else check_url(against), thresholds)
 
 
-def require(session: Session, terms: Terms, *, profiles: Sequence[str] = ()) -> None:
+def require_support(
+    session: Session, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
-    `profiles` are arguments as the user wrote them; documents among them may have limits. Raises
-    Refused when the server lacks what the terms or a document ask for, and UsageError when a
-    document's own target is the one to compare it with.
+    `profiles` are arguments as the user wrote them; documents among them may have thresholds.
+    Raises Refused when the server lacks what `comparison` or a document asks for, and UsageError
+    when a document's own target is the one to compare it with.
     """
     documents = [found for text in profiles if (found := _document(session, text))]
     for document in documents:
-        require_another(terms.against, str(document["endpointUrl"]))
+        require_another(comparison.against, str(document["endpointUrl"]))
     needs = []
-    if terms.baseline is not None:
+    if comparison.baseline is not None:
         needs.append(PINS)
-    if terms.against is not None:
+    if comparison.against is not None:
         needs.append(DUET)
-    if terms.limits or any(document.get("gate") for document in documents):
+    if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
     require_features(session, needs, ending="; nothing was started")
 
@@ -158,12 +156,6 @@ def _document(session: Session, text: str) -> dict[str, Any] | None:
     return read_document(session.context.cwd / text) if names_document(text) else None
 
 
-SYSTEM = "trafficmorph"
-
-STOP_PATIENCE = 1.5
-"""Seconds for the request that stops a run when a signal has come."""
-
-
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """What the user asked to start."""
@@ -171,255 +163,194 @@ class StartRequest:
     profiles: tuple[str, ...]
     region: str | None = None
     tags: tuple[str, ...] = ()
-    terms: Terms = field(default_factory=Terms)
+    comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
 
 
-def start_only(session: Session, request: StartRequest) -> int:
-    """Start the runs and return at once."""
-    for text in request.profiles:
-        check_subject(text, session.context.cwd)
-    require(session, request.terms, profiles=request.profiles)
-    subjects = _upload(session, request.profiles)
-    if request.terms.against is not None:
-        for subject in subjects:
-            target = find_profile(session.client, subject).target_url
-            require_another(request.terms.against, target)
-    all_runs = [_runs(session, subject, request) for subject in subjects]
-    cases = [
-        _case(session, subject, runs, request)
-        for subject, runs in zip(subjects, all_runs, strict=True)
-    ]
-    started = start_each(
-        session,
-        cases,
-        lambda position: all_runs[position].start(),
-        run_id_of=lambda run: run.run_id,
-        told=lambda case, run: _told(case.name, run),
-    )
-    data = [
-        {
-            "run_id": run.run_id,
-            "started_run_id": run.run_id,
-            "profile_id": subject.profile_id,
-            "status": run.status or None,
-            "waited": False,
-        }
-        for subject, run in zip(subjects, started, strict=True)
-    ]
-    lines = [_told(case.name, run) for case, run in zip(cases, started, strict=True)]
-    code = session.emit(data[0] if len(data) == 1 else {"runs": data}, lambda: "\n".join(lines))
-    for run in started:
-        if run.resume:
-            session.note(f"tm: wait for it with: {run.resume}")
-    return code
+class RunGate(GateCommand[TrafficMorphRuns]):
+    """Starts runs of profiles, and waits for them."""
 
+    system = TRAFFICMORPH
+    url_variable = "TM_BASE_URL"
+    stopping = "stops the run"
 
-def _told(name: str, run: Run) -> str:
-    return f"started run {clean(run.run_id or 'without id')} of {name}: {clean(run.status)}"
+    @property
+    def server(self) -> str:
+        """An address, or `local`: the embedded server changes its port."""
+        return self.session.settings.server or LOCAL
 
+    def limits(self) -> ServerLimits:
+        """Return the request budget of the connection."""
+        connection = self.session.connection
+        per_minute = connection.budget.per_minute if connection.budget else None
+        return ServerLimits(connection.base_url, per_minute)
 
-def start_and_wait(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> int:
-    """Start the runs, wait for their verdicts and exit by the worst."""
-    with manners.reports.begun():
+    def plan(
+        self, request: StartRequest, gate: Gate | None = None
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Find all profiles before anything is started; without a gate nobody will wait."""
         for text in request.profiles:  # a typo starts no server
-            check_subject(text, session.context.cwd)
-        require(session, request.terms, profiles=request.profiles)
-        _widen_budget(session, runs=len(request.profiles))
-        return _follow(session, _cases(session, request, gate, manners), gate, manners)
+            check_profile_argument(text, self.session.context.cwd)
+        require_support(self.session, request.comparison, profiles=request.profiles)
+        if gate is not None:
+            self._widen_budget(runs=len(request.profiles))
+        refs = self._upload(request.profiles)
+        return [self._planned(ref, request, gate) for ref in refs]
 
+    def attach(
+        self, text: str, run_id: str, comparison: ComparisonOptions, gate: Gate
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Return the run of an earlier start; `comparison` is what that start has asked for."""
+        ref = resolve_profile(self.session.client, text, self.session.context.cwd)
+        return [self._attached(ref, run_id, comparison, gate)]
 
-def _cases(session: Session, request: StartRequest, gate: Gate, manners: Manners) -> list[Case]:
-    cases = []
-    for subject in _upload(session, request.profiles):
-        profile = find_profile(session.client, subject)
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[TrafficMorphRuns]]:
+        """Return the runs of the last start."""
+        comparison = _read_comparison(entries[0].details)
+        refs = [ProfileRef(_profile_id(entry), clean(entry.subject)) for entry in entries]
+        self._widen_budget(runs=len(entries))
+        return [
+            self._attached(ref, entry.run_id, comparison, gate)
+            for ref, entry in zip(refs, entries, strict=True)
+        ]
+
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
+        """Return the checks of the start."""
+        return read_checks(details.get("checks") or [])
+
+    def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
+        """Warn `--quiet` pipelines as well: they may take this start for their gate."""
+        super().note_next_steps(outcomes, gate)
+        if gate.fail_on:
+            origin = self.session.settings["fail_on"].origin
+            self.session.terminal.note(
+                f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
+                "or later in `tm runs wait --last`"
+            )
+
+    def _planned(
+        self, ref: ProfileRef, request: StartRequest, gate: Gate | None
+    ) -> FollowedRun[TrafficMorphRuns]:
+        profile = None
+        if gate is not None or request.comparison.against is not None:
+            profile = find_profile(self.session.client, ref)
+            require_another(request.comparison.against, profile.target_url)
+        if gate is not None and profile is not None:
+            self._check_waitable(profile, gate)
+            ref = ProfileRef(ref.profile_id, clean(profile.name))
+        return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _attached(
+        self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
+    ) -> FollowedRun[TrafficMorphRuns]:
+        request = StartRequest((), comparison=comparison)
+        runs = self._runs(ref, request, gate)
+        return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
+
+    def _followed(
+        self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
+    ) -> FollowedRun[TrafficMorphRuns]:
+        details = {
+            **(gate_document(gate) if gate else {}),
+            "terms": request.comparison.remembered(),
+        }
+        return FollowedRun(ref.name, runs, ref.profile_id, details)
+
+    def _runs(
+        self,
+        ref: ProfileRef,
+        request: StartRequest,
+        gate: Gate | None,
+        profile: Profile | None = None,
+    ) -> TrafficMorphRuns:
+        session = self.session
+        return TrafficMorphRuns(
+            session.client,
+            session.context.clock,
+            ref.profile_id,
+            subject=ref.name,
+            region=request.region,
+            tags=request.tags,
+            own_tag=self._own_tag(request.tags),
+            terms=request.comparison.document(),
+            profile=profile,
+            stop_client=self._stop_client(),
+            resume_flags=self._resume_flags(gate, request.comparison),
+            needs_baseline=gate is not None and gate.needs_baseline,
+        )
+
+    def _stop_client(self) -> Client:
+        transport = open_transport(self.session, for_a_stop(self.session.connection))
+        return Client(transport, self.session.context.clock)
+
+    def _own_tag(self, tags: Sequence[str]) -> str | None:
+        """Return one more tag than the user's, which others may share; older servers take none."""
+        if not tags or len(tags) >= MOST_TAGS:
+            return None
+        return f"tm-{self.session.context.make_token()}"
+
+    def _resume_flags(self, gate: Gate | None, comparison: ComparisonOptions) -> list[str]:
+        """Return the flags that `tm runs wait` needs: gate, comparison, server of this call."""
+        flags = comparison.flags()
+        if gate is not None and gate.fail_on:
+            flags += ["--fail-on", format_fail_on(gate.fail_on)]
+        for check in gate.checks if gate is not None else ():
+            flags += ["--assert", check.text]
+        return [*flags, *server_flags(self.session, self.system)]
+
+    def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
+        session = self.session
+        refs = [upload_profile(session.client, text, session.context.cwd) for text in texts]
+        for position, ref in enumerate(refs):
+            for warning in ref.warnings:
+                session.note(f"tm: the server warns about {ref.name}: {clean(warning)}")
+            if ref.profile_id in [other.profile_id for other in refs[:position]]:
+                raise UsageError(
+                    f"{ref.name} is named twice",
+                    hint="a profile has one run at a time: the second would replace the first",
+                )
+        return refs
+
+    def _check_waitable(self, profile: Profile, gate: Gate) -> None:
+        """Refuse a run without an end; warn of what the user may not have meant."""
+        name, note = clean(profile.name), self.session.terminal.note
         if profile.loop:
             raise UsageError(
-                f"{clean(profile.name)} loops until it is stopped, so it never has a verdict",
+                f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        require_another(request.terms.against, profile.target_url)
-        _warn(session, profile, gate)
-        named = Subject(subject.profile_id, clean(profile.name))
-        runs = _runs(session, named, request, gate=gate, profile=profile)
-        cases.append(_case(session, named, runs, request, gate=gate))
-    does = "stops the run" if manners.stop_on_interrupt else "leaves the run going"
-    session.note(f"tm: Ctrl-C {does} (--on-interrupt)")
-    return cases
+        if profile.status in {"RUNNING", "PAUSED"}:
+            note(f"tm: {name} is {profile.status}; this start replaces that run")
+        if profile.duration is not None and profile.duration > gate.wait_timeout:
+            takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
+            note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
+
+    def _widen_budget(self, *, runs: int) -> None:
+        """Ask the account for its quota where several runs share it."""
+        budget = self.session.connection.budget
+        if runs > 1 and budget is not None:
+            budget.per_minute = self._allowed_per_minute() or budget.per_minute
+
+    def _allowed_per_minute(self) -> int | None:
+        try:
+            limits = self.session.account.limits
+        except ApiError:
+            return None
+        return limits.api_requests_per_minute if limits else None
 
 
-def _warn(session: Session, profile: Profile, gate: Gate) -> None:
-    """Tell before the start what the user may not have meant."""
-    name = clean(profile.name)
-    if profile.status in {"RUNNING", "PAUSED"}:
-        session.terminal.note(f"tm: {name} is {profile.status}; this start replaces that run")
-    if profile.duration is not None and profile.duration > gate.wait_timeout:
-        takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
-        session.terminal.note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
-
-
-def wait_for(
-    session: Session, text: str, run_id: str, terms: Terms, gate: Gate, manners: Manners
-) -> int:
-    """Wait for the run of an earlier start; `terms` are what that start has asked for."""
-    request = StartRequest((text,), terms=terms)
-    with manners.reports.begun():
-        subject = find_subject(session.client, text, session.context.cwd)
-        runs = _runs(session, subject, request, gate=gate)
-        case = _case(session, subject, runs, request, attach_to=runs.attach(run_id))
-        return _follow(session, [case], gate, manners)
-
-
-def wait_for_last(
-    session: Session, started: Sequence[StartedRun], gate: Gate, manners: Manners
-) -> int:
-    """Wait for what was started last in this project; what is not given now is as it was then."""
-    details = started[0].details
-    gate = as_started(session, gate, details, _checks)
-    server = _server(session)
-    request = StartRequest((), terms=_terms(details))
-    cases = []
-    for entry in started:
-        if entry.server != server:
-            raise ConfigurationError(
-                f"the last run was started on {clean(entry.server)}, not on {server}",
-                hint="name that server with TM_BASE_URL",
-            )
-        subject = Subject(_profile_id(entry), clean(entry.subject))
-        runs = _runs(session, subject, request, gate=gate)
-        cases.append(_case(session, subject, runs, request, attach_to=runs.attach(entry.run_id)))
-    with manners.reports.begun():
-        _widen_budget(session, runs=len(cases))
-        return _follow(session, cases, gate, manners)
-
-
-def _checks(details: Mapping[str, Any]) -> tuple[Check, ...]:
-    return read_checks(details.get("checks") or [])
-
-
-def _terms(details: Mapping[str, Any]) -> Terms:
+def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:
     try:
-        return Terms.from_comparison(details.get("terms") or {})
+        return ComparisonOptions.from_remembered(details.get("terms") or {})
     except (AttributeError, ValueError) as problem:
         raise unusable(problem) from None
 
 
-def _profile_id(entry: StartedRun) -> int:
+def _profile_id(entry: RememberedRun) -> int:
     try:
         return int(entry.subject_id)
     except ValueError:
-        raise ConfigurationError(
-            "what was remembered of the last run cannot be used: it names no profile",
-            hint="name the profile: `tm runs wait PROFILE --run-id ID`",
+        raise unusable(
+            "it names no profile", hint="name the profile: `tm runs wait PROFILE --run-id ID`"
         ) from None
-
-
-def _case(
-    session: Session,
-    subject: Subject,
-    runs: TrafficMorphRuns,
-    request: StartRequest,
-    *,
-    attach_to: Run | None = None,
-    gate: Gate | None = None,
-) -> Case:
-    """Return what is followed, and how `--last` finds it and what it is judged by again."""
-    details = {**(gate_document(gate) if gate else {}), "terms": request.terms.comparison()}
-
-    def record(run_id: str) -> StartedRun:
-        return StartedRun(
-            SYSTEM, _server(session), subject.profile_id, run_id, subject.name, details
-        )
-
-    return Case(subject.name, runs, record, attach_to, subject.profile_id, SYSTEM)
-
-
-def _upload(session: Session, texts: Sequence[str]) -> list[Subject]:
-    """Find all profiles before anything is started."""
-    subjects = [upload_subject(session.client, text, session.context.cwd) for text in texts]
-    for position, subject in enumerate(subjects):
-        for warning in subject.warnings:
-            session.note(f"tm: the server warns about {subject.name}: {clean(warning)}")
-        if subject.profile_id in [other.profile_id for other in subjects[:position]]:
-            raise UsageError(
-                f"{subject.name} is named twice",
-                hint="a profile has one run at a time: the second would replace the first",
-            )
-    return subjects
-
-
-def _runs(
-    session: Session,
-    subject: Subject,
-    request: StartRequest,
-    *,
-    gate: Gate | None = None,
-    profile: Profile | None = None,
-) -> TrafficMorphRuns:
-    return TrafficMorphRuns(
-        session.client,
-        session.context.clock,
-        subject.profile_id,
-        subject=subject.name,
-        region=request.region,
-        tags=request.tags,
-        own_tag=_own_tag(session, request),
-        terms=request.terms.document(),
-        profile=profile,
-        hasty=_hasty_client(session),
-        resume_flags=_resume_flags(session, gate, request.terms),
-        needs_baseline=gate is not None and gate.needs_baseline,
-    )
-
-
-def _own_tag(session: Session, request: StartRequest) -> str | None:
-    """A tag beside the user's, which others may share; without any, older servers must do."""
-    if not request.tags or len(request.tags) >= MOST_TAGS:
-        return None
-    return f"tm-{session.context.make_token()}"
-
-
-def _resume_flags(session: Session, gate: Gate | None, terms: Terms) -> list[str]:
-    """What `tm runs wait` must be told again: gate, comparison, a server that flags have named."""
-    flags = terms.flags()
-    if gate is not None and gate.fail_on:
-        flags += ["--fail-on", ",".join(sorted(gate.fail_on))]
-    for check in gate.checks if gate is not None else ():
-        flags += ["--assert", check.text]
-    return [*flags, *server_flags(session, SYSTEM)]
-
-
-def _hasty_client(session: Session) -> Client:
-    connection = session.connection
-    hasty = replace(
-        connection, timeout=min(connection.timeout, STOP_PATIENCE), budget=None, revive=None
-    )
-    transport = Transport(hasty)
-    session.keep_open(transport.close)
-    return Client(transport, session.context.clock)
-
-
-def _follow(session: Session, cases: Sequence[Case], gate: Gate, manners: Manners) -> int:
-    connection = session.connection
-    per_minute = connection.budget.per_minute if connection.budget else None
-    return follow(session, cases, gate, manners, Line(connection.base_url, per_minute))
-
-
-def _widen_budget(session: Session, *, runs: int) -> None:
-    """Ask the account what it may send, where several runs share that."""
-    budget = session.connection.budget
-    if runs > 1 and budget is not None:
-        budget.per_minute = _allowed_per_minute(session) or budget.per_minute
-
-
-def _allowed_per_minute(session: Session) -> int | None:
-    """What the account may send; None when the server does not tell."""
-    try:
-        limits = session.account.limits
-    except ApiError:
-        return None
-    return limits.api_requests_per_minute if limits else None
-
-
-def _server(session: Session) -> str:
-    """The server by a name that lasts: the embedded one changes its port."""
-    return session.settings.server or LOCAL

@@ -17,35 +17,36 @@ LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The profile that a command is about; `warnings` came with its import."""
+class ProfileRef:
+    """The profile that an argument names; `warnings` came with its import."""
 
     profile_id: int
     name: str
     warnings: tuple[str, ...] = ()
 
 
-def check_subject(text: str, cwd: Path) -> None:
+def check_profile_argument(text: str, cwd: Path) -> None:
     """Raise what can be known to be wrong before any request."""
     if not text.strip():
         raise UsageError("PROFILE is empty")
     if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
-        raise UsageError(f"{text} is not a profile id")
+        raise UsageError(f"invalid profile id {text}")
     if names_document(text) and not (cwd / text).is_file():
         raise ConfigurationError(
-            f"there is no profile document {text}", hint="a name or an id works as well"
+            f"profile document {text} does not exist",
+            hint="a profile's name or id is accepted as well",
         )
 
 
-def upload_subject(client: Client, text: str, cwd: Path) -> Subject:
+def upload_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
     """Return the profile that `text` means, creating or overwriting it when it is a document.
 
     Raises Refused when the server does not accept the document, has no such profile, or has
     several of that name.
     """
-    check_subject(text, cwd)
+    check_profile_argument(text, cwd)
     if not names_document(text):
-        return find_subject(client, text, cwd)
+        return resolve_profile(client, text, cwd)
     try:
         imported = client.import_profile(read_document(cwd / text))
     except HttpError as error:
@@ -54,23 +55,23 @@ def upload_subject(client: Client, text: str, cwd: Path) -> Subject:
                 f"the server does not accept {text}: {error.message}", code=error.code
             ) from None
         raise
-    return Subject(imported.id, clean(imported.name), imported.warnings)
+    return ProfileRef(imported.id, clean(imported.name), imported.warnings)
 
 
-def find_subject(client: Client, text: str, cwd: Path) -> Subject:
+def resolve_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
     """Return the stored profile that `text` means, a document by the name in it; changes nothing.
 
     Raises Refused when the server has no such profile or several of that name.
     """
-    check_subject(text, cwd)
+    check_profile_argument(text, cwd)
     if text.isascii() and text.isdigit():
-        return Subject(int(text), f"profile {int(text)}")
+        return ProfileRef(int(text), f"profile {int(text)}")
     name = read_document(cwd / text)["name"] if names_document(text) else text
     found = _by_name(client.list_profiles(), str(name))
-    return Subject(found.id, clean(found.name))
+    return ProfileRef(found.id, clean(found.name))
 
 
-def find_profile(client: Client, subject: Subject) -> Profile:
+def find_profile(client: Client, subject: ProfileRef) -> Profile:
     """Return the stored profile; raises Refused when it is not there."""
     try:
         return client.get_profile(subject.profile_id)

@@ -1,29 +1,39 @@
-"""`--last`: what was started last in this project, on whichever system."""
+"""`wait --last`: waits for what was started last in this project, whichever backend it is on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from tm_cli.cli.session import Session
-from tm_cli.commands.benchmarks import actions, last_start
-from tm_cli.commands.jobs import client
-from tm_cli.commands.jobs import gate as job_last
-from tm_cli.commands.runs import gate as gating
-from tm_cli.commands.shared.follow import Manners
-from tm_cli.commands.shared.last_start import recall
+from tm_cli.commands.benchmarks.last_start import benchmark_gate
+from tm_cli.commands.benchmarks.terms import RunloopGate
+from tm_cli.commands.jobs.gate import JobGate
+from tm_cli.commands.jobs.options import JobWaitOptions
+from tm_cli.commands.runs.gate import RunGate
+from tm_cli.commands.shared import gate as shared
+from tm_cli.commands.shared.follow import WaitBehavior
+from tm_cli.commands.shared.last_start import RememberedRun, read_last_start
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
 
-WAITS = {
-    gating.SYSTEM: gating.wait_for_last,
-    actions.SYSTEM: last_start.wait_for_started,
-    client.SYSTEM: job_last.wait_for_last,
-}
-"""How each system waits for its remembered runs."""
+
+def wait_for_last(
+    session: Session, gate: Gate, wait: WaitBehavior, job_wait: JobWaitOptions | None = None
+) -> int:
+    """Wait for the runs of the last start; `job_wait` counts where they are job runs."""
+    entries = read_last_start(session)
+    return shared.wait_for_last(_command(session, entries, job_wait), entries, gate, wait)
 
 
-def wait_for_last(session: Session, gate: Gate, manners: Manners) -> int:
-    """Wait for the runs of the last start; a start has runs of one system only."""
-    started = recall(session)
-    wait = WAITS.get(started[0].system)
-    if wait is None:
-        raise ConfigurationError("what was started last cannot be waited for by this version of tm")
-    return wait(session, started, gate, manners)
+def _command(
+    session: Session, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
+) -> shared.GateCommand[Any]:
+    match entries[0].system:
+        case RunGate.system:
+            return RunGate(session)
+        case JobGate.system:
+            return JobGate(session, job_wait)
+        case RunloopGate.system:
+            return benchmark_gate(session, entries)
+    raise ConfigurationError("what was started last cannot be waited for by this version of tm")

@@ -1,4 +1,4 @@
-"""What was started last in a project, so that `tm runs wait --last` finds it after a crash."""
+"""What was started last in a project, and its gate, for `wait --last`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tm_cli.cli.session import Session
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import parse_fail_on
+from tm_cli.gate.verdict import format_fail_on, parse_fail_on
 from tm_cli.runtime.files import write_whole
 from tm_cli.settings import DEFINITIONS, project_root
 from tm_cli.values.text import clean
 
 
 @dataclass(frozen=True, slots=True)
-class StartedRun:
+class RememberedRun:
     """A run that this project started, and the server it runs on: an address or `local`.
 
     `run_id` is empty while it is not known whether and as what the run was started. `details` is
-    what the system needs beside it to judge the run later.
+    what the backend needs in addition to judge the run later.
     """
 
     system: str
@@ -38,21 +38,21 @@ class StartedRun:
 
 
 class LastStart:
-    """What `--last` finds, kept up to date while a call starts its runs.
+    """The file that `--last` reads, kept up to date while a call starts its runs.
 
-    It is written before the first start is sent: after a crash, a refusal or an answer that was
-    lost, the runs of an earlier call must not pass for those of this one.
+    It is written before the first start is sent: after a crash, a refusal or a lost answer, the
+    runs of an earlier call must not pass for those of this one.
     """
 
-    def __init__(self, session: Session, entries: Sequence[StartedRun]) -> None:
+    def __init__(self, session: Session, entries: Sequence[RememberedRun]) -> None:
         self._session = session
         self._entries = list(entries)
         self._path = _path(session)
         self._write()
 
-    def note(self, position: int, entry: StartedRun) -> None:
-        """Remember a run that has been started."""
-        self._entries[position] = entry
+    def note(self, position: int, run_id: str | None) -> None:
+        """Remember the id of a run that has been started."""
+        self._entries[position] = replace(self._entries[position], run_id=run_id or "")
         self._write()
 
     def _write(self) -> None:
@@ -67,8 +67,8 @@ class LastStart:
             )
 
 
-def recall(session: Session) -> list[StartedRun]:
-    """Return what was started last.
+def read_last_start(session: Session) -> list[RememberedRun]:
+    """Return what was started last; all of it is on one backend.
 
     Raises ConfigurationError when nothing usable is there, and StartUnknown when it is not known
     which runs the last start has made.
@@ -92,8 +92,7 @@ def recall(session: Session) -> list[StartedRun]:
     return found
 
 
-def _read_all(document: Any) -> list[StartedRun]:
-    """Return what was remembered of one start; raises ValueError for anything else."""
+def _read_all(document: Any) -> list[RememberedRun]:
     try:
         found = [_read(entry) for entry in document]
     except TypeError:
@@ -103,9 +102,9 @@ def _read_all(document: Any) -> list[StartedRun]:
     return found
 
 
-def _read(entry: Mapping[str, Any]) -> StartedRun:
+def _read(entry: Mapping[str, Any]) -> RememberedRun:
     """Return what was remembered of one run; raises TypeError or ValueError for anything else."""
-    found = StartedRun(**entry)
+    found = RememberedRun(**entry)
     texts = (found.system, found.server, found.subject)
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("a text is missing")
@@ -125,26 +124,27 @@ def _path(session: Session) -> Path:
 def gate_document(gate: Gate) -> dict[str, Any]:
     """Return what is remembered of a gate."""
     return {
-        "fail_on": ",".join(sorted(gate.fail_on)),
+        "fail_on": format_fail_on(gate.fail_on) or None,
         "checks": [check.text for check in gate.checks],
     }
 
 
-def as_started(
+def complete_gate(
     session: Session,
     gate: Gate,
     details: Mapping[str, Any],
-    read: Callable[[Mapping[str, Any]], Sequence[Condition]],
+    read_checks: Callable[[Mapping[str, Any]], Sequence[Condition]],
 ) -> Gate:
     """Complete a gate by that of the start: what flags name now holds, the rest is as it was then.
 
-    `read` returns the checks that `details` hold. Raises ConfigurationError when they are unusable.
+    `read_checks` returns the checks that `details` hold. Raises ConfigurationError when they are
+    unusable.
     """
-    gate = with_verdicts(session, gate, details.get("fail_on"))
+    gate = _with_verdicts(session, gate, details.get("fail_on"))
     if gate.checks:
         return gate
     try:
-        checks = tuple(read(details))
+        checks = tuple(read_checks(details))
     except (AttributeError, TypeError, UsageError, ValueError) as problem:
         raise unusable(problem) from None
     for check in checks:
@@ -152,11 +152,8 @@ def as_started(
     return replace(gate, checks=checks)
 
 
-def with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
-    """Complete a gate whose flags name no verdicts: by those of the start, else of the settings.
-
-    Raises ConfigurationError for verdicts that no start can have had.
-    """
+def _with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
+    """Complete a gate whose flags name no verdicts: by those of the start, else of the settings."""
     if gate.fail_on:
         return gate
     if not remembered:
@@ -165,20 +162,20 @@ def with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
         chosen = parse_fail_on(remembered)
     except (AttributeError, ValueError) as problem:
         raise unusable(problem) from None
-    session.note(f"tm: as at the start, the gate fails on {','.join(sorted(chosen))}")
+    session.note(f"tm: as at the start, the gate fails on {format_fail_on(chosen)}")
     return replace(gate, fail_on=chosen)
 
 
-def unusable(problem: Exception) -> ConfigurationError:
-    """Return the error that says why what was remembered is of no use."""
+def unusable(problem: Exception | str, hint: str | None = None) -> ConfigurationError:
+    """Return the error for a memory that cannot be used."""
     return ConfigurationError(
         f"what was remembered of the last run cannot be used: {clean(problem)}",
-        hint="name the run instead of --last",
+        hint=hint or "name the run instead of --last",
     )
 
 
 def server_flags(session: Session, system: str) -> list[str]:
-    """Return the flags of this call that named the context, and the server of this system."""
+    """Return the flags of this call that named the context, and the server of this backend."""
     names = ("context", *(("base_url", "api_key_file") if session.system == system else ()))
     return [
         word

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -52,33 +52,39 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Reports:
-    """All places where one call is told; `now` is the wall clock."""
+    """All places where one call reports; `now` is the wall clock."""
 
     sinks: tuple[Sink, ...] = ()
     now: Callable[[], datetime] = _now
-    have_begun: bool = False
+    _has_begun: bool = field(default=False, init=False)
+    _is_open: bool = field(default=False, init=False)
 
-    @contextmanager
-    def begun(self) -> Iterator[None]:
-        """Say undecided everywhere; an error that ends the wait is said as well.
+    def begin(self) -> None:
+        """Report everywhere that nothing is decided.
 
         Raises UsageError, before anything is sent, when a file cannot be written.
         """
-        self.have_begun = True
+        self._has_begun = True
         for sink in self.sinks:
             sink.begin(self._error(_UNDECIDED))
-        try:
-            yield
-        except TmError as error:
-            for sink in self.sinks:
-                sink.finish(self._error(error))
-            raise
+        self._is_open = True
 
-    def tell_mistake(self, error: TmError) -> None:
-        """Say an error that came before the wait could begin: an older report must not stay."""
-        if not self.have_begun:
-            with suppress(TmError), self.begun():
-                raise error
+    @contextmanager
+    def covering(self) -> Iterator[Reports]:
+        """Report an error that ends the call, also one before the wait began.
+
+        An older report must not stay where a call has ended in an error.
+        """
+        try:
+            yield self
+        except TmError as error:
+            if not self._has_begun:
+                with suppress(TmError):
+                    self.begin()
+            if self._is_open:
+                for sink in self.sinks:
+                    sink.finish(self._error(error))
+            raise
 
     @property
     def want_baseline(self) -> bool:

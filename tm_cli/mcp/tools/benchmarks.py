@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.cli import options
-from tm_cli.commands.benchmarks import options as benchmark_options
+from tm_cli.commands.benchmarks import options
 from tm_cli.errors import UsageError
-from tm_cli.gate.policy import Gate
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.schema import flag, optional, pairs, share, text, verdicts, whole
 from tm_cli.mcp.session import CallSession
@@ -43,47 +42,49 @@ ONLY_WHEN_WAITING = tuple(RULES)
 
 def start_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:
     """Start a benchmark run once; with `wait`, follow it to its end."""
-    from tm_cli.commands.benchmarks import gate as gating
+    from tm_cli.commands.benchmarks.gate import BenchmarkGate, read_start
+    from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
     rules = _rules(arguments)
     if arguments.get("wait"):
         _require_a_rule(rules)
-    gate = _gate(session, arguments)
-    request = gating.read_request(
+    gate = shared.read_gate(session, arguments)
+    baseline = options.read_baseline(arguments.get("baseline"), None)
+    request = read_start(
         session,
         benchmarks=[arguments["benchmark"]],
         name=arguments.get("name"),
         metadata=arguments.get("metadata", {}),
-        profile=None,
-        rules=rules,
-        baseline=benchmark_options.read_baseline(arguments.get("baseline"), None),
-        drive=None,
+        baseline=baseline,
     )
+    runs = BenchmarkGate(session, rules, baseline)
     if arguments.get("wait"):
-        return gating.start_and_wait(session, request, gate, session.manners)
-    return gating.start_only(session, request, gate)
+        return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
+    return start_only(runs, runs.plan(request, gate), gate)
 
 
 def wait_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:
     """Follow a benchmark run that something else drives."""
-    from tm_cli.commands.benchmarks import gate as gating
+    from tm_cli.commands.benchmarks.gate import BenchmarkGate
+    from tm_cli.commands.shared.gate import wait_for
 
     rules = _rules(arguments)
     _require_a_rule(rules)
-    wish = benchmark_options.read_baseline(arguments.get("baseline"), None)
-    gate, runs = _gate(session, arguments), [arguments["run_id"]]
-    return gating.wait_for(session, runs, None, rules, wish, gate, session.manners)
+    baseline = options.read_baseline(arguments.get("baseline"), None)
+    gate, runs = shared.read_gate(session, arguments), BenchmarkGate(session, rules, baseline)
+    attach = partial(runs.attach, [arguments["run_id"]], None)
+    return wait_for(runs, gate, session.wait_behavior, attach)
 
 
 def _rules(arguments: dict[str, Any]) -> Rules:
     given = {name: f"{arguments[name]:.9f}" for name in SHARES if name in arguments}
-    return benchmark_options.read_rules(
-        **{name: given.get(name) for name in SHARES},
+    return options.RuleOptions(
+        **given,
         max_failed=arguments.get("max_failed_scenarios", 0),
         expect=arguments.get("expect"),
         common_only=arguments.get("common_only", False),
-    )
+    ).read()
 
 
 def _require_a_rule(rules: Rules) -> None:
@@ -92,17 +93,6 @@ def _require_a_rule(rules: Rules) -> None:
             "this gate has no rule, so that every score would pass",
             hint="give min_score, warn_score, max_drop or warn_drop; nothing was sent",
         )
-
-
-def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:
-    gate = options.read_gate(
-        session,
-        fail_on=shared.fail_on(arguments),
-        wait_timeout=None,
-        verdict_timeout=None,
-        poll_interval=None,
-    )
-    return shared.patient(gate, arguments)
 
 
 BENCHMARK_TOOLS = (

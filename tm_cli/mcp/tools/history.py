@@ -44,10 +44,11 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
     """Compare two ended runs."""
+    from tm_cli.cli.options import ComparisonFormat
     from tm_cli.commands.history import compare
 
     first, second = arguments["run_id"], arguments["baseline_run_id"]
-    return compare.compare(session, first, second, compare.Format.JSON)
+    return compare.compare(session, first, second, ComparisonFormat.JSON)
 
 
 def _instant(name: str, written: str | None) -> str | None:
@@ -59,7 +60,9 @@ def _instant(name: str, written: str | None) -> str | None:
     try:
         found = datetime.fromisoformat(written)
     except ValueError:
-        raise UsageError(f"{name}: {written!r} is no time", hint="nothing was sent") from None
+        raise UsageError(
+            f"{name}: invalid time {written!r}: expected ISO 8601", hint="nothing was sent"
+        ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
@@ -128,10 +131,10 @@ def list_profiles(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
     """Show one profile without its secrets."""
-    from tm_cli.commands.runs.profile_argument import Subject, find_profile
+    from tm_cli.commands.runs.profile_argument import ProfileRef, find_profile
 
     number = arguments["profile_id"]
-    found = find_profile(session.client, Subject(number, f"profile {number}")).document()
+    found = find_profile(session.client, ProfileRef(number, f"profile {number}")).document()
     shown = {name: value for name, value in found.items() if name not in HIDDEN}
     return session.emit({**shown, "hidden": [name for name in HIDDEN if found.get(name)]}, str)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from tm_cli.commands.jobs import options
-from tm_cli.gate.policy import Gate
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.schema import choice, items, optional, pairs, seconds, text, verdicts
 from tm_cli.mcp.session import CallSession
@@ -38,50 +38,46 @@ WAITING = {name: shared.WAITING[name] for name in ("wait_timeout_seconds", "poll
 
 def start_job(session: CallSession, arguments: dict[str, Any]) -> int:
     """Trigger a job once; with `wait`, follow its run to the end."""
-    from tm_cli.commands.jobs import gate as job_gating
-    from tm_cli.commands.jobs import gate as job_starting
+    from tm_cli.commands.jobs.gate import JobGate, JobStart
     from tm_cli.commands.jobs.options import read_trigger
+    from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
-    gate = _gate(session, arguments)
+    bundle = _options(arguments)
+    gate = shared.with_waits(bundle.read(session), arguments)
     payload = arguments.get("payload")
     body = read_trigger(
         session.context.cwd,
         payload=None if payload is None else json.dumps(payload),
         tags=[f"{key}={value}" for key, value in arguments.get("tags", {}).items()],
-        at=None,
-        priority=None,
-        ttl=None,
-        keys={},
     )
-    request = job_starting.JobRequest((arguments["job"],), body)
+    request = JobStart((arguments["job"],), body)
+    runs = JobGate(session, bundle.read_wait())
     if not arguments.get("wait"):
-        return job_starting.start_only(session, request)
-    watch = job_gating.Watch(options.read_canceled_as(arguments.get("canceled_as")))
-    return job_gating.start_and_wait(session, request, gate, session.manners, watch)
+        return start_only(runs, runs.plan(request), gate)
+    return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
 
 
 def wait_job(session: CallSession, arguments: dict[str, Any]) -> int:
     """Follow a job run that is there already."""
-    from tm_cli.commands.jobs import gate as job_gating
+    from tm_cli.commands.jobs.gate import JobGate
+    from tm_cli.commands.shared.gate import wait_for
 
-    gate = _gate(session, arguments)
+    bundle = _options(arguments)
+    gate = shared.with_waits(bundle.read(session), arguments)
     run_ids = options.check_run_ids([arguments["run_id"]])
-    watch = job_gating.Watch(options.read_canceled_as(arguments.get("canceled_as")))
-    return job_gating.wait_for(session, run_ids, gate, session.manners, watch)
+    runs = JobGate(session, bundle.read_wait())
+    return wait_for(runs, gate, session.wait_behavior, partial(runs.attach, run_ids))
 
 
-def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:
+def _options(arguments: dict[str, Any]) -> options.JobGateOptions:
     longest = arguments.get("max_duration_seconds")
-    gate = options.read_job_gate(
-        session,
+    return options.JobGateOptions(
         fail_on=shared.fail_on(arguments),
         checks=arguments.get("checks"),
         max_duration=None if longest is None else f"{longest:.6f}",
-        wait_timeout=None,
-        poll_interval=None,
+        canceled_as=arguments.get("canceled_as"),
     )
-    return shared.patient(gate, arguments)
 
 
 JOB_TOOLS = (

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from tm_cli.cli import options
-from tm_cli.gate.policy import Gate
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.schema import items, optional, text
 from tm_cli.mcp.session import CallSession
@@ -18,42 +17,33 @@ TAG = r"^[A-Za-z0-9._-]+$"
 
 def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Start a run once; with `wait`, follow it to its verdict."""
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import read_terms
+    from tm_cli.commands.runs.gate import RunGate, StartRequest, read_comparison
+    from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
-    gate = _gate(session, arguments)
+    gate = shared.read_gate(session, arguments)
     profile = str(arguments["profile_id"])
-    request = gating.StartRequest(
+    request = StartRequest(
         profiles=(profile,),
         region=session.setting("region", arguments.get("region")),
         tags=options.read_tags(arguments.get("tags", [])),
-        terms=read_terms(session, baseline=None, against=None, profiles=[profile]),
+        comparison=read_comparison(session, baseline=None, against=None, profiles=[profile]),
     )
+    runs = RunGate(session)
     if arguments.get("wait"):
-        return gating.start_and_wait(session, request, gate, session.manners)
-    return gating.start_only(session, request)
+        return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
+    return start_only(runs, runs.plan(request), gate)
 
 
 def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Follow a run that was started before to its verdict."""
-    from tm_cli.commands.runs import gate as gating
-    from tm_cli.commands.runs.gate import Terms
+    from tm_cli.commands.runs.gate import ComparisonOptions, RunGate
+    from tm_cli.commands.shared.gate import wait_for
 
-    gate = _gate(session, arguments)
+    gate, runs = shared.read_gate(session, arguments), RunGate(session)
     profile, run_id = str(arguments["profile_id"]), arguments["started_run_id"]
-    return gating.wait_for(session, profile, run_id, Terms(), gate, session.manners)
-
-
-def _gate(session: CallSession, arguments: dict[str, Any]) -> Gate:
-    gate = options.read_gate(
-        session,
-        fail_on=shared.fail_on(arguments),
-        wait_timeout=None,
-        verdict_timeout=None,
-        poll_interval=None,
-    )
-    return shared.patient(gate, arguments)
+    attach = partial(runs.attach, profile, run_id, ComparisonOptions())
+    return wait_for(runs, gate, session.wait_behavior, attach)
 
 
 def show_status(session: CallSession, arguments: dict[str, Any]) -> int:

@@ -1,1 +1,1 @@
-"""A worker on another host: it joins a server and plays shares of runs with its own engines."""
+"""A worker on another host: joins a server and runs shares of its load in local engines."""

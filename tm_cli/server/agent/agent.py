@@ -1,4 +1,4 @@
-"""An agent from its first connection to its last."""
+"""The agent: keeps connections to a server and runs its jobs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tm_cli.server.agent.connection import AgentOptions, Link
-from tm_cli.server.agent.tasks import Errand, Workplace
+from tm_cli.server.agent.connection import AgentOptions, ServerConnection
+from tm_cli.server.agent.tasks import RunTask, RunTasks
 from tm_cli.server.server import signals_set
 from tm_cli.server.targets import TargetRule
-from tm_cli.server.workers.agent_protocol import Frame, converse
+from tm_cli.server.workers.agent_protocol import Frame, exchange_frames
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+MAX_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Keeps a connection for each worker; `tell` gets a plain line for each thing that happens."""
+    """Keeps a connection per worker; `log` gets a line for each connection and run."""
 
     options: AgentOptions
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     _targets: TargetRule = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,32 +52,32 @@ class Agent:
         who = f"worker {number}: " if self.options.workers > 1 else ""
         while True:
             try:
-                link = await Link.open(self.options)
+                link = await ServerConnection.open(self.options)
                 pause = FIRST_PAUSE
-                self.tell(f"{who}connected to {self.options.server} as {self._title}")
+                self.log(f"{who}connected to {self.options.server} as {self._title}")
                 await self._work(link)
             except ConnectionError as error:
-                self.tell(
-                    f"{who}no connection to {self.options.server}: {error}; next try in {pause:g} s"
+                self.log(
+                    f"{who}no connection to {self.options.server}: {error}; retrying in {pause:g} s"
                 )
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     @property
     def _title(self) -> str:
         return f"{self.options.region}/{self.options.name}"
 
-    async def _work(self, link: Link) -> None:
-        """Do what the server asks; raises ConnectionError once it is gone."""
+    async def _work(self, link: ServerConnection) -> None:
+        """Execute the server's jobs; raises ConnectionError once it is gone."""
         outgoing: asyncio.Queue[Frame] = asyncio.Queue()
 
-        def errand(run_id: str) -> Errand:
+        def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
-            return Errand(run_id, command, self._targets, outgoing.put_nowait)
+            return RunTask(run_id, command, self._targets, outgoing.put_nowait)
 
-        workplace = Workplace(errand, self.tell)
+        tasks = RunTasks(run_task, self.log)
         try:
-            await converse(link.receive, link.send, outgoing, workplace.take)
+            await exchange_frames(link.receive, link.send, outgoing, tasks.take)
         finally:
-            await workplace.leave()
+            await tasks.leave()
             await link.close()

@@ -1,4 +1,4 @@
-"""What a user can choose about an agent."""
+"""The options of an agent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from websockets.exceptions import (
 from tm_cli import __version__
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.server.workers.agent_protocol import LARGEST_FRAME, PATH
+from tm_cli.server.workers.agent_protocol import MAX_FRAME, PATH
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.text import clean
@@ -46,7 +46,6 @@ class AgentOptions:
 
     @property
     def url(self) -> str:
-        """Where to knock."""
         query = urlencode({"region": self.region, "name": self.name, "version": __version__})
         scheme, _, rest = self.server.partition("://")
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"
@@ -60,47 +59,45 @@ class AgentOptions:
 _STOPS = frozenset({1001, 1012})
 """Codes with which a server that stops or restarts closes its connections."""
 
-_CALM = 1000
-_BROKEN = 1011
+_NORMAL = 1000
+_INTERNAL_ERROR = 1011
 _NUMBER = re.compile(r"\[Errno ([0-9]{1,5})\]")
 
 
 def why_closed(error: ConnectionClosed) -> str:
-    """Say how an open connection came to its end."""
     if error.rcvd is None:
-        return "it broke off"
+        return "connection lost"
     code, reason = error.rcvd.code, clean(error.rcvd.reason)
     if code in _STOPS:
-        return "the server stops or restarts"
-    said = f": {reason}" if reason else ""
-    if code == _CALM:
-        return f"the server closed it{said}"
-    if code == _BROKEN:
-        return f"the server ran into an error{said}"
-    return f"the server closed it (code {code}{said})"
+        return "the server is stopping or restarting"
+    detail = f": {reason}" if reason else ""
+    if code == _NORMAL:
+        return f"the server closed it{detail}"
+    if code == _INTERNAL_ERROR:
+        return f"the server ran into an error{detail}"
+    return f"the server closed it (code {code}{detail})"
 
 
 def why_not_opened(error: Exception, *, is_encrypted: bool) -> str:
-    """Say why a connection could not be opened; `is_encrypted` is how it was tried."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"{clean(error.verify_message)} (TM_CA_FILE names certificates to trust)"
         case ssl.SSLError():
             reason = clean(getattr(error, "reason", None) or error)
-            return f"no TLS came about ({reason}); does the server answer by http?"
+            return f"the TLS handshake failed ({reason}); does the server use plain http?"
         case InvalidMessage() if not is_encrypted:
-            return "the answer was no HTTP; if the server has a certificate, try https"
+            return "the response was not HTTP; if the server has a certificate, use https"
         case TimeoutError() if error.errno is None:
-            return "no answer in time"
+            return "timed out"
         case ConnectionRefusedError():
             return "connection refused"
         case socket.gaierror():
-            return f"the name of the host is not known ({clean(error.strerror)})"
+            return f"unknown host name ({clean(error.strerror)})"
     return _without_numbers(error) or clean(error) or type(error).__name__
 
 
 def _without_numbers(error: Exception) -> str:
-    """What the system says of each error number; a host with two addresses has two."""
+    """The system's message for each error number; a host with two addresses has two."""
     numbers = dict.fromkeys(_NUMBER.findall(str(error)))
     return " and ".join(os.strerror(int(number)).lower() for number in numbers)
 
@@ -110,27 +107,27 @@ _CLOSE_TIMEOUT = 0.5
 
 
 class AuthenticationError(TmError):
-    """The server does not take the key."""
+    """The server rejects the key."""
 
     exit_code = ExitCode.AUTHENTICATION
     slug = "authentication"
 
 
 class _Connect(connect):
-    """Follows no redirect: it could carry the key to somebody else."""
+    """Follows no redirect: it could leak the key to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-class Link:
-    """An open connection; its end is told as ConnectionError."""
+class ServerConnection:
+    """An open connection; once it is closed, calls raise ConnectionError."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     @classmethod
-    async def open(cls, options: AgentOptions) -> Link:
+    async def open(cls, options: AgentOptions) -> ServerConnection:
         """Connect; raises ConnectionError when that may work later, else a TmError."""
         try:
             connection = await _Connect(
@@ -142,8 +139,8 @@ class Link:
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
-                ping_interval=None,  # both ends give signs of life of their own
-                max_size=LARGEST_FRAME,
+                ping_interval=None,  # both ends send heartbeats of their own
+                max_size=MAX_FRAME,
             )
         except InvalidStatus as error:
             raise _refused(error) from None
@@ -157,7 +154,6 @@ class Link:
         return cls(connection)
 
     async def receive(self) -> str:
-        """The next text."""
         try:
             message = await self._connection.recv(decode=True)
         except ConnectionClosed as error:
@@ -165,14 +161,13 @@ class Link:
         return str(message)
 
     async def send(self, text: str) -> None:
-        """Send a text."""
         try:
             await self._connection.send(text)
         except ConnectionClosed as error:
             raise ConnectionError(why_closed(error)) from None
 
     async def close(self) -> None:
-        """Say goodbye, but do not wait for a peer who may be dead."""
+        """Close without waiting long for a peer that may be dead."""
         try:
             await asyncio.wait_for(self._connection.close(), 2 * _CLOSE_TIMEOUT)
         except TimeoutError:
@@ -180,23 +175,22 @@ class Link:
 
 
 def _refused(error: InvalidStatus) -> Exception:
-    """What the server's answer means for the agent."""
     status = error.response.status_code
     reason = _reason(error.response.body) or f"status {status}"
     if status in (401, 403):
         return AuthenticationError(
-            f"the server does not let the agent in: {reason}",
+            f"the server refuses the agent: {reason}",
             hint="check TM_API_KEY or --api-key-file",
         )
     if status == 421:
         return ConfigurationError(
-            f"the server does not answer to that address: {reason}",
+            f"the server does not accept that host name: {reason}",
             hint="tm serve --hostname NAME permits a name",
         )
     if status < 500 and status != 429:
         return ConfigurationError(
-            f"the server does not take the agent: {reason}",
-            hint="only an embedded server (`tm serve`) of the same version takes agents",
+            f"the server refuses the agent: {reason}",
+            hint="only an embedded server (`tm serve`) of the same version accepts agents",
         )
     return ConnectionError(reason)
 

@@ -1,31 +1,31 @@
-"""One run on this host, for the server: an engine, and the lines to and from it."""
+"""A run on this host: an engine, and the lines between it and the server."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame
 from tm_cli.server.workers.local_worker import EngineProcess
 from tm_cli.values.text import clean
 
-BEAT = 0.5
-WATCH = 3.0
-"""Seconds of silence after which the engine ends its load: this process may be frozen."""
+HEARTBEAT = 0.5
+WATCHDOG_TIMEOUT = 3.0
+"""Seconds of silence after which the engine ends its load, in case this process is frozen."""
 
 
-async def _beat(engine: EngineProcess) -> None:
+async def _send_heartbeats(engine: EngineProcess) -> None:
     while True:
         engine.send("alive")
-        await asyncio.sleep(BEAT)
+        await asyncio.sleep(HEARTBEAT)
 
 
-class Errand:
-    """Judges the target as seen from here, then plays the job; `post` carries frames back."""
+class RunTask:
+    """Checks the target as this host resolves it, then runs the job; `post` sends frames back."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Errand:
         self._is_cancelled = False
 
     def take(self, frame: Frame) -> None:
-        """A line for the engine, or an order about it; what comes too early waits."""
+        """Pass a line or an order on to the engine; until it has started they are queued."""
         if frame.order:
             self._is_cancelled = True
         if self._engine is None:
@@ -56,35 +56,37 @@ class Errand:
             self._engine.kill()
 
     def kill(self) -> None:
-        """End it without asking."""
         self.take(Frame(self._run_id, order=KILL))
 
     async def run(self, first_line: str) -> None:
-        """Play the job of the engine's first line to its end."""
-        complaint = ""
+        """Run the job of the engine's first line to its end."""
+        error_text = ""
         try:
-            complaint = await self._play(await self._allowed(first_line))
+            error_text = await self._play(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
-            reason = str(error) if isinstance(error, Refusal) else f"cannot play the run: {error}"
-            self._tell_failure(clean(reason))
+            reason = str(error) if isinstance(error, Refusal) else f"cannot start the run: {error}"
+            self._post_failure(clean(reason))
         finally:
             self.kill()
-            self._post(Frame(self._run_id, over=complaint))
+            self._post(Frame(self._run_id, over=error_text))
 
-    async def _allowed(self, first_line: str) -> dict[str, Any]:
+    async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
-        job = json.loads(first_line)["job"]
-        job["addresses"] = await self._targets.check(job["target_url"])
-        if against := job.get("against"):
-            against["addresses"] = await self._targets.check(against["target_url"])
-        return dict(job)
+        job = EngineJob.from_line(first_line)
+        changes: dict[str, object] = {"addresses": await self._targets.check(job.target_url)}
+        if job.against:
+            addresses = await self._targets.check(job.against.target_url)
+            changes["against"] = job.against.model_copy(update={"addresses": addresses})
+        return job.model_copy(update=changes)
 
-    async def _play(self, job: dict[str, Any]) -> str:
-        """Pass lines on until the engine is over; return its last complaint."""
+    async def _play(self, job: EngineJob) -> str:
+        """Forward lines until the engine ends; return its last line on standard error."""
         if self._is_cancelled:
             return ""
-        engine = await EngineProcess.start(self._command, job | {"watch": WATCH})
-        pulse = asyncio.create_task(_beat(engine))
+        engine = await EngineProcess.start(
+            self._command, job.model_copy(update={"watch": WATCHDOG_TIMEOUT})
+        )
+        pulse = asyncio.create_task(_send_heartbeats(engine))
         try:
             self._engine = engine
             waiting, self._waiting = self._waiting, []
@@ -96,40 +98,40 @@ class Errand:
             pulse.cancel()
             engine.hang_up()
             await engine.close()
-        return clean(engine.last_complaint or "")
+        return clean(engine.last_error or "")
 
-    def _tell_failure(self, message: str) -> None:
+    def _post_failure(self, message: str) -> None:
         self._post(Frame(self._run_id, line=json.dumps({"event": "failed", "message": message})))
 
 
-class Workplace:
-    """Starts an errand for each run and hands it what is meant for it."""
+class RunTasks:
+    """Starts a task for each run and forwards its frames."""
 
-    def __init__(self, start: Callable[[str], Errand], tell: Callable[[str], None]) -> None:
+    def __init__(self, start: Callable[[str], RunTask], log: Callable[[str], None]) -> None:
         self._start = start
-        self._tell = tell
-        self._errands: dict[str, tuple[Errand, asyncio.Task[None]]] = {}
+        self._log = log
+        self._tasks: dict[str, tuple[RunTask, asyncio.Task[None]]] = {}
 
     def take(self, frame: Frame) -> None:
-        """Something came from the server; the first line of a run is its job."""
-        if frame.run in self._errands:
-            self._errands[frame.run][0].take(frame)
+        """Handle a frame of the server; the first line of a run is its job."""
+        if frame.run in self._tasks:
+            self._tasks[frame.run][0].take(frame)
         elif frame.line is not None:
-            errand = self._start(frame.run)
-            task = asyncio.create_task(errand.run(frame.line))
-            self._errands[frame.run] = errand, task
+            run_task = self._start(frame.run)
+            task = asyncio.create_task(run_task.run(frame.line))
+            self._tasks[frame.run] = run_task, task
             task.add_done_callback(lambda done: self._ended(frame.run, done))
-            self._tell(f"run {clean(frame.run)}: began")
+            self._log(f"run {clean(frame.run)}: started")
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
-        del self._errands[run_id]
+        del self._tasks[run_id]
         if not task.cancelled() and (bug := task.exception()):
-            self._tell(f"run {clean(run_id)}: broke: {bug!r}")
-        self._tell(f"run {clean(run_id)}: ended")
+            self._log(f"run {clean(run_id)}: internal error: {bug!r}")
+        self._log(f"run {clean(run_id)}: ended")
 
     async def leave(self) -> None:
-        """End everything at once: nobody is in charge of it any more."""
-        tasks = [task for _, task in self._errands.values()]
-        for errand, _ in list(self._errands.values()):
-            errand.kill()
+        """End all runs at once, because the server is gone."""
+        tasks = [task for _, task in self._tasks.values()]
+        for run_task, _ in list(self._tasks.values()):
+            run_task.kill()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
 """The load generator: an open model on Locust, in a process of its own.
 
-Start it with `python -m tm_cli.server.engine`; JSON lines on standard input steer it, JSON lines
-on standard output tell what happens. Only that process may import the gevent half (`__main__`,
+Start it with `python -m tm_cli.server.engine`; JSON lines on standard input control it, JSON lines
+on standard output report what happens. Only that process may import the gevent half (`__main__`,
 `load_test`, `slots`, `client`, `lines`): Locust replaces the standard library's sockets and
 threads. The rest, `plan` and `recorder` above all, does no input or output and is safe anywhere.
 """

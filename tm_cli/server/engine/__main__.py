@@ -19,7 +19,7 @@ from tm_cli.server.engine.job import JobError  # noqa: E402
 from tm_cli.server.engine.load_test import LoadTest  # noqa: E402
 from tm_cli.server.engine.protocol import (  # noqa: E402
     EventWriter,
-    Leash,
+    Watchdog,
     read_lines,
 )
 
@@ -30,8 +30,10 @@ _WRITE_TIMEOUT = 5.0
 def main() -> int:
     """Run the job of the first line; 0 after `finished`, 1 after `failed`."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("locust").setLevel(logging.ERROR)  # its advice on spawn rates is not for us
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which tells us
+    logging.getLogger("locust").setLevel(
+        logging.ERROR
+    )  # its advice on spawn rates does not apply here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which decides
     events = EventWriter(descriptors.claim_stdout())
     try:
         _run(events)
@@ -49,8 +51,8 @@ def main() -> int:
 
 
 def _run(events: EventWriter) -> None:
-    leash = Leash(read_lines(sys.stdin.fileno()), time.monotonic)
-    lines = leash.lines()
+    watchdog = Watchdog(read_lines(sys.stdin.fileno()), time.monotonic)
+    lines = watchdog.lines()
     job = protocol.read_job(lines)
     try:
         descriptors.allow(job.slots)
@@ -62,9 +64,9 @@ def _run(events: EventWriter) -> None:
         load_test.stop()
 
     signal.signal(signal.SIGTERM, on_terminate)
-    gevent.spawn(protocol.obey, lines, load_test)
+    gevent.spawn(protocol.execute_commands, lines, load_test)
     if job.watch is not None:
-        gevent.spawn(leash.watch, job.watch, load_test.abort, gevent.sleep)
+        gevent.spawn(watchdog.watch, job.watch, load_test.abort, gevent.sleep)
     load_test.run()
 
 

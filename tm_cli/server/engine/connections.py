@@ -11,7 +11,7 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
-from tm_cli.server.engine.job import Target
+from tm_cli.server.engine.job import RequestTarget
 
 PATIENCE = 0.25
 """Seconds that a request waits for a connection while another address is left to try, at most.
@@ -45,14 +45,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class PooledConnection:
     """A connection on loan."""
 
     address: Address
     sock: Any
 
 
-class Connections:
+class ConnectionPool:
     """Lends a connection for each request, to the addresses in turn from number `first` on.
 
     A turn is a request's and not a connection's, or at low rates the first address would get them
@@ -61,7 +61,7 @@ class Connections:
 
     def __init__(
         self,
-        target: Target,
+        target: RequestTarget,
         *,
         most: int,
         timeout: float,
@@ -81,10 +81,9 @@ class Connections:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests each address got."""
         return {address.name: address.requests for address in self._addresses}
 
-    def take(self) -> Connection:
+    def take(self) -> PooledConnection:
         """A connection for one request; to be given back or dropped."""
         self._lent += 1
         try:
@@ -95,34 +94,31 @@ class Connections:
         connection.address.requests += 1
         return self._secured(connection)
 
-    def give_back(self, connection: Connection) -> None:
-        """Keep a connection for another request."""
+    def give_back(self, connection: PooledConnection) -> None:
         self._lent -= 1
         connection.address.idle.append(connection.sock)
 
-    def drop(self, connection: Connection) -> None:
-        """Close a connection that nothing more can be sent on."""
+    def drop(self, connection: PooledConnection) -> None:
         self._lent -= 1
         connection.sock.close()
 
     def close(self) -> None:
-        """Close what is idle."""
         for address in self._addresses:
             while address.idle:
                 address.idle.pop().close()
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> PooledConnection:
         failures: list[OSError] = []
         in_turn = self._in_turn()
         usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
         left_out = [each for each in in_turn if each not in usable]
         for address in usable + left_out:
             if sock := self._idle(address):
-                return Connection(address, sock)
+                return PooledConnection(address, sock)
             may_wait = address is usable[-1] if usable else len(in_turn) == 1
             found = self._open(address) if may_wait else self._open_soon(address)
             if not isinstance(found, OSError):
-                return Connection(address, found)
+                return PooledConnection(address, found)
             failures.append(found)
         raise min(failures, key=_vagueness)
 
@@ -143,7 +139,7 @@ class Connections:
         return address.left_out_until > self._monotonic()
 
     def _try_again_if_due(self, address: Address) -> None:
-        """No request has to wait for an address that did not answer last time."""
+        """Retry an address that did not answer last time, without a request waiting for it."""
         if address.left_out_until and not self._is_left_out(address):
             self._leave_out(address)
             self._keep_when_open(address, gevent.spawn(self._open, address, ATTEMPT))
@@ -205,12 +201,11 @@ class Connections:
         return sock
 
     def _make_room(self) -> None:
-        """Close an idle connection if one more would be too many."""
         idle = sum(len(address.idle) for address in self._addresses)
         if idle and self._lent + idle > self._most:
             max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
 
-    def _secured(self, connection: Connection) -> Connection:
+    def _secured(self, connection: PooledConnection) -> PooledConnection:
         """The connection, under TLS if the target wants it: checked for the name in the URL."""
         if self._tls is None or isinstance(connection.sock, SSLSocket):
             return connection
@@ -219,10 +214,10 @@ class Connections:
         except BaseException:
             self.drop(connection)
             raise
-        return Connection(connection.address, secured)
+        return PooledConnection(connection.address, secured)
 
 
-def _look_up(host: str, target: Target) -> list[Address]:
+def _look_up(host: str, target: RequestTarget) -> list[Address]:
     flags = socket.AI_NUMERICHOST if host in target.addresses else 0
     found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM, flags=flags)
     return [
@@ -232,7 +227,6 @@ def _look_up(host: str, target: Target) -> list[Address]:
 
 
 def _is_usable(sock: Any) -> bool:
-    """Whether an idle connection is still open; one with anything to read is not fit for use."""
     sock.settimeout(0.0)
     try:
         sock.recv(1)
@@ -245,7 +239,7 @@ def _is_usable(sock: Any) -> bool:
 
 
 def _vagueness(error: OSError) -> tuple[bool, str]:
-    """The reason of a request is the most precise of those of its addresses."""
+    """Sorts errors so that the most precise one comes first."""
     return type(error) is OSError, type(error).__name__
 
 

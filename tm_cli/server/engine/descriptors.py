@@ -3,11 +3,11 @@
 import os
 import sys
 
-_SPARE = 64  # descriptors beside the connections
+_SPARE = 64  # descriptors in addition to the connections
 
 
 def claim_stdout() -> int:
-    """A descriptor for the events alone: what others print goes to standard error from now on."""
+    """A descriptor for events alone; other output goes to standard error from now on."""
     events = os.dup(sys.stdout.fileno())
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from tm_cli.server.engine.schedule import Plan
+from tm_cli.server.engine.schedule import RequestPlan
 
 
 class RunClock:
@@ -25,7 +25,6 @@ class RunClock:
 
     @property
     def is_paused(self) -> bool:
-        """True while curve time stands still."""
         return self._paused_at is not None
 
     def elapsed(self) -> float:
@@ -49,12 +48,11 @@ class RunClock:
             self._paused_at = None
 
     def stop(self) -> None:
-        """Hold curve time for good."""
         self.pause()
         self._is_stopped = True
 
 
-_NAP = 0.05  # seconds within which a pause or stop is noticed
+_SLEEP = 0.05  # seconds within which a pause or stop is noticed
 _BURST = 16  # requests handed over in a row when late, before the senders get their turn
 _AHEAD = 0.25  # seconds; the share of requests farther ahead may still change
 
@@ -63,16 +61,16 @@ Place = TypeVar("Place")
 
 
 class Dispatcher(Generic[Place]):
-    """Walks the curve and hands over what is ours.
+    """Walks the curve and hands over the requests of this worker's share.
 
-    `claim(number, second)` says where a request counts and is called as soon as it is known to be
-    ours; `hand_over(place, due, now)` gets monotonic instants; `sleep(0)` lets others run.
+    `claim(number, second)` returns where a request counts, and is called as soon as this worker is
+    known to send it. `hand_over(place, due, now)` gets monotonic instants. `sleep(0)` yields.
     `while_paused` is called when the clock is paused, and returns when it may have been resumed.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RequestPlan,
         clock: RunClock,
         claim: Callable[[int, float], Place],
         hand_over: Callable[[Place, float, float], None],
@@ -92,7 +90,6 @@ class Dispatcher(Generic[Place]):
         self._is_stopped = False
 
     def stop(self) -> None:
-        """End the walk: nothing more is handed over."""
         self._is_stopped = True
 
     def run(self) -> bool:
@@ -115,7 +112,7 @@ class Dispatcher(Generic[Place]):
         return not self._is_stopped
 
     def _dispatch(self, number: int, second: float) -> bool:
-        """Hand one request of ours over when it is due; True if that took waiting."""
+        """Hand over one request when it is due; True if that took waiting."""
         place = self._claim(number, second)
         waited = self._wait_until(second)
         if not self._is_stopped:
@@ -130,5 +127,5 @@ class Dispatcher(Generic[Place]):
             if self._clock.is_paused:
                 self._while_paused()
             else:
-                self._sleep(min(left, _NAP))
+                self._sleep(min(left, _SLEEP))
         return waited

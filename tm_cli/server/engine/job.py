@@ -1,5 +1,10 @@
-"""The first line on standard input: what to send where, and how fast."""
+"""The job of an engine, which the server makes and the engine reads: what to send where, how fast.
 
+It is the first line on the engine's standard input.
+"""
+
+import ipaddress
+import json
 import re
 from collections.abc import Iterable
 from typing import Annotated, Self
@@ -11,16 +16,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    IPvAnyAddress,
     ValidationError,
     model_validator,
 )
 
-from tm_cli.server.engine.schedule import WHOLE, Plan, Share, Sides
+from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.values.load_curve import Curve, Interpolation
 
-MOST_SLOTS = 900
+MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
+DEFAULT_SLOTS = 256
+REQUEST_TIMEOUT = 10.0
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -29,7 +35,7 @@ _KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
 _FRAMING = {"content-length", "transfer-encoding", "expect"}
 
 
-class JobError(Exception):
+class JobError(ValueError):
     """The job cannot be run; the message names the field and the reason."""
 
 
@@ -44,9 +50,9 @@ def _header(pair: tuple[str, str]) -> tuple[str, str]:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not a header name")
     if name.lower() in _FRAMING:
-        raise ValueError(f"{name} is set by the engine itself")
+        raise ValueError(f"{name} is set by the load generator itself")
     if not _FIELD_VALUE.fullmatch(value):
-        raise ValueError(f"the value of {name} has characters that a header cannot carry")
+        raise ValueError(f"{name} has characters that a header cannot carry")
     return name, value
 
 
@@ -57,18 +63,22 @@ def _finite_points(points: list[tuple[float, float]]) -> list[tuple[float, float
 
 
 def _usable(url: str) -> str:
-    Target.parse(url)
+    RequestTarget.parse(url)
     return url
 
 
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
 Url = Annotated[str, AfterValidator(_usable)]
-Addresses = Annotated[list[IPvAnyAddress], Field(min_length=1)] | None
+Addresses = Annotated[list[Annotated[str, AfterValidator(_address)]], Field(min_length=1)] | None
 Positive = Annotated[float, Field(gt=0), AllowInfNan(False)]
 Finite = Annotated[float, AllowInfNan(False)]
 
 
 class Against(BaseModel):
-    """The other target of a duet; `seed` draws the order within each pair of requests."""
+    """The second target of an A/B run; `seed` draws the order within each pair of requests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,11 +87,11 @@ class Against(BaseModel):
     seed: int = 0
 
 
-class Job(BaseModel):
+class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
-    `share` of all requests is this worker's. With `hold` it waits for `go` once everything is
-    ready. `against` makes the run a duet: half of the requests go there, in pairs of random order.
+    This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
+    ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
     `watch` the run ends when no line, `alive` for instance, has come for so long.
     """
@@ -101,8 +111,8 @@ class Job(BaseModel):
     duration: Positive
     interpolation: Interpolation = "SPLINE"
     loop: bool = False
-    slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] = 256
-    timeout: Positive = 10.0
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
+    timeout: Positive = REQUEST_TIMEOUT
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
@@ -110,33 +120,44 @@ class Job(BaseModel):
 
     @classmethod
     def parse(cls, document: object) -> Self:
-        """Read the value of `job`; JobError says what is wrong with it."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:
             raise JobError(f"the job is invalid: {_reasons(error)}") from error
 
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Self:
+        """Read the first line; JobError if there is no valid job in it."""
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or "job" not in document:
+            raise JobError("the first line is not a JSON object with a job")
+        return cls.parse(document["job"])
+
+    def to_line(self) -> str:
+        return json.dumps({"job": self.model_dump(mode="json")})
+
     @model_validator(mode="after")
     def _has_slots_for_every_side(self) -> Self:
         if self.against and self.slots < len(self.targets):
-            raise ValueError("slots: a duet needs two")
+            raise ValueError("slots: an A/B run needs two")
         return self
 
     @property
-    def targets(self) -> list["Target"]:
-        """Where the requests go: one target for each side."""
-        sides: list[Job | Against] = [self, self.against] if self.against else [self]
-        return [Target.parse(side.target_url, side.addresses) for side in sides]
+    def targets(self) -> list["RequestTarget"]:
+        sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
+        return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
 
     @property
-    def plan(self) -> Plan:
-        """Which requests are ours, and their sides."""
+    def plan(self) -> RequestPlan:
+        """The share of the requests that this worker sends, and their sides."""
         sides = Sides(self.against.seed) if self.against else None
-        return Plan(self.curve, self.share, sides)
+        return RequestPlan(self.curve, self.share, sides)
 
     @property
     def curve(self) -> Curve:
-        """How fast they go."""
         return Curve(
             self.points,
             self.duration,
@@ -146,7 +167,7 @@ class Job(BaseModel):
         )
 
 
-class Target(BaseModel):
+class RequestTarget(BaseModel):
     """The parts of a target URL that a connection and a request line need.
 
     `addresses` are the only ones to connect to; without any, those that `host` resolves to.
@@ -167,7 +188,7 @@ class Target(BaseModel):
         return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
     @classmethod
-    def parse(cls, url: str, addresses: Iterable[object] | None = None) -> Self:
+    def parse(cls, url: str, addresses: Iterable[str] | None = None) -> Self:
         """Split an http or https URL; ValueError when no request could be made of it."""
         if _CONTROL.search(url):
             raise ValueError("it contains blanks or control characters")
@@ -185,7 +206,7 @@ class Target(BaseModel):
             port=parts.port or (443 if is_tls else 80),
             is_tls=is_tls,
             request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
-            addresses=tuple(map(str, addresses or ())),
+            addresses=tuple(addresses or ()),
         )
 
 

@@ -1,6 +1,6 @@
 """Locust's users as slots: persistent senders whose number bounds the requests in flight.
 
-Locust spawns them and looks after them; its pacing, its HTTP clients and its statistics are not
+Locust spawns and supervises them; its pacing, its HTTP clients and its statistics are not
 used, because the arrivals come from the curve.
 """
 
@@ -17,12 +17,12 @@ from locust import User, task
 from locust.env import Environment
 
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.report import Report
+from tm_cli.server.engine.report import EngineReport
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Client, Sender
+from tm_cli.server.engine.sender import Sender, TargetClient
 
 
 class Slots:
@@ -53,7 +53,7 @@ _LEAD = 0.05  # seconds between "started" and curve second 0
 _REPORT_INTERVAL = 1.0
 _STOP_DRAIN = 3.0  # the longest wait for responses once stopped
 _GRACE = 0.5  # for the timeouts of the last requests to strike
-_LOOK = 0.01
+_POLL_INTERVAL = 0.01
 
 
 class LoadTest:
@@ -63,12 +63,12 @@ class LoadTest:
     `stop` and `abort` come from other greenlets.
     """
 
-    def __init__(self, job: Job, events: EventWriter) -> None:
+    def __init__(self, job: EngineJob, events: EventWriter) -> None:
         self._job = job
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [Client(job, target) for target in job.targets]
+        self._clients = [TargetClient(job, target) for target in job.targets]
         self._sender = Sender(
             [SimpleQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
@@ -81,10 +81,10 @@ class LoadTest:
         self._may_begin = Event()
         self._may_go_on = Event()
         self._is_stopped = False
-        self._last_call = math.inf  # when to wait for responses no longer
+        self._drain_deadline = math.inf  # when to wait for responses no longer
         gc.collect()
         gc.freeze()  # what exists by now stays; going through it again would hold up requests
-        self._report = Report(
+        self._report = EngineReport(
             job, self._plan, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
         )
         self._clock = RunClock(time.monotonic)
@@ -109,17 +109,16 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._job.duration if is_complete else self._clock.elapsed()
-        self._tell_buckets(elapsed)
-        self._tell_addresses()
+        self._report_buckets(elapsed)
+        self._report_addresses()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
     def go(self) -> None:
-        """Begin now, after `hold`."""
         self._may_begin.set()
 
     def share(self, share: Share, second: float) -> None:
-        """From this second of the curve on, another share is ours."""
+        """Change the share from this second of the curve on."""
         self._plan.change(share, second)
         self._recorder.replan()
 
@@ -130,23 +129,21 @@ class LoadTest:
         self._events.write("paused", elapsed=round(self._clock.elapsed(), 3))
 
     def resume(self) -> None:
-        """Let the curve go on from where it was held."""
         self._clock.resume()
         self._may_go_on.set()
         self._events.write("resumed", elapsed=round(self._clock.elapsed(), 3))
 
     def stop(self) -> None:
         """End the run early; responses under way get a few seconds."""
-        self._last_call = min(self._last_call, time.monotonic() + _STOP_DRAIN)
+        self._drain_deadline = min(self._drain_deadline, time.monotonic() + _STOP_DRAIN)
         self._dispatcher.stop()
         self._is_stopped = True
         self._may_begin.set()
         self._may_go_on.set()
 
     def abort(self) -> None:
-        """End the run early and wait for nothing."""
         self.stop()
-        self._last_call = time.monotonic()
+        self._drain_deadline = time.monotonic()
 
     def _begin(self) -> None:
         if self._job.hold:
@@ -159,15 +156,15 @@ class LoadTest:
         self._events.write("started", at=_instant(datetime.now(UTC) + timedelta(seconds=_LEAD)))
 
     def _drain(self, patience: float) -> None:
-        """What still waits may begin within `patience` seconds, what began may end."""
+        """Let queued requests begin within `patience` seconds, and those under way end."""
         self._wait_until_idle(patience)
         self._sender.give_up_waiting()
         self._wait_until_idle(self._job.timeout + _GRACE)
 
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._sender.is_idle and time.monotonic() < min(deadline, self._last_call):
-            gevent.sleep(_LOOK)
+        while not self._sender.is_idle and time.monotonic() < min(deadline, self._drain_deadline):
+            gevent.sleep(_POLL_INTERVAL)
 
     def _report_regularly(self) -> None:
         while True:
@@ -176,15 +173,15 @@ class LoadTest:
             self._events.write(
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
-            self._tell_buckets(elapsed)
-            self._tell_addresses()
+            self._report_buckets(elapsed)
+            self._report_addresses()
 
-    def _tell_addresses(self) -> None:
+    def _report_addresses(self) -> None:
         for side, client in enumerate(self._clients):
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
 
-    def _tell_buckets(self, elapsed: float) -> None:
+    def _report_buckets(self, elapsed: float) -> None:
         for bucket in self._report.buckets(elapsed):
             self._events.write("bucket", **bucket)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass

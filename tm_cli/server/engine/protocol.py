@@ -11,7 +11,7 @@ from gevent.queue import SimpleQueue
 from gevent.threadpool import ThreadPool
 from pydantic import AllowInfNan, BaseModel, Field, ValidationError, model_validator
 
-from tm_cli.server.engine.job import Job, JobError
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.schedule import Share
 
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ class ShareChange(BaseModel):
 
     @property
     def share(self) -> Share:
-        """That share."""
         return Share(self.index, self.count)
 
     @model_validator(mode="after")
@@ -35,7 +34,7 @@ class ShareChange(BaseModel):
         return self
 
 
-class Steered(Protocol):
+class Controllable(Protocol):
     """What can be commanded."""
 
     def go(self) -> None: ...
@@ -46,19 +45,16 @@ class Steered(Protocol):
     def abort(self) -> None: ...
 
 
-def read_job(lines: Iterator[bytes]) -> Job:
+def read_job(lines: Iterator[bytes]) -> EngineJob:
     """The job of the first line; JobError if there is none or it is invalid."""
     line = next(lines, None)
     if line is None:
         raise JobError("standard input ended before the job came")
-    document = _object(line)
-    if document is None or "job" not in document:
-        raise JobError("the first line is not a JSON object with a job")
-    return Job.parse(document["job"])
+    return EngineJob.from_line(line)
 
 
-def obey(lines: Iterator[bytes], load_test: Steered) -> None:
-    """Carry out commands until the input ends or breaks: then nobody is in charge, so abort."""
+def execute_commands(lines: Iterator[bytes], load_test: Controllable) -> None:
+    """Execute commands until the input ends or breaks; then the server is gone, so abort."""
     try:
         for line in lines:
             if not _carry_out(_object(line) or {}, load_test):
@@ -67,7 +63,7 @@ def obey(lines: Iterator[bytes], load_test: Steered) -> None:
         load_test.abort()
 
 
-def _carry_out(message: dict[str, object], load_test: Steered) -> bool:
+def _carry_out(message: dict[str, object], load_test: Controllable) -> bool:
     """Whether the message was a command."""
     simple = {
         "go": load_test.go,
@@ -91,7 +87,7 @@ def _carry_out(message: dict[str, object], load_test: Steered) -> bool:
 
 
 def _nothing() -> None:
-    """That the line came is all that it says."""
+    """`alive` only resets the watchdog."""
 
 
 def _object(line: bytes) -> dict[str, object] | None:
@@ -122,7 +118,7 @@ def read_lines(descriptor: int) -> Iterator[bytes]:
 class EventWriter:
     """Writes events to a pipe, one line each, in order, from a thread.
 
-    A reader who is slow or gone delays nobody.
+    A slow or missing reader delays no request.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -132,7 +128,6 @@ class EventWriter:
         self._greenlet = gevent.spawn(self._write_all)
 
     def write(self, event: str, **fields: Any) -> None:
-        """Send one event on its way."""
         line = json.dumps({"event": event, **fields}, allow_nan=False)
         self._lines.put(line.encode() + b"\n")
 
@@ -144,7 +139,7 @@ class EventWriter:
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if not self._thread.apply(_write, (self._descriptor, line)):
-                return  # nobody reads any more; the end of standard input will follow
+                return  # the reader is gone; the end of standard input will follow
 
 
 def _write(descriptor: int, line: bytes) -> bool:
@@ -157,10 +152,10 @@ def _write(descriptor: int, line: bytes) -> bool:
     return True
 
 
-_LOOKS = 10  # within the time that silence may last
+_CHECKS = 10  # within the time that silence may last
 
 
-class Leash:
+class Watchdog:
     """Passes lines on and remembers when the last one came. Durations are seconds.
 
     A frozen process keeps its end of the pipe open, and the load would go on although its share
@@ -170,18 +165,17 @@ class Leash:
     def __init__(self, lines: Iterator[bytes], monotonic: Callable[[], float]) -> None:
         self._lines = lines
         self._monotonic = monotonic
-        self._heard = monotonic()
+        self._last_line_at = monotonic()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines, as they come."""
         for line in self._lines:
-            self._heard = self._monotonic()
+            self._last_line_at = self._monotonic()
             yield line
 
     def watch(
-        self, patience: float, let_go: Callable[[], None], sleep: Callable[[float], None]
+        self, patience: float, on_timeout: Callable[[], None], sleep: Callable[[float], None]
     ) -> None:
-        """Call `let_go` and return once nothing has been heard for `patience` seconds."""
-        while self._monotonic() - self._heard <= patience:
-            sleep(patience / _LOOKS)
-        let_go()
+        """Call `on_timeout` and return once no line has come for `patience` seconds."""
+        while self._monotonic() - self._last_line_at <= patience:
+            sleep(patience / _CHECKS)
+        on_timeout()

@@ -1,4 +1,4 @@
-"""What happened, in buckets of five curve seconds; a request counts where it was due."""
+"""Results in buckets of five curve seconds; a request counts where it was due."""
 
 import math
 import sys
@@ -9,24 +9,20 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.saturation import Window
-from tm_cli.server.engine.schedule import Plan
+from tm_cli.server.engine.saturation import ReportWindow
+from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
+from tm_cli.server.histograms import HIGHEST_US, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
 
-BUCKET_SECONDS = 5.0
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
 TIMER_SLACK = 0.002
 
-_ONE_HOUR = 3_600_000_000  # microseconds
-_DIGITS = 3
-_PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
+class OpenBucket:
+    """The requests of one side that count in the curve seconds [5 index, 5 index + 5).
 
-class Bucket:
-    """Our requests of one side that count in the curve seconds [5 index, 5 index + 5).
-
-    Those are the ones with numbers first <= number < beyond; `claimed` of them are ours for sure.
+    Those are the ones with numbers first <= number < beyond; this worker has `claimed` so many.
     """
 
     def __init__(self, index: int, side: int, first: int, beyond: int) -> None:
@@ -43,22 +39,20 @@ class Bucket:
         self.failures: Counter[str] = Counter()
         self.response: HdrHistogram | None = None
         self.service: HdrHistogram | None = None
-        self.is_news = True
+        self.has_changed = True
 
     @property
     def is_settled(self) -> bool:
-        """True when nothing can still happen to what was claimed."""
+        """Whether every claimed request has been sent and answered, or given up."""
         return self.completed == self.sent and self.sent + self.unsent == self.claimed
 
     def time(self, response: float, service: float) -> None:
-        """Record the seconds that a request took."""
         if self.response is None or self.service is None:  # they are large, and may never be needed
-            self.response, self.service = _histogram(), _histogram()
+            self.response, self.service = new_histogram(), new_histogram()
         self.response.record_value(_microseconds(response))
         self.service.record_value(_microseconds(service))
 
     def document(self) -> dict[str, Any]:
-        """The bucket as the engine tells it."""
         return {
             "index": self.index,
             "side": self.side,
@@ -69,40 +63,33 @@ class Bucket:
             "failures": dict(sorted(self.failures.items())),
             "response": _encoded(self.response),
             "service": _encoded(self.service),
-            **self._quantiles(),
+            **quantiles_ms(self.response),
         }
-
-    def _quantiles(self) -> dict[str, float | None]:
-        if self.response is None:
-            return dict.fromkeys(_PERCENTILES)
-        found = self.response.get_percentile_to_value_dict(list(_PERCENTILES.values()))
-        return {name: found[percentile] / 1000 for name, percentile in _PERCENTILES.items()}
 
 
 class Recorder:
     """Counts and times requests. Instants are seconds of one monotonic clock."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RequestPlan) -> None:
         self._plan = plan
         self._curve = plan.curve
-        self._live: dict[tuple[int, int], Bucket] = {}
+        self._live: dict[tuple[int, int], OpenBucket] = {}
         self._last = _last_index(plan.curve)
         self._opened = 0
-        self._filling: list[Bucket] = []  # by side
+        self._filling: list[OpenBucket] = []  # by side
         self._beyond = 0
         self.sent = 0
         self.completed = 0
         self.unsent = 0
         self._in_flight = [0 for _ in plan.sides]
-        self.window = Window()
+        self.window = ReportWindow()
 
     @property
     def in_flight(self) -> int:
-        """Requests under way now."""
         return sum(self._in_flight)
 
-    def claim(self, number: int, second: float) -> Bucket:
-        """The bucket of a request of ours, due about then; to be asked once, in ascending order.
+    def claim(self, number: int, second: float) -> OpenBucket:
+        """The bucket of a request due about then; call it once per request, in ascending order.
 
         The number decides, so that every bucket gets exactly what was planned for it.
         """
@@ -113,22 +100,20 @@ class Recorder:
         return bucket
 
     def replan(self) -> None:
-        """Our share has changed."""
         for bucket in self._live.values():
             planned = self._planned(bucket)
-            bucket.is_news |= planned != bucket.planned
+            bucket.has_changed |= planned != bucket.planned
             bucket.planned = planned
 
-    def began(self, bucket: Bucket, due: float, start: float) -> None:
-        """A request is being sent."""
+    def began(self, bucket: OpenBucket, due: float, start: float) -> None:
         bucket.sent += 1
-        bucket.is_news = True
+        bucket.has_changed = True
         self.sent += 1
         self._in_flight[bucket.side] += 1
         self.window.began(start - due, self._in_flight[bucket.side])
 
     def ended(
-        self, bucket: Bucket, due: float, start: float, end: float, result: int | str
+        self, bucket: OpenBucket, due: float, start: float, end: float, result: int | str
     ) -> None:
         """A request got a response (its status code) or none (the name of the error)."""
         self._in_flight[bucket.side] -= 1
@@ -142,34 +127,33 @@ class Recorder:
             bucket.failures[result] += 1
             self.window.failed += 1
         self.window.services.append(end - start)
-        bucket.is_news = True
+        bucket.has_changed = True
 
-    def gave_up(self, bucket: Bucket) -> None:
+    def gave_up(self, bucket: OpenBucket) -> None:
         """A request was due, but will not be sent any more."""
         bucket.unsent += 1
         self.unsent += 1
         self.window.unsent += 1
-        bucket.is_news = True
+        bucket.has_changed = True
 
-    def news(self, elapsed: float) -> Iterator[Bucket]:
-        """The buckets with something new, oldest first; settled ones of the past are let go."""
+    def news(self, elapsed: float) -> Iterator[OpenBucket]:
+        """The changed buckets, oldest first; settled ones of the past are dropped."""
         current = self._index(elapsed)
         self._open_through(current)
         for key, bucket in sorted(self._live.items()):
-            if bucket.is_news:
-                bucket.is_news = False
+            if bucket.has_changed:
+                bucket.has_changed = False
                 yield bucket
-            # what happened since is still to be told
-            if bucket.index < current and self._is_over(bucket) and not bucket.is_news:
+            # what happened since is still to be reported
+            if bucket.index < current and self._is_over(bucket) and not bucket.has_changed:
                 del self._live[key]
 
-    def take_window(self) -> Window:
-        """What happened since the last call."""
-        window, self.window = self.window, Window()
+    def take_window(self) -> ReportWindow:
+        window, self.window = self.window, ReportWindow()
         self.window.most_in_flight = max(self._in_flight)
         return window
 
-    def _is_over(self, bucket: Bucket) -> bool:
+    def _is_over(self, bucket: OpenBucket) -> bool:
         return bucket.is_settled and self._plan.decided >= bucket.beyond
 
     def _index(self, elapsed: float) -> int:
@@ -185,7 +169,6 @@ class Recorder:
         return index
 
     def _first(self, index: int) -> int:
-        """The first number of a bucket."""
         return self._curve.planned_before(index * BUCKET_SECONDS)
 
     def _fill(self, index: int) -> None:
@@ -197,21 +180,17 @@ class Recorder:
         while self._opened <= index:
             first, beyond = self._first(self._opened), self._first(self._opened + 1)
             for side in self._plan.sides:
-                bucket = Bucket(self._opened, side, first, beyond)
+                bucket = OpenBucket(self._opened, side, first, beyond)
                 bucket.planned = self._planned(bucket)
                 self._live[self._opened, side] = bucket
             self._opened += 1
 
-    def _planned(self, bucket: Bucket) -> int:
+    def _planned(self, bucket: OpenBucket) -> int:
         return self._plan.count(bucket.first, bucket.beyond, bucket.side)
 
 
 def _last_index(curve: Curve) -> int:
     return sys.maxsize if curve.loop else math.ceil(curve.duration / BUCKET_SECONDS) - 1
-
-
-def _histogram() -> HdrHistogram:
-    return HdrHistogram(1, _ONE_HOUR, _DIGITS)
 
 
 def _encoded(histogram: HdrHistogram | None) -> str:
@@ -220,8 +199,8 @@ def _encoded(histogram: HdrHistogram | None) -> str:
 
 @cache
 def _nothing() -> str:
-    return _encoded(_histogram())
+    return _encoded(new_histogram())
 
 
 def _microseconds(seconds: float) -> int:
-    return min(max(round(seconds * 1e6), 1), _ONE_HOUR)
+    return min(max(round(seconds * 1e6), 1), HIGHEST_US)

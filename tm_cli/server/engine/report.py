@@ -1,19 +1,26 @@
-"""What the engine tells about a run in progress and at its end."""
+"""The engine's events about a run in progress and at its end."""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tm_cli.server.engine.job import Job
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.saturation import LATE, Sample, Saturation, Window, p99, share_above
-from tm_cli.server.engine.schedule import Plan
+from tm_cli.server.engine.saturation import (
+    LATE,
+    LoadSample,
+    ReportWindow,
+    Saturation,
+    p99,
+    share_above,
+)
+from tm_cli.server.engine.schedule import RequestPlan
 
 Fields = dict[str, Any]
 
 
-class Report:
+class EngineReport:
     """Turns the recorder's counts into the events `progress`, `bucket` and `finished`.
 
     `monotonic` and `cpu_time` supply seconds: of the clock, and of this process at work.
@@ -21,8 +28,8 @@ class Report:
 
     def __init__(
         self,
-        job: Job,
-        plan: Plan,
+        job: EngineJob,
+        plan: RequestPlan,
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
@@ -37,11 +44,11 @@ class Report:
         self._seen_at = monotonic(), cpu_time()
 
     def begin(self) -> None:
-        """The run begins: what the processor did before does not matter."""
+        """Reset the CPU measurement at the start of the run."""
         self._seen_at = self._monotonic(), self._cpu_time()
 
     def progress(self, elapsed: float, *, is_paused: bool) -> Fields:
-        """The state of the run; called about once a second, it also looks out for saturation."""
+        """The state of the run; called about once a second, it also detects saturation."""
         window = self._recorder.take_window()
         cpu = self._cpu_share()
         due = self._plan.planned_before(elapsed)
@@ -60,12 +67,11 @@ class Report:
         }
 
     def buckets(self, elapsed: float) -> Iterator[Fields]:
-        """The buckets with something new."""
         for bucket in self._recorder.news(elapsed):
             yield bucket.document()
 
     def finished(self, outcome: str, elapsed: float) -> Fields:
-        """The sums of our share of the run. `planned` goes as far as the run went."""
+        """The sums of this worker's share; `planned` counts up to where the run ended."""
         due = self._plan.planned_before(elapsed)
         return {
             "outcome": outcome,
@@ -84,9 +90,9 @@ class Report:
         wall, busy = (now - then for now, then in zip(self._seen_at, before, strict=True))
         return min(1.0, busy / wall) if wall > 0 else 0.0
 
-    def _sample(self, window: Window, cpu: float, backlog: int) -> Sample:
+    def _sample(self, window: ReportWindow, cpu: float, backlog: int) -> LoadSample:
         ended = len(window.services) + window.unsent
-        return Sample(
+        return LoadSample(
             late=share_above(window.lags, LATE),
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,

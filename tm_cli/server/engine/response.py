@@ -11,11 +11,11 @@ _AT_ONCE = 4096.0  # steps that a response may take as quickly as it can: 13 MiB
 _PER_SECOND = 250_000.0  # steps of all larger responses together: 800 MB/s
 
 
-class Turns:
-    """The turns that one response takes, in steps of one or two microseconds.
+class CpuBudget:
+    """The processor time of one response, in steps of one or two microseconds.
 
-    Reading makes us wait only for a target that is slower than we are, and only a wait lets others
-    run. So a response gives way to them now and then, and a very large one that comes very quickly
+    Reading waits only for a target that is slower than this process, and only waiting lets other
+    greenlets run. So a response yields now and then, and a very large one that comes very quickly
     is read more slowly: all of those together leave half of the processor to the others.
     """
 
@@ -28,7 +28,7 @@ class Turns:
         self._is_large = False
 
     def spend(self, steps: int) -> None:
-        """Say that so much is to be done, and let others run if it was enough in a row."""
+        """Account for work, and yield to other greenlets after enough in a row."""
         self._in_a_row += steps
         if self._in_a_row >= _TURN:
             self._left -= self._in_a_row
@@ -36,35 +36,34 @@ class Turns:
             gevent.sleep(self._break())
 
     def end(self) -> None:
-        """The response is over."""
         if self._is_large:
-            Turns._large -= 1
+            CpuBudget._large -= 1
 
     def _break(self) -> float:
-        """Seconds until this response may go on."""
+        """Seconds until this response may continue."""
         now, since = time.monotonic(), self._since
         self._since = now
-        pace = _PER_SECOND / max(1, Turns._large)
+        pace = _PER_SECOND / max(1, CpuBudget._large)
         self._left = min(_AT_ONCE, self._left + (now - since) * pace)
         if self._left >= 0:
             return 0
         if not self._is_large:
             self._is_large = True
-            Turns._large += 1
+            CpuBudget._large += 1
         return -self._left / pace
 
 
-MOST_INTERIM = 1000
+MAX_INTERIM = 1000
 """Responses 1xx before the final one."""
 
-MOST_HEAD = 128 * 1024
+MAX_HEAD = 128 * 1024
 """Bytes of a head, and of trailers."""
 
-MOST_FIELDS = 1000
+MAX_FIELDS = 1000
 """Lines of a head, and of trailers."""
 
 _READ_SIZE = 64 * 1024
-_MOST_SIZE_LINE = 4096  # bytes that announce a chunk
+_MAX_SIZE_LINE = 4096  # bytes that announce a chunk
 _READ_STEPS = 4  # what a read costs in steps of a turn, and one more for each 4 KiB
 _HEAD_STEPS = 4
 _CHUNK_STEPS = 2
@@ -93,7 +92,7 @@ class HTTPConnectionClosed(HTTPParseError):
 
 
 class TooManyInterimResponses(HTTPParseError):
-    """The final response did not come after `MOST_INTERIM` others."""
+    """The final response did not come after `MAX_INTERIM` others."""
 
 
 class ProtocolSwitched(HTTPParseError):
@@ -101,14 +100,14 @@ class ProtocolSwitched(HTTPParseError):
 
 
 class ResponseHeadTooLarge(HTTPParseError):
-    """The status line and header fields are more than `MOST_HEAD` or `MOST_FIELDS`."""
+    """The status line and header fields are more than `MAX_HEAD` or `MAX_FIELDS`."""
 
 
 class TrailersTooLarge(HTTPParseError):
-    """The fields after a chunked body are more than `MOST_HEAD` or `MOST_FIELDS`."""
+    """The fields after a chunked body are more than `MAX_HEAD` or `MAX_FIELDS`."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """A connection; empty bytes are its end."""
 
     def recv(self, size: int, /) -> bytes: ...
@@ -121,14 +120,14 @@ class Response:
     request. `has_body` is False for the answer to HEAD.
     """
 
-    def __init__(self, source: Source, *, has_body: bool = True) -> None:
+    def __init__(self, source: ByteSource, *, has_body: bool = True) -> None:
         self.status = 0
         self.is_reusable = False
         self._source = source
         self._has_body = has_body
         self._buffer = bytearray()
         self._has_begun = False
-        self._turns = Turns()
+        self._budget = CpuBudget()
         self._read_steps = _READ_STEPS
 
     def read(self) -> int:
@@ -136,7 +135,7 @@ class Response:
         try:
             self._read()
         finally:
-            self._turns.end()
+            self._budget.end()
         return self.status
 
     def _read(self) -> None:
@@ -153,7 +152,7 @@ class Response:
         self.is_reusable = is_delimited and is_kept and not self._buffer
 
     def _final_head(self) -> bytes:
-        for _ in range(MOST_INTERIM + 1):
+        for _ in range(MAX_INTERIM + 1):
             head = self._head()
             if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
                 head = _FOLD.sub(b" ", head)
@@ -165,7 +164,7 @@ class Response:
                 raise ProtocolSwitched
             if self.status >= 200:
                 return head
-            self._turns.spend(_HEAD_STEPS)
+            self._budget.spend(_HEAD_STEPS)
         raise TooManyInterimResponses
 
     def _head(self) -> bytes:
@@ -173,7 +172,7 @@ class Response:
         buffer, searched = self._buffer, 0
         self._require_http()
         while not (match := _END_OF_HEAD.search(buffer, max(searched - 3, 0))):
-            if len(buffer) > MOST_HEAD:
+            if len(buffer) > MAX_HEAD:
                 raise ResponseHeadTooLarge
             searched = len(buffer)
             self._receive_more()
@@ -182,19 +181,19 @@ class Response:
         del match  # it would lock the buffer
         head = bytes(buffer[:end])
         del buffer[:beyond]
-        if end > MOST_HEAD or head.count(b"\n") > MOST_FIELDS:
+        if end > MAX_HEAD or head.count(b"\n") > MAX_FIELDS:
             raise ResponseHeadTooLarge
         return head
 
     def _require_http(self) -> None:
-        """Fail early for what will never be HTTP; line ends before the head are allowed."""
+        """Fail early for what is not HTTP; line ends before the head are allowed."""
         if self._buffer.startswith((b"\r", b"\n")):
             del self._buffer[: -len(self._buffer.lstrip(b"\r\n")) or None]
         if not b"HTTP/".startswith(self._buffer[:5]):
             raise HTTPParseError("the response is not HTTP/1.1")
 
     def _skip_body(self, codings: bytes, lengths: list[bytes]) -> bool:
-        """Read the body; whether its end was marked by anything but the end of the connection."""
+        """Skip the body; True if its end was marked by more than the end of the connection."""
         if not self._has_body or self.status in _NO_CONTENT:
             return True
         if codings:
@@ -212,7 +211,6 @@ class Response:
         return False
 
     def _skip(self, count: int) -> None:
-        """Drop exactly so many bytes."""
         buffer = self._buffer
         if count <= len(buffer):
             del buffer[:count]
@@ -230,10 +228,10 @@ class Response:
     def _skip_chunks(self) -> None:
         while size := self._chunk_size():
             self._skip(size)
-            if self._line(_MOST_SIZE_LINE) != b"":
+            if self._line(_MAX_SIZE_LINE) != b"":
                 raise HTTPParseError("a chunk is longer than announced")
-        left = MOST_HEAD
-        for _ in range(MOST_FIELDS):
+        left = MAX_HEAD
+        for _ in range(MAX_FIELDS):
             line = self._line(left)
             if line is None:
                 raise TrailersTooLarge
@@ -243,8 +241,8 @@ class Response:
         raise TrailersTooLarge
 
     def _chunk_size(self) -> int:
-        self._turns.spend(_CHUNK_STEPS)
-        match = _CHUNK_SIZE.fullmatch(self._line(_MOST_SIZE_LINE) or b"")
+        self._budget.spend(_CHUNK_STEPS)
+        match = _CHUNK_SIZE.fullmatch(self._line(_MAX_SIZE_LINE) or b"")
         if not match:
             raise HTTPParseError("the size of a chunk is malformed")
         return int(match[1], 16)
@@ -268,7 +266,7 @@ class Response:
         self._buffer += data
 
     def _receive(self) -> bytes:
-        self._turns.spend(self._read_steps)
+        self._budget.spend(self._read_steps)
         try:
             data = self._source.recv(_READ_SIZE)
         except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Whether the machine or the target, and not the plan, set the pace; pure."""
+"""Whether the machine or the target, and not the plan, set the pace."""
 
 import math
 from collections import Counter
@@ -16,8 +16,8 @@ _LASTING = 2  # samples in a row
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What was seen in about one second.
+class LoadSample:
+    """The measurements of about one second.
 
     Shares of the requests, 0 to 1: `late` were handed to the slots more than `LATE` seconds after
     they were due, `held` were really sent so late, `lost` got no response at all or were never
@@ -47,8 +47,7 @@ class Flags:
     flaky_dispatch: bool = False
 
 
-def signs(sample: Sample) -> Flags:
-    """The signs in one sample."""
+def signs(sample: LoadSample) -> Flags:
     is_strained = sample.cpu > _BUSY or sample.late > _TOO_MANY
     is_held = sample.held > _TOO_MANY
     # Waiting for a slot is the target's doing only if this machine was clearly not the limit.
@@ -67,8 +66,7 @@ class Saturation:
         self._streaks: Counter[str] = Counter()
         self._ever: set[str] = set()
 
-    def observe(self, sample: Sample) -> None:
-        """Take the next second into account."""
+    def observe(self, sample: LoadSample) -> None:
         seen = signs(sample)
         for flag in fields(Flags):
             name = flag.name
@@ -78,17 +76,15 @@ class Saturation:
 
     @property
     def now(self) -> Flags:
-        """The flags whose signs are there and have lasted."""
         return Flags(**{name: True for name, n in self._streaks.items() if n >= _LASTING})
 
     @property
     def ever(self) -> Flags:
-        """The flags raised at any time of the run."""
         return Flags(**dict.fromkeys(self._ever, True))
 
 
 @dataclass(slots=True)
-class Window:
+class ReportWindow:
     """Measurements of about one second. Durations are seconds.
 
     `lags`: from due to handed over; `waits`: from due to sent; `services`: from sent to ended.
@@ -103,18 +99,17 @@ class Window:
     unsent: int = 0
 
     def began(self, wait: float, in_flight: int) -> None:
-        """A request was sent so long after it was due."""
         self.waits.append(wait)
         self.most_in_flight = max(self.most_in_flight, in_flight)
 
 
 def p99(values: list[float]) -> float:
-    """The 99th percentile (nearest rank); 0 of nothing."""
+    """The 99th percentile (nearest rank); 0 without values."""
     if not values:
         return 0.0
     return sorted(values)[math.ceil(len(values) * 0.99) - 1]
 
 
 def share_above(values: list[float], limit: float) -> float:
-    """Which share of the values is larger than the limit, 0 to 1; 0 of nothing."""
+    """The share of the values above the limit, 0 to 1; 0 without values."""
     return sum(value > limit for value in values) / len(values) if values else 0.0

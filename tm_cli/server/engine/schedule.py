@@ -1,4 +1,4 @@
-"""Which of two targets each request of a duet goes to; pure."""
+"""Which of the two targets each request of an A/B run goes to."""
 
 import hashlib
 import sys
@@ -31,7 +31,6 @@ class Sides:
         return self._drawn >> bit & 1
 
     def count(self, numbers: range, side: int) -> int:
-        """How many of the requests are on this side."""
         if not numbers:
             return 0
         blocks = range(numbers.start // _BLOCK, (numbers.stop - 1) // _BLOCK + 1)
@@ -45,7 +44,6 @@ class Sides:
         return (self._draw(block) & within & _every(numbers.step, start % numbers.step)).bit_count()
 
     def _draw(self, block: int) -> int:
-        """The sides of a block's requests, bit by bit."""
         digest = hashlib.blake2b(b"%d:%d" % (self._seed, block), digest_size=_BLOCK // 16).digest()
         coins = int.from_bytes(digest, "big")
         firsts = int(f"{coins:b}", 4)  # read with base 4, the coins land on every other bit
@@ -55,6 +53,10 @@ class Sides:
 @cache
 def _every(step: int, first: int) -> int:
     return sum(1 << bit for bit in range(first, _BLOCK, step))
+
+
+BUCKET_SECONDS = 5.0
+"""Requests are counted in buckets of so many seconds of the curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Share:
 WHOLE = Share()
 
 
-class Plan:
-    """The requests of a curve, the share of them that is ours, and the sides of a duet.
+class RequestPlan:
+    """The requests of a curve, this worker's share of them, and the sides of an A/B run.
 
     Requests are decided about in the order of their numbers, those before `decided` for good.
     """
@@ -87,43 +89,38 @@ class Plan:
 
     @property
     def sides(self) -> range:
-        """The sides that there are: one, or the two of a duet."""
+        """One side, or the two of an A/B run."""
         return range(2 if self._sides else 1)
 
     def takes(self, number: int) -> bool:
-        """Decide whether the next request is ours."""
+        """Decide whether this worker sends the next request."""
         self.decided = number + 1
         if number >= self._stretch_end:
             self._enter_stretch(number)
         return number % self._count == self._index
 
     def side(self, number: int) -> int:
-        """The side of a request."""
         return self._sides.of(number) if self._sides else 0
 
     def change(self, share: Share, second: float) -> None:
-        """Another share is ours from this second of the curve on, or from what is undecided."""
+        """Change the share from this second of the curve, or the first undecided request, on."""
         first = max(self.curve.planned_before(second), self.decided)
         kept = [stretch for stretch in self._stretches if stretch[0] < first]
         self._stretches = [*kept, (first, share)]
         self._enter_stretch(self.decided)
 
     def count(self, first: int, beyond: int, side: int | None = None) -> int:
-        """How many of the requests first <= number < beyond are ours, on one side or on all."""
-        ours = self._ours(first, beyond)
+        """How many requests first <= number < beyond this worker sends, on one side or on all."""
+        shared = self._shared(first, beyond)
         if side is None or self._sides is None:
-            return sum(map(len, ours))
-        return sum(self._sides.count(numbers, side) for numbers in ours)
+            return sum(map(len, shared))
+        return sum(self._sides.count(numbers, side) for numbers in shared)
 
     def planned_before(self, second: float) -> int:
-        """How many of our requests are due before this second of the curve."""
+        """How many of this worker's requests are due before this second of the curve."""
         return self.count(0, self.curve.planned_before(second))
 
-    def planned_between(self, start: float, end: float) -> int:
-        """How many of our requests are due in start <= second < end."""
-        return self.planned_before(end) - self.planned_before(start)
-
-    def _ours(self, first: int, beyond: int) -> Iterator[range]:
+    def _shared(self, first: int, beyond: int) -> Iterator[range]:
         ends = [start for start, _ in self._stretches[1:]] + [sys.maxsize]
         for (start, share), end in zip(self._stretches, ends, strict=True):
             low, high = max(first, start), min(beyond, end)
@@ -131,7 +128,7 @@ class Plan:
                 yield range(low + (share.index - low) % share.count, high, share.count)
 
     def _enter_stretch(self, number: int) -> None:
-        """Make quickly known what holds for this number, and until which one."""
+        """Cache the share that holds for this number, and until which number it holds."""
         self._stretch_end = sys.maxsize
         for start, share in self._stretches:
             if start > number:

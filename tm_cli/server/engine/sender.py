@@ -1,4 +1,4 @@
-"""The way of a due request from the dispatcher to a slot and on to the target."""
+"""Queues due requests between the dispatcher and the slots that send them."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -7,12 +7,12 @@ from typing import Protocol
 from gevent import Timeout
 
 from tm_cli import __version__
-from tm_cli.server.engine.connections import Connection, Connections
-from tm_cli.server.engine.job import Job, Target
-from tm_cli.server.engine.recorder import Bucket, Recorder
+from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
+from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.response import Response
 
-Due = tuple[Bucket, float]
+Due = tuple[OpenBucket, float]
 """Where a request counts, and the monotonic instant at which it is due."""
 
 
@@ -28,7 +28,7 @@ class Sender:
     """Queues what is due, and lets any number of slots send it.
 
     A request that found no slot for longer than `patience` seconds is given up: sending it later
-    would add a burst that nobody planned. It counts as unsent.
+    would add a burst that was not planned. It counts as unsent.
 
     Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
     """
@@ -51,22 +51,19 @@ class Sender:
 
     @property
     def is_idle(self) -> bool:
-        """True when nothing waits and nothing is under way."""
         return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, bucket: Bucket, due: float, now: float) -> None:
-        """Accept a request that is due, from the dispatcher."""
+    def hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
         self._recorder.window.lags.append(now - due)
         self._queues[bucket.side].put((bucket, due))
 
     def serve(self) -> None:
-        """Be one slot: send what is due, one request after the other, without end."""
+        """Run one slot: send queued requests one after the other, forever."""
         queue = self._queues[next(self._sides)]
         while True:
             self.serve_one(*queue.get())
 
-    def serve_one(self, bucket: Bucket, due: float) -> None:
-        """Send one request, or give it up."""
+    def serve_one(self, bucket: OpenBucket, due: float) -> None:
         start = self._monotonic()
         if start - due > self._patience:
             self._recorder.gave_up(bucket)
@@ -76,7 +73,6 @@ class Sender:
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
-        """Drop everything that no slot has taken yet."""
         for queue in self._queues:
             while not queue.empty():
                 bucket, _ = queue.get()
@@ -86,19 +82,19 @@ class Sender:
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
 
 
-class Client:
+class TargetClient:
     """Sends the job's request over kept-alive connections, the most recently used one first.
 
     TLS certificates are verified, redirects are not followed, bodies are read and dropped without
     being decoded. Proxy variables of the environment are ignored: load belongs on the target.
     """
 
-    def __init__(self, job: Job, target: Target) -> None:
+    def __init__(self, job: EngineJob, target: RequestTarget) -> None:
         self._request = _request(job, target)
         self._has_body = job.method != "HEAD"
         self._timeout = job.timeout
         # workers that all begin with the same address would favour it
-        self._connections = Connections(
+        self._pool = ConnectionPool(
             target,
             most=job.slots // len(job.targets),
             timeout=job.timeout,
@@ -107,11 +103,10 @@ class Client:
 
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests each address of the target got."""
-        return self._connections.requests
+        return self._pool.requests
 
     def send(self) -> int | str:
-        """Make the request; the status code, or the name of the error if no response came."""
+        """Send the request; return the status code, or the name of the error."""
         try:
             with Timeout(self._timeout):
                 return self._send()
@@ -121,23 +116,22 @@ class Client:
             return type(error).__name__
 
     def close(self) -> None:
-        """Close the connections that no request uses."""
-        self._connections.close()
+        self._pool.close()
 
     def _send(self) -> int:
-        connection = self._connections.take()
+        connection = self._pool.take()
         try:
             response = self._exchange(connection)
         except BaseException:
-            self._connections.drop(connection)
+            self._pool.drop(connection)
             raise
         if response.is_reusable:
-            self._connections.give_back(connection)
+            self._pool.give_back(connection)
         else:
-            self._connections.drop(connection)
+            self._pool.drop(connection)
         return response.status
 
-    def _exchange(self, connection: Connection) -> Response:
+    def _exchange(self, connection: PooledConnection) -> Response:
         response = Response(connection.sock, has_body=self._has_body)
         try:
             connection.sock.sendall(self._request)
@@ -150,8 +144,8 @@ class Client:
         return response
 
 
-def _request(job: Job, target: Target) -> bytes:
-    """The request as it is sent. All of a run are alike, so it is made once."""
+def _request(job: EngineJob, target: RequestTarget) -> bytes:
+    """The request as it is sent; all requests of a run are identical."""
     body = (job.body or "").encode()
     own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]
     if body or job.method in _WITH_CONTENT:

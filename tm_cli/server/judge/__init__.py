@@ -1,19 +1,24 @@
-"""The verdict of a finished run: choose a baseline, compare, decide. Pure: no I/O, no clock."""
+"""The verdict of a finished run: choose a baseline, compare, decide. No I/O, no clock."""
 
-from tm_cli.server.judge.baseline import Choice, How, Wish, choose_baseline
+from tm_cli.server.judge.baseline import (
+    BaselineChoice,
+    BaselineSelection,
+    SelectedBy,
+    choose_baseline,
+)
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.thresholds import Bound, Limits
-from tm_cli.server.judge.verdict import Judgement, judge, judge_duet
+from tm_cli.server.judge.thresholds import Threshold, Thresholds
+from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 
 __all__ = [
-    "Bound",
-    "Choice",
-    "How",
+    "BaselineChoice",
+    "BaselineSelection",
     "Judgement",
-    "Limits",
     "RunFacts",
-    "Wish",
+    "SelectedBy",
+    "Threshold",
+    "Thresholds",
     "choose_baseline",
     "judge",
-    "judge_duet",
+    "judge_ab_run",
 ]

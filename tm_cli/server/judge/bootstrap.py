@@ -1,7 +1,7 @@
 """How far a change may be chance: response times of two runs, drawn again and again.
 
 The stretches of the curve are drawn with replacement, the same ones for both runs: what belongs to
-a stretch, such as a peak of the curve or, in a duet, a hiccup of the machine, hits both sides
+a stretch, such as a peak of the curve or, in an A/B run, a hiccup of the machine, hits both sides
 alike and cancels.
 """
 
@@ -29,7 +29,7 @@ class Chance:
     freedom: float
 
 
-class Sample:
+class ResponseTimes:
     """The response times of one run in blocks."""
 
     def __init__(self, blocks: Sequence[Times]) -> None:
@@ -42,7 +42,6 @@ class Sample:
 
     @property
     def requests(self) -> int:
-        """How many response times there are."""
         return sum(counts[-1] for counts in self._blocks if counts)
 
     def quantile(self, share: float, weights: Mapping[int, int] | None = None) -> float:
@@ -76,7 +75,9 @@ class Sample:
         return self._values[position]
 
 
-def chances(now: Sample, before: Sample, shares: Mapping[str, float]) -> dict[str, Chance]:
+def chances(
+    now: ResponseTimes, before: ResponseTimes, shares: Mapping[str, float]
+) -> dict[str, Chance]:
     """Say of each quantile how much of its change from `before` to `now` may be chance.
 
     `shares`: quantiles by name, 0 to 1. Few blocks say little about themselves, so what the number
@@ -94,7 +95,11 @@ CLUSTERING = 2.0  # requests that are slow together carry less information than 
 
 
 def _chance(
-    now: Sample, before: Sample, share: float, draws: Sequence[Mapping[int, int]], count: int
+    now: ResponseTimes,
+    before: ResponseTimes,
+    share: float,
+    draws: Sequence[Mapping[int, int]],
+    count: int,
 ) -> Chance:
     assumed = CLUSTERING * (now.standard_error(share) ** 2 + before.standard_error(share) ** 2)
     logs = []
@@ -125,7 +130,7 @@ def _draws(count: int) -> list[Mapping[int, int]]:
 # That holds until the history of a target knows better.
 ASSUMED = 0.027
 ASSUMED_RUNS = 8
-MOST_RUNS = 10
+MAX_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def between_runs(values: Sequence[float], within: Chance) -> Chance:
     compared, so that a slow drift does not count as noise; what chance within the runs explains
     already (`within`, of a difference of two runs) is left out.
     """
-    logs = [math.log(value) for value in values[-MOST_RUNS:] if value > 0]
+    logs = [math.log(value) for value in values[-MAX_RUNS:] if value > 0]
     steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
@@ -151,7 +156,7 @@ def between_runs(values: Sequence[float], within: Chance) -> Chance:
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:
-    """Join both kinds of chance (Welch and Satterthwaite); a duet has no `between`."""
+    """Combine both variances (Welch and Satterthwaite); an A/B run has no `between`."""
     if between is None:
         return Noise(math.sqrt(within.variance), within.freedom)
     apart = 2 * between.variance  # two runs differ

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 
 _PRECISION = 1e-12
-_MOST_TERMS = 500
+_MAX_TERMS = 500
 _TINY = 1e-300
 
 
@@ -21,7 +21,7 @@ def student_quantile(probability: float, freedom: float) -> float:
     high = 1.0
     while student_cdf(high, freedom) < probability:
         high *= 2
-    steps = 2**40  # as fine as anybody can use
+    steps = 2**40  # finer than needed
     found = bisect_left(
         range(steps), probability, key=lambda step: student_cdf(high * step / steps, freedom)
     )
@@ -54,7 +54,7 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 def _fraction(a: float, b: float, x: float) -> float:
     """1 + d1/(1 + d2/(1 + ...)), evaluated from the front by the method of Lentz."""
     value, c, d = 1.0, 1.0, 0.0
-    for term in range(1, _MOST_TERMS):
+    for term in range(1, _MAX_TERMS):
         m = term // 2
         if term % 2:
             step = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))

@@ -11,7 +11,7 @@ ERROR_CLASSES = ("4xx", "5xx", "timeout", "connection")
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A finished run in numbers, or one side of a duet.
+    """A finished run in numbers, or one side of an A/B run.
 
     `verdict`: the stored verdict of an earlier run, None for the run being judged. `fingerprint`:
     equal for runs that may be compared; `traits` are what it is made of, by name. `errors`:
@@ -44,7 +44,6 @@ class RunFacts:
 
     @property
     def error_rate(self) -> float:
-        """Errors as a percentage of the completed requests."""
         return self.share(self.errors)
 
     @property
@@ -54,12 +53,11 @@ class RunFacts:
 
     @property
     def throughput(self) -> float:
-        """Completed requests per second of the curve."""
         return self.completed / self.seconds if self.seconds > 0 else 0.0
 
     @property
-    def is_measure(self) -> bool:
-        """True when others may be measured by this run: most of its requests succeeded."""
+    def can_be_baseline(self) -> bool:
+        """Whether other runs may be compared with this one: most of its requests succeeded."""
         return self.completed > 2 * self.errors
 
     @property
@@ -69,5 +67,4 @@ class RunFacts:
         return [address for address, got in self.addresses.items() if got < even / 2]
 
     def share(self, count: int) -> float:
-        """`count` as a percentage of the completed requests."""
         return 100 * count / self.completed if self.completed else 0.0

@@ -1,4 +1,4 @@
-"""Single comparisons: one number of a run against another run, against its plan, or by itself."""
+"""Comparisons of single metrics: with another run, with the plan, or alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from tm_cli.server.judge.distributions import binomial_tail
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
-from tm_cli.server.judge.thresholds import NEVER, Bound, Limits
+from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
 BASELINE = "baseline"
 REFERENCE = "reference"
@@ -25,7 +25,7 @@ BY_THE_GENERATOR = "; no failure: the load generator's machine may be the cause"
 
 
 class Severity(IntEnum):
-    """How bad a finding is; the worst one is the verdict."""
+    """How bad a comparison is; the worst one is the verdict."""
 
     PASS = 0
     WARN = 1
@@ -33,7 +33,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MetricComparison:
     """One comparison: how bad, in words, and the numbers behind it.
 
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
@@ -53,14 +53,13 @@ class Finding:
     high: float | None = None
     p_value: float | None = None
     noise: float | None = None
-    bound: Bound | None = None
+    bound: Threshold | None = None
     than: str | None = None
     is_judged: bool = True
     is_noisy: bool = False
 
     def document(self) -> dict[str, Any]:
-        """The finding as JSON."""
-        bound = self.bound or Bound(NEVER, NEVER)
+        bound = self.bound or Threshold(NEVER, NEVER)
         is_off = self.bound is not None and bound.warn == bound.fail == NEVER
         return {
             "metric": self.metric,
@@ -81,53 +80,59 @@ class Finding:
         }
 
 
-def alone(run: RunFacts, limits: Limits) -> Iterator[Finding]:
-    """What can be said of a run without any other."""
-    yield _all_errors(run, limits.all_errors)
-    yield _shortfall(run, limits.shortfall)
-    yield _requests(run, limits.fewest_requests)
+def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
+    yield _all_errors(run, thresholds.all_errors)
+    yield _shortfall(run, thresholds.shortfall)
+    yield _requests(run, thresholds.fewest_requests)
     yield _workers(run)
 
 
-def error_rates(run: RunFacts, other: RunFacts, limits: Limits, than: str) -> Iterator[Finding]:
-    """The error rate, all together and per class of error."""
-    yield _error_rate("errors", run, other, run.errors, other.errors, limits, than)
+def error_rates(
+    run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
+) -> Iterator[MetricComparison]:
+    yield _error_rate("errors", run, other, run.errors, other.errors, thresholds, than)
     for name in ERROR_CLASSES:
         now, before = run.error_classes.get(name, 0), other.error_classes.get(name, 0)
         if now or before:
-            yield _error_rate(f"errors_{name}", run, other, now, before, limits, than)
+            yield _error_rate(f"errors_{name}", run, other, now, before, thresholds, than)
 
 
 def _error_rate(
-    metric: str, run: RunFacts, other: RunFacts, now: int, before: int, limits: Limits, than: str
-) -> Finding:
+    metric: str,
+    run: RunFacts,
+    other: RunFacts,
+    now: int,
+    before: int,
+    thresholds: Thresholds,
+    than: str,
+) -> MetricComparison:
     value, rate = run.share(now), other.share(before)
-    rise, bound = value - rate, limits.errors
+    rise, bound = value - rate, thresholds.errors
     p_value = _errors_by_chance(run, other, now, before)
-    severity = _error_severity(run, other, now, before, limits)
+    severity = _error_severity(run, other, now, before, thresholds)
     what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
         f"{what} {value:.2f} % ({now} of {run.completed}), {than} {rate:.2f} %, "
-        f"{rise:+.2f} points, limit {limit_text(bound, severity, '{:+g} points')}"
+        f"{rise:+.2f} points, limit {threshold_text(bound, severity, '{:+g} points')}"
     )
     without = now - _timeouts(metric, run)
     if severity is Severity.FAIL and run.generator_saturated and without < now:
-        severity = max(Severity.WARN, _error_severity(run, other, without, before, limits))
+        severity = max(Severity.WARN, _error_severity(run, other, without, before, thresholds))
         reason += BY_THE_GENERATOR if severity is Severity.WARN else ""
     low, high = _rate_interval(now, run.completed, before, other.completed)
-    return Finding(
+    return MetricComparison(
         metric, severity, reason, "%", value, rate, rise, low, high, p_value, None, bound, than
     )
 
 
 def _error_severity(
-    run: RunFacts, other: RunFacts, now: int, before: int, limits: Limits
+    run: RunFacts, other: RunFacts, now: int, before: int, thresholds: Thresholds
 ) -> Severity:
     rate = other.share(before)
-    if now - rate * run.completed / 100 < limits.fewest_more_errors:
+    if now - rate * run.completed / 100 < thresholds.fewest_more_errors:
         return Severity.PASS
     return severity_of(
-        run.share(now) - rate, limits.errors, _errors_by_chance(run, other, now, before)
+        run.share(now) - rate, thresholds.errors, _errors_by_chance(run, other, now, before)
     )
 
 
@@ -149,105 +154,106 @@ def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[f
     return 100 * (a - b - width), 100 * (a - b + width)
 
 
-def is_unreliable(run: RunFacts, limits: Limits) -> bool:
-    """Whether a run is a poor measure for others: by itself it may neither pass nor fail one."""
-    return run.generator_saturated or _is_flawed(run, limits)
+def is_unreliable(run: RunFacts, thresholds: Thresholds) -> bool:
+    """Whether a run is a doubtful baseline: alone it may neither pass nor fail another."""
+    return run.generator_saturated or _is_flawed(run, thresholds)
 
 
-def _is_flawed(run: RunFacts, limits: Limits) -> bool:
+def _is_flawed(run: RunFacts, thresholds: Thresholds) -> bool:
     return (
-        run.error_rate > limits.all_errors.warn
-        or run.shortfall > limits.shortfall.warn
+        run.error_rate > thresholds.all_errors.warn
+        or run.shortfall > thresholds.shortfall.warn
         or bool(run.notes)
     )
 
 
-def yardstick(other: RunFacts, limits: Limits, than: str) -> Finding:
-    """Whether the other run is a measure at all: what fails is quick, or slow, for its own reasons.
+def baseline_is_usable(other: RunFacts, thresholds: Thresholds, than: str) -> MetricComparison:
+    """Whether the other run is usable as a baseline: failures are fast, or slow, for other reasons.
 
-    Half of its requests failed: nothing was measured. Fewer, but too many: a doubtful measure. That
-    its generator was saturated is said by `generator`.
+    If half of its requests failed, nothing was measured; if fewer, but too many, it is doubtful. A
+    saturated generator is reported by `generator`.
     """
-    severity = Severity.WARN if _is_flawed(other, limits) else Severity.PASS
+    severity = Severity.WARN if _is_flawed(other, thresholds) else Severity.PASS
     reason = f"the {than} had {other.error_rate:.2f} % errors ({other.errors} of {other.completed})"
     if other.shortfall:
         reason += f", and {other.shortfall:.2f} % of its requests were not sent"
     if other.notes:
         reason += f", and {'; '.join(other.notes)}"
-    if not other.is_measure:
+    if not other.can_be_baseline:
         severity, reason = Severity.FAIL, f"{reason}: nothing can be measured by it"
     elif severity:
         reason += ": a doubtful measure"
-    return Finding(
-        "yardstick", severity, reason, "%", other.error_rate, bound=limits.all_errors, than=than
+    return MetricComparison(
+        "yardstick", severity, reason, "%", other.error_rate, bound=thresholds.all_errors, than=than
     )
 
 
-def throughput(run: RunFacts, other: RunFacts, bound: Bound, than: str) -> Finding:
-    """Completed requests per second of the curve."""
+def throughput(run: RunFacts, other: RunFacts, bound: Threshold, than: str) -> MetricComparison:
     value, before = run.throughput, other.throughput
     fall = 100 * (before - value) / before if before else 0.0
     severity = severity_of(fall, bound)
     reason = (
         f"throughput {value:.1f}/s, {than} {before:.1f}/s, {-fall:+.1f} %, "
-        f"limit {limit_text(bound, severity, '-{:g} %')}"
+        f"limit {threshold_text(bound, severity, '-{:g} %')}"
     )
-    return Finding(
+    return MetricComparison(
         "throughput", severity, reason, "/s", value, before, -fall, bound=bound, than=than
     )
 
 
-def _all_errors(run: RunFacts, bound: Bound) -> Finding:
-    """Judge the errors by themselves: a failing target is no measure, not even the first time."""
+def _all_errors(run: RunFacts, bound: Threshold) -> MetricComparison:
+    """Judge the errors on their own: a target that fails cannot pass, even the first time."""
     severity = severity_of(run.error_rate, bound)
     if run.errors and 2 * run.errors >= run.completed:
         severity = Severity.FAIL
     reason = (
         f"errors {run.error_rate:.2f} % ({run.errors} of {run.completed} requests), "
-        f"limit {limit_text(bound, severity, '{:g} %')}, whatever the baseline"
+        f"limit {threshold_text(bound, severity, '{:g} %')}, whatever the baseline"
     )
-    return Finding("all_errors", severity, reason, "%", run.error_rate, bound=bound)
+    return MetricComparison("all_errors", severity, reason, "%", run.error_rate, bound=bound)
 
 
-def _shortfall(run: RunFacts, bound: Bound) -> Finding:
+def _shortfall(run: RunFacts, bound: Threshold) -> MetricComparison:
     severity = severity_of(run.shortfall, bound)
     reason = (
         f"{run.planned - run.sent} of {run.planned} planned requests were not sent, "
-        f"{run.shortfall:.2f} %, limit {limit_text(bound, severity, '{:g} %')}"
+        f"{run.shortfall:.2f} %, limit {threshold_text(bound, severity, '{:g} %')}"
     )
-    return Finding("shortfall", severity, reason, "%", run.shortfall, bound=bound)
+    return MetricComparison("shortfall", severity, reason, "%", run.shortfall, bound=bound)
 
 
-def _requests(run: RunFacts, fewest: int) -> Finding:
+def _requests(run: RunFacts, fewest: int) -> MetricComparison:
     severity = Severity.WARN if run.completed < fewest else Severity.PASS
     reason = f"{run.completed} requests completed"
     if severity:
         reason += f"; fewer than {fewest} say little"
-    return Finding("requests", severity, reason, "requests", float(run.completed))
+    return MetricComparison("requests", severity, reason, "requests", float(run.completed))
 
 
-def _workers(run: RunFacts) -> Finding:
+def _workers(run: RunFacts) -> MetricComparison:
     """A run that lost a worker has lost what it measured last."""
     if run.notes:
-        return Finding("workers", Severity.WARN, "; ".join(run.notes))
-    return Finding("workers", Severity.PASS, "no worker was lost")
+        return MetricComparison("workers", Severity.WARN, "; ".join(run.notes))
+    return MetricComparison("workers", Severity.PASS, "no worker was lost")
 
 
-def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Finding:
-    """Whether the machine that generates the load was the limit; then nothing can pass."""
+def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> MetricComparison:
+    """Whether the load generator's machine was the limit; then nothing can pass."""
     if run.generator_saturated:
         reason = "the load generator's machine, not the target, was the limit of this run"
-        return Finding("generator", Severity.WARN, reason, value=1.0, than=than)
+        return MetricComparison("generator", Severity.WARN, reason, value=1.0, than=than)
     if other is not None and other.generator_saturated:
         reason = f"the load generator's machine was the limit of the {than} run"
-        return Finding("generator", Severity.WARN, reason, value=0.0, than=than)
-    return Finding("generator", Severity.PASS, "the load generator kept up", value=0.0, than=than)
+        return MetricComparison("generator", Severity.WARN, reason, value=0.0, than=than)
+    return MetricComparison(
+        "generator", Severity.PASS, "the load generator kept up", value=0.0, than=than
+    )
 
 
-def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[Finding]:
-    """A warning when an instance was not tested that others were: what it does is not known.
+def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[MetricComparison]:
+    """A warning when an instance was hardly tested that was tested in the other runs.
 
-    An address that never answers, such as ::1 of a server on 127.0.0.1, is no news.
+    An address that never answers, such as ::1 of a server on 127.0.0.1, does not count.
     """
     known = [len(other.neglected) for other in others if other.addresses]
     usual = min(known, default=len(run.addresses))
@@ -256,26 +262,25 @@ def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[
     total = sum(run.addresses.values())
     got = ", ".join(f"{name} with {run.addresses[name]}" for name in run.neglected)
     reason = f"hardly tested: {got} of {total} requests (such addresses in the {than}: {usual})"
-    yield Finding(
+    yield MetricComparison(
         "addresses", Severity.WARN, reason, value=len(run.neglected), baseline=usual, than=than
     )
 
 
-def at_most_warn(finding: Finding, why: str) -> Finding:
-    """The finding, but no failure; `why` is appended to its reason."""
-    if finding.severity is not Severity.FAIL:
-        return finding
-    return replace(finding, severity=Severity.WARN, reason=finding.reason + why)
+def at_most_warn(comparison: MetricComparison, why: str) -> MetricComparison:
+    if comparison.severity is not Severity.FAIL:
+        return comparison
+    return replace(comparison, severity=Severity.WARN, reason=comparison.reason + why)
 
 
-def severity_of(value: float, bound: Bound, p_value: float = 0.0) -> Severity:
-    """Judge a change for the worse; `p_value` says how often chance alone would make it."""
+def severity_of(value: float, bound: Threshold, p_value: float = 0.0) -> Severity:
+    """Judge a change for the worse; `p_value` is how often chance alone would make it."""
     if value > bound.fail and p_value < SURE:
         return Severity.FAIL
     return Severity.WARN if value > bound.warn and p_value < LIKELY else Severity.PASS
 
 
-def limit_text(bound: Bound, severity: Severity, form: str) -> str:
+def threshold_text(bound: Threshold, severity: Severity, form: str) -> str:
     """The limit that was passed, or the one that would have failed the run."""
     limit = bound.warn if severity is Severity.WARN else bound.fail
     return "none" if limit == NEVER else form.format(limit)

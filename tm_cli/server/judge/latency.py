@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from tm_cli.server.judge.bootstrap import MOST_RUNS, Noise, Sample, between_runs, chances, noise
+from tm_cli.server.judge.bootstrap import (
+    MAX_RUNS,
+    Noise,
+    ResponseTimes,
+    between_runs,
+    chances,
+    noise,
+)
 from tm_cli.server.judge.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
@@ -16,15 +23,15 @@ from tm_cli.server.judge.findings import (
     LIKELY,
     REFERENCE,
     SURE,
-    Finding,
+    MetricComparison,
     Severity,
-    limit_text,
     severity_of,
+    threshold_text,
 )
 from tm_cli.server.judge.levels import Levels, find_levels
-from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Bound, Limits
+from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Thresholds
 
-_FEWEST_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
+_MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
 """Requests slower than the quantile that it takes, in both runs."""
 
 _ENOUGH_RUNS = 3  # to have a mean
@@ -58,33 +65,33 @@ class Odds:
     is_excused: bool = False
 
 
-def quantile_findings(
+def compare_response_times(
     run: RunFacts,
     other: RunFacts,
-    limits: Limits,
+    thresholds: Thresholds,
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-) -> Iterator[Finding]:
-    """Compare the response times of two runs, or of the two sides of a duet (`is_paired`).
+) -> Iterator[MetricComparison]:
+    """Compare the response times of two runs, or of the two sides of an A/B run (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
-    shares = {name: QUANTILES[name] for name in limits.quantiles}
-    within = chances(Sample(run.blocks), Sample(other.blocks), shares)
+    shares = {name: QUANTILES[name] for name in thresholds.quantiles}
+    within = chances(ResponseTimes(run.blocks), ResponseTimes(other.blocks), shares)
     levels = find_levels(run, passed)
-    for name, bound in limits.quantiles.items():
+    for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
             whose = "this run" if not value else f"the {than}"
-            yield Finding(
+            yield MetricComparison(
                 name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, before
             )
             continue
-        enough = round(_FEWEST_BEYOND[name] / (1 - QUANTILES[name]))
+        enough = round(_MIN_BEYOND[name] / (1 - QUANTILES[name]))
         if min(run.completed, other.completed) < enough:
             yield _unjudged(name, value, before, than, enough)
             continue
@@ -101,24 +108,24 @@ def quantile_findings(
             odds = replace(odds, by_other_alone=_by_chance(value, before, others))
         if than == REFERENCE and odds is not None:
             odds = replace(odds, p_value=min(odds.p_value * _REFERENCE_DOUBT, 1.0))
-        yield _compared(name, (value, before), bound, limits.floor(name), than, chance, odds)
+        yield _compared(name, (value, before), bound, thresholds.floor(name), than, chance, odds)
 
 
-def is_too_noisy(run: RunFacts, other: RunFacts, limits: Limits) -> bool:
+def is_too_noisy(run: RunFacts, other: RunFacts, thresholds: Thresholds) -> bool:
     """Whether a change that should fail the run could hide in the noise of these two."""
-    found = quantile_findings(run, other, limits, than=BASELINE)
-    return any(finding.is_noisy for finding in found)
+    found = compare_response_times(run, other, thresholds, than=BASELINE)
+    return any(comparison.is_noisy for comparison in found)
 
 
 def _level_values(levels: Levels, name: str, other: RunFacts, than: str) -> Sequence[float]:
     """The quantile in the last runs of the present level.
 
-    They say nothing about a baseline from before that level.
+    They do not apply to a baseline from before that level.
     """
     level = levels.present(name)
     if than == BASELINE and level and other.history_id < level[0].history_id:
         return ()
-    return [run.quantiles_ms[name] for run in level[-MOST_RUNS:]]
+    return [run.quantiles_ms[name] for run in level[-MAX_RUNS:]]
 
 
 def _level_mean(values: Sequence[float]) -> LevelMean | None:
@@ -127,8 +134,8 @@ def _level_mean(values: Sequence[float]) -> LevelMean | None:
     return LevelMean(statistics.fmean(map(math.log, values)), len(values))
 
 
-def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> Finding:
-    return Finding(
+def _unjudged(name: str, value: float, before: float, than: str, enough: int) -> MetricComparison:
+    return MetricComparison(
         name,
         Severity.PASS,
         f"{name} is not judged: that takes {enough:,} requests",
@@ -167,12 +174,12 @@ def _by_chance(value: float, before: float, chance: Noise) -> float:
 def _compared(
     name: str,
     times: tuple[float, float],
-    bound: Bound,
+    bound: Threshold,
     floor: float,
     than: str,
     chance: Noise | None,
     odds: Odds | None,
-) -> Finding:
+) -> MetricComparison:
     """Without histograms the noise is not known, and the limits alone decide."""
     value, before = times
     rise, log = value - before, math.log(value / before)
@@ -181,14 +188,14 @@ def _compared(
     if rise >= floor:
         severity, odds = _severity(change, bound, odds)
     reason = f"{name} {_ms(value)}, {than} {_ms(before)}, {change:+.1f} %"
-    limit = f", limit {limit_text(bound, severity, '+{:g} %')}"
+    limit = f", limit {threshold_text(bound, severity, '+{:g} %')}"
     if severity is Severity.PASS:
         limit += _explanation(rise, change, bound, floor, odds)
     elif odds and odds.is_excused:
         limit += "; no failure: it could be chance"
         limit += f" compared with {odds.level_mean}" if odds.level_mean else ""
     if chance is None or odds is None:
-        return Finding(
+        return MetricComparison(
             name, severity, reason + limit, "ms", value, before, change, bound=bound, than=than
         )
     margin = student_quantile(0.975, chance.freedom) * chance.deviation
@@ -204,7 +211,7 @@ def _compared(
     if is_noisy:
         severity = Severity.WARN
         reason = f"{name} is too noisy to be judged: a rise of {hidden:.0f} % could be chance"
-    return Finding(
+    return MetricComparison(
         name,
         severity,
         reason,
@@ -222,8 +229,8 @@ def _compared(
     )
 
 
-def _severity(change: float, bound: Bound, odds: Odds | None) -> tuple[Severity, Odds | None]:
-    """Judge a rise that is above the floor, and say by which odds.
+def _severity(change: float, bound: Threshold, odds: Odds | None) -> tuple[Severity, Odds | None]:
+    """Judge a rise that is above the floor; also return the odds that decided.
 
     The mean of the level excuses a run that is only slower than a lucky one. But a single faster
     run can also be an improvement that is lost again: where the rise from it alone would fail the
@@ -239,7 +246,9 @@ def _severity(change: float, bound: Bound, odds: Odds | None) -> tuple[Severity,
     return severity, odds
 
 
-def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: Odds | None) -> str:
+def _explanation(
+    rise: float, change: float, bound: Threshold, floor: float, odds: Odds | None
+) -> str:
     """Why a rise above the limit did not count, or that the change is one for the better."""
     if change < -bound.warn and -rise >= floor and odds and odds.p_value > 1 - SURE:
         return "; an improvement"
@@ -252,7 +261,7 @@ def _explanation(rise: float, change: float, bound: Bound, floor: float, odds: O
     return "; no more than chance"
 
 
-def _is_blind(name: str, hidden: float, before: float, bound: Bound, floor: float) -> bool:
+def _is_blind(name: str, hidden: float, before: float, bound: Threshold, floor: float) -> bool:
     """Whether a rise that should fail might go unseen; the rare quantiles are noisy by nature."""
     if name not in ("p50", "p95") or bound.fail == NEVER:
         return False

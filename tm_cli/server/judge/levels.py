@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, CLUSTERING, Sample
+from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, CLUSTERING, ResponseTimes
 from tm_cli.server.judge.distributions import student_cdf
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
 from tm_cli.server.judge.thresholds import QUANTILES
@@ -27,21 +27,20 @@ A present level that is found too easily leaves less to excuse a run by. A best 
 too easily makes a lucky run the measure of all others, so it takes more.
 """
 
-_MOST_SEARCHED = 60  # runs in which a segment is searched: there are half their square of them
+_MAX_SEARCHED = 60  # runs in which a segment is searched: there are half their square of them
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
     """The levels of each metric in the runs that passed, oldest first.
 
-    `assumed`: by metric, the variance within a level until the runs say more.
+    `assumed`: by metric, the variance within a level until there are enough runs.
     """
 
     passed: Sequence[RunFacts]
     assumed: Mapping[str, float]
 
     def present(self, metric: str) -> Sequence[RunFacts]:
-        """The runs of the present level, oldest first."""
         levels = self.divided(metric, SELDOM)
         return levels[-1] if levels else ()
 
@@ -60,7 +59,7 @@ class Levels:
         return levels[best][0] if best else None
 
     def divided(self, metric: str, chance: float) -> list[Sequence[RunFacts]]:
-        """All levels, oldest first; runs of which the metric is not known are left out."""
+        """All levels, oldest first; runs without this metric are left out."""
         scale = _scale(metric)
         known = [run for run in self.passed if not math.isnan(scale(run))]
         cuts = change_points([scale(run) for run in known], self.assumed[metric], chance)
@@ -71,7 +70,7 @@ class Levels:
 def find_levels(run: RunFacts, passed: Sequence[RunFacts]) -> Levels:
     """The levels in the runs that passed, oldest first.
 
-    `run`, the one that is judged, says how far the number of requests alone makes runs differ.
+    `run`, the one that is judged, gives the variance that its number of requests alone explains.
     """
     return Levels(passed, _variances(run))
 
@@ -84,7 +83,7 @@ def change_points(values: Sequence[float], assumed: float, chance: float) -> lis
     segment within is tried, because a level that ended again may hide behind what is alike on both
     sides of it. Then each part is looked at in the same way. `assumed`: variance of one value
     within a level; it weighs as much as `ASSUMED_RUNS` values, so that a level of a single run can
-    be told as well. `chance`: how often values of one level may be cut.
+    be detected as well. `chance`: how often values of one level may be cut.
     """
     if not values or min(values) == max(values):
         return []
@@ -108,9 +107,9 @@ def _best_cut(values: Sequence[float], assumed: float, chance: float) -> list[in
 def _best_segment(values: Sequence[float], assumed: float, chance: float) -> list[int]:
     """Circular binary segmentation (Olshen and others, 2004), of the newest values.
 
-    A single value between others is an outlier and no level, also beside one that is like them.
+    A single value between others is an outlier, not a level, even next to one that is like them.
     """
-    skipped = max(len(values) - _MOST_SEARCHED, 0)
+    skipped = max(len(values) - _MAX_SEARCHED, 0)
     values = values[skipped:]
     sums, count = _sums(values), len(values)
     segments = [(i, j) for i in range(1, count - 1) for j in range(i + 2, count)]
@@ -175,8 +174,8 @@ def _arcsine(count: int, requests: int) -> float:
 
 
 def _variances(run: RunFacts) -> dict[str, float]:
-    """What is assumed of each metric until the history knows better."""
-    sample = Sample(run.blocks)
+    """The assumed variance of each metric until there is enough history."""
+    sample = ResponseTimes(run.blocks)
     of_errors = _ERRORS_TOGETHER / (4 * max(run.completed, 1))
     found = dict.fromkeys(ERRORS, of_errors)
     for name, share in QUANTILES.items():
@@ -185,4 +184,6 @@ def _variances(run: RunFacts) -> dict[str, float]:
     return found
 
 
-_ERRORS_TOGETHER = 4.0  # errors come in incidents, which say less than as many errors alone
+_ERRORS_TOGETHER = (
+    4.0  # errors come in incidents, which carry less information than as many independent errors
+)

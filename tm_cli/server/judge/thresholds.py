@@ -1,4 +1,4 @@
-"""How much worse than its baseline a run may be."""
+"""The thresholds of a verdict: how much worse than its baseline a run may be."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.9
 
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
-_LARGEST = 1e15  # a longer integer would not even become a float
+_MAX_VALUE = 1e15  # a longer integer would not even become a float
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Threshold:
     """More than `warn` is worth a warning, more than `fail` is a failure."""
 
     warn: float
     fail: float
 
     def document(self) -> dict[str, float | bool] | bool:
-        """The bound as JSON; False is never."""
+        """The threshold in the API's form; False is never."""
         if self.warn == self.fail == NEVER:
             return False
         sides = {"warn": self.warn, "fail": self.fail}
         return {name: value != NEVER and value for name, value in sides.items()}
 
 
-def _quantile_bounds() -> Mapping[str, Bound]:
+def _quantile_bounds() -> Mapping[str, Threshold]:
     return MappingProxyType(
         {
-            "p50": Bound(5, 15),
-            "p95": Bound(5, 15),
-            "p99": Bound(10, 30),  # the further out, the noisier
-            "p99.9": Bound(20, 60),
+            "p50": Threshold(5, 15),
+            "p95": Threshold(5, 15),
+            "p99": Threshold(10, 30),  # the further out, the noisier
+            "p99.9": Threshold(20, 60),
         }
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The bounds of the judgement.
+class Thresholds:
+    """The thresholds of the judgement.
 
     `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
     counts; the other quantiles have floors in proportion. `errors`: rise of the error rate, all
@@ -54,13 +54,13 @@ class Limits:
     `fewest_requests`: with less there is nothing to rely on.
     """
 
-    quantiles: Mapping[str, Bound] = field(default_factory=_quantile_bounds)
+    quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
     floor_ms: float = 2.0
-    errors: Bound = Bound(0.2, 0.5)
+    errors: Threshold = Threshold(0.2, 0.5)
     fewest_more_errors: int = 2
-    all_errors: Bound = Bound(5.0, 50.0)
-    shortfall: Bound = Bound(1.0, 5.0)
-    throughput: Bound = Bound(2.0, 10.0)
+    all_errors: Threshold = Threshold(5.0, 50.0)
+    shortfall: Threshold = Threshold(1.0, 5.0)
+    throughput: Threshold = Threshold(2.0, 10.0)
     fewest_requests: int = 200
 
     def floor(self, quantile: str) -> float:
@@ -68,7 +68,6 @@ class Limits:
         return self.floor_ms * _FLOOR_SHARES[quantile]
 
     def document(self) -> dict[str, Any]:
-        """The limits as the API writes them."""
         bounds = {
             **self.quantiles,
             "errors": self.errors,
@@ -79,20 +78,20 @@ class Limits:
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
         return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
 
-    def changed(self, document: Mapping[str, Any] | None) -> Limits:
-        """These limits with what `document` (the API's form) says otherwise.
+    def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
+        """These thresholds with the changes of `document`, which has the API's form.
 
         Raises ValueError naming the key that is unknown or unusable.
         """
-        limits = self
+        thresholds = self
         for key, value in (document or {}).items():
             try:
-                limits = limits._with(key, value)
+                thresholds = thresholds._with(key, value)
             except ValueError as error:
                 raise ValueError(f"gate: {key}: {error}") from None
-        return limits
+        return thresholds
 
-    def _with(self, key: str, value: object) -> Limits:
+    def _with(self, key: str, value: object) -> Thresholds:
         match key:
             case "floorMs":
                 return replace(self, floor_ms=_number(value))
@@ -112,9 +111,9 @@ class Limits:
         return replace(self, quantiles=MappingProxyType({**self.quantiles, key: bound}))
 
 
-def _bound(value: object, default: Bound) -> Bound:
+def _bound(value: object, default: Threshold) -> Threshold:
     if value is False:
-        return Bound(NEVER, NEVER)
+        return Threshold(NEVER, NEVER)
     if not isinstance(value, Mapping):
         raise ValueError("it is neither an object with warn and fail, nor false")
     if unknown := [key for key in value if key not in ("warn", "fail")]:
@@ -127,7 +126,7 @@ def _bound(value: object, default: Bound) -> Bound:
     warn = given.get("warn", min(default.warn, fail))
     if warn != NEVER and warn > fail:
         raise ValueError(f"warn {warn:g} is above fail {fail:g}")
-    return Bound(warn, fail)
+    return Threshold(warn, fail)
 
 
 def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
@@ -138,7 +137,7 @@ def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("it is no number")
-    if not 0 <= value <= _LARGEST:
+    if not 0 <= value <= _MAX_VALUE:
         raise ValueError("it must be finite and not negative")
     return float(value)
 

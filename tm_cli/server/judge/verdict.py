@@ -6,30 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tm_cli.server.judge.baseline import Choice
+from tm_cli.server.judge.baseline import BaselineChoice
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BASELINE,
     BY_THE_GENERATOR,
     REFERENCE,
-    Finding,
+    MetricComparison,
     Severity,
     alone,
     at_most_warn,
+    baseline_is_usable,
     error_rates,
     generator,
     is_unreliable,
     throughput,
     unreached,
-    yardstick,
 )
-from tm_cli.server.judge.latency import quantile_findings
+from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.levels import METRICS
-from tm_cli.server.judge.thresholds import Limits
+from tm_cli.server.judge.thresholds import Thresholds
 
-Verdict = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
+VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
 
-_BY_SEVERITY: dict[Severity, Verdict] = {
+_BY_SEVERITY: dict[Severity, VerdictName] = {
     Severity.PASS: "PASS",
     Severity.WARN: "WARN",
     Severity.FAIL: "FAIL",
@@ -42,102 +42,106 @@ OTHER_TARGET = "other target"
 class Judgement:
     """A verdict, why, every comparison made (JSON-able), and the baseline's history id."""
 
-    verdict: Verdict
+    verdict: VerdictName
     reasons: tuple[str, ...]
     snapshot: dict[str, Any]
     baseline_id: int | None
 
 
-def judge(run: RunFacts, choice: Choice, limits: Limits | None = None) -> Judgement:
+def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None = None) -> Judgement:
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
-    Without a baseline there is nothing to compare with, and the verdict says only that, unless too
+    Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless too
     many requests failed or none was completed.
     """
-    limits = limits or Limits()
+    thresholds = thresholds or Thresholds()
     baseline = choice.baseline
     if baseline is None:
-        return _alone(run, limits, choice)
+        return _alone(run, thresholds, choice)
     found = compare(
-        run, baseline, limits, than=BASELINE, passed=choice.passed, is_named=choice.is_named
+        run, baseline, thresholds, than=BASELINE, passed=choice.passed, is_named=choice.is_named
     )
-    found += _against_references(run, choice, limits)
-    found += alone(run, limits)
+    found += _against_references(run, choice, thresholds)
+    found += alone(run, thresholds)
     found.append(generator(run, baseline, BASELINE))
-    if is_unreliable(baseline, limits):
-        found = [_with_way_out(finding, run, choice, limits) for finding in found]
-    snapshot = _snapshot("runs", choice, limits, found)
+    if is_unreliable(baseline, thresholds):
+        found = [_with_way_out(comparison, run, choice, thresholds) for comparison in found]
+    snapshot = _snapshot("runs", choice, thresholds, found)
     return _judged(found, snapshot, baseline.history_id)
 
 
-def judge_duet(now: RunFacts, before: RunFacts, limits: Limits | None = None) -> Judgement:
-    """Compare the two sides of a duet: the new version with the old one, in the same run."""
-    limits = limits or Limits()
-    found = compare(now, before, limits, than=OTHER_TARGET, is_paired=True)
-    found += alone(now, limits)
+def judge_ab_run(
+    now: RunFacts, before: RunFacts, thresholds: Thresholds | None = None
+) -> Judgement:
+    """Compare the two sides of an A/B run: the new version with the old one."""
+    thresholds = thresholds or Thresholds()
+    found = compare(now, before, thresholds, than=OTHER_TARGET, is_paired=True)
+    found += alone(now, thresholds)
     found.append(generator(now, None, None))
-    return _judged(found, _snapshot("duet", Choice(None), limits, found), None)
+    return _judged(found, _snapshot("duet", BaselineChoice(None), thresholds, found), None)
 
 
 def compare(
     run: RunFacts,
     other: RunFacts,
-    limits: Limits,
+    thresholds: Thresholds,
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-) -> list[Finding]:
+) -> list[MetricComparison]:
     """Every comparison of two runs, good ones included; none with a run that mostly failed.
 
     `is_named`: the user has chosen the other run.
     """
-    found = [yardstick(other, limits, than)]
-    if not other.is_measure:
+    found = [baseline_is_usable(other, thresholds, than)]
+    if not other.can_be_baseline:
         return found
     times = [
-        *quantile_findings(
-            run, other, limits, than=than, passed=passed, is_paired=is_paired, is_named=is_named
+        *compare_response_times(
+            run, other, thresholds, than=than, passed=passed, is_paired=is_paired, is_named=is_named
         )
     ]
     times = _no_failures_of_the_generator(times, run, other)
     if not is_named and not is_paired:
-        times = _no_failures_by_a_doubtful_run(times, other, limits, than)
-    found += [*times, *error_rates(run, other, limits, than)]
-    rate = throughput(run, other, limits.throughput, than)
+        times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
+    found += [*times, *error_rates(run, other, thresholds, than)]
+    rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     found += unreached(run, [other] if is_named else [other, *passed], than)
-    if not any(finding.is_judged for finding in times):
+    if not any(comparison.is_judged for comparison in times):
         found.append(_nothing_timed(run))
     return found
 
 
-def _nothing_timed(run: RunFacts) -> Finding:
+def _nothing_timed(run: RunFacts) -> MetricComparison:
     """Too few requests to judge any response time are too few to pass."""
     reason = f"{run.completed} requests are too few to judge any response time"
-    return Finding("times", Severity.WARN, reason)
+    return MetricComparison("times", Severity.WARN, reason)
 
 
 def _no_failures_of_the_generator(
-    found: list[Finding], run: RunFacts, other: RunFacts
-) -> list[Finding]:
-    """What a saturated generator has measured may be its own doing and not the target's."""
+    found: list[MetricComparison], run: RunFacts, other: RunFacts
+) -> list[MetricComparison]:
+    """The measurements of a saturated generator may be its own fault, not the target's."""
     if not run.generator_saturated and not other.generator_saturated:
         return found
-    return [at_most_warn(finding, BY_THE_GENERATOR) for finding in found]
+    return [at_most_warn(comparison, BY_THE_GENERATOR) for comparison in found]
 
 
 def _no_failures_by_a_doubtful_run(
-    found: list[Finding], other: RunFacts, limits: Limits, than: str
-) -> list[Finding]:
-    """Runs that are compared for want of a better one only give a warning."""
-    if not is_unreliable(other, limits):
+    found: list[MetricComparison], other: RunFacts, thresholds: Thresholds, than: str
+) -> list[MetricComparison]:
+    """A comparison with a doubtful run gives a warning at most."""
+    if not is_unreliable(other, thresholds):
         return found
-    return [at_most_warn(finding, f"; no failure: the {than} is doubtful") for finding in found]
+    return [
+        at_most_warn(comparison, f"; no failure: the {than} is doubtful") for comparison in found
+    ]
 
 
-def _references(choice: Choice) -> dict[str, RunFacts]:
+def _references(choice: BaselineChoice) -> dict[str, RunFacts]:
     """The older run that each metric is compared with as well."""
     found = {metric: choice.improved.get(metric, choice.reference) for metric in METRICS}
     newest = choice.baseline.history_id if choice.baseline else None
@@ -148,7 +152,9 @@ def _references(choice: Choice) -> dict[str, RunFacts]:
     }
 
 
-def _against_references(run: RunFacts, choice: Choice, limits: Limits) -> list[Finding]:
+def _against_references(
+    run: RunFacts, choice: BaselineChoice, thresholds: Thresholds
+) -> list[MetricComparison]:
     """Many small steps, each of which passed, add up: the first run that passed sees them."""
     by_metric = _references(choice)
     found = []
@@ -156,59 +162,70 @@ def _against_references(run: RunFacts, choice: Choice, limits: Limits) -> list[F
         metrics = [
             name for name, other in by_metric.items() if other.history_id == reference.history_id
         ]
-        bounds = {name: bound for name, bound in limits.quantiles.items() if name in metrics}
-        times = quantile_findings(
-            run, reference, replace(limits, quantiles=bounds), than=REFERENCE, passed=choice.passed
+        bounds = {name: bound for name, bound in thresholds.quantiles.items() if name in metrics}
+        times = compare_response_times(
+            run,
+            reference,
+            replace(thresholds, quantiles=bounds),
+            than=REFERENCE,
+            passed=choice.passed,
         )
         judged = _no_failures_of_the_generator([*times], run, reference)
-        found += _no_failures_by_a_doubtful_run(judged, reference, limits, REFERENCE)
-        rates = error_rates(run, reference, limits, REFERENCE)
-        found += [finding for finding in rates if finding.metric in metrics]
+        found += _no_failures_by_a_doubtful_run(judged, reference, thresholds, REFERENCE)
+        rates = error_rates(run, reference, thresholds, REFERENCE)
+        found += [comparison for comparison in rates if comparison.metric in metrics]
     return [
-        replace(finding, reason=f"{finding.reason} ({_which(choice, by_metric, finding.metric)})")
-        for finding in found
+        replace(
+            comparison,
+            reason=f"{comparison.reason} ({_which(choice, by_metric, comparison.metric)})",
+        )
+        for comparison in found
     ]
 
 
-def _which(choice: Choice, references: Mapping[str, RunFacts], metric: str) -> str:
+def _which(choice: BaselineChoice, references: Mapping[str, RunFacts], metric: str) -> str:
     since = f" since {metric} improved" if metric in choice.improved else ""
     return f"run {references[metric].history_id}, the first that passed{since}"
 
 
-def _with_way_out(finding: Finding, run: RunFacts, choice: Choice, limits: Limits) -> Finding:
-    """A doubtful baseline can be replaced; the finding that complains of it says how."""
-    if not finding.severity or finding.than != BASELINE:
-        return finding
-    if finding.metric != "yardstick" and (finding.metric != "generator" or finding.value):
-        return finding
-    pin = "ID" if is_unreliable(run, limits) else run.history_id
+def _with_way_out(
+    comparison: MetricComparison, run: RunFacts, choice: BaselineChoice, thresholds: Thresholds
+) -> MetricComparison:
+    """Add to the comparison that reports a doubtful baseline how to replace it."""
+    if not comparison.severity or comparison.than != BASELINE:
+        return comparison
+    if comparison.metric != "yardstick" and (comparison.metric != "generator" or comparison.value):
+        return comparison
+    pin = "ID" if is_unreliable(run, thresholds) else run.history_id
     again = "" if choice.is_named else "run it again, or "
     hint = f"; {again}choose another baseline: tm baseline pin {pin}"
-    return replace(finding, reason=finding.reason + hint)
+    return replace(comparison, reason=comparison.reason + hint)
 
 
-def _alone(run: RunFacts, limits: Limits, choice: Choice) -> Judgement:
-    found = list(alone(run, limits))
+def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Judgement:
+    found = list(alone(run, thresholds))
     found.append(generator(run, None, None))
-    snapshot = _snapshot("runs", choice, limits, found)
+    snapshot = _snapshot("runs", choice, thresholds, found)
     if run.completed == 0:
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
-    errors = next(finding for finding in found if finding.metric == "all_errors")
+    errors = next(comparison for comparison in found if comparison.metric == "all_errors")
     if errors.severity:
         return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
     return Judgement("NO_BASELINE", (choice.reason,), snapshot, None)
 
 
-def _judged(found: list[Finding], snapshot: dict[str, Any], baseline_id: int | None) -> Judgement:
-    worst = max(finding.severity for finding in found)
+def _judged(
+    found: list[MetricComparison], snapshot: dict[str, Any], baseline_id: int | None
+) -> Judgement:
+    worst = max(comparison.severity for comparison in found)
     return Judgement(_BY_SEVERITY[worst], _reasons(found, worst), snapshot, baseline_id)
 
 
 def _snapshot(
     method: str,
-    choice: Choice,
-    limits: Limits,
-    found: Sequence[Finding],
+    choice: BaselineChoice,
+    thresholds: Thresholds,
+    found: Sequence[MetricComparison],
 ) -> dict[str, Any]:
     baseline = choice.baseline
     references = [other.history_id for other in _references(choice).values()]
@@ -219,17 +236,17 @@ def _snapshot(
         "baselineChoice": choice.how.value if choice.how else None,
         "baselineAgeSeconds": baseline.age if baseline else None,
         "reference": min(references, default=None),
-        "limits": limits.document(),
-        "comparisons": [finding.document() for finding in found],
+        "limits": thresholds.document(),
+        "comparisons": [comparison.document() for comparison in found],
     }
 
 
-def _reasons(found: list[Finding], worst: Severity) -> tuple[str, ...]:
-    """What is wrong, worst first; of a pass, one comparison as an example."""
+def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
+    """What is wrong, worst first; for a pass, one comparison as an example."""
     if worst is Severity.PASS:
-        shown = [finding for finding in found if finding.metric == _EXAMPLE] or found[:1]
-        return tuple(finding.reason for finding in shown)
-    wrong = [finding for finding in found if finding.severity]
+        shown = [comparison for comparison in found if comparison.metric == _EXAMPLE] or found[:1]
+        return tuple(comparison.reason for comparison in shown)
+    wrong = [comparison for comparison in found if comparison.severity]
     # a saturated generator puts all other warnings in doubt
-    wrong.sort(key=lambda finding: (-finding.severity, finding.metric != "generator"))
-    return tuple(finding.reason for finding in wrong)
+    wrong.sort(key=lambda comparison: (-comparison.severity, comparison.metric != "generator"))
+    return tuple(comparison.reason for comparison in wrong)

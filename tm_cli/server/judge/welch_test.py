@@ -1,4 +1,4 @@
-"""Two runs side by side without limits: Welch's test over their buckets, history as a yardstick."""
+"""Two runs side by side without thresholds: Welch's test, and bootstrap over the history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tm_cli.server.judge.distributions import student_cdf
 SIGNIFICANCE = 0.05
 _DRAWS = 1000
 _BINS = 10
-_FEWEST_RUNS = 3
+_MIN_RUNS = 3
 _SEED = 1
 
 
@@ -77,14 +77,14 @@ def _box(values: Sequence[float]) -> dict[str, float]:
 def against_history(value_a: float, value_b: float, earlier: Sequence[float]) -> dict[str, Any]:
     """Compare two shares in percent; `earlier` are those of comparable runs before, for scale.
 
-    How much two of them, drawn at random, differ says how unusual this difference is.
+    How much two of them, drawn at random, differ shows how unusual this difference is.
     """
     delta = value_a - value_b
     return {
         "valueA": _rounded(value_a),
         "valueB": _rounded(value_b),
         "delta": _rounded(delta),
-        "bootstrap": _bootstrap(delta, earlier) if len(earlier) >= _FEWEST_RUNS else None,
+        "bootstrap": _bootstrap(delta, earlier) if len(earlier) >= _MIN_RUNS else None,
     }
 
 

@@ -13,7 +13,6 @@ from tm_cli.server.web.services import Services
 
 
 async def get_account(request: Request) -> Response:
-    """Limits, usage and features of the one account there is."""
     services = Services.of(request)
     return JSONResponse(
         {
@@ -94,12 +93,10 @@ def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str,
 
 
 async def list_nothing(request: Request) -> Response:
-    """The list of something that cannot be made here."""
     return JSONResponse([])
 
 
 async def refuse(request: Request) -> Response:
-    """Answer an operation of the API that this server does not have."""
     noun = request.url.path.split("/")[3]
     raise Refusal(f"{noun} are not supported by the embedded server")
 

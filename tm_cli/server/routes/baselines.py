@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.profiles import LOCAL
-from tm_cli.server.runs.plan import measure
+from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.timestamps import wire_time
 from tm_cli.server.web.bodies import Refusal, read_model
 from tm_cli.server.web.schemas import PinBody
@@ -17,7 +17,6 @@ from tm_cli.server.web.services import Services
 
 
 async def get_baseline(request: Request) -> Response:
-    """The pinned baseline of a profile in a region, if there is one."""
     services = Services.of(request)
     return JSONResponse(_view(services, services.profile(request).id, _region(request)))
 
@@ -27,7 +26,7 @@ async def pin_baseline(request: Request) -> Response:
     services = Services.of(request)
     profile = services.profile(request)
     wanted = (await read_model(request, PinBody)).history_id
-    row = measure(services, profile.id, wanted)
+    row = usable_baseline(services, profile.id, wanted)
     if row["against_url"]:
         raise Refusal(f"Run {wanted} cannot be the baseline: it was played against another target")
     services.pins.pin(profile.id, row["region"], wanted)
@@ -35,7 +34,6 @@ async def pin_baseline(request: Request) -> Response:
 
 
 async def unpin_baseline(request: Request) -> Response:
-    """Remove the pin, if there is one."""
     services = Services.of(request)
     services.pins.unpin(services.profile(request).id, _region(request))
     return Response(status_code=204)

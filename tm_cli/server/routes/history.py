@@ -22,8 +22,8 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.services import Services, path_id, whole_number
 
 DEFAULT_SIZE = 20
-LARGEST_SIZE = 100
-_LAST_PAGE = 2**31 - 1
+MAX_SIZE = 100
+_MAX_PAGE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ def read_listing(query: QueryParams) -> Listing:
         created_to=_instant(query, "to"),
     )
     page = _number(query, "page") or 0
-    if not 0 <= page <= _LAST_PAGE:
+    if not 0 <= page <= _MAX_PAGE:
         raise Refusal("page must not be negative, nor above 2147483647")
     size = _number(query, "size")
-    clamped = DEFAULT_SIZE if size is None else min(max(size, 1), LARGEST_SIZE)
+    clamped = DEFAULT_SIZE if size is None else min(max(size, 1), MAX_SIZE)
     return Listing(wanted, page, clamped)
 
 
@@ -70,7 +70,6 @@ def _instant(query: QueryParams, name: str) -> datetime | None:
 
 
 async def list_history(request: Request) -> Response:
-    """One page of rows, newest first."""
     listing = read_listing(request.query_params)
     history = Services.of(request).history
     rows, total = history.page(listing.wanted, page=listing.page, size=listing.size)
@@ -86,7 +85,6 @@ async def list_history(request: Request) -> Response:
 
 
 async def get_history_item(request: Request) -> Response:
-    """One row with everything that is known of the run."""
     row = Services.of(request).history.find(path_id(request))
     if row is None:
         raise Refusal("Run history not found")
@@ -94,14 +92,12 @@ async def get_history_item(request: Request) -> Response:
 
 
 async def delete_run(request: Request) -> Response:
-    """Delete a row for good."""
     if not Services.of(request).history.delete(path_id(request)):
         raise Refusal("Run history not found")
     return Response(status_code=204)
 
 
 async def list_history_filters(request: Request) -> Response:
-    """The values that rows can be filtered by."""
     facets = Services.of(request).history.facets()
     return JSONResponse(
         {
@@ -115,7 +111,6 @@ async def list_history_filters(request: Request) -> Response:
 
 
 async def compare_runs(request: Request) -> Response:
-    """Two runs of one profile side by side, the newer one first."""
     services = Services.of(request)
     ids = [_run_id(request, name) for name in ("runA", "runB")]
     if ids[0] == ids[1]:
@@ -144,7 +139,6 @@ def _run_id(request: Request, name: str) -> int:
 
 
 def summary(row: StoredRow) -> dict[str, Any]:
-    """A row as the list shows it."""
     return {
         "id": row["id"],
         "runId": row["run_id"],
@@ -170,7 +164,7 @@ def summary(row: StoredRow) -> dict[str, Any]:
 
 
 def detail(row: StoredRow) -> dict[str, Any]:
-    """A row with its series; what holds JSON is text, as the contract has it."""
+    """A row with its series; JSON columns are texts, as the API contract has it."""
     return summary(row) | {
         "targetUrl": row["target_url"],
         "responseCodes": row["response_codes"],
@@ -194,7 +188,6 @@ def detail(row: StoredRow) -> dict[str, Any]:
 
 
 def _against(row: StoredRow) -> dict[str, Any] | None:
-    """The other target of a duet, with its results."""
     if row["against"] is None:
         return None
     results: dict[str, Any] = json.loads(row["against"])

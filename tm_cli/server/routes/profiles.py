@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import Profile, ProfileFields, Schedule
+from tm_cli.server.profiles import ProfileFields, Schedule, StoredProfile
 from tm_cli.server.timestamps import wire_time
 from tm_cli.server.web.bodies import Refusal, read_json, read_model, validated
 from tm_cli.server.web.schemas import ProfileBody, ScheduleBody, Url
@@ -30,7 +30,6 @@ class PortableBody(ProfileBody):
 
 
 def export_document(fields: ProfileFields) -> dict[str, Any]:
-    """The document of a profile; a schedule appears only when there is one."""
     document: dict[str, Any] = {"_format": FORMAT}
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
@@ -73,7 +72,7 @@ def _read_schedule(data: Any, *, looping: bool) -> tuple[ScheduleBody | None, li
 
 
 def imported(body: PortableBody, current: ProfileFields | None) -> ProfileFields:
-    """The profile after an import: what never travels in a document stays as it was."""
+    """The profile after an import: fields that documents never have stay as they were."""
     fields = body.stored(current)
     if current is None:
         return fields
@@ -82,7 +81,6 @@ def imported(body: PortableBody, current: ProfileFields | None) -> ProfileFields
 
 
 async def list_profiles(request: Request) -> Response:
-    """All profiles, most recently updated first."""
     profiles = Services.of(request).profiles.all()
     return JSONResponse(
         [
@@ -97,7 +95,6 @@ async def list_profiles(request: Request) -> Response:
 
 
 async def create_profile(request: Request) -> Response:
-    """Create a profile, or replace the one of the same name."""
     services = Services.of(request)
     body = await read_model(request, ProfileBody)
     current = services.profiles.named(body.name)
@@ -107,7 +104,6 @@ async def create_profile(request: Request) -> Response:
 
 
 async def get_profile(request: Request) -> Response:
-    """One profile."""
     services = Services.of(request)
     return JSONResponse(_view(services, services.profile(request)))
 
@@ -123,7 +119,6 @@ async def update_profile(request: Request) -> Response:
 
 
 async def delete_profile(request: Request) -> Response:
-    """Delete a profile and end its active run; the history stays."""
     services = Services.of(request)
     profile_id = path_id(request)
     if not services.profiles.delete(profile_id):
@@ -133,7 +128,6 @@ async def delete_profile(request: Request) -> Response:
 
 
 async def delete_schedule(request: Request) -> Response:
-    """Remove the schedule, if there is one."""
     services = Services.of(request)
     profile = services.profile(request)
     if profile.fields.schedule:
@@ -142,12 +136,10 @@ async def delete_schedule(request: Request) -> Response:
 
 
 async def export_profile(request: Request) -> Response:
-    """The portable document of a profile."""
     return JSONResponse(export_document(Services.of(request).profile(request).fields))
 
 
 async def import_profile(request: Request) -> Response:
-    """Create or replace a profile from a portable document."""
     services = Services.of(request)
     body, warnings = read_document(await read_json(request))
     current = services.profiles.named(body.name)
@@ -170,7 +162,9 @@ async def import_profile(request: Request) -> Response:
     )
 
 
-def _upsert(services: Services, current: Profile | None, fields: ProfileFields) -> Profile:
+def _upsert(
+    services: Services, current: StoredProfile | None, fields: ProfileFields
+) -> StoredProfile:
     _check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
@@ -179,7 +173,7 @@ def _upsert(services: Services, current: Profile | None, fields: ProfileFields) 
     return services.profiles.add(fields)
 
 
-def _check_lists(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse more headers, addresses or slots than the account has."""
     limits = services.limits
     if len(fields.headers) > limits.header_count:
@@ -189,7 +183,7 @@ def _check_lists(services: Services, fields: ProfileFields, current: Profile | N
     _check_slots(services, fields, current)
 
 
-def _check_slots(services: Services, fields: ProfileFields, current: Profile | None) -> None:
+def _check_slots(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     if fields.schedule is None:
         return
     if fields.loop:
@@ -204,12 +198,11 @@ def _check_slots(services: Services, fields: ProfileFields, current: Profile | N
         raise Refusal(f"schedule.slots: more than {services.limits.schedule_slots} altogether")
 
 
-def slot_count(profile: Profile) -> int:
-    """How many weekly slots a profile has."""
+def slot_count(profile: StoredProfile) -> int:
     return len(profile.fields.schedule.slots) if profile.fields.schedule else 0
 
 
-def _view(services: Services, profile: Profile) -> dict[str, Any]:
+def _view(services: Services, profile: StoredProfile) -> dict[str, Any]:
     fields = profile.fields
     live = services.supervisor.find(profile.id)
     view = {
@@ -226,7 +219,7 @@ def _view(services: Services, profile: Profile) -> dict[str, Any]:
     return view
 
 
-def _schedule_view(profile: Profile, schedule: Schedule) -> dict[str, Any]:
+def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]:
     return {
         "profileId": profile.id,
         "profileName": profile.fields.name,

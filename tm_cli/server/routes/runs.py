@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import Profile
+from tm_cli.server.profiles import StoredProfile
 from tm_cli.server.runs.plan import prepare_run
 from tm_cli.server.runs.progress import RunState
 from tm_cli.server.web.bodies import Refusal, parse_json, read_bytes, validated
@@ -15,7 +15,6 @@ from tm_cli.server.web.services import Services, path_id
 
 
 async def start(request: Request) -> Response:
-    """Start a run in the profile's own region."""
     services = Services.of(request)
     return await _start(services, services.profile(request), StartBody())
 
@@ -28,21 +27,20 @@ async def start_run(request: Request) -> Response:
     return await _start(services, services.profile(request), asked)
 
 
-async def _start(services: Services, profile: Profile, asked: StartBody) -> Response:
+async def _start(services: Services, profile: StoredProfile, asked: StartBody) -> Response:
     run, job = await prepare_run(services, profile, asked)
     services.supervisor.start(run, job)
     return _control(profile.id, run.run_id, "RUNNING")
 
 
 async def stop(request: Request) -> Response:
-    """End the active run; succeeds whatever there is to stop."""
+    """End the active run; succeeds without one, too."""
     profile_id = path_id(request)
     live = Services.of(request).supervisor.stop(profile_id)
     return _control(profile_id, live.run.run_id if live else None, "IDLE")
 
 
 async def pause(request: Request) -> Response:
-    """Pause the active run, if there is one."""
     profile_id = path_id(request)
     live = Services.of(request).supervisor.find(profile_id)
     if live is None or not live.is_active:
@@ -52,7 +50,6 @@ async def pause(request: Request) -> Response:
 
 
 async def resume(request: Request) -> Response:
-    """Let a paused run go on; a running one simply runs."""
     services = Services.of(request)
     profile = services.profile(request)
     live = services.supervisor.find(profile.id)
@@ -65,7 +62,6 @@ async def resume(request: Request) -> Response:
 
 
 async def get_run_status(request: Request) -> Response:
-    """The newest run as it stands."""
     services = Services.of(request)
     profile = services.profile(request)
     live = services.supervisor.find(profile.id)
@@ -77,7 +73,7 @@ async def get_run_status(request: Request) -> Response:
 
 
 def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:
-    """The status answer with every counter at rest."""
+    """The status response with every counter at its initial value."""
     rest: dict[str, object] = {
         "profileId": profile_id,
         "runId": run_id,

@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 
 async def join(websocket: WebSocket) -> None:
-    """Take an agent in and talk with it until it is gone."""
     agents = Services.of(websocket).agents
     try:
         region, name = _introduction(websocket)
@@ -29,16 +28,15 @@ async def join(websocket: WebSocket) -> None:
     wire = _Wire(websocket)
     try:
         await wire.accept()
-        logger.info("agent %s has joined", link.label)
+        logger.info("agent %s connected", link.label)
         await link.serve(wire.receive, wire.send)
     except ConnectionError as error:
-        logger.info("agent %s is gone: %s", link.label, error)
+        logger.info("agent %s disconnected: %s", link.label, error)
     finally:
         agents.leave(link)
 
 
 def _introduction(connection: HTTPConnection) -> tuple[str, str]:
-    """Region and name of the agent; a refusal when it cannot be let in."""
     query = connection.query_params
     region, name, version = (query.get(field, "") for field in ("region", "name", "version"))
     if version != __version__:  # all workers of a run must number its requests alike
@@ -52,7 +50,7 @@ def _introduction(connection: HTTPConnection) -> tuple[str, str]:
 
 
 class _Wire:
-    """The connection's texts, its end told as ConnectionError."""
+    """Sends and receives texts; raises ConnectionError once the connection is closed."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket

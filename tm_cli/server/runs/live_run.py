@@ -1,27 +1,32 @@
-"""A run that is going on, or that has just completed."""
+"""A run that is active, or that has just completed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.progress import RunState
-from tm_cli.server.runs.run import Outcome, Run
+from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.store.runs import RunStore
-from tm_cli.server.workers.engine_events import Bucket, Event, Launch, RunningEngine, Started
+from tm_cli.server.workers.engine_events import (
+    EngineBucket,
+    EngineEvent,
+    EngineStarted,
+    Launch,
+    RunningEngine,
+)
 
 PATIENCE = 60.0
-"""Seconds without a word after which an engine, which reports every second, counts as hung."""
+"""Seconds without an event after which an engine, which reports every second, counts as hung."""
 
 
 class LiveRun:
-    """Plays one run in an engine of its own and keeps its results on disk as they come."""
+    """Follows one run's engine and stores its results as they come."""
 
-    def __init__(self, run: Run, job: Mapping[str, Any], store: RunStore) -> None:
+    def __init__(self, run: ServerRun, job: EngineJob, store: RunStore) -> None:
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
-        self.ending: Outcome | None = None
+        self.ending: RunOutcome | None = None
         self.completed = False
         self.paused = False
         self.over = asyncio.Event()
@@ -30,16 +35,14 @@ class LiveRun:
         self._store = store
         self._engine: RunningEngine | None = None
         self._grace = 0.0
-        self._pending: dict[tuple[int, int], Bucket] = {}
+        self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
     def is_active(self) -> bool:
-        """Whether the run is in progress, as clients understand it."""
         return self.ending is None and not self.completed
 
     @property
     def status(self) -> str:
-        """The run status of the contract."""
         if self.completed:
             return "COMPLETED"
         if not self.is_active:
@@ -47,19 +50,17 @@ class LiveRun:
         return "PAUSED" if self.paused else "RUNNING"
 
     def pause(self) -> None:
-        """Halt dispatch, keeping the position on the curve."""
         self._command("pause", paused=True)
 
     def resume(self) -> None:
-        """Go on with the curve."""
         self._command("resume", paused=False)
 
     def _command(self, name: str, *, paused: bool) -> None:
-        self.paused = paused  # the answer to the client must not wait for the engine
+        self.paused = paused  # the response to the client must not wait for the engine
         if self._engine:
             self._engine.send(name)
 
-    def end(self, outcome: Outcome, *, grace: float) -> None:
+    def end(self, outcome: RunOutcome, *, grace: float) -> None:
         """End the run with `outcome`; an engine that takes longer than `grace` seconds is killed.
 
         The first ending stands, and its results are written when the engine is gone.
@@ -76,31 +77,28 @@ class LiveRun:
             asyncio.get_running_loop().call_later(self._grace, self._engine.kill)
 
     def hang_up(self) -> None:
-        """Let the engine go at once, without waiting for what is in flight."""
+        """Have the engine stop at once, without waiting for requests in flight."""
         if self._engine:
             self._engine.hang_up()
 
     def kill(self) -> None:
-        """End the engine without asking."""
         if self._engine:
             self._engine.kill()
 
-    def conclude(self, outcome: Outcome) -> None:
-        """Show the end to clients, now that it is written down."""
-        if outcome is Outcome.COMPLETED:
+    def conclude(self, outcome: RunOutcome) -> None:
+        if outcome is RunOutcome.COMPLETED:
             self.completed = True
         else:
             self.ending = outcome
 
-    async def play(self, launch: Launch) -> Outcome:
-        """Generate the load to its end and return how the run ended."""
+    async def run_engine(self, launch: Launch) -> RunOutcome:
         if self.ending:
             return self.ending
         try:
             self._engine = await launch(self.run.region, self._job)
         except OSError as error:
             self.state.failure = f"the load generator could not be started: {error}"
-            return Outcome.ABORTED
+            return RunOutcome.ABORTED
         try:
             self._catch_up()
             await self._listen(self._engine)
@@ -109,7 +107,7 @@ class LiveRun:
         return self._outcome(code)
 
     def _catch_up(self) -> None:
-        """Repeat to the engine what was asked while it was being started."""
+        """Send the commands that came while the engine was being started."""
         if self.paused:
             self.pause()
         if self.ending:
@@ -120,17 +118,19 @@ class LiveRun:
             async for event in engine.events(patience=PATIENCE):
                 self._take(event)
         except (ValueError, TimeoutError) as error:
-            self.state.failure = str(error) or f"the load generator is silent for {PATIENCE:g} s"
+            self.state.failure = (
+                str(error) or f"the load generator has not reported for {PATIENCE:g} s"
+            )
             engine.kill()
         finally:
             self._flush()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)
         match event:
-            case Bucket():
+            case EngineBucket():
                 self._pending[event.index, event.side] = event
-            case Started():
+            case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
             case _:
                 self._flush()
@@ -140,14 +140,14 @@ class LiveRun:
             self._store.save_buckets(self.run.run_id, self._pending.values())
             self._pending.clear()
 
-    def _outcome(self, exit_code: int) -> Outcome:
+    def _outcome(self, exit_code: int) -> RunOutcome:
         if self.ending:
             return self.ending
         finished = self.state.finished
         if self.state.failure is None and finished and finished.completed_curve:
-            return Outcome.COMPLETED
+            return RunOutcome.COMPLETED
         if self.state.failure is None:
-            complaint = self._engine.last_complaint if self._engine else None
+            error_text = self._engine.last_error if self._engine else None
             ending = f"the load generator ended too early with exit code {exit_code}"
-            self.state.failure = f"{ending}: {complaint}" if complaint else ending
-        return Outcome.ABORTED
+            self.state.failure = f"{ending}: {error_text}" if error_text else ending
+        return RunOutcome.ABORTED

@@ -1,4 +1,4 @@
-"""From a profile to the engine's job; refuses what this server cannot execute."""
+"""Turns a profile into the engine's job; refuses what this server cannot execute."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from tm_cli.server.judge import Limits
+from pydantic import ValidationError
+
+from tm_cli.server.engine.job import Against, EngineJob
+from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
-from tm_cli.server.profiles import LOCAL, Profile, ProfileFields
-from tm_cli.server.runs.run import Run
+from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
+from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.schemas import ServerLimits, StartBody
+from tm_cli.server.web.schemas import Quota, StartBody
 from tm_cli.server.web.services import Services
 
-SLOTS = 256
-REQUEST_TIMEOUT = 10.0
-_FRAMING = {"content-length", "transfer-encoding", "expect"}
+_PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
 def require_runnable(fields: ProfileFields) -> None:
-    """Raise `Refusal`, naming the field, when the profile asks for what is not built in."""
+    """Raise `Refusal`, naming the field, for features that this server does not have."""
     scripts = {
         "responseScript": fields.response_script,
         "initScript": fields.init_script,
@@ -47,18 +47,6 @@ def require_runnable(fields: ProfileFields) -> None:
     for name, text in texts.items():
         if found := _MACRO.search(text):
             raise Refusal(f"{name} uses {found[0]}: the embedded server has no macros")
-    _require_sendable(fields)
-
-
-def _require_sendable(fields: ProfileFields) -> None:
-    """Refuse what the load generator would refuse a moment later, when nobody listens."""
-    for name, value in fields.headers:
-        if name.lower() in _FRAMING:
-            raise Refusal(f"requestHeaders: {name} is set by the load generator itself")
-        if any(not (" " <= char <= "\xff") and char != "\t" for char in value):
-            raise Refusal(f"requestHeaders: {name} has characters that a header cannot carry")
-    if urlsplit(fields.target_url).path.startswith("//"):
-        raise Refusal("targetUrl: the path begins with two slashes")
 
 
 def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
@@ -75,50 +63,67 @@ def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """A target, and the addresses that were judged; None where an agent judges for itself."""
+class CheckedTarget:
+    """A target, and the addresses that were checked; None where an agent checks for itself."""
 
     url: str
-    addresses: Sequence[str] | None = None
+    addresses: list[str] | None = None
 
 
 def engine_job(
     run_id: str,
     fields: ProfileFields,
-    limits: ServerLimits,
-    aim: Aim,
-    against: Aim | None = None,
-) -> dict[str, Any]:
-    """The first line for the engine, as data."""
-    return {
-        "against": _aim(against) | {"seed": _seed(run_id)} if against else None,
-        **_aim(aim),
-        "run_id": run_id,
-        "method": fields.http_method,
-        "headers": [list(pair) for pair in fields.headers],
-        "body": fields.request_body,
-        "points": _curve(fields),
-        "duration": float(fields.duration),
-        "interpolation": fields.interpolation_mode,
-        "loop": fields.loop,
-        "slots": SLOTS,
-        "timeout": REQUEST_TIMEOUT,
-        "max_rps": float(limits.profile_rps),
-    }
+    limits: Quota,
+    target: CheckedTarget,
+    second_target: CheckedTarget | None = None,
+) -> EngineJob:
+    """The job of a run; raises `Refusal` for what the load generator cannot send."""
+    try:
+        return EngineJob(
+            run_id=run_id,
+            target_url=target.url,
+            addresses=target.addresses,
+            against=_against(run_id, second_target),
+            method=fields.http_method,
+            headers=fields.headers,
+            body=fields.request_body,
+            points=[(point.x, point.y) for point in fields.points],
+            duration=fields.duration,
+            interpolation=fields.interpolation_mode,
+            loop=fields.loop,
+            max_rps=limits.profile_rps,
+        )
+    except ValidationError as error:
+        raise _refusal(error, _PROFILE_NAMES) from None
+
+
+def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
+    if target is None:
+        return None
+    try:
+        return Against(target_url=target.url, addresses=target.addresses, seed=_seed(run_id))
+    except ValidationError as error:
+        raise _refusal(error, {"target_url": "againstUrl"}) from None
+
+
+def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    return Refusal(f"{names.get(field, field)}: {first['msg'].removeprefix('Value error, ')}")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadFingerprint:
     """What makes two runs comparable; `traits` are what the fingerprint is made of, by name."""
 
     fingerprint: str
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load:
+def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    A duet is comparable with duets against the same other target only.
+    An A/B run is comparable only with those against the same second target.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -137,20 +142,15 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "region": region,
         "second target": against_url or "",
     }
-    return Load(_digest(facts), traits)
+    return LoadFingerprint(_digest(facts), traits)
 
 
 def _digest(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _aim(aim: Aim) -> dict[str, Any]:
-    addresses = None if aim.addresses is None else list(aim.addresses)
-    return {"target_url": aim.url, "addresses": addresses}
-
-
 def _seed(run_id: str) -> int:
-    """Which of a pair of requests goes where is chance, but the same on every worker."""
+    """The order within pairs of requests is random, but the same on every worker."""
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4])
 
 
@@ -159,16 +159,17 @@ def _curve(fields: ProfileFields) -> list[list[float]]:
 
 
 async def prepare_run(
-    services: Services, profile: Profile, asked: StartBody
-) -> tuple[Run, dict[str, Any]]:
-    """Check everything that can be checked before the start; raises Refusal."""
+    services: Services, profile: StoredProfile, asked: StartBody
+) -> tuple[ServerRun, EngineJob]:
+    """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
     region = choose_region(asked.region, fields, services.agents.workers)
-    aim = Aim(fields.target_url, await services.check_target(fields.target_url, region))
-    rival = await _rival(services, asked, aim, region)
-    load = load_of(fields, region, rival.url if rival else None)
-    run = Run(
+    addresses = await services.check_target(fields.target_url, region)
+    target = CheckedTarget(fields.target_url, addresses)
+    second = await _second_target(services, asked, target, region)
+    load = load_of(fields, region, second.url if second else None)
+    run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
         profile_name=fields.name,
@@ -181,59 +182,62 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
-        against_url=rival.url if rival else None,
-        gate=_limits(asked.gate, fields.gate),
-        wish=None if rival else _wish(services, profile.id, region, asked.baseline_run_id, load),
+        against_url=second.url if second else None,
+        gate=_thresholds(asked.gate, fields.gate),
+        selected_baseline=None
+        if second
+        else _selection(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.limits, aim, rival)
+    return run, engine_job(run.run_id, fields, services.limits, target, second)
 
 
-async def _rival(services: Services, asked: StartBody, aim: Aim, region: str) -> Aim | None:
-    """The other target of a duet, judged like the first."""
+async def _second_target(
+    services: Services, asked: StartBody, target: CheckedTarget, region: str
+) -> CheckedTarget | None:
     url = asked.against_url
     if url is None:
         return None
     if asked.baseline_run_id is not None:
         raise Refusal("A run against another target has no baseline: leave baselineRunId out")
-    if url == aim.url:
+    if url == target.url:
         raise Refusal("againstUrl is the profile's own target: nothing would be compared")
     try:
-        return Aim(url, await services.check_target(url, region))
+        return CheckedTarget(url, await services.check_target(url, region))
     except Refusal as refusal:
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
-def _limits(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The limits of the run; a later document has the last word."""
+def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The thresholds of the run; later documents override earlier ones."""
     if not any(documents):
         return {}
-    limits = Limits()
+    thresholds = Thresholds()
     try:
         for document in documents:
-            limits = limits.changed(document)
+            thresholds = thresholds.changed(document)
     except ValueError as error:  # each by itself was checked, but they do not go together
         raise Refusal(str(error)) from None
-    return limits.document()
+    return thresholds.document()
 
 
-def _wish(
-    services: Services, profile_id: int, region: str, asked: int | None, load: Load
+def _selection(
+    services: Services, profile_id: int, region: str, asked: int | None, load: LoadFingerprint
 ) -> tuple[str, int] | None:
-    """The baseline that the user has named; one for this run alone must be usable now.
+    """The selected baseline; one for this run alone must be usable now.
 
     A pinned one that is not leads to NO_BASELINE, so that the run itself is not lost.
     """
     if asked is None:
         pin = services.pins.find(profile_id, region)
         return ("pinned", pin.history_id) if pin else None
-    row = measure(services, profile_id, asked)
+    row = usable_baseline(services, profile_id, asked)
     if difference := differences(load, facts(row, services.clock.now())):
         raise Refusal(f"Run {asked} cannot be the baseline: it has {difference}")
     return "asked", asked
 
 
-def measure(services: Services, profile_id: int, history_id: int) -> StoredRow:
-    """The row of a run that others of the profile can be measured by, or a refusal."""
+def usable_baseline(services: Services, profile_id: int, history_id: int) -> StoredRow:
+    """The row of a run that can be a baseline of the profile; raises `Refusal`."""
     row = services.history.find(history_id)
     if row is None or row["profile_id"] != profile_id:
         raise Refusal(f"This profile has no run {history_id} in the history")
@@ -242,6 +246,6 @@ def measure(services: Services, profile_id: int, history_id: int) -> StoredRow:
     if row["outcome"] != "COMPLETED":
         outcome = row["outcome"].lower()
         raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
-    if not facts(row, services.clock.now()).is_measure:
+    if not facts(row, services.clock.now()).can_be_baseline:
         raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
     return row

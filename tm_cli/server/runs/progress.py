@@ -7,27 +7,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.workers.engine_events import (
-    Addresses,
-    Bucket,
-    Event,
-    Failed,
-    Finished,
-    Flags,
-    Note,
-    Paused,
-    Progress,
-    Ready,
-    Resumed,
-    Started,
+    AddressCounts,
+    EngineBucket,
+    EngineEvent,
+    EngineFailed,
+    EngineFinished,
+    EnginePaused,
+    EngineProgress,
+    EngineReady,
+    EngineResumed,
+    EngineStarted,
+    RunNote,
 )
-
-WIDTH = 5.0
 
 
 def middle(index: int) -> float:
-    """The curve second that stands for a bucket."""
-    return index * WIDTH + WIDTH / 2
+    return index * BUCKET_SECONDS + BUCKET_SECONDS / 2
 
 
 def rate(count: int, index: int, end: float) -> float:
@@ -35,11 +33,11 @@ def rate(count: int, index: int, end: float) -> float:
 
     A part shorter than a second counts as one: a few requests at its very beginning are no peak.
     """
-    part = min(WIDTH, end - index * WIDTH)
+    part = min(BUCKET_SECONDS, end - index * BUCKET_SECONDS)
     return round(count / max(part, 1.0), 3)
 
 
-def ratios(bucket: Bucket) -> tuple[float, float]:
+def ratios(bucket: EngineBucket) -> tuple[float, float]:
     """The shares of good (2xx) and bad (4xx, 5xx, failed) outcomes; 0 and 0 without any."""
     if not bucket.completed:
         return 0.0, 0.0
@@ -60,37 +58,36 @@ class RunState:
         self.sent = 0
         self.flags = Flags()
         self.notes: list[str] = []
-        """Sentences about the run that belong into its history row."""
+        """Notes for the run's history row."""
         self.addresses: dict[int, dict[str, int]] = {}
         """Requests by address, for each side."""
-        self.buckets: dict[int, dict[int, Bucket]] = {}  # by index, then by side
+        self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
-        self.finished: Finished | None = None
+        self.finished: EngineFinished | None = None
         self.failure: str | None = None
 
-    def apply(self, event: Event) -> None:
-        """Take one event in."""
+    def apply(self, event: EngineEvent) -> None:
         match event:
-            case Ready() | Started():
+            case EngineReady() | EngineStarted():
                 pass
-            case Bucket():
+            case EngineBucket():
                 self._take_bucket(replace(event, response="", service=""))
-            case Progress():
+            case EngineProgress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
-            case Addresses():
+            case AddressCounts():
                 self.addresses[event.side] = event.requests
-            case Paused() | Resumed():
+            case EnginePaused() | EngineResumed():
                 self.elapsed = event.elapsed
-            case Finished():
+            case EngineFinished():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
                 self.finished = event
-            case Failed():
+            case EngineFailed():
                 self.failure = event.message
-            case Note():
+            case RunNote():
                 self.notes.append(event.text)
 
-    def _take_bucket(self, bucket: Bucket) -> None:
-        """Put a bucket in the place of its older line; a long run has too many to count anew."""
+    def _take_bucket(self, bucket: EngineBucket) -> None:
+        """Replace the bucket's older line; a long run has too many to recount."""
         sides = self.buckets.setdefault(bucket.index, {})
         older = sides.get(bucket.side)
         for counts in (older.codes, older.failures) if older else ():
@@ -100,11 +97,9 @@ class RunState:
         sides[bucket.side] = bucket
 
     def response_codes(self) -> dict[str, int]:
-        """Responses by status code, and failures by the name of what happened."""
         return dict(+self._codes)
 
     def counters(self) -> dict[str, Any]:
-        """The part of the status answer that a run fills."""
         recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
         newest = self._newest_full_enough(recent)
         return {
@@ -121,8 +116,8 @@ class RunState:
         }
 
     def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """The newest view that covers a second or more; a rate over less is chance."""
-        full = [view for view in recent if self.elapsed - (view["t"] - WIDTH / 2) >= 1.0]
+        """The newest view that covers a second or more; a rate over less is random."""
+        full = [view for view in recent if self.elapsed - (view["t"] - BUCKET_SECONDS / 2) >= 1.0]
         if full:
             return full[-1]
         return recent[0] if recent else None
@@ -142,8 +137,8 @@ class RunState:
         }
 
 
-def _both(sides: Mapping[int, Bucket]) -> Bucket:
-    """The sides of a duet in one: counts summed, times those of the profile's own target."""
+def _both(sides: Mapping[int, EngineBucket]) -> EngineBucket:
+    """Both sides of an A/B run: counts summed, times those of the profile's target."""
     first, *others = (sides[side] for side in sorted(sides))
     for other in others:
         first = replace(

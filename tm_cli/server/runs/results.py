@@ -1,27 +1,79 @@
-"""What remains of a run: its buckets summed up into one history row. Pure."""
+"""Sums up the buckets of a run for its history row."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
-from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram
+from pydantic import AfterValidator, Field
+
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
+from tm_cli.server.histograms import UnreadableHistogram, merge_encoded
 from tm_cli.server.judge.facts import Times
-from tm_cli.server.numbers import MOST
-from tm_cli.server.runs.progress import WIDTH, middle, rate, ratios
-from tm_cli.server.workers.engine_events import Bucket, Finished, Flags
+from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure
+from tm_cli.server.profiles import Wire
+from tm_cli.server.runs.progress import middle, rate, ratios
+from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+
+
+Series = list[dict[str, Measure | None]]
+Quantiles = dict[str, Measure]
+
+
+def _check_quantiles(points: Series) -> Series:
+    for point in points:
+        _ = point["p50"], point["p95"], point["p99"]
+    return points
+
+
+LatencySeries = Annotated[Series, AfterValidator(_check_quantiles)]
+
+
+class SideResults(Wire):
+    """The results of an A/B run's second target, as the history keeps and shows them."""
+
+    planned: Count
+    sent: Count
+    total_requests: Count
+    total_errors: Count
+    avg_rps: Measure
+    peak_rps: Measure
+    success_rate: Finite | None
+    response_codes: Counts
+    addresses: Counts = Field(default_factory=dict)
+    latency_quantiles: Quantiles
+    rps_series: Series
+    latency_series: LatencySeries
+
+    @classmethod
+    def of(cls, results: Results) -> SideResults:
+        return cls(
+            planned=results.planned,
+            sent=results.sent,
+            total_requests=results.completed,
+            total_errors=results.errors,
+            avg_rps=results.average_rps,
+            peak_rps=results.peak_rps,
+            success_rate=results.success_rate,
+            response_codes=results.codes,
+            addresses=results.addresses,
+            latency_quantiles=results.quantiles_ms,
+            rps_series=results.rps_series,
+            latency_series=results.latency_series,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
 
-    Those of a duet are of the profile's own target; `against` are those of the other one.
-    `addresses` says how many requests each address of the target got.
+    Those of an A/B run are of the profile's target; `against` are those of the second one.
+    `addresses` are the requests by address of the target.
     """
 
     elapsed: float
@@ -39,44 +91,41 @@ class Results:
     against: Results | None = None
 
     def with_addresses(self, sides: Mapping[int, dict[str, int]]) -> Results:
-        """The results with the requests by address, which are counted for each side."""
         against = self.against and replace(self.against, addresses=sides.get(1, {}))
         return replace(self, addresses=sides.get(0, {}), against=against)
 
     @property
     def average_rps(self) -> float:
-        """Requests per second of curve time."""
         return round(self.sent / self.elapsed, 3) if self.elapsed > 0 else 0.0
 
     @property
     def peak_rps(self) -> float:
-        """The rate of the busiest bucket."""
         return max((float(point["rps"]) for point in self.rps_series), default=0.0)
 
     @property
     def success_rate(self) -> float | None:
-        """Percent of the requests with an outcome that did not fail; None without requests."""
+        """Percentage of the completed requests that did not fail; None without requests."""
         if not self.completed:
             return None
         return round((self.completed - self.errors) * 100 / self.completed, 4)
 
 
-def summarise(
-    buckets: Sequence[Bucket],
+def summarize(
+    buckets: Sequence[EngineBucket],
     *,
     curve_end: float,
-    finished: Finished | None = None,
+    finished: EngineFinished | None = None,
     elapsed: float | None = None,
     flags: Flags | None = None,
 ) -> Results:
-    """Sum up a run; without the engine's last word its totals are those of the buckets.
+    """Sum up a run; without the engine's final event its totals are those of the buckets.
 
     Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
-    In a duet both sides are summed up by themselves, and the totals are those of their buckets.
+    The sides of an A/B run are summed up separately, with the totals of their buckets.
     """
     played = finished.elapsed if finished else elapsed
-    if played is None:  # nobody is left to ask
-        played = max((bucket.index + 1 for bucket in buckets), default=0) * WIDTH
+    if played is None:  # the engine is gone
+        played = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
     flags = finished.flags if finished else flags or Flags()
     own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
     if not other:
@@ -87,11 +136,11 @@ def summarise(
 
 
 def _side(
-    buckets: Sequence[Bucket],
+    buckets: Sequence[EngineBucket],
     played: float,
     curve_end: float,
     flags: Flags,
-    finished: Finished | None = None,
+    finished: EngineFinished | None = None,
     *,
     is_complete: bool = False,
 ) -> Results:
@@ -101,7 +150,7 @@ def _side(
     completed = sum(bucket.completed for bucket in buckets)
     errors = sum(bucket.errors for bucket in buckets)
     codes = _codes(buckets)
-    if max(planned, sent, completed, errors, *codes.values()) > MOST:
+    if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
         raise ValueError("the load generator counted more requests than there can be")
     return Results(
         elapsed=played,
@@ -118,41 +167,22 @@ def _side(
     )
 
 
-def salvage(buckets: Sequence[Bucket], **facts: Any) -> tuple[Results, str | None]:
-    """Like `summarise`, but leave unreadable response times out; also say what is wrong, if any."""
+def summarize_partial(buckets: Sequence[EngineBucket], **facts: Any) -> tuple[Results, str | None]:
+    """Like `summarize`, but without unreadable response times; also return the problem, if any."""
     try:
-        results = summarise(buckets, **facts)
+        results = summarize(buckets, **facts)
     except UnreadableHistogram as error:
-        return summarise([replace(bucket, response="") for bucket in buckets], **facts), str(error)
-    finished: Finished | None = facts.get("finished")
+        return summarize([replace(bucket, response="") for bucket in buckets], **facts), str(error)
+    finished: EngineFinished | None = facts.get("finished")
     kept = sum(bucket.completed for bucket in buckets)
     if finished and finished.completed != kept:
-        told = finished.completed
-        return results, f"the load generator counted {told} responses, its buckets hold {kept}"
+        counted = finished.completed
+        return results, f"the load generator counted {counted} responses, its buckets hold {kept}"
     return results, None
 
 
 def no_results() -> Results:
-    """What is known of a run whose measurements cannot be read."""
-    return summarise([], curve_end=0.0)
-
-
-def other_side(results: Results) -> dict[str, Any]:
-    """The results of a duet's other target, as the history keeps and shows them."""
-    return {
-        "planned": results.planned,
-        "sent": results.sent,
-        "totalRequests": results.completed,
-        "totalErrors": results.errors,
-        "avgRps": results.average_rps,
-        "peakRps": results.peak_rps,
-        "successRate": results.success_rate,
-        "responseCodes": results.codes,
-        "addresses": results.addresses,
-        "latencyQuantiles": results.quantiles_ms,
-        "rpsSeries": results.rps_series,
-        "latencySeries": results.latency_series,
-    }
+    return summarize([], curve_end=0.0)
 
 
 def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
@@ -169,7 +199,7 @@ def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
     return dict(counts)
 
 
-def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
+def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for bucket in buckets:
         counts.update(bucket.codes)
@@ -179,9 +209,7 @@ def _codes(buckets: Iterable[Bucket]) -> dict[str, int]:
 
 def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
     """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
-    merged = new_histogram()
-    for text in encoded:
-        add_encoded(merged, text)
+    merged = merge_encoded(encoded)
     if not merged.get_total_count():
         return {}
     return {
@@ -190,7 +218,7 @@ def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
     }
 
 
-def _rps_point(bucket: Bucket, elapsed: float, curve_end: float) -> dict[str, Any]:
+def _rps_point(bucket: EngineBucket, elapsed: float, curve_end: float) -> dict[str, Any]:
     ok, bad = ratios(bucket)
     return {
         "t": middle(bucket.index),
@@ -201,7 +229,7 @@ def _rps_point(bucket: Bucket, elapsed: float, curve_end: float) -> dict[str, An
     }
 
 
-def _latency_point(bucket: Bucket) -> dict[str, Any]:
+def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
     return {
         "t": middle(bucket.index),
         "p50": bucket.p50_ms,
@@ -210,17 +238,17 @@ def _latency_point(bucket: Bucket) -> dict[str, Any]:
     }
 
 
-_MOST_BLOCKS = 40
+_MAX_BLOCKS = 40
 
 
-def blocks(buckets: Sequence[Bucket]) -> list[Times]:
+def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
     """Join the buckets of one side to at most 40 blocks of equal length.
 
     Comparable runs have the same number of buckets, so their blocks cover the same stretches.
     Raises UnreadableHistogram.
     """
     count = max((bucket.index for bucket in buckets), default=-1) + 1
-    size = -(-count // _MOST_BLOCKS) or 1
+    size = -(-count // _MAX_BLOCKS) or 1
     joined: list[list[str]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
         joined[bucket.index // size].append(bucket.response)
@@ -228,9 +256,7 @@ def blocks(buckets: Sequence[Bucket]) -> list[Times]:
 
 
 def _times(encoded: Iterable[str]) -> Times:
-    merged = new_histogram()
-    for text in encoded:
-        add_encoded(merged, text)
+    merged = merge_encoded(encoded)
     # ten times quicker than the library's iterator, which works out much more
     counts = enumerate(merged.counts[: merged.counts_len])
     return [(max(merged.get_value_from_index(at), 1), count) for at, count in counts if count]

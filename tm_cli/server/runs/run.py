@@ -1,4 +1,4 @@
-"""What is known of a run when it starts, and how a run can end."""
+"""A run as it is started, and how runs can end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 @unique
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """How a run ended; only COMPLETED is ever judged."""
 
     COMPLETED = "COMPLETED"
@@ -22,12 +22,12 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ServerRun:
     """One execution of a profile.
 
-    `traits` are what the fingerprint is made of, by name. `against_url` is the other target of a
-    duet. `gate` are the limits that differ from the defaults, `wish` how a baseline was named
-    ("asked", "pinned") and its history id.
+    `traits` are what the fingerprint is made of, by name. `against_url` is the second target of
+    an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
+    baseline was selected ("asked", "pinned") and its history id.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class Run:
     traits: Mapping[str, str] = field(default_factory=dict)
     against_url: str | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
-    wish: tuple[str, int] | None = None
+    selected_baseline: tuple[str, int] | None = None
 
     @property
     def curve_end(self) -> float:

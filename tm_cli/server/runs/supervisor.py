@@ -1,18 +1,19 @@
-"""Which runs are going on, and what becomes of each of them."""
+"""Starts, stops and follows runs, and stores how each ended."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.live_run import LiveRun
-from tm_cli.server.runs.results import Results, no_results, salvage
-from tm_cli.server.runs.run import Outcome, Run
+from tm_cli.server.runs.results import Results, no_results, summarize_partial
+from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.web.bodies import Refusal
@@ -46,15 +47,13 @@ class Supervisor:
 
     @property
     def active(self) -> list[LiveRun]:
-        """Runs in progress."""
         return [live for live in self._newest.values() if live.is_active]
 
     @property
     def is_busy(self) -> bool:
-        """Whether any run is in progress or still being written down."""
         return bool(self._tasks)
 
-    def start(self, run: Run, job: Mapping[str, Any]) -> LiveRun:
+    def start(self, run: ServerRun, job: EngineJob) -> LiveRun:
         """Start a run, replacing the profile's active one; it is on disk when this returns.
 
         Raises `Refusal` when too many others are in progress.
@@ -68,9 +67,9 @@ class Supervisor:
         self.runs.add(run)
         live = LiveRun(run, job, self.runs)
         if previous:
-            previous.end(Outcome.REPLACED, grace=REPLACE_GRACE)
+            previous.end(RunOutcome.REPLACED, grace=REPLACE_GRACE)
         self._newest[run.profile_id] = live
-        task = asyncio.create_task(self._oversee(live, after=previous))
+        task = asyncio.create_task(self._follow(live, after=previous))
         self._tasks[task] = live
         task.add_done_callback(self._tasks.pop)
         return live
@@ -79,14 +78,14 @@ class Supervisor:
         """End the active run, or forget the completed one; return what there was."""
         live = self._newest.pop(profile_id, None)
         if live:
-            live.end(Outcome.STOPPED, grace=STOP_GRACE)
+            live.end(RunOutcome.STOPPED, grace=STOP_GRACE)
         return live
 
     async def shut_down(self) -> None:
-        """Interrupt what is going on; what cannot be written in time is found at the next start."""
+        """Interrupt active runs; what cannot be stored in time is recovered at the next start."""
         self._closing = True
         for live in self._tasks.values():
-            live.end(Outcome.INTERRUPTED, grace=SHUTDOWN_GRACE / 2)
+            live.end(RunOutcome.INTERRUPTED, grace=SHUTDOWN_GRACE / 2)
             live.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=SHUTDOWN_GRACE)
@@ -96,56 +95,58 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def recover(self) -> None:
-        """Write down the runs that a dead server left behind, and judge what it left unjudged."""
+        """Store the runs of a server that died, and judge what it had not judged."""
         for run in self.runs.unfinished():
             self._recover(run)
         for history_id in self.history.unjudged():
             self._judge(history_id)
 
-    def _recover(self, run: Run) -> None:
-        """Write one run down, without results if need be: the others must be written as well."""
+    def _recover(self, run: ServerRun) -> None:
+        """Store one run, without results if need be, so that the others are stored as well."""
         reasons = ["the server went away"]
         try:
             results, damage = self._read_results(run)
             reasons += [damage] if damage else []
-            self._write_row(run, Outcome.INTERRUPTED, results, reasons=reasons)
+            self._write_row(run, RunOutcome.INTERRUPTED, results, reasons=reasons)
         except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
             logger.exception("the end of run %s could not be written", run.run_id)
 
-    def _read_results(self, run: Run, **facts: Any) -> tuple[Results, str | None]:
-        """Sum up what is on disk of a run, and say what is wrong with it, if anything is."""
+    def _read_results(self, run: ServerRun, **facts: Any) -> tuple[Results, str | None]:
+        """Summarize the stored buckets of a run; also return the problem, if any."""
         try:
-            return salvage(self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts)
+            return summarize_partial(
+                self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts
+            )
         except sqlite3.Error:  # the file may be readable later
             raise
         except Exception as error:
             logger.exception("the measurements of run %s cannot be read", run.run_id)
             return no_results(), f"its measurements cannot be read: {clean(error)}"
 
-    async def _oversee(self, live: LiveRun, *, after: LiveRun | None) -> None:
-        """Play a run from start to verdict; `after` is the run whose place it takes."""
+    async def _follow(self, live: LiveRun, *, after: LiveRun | None) -> None:
+        """Follow a run from start to verdict; `after` is the run that it replaces."""
         if after:
             await after.over.wait()
         try:
-            outcome = await live.play(self.launch)
+            outcome = await live.run_engine(self.launch)
         except Exception:  # a bug; the run must get its row all the same
             logger.exception("run %s broke", live.run.run_id)
             live.state.failure = "the server failed to follow the load generator"
-            outcome = Outcome.ABORTED
+            outcome = RunOutcome.ABORTED
         try:
             outcome, history_id = await self._write_down(live, outcome)
         except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
             logger.exception("the end of run %s could not be written", live.run.run_id)
-            live.conclude(Outcome.ABORTED)
+            live.conclude(RunOutcome.ABORTED)
             return
         finally:
             live.over.set()
-        if outcome is Outcome.COMPLETED:
+        if outcome is RunOutcome.COMPLETED:
             await asyncio.sleep(0)  # the row is visible before its verdict, as in the reference
             await asyncio.to_thread(self._judge, history_id)
 
-    async def _write_down(self, live: LiveRun, outcome: Outcome) -> tuple[Outcome, int]:
-        """Write the row first, then let the status change: nobody sees the end without the row.
+    async def _write_down(self, live: LiveRun, outcome: RunOutcome) -> tuple[RunOutcome, int]:
+        """Store the row first, then change the status: no client sees the end without the row.
 
         A completed run whose results are incomplete counts as aborted: it must not be judged.
         """
@@ -157,8 +158,8 @@ class Supervisor:
             elapsed=state.elapsed,
             flags=state.flags,
         )
-        if complaint and outcome is Outcome.COMPLETED:
-            outcome, state.failure = Outcome.ABORTED, complaint
+        if complaint and outcome is RunOutcome.COMPLETED:
+            outcome, state.failure = RunOutcome.ABORTED, complaint
         results = results.with_addresses(state.addresses)
         reasons = [state.failure] if state.failure else []
         history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
@@ -167,8 +168,8 @@ class Supervisor:
 
     def _write_row(
         self,
-        run: Run,
-        outcome: Outcome,
+        run: ServerRun,
+        outcome: RunOutcome,
         results: Results,
         *,
         reasons: Sequence[str],

@@ -1,4 +1,4 @@
-"""Between the judge, which is pure, and the history."""
+"""Reads runs from the history for the judge, and stores its verdicts."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.server.judge import (
-    Choice,
-    How,
+    BaselineChoice,
+    BaselineSelection,
     Judgement,
-    Limits,
     RunFacts,
-    Wish,
+    SelectedBy,
+    Thresholds,
     choose_baseline,
     judge,
-    judge_duet,
+    judge_ab_run,
 )
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import blocks, error_classes
-from tm_cli.server.store.history import HistoryStore, Verdict
+from tm_cli.server.runs.results import SideResults, blocks, error_classes
+from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.timestamps import read_time
@@ -36,22 +36,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Compares completed runs with their baselines and writes the verdicts down, each once."""
+    """Compares completed runs with their baselines and stores the verdicts, each once."""
 
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
 
     def __call__(self, history_id: int) -> None:
-        """Judge the run of this row, unless it is not complete or was judged before."""
         row = self.history.find(history_id)
         if row is None or row["outcome"] != "COMPLETED" or row["auto_verdict"] is not None:
             return
         if row["damaged"]:
             logger.warning("run %d is not judged: %s", history_id, damage(row))
             return
-        judgement = self._judged_duet(row) if row["against_url"] else self._judged(row)
-        verdict = Verdict(
+        judgement = self._judged_ab_run(row) if row["against_url"] else self._judged(row)
+        verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
             snapshot=judgement.snapshot,
@@ -61,11 +60,9 @@ class Judge:
             logger.warning("run %d had its verdict already", history_id)
 
     def facts(self, row: StoredRow) -> RunFacts:
-        """The facts of a row without response times by blocks."""
         return facts(row, self.now())
 
     def measured(self, row: StoredRow) -> RunFacts:
-        """The facts of a row with its response times by blocks."""
         return self._with_blocks(self.facts(row), row["run_id"])
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
@@ -76,13 +73,13 @@ class Judge:
     def _judged(self, row: StoredRow) -> Judgement:
         run = self.measured(row)
         rows = self.history.completed_before(row["id"], row["profile_id"])
-        return judge(run, self._choice(run, list(map(self.facts, rows)), row), limits(row))
+        return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
 
-    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> Choice:
-        """The runs to compare with; one whose measurements are damaged is none of them."""
-        if unusable := self._unusable_wish(row):
+    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> BaselineChoice:
+        """The runs to compare with, without those whose measurements are damaged."""
+        if unusable := self._unusable_selection(row):
             return unusable
-        wish, own_limits = self._wish(row), limits(row)
+        selection, own_thresholds = self._selection(row), thresholds_of(row)
         known: dict[int, RunFacts] = {}
 
         def measured(other: RunFacts) -> RunFacts:
@@ -92,11 +89,13 @@ class Judge:
 
         while True:
             try:
-                return choose_baseline(run, earlier, wish, limits=own_limits, measured=measured)
+                return choose_baseline(
+                    run, earlier, selection, thresholds=own_thresholds, measured=measured
+                )
             except _DamagedMeasurements as damaged:
                 logger.warning("run %d cannot be a baseline: %s", damaged.history_id, damaged)
-                if wish is not None:
-                    return _damaged_wish(row, "its measurements are damaged")
+                if selection is not None:
+                    return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
     def _readable_blocks(self, run: RunFacts) -> RunFacts:
@@ -105,19 +104,21 @@ class Judge:
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
-    def _unusable_wish(self, row: StoredRow) -> Choice | None:
-        """No baseline, where the one that was named cannot be read any more."""
-        wished = None if row["wish"] is None else self.history.find(row["wished_id"])
-        return _damaged_wish(row, damage(wished)) if wished and wished["damaged"] else None
+    def _unusable_selection(self, row: StoredRow) -> BaselineChoice | None:
+        """No baseline if the selected one is damaged."""
+        selected = None if row["wish"] is None else self.history.find(row["wished_id"])
+        return (
+            _damaged_selection(row, damage(selected)) if selected and selected["damaged"] else None
+        )
 
-    def _judged_duet(self, row: StoredRow) -> Judgement:
+    def _judged_ab_run(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
         sides = self.runs.buckets(row["run_id"])
         now, before = (
             replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
             for side, run in enumerate((now, before))
         )
-        return judge_duet(now, before, limits(row))
+        return judge_ab_run(now, before, thresholds_of(row))
 
     def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
         if run_id is None:
@@ -126,12 +127,12 @@ class Judge:
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
         return replace(run, blocks=blocks(own))
 
-    def _wish(self, row: StoredRow) -> Wish | None:
+    def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
             return None
-        wished = self.history.find(row["wished_id"])
-        run = self.facts(wished) if wished and wished["outcome"] == "COMPLETED" else None
-        return Wish(How(row["wish"]), row["wished_id"], run)
+        selected = self.history.find(row["wished_id"])
+        run = self.facts(selected) if selected and selected["outcome"] == "COMPLETED" else None
+        return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
 
 
 class _DamagedMeasurements(Exception):
@@ -142,14 +143,13 @@ class _DamagedMeasurements(Exception):
         self.history_id = history_id
 
 
-def _damaged_wish(row: StoredRow, why: str) -> Choice:
+def _damaged_selection(row: StoredRow, why: str) -> BaselineChoice:
     named = f"run {row['wished_id']}, which was named as the baseline"
-    return Choice(None, How(row["wish"]), reason=f"{named}, cannot be used: {why}")
+    return BaselineChoice(None, SelectedBy(row["wish"]), reason=f"{named}, cannot be used: {why}")
 
 
-def limits(row: StoredRow) -> Limits:
-    """The limits that this run was started with."""
-    return Limits().changed(json.loads(row["gate"]))
+def thresholds_of(row: StoredRow) -> Thresholds:
+    return Thresholds().changed(json.loads(row["gate"]))
 
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
@@ -169,23 +169,22 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         seconds=float(row["duration_seconds"]),
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
-        pinned=row["wished_id"] if row["wish"] == How.PINNED else None,
+        pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
     )
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
-    """The same of a duet's other target."""
-    other: dict[str, Any] = json.loads(row["against"])
+    other = SideResults.model_validate_json(row["against"])
     return replace(
         facts(row, now),
-        planned=other["planned"],
-        sent=other["sent"],
-        completed=other["totalRequests"],
-        errors=other["totalErrors"],
-        error_classes=error_classes(other["responseCodes"]),
-        quantiles_ms=other["latencyQuantiles"],
-        addresses=other.get("addresses", {}),
+        planned=other.planned,
+        sent=other.sent,
+        completed=other.total_requests,
+        errors=other.total_errors,
+        error_classes=error_classes(other.response_codes),
+        quantiles_ms=other.latency_quantiles,
+        addresses=other.addresses,
     )
 
 
@@ -195,8 +194,8 @@ _QUANTILES = ("p50", "p95", "p99")
 def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, Any]:
     """Compare two rows of one profile; `runA` is the newer one (section 11 of the contract).
 
-    `comparisons` holds what the judge would say of these two, limits and noise included; it is
-    empty where they are not comparable, and `notComparable` says why. Raises ValueError when the
+    `comparisons` is the judge's comparison of these two, thresholds and noise included. It is empty
+    where they are not comparable, and `notComparable` is the reason. Raises ValueError when the
     measurements of one are damaged.
     """
     difference = differences(judge.facts(older), judge.facts(newer))
@@ -227,7 +226,7 @@ def _judged(
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, limits(newer), than=BASELINE, passed=passed, is_named=True)
+    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 

@@ -1,1 +1,1 @@
-"""What survives a restart: profiles, runs, their results, and the digest of the key."""
+"""What is stored on disk: profiles, runs, their results, and the digest of the key."""

@@ -49,7 +49,7 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(
                 f"cannot open {path}: {error}",
-                hint="look whose it is and who may write it, or use another data directory",
+                hint="check its owner and permissions, or use another data directory",
             ) from error
         connection.row_factory = sqlite3.Row
         connection.text_factory = _text
@@ -77,23 +77,20 @@ class Database:
                 raise
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """All rows of a query."""
         with self._lock:
             return self._connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
-        """The first row of a query, or None."""
         found = self.rows(sql, parameters)
         return found[0] if found else None
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._connection.close()
 
 
 def _check_files(path: Path) -> None:
-    """Look at what SQLite will open: it follows links, and does what a journal tells it to do.
+    """Check the files that SQLite will open: it follows links, and executes journals.
 
     A server that was killed leaves a journal, which SQLite rolls back. At the end of one there may
     be the name of a file that SQLite deletes afterwards. It writes such names for transactions over
@@ -121,7 +118,7 @@ def _create_private(path: Path) -> None:
 
 
 def _restrict(connection: sqlite3.Connection) -> None:
-    """Keep what the file says from reaching beyond it."""
+    """Prevent the file's contents from reaching other files."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.execute("PRAGMA trusted_schema = OFF")
     if sys.version_info >= (3, 12):
@@ -129,7 +126,7 @@ def _restrict(connection: sqlite3.Connection) -> None:
 
 
 def _text(stored: bytes) -> str:
-    """A text as it is read; one that is not UTF-8 would fail the whole query."""
+    """Decode leniently: a text that is not UTF-8 would fail the whole query."""
     return stored.decode("utf-8", "replace")
 
 
@@ -168,7 +165,7 @@ def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection, older: int) -> None:
-    """One step to the next version, all of it or nothing; nothing of the history is lost."""
+    """Upgrade by one version in one transaction; nothing of the history is lost."""
     steps = f"BEGIN IMMEDIATE;\n{UPGRADES[older]}\nPRAGMA user_version = {older + 1};\nCOMMIT;"
     try:
         connection.executescript(steps)

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.numbers import MOST
-from tm_cli.server.runs.results import Results, other_side
-from tm_cli.server.runs.run import Outcome
+from tm_cli.server.numbers import MAX_COUNT
+from tm_cli.server.runs.results import Results, SideResults
+from tm_cli.server.runs.run import RunOutcome
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
 from tm_cli.server.timestamps import wire_time
@@ -34,7 +34,6 @@ class HistoryFilter:
     created_to: datetime | None = None
 
     def where(self) -> tuple[str, list[object]]:
-        """The SQL condition and its parameters."""
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),
@@ -76,7 +75,7 @@ class HistoryFacets:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StoredVerdict:
     """A judgement as it is stored."""
 
     verdict: str
@@ -95,14 +94,13 @@ class HistoryStore:
     def add(
         self,
         run_id: str,
-        outcome: Outcome,
+        outcome: RunOutcome,
         results: Results,
         *,
         finished_at: datetime,
         reasons: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> int:
-        """Write the row of a run that is over, without verdict; return its history id."""
         columns = _columns(run_id, outcome, results, reasons)
         columns["notes"] = json.dumps(list(notes))
         columns["finished_at"] = wire_time(finished_at)
@@ -118,7 +116,7 @@ class HistoryStore:
         return cursor.lastrowid
 
     def _creation(self, connection: sqlite3.Connection) -> str:
-        """Now, but never before the newest row: pages are scanned by time and id together."""
+        """Now, but never before the newest row: pages are ordered by time and id."""
         newest = connection.execute(
             "SELECT created_at FROM history WHERE typeof(created_at) = 'text'"
             " AND created_at GLOB ? ORDER BY created_at DESC LIMIT 1",
@@ -126,7 +124,7 @@ class HistoryStore:
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
-    def set_verdict(self, history_id: int, verdict: Verdict) -> bool:
+    def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
         """Write the verdict; False when there is one already, which then stays."""
         values = (
             verdict.verdict,
@@ -145,7 +143,6 @@ class HistoryStore:
         return cursor.rowcount == 1
 
     def find(self, history_id: int) -> StoredRow | None:
-        """The row with this id, joined with its run."""
         sql = f"SELECT * FROM {_JOINED} WHERE id = ?"  # noqa: S608 - our own words
         row = self._database.row(sql, [history_id])
         return checked(row) if row else None
@@ -167,7 +164,7 @@ class HistoryStore:
         return int(row[0]) if row else 0
 
     def completed_before(self, history_id: int, profile_id: int) -> list[StoredRow]:
-        """The earlier rows of a profile that can be compared with, newest first; none damaged."""
+        """The earlier completed rows of a profile, newest first, without damaged ones."""
         sql = (
             f"SELECT {_COMPARED} FROM {_JOINED}"  # noqa: S608 - our own words
             " WHERE profile_id = ? AND id < ? AND outcome = 'COMPLETED' ORDER BY id DESC"
@@ -176,12 +173,10 @@ class HistoryStore:
         return [row for row in map(checked, rows) if not row["damaged"]]
 
     def unjudged(self) -> list[int]:
-        """Completed rows without a verdict, oldest first."""
         sql = "SELECT id FROM history WHERE outcome = 'COMPLETED' AND auto_verdict IS NULL"
         return [row["id"] for row in self._database.rows(f"{sql} ORDER BY id")]
 
     def delete(self, history_id: int) -> bool:
-        """Remove a row with its run and buckets; False when there is none."""
         with self._database.transaction() as connection:
             sql = "SELECT run_id FROM history WHERE id = ?"
             row = connection.execute(sql, [history_id]).fetchone()
@@ -192,7 +187,6 @@ class HistoryStore:
         return True
 
     def facets(self) -> HistoryFacets:
-        """Profiles by name (as of the newest row), regions and tags that rows have."""
         newest = self._database.rows(
             "SELECT profile_id, profile_name, MAX(id) FROM history JOIN runs USING (run_id)"
             " GROUP BY profile_id"
@@ -216,17 +210,16 @@ class HistoryStore:
         )
 
     def requests_since(self, instant: datetime) -> int:
-        """How many requests finished runs have sent that started at or after `instant`."""
         row = self._database.row(
             "SELECT TOTAL(sent) FROM history JOIN runs USING (run_id)"
             " WHERE started_at >= ? AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
-            [wire_time(instant), MOST],
+            [wire_time(instant), MAX_COUNT],
         )
         return int(row[0]) if row else 0
 
 
 def _columns(
-    run_id: str, outcome: Outcome, results: Results, reasons: Sequence[str]
+    run_id: str, outcome: RunOutcome, results: Results, reasons: Sequence[str]
 ) -> dict[str, object]:
     return {
         "run_id": run_id,
@@ -249,5 +242,7 @@ def _columns(
         "flaky_dispatch": results.flags.flaky_dispatch,
         "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
         "addresses": json.dumps(results.addresses),
-        "against": json.dumps(other_side(results.against)) if results.against else None,
+        "against": SideResults.of(results.against).model_dump_json(by_alias=True)
+        if results.against
+        else None,
     }

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.numbers import count
-from tm_cli.server.profiles import Profile, ProfileFields, name_key
+from tm_cli.server.profiles import ProfileFields, StoredProfile, name_key
 from tm_cli.server.store.database import Database
 from tm_cli.server.timestamps import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
@@ -28,8 +27,7 @@ class ProfileStore:
         self._database = database
         self._clock = clock
 
-    def all(self) -> list[Profile]:
-        """Every profile that can be read, the most recently updated first."""
+    def all(self) -> list[StoredProfile]:
         rows = self._database.rows("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
         found = []
         for row in rows:
@@ -39,19 +37,17 @@ class ProfileStore:
                 logger.warning("%s", damage)
         return found
 
-    def find(self, profile_id: int) -> Profile | None:
-        """The profile with this id."""
+    def find(self, profile_id: int) -> StoredProfile | None:
         row = self._database.row("SELECT * FROM profiles WHERE id = ?", [profile_id])
         return _profile(row) if row else None
 
-    def named(self, name: str) -> Profile | None:
-        """The most recently created profile with this name, compared as the contract says."""
+    def named(self, name: str) -> StoredProfile | None:
+        """The most recently created profile with this name, compared as the API contract says."""
         sql = "SELECT * FROM profiles WHERE name_key = ? ORDER BY id DESC LIMIT 1"
         row = self._database.row(sql, [name_key(name)])
         return _profile(row) if row else None
 
-    def add(self, fields: ProfileFields) -> Profile:
-        """Store a new profile under the next id."""
+    def add(self, fields: ProfileFields) -> StoredProfile:
         now = self._clock.now()
         secret = secrets.token_hex(32)
         values = (*_columns(fields), secret, wire_time(now), wire_time(now))
@@ -62,19 +58,17 @@ class ProfileStore:
                 values,
             )
         assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
-        return Profile(cursor.lastrowid, fields, secret, now)
+        return StoredProfile(cursor.lastrowid, fields, secret, now)
 
-    def replace(self, profile: Profile, fields: ProfileFields) -> Profile:
-        """Give an existing profile other contents."""
+    def replace(self, profile: StoredProfile, fields: ProfileFields) -> StoredProfile:
         values = (*_columns(fields), self._now(), profile.id)
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE profiles SET name_key = ?, fields = ?, updated_at = ? WHERE id = ?", values
             )
-        return Profile(profile.id, fields, profile.callback_secret, profile.created_at)
+        return StoredProfile(profile.id, fields, profile.callback_secret, profile.created_at)
 
     def delete(self, profile_id: int) -> bool:
-        """Remove a profile; False when there was none. Its history stays."""
         with self._database.transaction() as connection:
             cursor = connection.execute("DELETE FROM profiles WHERE id = ?", [profile_id])
         return cursor.rowcount > 0
@@ -87,7 +81,7 @@ def _columns(fields: ProfileFields) -> tuple[str, str]:
     return name_key(fields.name), fields.model_dump_json(by_alias=True)
 
 
-def _profile(row: sqlite3.Row) -> Profile:
+def _profile(row: sqlite3.Row) -> StoredProfile:
     try:
         created: datetime = read_time(row["created_at"])
         fields = ProfileFields.model_validate_json(row["fields"])
@@ -96,10 +90,10 @@ def _profile(row: sqlite3.Row) -> Profile:
         raise Refusal(
             f"Profile {row['id']} is damaged in the database; delete it, and save it again"
         ) from error
-    return Profile(row["id"], fields, row["callback_secret"], created)
+    return StoredProfile(row["id"], fields, row["callback_secret"], created)
 
 
-# A row that does not say readably whose pin it is may be anybody's.
+# A row with an unreadable owner may be any profile's.
 _OF_A_PROFILE = """
     (profile_id = ? OR typeof(profile_id) <> 'integer') AND (region = ? OR typeof(region) <> 'text')
 """
@@ -125,7 +119,6 @@ class PinStore:
         self._clock = clock
 
     def find(self, profile_id: int, region: str) -> Pin | None:
-        """The pin of a profile in a region."""
         sql = f"SELECT * FROM pins WHERE {_OF_A_PROFILE}"  # noqa: S608 - our own words
         rows = self._database.rows(sql, [profile_id, region])
         own = [row for row in rows if (row["profile_id"], row["region"]) == (profile_id, region)]
@@ -134,7 +127,7 @@ class PinStore:
         return Pin(0, None) if rows else None
 
     def pin(self, profile_id: int, region: str, history_id: int) -> Pin:
-        """Make this run the baseline, in the place of any other."""
+        """Make this run the baseline, replacing any other."""
         now = self._clock.now()
         with self._database.transaction() as connection:
             self._remove(connection, profile_id, region)
@@ -145,7 +138,6 @@ class PinStore:
         return Pin(history_id, now)
 
     def unpin(self, profile_id: int, region: str) -> None:
-        """Forget the pin, if there is one."""
         with self._database.transaction() as connection:
             self._remove(connection, profile_id, region)
 
@@ -155,11 +147,12 @@ class PinStore:
 
 
 def _pin(row: sqlite3.Row) -> Pin:
+    history_id = row["history_id"]
     try:
-        return Pin(count(row["history_id"]), read_time(row["pinned_at"]))
+        pinned_at = read_time(row["pinned_at"])
     except (ValueError, TypeError, OverflowError):
-        history_id = row["history_id"]
-        return Pin(history_id if type(history_id) is int else 0, None)
+        pinned_at = None
+    return Pin(history_id if type(history_id) is int else 0, pinned_at)
 
 
 class SettingStore:
@@ -169,11 +162,9 @@ class SettingStore:
         self._database = database
 
     def get(self, name: str) -> str | None:
-        """The text under `name`."""
         row = self._database.row("SELECT value FROM settings WHERE name = ?", [name])
         return str(row["value"]) if row else None
 
     def put(self, name: str, value: str) -> None:
-        """Write the text under `name`."""
         with self._database.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])

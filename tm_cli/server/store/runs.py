@@ -5,26 +5,28 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 
-from tm_cli.server.numbers import count, counts, maybe_measure, status_counts
-from tm_cli.server.runs.run import Run
+from pydantic import TypeAdapter
+
+from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
 from tm_cli.server.timestamps import read_time, wire_time
-from tm_cli.server.workers.engine_events import Bucket
+from tm_cli.server.workers.engine_events import EngineBucket
 
 _UNKNOWN = "1970-01-01T00:00:00Z"
+_BUCKET = TypeAdapter(EngineBucket)
 
 
 class RunStore:
-    """Writes a run before anybody is told that it started."""
+    """Stores a run before its start is answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, run: Run) -> None:
-        """Put a new run on disk."""
+    def add(self, run: ServerRun) -> None:
         values = (
             run.run_id,
             run.profile_id,
@@ -40,7 +42,7 @@ class RunStore:
             json.dumps(dict(run.traits)),
             run.against_url,
             json.dumps(dict(run.gate)),
-            *(run.wish or (None, None)),
+            *(run.selected_baseline or (None, None)),
         )
         marks = ", ".join("?" for _ in values)
         with self._database.transaction() as connection:
@@ -53,7 +55,7 @@ class RunStore:
                 "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
             )
 
-    def unfinished(self) -> list[Run]:
+    def unfinished(self) -> list[ServerRun]:
         """Runs without a history row: going on, or cut short when a server died.
 
         What is damaged has a neutral value; the row itself stays as it is.
@@ -64,17 +66,18 @@ class RunStore:
         )
         return [_run(checked(row)) for row in rows]
 
-    def save_buckets(self, run_id: str, buckets: Iterable[Bucket]) -> None:
+    def save_buckets(self, run_id: str, buckets: Iterable[EngineBucket]) -> None:
         """Write buckets; the newest line of an index replaces the older one."""
         values = [_bucket_values(run_id, bucket) for bucket in buckets]
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO buckets VALUES (:run_id, :side, :index, :planned, :sent,"
+                " :completed, :codes, :failures, :response, :service, :p50_ms, :p95_ms, :p99_ms)",
                 values,
             )
 
-    def buckets(self, run_id: str) -> list[Bucket]:
-        """The buckets of a run in order; those of a duet's other target come after the first.
+    def buckets(self, run_id: str) -> list[EngineBucket]:
+        """The buckets of a run in order; those of an A/B run's second target come last.
 
         Raises ValueError when one of them is damaged.
         """
@@ -85,8 +88,8 @@ class RunStore:
             raise ValueError("its measurements are damaged in the database") from error
 
 
-def _run(row: StoredRow) -> Run:
-    return Run(
+def _run(row: StoredRow) -> ServerRun:
+    return ServerRun(
         run_id=row["run_id"],
         profile_id=row["profile_id"],
         profile_name=row["profile_name"],
@@ -101,43 +104,17 @@ def _run(row: StoredRow) -> Run:
         traits=json.loads(row["traits"]),
         against_url=row["against_url"],
         gate=json.loads(row["gate"]),
-        wish=(row["wish"], row["wished_id"]) if row["wish"] else None,
+        selected_baseline=(row["wish"], row["wished_id"]) if row["wish"] else None,
     )
 
 
-def _bucket_values(run_id: str, bucket: Bucket) -> tuple[object, ...]:
-    return (
-        run_id,
-        bucket.side,
-        bucket.index,
-        bucket.planned,
-        bucket.sent,
-        bucket.completed,
-        json.dumps(bucket.codes),
-        json.dumps(bucket.failures),
-        bucket.response,
-        bucket.service,
-        bucket.p50_ms,
-        bucket.p95_ms,
-        bucket.p99_ms,
-    )
+def _bucket_values(run_id: str, bucket: EngineBucket) -> dict[str, object]:
+    codes, failures = json.dumps(bucket.codes), json.dumps(bucket.failures)
+    return asdict(bucket) | {"run_id": run_id, "codes": codes, "failures": failures}
 
 
-def _bucket(row: sqlite3.Row) -> Bucket:
-    response, service = row["response"], row["service"]
-    if not isinstance(response, str) or not isinstance(service, str):
-        raise TypeError("a histogram is not a text")
-    return Bucket(
-        index=count(row["position"]),
-        planned=count(row["planned"]),
-        sent=count(row["sent"]),
-        completed=count(row["completed"]),
-        codes=status_counts(json.loads(row["codes"])),
-        failures=counts(json.loads(row["failures"])),
-        response=response,
-        service=service,
-        p50_ms=maybe_measure(row["p50_ms"]),
-        p95_ms=maybe_measure(row["p95_ms"]),
-        p99_ms=maybe_measure(row["p99_ms"]),
-        side=count(row["side"]),
-    )
+def _bucket(row: sqlite3.Row) -> EngineBucket:
+    values = dict(row)
+    for column in ("codes", "failures"):
+        values[column] = json.loads(row[column])
+    return _BUCKET.validate_python(values | {"index": row["position"]})

@@ -42,16 +42,16 @@ CREATE TABLE runs (
     loop         INTEGER NOT NULL,
     started_at   TEXT NOT NULL,
     traits       TEXT NOT NULL,     -- what the fingerprint is made of
-    against_url  TEXT,              -- the other target of a duet
-    gate         TEXT NOT NULL,     -- limits that differ from the defaults
-    wish         TEXT,              -- 'asked' or 'pinned': how the baseline was named
+    against_url  TEXT,              -- second target of an A/B run
+    gate         TEXT NOT NULL,     -- thresholds that differ from the defaults
+    wish         TEXT,              -- 'asked' or 'pinned': how the baseline was selected
     wished_id    INTEGER            -- its history id
 );
 CREATE INDEX runs_by_profile ON runs (profile_id);
 
 CREATE TABLE buckets (
     run_id    TEXT    NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
-    side      INTEGER NOT NULL,     -- 1 is the other target of a duet
+    side      INTEGER NOT NULL,     -- 1 is the second target of an A/B run
     position  INTEGER NOT NULL,
     planned   INTEGER NOT NULL,
     sent      INTEGER NOT NULL,
@@ -93,15 +93,14 @@ CREATE TABLE history (
     auto_verdict_reasons         TEXT,
     auto_compare_snapshot        TEXT,
     auto_compare_baseline_run_id INTEGER,
-    against                      TEXT,             -- results of the other target of a duet
+    against                      TEXT,             -- results of the second target
     notes                        TEXT    NOT NULL, -- what happened to the workers
     addresses                    TEXT    NOT NULL DEFAULT '{}', -- requests by address
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
 
--- The runs that others are compared with because somebody said so. A deleted one stays: what it was
--- meant to guard must not pass unseen.
+-- The baselines that were pinned. A deleted one stays: without it, a regression could pass.
 CREATE TABLE pins (
     profile_id INTEGER NOT NULL,
     region     TEXT    NOT NULL,
@@ -197,7 +196,6 @@ def check_columns(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def not_ours(path: Path, what: str) -> ConfigurationError:
-    """The error for a file that something else has made or changed."""
     return ConfigurationError(
         f"{path} is a database, but not one of tm: it has {what!r}",
         hint="the file was left as it is; use another data directory",
@@ -205,7 +203,7 @@ def not_ours(path: Path, what: str) -> ConfigurationError:
 
 
 def _is_like(item: _Object, ours: _Object) -> bool:
-    """SQLite goes by the text, whatever the other columns call the object."""
+    """Compare the SQL text, which is what SQLite goes by."""
     if item.kind != "table":
         return _plain(item.sql) == _plain(ours.sql)
     return re.match(rf'CREATE TABLE "?{item.name}"? ?\(', _plain(item.sql)) is not None

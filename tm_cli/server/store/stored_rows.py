@@ -1,4 +1,4 @@
-"""History rows as they are read: what is damaged is left out and named, and the rest is kept.
+"""Checks history rows as they are read: damaged values are left out and named, the rest is kept.
 
 A value that cannot be read must not take the list of all runs with it, nor pass for a measurement.
 """
@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from tm_cli.server.judge.thresholds import Limits
-from tm_cli.server.numbers import count, counts, finite, maybe_measure, measure, refuse_constant
-from tm_cli.server.runs.run import Outcome
+from pydantic import AfterValidator, Field, Strict, TypeAdapter
+
+from tm_cli.server.judge.thresholds import Thresholds
+from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure, Text, refuse_constant
+from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
+from tm_cli.server.runs.run import RunOutcome
 from tm_cli.server.timestamps import read_time
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""
 
-_VERDICTS = ("PASS", "WARN", "FAIL", "NO_BASELINE")
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
@@ -32,12 +34,11 @@ def checked(row: sqlite3.Row) -> StoredRow:
     values: dict[str, Any] = {}
     damaged = []
     for column, value in zip(row.keys(), row, strict=True):
-        check, neutral = _COLUMNS[column]
         try:
-            check(value)
+            _CHECKS[column].validate_python(value)
             values[column] = value
         except _UNREADABLE:
-            values[column] = neutral
+            values[column] = _COLUMNS[column][1]
             damaged.append(column)
     if set(damaged) - _SERIES:
         values |= {"auto_verdict": None, "auto_verdict_reasons": _reasons(damaged)}
@@ -46,7 +47,6 @@ def checked(row: sqlite3.Row) -> StoredRow:
 
 
 def damage(row: StoredRow) -> str:
-    """What is damaged, in words."""
     return f"its row in the history is damaged ({', '.join(row['damaged'])})"
 
 
@@ -54,156 +54,96 @@ def _reasons(damaged: list[str]) -> str:
     return json.dumps([f"no verdict: this row of the history is damaged ({', '.join(damaged)})"])
 
 
-def _text(value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError("it is not a text")
-
-
-def _whole(value: Any) -> None:
-    count(abs(value))
-
-
-def _one_of(texts: tuple[str, ...], value: object) -> None:
-    if value not in texts:
-        raise ValueError("this value is unknown")
-
-
-def _time(value: object) -> None:
-    _text(value)
-    read_time(str(value))
-
-
-def _optional(check: Callable[[Any], object], value: object) -> None:
-    if value is not None:
-        check(value)
-
-
-def _json(check: Callable[[Any], object], value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError("it is not a text")
-    if len(value) <= _SHORT:
-        _check_short(check, value)
-    else:
-        check(_JSON.decode(value))
-
-
-@lru_cache(maxsize=1000)
-def _check_short(check: Callable[[Any], object], text: str) -> None:
-    """Tags, limits and the like are the same in many rows."""
-    check(_JSON.decode(text))
-
-
 _JSON = json.JSONDecoder(parse_constant=refuse_constant)
 _SHORT = 1000
 
 
-def _names(value: Any) -> None:
-    if not isinstance(value, list):
-        raise TypeError("it is not a list")
-    for item in value:
-        _text(item)
-        item.encode()  # a lone surrogate fails here
+def _json(kind: Any) -> Any:
+    """The type of a text that holds JSON of another type."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def check(text: str) -> str:
+        adapter.validate_python(_JSON.decode(text))
+        return text
+
+    check_short = lru_cache(maxsize=1000)(
+        check
+    )  # tags, thresholds and the like repeat in many rows
+    return Annotated[
+        Text,
+        AfterValidator(lambda text: check_short(text) if len(text) <= _SHORT else check(text)),
+    ]
 
 
-def _texts_by_name(value: Any) -> None:
-    for text in value.values():
-        _text(text)
+def _check_time(text: str) -> str:
+    read_time(text)
+    return text
 
 
-def _measures_by_name(value: Any) -> None:
-    for number in value.values():
-        measure(number)
+def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
+    Thresholds().changed(document)
+    return document
 
 
-def _series(value: Any) -> None:
-    if not isinstance(value, list):
-        raise TypeError("it is not a list")
-    for point in value:
-        for number in point.values():
-            maybe_measure(number)
-
-
-def _latencies(value: Any) -> None:
-    _series(value)
-    for point in value:
-        _ = point["p50"], point["p95"], point["p99"]
-
-
-def _gate(value: Any) -> None:
-    Limits().changed(value)
-
-
-def _object(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise TypeError("it is not an object")
-
-
-def _other_side(value: Any) -> None:
-    for key in ("planned", "sent", "totalRequests", "totalErrors"):
-        count(value[key])
-    counts(value["responseCodes"])
-    counts(value.get("addresses", {}))
-    _measures_by_name(value["latencyQuantiles"])
-    _series(value["rpsSeries"])
-    _latencies(value["latencySeries"])
-    for key in ("avgRps", "peakRps"):
-        measure(value[key])
-    _optional(finite, value["successRate"])
-
-
-_Column = tuple[Callable[[Any], object], Any]
-_COUNT: _Column = (count, 0)
-_MEASURE: _Column = (measure, 0.0)
-_TEXT: _Column = (_text, "")
-_TIME: _Column = (_time, None)
-_FLAG: _Column = (count, 1)
-_MAYBE_ID: _Column = (partial(_optional, count), None)
+_Time = Annotated[Text, AfterValidator(_check_time)]
+_Column = tuple[Any, Any]
+_COUNT: _Column = (Count, 0)
+_MEASURE: _Column = (Measure, 0.0)
+_TEXT: _Column = (Text, "")
+_TIME: _Column = (_Time, None)
+_FLAG: _Column = (Count, 1)
+_MAYBE_ID: _Column = (Count | None, None)
+_TEXTS = _json(list[Text])
 
 _SERIES = {"rps_series", "latency_series", "against", "addresses"}
 
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
-    "run_id": (_text, "(damaged)"),
-    "outcome": (partial(_one_of, tuple(Outcome)), Outcome.ABORTED.value),
+    "run_id": (Text, "(damaged)"),
+    "outcome": (RunOutcome, RunOutcome.ABORTED.value),
     "created_at": _TIME,
     "finished_at": _TIME,
     "started_at": _TIME,
     "duration_seconds": _COUNT,
     "duration": _MEASURE,
-    "loop": (count, 0),
+    "loop": _COUNT,
     "planned": _COUNT,
     "sent": _COUNT,
-    "shortfall": (_whole, 0),
+    "shortfall": (Annotated[int, Strict(), Field(ge=-MAX_COUNT, le=MAX_COUNT)], 0),
     "total_requests": _COUNT,
     "total_errors": _COUNT,
     "avg_rps": _MEASURE,
     "peak_rps": _MEASURE,
-    "success_rate": (partial(_optional, finite), None),
-    "response_codes": (partial(_json, counts), "{}"),
-    "latency_quantiles": (partial(_json, _measures_by_name), "{}"),
-    "rps_series": (partial(_json, _series), "[]"),
-    "latency_series": (partial(_json, _latencies), "[]"),
+    "success_rate": (Finite | None, None),
+    "response_codes": (_json(Counts), "{}"),
+    "latency_quantiles": (_json(Quantiles), "{}"),
+    "rps_series": (_json(Series), "[]"),
+    "latency_series": (_json(LatencySeries), "[]"),
     "generator_saturated": _FLAG,
     "downstream_saturated": _FLAG,
     "flaky_dispatch": _FLAG,
-    "auto_verdict": (partial(_optional, partial(_one_of, _VERDICTS)), None),
-    "auto_verdict_reasons": (partial(_optional, partial(_json, _names)), None),
-    "auto_compare_snapshot": (partial(_optional, partial(_json, _object)), None),
+    "auto_verdict": (Literal["PASS", "WARN", "FAIL", "NO_BASELINE"] | None, None),
+    "auto_verdict_reasons": (_TEXTS | None, None),
+    "auto_compare_snapshot": (_json(dict[str, Any]) | None, None),
     "auto_compare_baseline_run_id": _MAYBE_ID,
-    "against": (partial(_optional, partial(_json, _other_side)), None),
-    "notes": (partial(_json, _names), "[]"),
-    "addresses": (partial(_json, counts), "{}"),
+    "against": (_json(SideResults) | None, None),
+    "notes": (_TEXTS, "[]"),
+    "addresses": (_json(Counts), "{}"),
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,
     "region": _TEXT,
-    "tags": (partial(_json, _names), "[]"),
+    "tags": (_TEXTS, "[]"),
     "triggered_by": _TEXT,
     "fingerprint": _TEXT,
-    "traits": (partial(_json, _texts_by_name), "{}"),
-    "against_url": (partial(_optional, _text), None),
-    "gate": (partial(_json, _gate), "{}"),
-    "wish": (partial(_optional, partial(_one_of, ("asked", "pinned"))), None),
+    "traits": (_json(dict[str, Text]), "{}"),
+    "against_url": (Text | None, None),
+    "gate": (_json(Annotated[dict[str, Any], AfterValidator(_check_gate)]), "{}"),
+    "wish": (Literal["asked", "pinned"] | None, None),
     "wished_id": _MAYBE_ID,
 }
-"""How each column is checked, and what stands for it when it is damaged."""
+"""The type of each column, and its value when it is damaged."""
+
+_CHECKS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(kind) for name, (kind, _) in _COLUMNS.items()
+}

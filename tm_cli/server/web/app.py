@@ -1,4 +1,4 @@
-"""The application: routes under `/api/v1`, lease and agents beside them, one error envelope."""
+"""The application: routes under `/api/v1`, lease, identity and agents, one error envelope."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ from tm_cli.server.workers.agent_protocol import PATH
 
 
 async def lease(request: Request) -> Response:
-    """Keep the server alive for as long as this answer stays open."""
+    """Keep the server alive for as long as this response stays open."""
     leases = Services.of(request).leases
     if leases.is_closed:
         raise Refusal("The server is leaving", status=503)
     stream = leases.hold()
-    await anext(stream)  # counts from here on, before the answer says so
+    await anext(stream)  # the lease counts before the response is sent
     return StreamingResponse(stream, media_type="text/plain")
 
 
 async def identity(request: Request) -> Response:
-    """Prove that this server has the key, to clients that have not sent it yet."""
+    """Prove to clients that have not sent their key that this server has it."""
     proof = Services.of(request).identity.prove(request.query_params, request.scope)
     return PlainTextResponse(proof)
 
 
 def create_app(services: Services) -> Starlette:
-    """Build the application around `services`; the guard goes around it."""
     operations = [
         *profiles.ROUTES,
         *runs.ROUTES,

@@ -1,4 +1,4 @@
-"""An answer of the API that is no success."""
+"""An error response of the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 
 class Refusal(Exception):
-    """Ends a request with `status` and the error envelope; 400 unless told otherwise."""
+    """Ends a request with `status` and the error envelope; 400 by default."""
 
     def __init__(
         self,
@@ -37,14 +37,13 @@ class Refusal(Exception):
         return body
 
 
-MOST_BYTES = 1024 * 1024
-DEEPEST = 64
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 64
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:
-    """Read the body as `model`; raises `Refusal`."""
     return validated(model, await read_json(request))
 
 
@@ -57,7 +56,6 @@ async def read_json(request: Request) -> Any:
 
 
 def parse_json(request: Request, body: bytes) -> Any:
-    """Parse a body that the request declares as JSON."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Refusal("The body must be sent as application/json")
@@ -71,8 +69,8 @@ async def read_bytes(request: Request) -> bytes:
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > MOST_BYTES:
-                raise Refusal(f"The body is longer than {MOST_BYTES} bytes", status=413)
+            if size > MAX_BYTES:
+                raise Refusal(f"The body is longer than {MAX_BYTES} bytes", status=413)
             chunks.append(chunk)
     except ClientDisconnect:
         raise Refusal("The body is incomplete: its client has gone") from None
@@ -80,7 +78,7 @@ async def read_bytes(request: Request) -> bytes:
 
 
 def validated(model: type[Model], data: Any) -> Model:
-    """Make `model` of parsed JSON, or refuse with the first thing that is wrong."""
+    """Validate parsed JSON as `model`; raises `Refusal` with the first error."""
     try:
         # Through text, because strict models judge JSON and Python values by different rules.
         return model.model_validate_json(json.dumps(data))
@@ -89,7 +87,7 @@ def validated(model: type[Model], data: Any) -> Model:
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint, as `field: what is wrong`."""
+    """The first error, as `field: message`."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     text = first["msg"].removeprefix("Value error, ")
@@ -128,11 +126,11 @@ def _finite(text: str) -> float:
 
 def _require_shallow(value: Any) -> None:
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return
-    raise Refusal(f"The body is nested deeper than {DEEPEST} levels")
+    raise Refusal(f"The body is nested deeper than {MAX_DEPTH} levels")
 
 
 def _inside(value: Any) -> list[Any]:

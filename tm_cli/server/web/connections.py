@@ -14,20 +14,20 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-MOST_CONNECTIONS = 512
+MAX_CONNECTIONS = 512
 _WANTED = 4096
 _OWN = 32  # standard streams, database, event loop, listeners, libraries
-_FEWEST = 8
+_MIN = 8
 
 
 def connections_allowed() -> int:
-    """Raise the soft limit of open files where that is allowed, and share out what it gives.
+    """Raise the soft limit of open files where allowed; return how many connections that permits.
 
     Connections get at most half: the database must be able to open its journal, and the load
     generators need pipes, however many clients there are.
     """
     if sys.platform == "win32":
-        return MOST_CONNECTIONS
+        return MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -37,28 +37,28 @@ def connections_allowed() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(_FEWEST, (soft - _OWN) // 2))
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(_MIN, (soft - _OWN) // 2))
 
 
 SCOPE_KEY = "connection"
-"""Where a request's scope has its `Connection`, in its `state`."""
+"""Where a request's scope has its `ClientConnection`, in its `state`."""
 HEAD_TIMEOUT = 10.0
 KEEP_ALIVE = 30
 """Seconds for which a client with the key may be idle.
 
 Longer than clients poll or keep a connection: a request that arrives while it is being closed is
-lost, and whoever sent it cannot know whether a run was started.
+lost, and its sender cannot know whether a run was started.
 """
 _BODY_SHARE = 3  # times as long for a body, and for reading an answer
 _IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
 _UNAUTHENTICATED_SHARE = 4
-_FEWEST_UNAUTHENTICATED = 16  # clients that come at the same moment
+_MIN_UNAUTHENTICATED = 16  # clients that come at the same moment
 
 logger = logging.getLogger(__name__)
 
 
-class Connections:
+class ClientConnections:
     """All connections of one server, at most `most` of them.
 
     A quarter of the places, but no fewer than 16 where there are twice as many, is for clients that
@@ -70,18 +70,19 @@ class Connections:
     def __init__(self, most: int, *, head_timeout: float = HEAD_TIMEOUT) -> None:
         self.head_timeout = head_timeout
         self.body_timeout = head_timeout * _BODY_SHARE
-        share = max(most // _UNAUTHENTICATED_SHARE, _FEWEST_UNAUTHENTICATED)
+        share = max(most // _UNAUTHENTICATED_SHARE, _MIN_UNAUTHENTICATED)
         self._most_unauthenticated = min(share, most // 2)
         self._most_authenticated = most - self._most_unauthenticated
-        self._unauthenticated: dict[Connection, str] = {}  # with their peers, the oldest first
-        self._authenticated: set[Connection] = set()
+        self._unauthenticated: dict[
+            ClientConnection, str
+        ] = {}  # with their peers, the oldest first
+        self._authenticated: set[ClientConnection] = set()
 
-    def add(self, address: str = "") -> Connection:
-        """Make room for a connection that was accepted from `address`, and return it."""
+    def add(self, address: str = "") -> ClientConnection:
         if len(self._unauthenticated) >= self._most_unauthenticated:
             logger.warning("too many connections without the API key: an old one is closed")
             self.close_oldest()
-        connection = Connection(self)
+        connection = ClientConnection(self)
         self._unauthenticated[connection] = _peer(address)
         return connection
 
@@ -96,11 +97,10 @@ class Connections:
                 return
 
     def close_unauthenticated(self) -> None:
-        """Close every connection that has not sent the key."""
         while self._unauthenticated:
             self.close_oldest()
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: ClientConnection) -> bool:
         """Count a connection among those with the key; False when there are too many of them."""
         if connection in self._authenticated:
             return True
@@ -110,16 +110,15 @@ class Connections:
         self._authenticated.add(connection)
         return True
 
-    def forget(self, connection: Connection) -> None:
-        """A connection is over."""
+    def forget(self, connection: ClientConnection) -> None:
         self._unauthenticated.pop(connection, None)
         self._authenticated.discard(connection)
 
 
-class Connection:
+class ClientConnection:
     """One connection from its accept to its end, with a deadline for what its client owes."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: ClientConnections) -> None:
         self.transport: asyncio.Transport | None = None
         self.opening: asyncio.Task[object] | None = None
         """The TLS handshake, until there is a transport."""
@@ -157,11 +156,9 @@ class Connection:
         self._set_deadline(self._began + idle)
 
     def writing_paused(self) -> None:
-        """The client reads its answers more slowly than they are written."""
         self._watch_reading(None)
 
     def writing_resumed(self) -> None:
-        """The client has read enough for more to be written."""
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
@@ -180,14 +177,12 @@ class Connection:
         return True
 
     def abort(self) -> None:
-        """Close it at once, whatever is still to be sent."""
         if self.transport is not None:
             self.transport.abort()
         elif self.opening is not None:
             self.opening.cancel()
 
     def ended(self) -> None:
-        """It is closed."""
         self._is_over = True
         self._set_deadline(None)
         self.writing_resumed()
@@ -207,7 +202,7 @@ class Connection:
             self.abort()
 
     def _watch_reading(self, unsent: int | None) -> None:
-        """Close the connection once its client reads nothing any more of what waits for it."""
+        """Close the connection once its client has stopped reading what is buffered for it."""
         if unsent is not None and self._unsent >= unsent:
             self.abort()
             return
@@ -221,13 +216,13 @@ class Connection:
 
 
 def mark_authenticated(scope: MutableMapping[str, Any]) -> bool:
-    """Tell the connection of a request that the key was right; False when there are too many."""
+    """Mark the connection of a request as authenticated; False when there are too many."""
     connection = scope.get("state", {}).get(SCOPE_KEY)
-    return connection.mark_authenticated() if isinstance(connection, Connection) else True
+    return connection.mark_authenticated() if isinstance(connection, ClientConnection) else True
 
 
 def _peer(address: str) -> str:
-    """Whose connection it is; of IPv6 one client often has as many addresses as it likes."""
+    """The client's network: an IPv6 client often has a whole /64 of addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -252,8 +247,8 @@ class Acceptor:
         self,
         listener: socket.socket,
         tls: ssl.SSLContext | None,
-        connections: Connections,
-        make_protocol: Callable[[Connection], asyncio.BaseProtocol],
+        connections: ClientConnections,
+        make_protocol: Callable[[ClientConnection], asyncio.BaseProtocol],
     ) -> None:
         self._listener = listener
         self._tls = tls
@@ -262,12 +257,11 @@ class Acceptor:
         self._accepting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Accept from now on."""
         self._listener.setblocking(False)
         self._accepting = asyncio.create_task(self._accept())
 
     async def stop(self) -> None:
-        """Accept no more, and close what is not authenticated."""
+        """Stop accepting and close what is not authenticated."""
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
@@ -299,7 +293,7 @@ class Acceptor:
         connection.opening = opening
         opening.add_done_callback(partial(_opened, accepted, connection))
 
-    async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+    async def _open(self, accepted: socket.socket, connection: ClientConnection) -> None:
         limits = {}
         if self._tls is not None:
             limits["ssl_handshake_timeout"] = self._connections.head_timeout
@@ -310,8 +304,10 @@ class Acceptor:
         )
 
 
-def _opened(accepted: socket.socket, connection: Connection, opening: asyncio.Task[None]) -> None:
-    """Clear away what has failed; most often a client that has gone, or knows no TLS."""
+def _opened(
+    accepted: socket.socket, connection: ClientConnection, opening: asyncio.Task[None]
+) -> None:
+    """Clean up after a failed handshake: a client that has gone, or does not speak TLS."""
     if not opening.cancelled() and opening.exception() is None:
         return
     connection.ended()

@@ -1,12 +1,11 @@
-"""How many requests a minute: a sliding window."""
+"""What every request and WebSocket handshake passes first: host, origin, key, rate."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import math
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -16,28 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tm_cli.runtime.announcement import CHALLENGE, IDENTITY_PATH, proof_of_identity
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import mark_authenticated
-
-WINDOW = 60.0
-
-
-class SlidingWindow:
-    """Admits at most `limit` requests in any 60 seconds; refused ones do not count."""
-
-    def __init__(self, limit: int, monotonic: Callable[[], float]) -> None:
-        self._limit = limit
-        self._monotonic = monotonic
-        self._admitted: deque[float] = deque()
-
-    def admit(self) -> int | None:
-        """Count a request and return None, or return after how many whole seconds to come back."""
-        now = self._monotonic()
-        while self._admitted and self._admitted[0] <= now - WINDOW:
-            self._admitted.popleft()
-        if len(self._admitted) < self._limit:
-            self._admitted.append(now)
-            return None
-        return max(1, math.ceil(self._admitted[0] + WINDOW - now))
-
+from tm_cli.values.sliding_window import SlidingWindow
 
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -46,7 +24,7 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def digest_of(key: str) -> str:
-    """What is stored of a key; it has 256 random bits, so one round of SHA-256 is enough."""
+    """The stored digest of a key: 256 random bits need only one round of SHA-256."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -55,8 +33,8 @@ class Guard:
     """ASGI middleware. A web page in the user's browser must not get in, nor another user.
 
     The host is checked first, because a rebound DNS name makes a foreign page look like our own.
-    `names` are hosts beside the loopback ones, with a port or without; `is_open` also admits the
-    address at which the client has reached the server.
+    `names` are hosts in addition to the loopback ones, with or without a port; `is_open` also
+    admits the address at which the client has reached the server.
     """
 
     app: ASGIApp
@@ -68,7 +46,7 @@ class Guard:
     is_open: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request or the WebSocket's handshake on, or answer it with a refusal."""
+        """Pass the request or the WebSocket handshake on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             return
         send = _with_safe_headers(send)
@@ -89,12 +67,13 @@ class Guard:
             raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
         if scope["path"] in UNLIMITED_PATHS:
             return
-        wait = self.window.admit()
-        if wait is not None:
-            raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": str(wait)})
+        if (delay := self.window.delay()) > 0:
+            seconds = str(math.ceil(delay))
+            raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": seconds})
+        self.window.count()
 
     def _is_about_identity(self, scope: Scope) -> bool:
-        """Whether a client asks the server for its proof; on this machine, without a key."""
+        """Whether this is a request for the identity proof; on this machine it needs no key."""
         return (
             scope["type"] == "http"
             and scope["method"] == "GET"
@@ -149,7 +128,6 @@ def _sent_key(headers: Headers) -> str:
 
 
 def refusal_response(refusal: Refusal) -> JSONResponse:
-    """The answer for a refusal."""
     return JSONResponse(refusal.envelope, refusal.status, headers=refusal.headers)
 
 
@@ -165,7 +143,7 @@ def _with_safe_headers(send: Send) -> Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class IdentityProof:
     """Answers challenges with the key."""
 
     key: str = field(repr=False)

@@ -22,17 +22,23 @@ from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.server.web.connections import KEEP_ALIVE, SCOPE_KEY, Acceptor, Connection, Connections
+from tm_cli.server.web.connections import (
+    KEEP_ALIVE,
+    SCOPE_KEY,
+    Acceptor,
+    ClientConnection,
+    ClientConnections,
+)
 from tm_cli.server.web.services import ServeOptions
-from tm_cli.server.workers.agent_protocol import LARGEST_REPORT
+from tm_cli.server.workers.agent_protocol import MAX_REPORT
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One way in; `names` are hosts that a request may give beside the address."""
+class Endpoint:
+    """A listening socket; `names` are hosts that a request may give in addition to the address."""
 
     listener: socket.socket
     tls: ssl.SSLContext | None = None
@@ -40,43 +46,39 @@ class Door:
 
     @property
     def address(self) -> str:
-        """The address it is bound to."""
         return str(self.listener.getsockname()[0])
 
     @property
     def port(self) -> int:
-        """The port that was taken."""
         return int(self.listener.getsockname()[1])
 
     @property
     def scheme(self) -> str:
-        """How a URL of it begins."""
         return "https" if self.tls else "http"
 
     @property
     def base_url(self) -> str:
-        """What clients call it."""
         host = self.names[0] if self.tls and self.names else self.address
         shown = f"[{host}]" if ":" in host else host
         return f"{self.scheme}://{shown}:{self.port}"
 
 
 @contextmanager
-def doors(options: ServeOptions) -> Iterator[list[Door]]:
-    """Open the way in for this machine first, then, with TLS, the one for others.
+def open_listeners(options: ServeOptions) -> Iterator[list[Endpoint]]:
+    """Open the endpoint for this machine first, then, with TLS, the one for others.
 
     Raises ConfigurationError when a port is taken, or when the key could be read on its way.
     """
-    with ExitStack() as open_doors:
+    with ExitStack() as endpoints:
         tls = _tls(options)
         if tls is None:
             address = _loopback(options.host)
-            inside = open_doors.enter_context(_listening(address, options.port))
-            yield [Door(inside, names=options.hostnames)]
+            inside = endpoints.enter_context(_listening(address, options.port))
+            yield [Endpoint(inside, names=options.hostnames)]
             return
-        outside = open_doors.enter_context(_listening(_address(options.host), options.port))
-        inside = open_doors.enter_context(_listening("127.0.0.1", 0))
-        yield [Door(inside), Door(outside, tls, options.hostnames)]
+        outside = endpoints.enter_context(_listening(_address(options.host), options.port))
+        inside = endpoints.enter_context(_listening("127.0.0.1", 0))
+        yield [Endpoint(inside), Endpoint(outside, tls, options.hostnames)]
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:
@@ -118,7 +120,7 @@ def _address(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         raise ConfigurationError(
-            f"the server cannot listen on {host!r}, which is no address",
+            f"the server cannot listen on {host!r}: not an address",
             hint="give an address of this machine, or 0.0.0.0 or :: for all of them",
         ) from None
 
@@ -143,7 +145,7 @@ def _listening(address: str, port: int) -> Iterator[socket.socket]:
 
 
 def _claim_exclusively(listener: socket.socket) -> None:
-    """Allow a quick restart on the same port; on Windows that option would allow stealing it."""
+    """Allow a quick restart on the same port; on Windows that option would allow hijacking."""
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
@@ -153,20 +155,20 @@ def _claim_exclusively(listener: socket.socket) -> None:
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers, which would raise the signal again at the end."""
 
-    def __init__(self, app: ASGIApp, door: Door, connections: Connections) -> None:
+    def __init__(self, app: ASGIApp, endpoint: Endpoint, connections: ClientConnections) -> None:
         super().__init__(_config(app))
-        self._door = door
-        self._acceptor = Acceptor(door.listener, door.tls, connections, self._protocol)
+        self._door = endpoint
+        self._acceptor = Acceptor(endpoint.listener, endpoint.tls, connections, self._protocol)
         self._listening = asyncio.Event()
 
-    def _protocol(self, connection: Connection) -> asyncio.BaseProtocol:
+    def _protocol(self, connection: ClientConnection) -> asyncio.BaseProtocol:
         return _HttpConnection(connection, self.config, self.server_state)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await super().serve(sockets or [self._door.listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept with limits of our own; uvicorn would leave that to the event loop."""
+        """Accept with our own limits; uvicorn would leave that to the event loop."""
         self.servers = []
         self._acceptor.start()
         self.started = True
@@ -181,7 +183,7 @@ class WebServer(uvicorn.Server):
         yield
 
     async def begin(self) -> asyncio.Task[None]:
-        """Serve until told to exit; returns once it listens, raises what keeps it from that."""
+        """Serve in the background; returns once it listens, raises the error that prevents it."""
         serving = asyncio.create_task(self.serve())
         waiting = asyncio.create_task(self._listening.wait())
         await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
@@ -193,9 +195,11 @@ class WebServer(uvicorn.Server):
 
 
 class _HttpConnection(H11Protocol):
-    """A connection that tells how far its client has come, so that deadlines can be kept."""
+    """A connection that reports its progress, so that deadlines can be enforced."""
 
-    def __init__(self, connection: Connection, config: uvicorn.Config, state: ServerState) -> None:
+    def __init__(
+        self, connection: ClientConnection, config: uvicorn.Config, state: ServerState
+    ) -> None:
         super().__init__(config, state, app_state={SCOPE_KEY: connection})
         self._connection = connection
         self._is_idle = False
@@ -212,7 +216,7 @@ class _HttpConnection(H11Protocol):
         self._report_progress()
 
     def _report_progress(self) -> None:
-        """Tell what has come of the request in progress, if there is one."""
+        """Report how much of the current request has arrived."""
         if self.cycle is None or self.cycle.response_complete:
             return
         if self.cycle.more_body:
@@ -255,12 +259,12 @@ class _HttpConnection(H11Protocol):
         super().connection_lost(exc)
 
 
-class _AgentConnection(WebSocketsSansIOProtocol):
-    """A WebSocket that is shut down at once, in every state and whatever its peer does."""
+class _WebSocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket that is shut down at once, in every state and regardless of its peer."""
 
     def __init__(self, *, app_state: dict[str, Any], **arguments: Any) -> None:
         super().__init__(app_state=app_state, **arguments)
-        self._connection: Connection = app_state[SCOPE_KEY]
+        self._connection: ClientConnection = app_state[SCOPE_KEY]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.ended()
@@ -277,9 +281,9 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
-        ws=_AgentConnection,
-        ws_max_size=LARGEST_REPORT,
-        ws_ping_interval=None,  # agents and server give each other signs of life of their own
+        ws=_WebSocketConnection,
+        ws_max_size=MAX_REPORT,
+        ws_ping_interval=None,  # agents and server send heartbeats of their own
         lifespan="off",
         loop="asyncio",
         access_log=False,

@@ -12,8 +12,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from tm_cli.server.judge import Limits
-from tm_cli.server.profiles import Point, ProfileFields, Schedule, Slot, Wire, trim
+from tm_cli.server.judge import Thresholds
+from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
 
 
@@ -93,7 +93,7 @@ def _check_timezone(name: str) -> str:
 
 
 def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
-    Limits().changed(document)  # says what is wrong
+    Thresholds().changed(document)  # raises ValueError
     return document
 
 
@@ -107,40 +107,24 @@ Method = Annotated[
 ]
 Interpolation = Annotated[Literal["SPLINE", "LINEAR"], BeforeValidator(_upper)]
 Region = Annotated[str, StringConstraints(max_length=30)]
-Identity = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Email = Annotated[str, StringConstraints(max_length=320)]
 
 
-class PointBody(Wire):
-    """A point of the curve; NaN and infinity never get through the JSON reader."""
-
-    x: Annotated[float, Field(ge=0)]
-    y: Annotated[float, Field(ge=0)]
-
-
-class SlotBody(Wire):
-    """A weekly moment."""
-
-    day_of_week: Annotated[int, Field(ge=1, le=7)]
-    time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-
-
 class ScheduleBody(Wire):
-    """A schedule to keep beside the profile."""
+    """A schedule to keep with the profile."""
 
     mode: Literal["ONCE", "PERIODIC"]
     timezone: Annotated[str, AfterValidator(_check_timezone)]
     notify_emails: list[Email] | None = None
-    slots: Annotated[list[SlotBody], Field(min_length=1)]
+    slots: Annotated[list[Slot], Field(min_length=1)]
 
     def stored(self) -> Schedule:
-        """The schedule as the server keeps it."""
-        slots = tuple(Slot(day_of_week=slot.day_of_week, time=slot.time) for slot in self.slots)
         return Schedule(
             mode=self.mode,
             timezone=self.timezone,
             notify_emails=tuple(self.notify_emails or ()),
-            slots=slots,
+            slots=tuple(self.slots),
         )
 
 
@@ -150,7 +134,7 @@ class ProfileBody(Wire):
     name: Name
     duration: Annotated[int, Field(ge=10, le=172_800)]
     target_url: Url
-    points: Annotated[list[PointBody], Field(min_length=2, max_length=5000)]
+    points: Annotated[list[CurvePoint], Field(min_length=2, max_length=5000)]
     loop: bool | None = None
     http_method: Method | None = None
     request_body: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
@@ -163,7 +147,7 @@ class ProfileBody(Wire):
     auto_alert_min_severity: Literal["WARN", "FAIL"] | None = None
     auto_alert_cooldown_minutes: Annotated[int, Field(ge=0, le=10_080)] | None = None
     auto_alert_recipients: list[Email] | None = None
-    variables_set_ids: Annotated[list[Identity], Field(max_length=50)] | None = None
+    variables_set_ids: Annotated[list[Id], Field(max_length=50)] | None = None
     region: Region | None = None
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     interpolation_mode: Interpolation | None = None
@@ -186,7 +170,7 @@ class ProfileBody(Wire):
             for name in type(self).model_fields
             if (value := getattr(self, name)) is not None and value != ""
         }
-        given["points"] = tuple(Point(x=point.x, y=point.y) for point in self.points)
+        given["points"] = tuple(self.points)
         for name in ("auto_alert_recipients", "variables_set_ids"):
             if name in given:
                 given[name] = tuple(given[name])
@@ -195,7 +179,6 @@ class ProfileBody(Wire):
         return ProfileFields(**self._kept(current), **given)
 
     def _kept(self, current: ProfileFields | None) -> dict[str, Any]:
-        """What stays because its key is missing."""
         keeping = ("schedule", "variables_set_ids", "region", "readiness_url", "interpolation_mode")
         if current is None:
             return {}
@@ -215,13 +198,13 @@ Tag = Annotated[str, AfterValidator(_check_tag)]
 class StartBody(Wire):
     """The optional body of `POST /profiles/{id}/runs`.
 
-    `baseline_run_id` names the run to compare with, `against_url` makes the run a duet with
-    another target, `gate` holds limits that differ from the defaults.
+    `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
+    against a second target, `gate` holds thresholds that differ from the defaults.
     """
 
     region: Region | None = None
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
-    baseline_run_id: Identity | None = None
+    baseline_run_id: Id | None = None
     against_url: Url | None = None
     gate: Gate | None = None
 
@@ -229,11 +212,11 @@ class StartBody(Wire):
 class PinBody(Wire):
     """The body of `PUT /profiles/{id}/baseline`."""
 
-    history_id: Identity
+    history_id: Id
 
 
 @dataclass(frozen=True, slots=True)
-class ServerLimits:
+class Quota:
     """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
 
     profiles: int = 1000

@@ -1,4 +1,4 @@
-"""What a user can choose about the embedded server."""
+"""The options of the embedded server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection, Request
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.leases import Leases
-from tm_cli.server.profiles import LOCAL, Profile
+from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.history import HistoryStore
@@ -18,8 +18,8 @@ from tm_cli.server.store.profiles import PinStore, ProfileStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import HEAD_TIMEOUT
-from tm_cli.server.web.guard import Identity
-from tm_cli.server.web.schemas import ServerLimits
+from tm_cli.server.web.guard import IdentityProof
+from tm_cli.server.web.schemas import Quota
 from tm_cli.server.workers.remote_workers import Agents
 
 
@@ -28,7 +28,7 @@ class ServeOptions:
     """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
 
     With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
-    its own on loopback besides. `hostnames` are names under which clients may call it. `slots` is
+    its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
     how many requests of one run may be under way at the same time. `head_timeout` is how many
     seconds a client has for a TLS handshake and the head of a request.
     """
@@ -59,19 +59,17 @@ class Services:
     pins: PinStore
     judge: Judge
     leases: Leases
-    identity: Identity
-    limits: ServerLimits
+    identity: IdentityProof
+    limits: Quota
     clock: Clock
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
-        """The services of the server that answers `request`."""
         services = request.app.state.services
         assert isinstance(services, cls)  # noqa: S101 - put there by create_app
         return services
 
-    def profile(self, request: Request) -> Profile:
-        """The profile that the path names, or a refusal."""
+    def profile(self, request: Request) -> StoredProfile:
         profile = self.profiles.find(path_id(request))
         if profile is None:
             raise Refusal("Profile not found")
@@ -90,7 +88,7 @@ class Services:
 
 
 def path_id(request: Request) -> int:
-    """The id in the path: a positive 64-bit integer, or a refusal."""
+    """The id in the path, a 64-bit integer; raises `Refusal`."""
     return whole_number(request.path_params["id"], "id")
 
 

@@ -1,5 +1,5 @@
-"""Several engines that play one run together, on this machine and on others.
+"""The workers of a run: engines on this machine and on others.
 
-Each works on its own share of the curve and tells what it did; the server leads them, and merges
-what they tell into the events of a single engine.
+Each sends its share of the curve and reports its results; the server coordinates them and merges
+their reports into the events of a single engine.
 """

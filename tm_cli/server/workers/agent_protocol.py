@@ -1,8 +1,8 @@
-"""What server and agent say to each other: lines of several engines over one connection.
+"""The protocol between server and agent: lines of several engines over one connection.
 
 A frame names its run and carries one of: a line of the engine's protocol, from or to the engine; an
-`order` of the server to the agent; the last word `over` of the agent about an engine. An empty
-object is a sign of life.
+`order` of the server to the agent; the end `over` of an engine. An empty
+object is a heartbeat.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 PATH = "tm/agent"
-"""Where agents knock, below the server's address."""
-LARGEST_FRAME = 8 * 1024 * 1024
+"""Where agents connect, below the server's address."""
+MAX_FRAME = 8 * 1024 * 1024
 """The server's largest: a job may carry a mebibyte of request body, escaped twice."""
-LARGEST_REPORT = 2 * 1024 * 1024
+MAX_REPORT = 2 * 1024 * 1024
 """The agents' largest: a line with two full histograms has half as much."""
-BEAT = "{}"
+HEARTBEAT = "{}"
 
 HANG_UP = "hang up"
 KILL = "kill"
@@ -35,53 +35,51 @@ class Frame:
     over: str | None = None
 
     def encode(self) -> str:
-        """The frame as text."""
         return json.dumps(
             {name: value for name, value in asdict(self).items() if value is not None}
         )
 
     @classmethod
     def decode(cls, text: str) -> Frame | None:
-        """Read a frame, None for a sign of life; ValueError when it makes no sense."""
+        """Read a frame, None for a heartbeat; raises ValueError when it is invalid."""
         values = json.loads(text)
         if values == {}:
             return None
         known = isinstance(values, dict) and values.keys() <= {"run", "line", "order", "over"}
         if not known or not all(isinstance(value, str) for value in values.values()):
-            raise ValueError("a frame makes no sense")
+            raise ValueError("invalid frame")
         if "run" not in values or len(values) != 2:
-            raise ValueError("a frame makes no sense")
+            raise ValueError("invalid frame")
         for value in values.values():
             value.encode()  # a lone surrogate fails here
         return cls(**values)
 
 
-BEAT_INTERVAL = 1.0
-LONGEST_SILENCE = 3.0
-"""Seconds without a sign of life after which the peer counts as gone.
+HEARTBEAT_INTERVAL = 1.0
+SILENCE_LIMIT = 3.0
+"""Seconds without a frame after which the peer counts as gone.
 
-The pings of the protocol below would do, but a TLS connection to a dead peer takes half a minute to
-be closed, and nobody is told before.
+WebSocket pings would do, but a TLS connection to a dead peer takes half a minute to be closed.
 """
 
 
-async def converse(
+async def exchange_frames(
     receive: Callable[[], Awaitable[str]],
     send: Callable[[str], Awaitable[None]],
     outgoing: asyncio.Queue[Frame],
     take: Callable[[Frame], None],
     *,
-    beat: float = BEAT_INTERVAL,
-    longest_silence: float = LONGEST_SILENCE,
+    beat: float = HEARTBEAT_INTERVAL,
+    silence_limit: float = SILENCE_LIMIT,
 ) -> None:
-    """Send what is in `outgoing` and hand what comes to `take`; does not return.
+    """Send the frames of `outgoing` and pass received ones to `take`; does not return.
 
-    Raises ConnectionError, which says what happened, once the peer is gone, silent, or makes no
-    sense. `receive` and `send` raise it too.
+    Raises ConnectionError with the reason once the peer is gone, silent, or sends invalid frames.
+    `receive` and `send` raise it too.
     """
     tasks = [
-        asyncio.create_task(_listen(receive, take, longest_silence)),
-        asyncio.create_task(_speak(send, outgoing, beat)),
+        asyncio.create_task(_receive_frames(receive, take, silence_limit)),
+        asyncio.create_task(_send_frames(send, outgoing, beat)),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -92,46 +90,44 @@ async def converse(
     done.pop().result()
 
 
-async def _listen(
-    receive: Callable[[], Awaitable[str]], take: Callable[[Frame], None], longest_silence: float
+async def _receive_frames(
+    receive: Callable[[], Awaitable[str]], take: Callable[[Frame], None], silence_limit: float
 ) -> None:
     while True:
         try:
-            frame = Frame.decode(await asyncio.wait_for(receive(), longest_silence))
+            frame = Frame.decode(await asyncio.wait_for(receive(), silence_limit))
         except TimeoutError:
-            raise ConnectionError(f"no sign of life for {longest_silence:g} s") from None
+            raise ConnectionError(f"no message for {silence_limit:g} s") from None
         except (ValueError, RecursionError):
-            raise ConnectionError("the peer said something without sense") from None
+            raise ConnectionError("the peer sent an invalid message") from None
         if frame:
             take(frame)
 
 
-async def _speak(
+async def _send_frames(
     send: Callable[[str], Awaitable[None]], outgoing: asyncio.Queue[Frame], beat: float
 ) -> None:
     while True:
         try:
             text = (await asyncio.wait_for(outgoing.get(), beat)).encode()
         except TimeoutError:
-            text = BEAT
+            text = HEARTBEAT
         await send(text)
 
 
 _NAME = re.compile(r"[a-z0-9._-]+")
-_LONGEST_REGION = 30
-_LONGEST_NAME = 60
+_MAX_REGION_LENGTH = 30
+_MAX_NAME_LENGTH = 60
 
 
 def region_refusal(name: str, *, reserved: str = "local") -> str | None:
-    """Say why agents cannot join a region of this name, or None."""
     if name == reserved:
         return f"the region {reserved} is the server's own machine"
-    return _refusal("region", name, _LONGEST_REGION)
+    return _refusal("region", name, _MAX_REGION_LENGTH)
 
 
 def agent_refusal(name: str) -> str | None:
-    """Say why no agent can have this name, or None."""
-    return _refusal("agent", name, _LONGEST_NAME)
+    return _refusal("agent", name, _MAX_NAME_LENGTH)
 
 
 def _refusal(noun: str, name: str, longest: int) -> str | None:
@@ -142,6 +138,5 @@ def _refusal(noun: str, name: str, longest: int) -> str | None:
 
 
 def agent_name(host: str) -> str:
-    """A name for an agent, made of that of its host."""
     short = host.partition(".")[0].lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", short)[:_LONGEST_NAME].strip("-") or "agent"
+    return re.sub(r"[^a-z0-9_-]+", "-", short)[:_MAX_NAME_LENGTH].strip("-") or "agent"

@@ -1,36 +1,36 @@
-"""How several workers are led: who works on which share, who is lost, when it is over. Pure."""
+"""Coordinates the workers of a run: shares, lost workers, the end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tm_cli.server.workers.aggregate import Ledger, Member, WholePlan
+from tm_cli.server.workers.aggregate import Aggregate, WholePlan, WorkerState
 from tm_cli.server.workers.engine_events import (
-    Addresses,
-    Bucket,
-    Event,
-    Failed,
-    Finished,
-    Note,
-    Paused,
-    Progress,
-    Ready,
-    Resumed,
-    Started,
+    AddressCounts,
+    EngineBucket,
+    EngineEvent,
+    EngineFailed,
+    EngineFinished,
+    EnginePaused,
+    EngineProgress,
+    EngineReady,
+    EngineResumed,
+    EngineStarted,
+    RunNote,
 )
 
-MUSTER = 10.0
+READY_TIMEOUT = 10.0
 """Seconds in which a worker has to get ready."""
-SILENCE = 3.0
-"""Seconds without a word after which a worker counts as lost, if there are others."""
-NOTICE = 1.0
+SILENCE_TIMEOUT = 3.0
+"""Seconds without a message after which a worker counts as lost, if there are others."""
+REBALANCE_LEAD = 1.0
 """Curve seconds that a change of shares is announced ahead."""
-_ROUND = 1.0
+_REPORT_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkerCommand:
     """A command for one worker; `kill` is for its process, everything else for its engine."""
 
     worker: int
@@ -38,183 +38,183 @@ class Order:
     details: dict[str, object] = field(default_factory=dict)
 
 
-class Foreman:
-    """Leads workers by what they say. Nothing here waits: `now` are monotonic seconds.
+class Coordinator:
+    """Assigns shares to workers and follows their events. Nothing here waits: `now` is monotonic.
 
-    What is to be done is taken out of `orders`, what is to be told about the run out of `events`.
+    The caller empties `commands`, which are for workers, and `events`, which are the run's.
     """
 
     def __init__(
         self, names: Sequence[str], plan: WholePlan, *, request_timeout: float, now: float
     ) -> None:
-        self.orders: list[Order] = []
-        self.events: list[Event] = []
+        self.commands: list[WorkerCommand] = []
+        self.events: list[EngineEvent] = []
         self.is_over = False
-        self._members = [Member(name, now) for name in names]
+        self._workers = [WorkerState(name, now) for name in names]
         self._plan = plan
-        self._ledger = Ledger(self._members, plan, request_timeout=request_timeout)
+        self._aggregate = Aggregate(self._workers, plan, request_timeout=request_timeout)
         self._began = now
-        self._told_at = self._looked_at = now
-        self._has_gone = False
+        self._reported_at = self._ticked_at = now
+        self._has_begun = False
         self._has_started = False
         self._is_paused = False
         self._is_stopping = False
         self._last_reason = "there is none"
 
-    def order(self, command: str) -> None:
-        """Pass `pause`, `resume` or `stop` on to all; before the start it is remembered."""
+    def command(self, command: str) -> None:
+        """Pass `pause`, `resume` or `stop` on to all; before the start it is only remembered."""
         if command == "stop":
             self._is_stopping = True
         else:
             self._is_paused = command == "pause"
-        if self._has_gone:
-            self._tell_all(command)
+        if self._has_begun:
+            self._command_all(command)
         elif self._is_stopping:
-            self._conclude(0.0)
+            self._finish(0.0)
 
-    def hear(self, worker: int, event: Event, now: float) -> None:
-        """A worker said something; of a lost one only its results still count."""
-        member = self._members[worker]
-        member.hear(now)
-        if isinstance(event, Bucket):
-            self._ledger.take(worker, event)
-        elif member.is_live and not self.is_over:
-            self._follow(worker, event, now)
+    def on_event(self, worker: int, event: EngineEvent, now: float) -> None:
+        """Take an event of a worker in; of a lost one only its results still count."""
+        state = self._workers[worker]
+        state.on_event(now)
+        if isinstance(event, EngineBucket):
+            self._aggregate.add(worker, event)
+        elif state.is_live and not self.is_over:
+            self._on_state_event(worker, event, now)
 
-    def lose(self, worker: int, reason: str, now: float) -> None:
-        """A worker is gone; what it had to do goes to the others."""
-        member = self._members[worker]
-        if not member.is_live or self.is_over:
+    def on_worker_lost(self, worker: int, reason: str, now: float) -> None:
+        """Give the share of a lost worker to the others."""
+        state = self._workers[worker]
+        if not state.is_live or self.is_over:
             return
-        member.is_lost = True
+        state.is_lost = True
         self._last_reason = reason
-        self.orders.append(Order(worker, "kill"))
-        if not self._has_gone:
-            self.events.append(Note(f"worker {member.name} did not take part: {reason}"))
-            self._muster(now)
+        self.commands.append(WorkerCommand(worker, "kill"))
+        if not self._has_begun:
+            self.events.append(RunNote(f"worker {state.name} did not take part: {reason}"))
+            self._start_when_ready(now)
             return
-        self.events.append(Note(self._share_anew(member, reason, now)))
-        self._conclude_if_done()
+        self.events.append(RunNote(self._rebalance(state, reason, now)))
+        self._finish_if_done()
 
-    def look(self, now: float) -> None:
-        """Look for silence, and tell what is new; to be called several times a second."""
+    def tick(self, now: float) -> None:
+        """Detect silent workers and report progress; to be called several times a second."""
         if self.is_over:
             return
-        self._forgive_own_absence(now)
-        if not self._has_gone:
-            self._muster(now)
+        self._ignore_own_stall(now)
+        if not self._has_begun:
+            self._start_when_ready(now)
             return
-        for worker, member in enumerate(self._members):
-            others = any(other.is_live for other in self._members if other is not member)
-            silence = now - member.heard_at
-            if member.is_live and others and silence > SILENCE:
-                self.lose(worker, f"not a word for {silence:.1f} s", now)
-        if now - self._told_at >= _ROUND and not self.is_over:
-            self._told_at = now
-            self.events += self._ledger.round(now)
+        for worker, state in enumerate(self._workers):
+            others = any(other.is_live for other in self._workers if other is not state)
+            silence = now - state.heard_at
+            if state.is_live and others and silence > SILENCE_TIMEOUT:
+                self.on_worker_lost(worker, f"no message for {silence:.1f} s", now)
+        if now - self._reported_at >= _REPORT_INTERVAL and not self.is_over:
+            self._reported_at = now
+            self.events += self._aggregate.progress(now)
 
-    def _follow(self, worker: int, event: Event, now: float) -> None:
-        member = self._members[worker]
+    def _on_state_event(self, worker: int, event: EngineEvent, now: float) -> None:
+        state = self._workers[worker]
         match event:
-            case Ready():
-                member.is_ready = True
-                self._muster(now)
-            case Started():
-                member.stand(0.0, now, is_moving=not self._is_paused)
+            case EngineReady():
+                state.is_ready = True
+                self._start_when_ready(now)
+            case EngineStarted():
+                state.set_position(0.0, now, is_moving=not self._is_paused)
                 if not self._has_started:
                     self._has_started = True
                     self.events.append(event)
-            case Progress():
-                member.stand(event.elapsed, now, is_moving=not self._is_paused)
-                member.sent, member.now_flags = event.sent, event.flags
-                self._ledger.raise_flags(event.flags)
-            case Addresses():
-                member.addresses[event.side] = event.requests
-            case Paused() | Resumed():
-                member.stand(event.elapsed, now, is_moving=isinstance(event, Resumed))
+            case EngineProgress():
+                state.set_position(event.elapsed, now, is_moving=not self._is_paused)
+                state.sent, state.now_flags = event.sent, event.flags
+                self._aggregate.raise_flags(event.flags)
+            case AddressCounts():
+                state.addresses[event.side] = event.requests
+            case EnginePaused() | EngineResumed():
+                state.set_position(event.elapsed, now, is_moving=isinstance(event, EngineResumed))
                 self.events.append(event)
-            case Finished():
-                self._end(worker, event, now)
-            case Failed():
-                self.lose(worker, event.message, now)
+            case EngineFinished():
+                self._on_finished(worker, event, now)
+            case EngineFailed():
+                self.on_worker_lost(worker, event.message, now)
 
-    def _end(self, worker: int, event: Finished, now: float) -> None:
-        """A worker came to its end; too early for the curve, it leaves a share behind."""
-        member = self._members[worker]
-        member.finished, member.sent = event, event.sent
-        self._ledger.raise_flags(event.flags)
+    def _on_finished(self, worker: int, event: EngineFinished, now: float) -> None:
+        """A worker that ends before the curve does leaves a share behind."""
+        state = self._workers[worker]
+        state.finished, state.sent = event, event.sent
+        self._aggregate.raise_flags(event.flags)
         if not (event.completed_curve or self._is_stopping):
             reason = "it ended before the curve did"
-            self.events.append(Note(self._share_anew(member, reason, now)))
-        self._conclude_if_done()
+            self.events.append(RunNote(self._rebalance(state, reason, now)))
+        self._finish_if_done()
 
-    def _muster(self, now: float) -> None:
-        """Go once all who are left are ready, or time is up for the others."""
-        waiting = [w for w, m in enumerate(self._members) if m.is_live and not m.is_ready]
-        if waiting and now - self._began < MUSTER:
+    def _start_when_ready(self, now: float) -> None:
+        """Start once all live workers are ready; those that are late are dropped."""
+        waiting = [w for w, m in enumerate(self._workers) if m.is_live and not m.is_ready]
+        if waiting and now - self._began < READY_TIMEOUT:
             return
         if waiting:  # losing one comes back here for the next
-            self.lose(waiting[0], f"it was not ready within {MUSTER:g} s", now)
-        elif any(member.is_live for member in self._members):
-            self._go(now)
+            self.on_worker_lost(waiting[0], f"it was not ready within {READY_TIMEOUT:g} s", now)
+        elif any(state.is_live for state in self._workers):
+            self._start(now)
         else:
             self._fail(f"no worker took part: {self._last_reason}")
 
-    def _go(self, now: float) -> None:
-        self._has_gone = True
-        if any(member.is_lost for member in self._members):
+    def _start(self, now: float) -> None:
+        self._has_begun = True
+        if any(state.is_lost for state in self._workers):
             self._assign_shares(0.0)
         if self._is_paused:
-            self._tell_all("pause")
-        self._tell_all("go")
-        for member in self._members:
-            member.heard_at = now
+            self._command_all("pause")
+        self._command_all("go")
+        for state in self._workers:
+            state.heard_at = now
 
-    def _share_anew(self, gone: Member, reason: str, now: float) -> str:
-        """Give the share of a worker to the others; return the sentence that says so."""
-        second = max(member.second(now) for member in self._members)
-        start = round(second + NOTICE, 3)
-        lost = f"worker {gone.name} was lost at second {second:.1f} ({reason})"
-        others = sum(member.is_live for member in self._members)
+    def _rebalance(self, lost: WorkerState, reason: str, now: float) -> str:
+        """Give the share of a lost worker to the others; return the note that says so."""
+        second = max(state.second(now) for state in self._workers)
+        start = round(second + REBALANCE_LEAD, 3)
+        text = f"worker {lost.name} was lost at second {second:.1f} ({reason})"
+        others = sum(state.is_live for state in self._workers)
         if not others or self._is_stopping or start >= self._plan.end:
-            return f"{lost}; nobody took over what was left of its share"
+            return f"{text}; no other worker took over the rest of its share"
         self._assign_shares(start)
-        return f"{lost}; its share moved to {_workers(others)} at second {start:.1f}"
+        return f"{text}; its share moved to {_workers(others)} at second {start:.1f}"
 
     def _assign_shares(self, second: float) -> None:
-        live = [worker for worker, member in enumerate(self._members) if member.is_live]
+        live = [worker for worker, state in enumerate(self._workers) if state.is_live]
         for index, worker in enumerate(live):
             details: dict[str, object] = {"index": index, "count": len(live), "from": second}
-            self.orders.append(Order(worker, "share", details))
+            self.commands.append(WorkerCommand(worker, "share", details))
 
-    def _tell_all(self, command: str) -> None:
-        live = [worker for worker, member in enumerate(self._members) if member.is_live]
-        self.orders += [Order(worker, command) for worker in live]
+    def _command_all(self, command: str) -> None:
+        live = [worker for worker, state in enumerate(self._workers) if state.is_live]
+        self.commands += [WorkerCommand(worker, command) for worker in live]
 
-    def _conclude_if_done(self) -> None:
-        if self.is_over or any(member.is_live for member in self._members):
+    def _finish_if_done(self) -> None:
+        if self.is_over or any(state.is_live for state in self._workers):
             return
-        ends = [member.finished.elapsed for member in self._members if member.finished]
+        ends = [state.finished.elapsed for state in self._workers if state.finished]
         if ends:
-            self._conclude(max(ends))
+            self._finish(max(ends))
         else:
             self._fail(f"all workers were lost, the last one: {self._last_reason}")
 
-    def _conclude(self, elapsed: float) -> None:
-        self.events += self._ledger.last_word(elapsed)
+    def _finish(self, elapsed: float) -> None:
+        self.events += self._aggregate.finished(elapsed)
         self.is_over = True
 
     def _fail(self, message: str) -> None:
-        self.events += [*self._ledger.news(), Failed(message)]
+        self.events += [*self._aggregate.changed_buckets(), EngineFailed(message)]
         self.is_over = True
 
-    def _forgive_own_absence(self, now: float) -> None:
-        """Nobody was silent while nobody listened: this process was held up."""
-        absence = now - self._looked_at
-        self._looked_at = now
-        if absence > _ROUND:
-            for member in self._members:
-                member.hear(now)
+    def _ignore_own_stall(self, now: float) -> None:
+        """After a stall of this process, do not count the gap against the workers."""
+        absence = now - self._ticked_at
+        self._ticked_at = now
+        if absence > _REPORT_INTERVAL:
+            for state in self._workers:
+                state.on_event(now)
 
 
 def _workers(count: int) -> str:

@@ -1,249 +1,207 @@
-"""What the engine says, parsed once."""
+"""The engine's events and their parser."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from tm_cli.server.histograms import UnreadableHistogram, check_encoded
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
+
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.histograms import check_encoded
 from tm_cli.server.numbers import (
-    count,
-    counts,
-    maybe_measure,
+    Count,
+    Counts,
+    Measure,
+    Seconds,
+    StatusCounts,
+    Text,
     refuse_constant,
-    seconds,
-    status_counts,
 )
 from tm_cli.server.timestamps import read_time
 
-_LAST_INDEX = 10**8
+_MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE = 2000
+
+
+Side = Annotated[Count, Field(le=1)]
+
+
+def _instant(value: Any) -> datetime:
+    instant = read_time(value)
+    if instant.year < _FIRST_YEAR:
+        raise ValueError("such a year cannot be written down")
+    return instant
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class EngineBucket:
     """Five seconds of a run, counted by due time; `index` k covers curve seconds [5k, 5k+5).
 
-    `side` tells the two targets of a duet apart: 0 is the profile's own, 1 the one it is set
-    against. Everywhere else it is 0.
+    `side` is the target in an A/B run: 0 is the profile's own, 1 the one it is compared
+    with. Otherwise it is 0.
     """
 
-    index: int
-    planned: int
-    sent: int
-    completed: int
-    codes: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
-    response: str = ""
-    service: str = ""
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    side: int = 0
+    index: Annotated[Count, Field(le=_MAX_INDEX)]
+    planned: Count
+    sent: Count
+    completed: Count
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Text = ""
+    service: Text = ""
+    p50_ms: Measure | None = None
+    p95_ms: Measure | None = None
+    p99_ms: Measure | None = None
+    side: Side = 0
 
     @property
     def errors(self) -> int:
-        """Failures, and answers from 400 on."""
+        """Failures, and responses of status 400 and above."""
         refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
         return refused + sum(self.failures.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """An engine that was told to hold waits for `go`."""
+class EngineReady:
+    """An engine on `hold` waits for `go`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class EngineStarted:
     """Curve second 0."""
 
-    at: datetime
+    at: Annotated[datetime, PlainValidator(_instant)]
 
 
 @dataclass(frozen=True, slots=True)
-class Flags:
-    """What makes a run's numbers doubtful."""
-
-    generator_saturated: bool = False
-    downstream_saturated: bool = False
-    flaky_dispatch: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
+class EngineProgress:
     """About once a second; `elapsed` is curve time, pauses excluded."""
 
-    elapsed: float
-    sent: int
+    elapsed: Seconds
+    sent: Count
     flags: Flags
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
-    """Dispatch stands still."""
+class EnginePaused:
+    """Dispatch is paused."""
 
-    elapsed: float
+    elapsed: Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class EngineResumed:
     """Dispatch goes on."""
 
-    elapsed: float
+    elapsed: Seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """The last word of an engine; `completed_curve` is False after a stop."""
+class EngineFinished:
+    """The final event of an engine; `completed_curve` is False after a stop."""
 
     completed_curve: bool
-    elapsed: float
-    planned: int
-    sent: int
-    completed: int
-    shortfall: int
+    elapsed: Seconds
+    planned: Count
+    sent: Count
+    completed: Count
+    shortfall: Count
     flags: Flags
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class EngineFailed:
     """The engine gave up."""
 
-    message: str
+    message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A sentence for the history row; no engine says it, those who lead several engines do."""
+class RunNote:
+    """A note for the history row, from the coordinator of several engines."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class AddressCounts:
     """How many requests each address of a side's target has got so far."""
 
-    side: int
-    requests: dict[str, int]
+    side: Side
+    requests: Counts
 
 
-Event = (
-    Ready | Started | Progress | Addresses | Bucket | Paused | Resumed | Finished | Failed | Note
+EngineEvent = (
+    EngineReady
+    | EngineStarted
+    | EngineProgress
+    | AddressCounts
+    | EngineBucket
+    | EnginePaused
+    | EngineResumed
+    | EngineFinished
+    | EngineFailed
+    | RunNote
 )
 
 
-def parse_event(line: bytes) -> Event | None:
+_KINDS: dict[str, type[EngineEvent]] = {
+    "ready": EngineReady,
+    "started": EngineStarted,
+    "progress": EngineProgress,
+    "addresses": AddressCounts,
+    "bucket": EngineBucket,
+    "paused": EnginePaused,
+    "resumed": EngineResumed,
+    "finished": EngineFinished,
+    "failed": EngineFailed,
+}
+_ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
+    name: TypeAdapter(kind) for name, kind in _KINDS.items()
+}
+_FLAGS = [flag.name for flag in fields(Flags)]
+
+
+def parse_event(line: bytes) -> EngineEvent | None:
     """Return the event of one line, None for a kind unknown here; ValueError for anything else."""
     try:
-        data = json.loads(line, parse_constant=refuse_constant)
-        read = _READERS.get(data["event"])
-        return read(data) if read else None
-    except UnreadableHistogram:
-        raise
+        event = _event(json.loads(line, parse_constant=refuse_constant))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"the engine sent a line without sense: {line[:200]!r}") from error
+        raise ValueError(f"the engine sent an invalid line: {line[:200]!r}") from error
+    if isinstance(event, EngineBucket):
+        check_encoded(event.response)
+        check_encoded(event.service)
+    return event
 
 
-def _bucket(data: dict[str, Any]) -> Bucket:
-    return Bucket(
-        index=_index(data["index"]),
-        planned=count(data["planned"]),
-        sent=count(data["sent"]),
-        completed=count(data["completed"]),
-        codes=status_counts(data["codes"]),
-        failures=counts(data["failures"]),
-        response=_histogram(data["response"]),
-        service=_histogram(data["service"]),
-        p50_ms=maybe_measure(data["p50_ms"]),
-        p95_ms=maybe_measure(data["p95_ms"]),
-        p99_ms=maybe_measure(data["p99_ms"]),
-        side=_side(data),
-    )
-
-
-def _side(data: dict[str, Any]) -> int:
-    side = count(data.get("side", 0))
-    if side > 1:
-        raise ValueError("there are two sides")
-    return side
-
-
-def _index(value: object) -> int:
-    index = count(value)
-    if index > _LAST_INDEX:
-        raise ValueError("no run has so many buckets")
-    return index
-
-
-def _histogram(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a histogram is not a text")
-    check_encoded(value)
-    return value
-
-
-def _started(data: dict[str, Any]) -> Started:
-    at = read_time(data["at"])
-    if at.year < _FIRST_YEAR:
-        raise ValueError("such a year cannot be written down")
-    return Started(at)
-
-
-def _finished(data: dict[str, Any]) -> Finished:
-    return Finished(
-        completed_curve=data["outcome"] == "completed",
-        elapsed=seconds(data["elapsed"]),
-        planned=count(data["planned"]),
-        sent=count(data["sent"]),
-        completed=count(data["completed"]),
-        shortfall=count(data["shortfall"]),
-        flags=_flags(data),
-    )
-
-
-def _failed(data: dict[str, Any]) -> Failed:
-    message = str(data["message"])[:_LONGEST_MESSAGE]
-    message.encode()  # a lone surrogate could not be sent on
-    return Failed(message)
-
-
-def _flags(data: dict[str, Any]) -> Flags:
-    return Flags(
-        generator_saturated=data["generator_saturated"] is True,
-        downstream_saturated=data["downstream_saturated"] is True,
-        flaky_dispatch=data["flaky_dispatch"] is True,
-    )
-
-
-_READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "ready": lambda data: Ready(),
-    "started": _started,
-    "progress": lambda data: Progress(seconds(data["elapsed"]), count(data["sent"]), _flags(data)),
-    "addresses": lambda data: Addresses(_side(data), counts(data["requests"])),
-    "bucket": _bucket,
-    "paused": lambda data: Paused(seconds(data["elapsed"])),
-    "resumed": lambda data: Resumed(seconds(data["elapsed"])),
-    "finished": _finished,
-    "failed": _failed,
-}
+def _event(data: dict[str, Any]) -> EngineEvent | None:
+    kind = _KINDS.get(data["event"])
+    if kind is None:
+        return None
+    if "outcome" in data:
+        data["completed_curve"] = data["outcome"] == "completed"
+    if data.keys() >= set(_FLAGS):
+        data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
+    if missing := {part.name for part in fields(kind)} - data.keys():
+        raise KeyError(*missing)
+    return _ADAPTERS[data["event"]].validate_python(data)
 
 
 class RunningEngine(Protocol):
     """Has its job already; nothing here waits except `events` and `close`."""
 
-    def send(self, command: str, **details: object) -> None:
-        """Send a command of the engine's protocol."""
-        ...
+    def send(self, command: str, **details: object) -> None: ...
 
-    def events(self, *, patience: float) -> AsyncIterator[Event]:
-        """What it says until it is over.
+    def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        """Its events until it ends.
 
-        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
-        a word.
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
         """
         ...
 
@@ -252,18 +210,16 @@ class RunningEngine(Protocol):
         ...
 
     def hang_up(self) -> None:
-        """Tell it that nobody is in charge any more, which means: stop at once."""
+        """Close its input, which means: stop at once."""
         ...
 
-    def kill(self) -> None:
-        """End it without asking."""
-        ...
+    def kill(self) -> None: ...
 
     @property
-    def last_complaint(self) -> str | None:
-        """What it last complained about outside of its events."""
+    def last_error(self) -> str | None:
+        """The last error outside of its events."""
         ...
 
 
-Launch = Callable[[str, Mapping[str, Any]], Awaitable[RunningEngine]]
+Launch = Callable[[str, EngineJob], Awaitable[RunningEngine]]
 """Starts what generates load in a region for a job; OSError when that is impossible."""

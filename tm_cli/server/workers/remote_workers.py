@@ -5,65 +5,61 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame, converse
-from tm_cli.server.workers.engine_events import Event, Launch, RunningEngine, parse_event
+from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame, exchange_frames
+from tm_cli.server.workers.engine_events import EngineEvent, Launch, RunningEngine, parse_event
 from tm_cli.server.workers.local_worker import EngineProcess
-from tm_cli.server.workers.worker_group import Crew, Recruit
+from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
 
-_MOST_WAITING = 16 * 1024 * 1024  # characters
+_MAX_BUFFERED = 16 * 1024 * 1024  # characters
 
 
 class RemoteEngine:
-    """Sends by `post`; its agent's link puts in what comes back."""
+    """Sends frames with `post`; its agent's connection passes on the replies."""
 
-    def __init__(self, run_id: str, job: Mapping[str, Any], post: Callable[[Frame], None]) -> None:
-        self.run_id = run_id
+    def __init__(self, job: EngineJob, post: Callable[[Frame], None]) -> None:
+        self.run_id = job.run_id
         self._post = post
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._waiting = 0
-        self._complaint: str | None = None
+        self._error: str | None = None
         self._is_over = False
-        self._write({"job": job})
+        self._write(job.to_line())
 
     def take(self, frame: Frame) -> None:
-        """The agent told something of this engine."""
         if frame.line is not None and not self._is_over:
             self._waiting += len(frame.line)
-            if self._waiting > _MOST_WAITING:
+            if self._waiting > _MAX_BUFFERED:
                 self.kill()
-                self.end("it says more than can be read")
+                self.end("it sends more than can be processed")
                 return
             self._lines.put_nowait(frame.line)
         if frame.over is not None:
             self.end(frame.over)
 
-    def end(self, complaint: str) -> None:
-        """Nothing will come any more."""
+    def end(self, error_text: str) -> None:
         if not self._is_over:
             self._is_over = True
-            self._complaint = complaint or None
+            self._error = error_text or None
             self._lines.put_nowait(None)
 
     def send(self, command: str, **details: object) -> None:
-        """Send a command of the engine's protocol."""
-        self._write({"command": command, **details})
+        self._write(json.dumps({"command": command, **details}))
 
-    def _write(self, message: Mapping[str, object]) -> None:
+    def _write(self, line: str) -> None:
         if not self._is_over:
-            self._post(Frame(self.run_id, line=json.dumps(message)))
+            self._post(Frame(self.run_id, line=line))
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
-        """What the engine says until it is over or its agent is gone.
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        """The engine's events until it ends or its agent is gone.
 
-        Raises ValueError when that makes no sense, TimeoutError after `patience` seconds without
-        a word.
+        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
         """
         while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
             self._waiting -= len(line)
@@ -72,30 +68,27 @@ class RemoteEngine:
                 yield event
 
     async def close(self) -> int:
-        """Have it ended; nobody waits for hosts elsewhere, so its exit code stays unknown."""
+        """End it without waiting for the other host; its exit code stays unknown, so 0."""
         self.hang_up()
         return 0
 
     def hang_up(self) -> None:
-        """Have its input closed, which means: stop at once."""
         if not self._is_over:
             self._post(Frame(self.run_id, order=HANG_UP))
 
     def kill(self) -> None:
-        """Have it ended without asking."""
         if not self._is_over:
             self._post(Frame(self.run_id, order=KILL))
 
     @property
-    def last_complaint(self) -> str | None:
-        """What it, or its agent, last complained about."""
-        return self._complaint
+    def last_error(self) -> str | None:
+        return self._error
 
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 
 
-class AgentLink:
+class AgentConnection:
     """One connection, which is one worker for each run."""
 
     def __init__(self, region: str, name: str, label: str) -> None:
@@ -107,28 +100,26 @@ class AgentLink:
         self._engines: dict[str, RemoteEngine] = {}
         self._is_open = True
 
-    async def start(self, job: Mapping[str, Any]) -> RunningEngine:
-        """Have the agent start an engine; OSError when the agent is gone."""
+    async def start(self, job: EngineJob) -> RunningEngine:
         if not self._is_open:
             raise ConnectionError("its agent is gone")
-        engine = RemoteEngine(job["run_id"], job, self._outgoing.put_nowait)
+        engine = RemoteEngine(job, self._outgoing.put_nowait)
         self._engines[engine.run_id] = engine
         return engine
 
     async def serve(
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
     ) -> None:
-        """Talk until the agent is gone; raises ConnectionError then."""
-        complaint = "the server is leaving"
+        error_text = "the server is leaving"
         try:
-            await converse(receive, send, self._outgoing, self._take)
+            await exchange_frames(receive, send, self._outgoing, self._take)
         except ConnectionError as error:
-            complaint = f"its connection is gone: {error}"
+            error_text = f"its connection is gone: {error}"
             raise
         finally:
             self._is_open = False
             for engine in self._engines.values():
-                engine.end(complaint)
+                engine.end(error_text)
 
     def _take(self, frame: Frame) -> None:
         engine = self._engines.get(frame.run)
@@ -143,20 +134,18 @@ class Agents:
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
-        self._links: dict[str, list[AgentLink]] = {}
+        self._links: dict[str, list[AgentConnection]] = {}
 
-    def join(self, region: str, name: str) -> AgentLink:
-        """Add a connection; raises `Refusal` when there are too many."""
-        if sum(map(len, self._links.values())) >= MOST_CONNECTIONS:
-            raise Refusal(f"{MOST_CONNECTIONS} workers are connected already", status=503)
+    def join(self, region: str, name: str) -> AgentConnection:
+        if sum(map(len, self._links.values())) >= MAX_CONNECTIONS:
+            raise Refusal(f"{MAX_CONNECTIONS} workers are connected already", status=503)
         links = self._links.setdefault(region, [])
-        link = AgentLink(region, name, self._label(region, name))
+        link = AgentConnection(region, name, self._label(region, name))
         links.append(link)
         self._names.setdefault(region, set()).add(name)
         return link
 
-    def leave(self, link: AgentLink) -> None:
-        """Take a connection away."""
+    def leave(self, link: AgentConnection) -> None:
         self._links[link.region].remove(link)
 
     def _label(self, region: str, name: str) -> str:
@@ -167,14 +156,12 @@ class Agents:
             label = f"{region}/{name}#{number}"
         return label
 
-    def recruits(self, region: str) -> list[Recruit]:
-        """The workers that a run in this region gets."""
+    def workers_in(self, region: str) -> list[WorkerSpec]:
         links = sorted(self._links.get(region, []), key=lambda link: link.label)
-        return [Recruit(link.label, link.start) for link in links]
+        return [WorkerSpec(link.label, link.start) for link in links]
 
     @property
     def regions(self) -> dict[str, tuple[int, int]]:
-        """Agents seen and connections open, by region."""
         return {
             region: (len(names), len(self._links[region]))
             for region, names in sorted(self._names.items())
@@ -182,45 +169,43 @@ class Agents:
 
     @property
     def workers(self) -> dict[str, int]:
-        """How many workers a run gets in each region."""
         return {region: connections for region, (_, connections) in self.regions.items()}
-
-
-MOST_SLOTS = 900
-"""Requests under way at the same time that one engine can hold."""
 
 
 def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MOST_SLOTS`.
+    In other regions each worker has so many, at most `MAX_SLOTS`.
     """
 
-    async def launch(region: str, job: Mapping[str, Any]) -> RunningEngine:
+    async def launch(region: str, job: EngineJob) -> RunningEngine:
         if region != LOCAL:
-            recruits = agents.recruits(region)
-            if not recruits:
+            workers = agents.workers_in(region)
+            if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            return await Crew.start(recruits, {**job, "slots": min(slots, MOST_SLOTS)}, clock)
+            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
         shares = split(slots)
         if len(shares) == 1:
-            return await EngineProcess.start(command, {**job, "slots": slots})
-        return await Crew.start(_local_recruits(command, shares), job, clock)
+            return await EngineProcess.start(command, _with_slots(job, slots))
+        return await WorkerGroup.start(_local_workers(command, shares), job, clock)
 
     return launch
 
 
+def _with_slots(job: EngineJob, slots: int) -> EngineJob:
+    return job.model_copy(update={"slots": slots})
+
+
 def split(slots: int) -> list[int]:
-    """How many slots each of as few engines as possible gets."""
-    count = math.ceil(slots / MOST_SLOTS)
+    count = math.ceil(slots / MAX_SLOTS)
     return [slots // count + (index < slots % count) for index in range(count)]
 
 
-def _local_recruits(command: Sequence[str], shares: Sequence[int]) -> list[Recruit]:
-    async def start(slots: int, job: Mapping[str, Any]) -> RunningEngine:
-        return await EngineProcess.start(command, {**job, "slots": slots})
+def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[WorkerSpec]:
+    async def start(slots: int, job: EngineJob) -> RunningEngine:
+        return await EngineProcess.start(command, _with_slots(job, slots))
 
     return [
-        Recruit(f"{LOCAL}/{number}", partial(start, slots))
+        WorkerSpec(f"{LOCAL}/{number}", partial(start, slots))
         for number, slots in enumerate(shares, 1)
     ]

@@ -1,17 +1,18 @@
-"""Several engines behind the face of one."""
+"""Several engines that act as one."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.schedule import Share
 from tm_cli.server.workers.aggregate import WholePlan
-from tm_cli.server.workers.coordinator import Foreman
-from tm_cli.server.workers.engine_events import Event, RunningEngine, Started
+from tm_cli.server.workers.coordinator import Coordinator
+from tm_cli.server.workers.engine_events import EngineEvent, EngineStarted, RunningEngine
 from tm_cli.values.text import clean
 
 _TICK = 0.25
@@ -20,111 +21,116 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Recruit:
+class WorkerSpec:
     """A worker that can be started; `name` is for people."""
 
     name: str
-    start: Callable[[Mapping[str, Any]], Awaitable[RunningEngine]]
+    start: Callable[[EngineJob], Awaitable[RunningEngine]]
 
 
-class Crew:
-    """Engines that share one curve. Its events are those of one engine that plays it alone."""
+class WorkerGroup:
+    """Engines that share one curve. Its events are those of a single engine."""
 
-    def __init__(self, names: Sequence[str], job: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(self, names: Sequence[str], job: EngineJob, clock: Clock) -> None:
         self._clock = clock
         self._engines: dict[int, RunningEngine] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._bug: Exception | None = None
-        self._foreman = Foreman(
-            names, WholePlan(job), request_timeout=job["timeout"], now=clock.monotonic()
+        self._coordinator = Coordinator(
+            names, WholePlan(job.plan), request_timeout=job.timeout, now=clock.monotonic()
         )
 
     @classmethod
-    async def start(cls, recruits: Sequence[Recruit], job: Mapping[str, Any], clock: Clock) -> Crew:
+    async def start(
+        cls, workers: Sequence[WorkerSpec], job: EngineJob, clock: Clock
+    ) -> WorkerGroup:
         """Start an engine for each; one that cannot be started is left out."""
-        crew = cls([recruit.name for recruit in recruits], job, clock)
+        group = cls([worker.name for worker in workers], job, clock)
         try:
-            for index, recruit in enumerate(recruits):
-                share = {"index": index, "count": len(recruits)}
-                await crew._enlist(index, recruit, {**job, "share": share, "hold": True})
+            for index, worker in enumerate(workers):
+                share = Share(index, len(workers))
+                await group._start_worker(
+                    index, worker, job.model_copy(update={"share": share, "hold": True})
+                )
         except BaseException:
-            crew.kill()
-            await crew.close()
+            group.kill()
+            await group.close()
             raise
-        return crew
+        return group
 
-    async def _enlist(self, index: int, recruit: Recruit, job: Mapping[str, Any]) -> None:
+    async def _start_worker(self, index: int, worker: WorkerSpec, job: EngineJob) -> None:
         try:
-            self._engines[index] = await recruit.start(job)
+            self._engines[index] = await worker.start(job)
         except OSError as error:
             reason = f"its load generator could not be started: {clean(error)}"
-            self._foreman.lose(index, reason, self._clock.monotonic())
+            self._coordinator.on_worker_lost(index, reason, self._clock.monotonic())
 
     def send(self, command: str, **details: object) -> None:
-        """Send `pause`, `resume` or `stop` to all."""
-        self._foreman.order(command)
-        self._carry_out()
+        self._coordinator.command(command)
+        self._send_commands()
 
-    async def events(self, *, patience: float) -> AsyncIterator[Event]:
-        """What all of them say, as one; silence of the last one raises TimeoutError no more.
+    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+        """The merged events of all engines; never raises TimeoutError.
 
-        Whoever is silent for `patience` seconds is lost, and with the last one the run has failed.
+        An engine that is silent for `patience` seconds is lost; with the last one the run fails.
         """
         for index, engine in self._engines.items():
             self._tasks.append(asyncio.create_task(self._follow(index, engine, patience)))
-        self._tasks.append(asyncio.create_task(self._look_around()))
+        self._tasks.append(asyncio.create_task(self._tick()))
         while True:
-            self._news.clear()
+            self._changed.clear()
             if self._bug is not None:
                 raise self._bug
-            self._carry_out()
-            told, self._foreman.events = self._foreman.events, []
-            for event in told:
+            self._send_commands()
+            events, self._coordinator.events = self._coordinator.events, []
+            for event in events:
                 # the clocks of other hosts may be wrong
-                yield Started(self._clock.now()) if isinstance(event, Started) else event
-            if self._foreman.is_over:
+                yield (
+                    EngineStarted(self._clock.now()) if isinstance(event, EngineStarted) else event
+                )
+            if self._coordinator.is_over:
                 return
-            if not told:
-                await self._news.wait()
+            if not events:
+                await self._changed.wait()
 
     async def _follow(self, index: int, engine: RunningEngine, patience: float) -> None:
         reason = ""
         try:
             async for event in engine.events(patience=patience):
-                self._foreman.hear(index, event, self._clock.monotonic())
-                self._news.set()
+                self._coordinator.on_event(index, event, self._clock.monotonic())
+                self._changed.set()
         except TimeoutError:
-            reason = f"not a word for {patience:g} s"
+            reason = f"no message for {patience:g} s"
         except ValueError as error:
             reason = str(error)
         except Exception:  # a bug; the others go on
-            logger.exception("what worker %d says could not be followed", index)
-            reason = "what it says could not be followed"
-        reason = reason or engine.last_complaint or "it ended without a last word"
-        self._foreman.lose(index, clean(reason), self._clock.monotonic())
-        self._news.set()
+            logger.exception("the events of worker %d could not be processed", index)
+            reason = "its events could not be processed"
+        reason = reason or engine.last_error or "it ended without a final event"
+        self._coordinator.on_worker_lost(index, clean(reason), self._clock.monotonic())
+        self._changed.set()
 
-    async def _look_around(self) -> None:
+    async def _tick(self) -> None:
         try:
             while True:
                 await asyncio.sleep(_TICK)
-                self._foreman.look(self._clock.monotonic())
-                self._news.set()
+                self._coordinator.tick(self._clock.monotonic())
+                self._changed.set()
         except Exception as bug:  # or the run would never end
             self._bug = bug
-            self._news.set()
+            self._changed.set()
 
-    def _carry_out(self) -> None:
-        orders, self._foreman.orders = self._foreman.orders, []
-        for order in orders:
-            engine = self._engines.get(order.worker)
+    def _send_commands(self) -> None:
+        commands, self._coordinator.commands = self._coordinator.commands, []
+        for command in commands:
+            engine = self._engines.get(command.worker)
             if engine is None:
                 continue
-            if order.command == "kill":
+            if command.command == "kill":
                 engine.kill()
             else:
-                engine.send(order.command, **order.details)
+                engine.send(command.command, **command.details)
 
     async def close(self) -> int:
         """End those that have not ended; return the first exit code that is not 0."""
@@ -135,17 +141,14 @@ class Crew:
         return next((code for code in codes if code), 0)
 
     def hang_up(self) -> None:
-        """Tell all that nobody is in charge any more."""
         for engine in self._engines.values():
             engine.hang_up()
 
     def kill(self) -> None:
-        """End all without asking."""
         for engine in self._engines.values():
             engine.kill()
 
     @property
-    def last_complaint(self) -> str | None:
-        """What one of them last complained about."""
-        found = (engine.last_complaint for engine in self._engines.values())
+    def last_error(self) -> str | None:
+        found = (engine.last_error for engine in self._engines.values())
         return next((text for text in found if text), None)

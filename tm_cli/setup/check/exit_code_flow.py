@@ -239,7 +239,7 @@ def _follows_failure(command: Command) -> bool:
 
 def _is_failure(words: Sequence[str]) -> bool:
     """Whether `exit` with these words is a failure for certain."""
-    return len(words) == 1 and re.fullmatch(r"1?[0-9]?[1-9]", words[0]) is not None
+    return len(words) == 1 and re.fullmatch(r"[1-9][0-9]?|1[0-9][0-9]", words[0]) is not None
 
 
 def _saves(node: Node) -> str | None:

@@ -1,14 +1,25 @@
-"""Where values come from: layers of texts, each of which can say where a text stands."""
+"""From sources to values: which layer of settings is in effect, and where each value comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from tm_cli.errors import ConfigurationError, TmError, UsageError
-from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, SYSTEMS, Definition, setting_name
+from tm_cli.settings.credentials import StoredKeys
+from tm_cli.settings.definitions import (
+    DEFINITIONS,
+    ENDPOINT,
+    NO_CONTEXT,
+    SYSTEMS,
+    TRAFFICMORPH,
+    Definition,
+    setting_name,
+)
+from tm_cli.settings.files import ConfigFile, IgnoredFile
 from tm_cli.values.urls import quote_base_url
 
 
@@ -37,8 +48,6 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An effective value and its origin."""
-
     definition: Definition
     value: Any
     origin: Origin
@@ -46,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The texts of one source by the names of their settings; `place` is its path or name."""
+    """The texts of one source by name of setting; `place` is its path or name."""
 
     source: Source
     values: Mapping[str, str]
@@ -76,7 +85,7 @@ class Layer:
             shown = quote_base_url(text) + ": " if is_url else ""
             inside = self.source in (Source.CONTEXT, Source.PROJECT, Source.USER)
             name = f"{definition.name} in {_named(origin)}" if inside else origin.place
-            raise refusal(origin, f"{name} is not usable: {shown}{problem}") from None
+            raise refusal(origin, f"{name}: {shown}{problem}") from None
 
 
 def refusal(origin: Origin, message: str, *, hint: str | None = None) -> TmError:
@@ -161,3 +170,103 @@ def order(plain: Mapping[Source, Layer], context: Context | None) -> list[Layer]
 
 _WITHOUT_CONTEXT = (Source.FLAG, Source.VARIABLE, Source.PROJECT, Source.USER)
 _PLACE = {Source.FLAG: 1, Source.VARIABLE: 2, Source.PROJECT: 2, Source.USER: 3}
+
+
+@dataclass(frozen=True)
+class ResolvedSettings:
+    """The effective values of one invocation, read lazily and validated one by one.
+
+    `system` is the one that the flags for server and key mean; they say nothing about the others.
+    `ignored` are the files that are not read because of their owner.
+    """
+
+    flags: Mapping[str, Any]
+    environ: Mapping[str, str]
+    project: ConfigFile | None
+    user: ConfigFile | None
+    stored: StoredKeys
+    system: str = TRAFFICMORPH
+    ignored: Sequence[IgnoredFile] = ()
+
+    def __getitem__(self, name: str) -> Setting:
+        """Return the effective setting.
+
+        Raises UsageError for a bad flag, ConfigurationError for a bad variable or file entry.
+        """
+        definition = DEFINITIONS[name]
+        if name == "context":
+            return _first(order(self._plain, None), definition)
+        return _first(self.layers, definition)
+
+    def value(self, name: str) -> Any:
+        return self[name].value
+
+    def require_all_files(self) -> None:
+        """Raise ConfigurationError when a file was ignored: a gate needs all of its settings.
+
+        What the file may have said, such as `fail_on` or a limit, could have failed it.
+        """
+        if self.ignored:
+            file = self.ignored[0]
+            raise ConfigurationError(
+                f"{file.message}; a gate without its settings could pass by mistake", hint=file.hint
+            )
+
+    @cached_property
+    def context(self) -> Context | None:
+        """The context in effect; raises ConfigurationError when the chosen one does not exist."""
+        return find_context(self["context"], self.contexts)
+
+    @property
+    def contexts(self) -> Mapping[str, Mapping[str, str]]:
+        return self.user.contexts if self.user is not None else {}
+
+    @cached_property
+    def layers(self) -> Sequence[Layer]:
+        """Every source that has values, strongest first."""
+        return order(self._plain, self.context)
+
+    @cached_property
+    def _plain(self) -> dict[Source, Layer]:
+        variables = {
+            name: self.environ[definition.variable]
+            for name, definition in DEFINITIONS.items()
+            if definition.variable in self.environ
+        }
+        return {
+            Source.FLAG: Layer(Source.FLAG, self._given()),
+            Source.VARIABLE: Layer(Source.VARIABLE, variables),
+            Source.PROJECT: _layer(Source.PROJECT, self.project),
+            Source.USER: _layer(Source.USER, self.user),
+        }
+
+    def _given(self) -> dict[str, str]:
+        return {
+            setting_name(self.system, name) if name in ENDPOINT else name: str(value)
+            for name, value in self.flags.items()
+            if value is not None
+        }
+
+    @property
+    def limits(self) -> dict[str, tuple[Any, Origin]]:
+        """The limits of the files and the file of each; the project's beat the user's, one by one.
+
+        What is not there is left to the server.
+        """
+        found: dict[str, tuple[Any, Origin]] = {}
+        for source, file in ((Source.USER, self.user), (Source.PROJECT, self.project)):
+            if file is not None:
+                origin = Origin(source, str(file.path))
+                found |= {name: (value, origin) for name, value in file.limits.items()}
+        return found
+
+
+def _layer(source: Source, file: ConfigFile | None) -> Layer:
+    return Layer(source, {}) if file is None else Layer(source, file.values, str(file.path))
+
+
+def _first(layers: Sequence[Layer], definition: Definition) -> Setting:
+    for layer in layers:
+        if (setting := layer.read(definition)) is not None:
+            return setting
+    return Setting(definition, definition.default, Origin(Source.DEFAULT))

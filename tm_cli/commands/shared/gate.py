@@ -1,0 +1,204 @@
+"""One gate over all backends: start runs, start and wait, wait, and wait for the last start."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Generic, TypeVar
+
+from tm_cli.cli.session import Session
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
+from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
+from tm_cli.errors import ConfigurationError
+from tm_cli.gate.backend import System
+from tm_cli.gate.checks import Condition
+from tm_cli.gate.policy import Gate
+from tm_cli.gate.verdict import Verdict, format_fail_on
+from tm_cli.values.text import clean
+
+Runs = TypeVar("Runs", bound=System)
+
+
+@dataclass(frozen=True, slots=True)
+class StartOutcome:
+    """A start without a wait, as it is printed: `text` for people, the rest as JSON."""
+
+    text: str
+    run_id: str | None
+    status: str
+    resume: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GateCommand(ABC, Generic[Runs]):
+    """What differs between the backends whose runs a gate starts and waits for.
+
+    `system` names the backend in reports and for `--last`, and `url_variable` sets its server.
+    `default_fail_on` holds where neither flag nor setting chooses; without it a verdict informs.
+    """
+
+    system: ClassVar[str]
+    url_variable: ClassVar[str]
+    subject_key: ClassVar[str] = "profile_id"
+    default_fail_on: ClassVar[frozenset[Verdict]] = frozenset()
+    stopping: ClassVar[str] = "cancels the run"
+    detaching: ClassVar[str] = "leaves the run going"
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """The server by a name that lasts."""
+
+    @abstractmethod
+    def limits(self) -> ServerLimits:
+        """Return what the server lets all runs of this call send."""
+
+    @abstractmethod
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[Runs]]:
+        """Return the runs of the last start, to be judged as they would have been then."""
+
+    def remembered_checks(self, details: Mapping[str, Any]) -> Sequence[Condition]:
+        """Return the checks that were remembered; raises ValueError or UsageError."""
+        return ()
+
+    def start(self, run: FollowedRun[Runs]) -> StartOutcome:
+        """Start a run that is not waited for."""
+        found = run.runs.start()
+        name = clean(found.run_id or "without id")
+        text = f"started run {name} of {run.name}: {clean(found.status)}"
+        return StartOutcome(text, found.run_id, found.status, found.resume)
+
+    def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
+        """Say what to do about runs that are not waited for."""
+        for outcome in outcomes:
+            if outcome.resume:
+                self.session.note(f"tm: wait for it with: {outcome.resume}")
+
+    def remember(self, runs: Sequence[FollowedRun[Runs]]) -> LastStart:
+        """Begin to write down for `--last` what is started."""
+        return LastStart(
+            self.session,
+            [
+                RememberedRun(
+                    self.system,
+                    self.server,
+                    run.subject_id or run.name,
+                    "",
+                    run.name,
+                    dict(run.details),
+                )
+                for run in runs
+            ],
+        )
+
+    def with_default_fail_on(self, gate: Gate) -> Gate:
+        """Return a gate that fails on something, where this backend has a default."""
+        if gate.fail_on or not self.default_fail_on:
+            return gate
+        self.session.note(
+            f"tm: the gate fails on {format_fail_on(self.default_fail_on)} (--fail-on)"
+        )
+        return replace(gate, fail_on=self.default_fail_on)
+
+
+def start_only(command: GateCommand[Runs], runs: Sequence[FollowedRun[Runs]], gate: Gate) -> int:
+    """Start the runs and return at once.
+
+    `gate` is what a later wait may use. Whatever is raised on the way comes out, after what has
+    been started by then was printed.
+    """
+    session, memory = command.session, command.remember(runs)
+    started: list[StartOutcome] = []
+    try:
+        for position, run in enumerate(runs):
+            started.append(command.start(run))
+            memory.note(position, started[-1].run_id)
+    except BaseException:
+        for outcome in started:
+            session.terminal.note(f"tm: {outcome.text}")
+        raise
+    data = [
+        {
+            "run_id": outcome.run_id,
+            "started_run_id": outcome.run_id,
+            command.subject_key: run.subject_id,
+            "status": outcome.status or None,
+            **outcome.extra,
+            "waited": False,
+        }
+        for run, outcome in zip(runs, started, strict=True)
+    ]
+    code = session.emit(
+        data[0] if len(data) == 1 else {"runs": data},
+        lambda: "\n".join(outcome.text for outcome in started),
+    )
+    command.note_next_steps(started, gate)
+    return code
+
+
+def start_and_wait(
+    command: GateCommand[Runs],
+    gate: Gate,
+    wait: WaitBehavior,
+    plan: Callable[[Gate], Sequence[FollowedRun[Runs]]],
+) -> int:
+    """Start the runs that `plan` returns, wait for their verdicts and exit by the worst."""
+    wait.reports.begin()
+    gate = command.with_default_fail_on(gate)
+    runs = plan(gate)
+    effect = command.stopping if wait.stop_on_interrupt else command.detaching
+    command.session.note(f"tm: Ctrl-C {effect} (--on-interrupt)")
+    return _follow(command, runs, gate, wait, command.remember(runs))
+
+
+def wait_for(
+    command: GateCommand[Runs],
+    gate: Gate,
+    wait: WaitBehavior,
+    attach: Callable[[Gate], Sequence[FollowedRun[Runs]]],
+) -> int:
+    """Wait for the runs of an earlier start, which `attach` returns, and exit by the worst."""
+    wait.reports.begin()
+    gate = command.with_default_fail_on(gate)
+    return _follow(command, attach(gate), gate, wait)
+
+
+def wait_for_last(
+    command: GateCommand[Runs], entries: Sequence[RememberedRun], gate: Gate, wait: WaitBehavior
+) -> int:
+    """Wait for the runs of the last start, judged as then where flags say nothing now."""
+    wait.reports.begin()
+    for entry in entries:
+        if entry.server != command.server:
+            raise ConfigurationError(
+                f"the last run was started on {clean(entry.server)}, not on {command.server}",
+                hint=f"name that server with {command.url_variable}",
+            )
+    details = entries[0].details
+    gate = complete_gate(command.session, gate, details, command.remembered_checks)
+    gate = command.with_default_fail_on(gate)
+    return _follow(command, command.attach_remembered(entries, gate), gate, wait)
+
+
+def _follow(
+    command: GateCommand[Runs],
+    runs: Sequence[FollowedRun[Runs]],
+    gate: Gate,
+    wait: WaitBehavior,
+    memory: LastStart | None = None,
+) -> int:
+    return follow(
+        command.session,
+        runs,
+        gate,
+        wait,
+        system=command.system,
+        limits=command.limits(),
+        memory=memory,
+    )
