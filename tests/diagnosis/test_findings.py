@@ -1,7 +1,7 @@
 """What findings come to."""
 
-from tm_cli.doctor.finding import CheckResult, Status, ok, problem, warning, worst
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, Status, ok, problem, warning, worst
 
 
 def failed(code):

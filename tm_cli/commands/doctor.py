@@ -44,11 +44,11 @@ def run_doctor(
     """
     from tm_cli.doctor.configuration import configured_systems
     from tm_cli.doctor.doctor import Doctor
-    from tm_cli.doctor.finding import worst
     from tm_cli.doctor.machine import SystemMachine
     from tm_cli.doctor.network import SystemNetwork
     from tm_cli.render.doctor import conclusion, result_data, results_table
     from tm_cli.render.formats.json_document import document, to_json
+    from tm_cli.values.check_result import worst
 
     meant = system.value if system else TRAFFICMORPH  # by flags such as --base-url
 

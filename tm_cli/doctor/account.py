@@ -1,4 +1,4 @@
-"""What the server says to our key: account, limits, history. Only reads, each sent once."""
+"""What the server answers to the key: account, limits, history. Only reads, each sent once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Transport
-from tm_cli.doctor.finding import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.text import clean
 
 NEARLY = 0.9
@@ -19,7 +19,7 @@ READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
 """The cheapest read of each system that knows no accounts."""
 
 
-def examine_account(client: Client) -> Iterator[CheckResult]:
+def check_account(client: Client) -> Iterator[CheckResult]:
     """Try the key on the account and on the history."""
     try:
         yield from _account(client.get_account().document())
@@ -30,13 +30,13 @@ def examine_account(client: Client) -> Iterator[CheckResult]:
             return
         yield warning(
             "account",
-            "this server does not tell about accounts: its limits are unknown",
-            "nothing to do; old servers are like that",
+            "this server has no accounts: its limits are unknown",
+            "nothing to do: old servers have none",
         )
     yield _history(client)
 
 
-def examine_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
+def check_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
     """Try the key on the cheapest read of another system."""
     try:
         transport.get(READS[system], {"limit": 1})

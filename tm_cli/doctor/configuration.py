@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tm_cli.doctor.finding import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.terminal import Terminal
@@ -20,10 +19,11 @@ from tm_cli.settings import (
     Settings,
     Source,
 )
+from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.urls import LOCAL
 
 OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
-"""Variables of tm that are no settings."""
+"""Variables of tm that are not settings."""
 
 _ALIKE = 0.8
 """How alike two names are (0 to 1) when one is taken for a mistyped other."""
@@ -51,7 +51,7 @@ def configured_systems(load_settings: Callable[[], Settings]) -> tuple[str, ...]
 
 
 def _is_configured(endpoint: Endpoint) -> bool:
-    """Whether somebody has set anything for this system, be it usable or not."""
+    """Whether anything is set for this system, usable or not."""
     try:
         is_default = endpoint.address.origin.source is Source.DEFAULT
         return not is_default or bool(endpoint.credential)
@@ -61,7 +61,7 @@ def _is_configured(endpoint: Endpoint) -> bool:
         return True
 
 
-def examine_settings(settings: Settings) -> Iterator[CheckResult]:
+def check_settings(settings: Settings) -> Iterator[CheckResult]:
     """Read every setting, look for files that are not read and for mistyped variables."""
     try:
         found = [settings[name] for name in DEFINITIONS]
@@ -76,7 +76,7 @@ def examine_settings(settings: Settings) -> Iterator[CheckResult]:
     yield from _mistyped(settings.environ)
 
 
-def examine_endpoint(
+def check_endpoint(
     endpoint: Endpoint, environ: Mapping[str, str]
 ) -> tuple[list[CheckResult], Target]:
     """Find the server and the key for it."""
@@ -86,7 +86,7 @@ def examine_endpoint(
         return [
             problem_from("server", error),
             skipped("API key", "the server is not known"),
-        ], _NOBODY
+        ], _UNKNOWN
     if address.value in (None, LOCAL):
         return _local(address.value, environ)
     server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
@@ -98,7 +98,7 @@ def examine_endpoint(
     return [server, key], Target(address.value, is_usable=True)
 
 
-_NOBODY = Target(None)
+_UNKNOWN = Target(None)
 
 
 def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckResult], Target]:
@@ -109,7 +109,7 @@ def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckRes
         return [ok("server", "none is configured: tm uses the embedded one"), key], Target(LOCAL)
     hint = "set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server"
     found = problem("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
-    return [found, skipped("API key", "the server is not known")], _NOBODY
+    return [found, skipped("API key", "the server is not known")], _UNKNOWN
 
 
 def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
@@ -140,7 +140,7 @@ NATIVE = {
     "GitLab CI": "progress is a section of the log; give --report junit=FILE to the job's reports",
 }
 
-_MANNERS = (
+_BEHAVIOR = (
     "progress in plain lines, no embedded server unless asked for, "
     "an interrupted gate stops its run"
 )
@@ -154,11 +154,11 @@ def platform_of(environ: Mapping[str, str]) -> str | None:
     return "CI" if environ.get("CI") else None
 
 
-def examine_platform(environ: Mapping[str, str]) -> CheckResult:
+def check_platform(environ: Mapping[str, str]) -> CheckResult:
     """Name the platform and what tm does there; tm goes by the variable CI alone."""
     name = platform_of(environ)
     if name is None:
-        return skipped("CI", "none: this is no pipeline")
+        return skipped("CI", "this is not a pipeline")
     if not environ.get("CI"):
         return warning(
             "CI",
@@ -169,11 +169,11 @@ def examine_platform(environ: Mapping[str, str]) -> CheckResult:
         )
     kind = "CI is set" if name == "CI" else name
     native = NATIVE.get(name, "give --report junit=FILE to the platform")
-    return ok("CI", f"{kind}: {_MANNERS}; {native}", platform=name)
+    return ok("CI", f"{kind}: {_BEHAVIOR}; {native}", platform=name)
 
 
-def examine_terminal(terminal: Terminal) -> CheckResult:
-    """Say what the streams are; whoever reads `tm doctor > file` has no terminal there."""
+def check_terminal(terminal: Terminal) -> CheckResult:
+    """Describe the streams; with `tm doctor > file` the results are not on a terminal."""
     encoding = getattr(terminal.out, "encoding", None) or "unknown"
     words = [
         "results on a terminal" if terminal.out_is_terminal else "results into a pipe or file",

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tm_cli.doctor.finding import CheckResult, ok, problem, skipped, warning
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, ok, problem, skipped, warning
 
 DISTRIBUTION = "tm-cli"
 
@@ -75,7 +75,7 @@ class SystemMachine:
         if there != directory:
             return None if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
         if not there.is_dir():
-            return "it is no directory"
+            return "it is not a directory"
         try:
             with tempfile.TemporaryFile(dir=directory):
                 return None
@@ -100,11 +100,11 @@ class SystemMachine:
 
     def cpus(self) -> int:
         """Those of this process, which a container may have fewer of than the machine."""
-        ours = getattr(os, "sched_getaffinity", None)  # Linux
-        return (os.cpu_count() or 1) if ours is None else len(ours(0))
+        affinity = getattr(os, "sched_getaffinity", None)  # Linux
+        return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
 
     def software(self) -> str:
-        """As Python tells it."""
+        """Return what Python reports."""
         system = f"{platform.system()} {platform.release()} {platform.machine()}"
         return f"{platform.python_implementation()} {platform.python_version()} on {system}"
 
@@ -142,7 +142,7 @@ class LocalServer:
     distrust: ConfigurationError | None = None
 
 
-def examine_software(machine: Machine, version: str) -> Iterator[CheckResult]:
+def check_software(machine: Machine, version: str) -> Iterator[CheckResult]:
     """Name the versions and the extras."""
     yield ok("tm", f"{version}, {machine.software()}")
     extras = machine.extras()
@@ -153,7 +153,7 @@ def examine_software(machine: Machine, version: str) -> Iterator[CheckResult]:
     yield ok("extras", ", ".join(words), **{name: not lacking for name, lacking in extras.items()})
 
 
-def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[CheckResult]:
+def check_local_server(machine: Machine, server: LocalServer) -> Iterator[CheckResult]:
     """Look whether the embedded server could run; it is not started."""
     lacking = machine.extras().get("local", [])
     if lacking and not server.is_wanted:
@@ -185,7 +185,7 @@ def _data(machine: Machine, server: LocalServer) -> CheckResult:
 def _disk(machine: Machine, server: LocalServer) -> CheckResult:
     free = machine.free_disk(server.directory)
     if free is None:
-        return skipped("disk", "the file system does not tell how much is free")
+        return skipped("disk", "the file system does not report its free space")
     text, fix = f"{free / 1024**3:.1f} GiB free", "make room, or choose another TM_DATA_DIR"
     if free < NO_DISK:
         return _stopper("disk", text, fix, server)

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from tm_cli.api.transport import NamedProxy, choose_proxy
-from tm_cli.doctor.finding import CheckResult, ok, problem, skipped, warning
-from tm_cli.doctor.network import Network, Route, Sight
+from tm_cli.doctor.network import Network, ProbeResult, Route
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import Clock
+from tm_cli.values.check_result import CheckResult, ok, problem, skipped, warning
 
 SOON = 14
 """Days before its end at which a certificate is worth a warning."""
@@ -25,7 +25,7 @@ SKEW = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server to look at: its address, whom to trust (None for plain http), and the variables."""
+    """A server to check: its address, whom to trust (None for plain http), and the variables."""
 
     base_url: str
     trust: ssl.SSLContext | None
@@ -42,24 +42,24 @@ class Place:
         return urlsplit(self.base_url).port or (443 if self.trust else 80)
 
 
-def examine_server(place: Place, network: Network, clock: Clock) -> Iterator[CheckResult]:
-    """Look at proxy, name, certificate, answer and clock; what needs a lost step is skipped."""
+def check_server(place: Place, network: Network, clock: Clock) -> Iterator[CheckResult]:
+    """Check proxy, name, certificate, answer and clock; what needs a failed step is skipped."""
     proxy = choose_proxy(place.base_url, place.environ)
     yield _proxy(proxy)
     yield _name(place, proxy, network)
     if proxy is not None and not proxy.address.lower().startswith("http://"):
-        yield skipped("connection", f"not tried: {proxy.variable} is no plain http proxy")
+        yield skipped("connection", f"not tried: {proxy.variable} is not a plain http proxy")
         return
     before = clock.now()
     try:
-        sight = network.look(Route(place.base_url, proxy.address if proxy else None, place.trust))
+        found = network.probe(Route(place.base_url, proxy.address if proxy else None, place.trust))
     except (OSError, http.client.HTTPException) as error:
         yield _unreachable(place, error)
         yield skipped("clock", "the server gave no time")
         return
-    yield _certificate(place, sight, clock.now())
-    yield ok("connection", f"{place.host}:{place.port} answers (HTTP {sight.status})")
-    yield _clock(sight.date, before, clock.now())
+    yield _certificate(place, found, clock.now())
+    yield ok("connection", f"{place.host}:{place.port} answers (HTTP {found.status})")
+    yield _clock(found.date, before, clock.now())
 
 
 def _proxy(proxy: NamedProxy | None) -> CheckResult:
@@ -106,7 +106,7 @@ def _unreachable(place: Place, error: Exception) -> CheckResult:
             reason = getattr(error, "reason", None) or error
             return problem("TLS", f"{where} does not speak TLS: {reason}", fix, code)
         case socket.gaierror():
-            return skipped("connection", "there is no address to connect to")
+            return skipped("connection", "the name has no address")
         case TimeoutError():
             text, fix = f"{where} does not answer", "look for a firewall or VPN in between"
         case http.client.HTTPException():
@@ -117,15 +117,15 @@ def _unreachable(place: Place, error: Exception) -> CheckResult:
     return problem("connection", text, fix, code)
 
 
-def _certificate(place: Place, sight: Sight, now: datetime) -> CheckResult:
+def _certificate(place: Place, found: ProbeResult, now: datetime) -> CheckResult:
     if place.trust is None:
         return skipped("TLS", "plain http: there is nothing to check")
-    days = None if sight.expires is None else (sight.expires - now).days
-    until = "" if sight.expires is None else f", valid until {sight.expires:%Y-%m-%d} ({days} days)"
-    text = f"{sight.tls}, certificate from {sight.issuer or 'an unnamed issuer'}{until}"
+    days = None if found.expires is None else (found.expires - now).days
+    until = "" if found.expires is None else f", valid until {found.expires:%Y-%m-%d} ({days} days)"
+    text = f"{found.tls}, certificate from {found.issuer or 'an unnamed issuer'}{until}"
     if days is not None and days < SOON:
         return warning("TLS", text, "have the server's certificate renewed", days_left=days)
-    return ok("TLS", text, version=sight.tls, issuer=sight.issuer, days_left=days)
+    return ok("TLS", text, version=found.tls, issuer=found.issuer, days_left=days)
 
 
 def _clock(date: datetime | None, before: datetime, after: datetime) -> CheckResult:

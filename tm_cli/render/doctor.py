@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.doctor.finding import CheckResult, Status, worst
 from tm_cli.render.tables import columns
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.check_result import CheckResult, Status, worst
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:

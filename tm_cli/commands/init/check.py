@@ -10,7 +10,6 @@ from typing import Any
 from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_document, read_document
 from tm_cli.cli.session import Session
 from tm_cli.commands.shared.report_sinks import Format
-from tm_cli.doctor.finding import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
@@ -28,6 +27,7 @@ from tm_cli.setup.check.requirements import plain_key, server_and_key
 from tm_cli.setup.check.shell_script import is_available, is_open
 from tm_cli.setup.documents import is_ignored, read_yaml
 from tm_cli.setup.plan import read_text
+from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.values.text import clean
 
 _PLACES = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tm_cli.doctor.finding import Status
+from tm_cli.values.check_result import Status
 
 
 class Remark(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tm_cli.doctor.finding import CheckResult, problem, warning
+from tm_cli.values.check_result import CheckResult, problem, warning
 from tm_cli.values.urls import LOCAL
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
