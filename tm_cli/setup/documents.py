@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*|https?://[A-Za-z0-9._~:/?&=%+-]*[A-
 _WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 WAIT = 30 * 60
-"""Seconds that `tm` waits for a run unless it is told otherwise."""
+"""Seconds that `tm` waits for a run by default."""
 
 
 def profile_text(answers: Answers) -> str:

@@ -1,4 +1,4 @@
-"""Checks pipelines: do their commands exist, do their gates fail them, is there a server, a key."""
+"""`tm init --check`: whether settings, profiles and pipelines of a set-up can work."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from tm_cli.setup import makefile as make
 from tm_cli.setup.answers import is_out_of_reach
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.github import github_jobs
-from tm_cli.setup.check.gitlab import gitlab_jobs, include_line, includes
+from tm_cli.setup.check.gitlab import gitlab_jobs
 from tm_cli.setup.check.makefile import Makefile, read_makefile, targets_that_need
 from tm_cli.setup.check.model import Job, table
 from tm_cli.setup.check.requirements import plain_key, server_and_key
 from tm_cli.setup.check.shell_script import is_available, is_open
 from tm_cli.setup.documents import is_ignored, read_yaml
+from tm_cli.setup.pipelines import include_line, includes
 from tm_cli.setup.plan import read_text
 from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.values.text import clean
@@ -38,7 +39,41 @@ _PLACES = (
     *make.MAKEFILES,
     "*.mk",
 )
+_NO_USER = ".tm/no-user"
+"""No user's settings count: the set-up has to work for everybody."""
 _OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
+
+
+def check_setup(session: Session) -> int:
+    """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
+    cwd = session.context.cwd
+    results: list[CheckResult] = []
+    settings = _settings(session, results)
+    pipelines = PipelineCheck(cwd, session.tree, settings)
+    of_pipelines = pipelines.results()
+    return _emit(
+        session, [*results, *_profiles(cwd, pipelines.named), *of_pipelines, _ignored(cwd)]
+    )
+
+
+def _emit(session: Session, results: list[CheckResult]) -> int:
+    from tm_cli.render.doctor import result_data, results_table
+    from tm_cli.render.formats.json_document import error_document, to_json
+
+    data = {"checks": [result_data(item) for item in results]}
+    statuses = [result.status for result in results]
+    if count := statuses.count(Status.PROBLEM):
+        error = ConfigurationError(f"the set-up has {count} problem{_s(count)}")
+    elif Status.SKIPPED in statuses:  # a check that was not made is not an ok
+        error = ConfigurationError("not all of the set-up was checked")
+    else:
+        return session.emit(data, lambda: results_table(session.terminal, results))
+    if session.wants_json:
+        session.terminal.result(to_json(error_document(error, data)))
+    else:
+        session.terminal.result(results_table(session.terminal, results))
+    session.terminal.note(f"tm: {error.message}")
+    return int(ExitCode.CONFIGURATION)
 
 
 @dataclass(slots=True)
@@ -63,7 +98,7 @@ class PipelineCheck:
             for path, read in pipelines.items()
         }
         for path, own in jobs.items():
-            results += [found for job in own for found in plain_key(path, _environ(job))]
+            results += [found for job in own for found in plain_key(path, job.variables)]
         if not is_available():
             return [*results, _without_parser(list(jobs))]
         targets = self._targets([read for read in pipelines.values() if isinstance(read, Makefile)])
@@ -113,7 +148,7 @@ class PipelineCheck:
             found += self._check_job(f"{path}: {job.name}", job, calls)
             if any(call.is_of_runs for call in own):
                 server = self._server(job)
-                further += server_and_key(path, server, _environ(job))
+                further += server_and_key(path, server, job.variables)
                 self.named |= dict.fromkeys(_documents(job, own), server)
         if not commands + gates:
             return 0, []
@@ -168,7 +203,9 @@ class PipelineCheck:
         if not verdicts:
             if not call.options.get("checks"):
                 yield "passes whatever the verdict is: add --fail-on"
-        elif not is_open(verdicts) and not _fails(verdicts):
+        elif not (
+            is_open(verdicts) or _reason(parse_fail_on, verdicts)
+        ) and Verdict.FAIL not in parse_fail_on(verdicts):
             yield "lets FAIL pass: add it to --fail-on"
 
     def _included(self, path: str) -> Iterator[CheckResult]:
@@ -218,11 +255,6 @@ def _without_parser(paths: list[str]) -> CheckResult:
     )
 
 
-def _environ(job: Job) -> dict[str, str]:
-    key = (job.inputs or {}).get("api-key")
-    return dict(job.environ) if key is None else {**job.environ, "TM_API_KEY": key}
-
-
 def _documents(job: Job, gates: list[Call]) -> Iterator[str]:
     """The profile documents of gates on runs, relative to the repository."""
     for call in gates:
@@ -254,62 +286,11 @@ def _read_report(text: str) -> None:
         raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
 
 
-def _fails(verdicts: str) -> bool:
-    """Whether FAIL is among the verdicts; what cannot be read is reported elsewhere."""
-    try:
-        return Verdict.FAIL in parse_fail_on(verdicts)
-    except (ValueError, TmError):
-        return True
-
-
 def _reason(read: Any, text: str) -> str | None:
     try:
         read(text)
     except (ValueError, TmError) as error:
         return clean(error)
-    return None
-
-
-_NO_USER = ".tm/no-user"
-"""No user's settings count: the set-up has to work for everybody."""
-
-
-def check_setup(session: Session) -> int:
-    """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
-    cwd = session.context.cwd
-    results: list[CheckResult] = []
-    settings = _settings(session, results)
-    pipelines = PipelineCheck(cwd, session.tree, settings)
-    of_pipelines = pipelines.results()
-    return _emit(
-        session, [*results, *_profiles(cwd, pipelines.named), *of_pipelines, _ignored(cwd)]
-    )
-
-
-def _emit(session: Session, results: list[CheckResult]) -> int:
-    from tm_cli.render.doctor import result_data, results_table
-    from tm_cli.render.formats.json_document import error_document, to_json
-
-    data = {"checks": [result_data(item) for item in results]}
-    error = _error(results)
-    if error is None:
-        return session.emit(data, lambda: results_table(session.terminal, results))
-    if session.wants_json:
-        session.terminal.result(to_json(error_document(error, data)))
-    else:
-        session.terminal.result(results_table(session.terminal, results))
-    session.terminal.note(f"tm: {error.message}")
-    return int(ExitCode.CONFIGURATION)
-
-
-def _error(results: list[CheckResult]) -> ConfigurationError | None:
-    """A check that was not made is not an ok."""
-    statuses = [result.status for result in results]
-    problems, skipped = statuses.count(Status.PROBLEM), statuses.count(Status.SKIPPED)
-    if problems:
-        return ConfigurationError(f"the set-up has {problems} problem{'s' if problems > 1 else ''}")
-    if skipped:
-        return ConfigurationError("not all of the set-up was checked")
     return None
 
 

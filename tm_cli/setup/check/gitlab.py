@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
@@ -21,7 +19,6 @@ from tm_cli.setup.check.model import (
     texts,
     warning,
 )
-from tm_cli.setup.documents import read_yaml
 
 _NOT_JOBS = frozenset({"default", "include", "stages", "variables", "workflow", "spec"})
 _RUNNER = Shell(stops=True, pipefail=True)
@@ -117,31 +114,3 @@ def _kept(job: Mapping[str, Any]) -> Iterator[Remark]:
     caches = job.get("cache")
     for kept in [*(caches if isinstance(caches, list) else [caches]), job.get("artifacts")]:
         yield from key_in_paths(lines(table(kept).get("paths")))
-
-
-def include_line(path: str) -> str:
-    """Return the line that takes in `path`."""
-    return f"include: [{{local: {path}}}]" if path.endswith(".yml") else f"include {path}"
-
-
-def includes(text: str, path: str) -> bool:
-    """Whether the pipeline in `text` takes in `path`."""
-    patterns = _of_gitlab(text) if path.endswith(".yml") else _of_make(text)
-    return any(fnmatchcase(path, pattern.removeprefix("./").lstrip("/")) for pattern in patterns)
-
-
-def _of_gitlab(text: str) -> Iterator[str]:
-    try:
-        document = read_yaml(text)
-    except ValueError:
-        return
-    wanted: Any = document.get("include") if isinstance(document, Mapping) else None
-    for item in wanted if isinstance(wanted, list) else [wanted]:
-        local = item.get("local") if isinstance(item, Mapping) else item
-        if isinstance(local, str):
-            yield local
-
-
-def _of_make(text: str) -> Iterator[str]:
-    for line in re.findall(r"^ *[-s]?include\s+([^#\n]*)", text, re.MULTILINE):
-        yield from line.split()

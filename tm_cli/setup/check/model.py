@@ -65,6 +65,12 @@ class Job:
     directory: str = "."
     runs: bool = True
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment, with the key that the GitHub action is given."""
+        key = (self.inputs or {}).get("api-key")
+        return {**self.environ, **({} if key is None else {"TM_API_KEY": key})}
+
 
 def table(value: Any) -> Mapping[str, Any]:
     """Return a table, an empty one for anything else."""
