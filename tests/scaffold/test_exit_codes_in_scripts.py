@@ -14,6 +14,8 @@ from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script, Shell
 from tm_cli.setup.pipelines import waiting_block
 
+pytestmark = pytest.mark.process
+
 GATE = "tm runs start a --wait --fail-on FAIL"
 
 DEFAULT = Shell(stops=True)
