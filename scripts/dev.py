@@ -35,7 +35,7 @@ TASKS: dict[str, list[list[str]]] = {
     "test": [["-m", "pytest", *IN_PARALLEL, "-m", "not slow"]],
     "coverage": [
         ["-m", "coverage", "erase"],
-        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, "-m", "not slow"],
+        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, "-m", "not slow and not volume"],
         ["-m", "coverage", "combine", "--quiet"],
         ["-m", "coverage", "report"],
     ],

@@ -47,7 +47,7 @@ TM = "from tm_cli.main import run; run()"
 def test_messages_that_cannot_be_written_change_no_exit_code(name, code):
     with Path("/dev/full").open("w") as full:
         argv = (
-            "gate",
+            "report",
             "eval",
             str(GOLDEN / f"{name}.json"),
             "--api-key",
@@ -142,7 +142,7 @@ def test_messages_that_are_never_read_end_no_gate(flags, code):
     reader, writer = small_pipe()
     fill(writer)
     program = f"import tm_cli.runtime.standard_streams as streams; streams.PATIENCE = 0.2; {TM}"
-    process = python(program, "gate", "eval", str(GOLDEN / "pass.json"), *flags, stderr=writer)
+    process = python(program, "report", "eval", str(GOLDEN / "pass.json"), *flags, stderr=writer)
     process.communicate(timeout=LONGEST)
     os.close(reader)
     os.close(writer)

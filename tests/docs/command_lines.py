@@ -12,9 +12,11 @@ def command():
 
 
 def leaves(node=None, words=()):
-    """Every command that does something, hidden ones included, with its words."""
+    """Every command that does something, with its words; not the aliases in hidden groups."""
     node = node or command()
     for name, inner in node.commands.items():
+        if hasattr(inner, "commands") and inner.hidden:
+            continue
         if hasattr(inner, "commands"):
             yield from leaves(inner, (*words, name))
         else:

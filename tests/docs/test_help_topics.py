@@ -6,11 +6,8 @@ import pytest
 
 from command_lines import leaves
 from markdown_pages import ROOT
+from tm_cli.commands.help_topics import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
 from tm_cli.commands.shared.report_sinks import Format
-from tm_cli.commands.topics import TOPICS
-from tm_cli.commands.topics.environment import OTHERS
-from tm_cli.commands.topics.reports import MEANINGS as FORMATS
-from tm_cli.commands.topics.verdicts import MEANINGS as VERDICTS
 from tm_cli.doctor.configuration import OTHER_VARIABLES
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.verdict import Verdict
@@ -71,8 +68,8 @@ def test_environment_lists_every_variable_that_the_program_reads(tm):
     named = {name for name in read if re.search(rf"^{name} ", text, re.MULTILINE)}
     of_platforms = {name for name in read if name.startswith(("GITHUB_", "CI_"))}
     assert read - named - of_platforms <= {"PATH", "PYTHONPATH", "SYSTEMROOT"}
-    assert {name for name in OTHERS if name.startswith("TM_")} == OTHER_VARIABLES
-    assert not OTHERS.keys() & {definition.variable for definition in DEFINITIONS.values()}
+    assert {name for name in NOT_SETTINGS if name.startswith("TM_")} == OTHER_VARIABLES
+    assert not NOT_SETTINGS.keys() & {definition.variable for definition in DEFINITIONS.values()}
 
 
 def test_configuration_lists_settings_and_sources(tm):

@@ -28,10 +28,10 @@ GOLDEN = Path(__file__).parents[1] / "reports" / "golden"
 
 LOST = "tm: the result could not be written to standard output\n"
 LOCAL = {
-    ("gate", "eval", "pass.json"): 0,
-    ("gate", "eval", "fail.json"): 2,
-    ("gate", "eval", "fail.json", "--json", "--verbose"): 2,
-    ("gate", "eval", "missing.json", "--json"): 78,
+    ("report", "eval", "pass.json"): 0,
+    ("report", "eval", "fail.json"): 2,
+    ("report", "eval", "fail.json", "--json", "--verbose"): 2,
+    ("report", "eval", "missing.json", "--json"): 78,
     ("report", "show", "fail.json"): 0,
     ("completion", "bash"): 0,
     ("config", "show"): 0,

@@ -83,7 +83,7 @@ def make(kind: type[Exception]) -> Exception:
 def transport(wire: httpx2.BaseTransport) -> Transport:
     return Transport(
         Connection(
-            base_url=BASE_URL, key=ApiKey("tm_k"), clock=VirtualClock(), environ={}, wire=wire
+            base_url=BASE_URL, key=ApiKey("tm_k"), clock=VirtualClock(), environ={}, transport=wire
         )
     )
 

@@ -82,7 +82,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
-        "watch": None,
+        "watchdog_timeout": None,
     }
 
 

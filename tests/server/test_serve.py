@@ -113,7 +113,7 @@ def test_a_foreign_key_file_is_refused(start_server):
     assert "somebody" not in str(caught.value)
 
 
-def test_a_second_server_on_the_directory_is_told_which_one_runs(server, start_server):
+def test_a_second_server_on_the_directory_names_the_one_that_runs(server, start_server):
     with pytest.raises(ConfigurationError) as caught:
         start_server()
     assert server.info.base_url in caught.value.message

@@ -124,9 +124,9 @@ def test_an_agent_sends_no_key_to_a_server_it_cannot_trust(server):
     assert agent.error is None
 
 
-def test_an_agent_that_knocks_by_http_is_told_to_try_https(server):
+def test_an_agent_that_connects_by_http_is_pointed_to_https(server):
     agent = RunningAgent(server, url=f"http://127.0.0.1:{public_port(server)}/").start()
-    eventually(lambda: any("try https" in line for line in agent.said))
+    eventually(lambda: any("use https" in line for line in agent.said))
     agent.stop()
 
 

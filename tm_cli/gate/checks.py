@@ -13,6 +13,7 @@ from operator import ge, gt, le, lt
 from typing import Any, Protocol
 
 from tm_cli.gate.model import Result
+from tm_cli.values.numbers import as_number
 
 _FORM = re.compile(
     r"(?P<metric>p[0-9]{1,2}(?:\.[0-9]{1,3})?|errors|success|rps|requests)\s*"
@@ -122,15 +123,9 @@ def measure(metric: str, metrics: Mapping[str, Any]) -> float | None:
         success = measure("success", metrics)
         return None if success is None else 100.0 - success
     if metric in _FIELDS:
-        return _number(metrics.get(_FIELDS[metric]))
+        return as_number(metrics.get(_FIELDS[metric]))
     quantiles = metrics.get("latencyQuantiles")
-    return _number(quantiles.get(metric)) if isinstance(quantiles, Mapping) else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+    return as_number(quantiles.get(metric)) if isinstance(quantiles, Mapping) else None
 
 
 def _shown(metric: str, value: float) -> str:

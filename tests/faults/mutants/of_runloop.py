@@ -10,7 +10,6 @@ STARTING = "backends/runloop/start.py"
 DRIVEN = "backends/runloop/driven_runs.py"
 RULES = "backends/runloop/rules.py"
 LISTING = "api/runloop/client.py"
-PAGING = "api/paging.py"
 
 MUTANTS = (
     Mutant(
@@ -29,9 +28,9 @@ MUTANTS = (
     ),
     Mutant(
         "runloop-cursors-that-come-back",
-        PAGING,
-        "        if following in used or len(used) == MOST_PAGES:",
-        "        if False:",
+        LISTING,
+        "follow_cursors(fetch, _next_cursor):",
+        "((page, _next_cursor(page)) for page in iter(lambda: fetch(None), None)):",
         "a list without end is read for ever",
     ),
     Mutant(

@@ -27,7 +27,7 @@ def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
     assert job["hold"] is False
 
 
-def test_a_crashed_engine_is_told_and_the_others_go_on(start_server):
+def test_a_crashed_engine_is_reported_and_the_others_go_on(start_server):
     with start_server(slots=1000).client() as client:
         api = Api(client)
         detail = api.get(f"/history/{api.row_of(api.start(api.save(script='mode=crash')))['id']}")

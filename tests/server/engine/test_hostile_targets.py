@@ -51,7 +51,9 @@ def growth(engine: EngineProcess) -> int:
         pytest.param(OPEN + b"\r\n", b"a" * 262_144, "TimeoutError", id="body"),
     ],
 )
-def test_a_flood_is_an_error_and_disturbs_nobody(start: bytes, more: bytes, failure: str) -> None:
+def test_a_flood_is_an_error_and_disturbs_no_other_request(
+    start: bytes, more: bytes, failure: str
+) -> None:
     healthy = RawTarget(lambda line: line.say(OK))
     with healthy as target, flood(start, more) as hostile:
         both = job(target.url(), against={"target_url": hostile.url()}, **LOAD)

@@ -50,7 +50,7 @@ def test_every_bucket_gets_exactly_what_was_planned_for_it() -> None:
     curve = Curve([(0, 7.3)], 12)
     indexes = [records.next().index for _ in range(curve.planned_before(12))]
     assert [indexes.count(k) for k in range(3)] == [
-        curve.planned_between(5 * k, 5 * k + 5) for k in range(3)
+        curve.planned_before(5 * k + 5) - curve.planned_before(5 * k) for k in range(3)
     ]
 
 
@@ -150,7 +150,7 @@ def test_what_was_given_up_settles_a_bucket_too() -> None:
     assert (bucket.sent, bucket.unsent, records.unsent) == (1, 1, 1)
 
 
-def test_the_window_starts_anew_when_taken() -> None:
+def test_the_window_is_empty_after_it_was_taken() -> None:
     records = recorder()
     bucket = records.next()
     records.began(bucket, 100, 100.25)
@@ -164,11 +164,11 @@ def test_a_share_of_the_requests_is_a_share_of_every_bucket() -> None:
     shares = [Records(Curve([(0, 7.3)], 12), Share(index, 3)) for index in range(3)]
     planned = [[bucket.planned for bucket in records.news(12)] for records in shares]
     curve = Curve([(0, 7.3)], 12)
-    whole = [curve.planned_between(5 * k, 5 * k + 5) for k in range(3)]
+    whole = [curve.planned_before(5 * k + 5) - curve.planned_before(5 * k) for k in range(3)]
     assert [sum(column) for column in zip(*planned, strict=True)] == whole
 
 
-def test_a_bucket_whose_share_changes_tells_its_new_plan() -> None:
+def test_a_bucket_whose_share_changes_reports_its_new_plan() -> None:
     records = Records(Curve([(0, 10)], 10), Share(0, 2))
     assert [bucket.planned for bucket in records.news(1)] == [25]
     records.plan.change(WHOLE, 2.0)
@@ -176,7 +176,7 @@ def test_a_bucket_whose_share_changes_tells_its_new_plan() -> None:
     assert [bucket.planned for bucket in records.news(2)] == [10 + 30]
 
 
-def test_a_duet_has_a_bucket_for_each_side() -> None:
+def test_an_ab_run_has_a_bucket_for_each_side() -> None:
     records = Records(Curve([(0, 10)], 10), sides=Sides(1))
     for _ in range(100):
         send(records)
@@ -191,7 +191,7 @@ def test_a_bucket_without_a_request_has_no_histogram() -> None:
     assert (bucket.response, bucket.service) == (None, None)
 
 
-def test_news_that_comes_while_a_bucket_is_told_is_told_later() -> None:
+def test_a_change_while_a_bucket_is_reported_is_reported_later() -> None:
     records = recorder(rate=0.2, duration=20)
     bucket = records.next()
     records.began(bucket, 100, 100)

@@ -61,7 +61,6 @@ class DrivenRuns(Backend):
         self._failure: str | None = None
 
     def start(self) -> Run:
-        """Start the run, then the driver."""
         run = self._runs.start()
         self._failure, self._driver = None, None
         self._deadline = self._clock.monotonic() + self._wait_timeout
@@ -73,7 +72,6 @@ class DrivenRuns(Backend):
         return run
 
     def observe(self, run: Run) -> Progress:
-        """Check the driver, then the run."""
         exit_code = self._driver.poll() if self._driver else None
         if self._driver is not None and exit_code is None:
             return self._while_driven(run, self._driver)
@@ -106,15 +104,12 @@ class DrivenRuns(Backend):
         return with_failure(found, self._failure)
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Confirm the result of a run whose driver did not fail."""
         return result if self._failure else self._runs.confirm(run, result)
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was compared with."""
         return self._runs.find_baseline(result)
 
     def stop(self, run: Run) -> None:
-        """End the driver and cancel the run."""
         if self._driver:
             self._driver.ask_to_end()
         try:
@@ -123,7 +118,6 @@ class DrivenRuns(Backend):
             self.end_driver(AFTER_SIGNAL)
 
     def observed_nothing(self, error: TmError) -> float | None:
-        """As for any run."""
         return self._runs.observed_nothing(error)
 
     def end_driver(self, patience: float = AFTER_SIGNAL) -> None:

@@ -53,7 +53,6 @@ class StraitRuns(Backend):
     _heard: set[str] = field(default_factory=set, init=False)
 
     def start(self) -> Run:
-        """Fail: this run was started elsewhere."""
         raise AssertionError("a run that was started elsewhere is not started")
 
     def attach(self, run_id: str, status: str = "") -> Run:

@@ -99,10 +99,9 @@ def _status(session: Session, context: str | None, endpoint: Endpoint, *, check:
 
 
 def _state(session: Session, endpoint: Endpoint) -> str:
-    from tm_cli.cli.connections import reach
     from tm_cli.commands.auth.app import check_key
 
-    check_key(reach(session, endpoint, endpoint.key), endpoint.system)
+    check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
     return WORKS
 
 

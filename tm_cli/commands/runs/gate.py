@@ -97,7 +97,7 @@ def read_comparison(
         if value is not None and len(profiles) != 1:
             raise UsageError(f"{flag} needs exactly one PROFILE")
     session.settings.require_all_files()
-    thresholds = {name: value for name, (value, _) in session.settings.limits.items()}
+    thresholds = {name: value for name, (value, _) in session.settings.thresholds.items()}
     return ComparisonOptions(baseline, None if against is None else check_url(against), thresholds)
 
 

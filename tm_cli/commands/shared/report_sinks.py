@@ -116,6 +116,15 @@ class Format(StrEnum):
     METRICS = "metrics"
 
 
+_SUFFIXES = {
+    ".json": Format.JSON,
+    ".xml": Format.JUNIT,
+    ".md": Format.MARKDOWN,
+    ".html": Format.HTML,
+    ".csv": Format.CSV,
+    ".env": Format.DOTENV,
+}
+
 WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
 """Formats that show nothing of the baseline run."""
 
@@ -208,8 +217,12 @@ def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[R
 def _report(flag: str, cwd: Path, terminal: Terminal) -> Report:
     name, separator, file = flag.partition("=")
     if not separator or name.lower() not in list(Format) or not file.strip():
+        form = _SUFFIXES.get(Path(flag).suffix.lower())
         formats = ", ".join(Format)
-        raise UsageError(f"--report: {flag!r} is not FORMAT=FILE; the formats are {formats}")
+        raise UsageError(
+            f"--report: expected FORMAT=FILE instead of {flag!r}",
+            hint=f"--report {form.value}={flag}" if form else f"the formats are {formats}",
+        )
     path = cwd / file
     if path.is_dir():
         raise UsageError(f"--report: {file} is a directory")
