@@ -95,7 +95,7 @@ def start(
         runs = gating.RunGate(session)
         if wait:
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
-        return start_only(runs, runs.plan(request), gate)
+        return start_only(runs, gate, partial(runs.plan, request))
 
 
 @app.command("wait")

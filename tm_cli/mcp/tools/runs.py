@@ -32,7 +32,7 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     runs = RunGate(session)
     if arguments.get("wait"):
         return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
-    return start_only(runs, runs.plan(request), gate)
+    return start_only(runs, gate, partial(runs.plan, request))
 
 
 def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
