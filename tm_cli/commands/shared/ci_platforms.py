@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tm_cli.commands.shared.report_sinks import Report
 from tm_cli.gate.events import Event, Started
 from tm_cli.gate.outcome import Evidence
 from tm_cli.render.formats.github import annotated, assignment, outputs
@@ -30,8 +29,8 @@ SECTION = "tm_gate"
 class GitHub:
     """The runner of GitHub Actions: outputs at once, summary and annotations at the end.
 
-    `output` and `summary` are the files that the runner named; None leaves that part out. `token`
-    is text that no value holds.
+    `output` and `summary` are the files that the runner named; None leaves that part out. `reports`
+    are formats and files of reports, and `token` is text that no value holds.
     """
 
     terminal: Terminal
@@ -39,7 +38,7 @@ class GitHub:
     output: Path | None = None
     summary: Path | None = None
     annotates: bool = True
-    reports: Sequence[Report] = ()
+    reports: Sequence[tuple[str, Path]] = ()
     _run_ids: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -49,7 +48,7 @@ class GitHub:
 
     def begin(self, undecided: Evidence) -> None:
         """Set the outputs as undecided: of several assignments the last one counts."""
-        files = [(f"report-{report.format}", str(report.path)) for report in self.reports]
+        files = [(f"report-{form}", str(path)) for form, path in self.reports]
         self._set(("run-id", ""), *outputs(undecided), *files)
 
     def note(self, position: int, event: Event) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from tm_cli.api.retry import LONGEST_PAUSE
+from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import Session
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
@@ -194,6 +195,8 @@ def wait_for_last(
             )
     details = entries[0].details
     gate = complete_gate(command.session, gate, details, command.remembered_checks)
+    if not gate.fail_on:  # neither a flag nor the start has chosen
+        gate = replace(gate, fail_on=read_fail_on(command.session, None))
     gate = command.with_default_fail_on(gate)
     return _follow(command, command.attach_remembered(entries, gate), gate, wait)
 
