@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from docs.command_lines import command, leaves, parse
+from checks.command_tree import command, leaves, parse
 from tm_cli.cli.help_page import HelpPage, paragraphs
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import page as page_of_history

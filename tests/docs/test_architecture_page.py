@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from markdown_pages import ROOT, page, without_blocks
+from checks.pages import ROOT, page, without_blocks
 
 PACKAGE = ROOT / "tm_cli"
 PATH = re.compile(r"`([a-z_.]+/[a-z_./]*)`")

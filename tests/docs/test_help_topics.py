@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from command_lines import leaves
-from markdown_pages import ROOT
+from checks.pages import ROOT
 from tm_cli.commands.help_topics import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.doctor.configuration import OTHER_VARIABLES
@@ -13,13 +12,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.verdict import Verdict
 from tm_cli.settings import DEFINITIONS, Source
 
-VISIBLE = [pytest.param(leaf, id=" ".join(words)) for words, leaf in leaves() if not leaf.hidden]
 READ = re.compile(r"""environ(?:\.get\(|\[)\s*["']([A-Z][A-Z0-9_]+)["']""")
-
-
-@pytest.mark.parametrize("leaf", VISIBLE)
-def test_every_command_shows_an_example(leaf):
-    assert re.search(r"^\s*tm ", leaf.help, re.MULTILINE)
 
 
 def test_without_words_the_topics_are_listed(tm):

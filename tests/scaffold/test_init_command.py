@@ -307,6 +307,7 @@ def tm_texts(tm, platform, name):
     return {path: text for path, text in files(tm).items() if path != f"{name}.yaml"}
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="a terminal of POSIX")
 def test_question_is_asked_at_a_real_terminal(tmp_path):
     import pty

@@ -10,6 +10,8 @@ import pytest
 from running_server import eventually
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 KEY = {"TM_API_KEY": "tm_secret"}
 HERE = "http://127.0.0.1:9"
 
