@@ -37,7 +37,7 @@ class QuickSystem(Backend):
     def stop(self, run):
         self.stopped += 1
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return None
 
 
@@ -124,7 +124,7 @@ class Silent(QuickSystem):
         self._clock.sleep(self._takes)
         raise TmError("no answer")
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return 0.0
 
 

@@ -256,7 +256,7 @@ class Follow:
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""
-        pause = self._system.observed_nothing(error)
+        pause = self._system.retry_pause(error)
         if pause is None:
             raise error
         self._responses.fail()
