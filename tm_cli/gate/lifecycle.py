@@ -21,7 +21,7 @@ from tm_cli.gate.events import (
     Observed,
     Pause,
     Repeated,
-    Started,
+    RunStarted,
     Step,
     Unobserved,
 )
@@ -88,7 +88,7 @@ class Follow:
     def _one_run(self) -> Generator[Step, None, Decision]:
         run = self._attach_to or self._start()
         self.run = run
-        yield Started(run)
+        yield RunStarted(run)
         deadline = self._clock.monotonic() + self._gate.wait_timeout
         is_over = False
         first = self._just_started(run)

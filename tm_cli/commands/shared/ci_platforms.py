@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tm_cli.gate.events import Event, Started
+from tm_cli.gate.events import Event, RunStarted
 from tm_cli.gate.outcome import Evidence
 from tm_cli.render.formats.github import annotated, assignment, outputs
 from tm_cli.render.formats.gitlab import section_end, section_start
@@ -53,7 +53,7 @@ class GitHub:
 
     def note(self, position: int, event: Event) -> None:
         """Name a run as soon as it is there, so that a later step can find it in any case."""
-        if isinstance(event, Started) and event.run.run_id:
+        if isinstance(event, RunStarted) and event.run.run_id:
             self._run_ids[position] = clean(event.run.run_id)
             self._set(("run-id", ",".join(self._run_ids[n] for n in sorted(self._run_ids))))
 
