@@ -55,7 +55,7 @@ def show_status(session: CallSession, arguments: dict[str, Any]) -> int:
 def control(action: str, session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, str(arguments["profile_id"]), controls.Action(action))
+    return controls.control(session, str(arguments["profile_id"]), controls.RunAction(action))
 
 
 RUN_TOOLS = (
