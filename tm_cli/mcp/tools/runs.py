@@ -122,7 +122,7 @@ RUN_TOOLS = (
     Tool(
         "tm_stop_run",
         "Stop a traffic run",
-        "Stop the run of a profile, whoever started it; a stopped run never has a verdict.",
+        "Stop the run of a profile, even if started elsewhere; a stopped run never has a verdict.",
         Effect.ENDS,
         partial(control, "stop"),
         {"profile_id": shared.PROFILE_ID},
