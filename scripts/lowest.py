@@ -20,6 +20,8 @@ VENV = ROOT / "build" / "lowest"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 BOUNDS = VENV / "lowest.txt"
 
+IN_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
+
 _LOWEST = re.compile(r"([\w.-]+)>=([\w.]+)")
 
 
@@ -50,7 +52,7 @@ def main(arguments: list[str]) -> int:
     for words in (
         (*install, "--upgrade", "pip>=25.1"),  # the first with --group
         (*install, "--constraint", str(BOUNDS), "--editable", package, "--group", "dev"),
-        ("-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile", "-m", "not slow"),
+        ("-m", "pytest", *IN_PARALLEL, "-m", "not volume"),
     ):
         extra = arguments if "pytest" in words else []
         if code := subprocess.call([str(PYTHON), *words, *extra], cwd=ROOT):

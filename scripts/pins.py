@@ -82,20 +82,24 @@ def stale() -> Iterator[tuple[Path, str]]:
             yield path, wanted
 
 
+def findings() -> Iterator[str]:
+    """Yield a line for each file that is behind."""
+    for path, _ in stale():
+        yield f"{path.relative_to(ROOT)}: is behind tm_cli/setup/pins; run `make docs`"
+
+
 def main(arguments: list[str]) -> int:
     """Rewrite files, or with `--check` return 1 when one is behind the pins."""
     if arguments not in ([], ["--check"]):
         print("usage: python scripts/pins.py [--check]", file=sys.stderr)
         return 64
-    code = 0
+    if arguments:
+        found = list(findings())
+        sys.stderr.writelines(f"{line}\n" for line in found)
+        return int(bool(found))
     for path, wanted in stale():
-        if arguments:
-            name = path.relative_to(ROOT)
-            print(f"{name} is behind tm_cli/setup/pins; run: make docs", file=sys.stderr)
-            code = 1
-        else:
-            path.write_text(wanted, encoding="utf-8", newline="\n")
-    return code
+        path.write_text(wanted, encoding="utf-8", newline="\n")
+    return 0
 
 
 if __name__ == "__main__":

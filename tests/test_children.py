@@ -26,6 +26,8 @@ from tm_cli.selftest.scenarios import SCENARIOS
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.workers.local_worker import EngineProcess
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 30
 TM = [sys.executable, "-P", "-m", "tm_cli"]
 OWN_NAMES = ("tm_cli", "sitecustomize", "usercustomize")

@@ -25,6 +25,8 @@ from tm_cli.runtime.files import append, write_whole
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.setup.plan import read_text
 
+pytestmark = pytest.mark.process
+
 if os.name != "posix":
     pytest.skip("devices are POSIX", allow_module_level=True)
 
@@ -40,7 +42,7 @@ def decide(tmp_path):
     def run(*argv: str, environ: dict[str, str] | None = None, **options):
         home = str(tmp_path)
         return subprocess.run(
-            [sys.executable, "-m", "tm_cli", "gate", "eval", "pass.json", *argv],
+            [sys.executable, "-m", "tm_cli", "report", "eval", "pass.json", *argv],
             cwd=tmp_path,
             env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -248,7 +250,7 @@ def test_a_gate_that_passed_is_no_success_without_its_report(tm, monkeypatch, na
     monkeypatch.setattr(device_paths, "PATIENCE", 0.05)
     shutil.copy(GOLDEN / f"{name}.json", tm.cwd)
     os.mkfifo(tm.cwd / "pipe")
-    result = tm("gate", "eval", f"{name}.json", "--report", "json=pipe")
+    result = tm("report", "eval", f"{name}.json", "--report", "json=pipe")
     assert result.exit_code == code
     assert "cannot write" in result.stderr
 

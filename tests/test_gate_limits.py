@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tm_cli.values.thresholds import BOUNDS, read_limits, show_limit
+from tm_cli.values.thresholds import BOUNDS, format_threshold, read_thresholds
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from tm_cli.values.thresholds import BOUNDS, read_limits, show_limit
     ],
 )
 def test_limits_become_what_the_api_takes(written, read):
-    assert read_limits(written) == read
-    assert read_limits(read_limits(written)) == read
+    assert read_thresholds(written) == read
+    assert read_thresholds(read_thresholds(written)) == read
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_limits_become_what_the_api_takes(written, read):
 )
 def test_what_is_no_limit_is_refused_with_its_key(written, words):
     with pytest.raises(ValueError) as caught:
-        read_limits(written)
+        read_thresholds(written)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("key", BOUNDS)
 def test_every_limit_can_be_shown(key):
-    assert show_limit(key, {"warn": 1, "fail": 2.5}).startswith("warn 1 ")
-    assert show_limit(key, False) == "never"
+    assert format_threshold(key, {"warn": 1, "fail": 2.5}).startswith("warn 1 ")
+    assert format_threshold(key, False) == "never"
 
 
 def test_floor_and_requests_are_shown_with_their_units():
-    assert show_limit("floorMs", 5) == "5 ms"
-    assert show_limit("minRequests", 100) == "100"
+    assert format_threshold("floorMs", 5) == "5 ms"
+    assert format_threshold("minRequests", 100) == "100"

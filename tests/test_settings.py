@@ -221,7 +221,7 @@ def test_limits_of_both_files_are_joined_and_the_projects_win(load):
         project_file='[gate]\np95 = {warn = "10%", fail = "20%"}\n"p99.9" = false',
         user_file='[gate]\np95 = {warn = 1}\nfloor = "5ms"',
     )
-    found = {name: (value, str(origin)) for name, (value, origin) in settings.limits.items()}
+    found = {name: (value, str(origin)) for name, (value, origin) in settings.thresholds.items()}
     assert found["p95"][0] == {"warn": 10, "fail": 20}
     assert found["p99.9"][0] is False
     assert found["floorMs"][0] == 5
@@ -230,6 +230,6 @@ def test_limits_of_both_files_are_joined_and_the_projects_win(load):
 
 
 def test_limits_may_stand_in_a_pyproject(load):
-    assert not load().limits
+    assert not load().thresholds
     settings = load(pyproject="[tool.tm.gate]\nminRequests = 50\n")
-    assert settings.limits["minRequests"][0] == 50
+    assert settings.thresholds["minRequests"][0] == 50

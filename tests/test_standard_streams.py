@@ -22,6 +22,8 @@ from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "reports" / "golden"
 LONGEST = 30
@@ -47,7 +49,7 @@ TM = "from tm_cli.main import run; run()"
 def test_messages_that_cannot_be_written_change_no_exit_code(name, code):
     with Path("/dev/full").open("w") as full:
         argv = (
-            "gate",
+            "report",
             "eval",
             str(GOLDEN / f"{name}.json"),
             "--api-key",
@@ -142,7 +144,7 @@ def test_messages_that_are_never_read_end_no_gate(flags, code):
     reader, writer = small_pipe()
     fill(writer)
     program = f"import tm_cli.runtime.standard_streams as streams; streams.PATIENCE = 0.2; {TM}"
-    process = python(program, "gate", "eval", str(GOLDEN / "pass.json"), *flags, stderr=writer)
+    process = python(program, "report", "eval", str(GOLDEN / "pass.json"), *flags, stderr=writer)
     process.communicate(timeout=LONGEST)
     os.close(reader)
     os.close(writer)

@@ -188,14 +188,14 @@ class Pieces(httpx2.SyncByteStream):
 
 def test_bug_of_tm_is_not_taken_for_a_broken_connection(connect):
     # What tm itself raises while the answer is read: here the length of a piece that has none.
-    transport = connect("http://127.0.0.1:1/", wire=Answering(None))
+    transport = connect("http://127.0.0.1:1/", transport=Answering(None))
     with pytest.raises(TypeError):
         transport.get("x")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), KeyError("x"), ConnectionResetError("x")])
 def test_what_the_library_raises_while_it_reads_is_a_broken_connection(connect, error):
-    transport = connect("http://127.0.0.1:1/", wire=Answering(b"[", error))
+    transport = connect("http://127.0.0.1:1/", transport=Answering(b"[", error))
     with pytest.raises(NotReached) as caught:
         transport.post("x")
     assert caught.value.maybe_sent
@@ -217,3 +217,19 @@ def test_key_goes_to_no_other_origin():
         "https://tm.example/a",
         "https://tm.example:443/a",
     ]
+
+
+def test_header_of_the_user_may_hold_any_text(connect):
+    wire = Answering(b"[]")
+    connect("http://127.0.0.1:1/", transport=wire).send_once(
+        "POST", "x", headers={"Idempotency-Key": "größe-✓"}
+    )
+    assert (b"Idempotency-Key", "größe-✓".encode()) in wire.requests[0].headers.raw
+
+
+def test_failed_exchange_is_reported_as_unanswered(connect):
+    seen: list[Exchange] = []
+    wire = Answering(b"[", ConnectionResetError("x"))
+    with pytest.raises(NotReached):
+        connect("http://127.0.0.1:1/", transport=wire, on_exchange=seen.append).get("x")
+    assert [item.outcome for item in seen] == ["no answer"]

@@ -215,6 +215,7 @@ def test_a_key_that_others_may_read_is_told(tm):
     assert checks(result)["data"]["text"] == f"other users may read or write {data / 'api-key'}"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("base_url", "code"), [("local", 78), ("http://127.0.0.1:9", 69)])
 def test_a_history_from_a_repository_is_told_and_not_used(tm, base_url, code):
     with Stranger() as stranger:

@@ -6,7 +6,7 @@ import shlex
 import pytest
 import yaml
 
-from markdown_pages import Block, blocks, page
+from checks.pages import Block, blocks, page
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row
@@ -67,11 +67,11 @@ def write_report(tm, failing):
 @pytest.mark.parametrize("block", RECIPES, ids=lambda block: block.name)
 def test_recipe_goes_red_and_writes_its_files(tm, failing, block):
     for words in command_lines(block):
-        if words[0] in ("gate", "report") and not (tm.cwd / "gate.json").exists():
+        if words[0] == "report" and not (tm.cwd / "gate.json").exists():
             write_report(tm, failing)
         result = failing(words)
         match words[:2]:
-            case ["runs", "start"] | ["gate", "eval"]:
+            case ["runs", "start"] | ["report", "eval"]:
                 assert result.exit_code == ExitCode.FAIL, result.stderr
             case ["report", "comment"]:
                 assert result.exit_code == ExitCode.USAGE  # no forge is named here

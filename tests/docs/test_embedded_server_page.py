@@ -2,7 +2,7 @@
 
 import pytest
 
-from markdown_pages import bare, page, rows, section
+from checks.pages import bare, page, rows, section
 from tm_cli.server.engine.job import DEFAULT_SLOTS, REQUEST_TIMEOUT
 from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
 from tm_cli.server.runs.run import RunOutcome

@@ -1,6 +1,6 @@
 """The selftest page lists the scenarios of the program."""
 
-from markdown_pages import bare, page, rows, section
+from checks.pages import bare, page, rows, section
 from tm_cli.selftest.scenarios import SCENARIOS
 
 

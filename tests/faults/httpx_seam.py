@@ -104,7 +104,7 @@ def run(schedule: Schedule) -> Recording:
         clock=simulation.clock,
         timeout=TIMEOUT,
         environ={},
-        wire=WorldWire(simulation.wire, leaks),
+        transport=WorldWire(simulation.wire, leaks),
         explain=dialect.explain,
         budget=simulation.budget(),
         **dialect.connection,

@@ -54,7 +54,7 @@ def transport(reply: Reply) -> Transport:
             key=ApiKey("tm_k"),
             clock=VirtualClock(),
             environ={},
-            wire=Answering(reply),
+            transport=Answering(reply),
         )
     )
 

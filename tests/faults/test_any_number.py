@@ -104,10 +104,10 @@ def test_gate_ends_with_a_code_of_the_table(tm, clock, environ, service, seed, n
     assert outcome.exit_code in KNOWN, outcome.stderr
     assert "Traceback" not in outcome.stderr
     assert service.asked.count("start") <= 1
-    again = tm("gate", "eval", "report.json")
+    again = tm("report", "eval", "report.json")
     assert again.exit_code == outcome.exit_code or outcome.exit_code not in {0, 2}, again.stderr
     assert again.exit_code in KNOWN - {0} or outcome.exit_code == 0
-    assert tm("gate", "explain", "report.json").exit_code == 0
+    assert tm("report", "explain", "report.json").exit_code == 0
 
 
 @any_numbers

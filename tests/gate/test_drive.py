@@ -6,6 +6,7 @@ import pytest
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import Decided, Ended, Observed, Started
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Phase, Progress, Result, Run
@@ -16,15 +17,12 @@ from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.signals import SignalReceived
 
 
-class QuickSystem:
+class QuickSystem(Backend):
     """A run that has ended at the second look, and passed."""
 
     def __init__(self):
         self.looks = 0
         self.stopped = 0
-
-    def prepare(self):
-        pass
 
     def start(self):
         return Run("r", "subject", "RUNNING", None)
@@ -36,11 +34,11 @@ class QuickSystem:
     def find_result(self, run):
         return Result("r", Verdict.PASS, "PASS")
 
-    def confirm(self, run, result):
-        return result
-
     def stop(self, run):
         self.stopped += 1
+
+    def observed_nothing(self, error):
+        return None
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ COMPARISONS = (
 )  # fmt: skip
 
 
-def course(length: int = 36, *, slower: float = 1.0, failing: bool = True) -> Course:
+def series(length: int = 36, *, slower: float = 1.0, failing: bool = True) -> Course:
     """A run of `length` moments, five seconds each, that swings up and down twice."""
     return tuple(_moment(n, length, slower, failing) for n in range(length))
 
@@ -85,7 +85,7 @@ def result(**changes: Any) -> Result:
             "basis": Basis(baseline=41, choice="pinned", age=7200.0, reference=17),
             "comparisons": COMPARISONS,
             "notes": ("one worker was lost for 5 s",),
-            "course": course(slower=1.3),
+            "series": series(slower=1.3),
         }
         | changes
     )
@@ -94,7 +94,7 @@ def result(**changes: Any) -> Result:
 def baseline(**changes: Any) -> Result:
     metrics = METRICS | {"latencyQuantiles": {"p50": 47.0, "p95": 92.0, "p99": 151.0}}
     facts = {"id": 41, "responseCodes": {"200": 24000}}
-    kept = {"metrics": metrics, "facts": facts, "course": course(failing=False)}
+    kept = {"metrics": metrics, "facts": facts, "series": series(failing=False)}
     return Result(None, None, None, **(kept | changes))
 
 
@@ -105,7 +105,7 @@ def record(ours: Result | None = None, theirs: Result | None = None, **changes: 
     decision = decide(ours, GATE)
     earlier: tuple[Attempt, ...] = ()
     if decision.is_gated:
-        first = replace(ours, course=(), facts=FACTS | {"id": 40})
+        first = replace(ours, series=(), facts=FACTS | {"id": 40})
         earlier = (Attempt(decide(first, GATE), replace(run, run_id="5d00"), first, theirs),)
     end = Decided(decision, run, ours, earlier, baseline=theirs)
     return replace(Record("trafficmorph", "checkout", 7, "COMPLETED", end), **changes)
@@ -120,7 +120,7 @@ def passed(**changes: Any) -> Record:
     good = METRICS | {"latencyQuantiles": {"p50": 47.0, "p95": 92.0, "p99": 151.0, "p99.9": 190.0}}
     ours = result(
         verdict=Verdict.PASS, verdict_text="PASS", reasons=(), metrics=good,
-        comparisons=COMPARISONS[1:2], notes=(), course=course(failing=False),
+        comparisons=COMPARISONS[1:2], notes=(), series=series(failing=False),
     )  # fmt: skip
     return record(ours, **changes)
 
@@ -150,12 +150,12 @@ def hostile(word: str) -> Evidence:
     ours = result(
         run_id=word, verdict=Verdict.UNKNOWN, verdict_text=word, reasons=(word,), notes=(word,),
         note=word, facts=facts, comparisons=(comparison,), basis=Basis(word, word, 5.0),
-        metrics=METRICS | {word: 5, "latencyQuantiles": {word: 1.0}}, course=course(4),
+        metrics=METRICS | {word: 5, "latencyQuantiles": {word: 1.0}}, series=series(4),
     )  # fmt: skip
     decision = Decision(ExitCode.UNDECIDED, word, word, word, True, (replace(check, reason=word),))
     run = Run(word, word, word, None, resume=word)
     attempt = Attempt(decision, run, ours, None)
-    end = Decided(decision, run, ours, (attempt,), baseline=baseline(facts=facts, course=course(4)))
+    end = Decided(decision, run, ours, (attempt,), baseline=baseline(facts=facts, series=series(4)))
     ends = Record(word, word, word, word, end)
     return Evidence((ends, ends), GATE, ExitCode.UNDECIDED, MADE)
 

@@ -15,7 +15,10 @@ from page_evidence import evidence, hostile, page_of, passed, record, undecided
 from tm_cli.report.writer import report_document
 
 PROGRAM = find_browser()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the PATH or in TM_BROWSER")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the PATH or in TM_BROWSER"),
+]
 EVIDENCE = evidence(record(), passed(subject="login"), undecided())
 INK = """
 [...document.querySelectorAll('.plot canvas')].map((canvas) => {
@@ -128,7 +131,7 @@ def test_plot_answers_to_the_keyboard(tab, page):
 def test_evidence_can_be_downloaded(tab, page, tmp_path):
     tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     tab.ask("document.getElementById('tm-download').click()")
-    file = tmp_path / "tm-fail-evidence.json"
+    file = tmp_path / "tm-fail-report.json"
     tab.wait_for(file.exists)
     assert json.loads(file.read_text(encoding="utf-8")) == report_document(EVIDENCE)
     assert complaints(tab) == []

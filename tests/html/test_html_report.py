@@ -15,13 +15,13 @@ from page_evidence import (
     MADE,
     Page,
     baseline,
-    course,
     evidence,
     hostile,
     page_of,
     passed,
     record,
     result,
+    series,
     undecided,
     unfinished,
 )
@@ -140,19 +140,19 @@ def test_a_lost_report_is_not_green():
 def test_two_targets_are_told_apart_by_name():
     duet = result(basis=Basis(against="http://localhost:8081/checkout"))
     seen = Page(page_of(evidence(record(duet)))).visible
-    assert "This run beside its other target" in seen
+    assert "This run and its other target" in seen
     assert "http://localhost:8081/checkout, under the same load" in seen
 
 
 def test_run_without_series_has_no_chart_and_no_empty_heading():
-    page = Page(page_of(evidence(record(result(course=()), baseline(course=())))))
+    page = Page(page_of(evidence(record(result(series=()), baseline(series=())))))
     assert page.all("figure") == []
     assert "Over time" not in page.visible
 
 
 def test_run_without_failures_says_so_instead_of_drawing_nothing():
-    whole = course(failing=False)
-    page = Page(page_of(evidence(record(result(course=whole), baseline(course=whole)))))
+    whole = series(failing=False)
+    page = Page(page_of(evidence(record(result(series=whole), baseline(series=whole)))))
     assert len(page.all("figure")) == 2
     assert "Failed requests over time: none at any moment" in page.visible
 
@@ -238,12 +238,12 @@ def test_figures_are_described_and_hold_their_numbers():
     captions = {attributes["id"] for attributes in page.all("figcaption")}
     assert [plot["data-chart"] for plot in plots] == ["rates", "times", "errors"]
     assert {plot["data-about"] for plot in plots} == captions
-    assert "Response time: the highest value of each stretch of time" in page.visible
+    assert "Response time: the highest value of each bucket" in page.visible
 
 
 def test_a_run_of_two_days_makes_a_chart_of_two_thousand_points():
-    ours, theirs = course(34_560, slower=1.3), course(34_560)
-    drawn = chart_data([record(result(course=ours), baseline(course=theirs))])[0]
+    ours, theirs = series(34_560, slower=1.3), series(34_560)
+    drawn = chart_data([record(result(series=ours), baseline(series=theirs))])[0]
     assert len(drawn["ours"]["t"]) == len(drawn["theirs"]["p99"]) == 2000
     assert max(drawn["ours"]["p99"]) == pytest.approx(max(m.p99 for m in ours), rel=1e-5)
 
@@ -256,4 +256,4 @@ def test_report_flag_writes_the_page(gate, tm, server):
     assert gate(*words).exit_code == ExitCode.FAIL
     page = Page((tm.cwd / "out.html").read_text(encoding="utf-8"))
     assert "the gate failed (exit 2, FAIL)" in page.visible
-    assert tm("gate", "eval", "out.html").exit_code == ExitCode.FAIL
+    assert tm("report", "eval", "out.html").exit_code == ExitCode.FAIL

@@ -73,12 +73,12 @@ def test_log_tells_a_new_warning_at_once(terminal, clock):
 
 def test_failed_look_is_told(terminal, clock):
     PlainView(terminal, clock).show(Unobserved("HTTP 502\x1b[1m", 1.0))
-    assert lines(terminal) == ["tm: no answer this time, trying on: HTTP 502 [1m"]
+    assert lines(terminal) == ["tm: request failed, retrying: HTTP 502 [1m"]
 
 
 def test_line_tells_time_rate_latency_codes_and_errors():
     assert describe(look()) == (
-        "running, 10s played, 50s left, 49.6 of 50 requests/s, p95 21 ms, "
+        "running, elapsed 10s, 50s left, 49.6 of 50 requests/s, p95 21 ms, "
         "200 × 478 503 × 2, 0.40 % errors"
     )
 

@@ -29,7 +29,7 @@ def test_narrow_terminal_does_without_the_least_column_and_says_so():
         ["1", "checkout"],
         ["2", "-"],
     ]
-    assert lines[3] == "a wider terminal shows RUN"
+    assert lines[3] == "hidden columns: RUN (widen the terminal)"
 
 
 @pytest.mark.parametrize("screen", [terminal(80), terminal(10, out_is_terminal=False)])
@@ -43,7 +43,7 @@ def test_columns_go_one_by_one_and_no_further_than_needed():
     shown = columns(terminal(20), HEAD, ROWS, least=("RUN", "PROFILE"))
     assert "checkout" in shown
     shown = columns(terminal(10), HEAD, ROWS, least=("RUN", "PROFILE"))
-    assert shown.splitlines()[-1] == "a wider terminal shows PROFILE, RUN"
+    assert shown.splitlines()[-1] == "hidden columns: PROFILE, RUN (widen the terminal)"
 
 
 def test_table_without_rows_is_its_head():
@@ -54,7 +54,7 @@ def test_limits_stay_longer_than_intervals():
     table = comparison_table(terminal(70), [REGRESSION], names=("THIS RUN", "BASELINE"))
     assert "WARN / FAIL" in table
     assert "5 / 15" in table
-    assert "a wider terminal shows 95 % INTERVAL, P" in table
+    assert "hidden columns: 95 % INTERVAL, P (widen" in table
 
 
 def test_list_is_a_table_where_it_fits_and_blocks_where_it_does_not():

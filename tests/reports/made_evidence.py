@@ -23,7 +23,7 @@ ONLY_FAIL = Gate(fail_on=frozenset({Verdict.FAIL}))
 CHECKED = replace(STRICT, checks=tuple(map(parse_check, ("p95<400ms", "errors<1%", "p99<+10%"))))
 
 
-def course(p95: float) -> Course:
+def series(p95: float) -> Course:
     return tuple(
         Moment(2.5 + 5 * n, 10.0 + n, 10.0 + n, 0.0 if n else 0.1, p95 / 2, p95 + n, p95 * 1.5)
         for n in range(6)
@@ -65,12 +65,12 @@ def result(verdict: str | None, number: int = 7, p95: float = 21.0, **changes: A
         basis=Basis(5, "pinned", 7200.0, 2),
         comparisons=(comparison("p95", p95, verdict if verdict in ("WARN", "FAIL") else "PASS"),),
         notes=("a worker was lost",),
-        course=course(p95),
+        series=series(p95),
     )
     return replace(found, **changes)
 
 
-BASELINE = Result(None, None, None, metrics=metrics(20.0), facts={"id": 5}, course=course(20.0))
+BASELINE = Result(None, None, None, metrics=metrics(20.0), facts={"id": 5}, series=series(20.0))
 ALONE: Mapping[str, Any] = {
     "basis": Basis(), "comparisons": (), "notes": (),
     "reasons": ("no earlier run to compare with",),

@@ -1,4 +1,4 @@
-"""`tm gate` and `tm report` over saved reports: the same policy, the same codes."""
+"""`tm report` over saved reports: the same policy, the same codes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import pytest
 
 from made_evidence import ALL
+from tm_cli.cli.root import command
 from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.formats.json_document import to_json
@@ -26,13 +27,13 @@ def saved(tm):
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "ungated"])
 def test_without_flags_the_gate_of_the_report_decides_as_it_did(tm, saved, name):
-    result = tm("gate", "eval", saved(name))
+    result = tm("report", "eval", saved(name))
     assert result.exit_code == ALL[name].exit_code
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "ungated"])
 def test_json_output_says_what_the_exit_code_says(tm, saved, name):
-    result = tm("gate", "eval", saved(name), "--json")
+    result = tm("report", "eval", saved(name), "--json")
     assert result.json["exit_code"] == result.exit_code == ALL[name].exit_code
 
 
@@ -50,23 +51,23 @@ def test_json_output_says_what_the_exit_code_says(tm, saved, name):
     ],
 )
 def test_flags_replace_their_part_of_the_gate(tm, saved, name, flags, code):
-    assert tm("gate", "eval", saved(name), *flags).exit_code == code
+    assert tm("report", "eval", saved(name), *flags).exit_code == code
 
 
 def test_fail_on_of_the_environment_is_not_a_flag(tm, saved):
     environ = {"TM_FAIL_ON": "NO_BASELINE"}
-    assert tm("gate", "eval", saved("fail"), environ=environ).exit_code == ExitCode.FAIL
+    assert tm("report", "eval", saved("fail"), environ=environ).exit_code == ExitCode.FAIL
 
 
 @pytest.mark.parametrize(
     "flags", [("--fail-on", ""), ("--fail-on", "PASS"), ("--assert", "x"), ("--fail-on", "FIAL")]
 )
 def test_mistyped_gate_is_a_usage_error(tm, saved, flags):
-    assert tm("gate", "eval", saved("pass"), *flags).exit_code == ExitCode.USAGE
+    assert tm("report", "eval", saved("pass"), *flags).exit_code == ExitCode.USAGE
 
 
 def test_report_without_a_gate_needs_one(tm, saved):
-    result = tm("gate", "eval", saved("ungated"))
+    result = tm("report", "eval", saved("ungated"))
     assert result.exit_code == ExitCode.USAGE
     assert "--fail-on or --assert" in result.stderr
 
@@ -89,16 +90,16 @@ def test_report_without_a_gate_needs_one(tm, saved):
     ],
     ids=range(10),
 )
-@pytest.mark.parametrize("words", [("gate", "eval"), ("gate", "explain"), ("report", "show")])
+@pytest.mark.parametrize("words", [("report", "eval"), ("report", "explain"), ("report", "show")])
 def test_file_that_is_no_whole_report_is_refused(tm, text, words):
     (tm.cwd / "gate.json").write_text(text, encoding="utf-8")
     result = tm(*words, "gate.json")
     assert result.exit_code == ExitCode.CONFIGURATION
-    assert "no report that a decision can rest on" in result.stderr
+    assert "not a usable report" in result.stderr
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("words", [("gate", "eval"), ("report", "show")])
+@pytest.mark.parametrize("words", [("report", "eval"), ("report", "show")])
 def test_missing_file_is_named(tm, words):
     result = tm(*words, "none.json")
     assert result.exit_code == ExitCode.CONFIGURATION
@@ -109,21 +110,21 @@ def test_page_with_two_evidences_is_refused(tm):
     script = '<script type="application/json" id="tm-evidence">{}</script>'.format
     page = f"<!doctype html>{script(rendered(Format.JSON, ALL['pass']))}" * 2
     (tm.cwd / "gate.html").write_text(page, encoding="utf-8")
-    assert tm("gate", "eval", "gate.html").exit_code == ExitCode.CONFIGURATION
+    assert tm("report", "eval", "gate.html").exit_code == ExitCode.CONFIGURATION
 
 
 def test_evaluation_writes_reports_of_what_it_decided(tm, saved):
     result = tm(
-        *("gate", "eval", saved("warn"), "--fail-on", "FAIL"),
+        *("report", "eval", saved("warn"), "--fail-on", "FAIL"),
         *("--report", "json=again.json", "--report", "junit=again.xml"),
     )
     assert result.exit_code == ExitCode.OK
     assert json.loads((tm.cwd / "again.json").read_text(encoding="utf-8"))["exit_code"] == 0
-    assert tm("gate", "eval", "again.json").exit_code == ExitCode.OK
-    assert tm("gate", "eval", "again.json", "--fail-on", "WARN").exit_code == ExitCode.WARN
+    assert tm("report", "eval", "again.json").exit_code == ExitCode.OK
+    assert tm("report", "eval", "again.json", "--fail-on", "WARN").exit_code == ExitCode.WARN
 
 
-@pytest.mark.parametrize("words", [("gate", "eval"), ("report", "render")])
+@pytest.mark.parametrize("words", [("report", "eval"), ("report", "render")])
 def test_report_that_is_read_is_never_written(tm, saved, words):
     name = saved("pass")
     before = (tm.cwd / name).read_bytes()
@@ -133,14 +134,14 @@ def test_report_that_is_read_is_never_written(tm, saved, words):
 
 
 def test_explanation_is_one_sentence_and_its_grounds(tm, saved):
-    result = tm("gate", "explain", saved("fail"))
+    result = tm("report", "explain", saved("fail"))
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == (
         "checkout: the gate failed (exit 2, FAIL), because the verdict of its run is FAIL, "
         "which fails on FAIL,WARN: p95 26 ms, baseline 20 ms, limit +15 %."
     )
     assert "  compared with run 5" in result.stdout
-    assert tm("gate", "explain", saved("fail"), "--json").json["data"]["exit_name"] == "FAIL"
+    assert tm("report", "explain", saved("fail"), "--json").json["data"]["exit_name"] == "FAIL"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -162,3 +163,13 @@ def test_saved_report_is_written_in_other_formats(tm, saved):
     assert tm("report", "render", saved("pass")).exit_code == ExitCode.USAGE
     nowhere = ("--report", "csv=no/such/dir/a.csv")
     assert tm("report", "render", saved("pass"), *nowhere).exit_code == ExitCode.OUTPUT
+
+
+@pytest.mark.parametrize("words", [("eval",), ("explain",)], ids=" ".join)
+def test_older_name_of_the_command_does_the_same(tm, saved, words):
+    older, newer = (tm(noun, *words, saved("fail")) for noun in ("gate", "report"))
+    assert (older.exit_code, older.stdout) == (newer.exit_code, newer.stdout)
+
+
+def test_older_name_is_not_in_the_help():
+    assert command().commands["gate"].hidden

@@ -75,7 +75,7 @@ def test_junit_read_by_another_library_is_red_exactly_when_the_exit_code_is(name
 
 @pytest.mark.parametrize("name", ALL)
 def test_csv_and_metrics_tell_each_run_and_its_outcome(name):
-    told = ALL[name].told
+    told = ALL[name].reported
     expected = [(record.subject, record.end.decision.exit_code.name) for record in told]
     rows = csv.DictReader(io.StringIO(rendered(Format.CSV, ALL[name])))
     assert list(dict.fromkeys((row["subject"], row["outcome"]) for row in rows)) == expected

@@ -191,7 +191,7 @@ def test_without_a_token_the_summary_has_it(comment, forge, tm):
 def test_push_to_a_branch_has_nothing_to_comment_on(comment, forge):
     result = comment(GITHUB_REF="refs/heads/main")
     assert result.exit_code == ExitCode.OK
-    assert "no pull or merge request" in result.stderr
+    assert "not a pull or merge request" in result.stderr
     assert not forge.methods
 
 

@@ -61,7 +61,7 @@ def client(clock):
             environ={},
             bearer=True,
             explain=explain,
-            wire=wire,
+            transport=wire,
         )
         return Client(Transport(connection), clock, lambda: "token")
 

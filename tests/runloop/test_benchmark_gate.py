@@ -134,7 +134,7 @@ def test_verdict_behind_the_first_stays_in_the_report(bench, tm, driven):
     argv = ("start", "bmd_1", "--wait", *rules, "--fail-on", "FAIL", "--report", "json=gate.json")
     assert bench(*argv).exit_code == ExitCode.OK
     assert json.loads((tm.cwd / "gate.json").read_text())["data"]["also"] == ["WARN"]
-    again = tm("gate", "eval", "gate.json", "--fail-on", "FAIL,WARN")
+    again = tm("report", "eval", "gate.json", "--fail-on", "FAIL,WARN")
     assert again.exit_code == ExitCode.WARN
     assert "exit 3 (WARN)" in again.stdout
 

@@ -11,6 +11,8 @@ from tm_cli.setup.check.exit_code_flow import Shell
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.pipelines import waiting_block
 
+pytestmark = pytest.mark.process
+
 GATE = "tm runs start a --wait --fail-on FAIL"
 
 DEFAULT = Shell(stops=True)

@@ -11,7 +11,7 @@ from tm_cli.backends.trafficmorph.profile_documents import read_document
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.routes.profiles import read_document as accept
 from tm_cli.settings import load_settings
-from tm_cli.values.thresholds import read_limits
+from tm_cli.values.thresholds import read_thresholds
 
 URL = "http://localhost:8080/checkout"
 FLAGS = ("--url", URL, "--rate", "20", "--duration", "1m")
@@ -207,7 +207,7 @@ def test_limits_in_the_comments_are_those_of_the_judge(tm):
 
     tm("init", *FLAGS, "--ci", "none")
     table = re.search(r"^# \[gate\]\n(?:# .*\n)+", files(tm)["tm.toml"], re.MULTILINE)[0]
-    limits = read_limits(tomllib.loads(table.replace("# ", ""))["gate"])
+    limits = read_thresholds(tomllib.loads(table.replace("# ", ""))["gate"])
     assert limits == Thresholds().document()
 
 
@@ -307,6 +307,7 @@ def tm_texts(tm, platform, name):
     return {path: text for path, text in files(tm).items() if path != f"{name}.yaml"}
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="a terminal of POSIX")
 def test_question_is_asked_at_a_real_terminal(tmp_path):
     import pty

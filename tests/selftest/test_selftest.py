@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from faults.scale import whole
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.selftest import failure
 from tm_cli.selftest.runner import ScenarioRunner, run_scenarios
 from tm_cli.selftest.scenarios import SCENARIOS
+
+pytestmark = pytest.mark.process
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 TM = f'"{sys.executable}" -m tm_cli'
@@ -71,7 +74,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@whole
 def test_tm_passes_in_a_full_environment_and_leaves_nothing_behind(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "tm_cli", "selftest"],

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 FLAT = [{"x": 0, "y": 20}, {"x": 20, "y": 20}]
 
 

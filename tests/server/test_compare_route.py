@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 
 def run(api, profile_id):
     return api.judged(api.start(profile_id))["id"]

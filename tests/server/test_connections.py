@@ -20,6 +20,8 @@ from tm_cli.api import network
 from tm_cli.server.web.connections import KEEP_ALIVE, ClientConnections
 from tm_cli.server.web.listener import ServeOptions, WebServer, open_listeners
 
+pytestmark = pytest.mark.process
+
 QUICK = 0.2
 LIMITED = str(Path(__file__).with_name("limited_server.py"))
 

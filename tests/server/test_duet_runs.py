@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 OLD = "http://127.0.0.1:9/old?{}"
 
 

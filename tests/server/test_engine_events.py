@@ -148,6 +148,7 @@ LINES = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("region", ["local", "eu-west"])
 def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, region):
     path = tmp_path / "line"

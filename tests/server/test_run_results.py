@@ -16,6 +16,8 @@ from tm_cli.server.workers.engine_events import (
     parse_event,
 )
 
+pytestmark = pytest.mark.process
+
 
 def encoded(*milliseconds):
     histogram = HdrHistogram(1, 3_600_000_000, 3)

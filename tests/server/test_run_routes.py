@@ -4,6 +4,8 @@ import pytest
 
 from running_server import Api, eventually
 
+pytestmark = pytest.mark.process
+
 
 def test_a_run_completes_and_stays_visible_until_stopped(api):
     profile_id = api.save(script="codes=200:90,503:10")

@@ -15,6 +15,8 @@ import pytest
 from running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
 
+pytestmark = pytest.mark.process
+
 SERVE = str(Path(__file__).with_name("serve_process.py"))
 
 

@@ -103,6 +103,7 @@ def test_a_name_can_belong_to_a_proxy_in_front(start_server):
     assert server.info.public_url is None
 
 
+@pytest.mark.process
 def test_agents_join_by_https(server, certificate):
     trusted = ssl.create_default_context(cafile=certificate["ca"])
     url = f"https://127.0.0.1:{public_port(server)}/"

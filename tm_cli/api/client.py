@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WrapValidator
 
@@ -14,34 +14,10 @@ from tm_cli.api.retry import LONGEST_PAUSE, Attempts, describe_pause, is_transie
 from tm_cli.runtime.clock import Clock, read_deadline
 
 if TYPE_CHECKING:
-    from tm_cli.api.transport import Params, Reply
+    from tm_cli.api.transport import Params, Reply, Transport
 
 T = TypeVar("T")
-
 READ_ATTEMPTS = 3
-
-
-class JsonTransport(Protocol):
-    """Carries requests to one server and brings back parsed JSON.
-
-    Every method raises NotReached, NotUnderstood or HttpError; what is not a read is sent once.
-    """
-
-    def get(self, path: str, params: Params = None) -> Any: ...
-
-    def send_once(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply: ...
-
-    def download(
-        self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
-    ) -> bytes: ...
 
 
 class JsonClient:
@@ -53,7 +29,7 @@ class JsonClient:
 
     root: ClassVar[str]
 
-    def __init__(self, transport: JsonTransport, clock: Clock) -> None:
+    def __init__(self, transport: Transport, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
         self._read_attempts = READ_ATTEMPTS

@@ -5,7 +5,7 @@ Each layer is an authentication or a transport of the HTTP library around the ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -71,12 +71,27 @@ class _Layer(httpx2.BaseTransport):
         self._inner.close()
 
 
-class _LayerBody(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream) -> None:
+class _Body(httpx2.SyncByteStream):
+    """The body of an answer as `read` passes it on; `on_close` is called at its end."""
+
+    def __init__(
+        self,
+        inner: httpx2.SyncByteStream,
+        read: Callable[[Iterable[bytes]], Iterator[bytes]],
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._inner = inner
+        self._read = read
+        self._on_close = on_close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._read(self._inner)
 
     def close(self) -> None:
-        self._inner.close()
+        try:
+            self._inner.close()
+        finally:
+            self._on_close()
 
 
 class BudgetTransport(_Layer):
@@ -105,41 +120,24 @@ class ReportingTransport(_Layer):
         """Send the request; the report comes when the body of the answer is closed."""
         if request.extensions.get("is_stream"):
             return self._inner.handle_request(request)
-        began = self._clock.monotonic()
+        began, outcome = self._clock.monotonic(), ["no answer"]
 
-        def report(outcome: str) -> None:
+        def read(body: Iterable[bytes]) -> Iterator[bytes]:
+            yield from body
+            outcome[0] = str(response.status_code)
+
+        def report() -> None:
             seconds = self._clock.monotonic() - began
             url = clean(str(request.url.copy_with(query=None)))
-            self._report(Exchange(request.method, url, outcome, seconds))
+            self._report(Exchange(request.method, url, outcome[0], seconds))
 
         try:
             response = self._inner.handle_request(request)
         except BaseException:
-            report(NO_ANSWER)
+            report()
             raise
-        response.stream = _ReportedBody(_body(response), str(response.status_code), report)
+        response.stream = _Body(_stream(response), read, report)
         return response
-
-
-NO_ANSWER = "no answer"
-
-
-class _ReportedBody(_LayerBody):
-    def __init__(
-        self, inner: httpx2.SyncByteStream, status: str, report: Callable[[str], None]
-    ) -> None:
-        super().__init__(inner)
-        self._status = status
-        self._outcome = NO_ANSWER
-        self._report = report
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._inner
-        self._outcome = self._status
-
-    def close(self) -> None:
-        super().close()
-        self._report(self._outcome)
 
 
 class LimitingTransport(_Layer):
@@ -169,9 +167,18 @@ class LimitingTransport(_Layer):
         is_stream = request.extensions.get("is_stream") and response.status_code == httpx2.codes.OK
         self._limits.end_head(is_stream=bool(is_stream))
         if not is_stream:
-            largest = request.extensions.get("largest_body", LARGEST_BODY)
-            response.stream = _LimitedBody(_body(response), self._limits, largest, request)
+            response.stream = _Body(_stream(response), lambda body: self._read(request, body))
         return response
+
+    def _read(self, request: httpx2.Request, body: Iterable[bytes]) -> Iterator[bytes]:
+        size, largest = 0, request.extensions.get("largest_body", LARGEST_BODY)
+        for piece in body:
+            size += len(piece)
+            if size > largest or self._limits.is_mostly_framing(size):
+                raise NotUnderstood(f"{describe_request(request)} answered with too large a body")
+            if self._limits.is_over:
+                raise httpx2.ReadTimeout("the answer came too slowly", request=request)
+            yield piece
 
     def _seconds(self, request: httpx2.Request) -> float:
         if (deadline := _deadline(request)) is None:
@@ -179,38 +186,12 @@ class LimitingTransport(_Layer):
         return min(self._timeout, max(deadline - self._clock.monotonic(), 0.0))
 
 
-class _LimitedBody(_LayerBody):
-    def __init__(
-        self,
-        inner: httpx2.SyncByteStream,
-        limits: ExchangeLimits,
-        largest: int,
-        request: httpx2.Request,
-    ) -> None:
-        super().__init__(inner)
-        self._limits = limits
-        self._largest = largest
-        self._request = request
-
-    def __iter__(self) -> Iterator[bytes]:
-        size = 0
-        for piece in self._inner:
-            size += len(piece)
-            if size > self._largest or self._limits.is_mostly_framing(size):
-                raise NotUnderstood(
-                    f"{describe_request(self._request)} answered with too large a body"
-                )
-            if self._limits.is_over:
-                raise httpx2.ReadTimeout("the answer came too slowly", request=self._request)
-            yield piece
-
-
 def describe_request(request: httpx2.Request) -> str:
     """Return method and address, without the query, for messages."""
     return clean(f"{request.method} {request.url.copy_with(query=None)}")
 
 
-def _body(response: httpx2.Response) -> httpx2.SyncByteStream:
+def _stream(response: httpx2.Response) -> httpx2.SyncByteStream:
     return cast("httpx2.SyncByteStream", response.stream)
 
 

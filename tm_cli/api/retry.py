@@ -17,10 +17,12 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
 from tm_cli.values.sliding_window import SlidingWindow
 
+DEFAULT_PER_MINUTE = 60
+"""Requests in a minute that an account has unless its server says otherwise (section 4)."""
+
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 0.5
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -63,7 +65,6 @@ class Attempts:
 
     @property
     def is_last(self) -> bool:
-        """Whether no other attempt follows the present one."""
         return self._failed + 1 >= self._most
 
     def next_pause(self, error: ApiError) -> float:
@@ -99,10 +100,6 @@ def _http_date(text: str) -> datetime | None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-DEFAULT_PER_MINUTE = 60
-"""Requests in a minute that an account has unless its server says otherwise (section 4)."""
 
 
 class RequestBudget:

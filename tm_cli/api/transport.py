@@ -1,4 +1,7 @@
-"""Which proxy the environment names for a server; pure."""
+"""Requests and JSON answers by the HTTP library, whose exceptions are translated here.
+
+Redirects are never followed. Credentials, budget and limits are layers in `middleware`.
+"""
 
 from __future__ import annotations
 
@@ -39,45 +42,6 @@ if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
     from tm_cli.values.api_key import ApiKey
 
-
-@dataclass(frozen=True, slots=True)
-class NamedProxy:
-    """A variable of the environment and what it holds; the address may have a password in it."""
-
-    variable: str
-    address: str
-
-    def __repr__(self) -> str:
-        return f"NamedProxy({self.variable})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, without credentials; empty when the address names no host."""
-        try:
-            parts = urlsplit(self.address)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return ""
-        return f"{parts.hostname}{port}" if parts.hostname else ""
-
-
-def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
-    """Return the proxy for this server, None for a direct way; never one for this machine."""
-    if is_loopback(base_url):
-        return None
-    parts = urlsplit(base_url)
-    named = {
-        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: proxy.address for kind, proxy in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    return chosen
-
-
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes of a file that is downloaded."""
 
@@ -106,11 +70,11 @@ _FAILURES: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Everything needed to reach one server; `wire` replaces the sockets in tests.
+    """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
     token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
-    `revive` returns a connection to the same server after its process has ended, where tm can
+    `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
 
@@ -124,8 +88,8 @@ class Connection:
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
-    revive: Callable[[], Connection] | None = None
-    wire: httpx2.BaseTransport | None = None
+    reconnect: Callable[[], Connection] | None = None
+    transport: httpx2.BaseTransport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +123,10 @@ class Transport:
         try:
             return self._send(self._client, "GET", path, params=params).document
         except NotReached as error:
-            if error.maybe_sent or self._connection.revive is None:
+            if error.maybe_sent or self._connection.reconnect is None:
                 raise
         self._client.close()
-        self._connection = self._connection.revive()
+        self._connection = self._connection.reconnect()
         self._client = self._new_client()
         return self._send(self._client, "GET", path, params=params).document
 
@@ -233,7 +197,7 @@ class Transport:
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
         transport: httpx2.BaseTransport = LimitingTransport(
-            connection.wire
+            connection.transport
             or LimitedTransport(self._limits, verify=self._verify, proxy=self._proxy),
             self._limits,
             timeout=connection.timeout,
@@ -274,11 +238,12 @@ class Transport:
     ) -> httpx2.Request:
         url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
         content_type = {} if body is None else {"Content-Type": "application/json"}
+        named = {**content_type, **(headers or {})}
         return client.build_request(
             method,
             url,
             content=None if body is None else json.dumps(body, allow_nan=False).encode(),
-            headers={**content_type, **(headers or {})},
+            headers=[(name.encode(), value.encode()) for name, value in named.items()],
         )
 
     def _exchange(
@@ -377,3 +342,41 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
         f"{name} does not name a proxy",
         hint="write http://HOST:PORT, or list the server in NO_PROXY",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProxy:
+    """A variable of the environment and what it holds; the address may have a password in it."""
+
+    variable: str
+    address: str
+
+    def __repr__(self) -> str:
+        return f"NamedProxy({self.variable})"
+
+    @property
+    def place(self) -> str:
+        """Host and port, without credentials; empty when the address names no host."""
+        try:
+            parts = urlsplit(self.address)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return ""
+        return f"{parts.hostname}{port}" if parts.hostname else ""
+
+
+def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
+    """Return the proxy for this server, None for a direct way; never one for this machine."""
+    if is_loopback(base_url):
+        return None
+    parts = urlsplit(base_url)
+    named = {
+        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
+        for name, value in environ.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    values = {kind: proxy.address for kind, proxy in named.items()}
+    chosen = named.get(parts.scheme) or named.get("all")
+    if chosen is None or proxy_bypass_environment(parts.netloc, values):
+        return None
+    return chosen

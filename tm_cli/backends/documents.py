@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,12 +33,6 @@ def read_document(
         )
     except ValueError as problem:
         raise ConfigurationError(f"invalid {kind} {path}: {problem}", hint=hint) from None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown word; empty when none of `known` is close."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _parse_yaml(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Options that several commands share: one name, one help text, one rule each."""
+"""Options that several commands share: each with one name, one help text and one rule."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ class GateOptions:
 
 @dataclass(frozen=True, slots=True)
 class WaitOptions:
-    """A bundle: how the wait behaves, and where its outcome is told."""
+    """A bundle: how the wait behaves, and where its outcome is reported."""
 
     on_interrupt: OnInterrupt = None
     report: Report = None
@@ -273,7 +273,7 @@ _TAG = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
-    """Ask before something is lost; where nobody can be asked, `--yes` must have said it."""
+    """Ask before something is lost; without a terminal, `--yes` is required."""
     if yes:
         return
     if not session.terminal.live:
@@ -305,7 +305,7 @@ def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
 
 
 def refuse_without_wait(**flags: object) -> None:
-    """Raise UsageError for flags that say how to wait when nobody waits."""
+    """Raise UsageError for options of a wait that are given without --wait."""
     for name, value in flags.items():
         if value not in (None, 0, False, []):
             flag = "assert" if name == "checks" else name.replace("_", "-")

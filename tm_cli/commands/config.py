@@ -12,7 +12,7 @@ from tm_cli.cli.session import Session, command
 from tm_cli.errors import TmError
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
 from tm_cli.values.text import clean
-from tm_cli.values.thresholds import show_limit
+from tm_cli.values.thresholds import format_threshold
 
 app = App()
 
@@ -69,8 +69,8 @@ def _settings(session: Session) -> Iterator[_Row]:
 
 
 def _limits(session: Session) -> Iterator[_Row]:
-    for name, (value, origin) in session.settings.limits.items():
-        yield _Row(f"gate.{name}", value, show_limit(name, value), str(origin))
+    for name, (value, origin) in session.settings.thresholds.items():
+        yield _Row(f"gate.{name}", value, format_threshold(name, value), str(origin))
 
 
 def _origin_of_key(session: Session, system: str) -> Origin | None:

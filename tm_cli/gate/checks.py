@@ -1,4 +1,4 @@
-"""Checks beside the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`. Pure.
+"""Checks in addition to the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`.
 
 A check with a sign compares with the baseline run, in percent of its value. What cannot be
 measured is neither passed nor failed.
@@ -13,6 +13,7 @@ from operator import ge, gt, le, lt
 from typing import Any, Protocol
 
 from tm_cli.gate.model import Result
+from tm_cli.values.numbers import as_number
 
 _FORM = re.compile(
     r"(?P<metric>p[0-9]{1,2}(?:\.[0-9]{1,3})?|errors|success|rps|requests)\s*"
@@ -26,7 +27,7 @@ _UNITS = {"errors": "%", "success": "%", "rps": "", "requests": ""}
 
 
 class Condition(Protocol):
-    """What must hold of a run beside its verdict; `text` is how people write it.
+    """What must hold of a run in addition to its verdict; `text` is how people write it.
 
     `relative` says that it compares with the baseline run.
     """
@@ -38,7 +39,7 @@ class Condition(Protocol):
     def relative(self) -> bool: ...
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Return how it came out for this run, beside the metrics of its baseline."""
+        """Judge this run, where needed against the metrics of its baseline."""
         ...
 
 
@@ -122,15 +123,9 @@ def measure(metric: str, metrics: Mapping[str, Any]) -> float | None:
         success = measure("success", metrics)
         return None if success is None else 100.0 - success
     if metric in _FIELDS:
-        return _number(metrics.get(_FIELDS[metric]))
+        return as_number(metrics.get(_FIELDS[metric]))
     quantiles = metrics.get("latencyQuantiles")
-    return _number(quantiles.get(metric)) if isinstance(quantiles, Mapping) else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+    return as_number(quantiles.get(metric)) if isinstance(quantiles, Mapping) else None
 
 
 def _shown(metric: str, value: float) -> str:

@@ -1,4 +1,4 @@
-"""What a run was compared with, and each number beside that of the other."""
+"""Runs, their results, comparisons and time series, in terms that fit every backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tm_cli.gate.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One metric of a run beside the one it was compared with; None is what nobody said.
+    """One metric of a run and of its baseline; unknown values are None.
 
     `change` with its 95 % interval `ci_low` to `ci_high`, and `noise`, the smallest change that is
     more than chance, are in percent, for rates in points. A `change` above `warn` or `fail` is too
@@ -38,17 +38,17 @@ class Comparison:
 
     @property
     def is_worth_a_row(self) -> bool:
-        """Whether people want to see it: it has two sides, or it is not fine."""
+        """Whether people want to see it: it has two sides, or its verdict is not PASS."""
         return self.baseline is not None or self.verdict != "PASS"
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a verdict rests on.
+    """What a verdict is based on.
 
     `baseline` and `reference` are ids of runs, `choice` says how the baseline was chosen, and `age`
-    how many seconds lay between the two runs. In a duet there is no baseline: `against` is the
-    address of the other target.
+    how many seconds lay between the two runs. An A/B run has no baseline: `against` is the address
+    of the other target.
     """
 
     baseline: int | str | None = None
@@ -72,7 +72,7 @@ class Basis:
 class Moment:
     """Some seconds of a run around second `t`; rates per second, times in milliseconds.
 
-    `bad` is the share of the requests that failed, 0 to 1. None is what the server did not say.
+    `bad` is the share of the requests that failed, 0 to 1. Unknown values are None.
     """
 
     t: float
@@ -85,7 +85,13 @@ class Moment:
 
 
 Course = tuple[Moment, ...]
-"""The moments of a run, in order of time."""
+"""A run over time, in order of time."""
+
+
+def known_points(series: Course, quantity: str) -> list[tuple[float, float]]:
+    """Return seconds and known values of one field of the samples."""
+    found = ((sample.t, getattr(sample, quantity)) for sample in series)
+    return [(t, value) for t, value in found if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Run:
 
     `asked_at` is the wall clock just before the start was sent, and None for a run that an
     earlier invocation has started. `resume` is the command line that waits for this run, and
-    `duration` how many seconds it should take, None when nobody knows.
+    `duration` how many seconds it should take, None when that is unknown.
     """
 
     run_id: str | None
@@ -106,7 +112,7 @@ class Run:
 
 
 class Phase(Enum):
-    """Where a run is, as far as the last look at it showed."""
+    """Where a run is, by the last poll."""
 
     ACTIVE = "running"
     PAUSED = "paused"
@@ -116,7 +122,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One look at a run; times in seconds of the run's own clock, pauses excluded.
+    """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
     The series are the newest buckets, oldest first. `is_ours` says that the server itself named
     our run as the active one. A run of many parts tells how many of them are in which state
@@ -142,13 +148,13 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the run should end by itself; None when nobody knows."""
+        """Seconds until the run should end by itself; None when that is unknown."""
         if self.elapsed is None or not self.duration:
             return None
         return max(self.duration - self.elapsed, 0.0)
 
     def after(self, seconds: float) -> Progress:
-        """Return what this look would have shown `seconds` later; a paused clock stands still."""
+        """Return what a poll would have shown `seconds` later; a paused clock stands still."""
         if self.elapsed is None or self.phase is not Phase.ACTIVE:
             return self
         return replace(self, elapsed=self.elapsed + seconds)
@@ -156,13 +162,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a system recorded of an ended run.
+    """What a backend recorded of an ended run.
 
-    `verdict` is None while the system has not judged; `final` says that it never will, because
-    the run was stopped or cut off, and `note` tells why. `also` are the verdicts that other rules
-    come to, for a gate that accepts the first. `notes` are sentences about the run, and `course`
-    is how it went over time. `verdict_text` and `facts` are what the server sent: clean them
-    before they are shown.
+    `verdict` is None while the backend has not judged; `final` says that it never will, because
+    the run was stopped or cut off, and `note` is the reason. `also` are the verdicts of other
+    rules, for a gate that accepts the first. `notes` are sentences about the run. `verdict_text`
+    and `facts` are what the server sent: sanitize them before they are shown.
     """
 
     run_id: str | None
@@ -176,7 +181,7 @@ class Result:
     basis: Basis = field(default_factory=Basis)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
-    course: Course = ()
+    series: Course = ()
     also: frozenset[Verdict] = frozenset()
 
 

@@ -1,4 +1,4 @@
-"""What a gate came to: the one thing that every report, document and replay is made from."""
+"""The outcome of a call, from which all reports are made, and its re-evaluation by a gate."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record:
 
     @property
     def end(self) -> Decided:
-        """How the gate ended; only for records of gates that have."""
+        """How the gate ended; raises AssertionError before."""
         if self.ending is None:
             raise AssertionError("a gate ends with a decision")
         return self.ending
@@ -39,7 +39,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All subjects of one call, the gate they were held against and the exit code of the whole.
+    """All subjects of one call, the gate that judged them and the exit code of the whole.
 
     `error` is what ended the call before its gates had ended. `made_at` is the wall clock.
     """
@@ -51,8 +51,8 @@ class Evidence:
     error: TmError | None = None
 
     @property
-    def told(self) -> tuple[Record, ...]:
-        """The records; of a call that ended before its gates did, the error as if it were one."""
+    def reported(self) -> tuple[Record, ...]:
+        """The records; for a call that ended before its gates did, one made of its error."""
         if self.error is None:
             return self.records
         ending = Decided(from_error(self.error, self.gate), None, None)
@@ -62,7 +62,7 @@ class Evidence:
 def exit_code_of(records: Sequence[Record]) -> ExitCode:
     """Return the exit code of the worst.
 
-    Runs that were given up do not count beside the failure for which they were, and only there.
+    Runs that were canceled because another one failed do not count next to that failure.
     """
     endings = [record.end for record in records]
     counted = [ending for ending in endings if not ending.abandoned]
@@ -75,7 +75,7 @@ def exit_code_of(records: Sequence[Record]) -> ExitCode:
 class KeptCheck:
     """A check that only the system behind the run could measure; its outcome is kept.
 
-    It can be left out or asked for again, but not with another limit.
+    It can be left out or repeated, but not with another limit.
     """
 
     text: str
@@ -84,29 +84,28 @@ class KeptCheck:
     relative: bool = False
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Return how it came out then."""
         reason = self.reason or f"{self.text}: it was not measured when the run was judged"
         return CheckResult(self, self.passed, reason)
 
 
-def replay(evidence: Evidence, gate: Gate) -> Evidence:
-    """Return the evidence as `gate` decides it.
+def replay(outcome: Evidence, gate: Gate) -> Evidence:
+    """Return the outcome as `gate` decides it.
 
-    What was decided without a verdict, by an error or a signal, stays as it was: nothing is known
+    What was decided without a verdict, by an error or a signal, stays as it was: there is nothing
     that another gate could accept.
     """
-    if evidence.error is not None or not evidence.records:
-        return evidence
-    records = tuple(replace(record, ending=_end(record.end, gate)) for record in evidence.records)
-    return replace(evidence, records=records, gate=gate, exit_code=exit_code_of(records))
+    if outcome.error is not None or not outcome.records:
+        return outcome
+    records = tuple(replace(record, ending=_end(record.end, gate)) for record in outcome.records)
+    return replace(outcome, records=records, gate=gate, exit_code=exit_code_of(records))
 
 
-def contradiction(evidence: Evidence) -> str | None:
-    """Say what in the evidence does not fit its own decisions; None when all of it does."""
-    for record in evidence.records:
+def contradiction(outcome: Evidence) -> str | None:
+    """Return what does not fit the outcome's own decisions; None when all of it does."""
+    for record in outcome.records:
         end = record.end
         for attempt in (*end.earlier, _last(end)):
-            if problem := _problem(attempt, evidence.gate):
+            if problem := _problem(attempt, outcome.gate):
                 return f"{record.subject}: {problem}"
         if any(not attempt.decision.is_gated for attempt in end.earlier):
             return f"{record.subject}: a run was repeated that had not failed"
@@ -121,9 +120,9 @@ def _problem(attempt: Attempt, gate: Gate) -> str | None:
         return "it was judged without a result"
     again = _judge(attempt, gate)
     if again.exit_code is not saved.exit_code or again.matched is not saved.matched:
-        return f"its decision is {saved.exit_code.name}, its evidence says {again.exit_code.name}"
+        return f"its decision is {saved.exit_code.name}, its data give {again.exit_code.name}"
     if [item.passed for item in again.checks] != [item.passed for item in saved.checks]:
-        return "its checks do not come out as they are said to"
+        return "its data do not give the outcomes of its checks"
     return None
 
 

@@ -139,7 +139,8 @@ def _open_wakeup(follows: Sequence[Follow]) -> Wakeup | None:
     """Return what the backends set; None where none of them ever will."""
     wakeup = Wakeup()
     notified = [
-        follow.announce_to(partial(wakeup.set, position)) for position, follow in enumerate(follows)
+        follow.notify_on_change(partial(wakeup.set, position))
+        for position, follow in enumerate(follows)
     ]
     return wakeup if any(notified) else None
 

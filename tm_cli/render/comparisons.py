@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tm_cli.gate.checks import measure
 from tm_cli.gate.model import Comparison, Result
-from tm_cli.render.tables import columns, fitting, milliseconds, percent, rate
+from tm_cli.render.tables import (
+    columns,
+    fitting,
+    hidden_columns,
+    milliseconds,
+    percent,
+    rate,
+)
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
@@ -23,30 +32,61 @@ _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 _LINKS = re.compile(r"(@|:(?=//)|www(?=\.))", re.IGNORECASE)
 
 
+_MEASURED = (
+    ("p50", "p50", "ms"),
+    ("p95", "p95", "ms"),
+    ("p99", "p99", "ms"),
+    ("errors", "errors", "%"),
+    ("rps", "throughput", "/s"),
+    ("requests", "requests", "requests"),
+)
+
+
+def compared_rows(result: Result, baseline: Result | None) -> list[Comparison]:
+    """Return the comparisons that people want to see; without any, metrics next to the baseline's.
+
+    The latter is for servers that compare nothing.
+    """
+    return [item for item in result.comparisons if item.is_worth_a_row] or [
+        Comparison(name, unit, value, before, change=_change_of(value, before, unit))
+        for metric, name, unit in _MEASURED
+        if (value := measure(metric, result.metrics)) is not None
+        for before in [measure(metric, baseline.metrics if baseline else {})]
+    ]
+
+
+def _change_of(value: float, before: float | None, unit: str) -> float | None:
+    if before is None:
+        return None
+    if unit == "%":
+        return value - before
+    return (value - before) * 100 / before if before else None
+
+
 def comparison_table(
     terminal: Terminal, items: Sequence[Comparison], *, names: tuple[str, str], indent: int = 0
 ) -> str:
     """Return a row for each comparison; `names` head the two columns of values.
 
-    A terminal that is too narrow gets fewer columns, and is told which; a pipe gets all.
+    A narrow terminal gets fewer columns, which are named below the table; a pipe gets all.
     """
     from rich.text import Text
 
     head = ("METRIC", *names, "CHANGE", "95 % INTERVAL", "P", "WARN / FAIL", "VERDICT")
     cells = [comparison_cells(item) for item in items]
-    said = [n for n in range(len(head)) if n < 3 or any(row[n] != "-" for row in cells)]
+    known = known_columns(cells, keep=3)
     room = terminal.width - indent if terminal.out_is_terminal else None
     widths = [max(len(row[n]) for row in (head, *cells)) for n in range(len(head))]
-    used = fitting(said, widths, room, _LEAST_FIRST)
+    used = fitting(known, widths, room, _LEAST_FIRST)
     styles = [STYLES.get(item.verdict or "", "") for item in items]
     rows = [
         [Text(row[n], style=style if n == _VERDICT else "") for n in used]
         for row, style in zip(cells, styles, strict=True)
     ]
     table = columns(terminal, [head[n] for n in used], rows, indent=indent)
-    left_out = ", ".join(head[n] for n in said if n not in used)
-    legend = [_legend(items), f"a wider terminal shows {left_out}" if left_out else ""]
-    below = "; ".join(text for text in legend if text)
+    left_out = ", ".join(head[n] for n in known if n not in used)
+    hidden = hidden_columns(left_out) if left_out else ""
+    below = "; ".join(text for text in (_legend(items), hidden) if text)
     return f"{table}\n{' ' * indent}{below}" if below else table
 
 
@@ -55,15 +95,10 @@ def comparison_markdown(
 ) -> str:
     """Return a heading and a table for a comment on a pull request; no text of it is obeyed."""
     head = ("Metric", *names, "Change", "95 % interval", "p", "WARN / FAIL", "Verdict")
-    lines = [f"### {escaped(title)}", ""]
-    lines += [f"{escaped(note)}\n" for note in notes]
-    lines += ["| " + " | ".join(map(escaped, head)) + " |", "|---|" + "---:|" * 6 + "---|"]
-    for item in items:
-        cells = [escaped(cell) for cell in comparison_cells(item)]
-        if item.verdict in {"WARN", "FAIL"}:
-            cells[-1] = f"**{cells[-1]}**"
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", escaped(_legend(items))]).rstrip("\n")
+    cells = [comparison_cells(item) for item in items]
+    table = _markdown_rows(head, items, cells, range(len(head)))
+    text = [f"### {escaped(title)}", "", *(f"{escaped(note)}\n" for note in notes), *table]
+    return "\n".join([*text, "", escaped(_legend(items))]).rstrip("\n")
 
 
 def markdown_table(items: Sequence[Comparison], *, names: tuple[str, str]) -> str:
@@ -72,23 +107,36 @@ def markdown_table(items: Sequence[Comparison], *, names: tuple[str, str]) -> st
     Columns of which nothing is known are left out.
     """
     head = ("Metric", *names, "Change", "95 % interval", "Limit (WARN / FAIL)", "Verdict")
-    rows = [_report_row(item) for item in items]
-    used = [n for n in range(len(head)) if n < 3 or any(row[n] != "-" for row in rows)]
-    rule = ["---" if n in (0, len(head) - 1) else "---:" for n in used]
-    lines = [[escaped(head[n]) for n in used], rule, *([row[n] for n in used] for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cells = []
+    for item in items:
+        metric, value, baseline, change, interval, _, limits, verdict = comparison_cells(item)
+        cells.append((metric, baseline, value, change, interval, limits, verdict))
+    table = "\n".join(_markdown_rows(head, items, cells, known_columns(cells, keep=3)))
     legend = escaped(_legend(items))
     return f"{table}\n\n{legend}" if legend else table
 
 
-def _report_row(item: Comparison) -> list[str]:
-    metric, value, baseline, change, interval, _, limits, verdict = map(
-        escaped, comparison_cells(item)
-    )
-    bold = item.verdict in {"WARN", "FAIL"}
-    return [
-        metric, baseline, value, change, interval, limits, f"**{verdict}**" if bold else verdict,
-    ]  # fmt: skip
+def _markdown_rows(
+    head: Sequence[str],
+    items: Sequence[Comparison],
+    cells: Sequence[Sequence[str]],
+    used: Sequence[int],
+) -> list[str]:
+    last = len(head) - 1
+    rows = [[escaped(head[n]) for n in used]]
+    rows.append(["---" if n in (0, last) else "---:" for n in used])
+    for item, row in zip(items, cells, strict=True):
+        texts = [escaped(row[n]) for n in used]
+        if last in used and item.verdict in {"WARN", "FAIL"}:
+            texts[-1] = f"**{texts[-1]}**"
+        rows.append(texts)
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def known_columns(rows: Sequence[Sequence[object]], *, keep: int) -> list[int]:
+    """Return the first `keep` columns and those after them in which something is known."""
+    count = len(rows[0]) if rows else keep
+    return [n for n in range(count) if n < keep or any(row[n] != "-" for row in rows)]
 
 
 def escaped(text: str) -> str:
@@ -166,16 +214,15 @@ def _signed(change: float) -> str:
 
 
 def plain_numbers(result: Result | None) -> list[Comparison]:
-    """Return what was compared, and every other metric that is one number; each name once."""
-    found: dict[str, Comparison] = {}
-    for item in (*result.comparisons, *_metrics(result)) if result else ():
-        found.setdefault(item.metric, item)
-    return list(found.values())
-
-
-def _metrics(result: Result) -> list[Comparison]:
-    return [
+    """Return what was compared, and every other scalar metric; each name once."""
+    if result is None:
+        return []
+    metrics = [
         Comparison(name, value=value)
         for name, value in result.metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if as_number(value) is not None
     ]
+    found: dict[str, Comparison] = {}
+    for item in (*result.comparisons, *metrics):
+        found.setdefault(item.metric, item)
+    return list(found.values())

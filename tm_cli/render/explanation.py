@@ -1,4 +1,4 @@
-"""Why a gate passed or failed: a sentence, and what it rests on. Pure."""
+"""Explains why a gate passed or failed: a sentence and the reasons."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from tm_cli.gate.events import Decided
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import GATED
-from tm_cli.render.summary import leading, verdict_word
+from tm_cli.render.summary import MARKS, failed_checks, leading, verdict_word
 from tm_cli.values.text import clean
 
 MOST_DETAILS = 20
 
 
-def explanation(evidence: Evidence) -> tuple[str, list[str]]:
-    """Return the sentence and lines of detail; of several runs, those of the deciding one."""
-    record = leading(evidence)
-    code = evidence.exit_code
+def explanation(outcome: Evidence) -> tuple[str, list[str]]:
+    """Return the sentence and lines of detail; with several runs, of the one that decided."""
+    record = leading(outcome)
+    code = outcome.exit_code
     if code is ExitCode.OUTPUT:
         why = "the gate passed, but a report that was asked for could not be written"
     else:
-        why = _why(record, evidence.gate)
+        why = _why(record, outcome.gate)
     sentence = f"{clean(record.subject)}: {_outcome(code)}, because {why}."
-    if (others := len(evidence.told) - 1) > 0:
+    if (others := len(outcome.reported) - 1) > 0:
         sentence += f" It decided among {others + 1} runs: the worst outcome wins."
-    return sentence, _details(record, evidence)[:MOST_DETAILS]
+    return sentence, _details(record, outcome)[:MOST_DETAILS]
 
 
 def _outcome(code: ExitCode) -> str:
@@ -38,15 +38,15 @@ def _outcome(code: ExitCode) -> str:
 def _why(record: Record, gate: Gate) -> str:
     end = record.end
     decision = end.decision
-    failed = [item for item in decision.checks if item.passed is False]
+    failed = failed_checks(decision)
     if decision.verdict_gated:
         first = f": {end.result.reasons[0]}" if end.result and end.result.reasons else ""
         return (
-            f"the verdict of its run is {verdict_word(end)}, which fails on {_listed(gate)}{first}"
+            f"the verdict of its run is {verdict_word(end)}, which fails on {_gated(gate)}{first}"
         )
     if decision.is_gated and failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        return f"the check {clean(failed[0].reason)} does not hold{more}"
+        return f"the check {clean(failed[0])} does not hold{more}"
     if decision.exit_code is ExitCode.OK:
         return _passed(end, gate)
     return f"nothing could be decided: {clean(decision.message)}"
@@ -58,7 +58,7 @@ def _passed(end: Decided, gate: Gate) -> str:
         return f"it had no gate; the verdict of its run, {verdict}, only informs"
     accepted = f"the verdict of its run is {verdict}"
     if gate.fail_on:
-        accepted += f", which does not fail on {_listed(gate)}"
+        accepted += f", which does not fail on {_gated(gate)}"
     if end.decision.checks:
         accepted += f", and {_holding(len(end.decision.checks))}"
     if end.earlier:
@@ -70,7 +70,7 @@ def _holding(count: int) -> str:
     return "its check holds" if count == 1 else f"all {count} checks hold"
 
 
-def _details(record: Record, evidence: Evidence) -> list[str]:
+def _details(record: Record, outcome: Evidence) -> list[str]:
     end = record.end
     lines = []
     if end.run is not None and end.run.run_id:
@@ -80,13 +80,12 @@ def _details(record: Record, evidence: Evidence) -> list[str]:
         basis = end.result.basis
         if basis.baseline is not None:
             lines.append(f"compared with run {clean(basis.baseline)}")
-    marks = {True: "passed", False: "failed", None: "not measured"}
-    lines += [f"{marks[item.passed]}: {clean(item.reason)}" for item in end.decision.checks]
-    if evidence.exit_code is not ExitCode.OK:
-        hint = clean(end.decision.hint) if end.decision.hint else evidence.exit_code.advice
+    lines += [f"{MARKS[item.passed]}: {clean(item.reason)}" for item in end.decision.checks]
+    if outcome.exit_code is not ExitCode.OK:
+        hint = clean(end.decision.hint) if end.decision.hint else outcome.exit_code.advice
         lines.append(f"next: {hint}")
     return lines
 
 
-def _listed(gate: Gate) -> str:
+def _gated(gate: Gate) -> str:
     return ",".join(verdict for verdict in GATED if verdict in gate.fail_on) or "nothing"

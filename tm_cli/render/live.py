@@ -1,9 +1,10 @@
-"""Live progress of one gate, redrawn several times a second."""
+"""Live progress on a terminal, redrawn several times a second: one run, or a table of several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -31,20 +32,14 @@ from tm_cli.values.text import clean
 
 FRAMES_PER_SECOND = 4
 BAR_WIDTH = 30
+MOST_ROWS = 20
 
 UNDER_WAY = frozenset({"pending", "queued", "running", "scoring"})
-"""States of a part that still has work before it."""
+"""States of a part that is not done."""
 
 
-class LiveView:
-    """The last look at the run; between two looks its clock goes on."""
-
-    def __init__(self, terminal: Terminal, clock: Clock) -> None:
-        self._clock = clock
-        self._run: Run | None = None
-        self._progress: Progress | None = None
-        self._seen_at = 0.0
-        self._remark = Text("starting", style="dim")
+class _RedrawnView:
+    def __init__(self, terminal: Terminal) -> None:
         self._live = Live(
             console=terminal.console(),
             get_renderable=self._draw,
@@ -52,26 +47,41 @@ class LiveView:
             transient=True,
         )
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
+    def _draw(self) -> RenderableType:
+        raise NotImplementedError
+
+
+class LiveView(_RedrawnView):
+    """The last answer about one run; between two answers its clock goes on."""
+
+    def __init__(self, terminal: Terminal, clock: Clock) -> None:
+        self._clock = clock
+        self._run: Run | None = None
+        self._progress: Progress | None = None
+        self._seen_at = 0.0
+        self._note = Text("starting", style="dim")
+        super().__init__(terminal)  # draws at once
+
     def show(self, event: Event, position: int = 0) -> None:
-        """Take the event into the picture."""
+        """Show the event at once."""
         match event:
             case Started(run):
-                self._run, self._remark = run, Text("")
+                self._run, self._note = run, Text("")
             case Observed(progress) | Ended(progress):
                 self._progress, self._seen_at = progress, self._clock.monotonic()
                 ended = isinstance(event, Ended)
-                self._remark = Text("looking for the verdict" if ended else "", style="dim")
+                self._note = Text("looking for the verdict" if ended else "", style="dim")
             case Unobserved(problem, _):
-                self._remark = Text(f"no answer this time: {clean(problem)}", style="yellow")
+                self._note = Text(f"request failed, retrying: {clean(problem)}", style="yellow")
             case Awaited(reason):
-                self._remark = Text(clean(reason), style="dim")
+                self._note = Text(clean(reason), style="dim")
             case Repeated(attempt, left):
                 self._progress = None
                 self._live.console.print(Text(f"tm: {describe_repetition(attempt, left)}"))
@@ -85,8 +95,8 @@ class LiveView:
             elif self._progress.elapsed is not None or self._progress.codes:
                 parts += [self._timeline(self._progress), self._numbers(self._progress)]
             parts += [Text(f"! {clean(text)}", style="yellow") for text in self._progress.warnings]
-        if self._remark.plain:
-            parts.append(self._remark)
+        if self._note.plain:
+            parts.append(self._note)
         return Group(*parts)
 
     def _headline(self) -> Text:
@@ -106,27 +116,26 @@ class LiveView:
             return Text("")
         line = Table.grid(padding=(0, 1))
         line.add_row(
-            ProgressBar(total=progress.duration, completed=elapsed, width=BAR_WIDTH),
+            _bar(progress.duration, elapsed),
             f"{format_duration(int(elapsed))} of {format_duration(progress.duration)}",
             f"{format_duration(int(progress.duration - elapsed))} left",
         )
         return line
 
     def _elapsed(self, progress: Progress) -> float | None:
-        """The run's own clock now; it stands still while paused."""
+        """Return the run's own clock now; it stands still while paused."""
         if progress.elapsed is None or progress.phase is not Phase.ACTIVE:
             return progress.elapsed
         now = progress.elapsed + self._clock.monotonic() - self._seen_at
         return min(now, progress.duration or now)
 
     def _items(self, progress: Progress) -> RenderableType:
-        """The parts of a run, and how many of them are through."""
+        """Return a line on the parts of a run, and how many of them are done."""
         line = Table.grid(padding=(0, 1))
-        through = sum(n for name, n in progress.items.items() if name not in UNDER_WAY)
+        done = sum(n for name, n in progress.items.items() if name not in UNDER_WAY)
         cells: list[RenderableType] = [Text(clean(items(progress)))]
         if progress.expected:
-            bar = ProgressBar(total=progress.expected, completed=through, width=BAR_WIDTH)
-            cells.insert(0, bar)
+            cells.insert(0, _bar(progress.expected, done))
         line.add_row(*cells)
         return line
 
@@ -141,13 +150,8 @@ class LiveView:
         return table
 
 
-MOST_ROWS = 20
-
-
 @dataclass(slots=True)
 class _Row:
-    """What the table says of one run."""
-
     subject: str
     state: str = "starting"
     style: str = "dim"
@@ -155,27 +159,15 @@ class _Row:
     done: bool = False
 
 
-class LiveTable:
-    """The runs that still go on, and those that have ended as far as there is room."""
+class LiveTable(_RedrawnView):
+    """The active runs, and those that have ended as far as there is room."""
 
     def __init__(self, terminal: Terminal, subjects: Sequence[str]) -> None:
         self._rows = [_Row(clean(subject)) for subject in subjects]
-        self._live = Live(
-            console=terminal.console(),
-            get_renderable=self._draw,
-            refresh_per_second=FRAMES_PER_SECOND,
-            transient=True,
-        )
-
-    def __enter__(self) -> LiveTable:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._live.stop()
+        super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Take the event into its row."""
+        """Change the event's row."""
         row = self._rows[position]
         match event:
             case Observed(progress):
@@ -195,7 +187,7 @@ class LiveTable:
 
     def _draw(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for title in ("run of", "state", "played", "requests/s", "p95", "errors"):
+        for title in ("run of", "state", "elapsed", "requests/s", "p95", "errors"):
             table.add_column(title)
         shown = sorted(self._rows, key=lambda row: row.done)[:MOST_ROWS]
         for row in shown:
@@ -209,8 +201,19 @@ def _numbers(row: _Row) -> list[str]:
     progress = row.progress
     if progress is None:
         return []
-    played = "-" if progress.elapsed is None else format_duration(int(progress.elapsed))
+    elapsed = "-" if progress.elapsed is None else format_duration(int(progress.elapsed))
     if progress.duration:
-        played += f" of {format_duration(progress.duration)}"
+        elapsed += f" of {format_duration(progress.duration)}"
     errors = None if progress.bad_ratio is None else progress.bad_ratio * 100
-    return [played, rate(progress.rps), milliseconds(progress.p95_ms), percent(errors)]
+    return [elapsed, rate(progress.rps), milliseconds(progress.p95_ms), percent(errors)]
+
+
+def _bar(total: float, completed: float) -> ProgressBar:
+    """Return a bar in a neutral colour; rich's own is red."""
+    return ProgressBar(
+        total=total,
+        completed=completed,
+        width=BAR_WIDTH,
+        complete_style="cyan",
+        finished_style="cyan",
+    )

@@ -1,4 +1,4 @@
-"""Progress of one gate on standard error: redrawn on a terminal, line by line elsewhere."""
+"""Progress of a gate on standard error: redrawn on a terminal, line by line elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HEARTBEAT = 60.0
-"""Seconds between two lines that say that nothing has changed."""
+"""Seconds between two lines while nothing changes."""
 
 
 class View(Protocol):
@@ -43,7 +43,7 @@ class View(Protocol):
     ) -> None: ...
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Take note of what has happened to the run at `position`."""
+        """Show an event of the run at `position`."""
         ...
 
 
@@ -74,11 +74,11 @@ class SilentView:
         pass
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Ignore the event."""
+        pass
 
 
 class PlainView(SilentView):
-    """A line per change, and without any at most one a minute for each run."""
+    """A line per change, and at most one a minute for each run without any."""
 
     def __init__(self, terminal: Terminal, clock: Clock, subjects: Sequence[str] = ("",)) -> None:
         self._terminal = terminal
@@ -87,49 +87,49 @@ class PlainView(SilentView):
         self._shown: dict[int, tuple[object, float]] = {}
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Print the event when it brings news."""
+        """Print the event when it changes something."""
         match event:
             case Started(run):
                 name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
-                self._say(position, event, f"waiting for {name} of {run.subject}")
+                self._write(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):
-                # The first buckets and each warning are news; numbers alone are not.
-                news = (state(progress), progress.warnings, progress.rps is not None)
-                self._say(position, news, describe(progress))
+                # The first buckets and each warning are changes; numbers alone are not.
+                change = (state(progress), progress.warnings, progress.rps is not None)
+                self._write(position, change, describe(progress))
             case Unobserved(problem, _):
-                said = f"no answer this time, trying on: {clean(problem)}"
-                self._say(position, (Unobserved, problem), said)
+                text = f"request failed, retrying: {clean(problem)}"
+                self._write(position, (Unobserved, problem), text)
             case Ended(progress):
-                self._say(position, Ended, f"{_ending(progress)}; looking for its verdict")
+                self._write(position, Ended, f"{_ending(progress)}; looking for its verdict")
             case Awaited(reason):
-                self._say(position, (Awaited, reason), clean(reason))
+                self._write(position, (Awaited, reason), clean(reason))
             case Repeated(attempt, left):
-                self._say(position, event, describe_repetition(attempt, left))
+                self._write(position, event, describe_repetition(attempt, left))
             case Decided() if len(self._prefixes) > 1:
-                self._say(position, event, clean(event.decision.message))
+                self._write(position, event, clean(event.decision.message))
 
-    def _say(self, position: int, news: object, text: str) -> None:
+    def _write(self, position: int, change: object, text: str) -> None:
         now = self._clock.monotonic()
         shown, shown_at = self._shown.get(position, (None, 0.0))
-        if news != shown or now - shown_at >= HEARTBEAT:
-            self._shown[position] = (news, now)
+        if change != shown or now - shown_at >= HEARTBEAT:
+            self._shown[position] = (change, now)
             self._terminal.note(f"tm: {self._prefixes[position]}{text}")
 
 
 def describe_repetition(attempt: Attempt, left: int) -> str:
-    """Tell that a run would fail the gate and is repeated first."""
+    """Return that a run would fail the gate and is repeated first."""
     name = f"run {clean(attempt.run.run_id)}" if attempt.run and attempt.run.run_id else "the run"
     times = "once more" if left == 1 else f"up to {left} times more"
     return f"{name}: {clean(attempt.decision.message)}; starting it {times} to confirm"
 
 
 def describe(progress: Progress) -> str:
-    """Tell one look at a run in one line."""
+    """Return the answer to a poll in one line."""
     parts = [state(progress)]
     if progress.items:
         parts.append(items(progress))
     if progress.elapsed is not None:
-        parts.append(f"{format_duration(progress.elapsed)} played")
+        parts.append(f"elapsed {format_duration(progress.elapsed)}")
     if progress.remaining is not None:
         parts.append(f"{format_duration(progress.remaining)} left")
     if progress.rps is not None:
@@ -145,14 +145,14 @@ def describe(progress: Progress) -> str:
 
 
 def state(progress: Progress) -> str:
-    """The server's word for where an active run is, else ours."""
+    """Return the server's word for the state of an active run, else ours."""
     if progress.phase is Phase.ACTIVE and progress.status:
         return clean(progress.status).lower()
     return progress.phase.value
 
 
 def items(progress: Progress) -> str:
-    """Tell the parts of a run by state: `12 of 50 started: 9 completed, 3 running`."""
+    """Return the parts of a run by state: `12 of 50 started: 9 completed, 3 running`."""
     started = sum(progress.items.values())
     of = f" of {progress.expected:,}" if progress.expected is not None else ""
     ordered = sorted(progress.items.items(), key=lambda item: (-item[1], item[0]))
@@ -161,5 +161,5 @@ def items(progress: Progress) -> str:
 
 def _ending(progress: Progress) -> str:
     if progress.phase is Phase.REPLACED:
-        return "another run has taken the place of ours"
+        return "another run has replaced this one"
     return f"the run has ended ({progress.status})"

@@ -25,8 +25,7 @@ def columns(
     """Return a table without lines; long cells wrap on a terminal and are never cut.
 
     Before anything wraps, a terminal does without the columns named in `least`, the first one
-    first, and is told which. A cell that is a `rich.text.Text` is shown as it is: whoever makes it
-    cleans it.
+    first; they are named below the table. A cell that is a `rich.text.Text` must be clean.
     """
     from rich.padding import Padding
     from rich.table import Table
@@ -40,7 +39,12 @@ def columns(
     for row in cells:
         table.add_row(*(row[n] for n in used))
     drawn = terminal.sketch(Padding(table, (0, 0, 0, indent)) if indent else table)
-    return f"{drawn}\n{' ' * indent}a wider terminal shows {left_out}" if left_out else drawn
+    return f"{drawn}\n{' ' * indent}{hidden_columns(left_out)}" if left_out else drawn
+
+
+def hidden_columns(names: str) -> str:
+    """Return the note below a table that is narrower than its data."""
+    return f"hidden columns: {names} (widen the terminal)"
 
 
 def listed(terminal: Terminal, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

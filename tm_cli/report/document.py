@@ -7,9 +7,8 @@ readers ignore what they do not know.
 
 from __future__ import annotations
 
-import math
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +23,7 @@ from pydantic import (
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.verdict import GATED
+from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
 
 if sys.version_info >= (3, 12):
@@ -36,14 +36,9 @@ SCHEMA_VERSION = 1
 
 def _number(value: object) -> float:
     """An integer stays one, so that a report is written again as it was read."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("expected a number")
-    try:
-        if math.isfinite(value):
-            return value
-    except OverflowError:
-        pass
-    raise ValueError("the number is too large")
+    if as_number(value) is None:
+        raise ValueError("expected a finite number")
+    return cast(float, value)
 
 
 def _identifier(value: object) -> int | str:

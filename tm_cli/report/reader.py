@@ -49,9 +49,9 @@ def read_report(document: Any) -> Evidence:
         raise InvalidReport("report.gate: missing")
     gate = _gate(gate_data)
     records = tuple(_record(run, gate) for run in _runs(data))
-    evidence = Evidence(records, gate, code, made_at)
-    _refuse_contradictions(evidence)
-    return evidence
+    outcome = Evidence(records, gate, code, made_at)
+    _refuse_contradictions(outcome)
+    return outcome
 
 
 def _validated(document: Any) -> ReportDocument:
@@ -91,14 +91,14 @@ def _first_error(problem: ValidationError) -> str:
     return f"{path or 'the document'}: {text}"
 
 
-def _refuse_contradictions(evidence: Evidence) -> None:
-    own = exit_code_of(evidence.records)
-    is_lost = own is ExitCode.OK and evidence.exit_code is ExitCode.OUTPUT
-    if evidence.exit_code is not own and not is_lost:
+def _refuse_contradictions(outcome: Evidence) -> None:
+    own = exit_code_of(outcome.records)
+    is_lost = own is ExitCode.OK and outcome.exit_code is ExitCode.OUTPUT
+    if outcome.exit_code is not own and not is_lost:
         raise InvalidReport(
-            f"exit_code is {int(evidence.exit_code)}, that of its runs is {int(own)}"
+            f"exit_code is {int(outcome.exit_code)}, that of its runs is {int(own)}"
         )
-    if problem := contradiction(evidence):
+    if problem := contradiction(outcome):
         raise InvalidReport(problem)
 
 
@@ -244,7 +244,7 @@ def _whole_result(run: ReportedRun) -> Result | None:
         basis=_basis(run),
         comparisons=tuple(map(_comparison, run["comparisons"])),
         notes=tuple(run["notes"]),
-        course=_course(run["course"]),
+        series=_series(run["course"]),
     )
 
 
@@ -269,14 +269,14 @@ def _comparison(data: ComparisonData) -> Comparison:
     )
 
 
-def _baseline(data: BaselineData | None, course: SeriesData | None = None) -> Result | None:
+def _baseline(data: BaselineData | None, series: SeriesData | None = None) -> Result | None:
     if data is None:
         return None
     metrics = dict(data["metrics"])
-    return Result(None, None, None, metrics=metrics, facts=data["facts"], course=_course(course))
+    return Result(None, None, None, metrics=metrics, facts=data["facts"], series=_series(series))
 
 
-def _course(data: SeriesData | None) -> Course:
+def _series(data: SeriesData | None) -> Course:
     """Return a run over time from lists of one length; empty for null."""
     if data is None:
         return ()

@@ -44,9 +44,9 @@ _EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
 """Keys that only the report has."""
 
 
-def as_document(evidence: Evidence) -> dict[str, Any]:
+def as_document(outcome: Evidence) -> dict[str, Any]:
     """Return the document of `--json`."""
-    report = report_document(evidence)
+    report = report_document(outcome)
     data: Any = report["data"]
     if data is not None and "runs" in data:
         data = {"runs": [_without_details(run) for run in data["runs"]]}
@@ -75,34 +75,34 @@ def _without_details(run: ReportedRun) -> dict[str, Any]:
     return data
 
 
-def report_document(evidence: Evidence) -> ReportDocument:
+def report_document(outcome: Evidence) -> ReportDocument:
     """Return the document of a report file, from which the outcome can be read back."""
-    code, records = evidence.exit_code, evidence.records
+    code, records = outcome.exit_code, outcome.records
     runs = [_run(record, several=len(records) > 1) for record in records]
     return {
         "schema_version": 1,
         "exit_code": int(code),
         "exit_name": code.name,
         "data": None if not runs else runs[0] if len(runs) == 1 else {"runs": runs},
-        "error": _error(evidence),
+        "error": _error(outcome),
         "report": {
             "tm_version": __version__,
-            "made_at": evidence.made_at.isoformat(),
-            "gate": _gate(evidence.gate) if records else None,
+            "made_at": outcome.made_at.isoformat(),
+            "gate": _gate(outcome.gate) if records else None,
         },
     }
 
 
-def _error(evidence: Evidence) -> ErrorData | None:
+def _error(outcome: Evidence) -> ErrorData | None:
     """Return what decided the exit code, unless it was a verdict."""
-    if not evidence.records:
-        if evidence.error is None:
+    if not outcome.records:
+        if outcome.error is None:
             raise ValueError("an outcome without runs has an error")
-        return error_data(evidence.error)
-    decisions = [record.end.decision for record in evidence.records]
-    leading = [each for each in decisions if each.exit_code is evidence.exit_code]
+        return error_data(outcome.error)
+    decisions = [record.end.decision for record in outcome.records]
+    leading = [each for each in decisions if each.exit_code is outcome.exit_code]
     error = _decision_error(leading[0]) if leading else None
-    if error is None and evidence.exit_code is ExitCode.OUTPUT:
+    if error is None and outcome.exit_code is ExitCode.OUTPUT:
         return {"code": "output", "message": "a report could not be written", "hint": None}
     return error
 
@@ -171,8 +171,8 @@ def _run(record: Record, *, several: bool = False) -> ReportedRun:
         "started": ending.run is not None,
         "abandoned": ending.abandoned,
         **_judged(result, baseline),
-        "course": _series(result.course if result else ()),
-        "baseline_course": _series(baseline.course if baseline else ()),
+        "course": _series(result.series if result else ()),
+        "baseline_course": _series(baseline.series if baseline else ()),
     }
 
 
@@ -275,16 +275,16 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _series(course: Course) -> SeriesData | None:
+def _series(series: Course) -> SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
-    if not course:
+    if not series:
         return None
     return {
-        "t": [moment.t for moment in course],
-        "rps": [moment.rps for moment in course],
-        "planned": [moment.planned for moment in course],
-        "bad": [moment.bad for moment in course],
-        "p50": [moment.p50 for moment in course],
-        "p95": [moment.p95 for moment in course],
-        "p99": [moment.p99 for moment in course],
+        "t": [sample.t for sample in series],
+        "rps": [sample.rps for sample in series],
+        "planned": [sample.planned for sample in series],
+        "bad": [sample.bad for sample in series],
+        "p50": [sample.p50 for sample in series],
+        "p95": [sample.p95 for sample in series],
+        "p99": [sample.p99 for sample in series],
     }

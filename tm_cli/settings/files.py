@@ -14,7 +14,8 @@ from typing import Any
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS, is_trusted_owner
 from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
-from tm_cli.values.thresholds import read_limits
+from tm_cli.values.text import did_you_mean
+from tm_cli.values.thresholds import read_thresholds
 
 PROJECT_FILE = "tm.toml"
 USER_FILE = "config.toml"
@@ -23,7 +24,7 @@ _SECRETS = frozenset(name for name, item in DEFINITIONS.items() if item.secret)
 _NOT_IN_PROJECTS = frozenset(name for name, item in DEFINITIONS.items() if item.personal)
 """What a repository must not decide for the users who check it out."""
 
-LIMITS = "gate"
+GATE = "gate"
 CONTEXTS = "contexts"
 """Tables, which are not settings: neither a flag nor a variable could hold them."""
 
@@ -32,13 +33,13 @@ CONTEXTS = "contexts"
 class ConfigFile:
     """A settings file; every value is kept as the text that a flag would have.
 
-    `limits` is its table of limits, in the form that the API takes; `contexts` are tables of
+    `thresholds` is its table `gate`, in the form that the API takes; `contexts` are tables of
     settings by name.
     """
 
     path: Path
     values: Mapping[str, str]
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
     contexts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -217,19 +218,19 @@ def _context_name(path: Path, name: str) -> str:
 
 
 def _context(path: Path, name: str, own: Mapping[str, Any]) -> dict[str, str]:
-    for not_there in ("context", LIMITS):
+    for not_there in ("context", GATE):
         if not_there in own:
             raise ConfigurationError(f"{path} sets {not_there} in a context, where it cannot stand")
     return _texts(path, own, f"[{CONTEXTS}.{name}]")
 
 
 def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
-    settings = {name: value for name, value in table.items() if name != LIMITS}
+    settings = {name: value for name, value in table.items() if name != GATE}
     try:
-        limits = read_limits(table.get(LIMITS, {}))
+        thresholds = read_thresholds(table.get(GATE, {}))
     except ValueError as problem:
         raise ConfigurationError(f"{path} is not usable: {problem}") from None
-    return ConfigFile(path, _texts(path, settings), limits)
+    return ConfigFile(path, _texts(path, settings), thresholds)
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> _Content:
@@ -294,10 +295,8 @@ def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, s
     values = {}
     for name, value in table.items():
         if name not in DEFINITIONS:
-            import difflib
-
-            near = difflib.get_close_matches(name, [*DEFINITIONS, LIMITS, CONTEXTS], n=1)
-            hint = f"did you mean {near[0]}?" if near else "`tm config show` lists the settings"
+            known = [*DEFINITIONS, GATE, CONTEXTS]
+            hint = did_you_mean(name, known, "`tm config show` lists the settings")
             inside = f" in {where}" if where else ""
             raise ConfigurationError(f"{path} has an unknown setting {name!r}{inside}", hint=hint)
         values[name] = _as_text(path, name, value)

@@ -248,8 +248,8 @@ class ResolvedSettings:
         }
 
     @property
-    def limits(self) -> dict[str, tuple[Any, Origin]]:
-        """The limits of the files and the file of each; the project's beat the user's, one by one.
+    def thresholds(self) -> dict[str, tuple[Any, Origin]]:
+        """The thresholds of the files and the file of each; the project's override the user's.
 
         What is not there is left to the server.
         """
@@ -257,7 +257,7 @@ class ResolvedSettings:
         for source, file in ((Source.USER, self.user), (Source.PROJECT, self.project)):
             if file is not None:
                 origin = Origin(source, str(file.path))
-                found |= {name: (value, origin) for name, value in file.limits.items()}
+                found |= {name: (value, origin) for name, value in file.thresholds.items()}
         return found
 
 

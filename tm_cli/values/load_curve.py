@@ -181,10 +181,6 @@ class Curve:
         """How many requests are due before this second."""
         return max(0, math.ceil(self.expected(second) - 0.5))
 
-    def planned_between(self, start: float, end: float) -> int:
-        """How many requests are due in start <= second < end."""
-        return self.planned_before(end) - self.planned_before(start)
-
     def arrivals(self) -> Iterator[float]:
         """The second at which each request is due, ascending; endless if the curve loops."""
         number = 0

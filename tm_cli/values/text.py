@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 LONGEST = 500
 """Characters of one server-sent text that are shown."""
@@ -39,3 +40,11 @@ def _harmless(character: str) -> str:
             return "�"
         case _:
             return character
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return a question that names what is close to an unknown word, else `otherwise`."""
+    import difflib  # takes a while to import, and few commands need it
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else otherwise

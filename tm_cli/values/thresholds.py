@@ -1,4 +1,4 @@
-"""The limits of a verdict, as people write them in a `gate:` block or a `[gate]` table. Pure.
+"""The thresholds of a verdict, as users write them in a `gate:` block or a `[gate]` table.
 
 The result is the object that the API takes: a pair of numbers or `false` for each comparison, the
 floor in milliseconds, and the fewest requests.
@@ -6,11 +6,12 @@ floor in milliseconds, and the fewest requests.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from tm_cli.values.text import did_you_mean
 
 BOUNDS = {
     "p50": "%",
@@ -22,7 +23,7 @@ BOUNDS = {
     "shortfall": "%",
     "throughput": "%",
 }
-"""What has a limit for WARN and one for FAIL, and the unit of both."""
+"""What has a threshold for WARN and one for FAIL, and the unit of both."""
 
 FLOOR = "floorMs"
 FEWEST = "minRequests"
@@ -37,24 +38,24 @@ _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*%?", re.ASCII)
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s)", re.ASCII)
 
 
-def read_limits(table: Any) -> dict[str, Any]:
-    """Return the limits that `table` writes; what it does not name is left to the server.
+def read_thresholds(table: Any) -> dict[str, Any]:
+    """Return the thresholds in `table`; what it does not name is left to the server.
 
-    Raises ValueError, which names the key, for an unknown key and for whatever is no limit.
+    Raises ValueError, which names the key, for an unknown key and for an invalid threshold.
     """
     if not isinstance(table, Mapping):
-        raise ValueError("gate must be a table of limits")
-    limits: dict[str, Any] = {}
+        raise ValueError("gate must be a table of thresholds")
+    thresholds: dict[str, Any] = {}
     for written, value in table.items():
         key = ALIASES.get(str(written), str(written))
-        if key in limits:
+        if key in thresholds:
             raise ValueError(f"gate.{key} is there under two names")
-        limits[key] = _read(key, value)
-    return limits
+        thresholds[key] = _read(key, value)
+    return thresholds
 
 
-def show_limit(key: str, value: Any) -> str:
-    """Return one limit for people: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
+def format_threshold(key: str, value: Any) -> str:
+    """Return one threshold as text: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
     if value is False:
         return "never"
     if isinstance(value, Mapping):
@@ -122,10 +123,9 @@ def _number(where: str, value: Any, example: str) -> float:
     if abs(value) > LARGEST and abs(value) != math.inf:
         raise ValueError(f"{where} is too large")
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{where} is {value:g}; a limit is a number from 0 up")
+        raise ValueError(f"{where} is {value:g}; a threshold is a number from 0 up")
     return int(value) if value % 1 == 0 else float(value)
 
 
 def _suggestion(word: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; the keys are {', '.join(known)}"
+    return "; " + did_you_mean(word, known, f"the keys are {', '.join(known)}")

@@ -13,6 +13,8 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 HALF = "codes=200:50"  # of the 100 requests that a bucket of the profile plans
 
 

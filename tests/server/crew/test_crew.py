@@ -20,6 +20,8 @@ from tm_cli.server.workers.engine_events import (
 )
 from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
 
+pytestmark = pytest.mark.process
+
 JOB = EngineJob(
     run_id="r",
     target_url="http://127.0.0.1:1/",

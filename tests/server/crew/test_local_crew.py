@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from running_server import Api
+
+pytestmark = pytest.mark.process
 
 
 def test_a_run_with_many_slots_is_played_by_several_engines(start_server, tmp_path):

@@ -11,6 +11,8 @@ from hdrh.histogram import HdrHistogram
 
 from engine_process import EngineProcess, RequestTarget, job
 
+pytestmark = pytest.mark.process
+
 ATTEMPTS = 3
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from engine_process import EngineProcess, RequestTarget, job
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def old() -> Iterator[RequestTarget]:

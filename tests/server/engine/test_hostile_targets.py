@@ -9,6 +9,8 @@ from hdrh.histogram import HdrHistogram
 from engine_process import EngineProcess, job
 from raw_target import Line, RawTarget
 
+pytestmark = pytest.mark.process
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 OPEN = b"HTTP/1.1 200 OK\r\n"

@@ -1,12 +1,12 @@
-"""All pages of a listing, or an error: half a listing would hide what decides a gate."""
+"""A method per endpoint of Runloop's benchmark API."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from tm_cli.api.client import JsonClient, JsonTransport, given
+from tm_cli.api.client import JsonClient, given
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.paging import follow_cursors
 from tm_cli.api.responses import Explanation
@@ -25,37 +25,18 @@ from tm_cli.api.runloop.models import (
     ScenarioRunPage,
 )
 from tm_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Transport
 from tm_cli.runtime.clock import Clock
-
-Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, Job)
-
-
-def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
-    """Return every item once, in the order in which they came; `fetch` takes a cursor.
-
-    Items may shift from page to page while others are added: the last copy of one counts. Raises
-    NotUnderstood for a listing that promises more and does not bring it.
-    """
-    found: dict[str, Any] = {}
-    for page, following in follow_cursors(fetch, _next_cursor):
-        found.update((item.id, item) for item in page.items)
-        if page.has_more and following is None:
-            why = "its cursor leads nowhere" if page.items else "an empty page promises more"
-            raise NotUnderstood(f"the listing of {what} is incomplete: {why}")
-    return list(found.values())
-
-
-def _next_cursor(page: Page) -> str | None:
-    if not page.has_more or not page.items:
-        return None
-    cursor: str = page.items[-1].id
-    return cursor
-
 
 PAGE_SIZE = 500
 LONGEST_ID = 200
 BUSY = 409
 """Sent for a moment of contention; a read may be repeated after it, as after any 5xx."""
+
+
+Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, Job)
 
 
 class Client(JsonClient):
@@ -67,9 +48,7 @@ class Client(JsonClient):
 
     root = "v1"
 
-    def __init__(
-        self, transport: JsonTransport, clock: Clock, make_token: Callable[[], str]
-    ) -> None:
+    def __init__(self, transport: Transport, clock: Clock, make_token: Callable[[], str]) -> None:
         super().__init__(transport, clock)
         self._make_token = make_token
 
@@ -238,3 +217,25 @@ def _same(found: Listed, object_id: str) -> Listed:
             f"the server was asked for {object_id} and answered with another object"
         )
     return found
+
+
+def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
+    """Return every item once, in the order in which they came; `fetch` takes a cursor.
+
+    Items may shift from page to page while others are added: the last copy of one counts. Raises
+    NotUnderstood for a listing that promises more and does not bring it.
+    """
+    found: dict[str, Any] = {}
+    for page, following in follow_cursors(fetch, _next_cursor):
+        found.update((item.id, item) for item in page.items)
+        if page.has_more and following is None:
+            why = "its cursor leads nowhere" if page.items else "an empty page promises more"
+            raise NotUnderstood(f"the listing of {what} is incomplete: {why}")
+    return list(found.values())
+
+
+def _next_cursor(page: Page) -> str | None:
+    if not page.has_more or not page.items:
+        return None
+    cursor: str = page.items[-1].id
+    return cursor

@@ -13,14 +13,16 @@ from tm_cli.api.responses import Explanation
 from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
 from tm_cli.values.text import clean
 
+BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
+"""Errors of billing stand at the top of their document, without an envelope."""
+
+MOST_DETAILS = 5
 LARGEST_PAGE = 100
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 class Client(JsonClient):
-    """The operations of one Strait server; see JsonClient."""
-
     root = "v1"
 
     # Jobs.
@@ -131,7 +133,6 @@ def as_run(item: Mapping[str, Any]) -> JobRun:
 
 
 def as_job(item: Mapping[str, Any]) -> Job:
-    """Return the job in an item of a list; raises NotUnderstood when it is none."""
     return parse_payload(Job.model_validate, "jobs", item)
 
 
@@ -191,12 +192,6 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
         if rest is None or len(items) >= most:
             break
     return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
-
-
-BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
-"""Errors of billing stand at the top of their document, without an envelope."""
-
-MOST_DETAILS = 5
 
 
 def explain_strait_error(document: Any) -> Explanation:

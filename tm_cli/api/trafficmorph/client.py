@@ -25,8 +25,6 @@ T = TypeVar("T")
 
 
 class Client(JsonClient):
-    """The operations of one TrafficMorph server; see JsonClient."""
-
     root = "api/v1"
 
     def list_profiles(self) -> list[ProfileSummary]:
@@ -94,7 +92,6 @@ class Client(JsonClient):
         self._send_once("DELETE", f"history/{history_id}")
 
     def compare_runs(self, run_a: int, run_b: int) -> RunComparison:
-        """Compare two ended runs of one profile; servers before this operation answer 404."""
         return self._get(
             RunComparison.model_validate, "history/compare", {"runA": run_a, "runB": run_b}
         )
@@ -110,12 +107,10 @@ class Client(JsonClient):
         return self._send(BaselinePin.model_validate, "PUT", path, body)
 
     def unpin_baseline(self, profile_id: int, region: str | None = None) -> None:
-        """Leave the choice of the baseline to the server again."""
         path = f"profiles/{profile_id}/baseline"
         self._send_once("DELETE", path, params=given({"region": region}))
 
     def get_account(self) -> Account:
-        """Return the account behind the key; early servers answer 404."""
         return self._get(Account.model_validate, "account")
 
     def _post(self, read: Callable[[Any], T], path: str, body: Any = None) -> T:

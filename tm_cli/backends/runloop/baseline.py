@@ -91,7 +91,7 @@ def pin_baseline(
     client: Client,
     benchmark_id: str | None,
     rules: Rules,
-    wish: BaselineWish,
+    selection: BaselineWish,
     *,
     than: BenchmarkRun | None = None,
 ) -> Baseline:
@@ -100,25 +100,23 @@ def pin_baseline(
     `than` is the run to be judged where it exists already; only older ones count then. Raises
     Refused when the run that was named cannot be a baseline.
     """
-    if wish.run is not None and wish.run != LAST:
-        return Baseline(_named(client, wish.run, benchmark_id), choice="chosen")
-    if wish.run is None and not rules.needs_baseline:
+    if selection.run is not None and selection.run != LAST:
+        return Baseline(_named(client, selection.run, benchmark_id), choice="chosen")
+    if selection.run is None and not rules.needs_baseline:
         return Baseline()
     if benchmark_id is None:
         return Baseline(why="the run belongs to no benchmark")
-    newest = _newest(client, benchmark_id, wish.match, than)
+    newest = _newest(client, benchmark_id, selection.match, than)
     if newest is None:
         return Baseline(why="no earlier run is completed and has a score")
     return Baseline(measure(client, newest), choice=LAST)
 
 
 def measure(client: Client, run: BenchmarkRun) -> Measured:
-    """Return a run with all its scenario runs."""
     return of_run(run, client.list_scenario_runs(run.id))
 
 
 def get_run(client: Client, run_id: str) -> BenchmarkRun:
-    """Return a run, or raise TmError saying that there is none."""
     try:
         return client.get_run(run_id)
     except HttpError as error:
@@ -128,7 +126,6 @@ def get_run(client: Client, run_id: str) -> BenchmarkRun:
 
 
 def unknown_run(run_id: str) -> TmError:
-    """Return the error for a run that the server does not know."""
     return TmError(
         f"the server knows no benchmark run {clean(run_id)}",
         hint="`tm benchmarks list` shows them; a benchmark API that is gone answers the same",

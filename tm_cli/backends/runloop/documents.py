@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tm_cli.backends.documents import did_you_mean, read_document
+from tm_cli.backends.documents import read_document
+from tm_cli.values.text import did_you_mean
 
 PROFILE_KEYS = frozenset({"purpose", "envVars", "secrets", "launchParameters", "mounts"})
 """What a run profile may hold; the API ignores other keys."""
@@ -26,10 +27,10 @@ def read_job_spec(path: Path) -> dict[str, Any]:
 
 
 def _check_run_profile(document: Any) -> dict[str, Any]:
-    found = _mapping(document)
+    found, keys = _mapping(document), f"the keys are {', '.join(sorted(PROFILE_KEYS))}"
     for key in found:
         if key not in PROFILE_KEYS:
-            raise ValueError(f"unknown key {key!r}" + did_you_mean(key, PROFILE_KEYS))
+            raise ValueError(f"unknown key {key!r}; " + did_you_mean(key, PROFILE_KEYS, keys))
     return found
 
 

@@ -11,6 +11,7 @@ from tm_cli.backends.runloop.measurements import COMPLETED
 from tm_cli.backends.runloop.results import failed_result, with_failure
 from tm_cli.backends.runloop.runs import BenchmarkRuns
 from tm_cli.errors import TmError, WaitTimeout
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
@@ -42,7 +43,7 @@ Spawn = Callable[[Mapping[str, str]], Driver]
 """Starts the command with these variables added to the environment; raises OSError."""
 
 
-class DrivenRuns:
+class DrivenRuns(Backend):
     """Starts the driver with each run, completes the run when it exits 0, else cancels and fails.
 
     `wait_timeout` is how many seconds the driver may take.
@@ -59,11 +60,7 @@ class DrivenRuns:
         self._deadline = 0.0
         self._failure: str | None = None
 
-    def prepare(self) -> None:
-        """Do nothing."""
-
     def start(self) -> Run:
-        """Start the run, then the driver."""
         run = self._runs.start()
         self._failure, self._driver = None, None
         self._deadline = self._clock.monotonic() + self._wait_timeout
@@ -75,7 +72,6 @@ class DrivenRuns:
         return run
 
     def observe(self, run: Run) -> Progress:
-        """Check the driver, then the run."""
         exit_code = self._driver.poll() if self._driver else None
         if self._driver is not None and exit_code is None:
             return self._while_driven(run, self._driver)
@@ -108,15 +104,12 @@ class DrivenRuns:
         return with_failure(found, self._failure)
 
     def confirm(self, run: Run, result: Result) -> Result:
-        """Confirm the result of a run whose driver did not fail."""
         return result if self._failure else self._runs.confirm(run, result)
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was compared with."""
         return self._runs.find_baseline(result)
 
     def stop(self, run: Run) -> None:
-        """End the driver and cancel the run."""
         if self._driver:
             self._driver.ask_to_end()
         try:
@@ -125,7 +118,6 @@ class DrivenRuns:
             self.end_driver(AFTER_SIGNAL)
 
     def observed_nothing(self, error: TmError) -> float | None:
-        """As for any run."""
         return self._runs.observed_nothing(error)
 
     def end_driver(self, patience: float = AFTER_SIGNAL) -> None:

@@ -70,7 +70,6 @@ class BenchmarkJobs(RunloopBackend):
         return self._as_run(job.id, job.state, asked_at)
 
     def observe(self, run: Run) -> Progress:
-        """Read the job and the scenarios of its runs."""
         job = self._read(run)
         if job.state in ENDED:
             return Progress(Phase.ENDED, clean(job.state), is_ours=True)
@@ -79,7 +78,6 @@ class BenchmarkJobs(RunloopBackend):
         return self._active(job.id, job.state, self._items(job) or None, self._total(job))
 
     def find_result(self, run: Run) -> Result | Missing:
-        """Judge the outcome of each agent."""
         job = self._read(run)
         if job.state not in ENDED:
             raise Undecided(f"job {clean(job.id)} had ended and is {clean(job.state)} now")
@@ -174,7 +172,6 @@ class BenchmarkJobs(RunloopBackend):
 
 
 def unknown_job(job_id: str) -> TmError:
-    """Return the error for a job that the server does not know."""
     return TmError(
         f"the server knows no benchmark job {clean(job_id)}",
         hint="`tm benchmarks job list` shows them; a benchmark API that is gone answers the same",
@@ -183,7 +180,6 @@ def unknown_job(job_id: str) -> TmError:
 
 
 def get_job(client: Client, job_id: str) -> Job:
-    """Return a job, or raise TmError saying that there is none."""
     try:
         return client.get_job(job_id)
     except HttpError as error:
@@ -195,7 +191,7 @@ def get_job(client: Client, job_id: str) -> Job:
 def pin_job(
     client: Client,
     rules: Rules,
-    wish: BaselineWish,
+    selection: BaselineWish,
     *,
     benchmark_id: str | None,
     scenario_ids: frozenset[str] | None,
@@ -206,14 +202,14 @@ def pin_job(
     `than` is the job to be judged where it exists already. Raises Refused when the job that was
     named cannot be a baseline.
     """
-    if wish.run is not None and wish.run != LAST:
-        named = get_job(client, wish.run)
+    if selection.run is not None and selection.run != LAST:
+        named = get_job(client, selection.run)
         if named.state != COMPLETED or not named.benchmark_outcomes:
             raise Refused(f"job {clean(named.id)} cannot be the baseline: it is not completed")
         if not _is_alike(named, benchmark_id, scenario_ids):
             raise Refused(f"job {clean(named.id)} cannot be the baseline: it is of other scenarios")
         return named
-    if wish.run is None and not rules.needs_baseline:
+    if selection.run is None and not rules.needs_baseline:
         return None
     candidates = [
         (job.create_time_ms, job.id)

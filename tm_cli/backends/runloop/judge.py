@@ -1,4 +1,7 @@
-"""What the verdict on a run is derived from."""
+"""From a measured run to a verdict, in the order of section 8 of the contract.
+
+The first rule that objects decides; the objections of the others are reported as well.
+"""
 
 from __future__ import annotations
 
@@ -260,7 +263,6 @@ def _accepted(case: Case) -> str:
 
 
 def _compared(case: Case) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
-    """The comparisons, also with a baseline that no rule needs."""
     before = case.baseline.measured
     scenarios, notes = compare_scenarios(case.run, before)
     score = _score_row(case)

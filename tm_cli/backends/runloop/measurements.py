@@ -59,7 +59,6 @@ class Measured:
 
     @property
     def scenario_ids(self) -> frozenset[str]:
-        """The scenarios that were attempted at all."""
         return frozenset(attempt.scenario_id for attempt in self.attempts)
 
     @property
@@ -69,7 +68,6 @@ class Measured:
 
 
 def of_run(run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]) -> Measured:
-    """Return what a run and all its scenario runs show."""
     return Measured(
         run_id=run.id,
         name=f"run {clean(run.id)}",
@@ -87,7 +85,6 @@ def of_job(job: Job) -> list[Measured]:
 
 
 def agent_name(outcome: JobOutcome) -> str:
-    """Return what people call the agent of an outcome."""
     model = f" ({clean(outcome.model_name)})" if outcome.model_name else ""
     return f"agent {clean(outcome.agent_name or 'without a name')}{model}"
 

@@ -16,7 +16,6 @@ SEVERITY = (None, Verdict.FAIL, Verdict.NO_BASELINE, Verdict.WARN, Verdict.PASS)
 
 
 def run_result(case: Case, facts: dict[str, Any]) -> Result:
-    """Return the result of one run."""
     return _result(case.run.run_id, judge(case), facts, _basis(case), _metrics(case))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+MOST_NAMED = 5
 TOLERANCE = 1e-6
 """Scores travel as 32-bit floats: 0.7 may arrive as 0.699999988."""
 
@@ -86,9 +87,6 @@ def read_score(value: Any) -> float | None:
 
 def _both(one: float | None, other: float | None) -> bool:
     return one is not None and other is not None
-
-
-MOST_NAMED = 5
 
 
 def share(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What a run with many scenarios shows while it goes on."""
+"""Benchmark runs for the gate (sections 4, 5, 8 and 9 of the contract)."""
 
 from __future__ import annotations
 
@@ -18,67 +18,22 @@ from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.backends.runloop.start import NotFoundGrace, Starter, check_started
 from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
+T = TypeVar("T")
+MARK = "tm_start"
+"""The metadata by which a run is recognised when the answer to its start is lost."""
+
 STALLED = 300.0
 """Seconds without any change after which a warning is shown."""
 
 
-class StallDetector:
-    """Notices that nothing changes any more; its warnings stay the same, so each is shown once."""
-
-    def __init__(self, clock: Clock, run_id: str) -> None:
-        self._clock = clock
-        self._run_id = clean(run_id)
-        self._last: Mapping[str, int] | None = None
-        self._since = clock.monotonic()
-
-    def warnings(
-        self, state: str, items: Mapping[str, int] | None, expected: int | None
-    ) -> tuple[str, ...]:
-        """Return warnings about a run that goes on; `items` counts scenario runs by state."""
-        found = []
-        if state not in UNDER_WAY:
-            found.append(f"the state {clean(state) or 'without a name'} is unknown to tm")
-        if items is not None and items != self._last:
-            self._last, self._since = dict(items), self._clock.monotonic()
-        if self._last is not None and self._clock.monotonic() - self._since >= STALLED:
-            found.append(self._stalled(self._last, expected))
-        return tuple(found)
-
-    def _stalled(self, items: Mapping[str, int], expected: int | None) -> str:
-        waited = format_duration(STALLED)
-        if not items:
-            return f"no scenario run has appeared for {waited}: does anything drive this run?"
-        is_done = set(items) <= FINISHED and sum(items.values()) >= (expected or 1)
-        if is_done and SCORED in items:
-            return (
-                "all scenarios are scored, but neither they nor the run are completed "
-                f"(tm benchmarks complete {self._run_id})"
-            )
-        if is_done:
-            return f"all scenarios have ended: tm benchmarks complete {self._run_id} ends the run"
-        return f"no scenario run has changed for {waited}"
-
-
-def count_states(states: list[str]) -> dict[str, int]:
-    """How many scenario runs are in each state, the most frequent first."""
-    return {clean(state) or "no state": n for state, n in Counter(states).most_common()}
-
-
-T = TypeVar("T")
-
-MARK = "tm_start"
-"""The metadata by which a run is recognised when the answer to its start is lost."""
-
-
 @dataclass(frozen=True, slots=True)
 class StartWish:
-    """Options of a new run."""
-
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     run_profile: Mapping[str, Any] | None = None
@@ -106,7 +61,7 @@ class BackendOptions(TypedDict, total=False):
     resume: Callable[[str], str] | None
 
 
-class RunloopBackend:
+class RunloopBackend(Backend):
     """What runs and jobs share."""
 
     def __init__(self, client: Client, clock: Clock, **options: Unpack[BackendOptions]) -> None:
@@ -119,9 +74,6 @@ class RunloopBackend:
         self._resume = options.get("resume")
         self._stall: StallDetector | None = None
         self._not_found = NotFoundGrace(clock)
-
-    def prepare(self) -> None:
-        """Do nothing: what must be known before a start is known when this is made."""
 
     def attach(self, run_id: str) -> Run:
         """Return the run or job of this id, which was started elsewhere."""
@@ -200,7 +152,6 @@ class BenchmarkRuns(RunloopBackend):
         return self._as_run(run.id, run.state, asked_at)
 
     def observe(self, run: Run) -> Progress:
-        """Read the run and its scenario runs."""
         seen = self._read(run)
         if seen.state in ENDED:
             return Progress(Phase.ENDED, clean(seen.state), is_ours=True)
@@ -241,11 +192,9 @@ class BenchmarkRuns(RunloopBackend):
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
-        """Return the run that was compared with."""
         return baseline_result(self._terms.baseline)
 
     def stop(self, run: Run) -> None:
-        """Cancel the run."""
         self._stop_client.cancel_run(run.run_id or "")
 
     def cancel(self, run: Run) -> str:
@@ -253,7 +202,6 @@ class BenchmarkRuns(RunloopBackend):
         return clean(self._client.cancel_run(run.run_id or "").state)
 
     def complete(self, run: Run) -> None:
-        """Complete the run, once its driver has done its work."""
         self._client.complete_run(run.run_id or "")
 
     def _send(self, name: str, token: str) -> BenchmarkRun:
@@ -298,3 +246,45 @@ class BenchmarkRuns(RunloopBackend):
             if isinstance(error, HttpError) and error.retry_after:
                 raise
             return None
+
+
+class StallDetector:
+    """Notices that nothing changes any more; its warnings stay the same, so each is shown once."""
+
+    def __init__(self, clock: Clock, run_id: str) -> None:
+        self._clock = clock
+        self._run_id = clean(run_id)
+        self._last: Mapping[str, int] | None = None
+        self._since = clock.monotonic()
+
+    def warnings(
+        self, state: str, items: Mapping[str, int] | None, expected: int | None
+    ) -> tuple[str, ...]:
+        """Return warnings about a run that goes on; `items` counts scenario runs by state."""
+        found = []
+        if state not in UNDER_WAY:
+            found.append(f"the state {clean(state) or 'without a name'} is unknown to tm")
+        if items is not None and items != self._last:
+            self._last, self._since = dict(items), self._clock.monotonic()
+        if self._last is not None and self._clock.monotonic() - self._since >= STALLED:
+            found.append(self._stalled(self._last, expected))
+        return tuple(found)
+
+    def _stalled(self, items: Mapping[str, int], expected: int | None) -> str:
+        waited = format_duration(STALLED)
+        if not items:
+            return f"no scenario run has appeared for {waited}: does anything drive this run?"
+        is_done = set(items) <= FINISHED and sum(items.values()) >= (expected or 1)
+        if is_done and SCORED in items:
+            return (
+                "all scenarios are scored, but neither they nor the run are completed "
+                f"(tm benchmarks complete {self._run_id})"
+            )
+        if is_done:
+            return f"all scenarios have ended: tm benchmarks complete {self._run_id} ends the run"
+        return f"no scenario run has changed for {waited}"
+
+
+def count_states(states: list[str]) -> dict[str, int]:
+    """How many scenario runs are in each state, the most frequent first."""
+    return {clean(state) or "no state": n for state, n in Counter(states).most_common()}

@@ -14,6 +14,10 @@ from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 
+REPLICA_LAG = 30.0
+"""Seconds after a start in which a replica may not know the run yet."""
+
+
 Started = TypeVar("Started", bound=Payload)
 """A run or a job."""
 
@@ -111,10 +115,6 @@ def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -
     if run.id in known:
         raise NotUnderstood("the answer names a run that was there before")
     return run
-
-
-REPLICA_LAG = 30.0
-"""Seconds after a start in which a replica may not know the run yet."""
 
 
 class NotFoundGrace:

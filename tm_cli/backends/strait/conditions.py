@@ -1,7 +1,4 @@
-"""Paths into a JSON document that name one value: `score`, `$.items[0].name`, `a["b c"][-1]`.
-
-They are the singular queries of RFC 9535; the leading `$.` may be left out.
-"""
+"""Conditions on a job run in addition to its status: on its result and its duration."""
 
 from __future__ import annotations
 
@@ -19,6 +16,14 @@ from tm_cli.gate.model import Result
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.text import clean
 
+_RELATION = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*")
+_WORD = re.compile(r"[^\W\d][\w.-]*")
+_ORDERED = {"<": lt, "<=": le, ">": gt, ">=": ge}
+_EQUAL = {"==": eq, "!=": ne}
+SECONDS = "durationSeconds"
+"""The metric of a run's duration."""
+
+LONGEST_SHOWN = 80
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _BRACKETS = re.compile(
     r"""\[\s*(?:(?P<index>-?(?:0|[1-9][0-9]{0,8}))|(?P<double>"(?:[^"\\]|\\.)*")|'(?P<single>[^'\\]*)')\s*\]"""
@@ -26,68 +31,6 @@ _BRACKETS = re.compile(
 
 Step = str | int
 """The name of a member, or the position of an item; from the end if it is negative."""
-
-
-class NotThere(Exception):
-    """The document has no value at this path."""
-
-
-def parse_path(text: str) -> tuple[tuple[Step, ...], str]:
-    """Return the steps of the path at the beginning of `text`, and the rest.
-
-    Raises ValueError when it does not begin with a path.
-    """
-    steps: list[Step] = []
-    rest = text
-    if rest.startswith("$"):
-        rest = rest[1:]
-    elif name := _NAME.match(rest):
-        steps.append(name[0])
-        rest = rest[name.end() :]
-    elif not rest.startswith("["):
-        raise ValueError("it does not begin with a path such as result or $.items[0].name")
-    while True:
-        if found := _BRACKETS.match(rest):
-            steps.append(_inside(found))
-            rest = rest[found.end() :]
-        elif rest.startswith(".") and (name := _NAME.match(rest, 1)):
-            steps.append(name[0])
-            rest = rest[name.end() :]
-        else:
-            return tuple(steps), rest
-
-
-def _inside(found: re.Match[str]) -> Step:
-    if found["index"] is not None:
-        return int(found["index"])
-    if found["double"] is not None:
-        return str(json.loads(found["double"]))
-    return str(found["single"])
-
-
-def follow(document: Any, steps: tuple[Step, ...]) -> Any:
-    """Return the value that the steps lead to; raises NotThere."""
-    value = document
-    for step in steps:
-        match value, step:
-            case dict(), str() if step in value:
-                value = value[step]
-            case list(), int() if -len(value) <= step < len(value):
-                value = value[step]
-            case _:
-                raise NotThere
-    return value
-
-
-_RELATION = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*")
-_WORD = re.compile(r"[^\W\d][\w.-]*")
-_ORDERED = {"<": lt, "<=": le, ">": gt, ">=": ge}
-_EQUAL = {"==": eq, "!=": ne}
-
-SECONDS = "durationSeconds"
-"""The metric of a run's duration."""
-
-LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +51,6 @@ class ResultCheck:
         return False
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Compare what the run returned."""
         if "result" not in result.facts:
             return CheckResult(self, None, f"{self.text}: the run returned no result")
         try:
@@ -134,7 +76,6 @@ class DurationCheck:
 
     @property
     def text(self) -> str:
-        """How people write it."""
         return f"duration<={self.written}"
 
     @property
@@ -143,7 +84,6 @@ class DurationCheck:
         return False
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Compare how long the run took."""
         took = result.metrics.get(SECONDS)
         if not isinstance(took, float) or not math.isfinite(took) or took < 0:
             return CheckResult(self, None, f"{self.text}: the server does not say how long it took")
@@ -211,3 +151,54 @@ def _compared(value: Any, relation: str, wanted: Any) -> bool | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class NotThere(Exception):
+    """The document has no value at this path."""
+
+
+def parse_path(text: str) -> tuple[tuple[Step, ...], str]:
+    """Return the steps of the path at the beginning of `text`, and the rest.
+
+    Raises ValueError when it does not begin with a path.
+    """
+    steps: list[Step] = []
+    rest = text
+    if rest.startswith("$"):
+        rest = rest[1:]
+    elif name := _NAME.match(rest):
+        steps.append(name[0])
+        rest = rest[name.end() :]
+    elif not rest.startswith("["):
+        raise ValueError("it does not begin with a path such as result or $.items[0].name")
+    while True:
+        if found := _BRACKETS.match(rest):
+            steps.append(_inside(found))
+            rest = rest[found.end() :]
+        elif rest.startswith(".") and (name := _NAME.match(rest, 1)):
+            steps.append(name[0])
+            rest = rest[name.end() :]
+        else:
+            return tuple(steps), rest
+
+
+def _inside(found: re.Match[str]) -> Step:
+    if found["index"] is not None:
+        return int(found["index"])
+    if found["double"] is not None:
+        return str(json.loads(found["double"]))
+    return str(found["single"])
+
+
+def follow(document: Any, steps: tuple[Step, ...]) -> Any:
+    """Return the value that the steps lead to; raises NotThere."""
+    value = document
+    for step in steps:
+        match value, step:
+            case dict(), str() if step in value:
+                value = value[step]
+            case list(), int() if -len(value) <= step < len(value):
+                value = value[step]
+            case _:
+                raise NotThere
+    return value

@@ -1,4 +1,4 @@
-"""What the status of a job run means (section 7 of the API contract)."""
+"""Progress and result of a job run, of the runs that continue it, and what its events say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ FAILURES = frozenset({"failed", "timed_out", "crashed", "system_failed", DEAD_LE
 STOPPED_FROM_OUTSIDE = frozenset({"canceled", "expired"})
 TERMINAL = FAILURES | STOPPED_FROM_OUTSIDE | {COMPLETED}
 PAUSED = "paused"
-
 STATUSES = (
     "delayed",
     "queued",
@@ -69,12 +68,10 @@ class Lineage:
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The run and all that continue it."""
         return (self.run, *self.later)
 
     @property
     def unfinished(self) -> tuple[JobRun, ...]:
-        """The runs that go on."""
         return tuple(run for run in self.runs if run.status not in TERMINAL)
 
     @property

@@ -22,6 +22,7 @@ from tm_cli.backends.strait.results import (
 )
 from tm_cli.backends.strait.trigger import Trigger, TriggerRequest, TriggerResult, take_snapshot
 from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
@@ -32,7 +33,7 @@ Listen = Callable[[str, Callable[[], None]], None]
 
 
 @dataclass(slots=True)
-class StraitRuns:
+class StraitRuns(Backend):
     """One run of a job that was started elsewhere.
 
     `stop_client` is a client for a stop that must not take long, and `listen` opens the stream of a
@@ -51,11 +52,7 @@ class StraitRuns:
     _on_change: Callable[[], None] | None = field(default=None, init=False)
     _heard: set[str] = field(default_factory=set, init=False)
 
-    def prepare(self) -> None:
-        """Do nothing: the run is there."""
-
     def start(self) -> Run:
-        """Fail: this run was started elsewhere."""
         raise AssertionError("a run that was started elsewhere is not started")
 
     def attach(self, run_id: str, status: str = "") -> Run:
@@ -65,9 +62,9 @@ class StraitRuns:
         words = ["tm", "jobs", "wait", clean(run_id), *self.resume_flags]
         return Run(run_id, self.subject, clean(status), asked_at, shlex.join(words))
 
-    def announce_to(self, ring: Callable[[], None]) -> bool:
+    def notify_on_change(self, notify: Callable[[], None]) -> bool:
         """Remember what to call; the stream is opened with the first observation."""
-        self._on_change = ring
+        self._on_change = notify
         return self.listen is not None
 
     def observe(self, run: Run) -> Progress:
@@ -173,10 +170,6 @@ class StraitRuns:
                 )
                 return replace(result, notes=(*result.notes, note))
         return result
-
-    def find_baseline(self, result: Result) -> Result | None:
-        """Return None: job runs are compared with nothing."""
-        return None
 
     def stop(self, run: Run) -> None:
         """Cancel what is unfinished; a run that was canceled meanwhile counts as canceled."""

@@ -1,4 +1,4 @@
-"""Comparisons as servers store them: read leniently, because their shape is not published."""
+"""Comparisons of two runs: as the server stores them, by the contract's fields, or by tm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from tm_cli.api.trafficmorph.models import HistoryRow, RunComparison
 from tm_cli.gate.model import Basis, Comparison
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+
+REGRESSION = 10.0
+"""A rise of errors or of a response time, or a fall of success, above this percentage is marked."""
+
+_NUMBERS = {
+    "totalRequests": ("requests", 0),
+    "totalErrors": ("requests", 1),
+    "avgRps": ("/s", 0),
+    "peakRps": ("/s", 0),
+    "successRate": ("%", -1),
+    "durationSeconds": ("s", 0),
+}
+"""The unit of each number, and the direction in which it is a regression, if there is one."""
 
 MOST = 200
 """Comparisons of one run that are read; there are a dozen."""
@@ -116,20 +129,6 @@ def _entries(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for name, entry in document.items():
             if isinstance(entry, Mapping):
                 yield clean(name), entry
-
-
-REGRESSION = 10.0
-"""A rise of errors or of a response time, or a fall of success, above this percentage is marked."""
-
-_NUMBERS = {
-    "totalRequests": ("requests", 0),
-    "totalErrors": ("requests", 1),
-    "avgRps": ("/s", 0),
-    "peakRps": ("/s", 0),
-    "successRate": ("%", -1),
-    "durationSeconds": ("s", 0),
-}
-"""The unit of each number, and the direction in which it is a regression, if there is one."""
 
 
 def newer_first(first: HistoryRow, second: HistoryRow) -> tuple[HistoryRow, HistoryRow]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from tm_cli.backends import documents
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.thresholds import read_limits
+from tm_cli.values.text import did_you_mean
+from tm_cli.values.thresholds import read_thresholds
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -65,7 +66,8 @@ def portable(document: Any) -> dict[str, Any]:
     for key in fields:
         if key not in REQUIRED and key not in OPTIONAL:
             known = [*REQUIRED, *OPTIONAL, *ALIASES]
-            raise ValueError(f"unknown key {key!r}" + documents.did_you_mean(key, known))
+            hint = did_you_mean(key, known, "`tm profiles export` shows the keys")
+            raise ValueError(f"unknown key {key!r}; {hint}")
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise ValueError(f"{' and '.join(missing)} missing")
     return {"_format": FORMAT, **fields, **_converted(fields)}
@@ -85,7 +87,7 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(payload, Mapping | list):
         converted["requestPayload"] = json.dumps(payload)
     if fields.get("gate") is not None:
-        converted["gate"] = read_limits(fields["gate"])
+        converted["gate"] = read_thresholds(fields["gate"])
     return converted
 
 

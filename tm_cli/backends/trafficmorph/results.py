@@ -1,4 +1,4 @@
-"""A run over time, from series whose shape every server chooses for itself."""
+"""The result of a run from its history row, with its course over time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from tm_cli.gate.model import Course, Moment, Result
 from tm_cli.gate.verdict import read_verdict
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+
+_METRICS = (
+    "totalRequests",
+    "totalErrors",
+    "avgRps",
+    "peakRps",
+    "successRate",
+    "latencyQuantiles",
+)
 
 WIDTH = 5.0
 """Seconds of one item where the items have no time."""
@@ -34,7 +43,7 @@ _NAMES = {
 _TIMES = ("t", "time", "second", "x")
 
 
-def read_course(facts: Mapping[str, Any]) -> Course:
+def read_series(facts: Mapping[str, Any]) -> Course:
     """Return the moments of a history row, or of the second target of an A/B run."""
     found: dict[float, dict[str, float]] = {}
     for field in ("rpsSeries", "latencySeries"):
@@ -66,16 +75,6 @@ def _first(item: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
     return next((value for name in names if (value := as_number(item.get(name))) is not None), None)
 
 
-_METRICS = (
-    "totalRequests",
-    "totalErrors",
-    "avgRps",
-    "peakRps",
-    "successRate",
-    "latencyQuantiles",
-)
-
-
 def as_result(row: HistoryRow) -> Result:
     facts = row.document()
     cut_off = row.outcome not in (None, "", "COMPLETED")
@@ -92,7 +91,7 @@ def as_result(row: HistoryRow) -> Result:
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=(*(clean(text) for text in row.notes), *_addresses(facts)),
-        course=read_course(facts),
+        series=read_series(facts),
     )
 
 
@@ -129,7 +128,7 @@ def second_target(facts: Mapping[str, Any]) -> Result | None:
     metrics, against = second_target_metrics(facts), facts.get("against")
     if metrics is None or not isinstance(against, Mapping):
         return None
-    return Result(None, None, None, metrics=metrics, facts=against, course=read_course(against))
+    return Result(None, None, None, metrics=metrics, facts=against, series=read_series(against))
 
 
 def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:

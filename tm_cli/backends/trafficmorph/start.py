@@ -24,7 +24,7 @@ REFUSALS = frozenset({400, 404, 405, 409, 413, 415, 422, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class StartedRun:
+class StartResult:
     """What a start has brought; `asked_at` is the wall clock just before it was sent."""
 
     run_id: str | None
@@ -82,7 +82,7 @@ class Starter:
         if self._snapshot is not None and self._snapshot.id is None:
             raise NotUnderstood("the newest history row has no usable id; nothing was started")
 
-    def start(self) -> StartedRun:
+    def start(self) -> StartResult:
         """Send the start; repeat it only while nothing can have reached the server.
 
         Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
@@ -105,7 +105,7 @@ class Starter:
                     raise refusal from None
                 return self._recognise(asked_at, error.message)
             else:
-                return StartedRun(answer.run_id, answer.status or "", asked_at)
+                return StartResult(answer.run_id, answer.status or "", asked_at)
 
     def _check(self, answer: RunControl) -> None:
         """An answer that breaks the contract proves nothing about the start."""
@@ -114,11 +114,11 @@ class Starter:
         if self.is_from_before(answer.run_id):
             raise NotUnderstood("the answer names a run that had ended before")
 
-    def _recognise(self, asked_at: datetime, reason: str) -> StartedRun:
+    def _recognise(self, asked_at: datetime, reason: str) -> StartResult:
         """Find the run by its own tag after a lost answer; nothing else is adopted."""
         now = self._look()
         if now is not None and now.run_id and self._own_tag and self._own_tag in now.tags:
-            return StartedRun(now.run_id, now.status or "", asked_at)
+            return StartResult(now.run_id, now.status or "", asked_at)
         name = self._profile_id
         active = clean(now.run_id) if now and now.run_id else "ID"
         state = f"; the profile is {clean(now.status or 'unknown')} now" if now else ""

@@ -22,7 +22,7 @@ from tm_cli.commands.benchmarks.options import require_a_rule
 from tm_cli.commands.shared.follow import ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.settings import RUNLOOP
@@ -50,7 +50,6 @@ class RememberedBenchmark:
     agents: int | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         ids = self.expected.ids
         return {
             "kind": self.kind,
@@ -83,7 +82,7 @@ class RememberedBenchmark:
             raise unusable(problem, hint="name the run: `tm benchmarks wait RUN`") from None
 
 
-class RunloopGate(GateCommand[System]):
+class RunloopGate(GateCommand[Backend]):
     """The gate over what Runloop runs; `rules` and `baseline` are those of this call's flags."""
 
     system = RUNLOOP
@@ -99,16 +98,13 @@ class RunloopGate(GateCommand[System]):
 
     @cached_property
     def client(self) -> Client:
-        """A client of the configured server."""
         return benchmark_client(self.session)
 
     def stop_client(self) -> Client:
-        """Return a client for the request that stops a run."""
         return stop_client(self.session)
 
     @property
     def server(self) -> str:
-        """The address of the server."""
         return runloop_connection(self.session).base_url
 
     def limits(self) -> ServerLimits:
@@ -143,7 +139,6 @@ class RunloopGate(GateCommand[System]):
 
 
 def rule_flags(rules: Rules) -> list[str]:
-    """Return the flags that write these rules."""
     values = {
         "--min-score": rules.min_score,
         "--warn-score": rules.warn_score,

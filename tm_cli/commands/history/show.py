@@ -9,14 +9,14 @@ from typing import Any
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import HistoryRow
-from tm_cli.backends.trafficmorph.results import as_result, read_course
+from tm_cli.backends.trafficmorph.results import as_result, read_series
 from tm_cli.cli.session import Session
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
 from tm_cli.gate.model import Course, Result, Run
 from tm_cli.gate.policy import Decision
-from tm_cli.render.chart import draw_course, remarkable_moments
+from tm_cli.render.chart import draw_series, remarkable_moments
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import instant
 from tm_cli.values.text import clean
@@ -43,26 +43,26 @@ def _details(row: HistoryRow) -> list[str]:
 
 
 def _picture(session: Session, row: HistoryRow, result: Result) -> list[str]:
-    course = read_course(row.document())
-    if not course:
+    series = read_series(row.document())
+    if not series:
         return []
     is_duet = result.basis.is_duet
-    drawn = draw_course(
+    drawn = draw_series(
         session.terminal,
-        course,
-        other=_other_course(session, row, result),
+        series,
+        other=_other_series(session, row, result),
         other_name=result.basis.other,
         duration=row.duration_seconds,
         draws_other_rates=is_duet,
     )
-    said = [f"  {line}" for line in remarkable_moments(course, row.duration_seconds)]
+    said = [f"  {line}" for line in remarkable_moments(series, row.duration_seconds)]
     return [*said, "", drawn] if drawn else said
 
 
-def _other_course(session: Session, row: HistoryRow, result: Result) -> Course:
+def _other_series(session: Session, row: HistoryRow, result: Result) -> Course:
     """The course of a duet's other side, else of the baseline run as far as it can be read."""
     if result.basis.is_duet:
-        return read_course(row.against if isinstance(row.against, Mapping) else {})
+        return read_series(row.against if isinstance(row.against, Mapping) else {})
     if not isinstance(result.basis.baseline, int):
         return ()
     try:
@@ -72,7 +72,7 @@ def _other_course(session: Session, row: HistoryRow, result: Result) -> Course:
             f"tm: the baseline, run {result.basis.baseline}, is not drawn: {clean(error.message)}"
         )
         return ()
-    return read_course(baseline.document())
+    return read_series(baseline.document())
 
 
 _NOT_THERE = frozenset({400, 404})

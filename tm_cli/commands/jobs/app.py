@@ -1,4 +1,4 @@
-"""`tm jobs`: trigger jobs of a Strait server, gate on their runs, look at them, control them."""
+"""`tm jobs`: trigger jobs of a Strait server, gate on their runs, inspect and control them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which pull or merge request a job belongs to, by what its platform says."""
+"""`tm report comment`: one comment per gate on a pull request, replaced in place.
+
+A comment that cannot be made does not concern the gate: it is noted, and the command exits 0.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from tm_cli.api import review_comments, strict_json
+from tm_cli.api import strict_json
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError
-from tm_cli.api.review_comments import Thread, put
+from tm_cli.api.review_comments import (
+    MergeRequest,
+    PullRequest,
+    explain,
+    replace_comment,
+)
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.session import Session
 from tm_cli.commands.report.replay import load
@@ -25,6 +32,10 @@ from tm_cli.render.formats.markdown import markdown
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
 
+LONGEST_NAME = 100
+MARGIN = 1024
+"""Bytes of a comment that stay free."""
+
 GITHUB_API = "https://api.github.com"
 
 _PULL = re.compile(r"refs/pull/([0-9]{1,9})/(?:merge|head)", re.ASCII)
@@ -33,21 +44,82 @@ _PROJECT = re.compile(r"[0-9]{1,12}|[A-Za-z0-9._/-]{1,250}", re.ASCII)
 _PAGE = re.compile(r"https?://[A-Za-z0-9._~:/-]{1,300}", re.ASCII)
 
 
-class Forge(Enum):
-    """Where code and its reviews live."""
+def comment(session: Session, file: str, *, name: str, repo: str | None, number: int | None) -> int:
+    """Put a saved report on a pull request, or into the summary where that is not permitted."""
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise UsageError(f"--name: it needs 1 to {LONGEST_NAME} characters")
+    outcome = load(session.context.cwd / file)
+    review = find_review(session.context.environ, session.context.cwd, repo=repo, number=number)
+    if review.number is None:
+        return _without(session, "this is not a pull or merge request")
+    if review.token is None:
+        variable = "GITHUB_TOKEN" if review.is_on_github else "GITLAB_TOKEN"
+        return _fall_back(session, outcome, review, f"{variable} is not set")
+    try:
+        transport = _transport(session, review.api_url, review.token)
+        thread = review.kind(transport, review.repository, review.number)
+        text = _text(outcome, name, review.footer, thread.longest)
+        done = replace_comment(thread, marker_of(name), text)
+    except ApiError as error:
+        refused = isinstance(error, HttpError) and error.status in NO_ACCESS | {404}
+        why = f"{error.message}{'; it needs the right to comment' if refused else ''}"
+        return _fall_back(session, outcome, review, why)
+    return session.emit(
+        {"comment": done, "number": review.number},
+        lambda: f"{done} the comment on {review.noun} {review.number}",
+    )
 
-    GITHUB = "GitHub"
-    GITLAB = "GitLab"
+
+def _text(outcome: Evidence, name: str, footer: str, longest: int) -> str:
+    head = f"{marker_of(name)}\n" + ("" if name == "tm" else f"## {escaped(name)}\n\n")
+    limit = longest - MARGIN - len(head.encode())
+    return head + markdown(outcome, limit=limit, footer=footer)
+
+
+def marker_of(name: str) -> str:
+    """Return the hidden line that the comment of one gate begins with."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return f"<!-- tm-gate {digest} -->"
+
+
+def _transport(session: Session, api_url: str, token: ApiKey) -> Transport:
+    connection = Connection(
+        base_url=api_url,
+        key=token,
+        bearer=True,
+        clock=session.context.clock,
+        timeout=session.settings.value("timeout"),
+        environ=session.context.environ,
+        explain=explain,
+        ca_file=session.settings.value("ca_file"),
+        on_exchange=session.show_exchange if session.verbose else None,
+    )
+    transport = Transport(connection)
+    session.keep_open(transport.close)
+    return transport
+
+
+def _fall_back(session: Session, outcome: Evidence, review: Review, why: str) -> int:
+    """Write the step summary instead, where there is one."""
+    summary: Path | None = step_summary(session) if review.is_on_github else None
+    if summary is not None and append_summary(session.terminal, summary, outcome):
+        return _without(session, f"{why}; the step summary has it instead")
+    return _without(session, why)
+
+
+def _without(session: Session, why: str) -> int:
+    session.terminal.note(f"tm: no comment was made: {why}")
+    return session.emit({"comment": None, "number": None}, lambda: "no comment")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A pull or merge request, None where the job is of none, and how to reach its API.
+class Review:
+    """A pull or merge request, `number` None where the job is of none, and how to reach its API.
 
     `footer` is Markdown that links to the job.
     """
 
-    forge: Forge
+    kind: type[PullRequest | MergeRequest]
     api_url: str
     repository: str
     number: int | None
@@ -55,19 +127,18 @@ class Place:
     footer: str = ""
 
     @property
-    def token_names(self) -> str:
-        """The variables that may hold the token."""
-        return "GITHUB_TOKEN" if self.forge is Forge.GITHUB else "GITLAB_TOKEN"
+    def is_on_github(self) -> bool:
+        return self.kind is PullRequest
 
     @property
-    def words(self) -> str:
-        """What this forge calls it."""
-        return "pull request" if self.forge is Forge.GITHUB else "merge request"
+    def noun(self) -> str:
+        """What the platform calls it."""
+        return "pull request" if self.is_on_github else "merge request"
 
 
-def find_place(
+def find_review(
     environ: Mapping[str, str], cwd: Path, *, repo: str | None, number: int | None
-) -> Place:
+) -> Review:
     """Return where to comment; raises UsageError when nothing names the repository.
 
     The host comes from the platform's own variables only.
@@ -77,7 +148,7 @@ def find_place(
     return _github(environ, cwd, repo, number)
 
 
-def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int | None) -> Place:
+def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int | None) -> Review:
     repository = repo or environ.get("GITHUB_REPOSITORY", "")
     if not _REPOSITORY.fullmatch(repository):
         raise UsageError(
@@ -86,8 +157,8 @@ def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int
             else f"--repo: expected OWNER/NAME instead of {repository!r}",
             hint="in GitHub Actions it is found; elsewhere give --repo and --pr",
         )
-    return Place(
-        Forge.GITHUB,
+    return Review(
+        PullRequest,
         _api_url("GITHUB_API_URL", environ.get("GITHUB_API_URL") or GITHUB_API),
         repository,
         number or _pull_request(environ, cwd),
@@ -96,7 +167,7 @@ def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int
     )
 
 
-def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) -> Place:
+def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) -> Review:
     project, iid = repo or environ.get("CI_PROJECT_ID", ""), environ.get("CI_MERGE_REQUEST_IID", "")
     if not _PROJECT.fullmatch(project):
         raise UsageError(
@@ -104,8 +175,8 @@ def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) ->
         )
     found = int(iid) if iid.isascii() and iid.isdecimal() and len(iid) < 10 else None
     job = environ.get("CI_JOB_URL", "")
-    return Place(
-        Forge.GITLAB,
+    return Review(
+        MergeRequest,
         _api_url("CI_API_V4_URL", environ.get("CI_API_V4_URL", "")),
         project,
         number or found,
@@ -115,14 +186,14 @@ def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) ->
 
 
 def _api_url(variable: str, text: str) -> str:
-    """The address of the API; a token travels unencrypted within this machine only."""
+    """Return the address of the API; a token travels unencrypted within this machine only."""
     try:
         url = parse_base_url(text)
     except ValueError as problem:
-        raise ConfigurationError(f"{variable} is not usable: {problem}") from None
+        raise ConfigurationError(f"invalid {variable}: {problem}") from None
     if url == LOCAL or (is_plain_http(url) and not is_loopback(url)):
         raise ConfigurationError(
-            f"{variable} is not usable: it is not https, and the token would travel unencrypted"
+            f"invalid {variable}: it is not https, and the token would travel unencrypted"
         )
     return url
 
@@ -133,13 +204,13 @@ def _token(environ: Mapping[str, str], *variables: str) -> ApiKey | None:
             try:
                 return ApiKey(text)
             except ValueError as problem:
-                said = str(problem).replace("the API key", "it")
-                raise ConfigurationError(f"{variable} is not usable: {said}") from None
+                text = str(problem).replace("the API key", "it")
+                raise ConfigurationError(f"invalid {variable}: {text}") from None
     return None
 
 
 def _pull_request(environ: Mapping[str, str], cwd: Path) -> int | None:
-    """The number in the ref, else in the event that started the workflow."""
+    """Return the number in the ref, else in the event that started the workflow."""
     if found := _PULL.fullmatch(environ.get("GITHUB_REF", "")):
         return int(found[1])
     if not (name := environ.get("GITHUB_EVENT_PATH")):
@@ -152,7 +223,7 @@ def _pull_request(environ: Mapping[str, str], cwd: Path) -> int | None:
 
 
 def _number(event: Any) -> int | None:
-    """The pull request that an event is about; an issue counts only when it is one."""
+    """Return the pull request that an event is about; an issue counts only when it is one."""
     if not isinstance(event, dict):
         return None
     issue = event.get("issue")
@@ -168,94 +239,3 @@ def _footer(environ: Mapping[str, str]) -> str:
     server, run = environ.get("GITHUB_SERVER_URL", ""), environ.get("GITHUB_RUN_ID", "")
     page = f"{server}/{environ.get('GITHUB_REPOSITORY', '')}/actions/runs/{run}"
     return f"[Workflow run]({page})" if server and run and _PAGE.fullmatch(page) else ""
-
-
-LONGEST_NAME = 100
-MARGIN = 1024
-"""Bytes of a comment that stay free."""
-
-
-def comment(session: Session, file: str, *, name: str, repo: str | None, number: int | None) -> int:
-    """Put a saved report on a pull request, or into the summary where that is not permitted."""
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise UsageError(f"--name: it needs 1 to {LONGEST_NAME} characters")
-    evidence = load(session.context.cwd / file)
-    place = find_place(session.context.environ, session.context.cwd, repo=repo, number=number)
-    if place.number is None:
-        return _without(session, "this is no pull or merge request")
-    if place.token is None:
-        return _fall_back(session, evidence, place, f"{place.token_names} is not set")
-    try:
-        done = _put(session, place, name, evidence)
-    except ApiError as error:
-        refused = isinstance(error, HttpError) and error.status in NO_ACCESS | {404}
-        why = f"{error.message}{'; it needs the right to comment' if refused else ''}"
-        return _fall_back(session, evidence, place, why)
-    return session.emit(
-        {"comment": done, "number": place.number},
-        lambda: f"{done} the comment on {place.words} {place.number}",
-    )
-
-
-def _put(session: Session, place: Place, name: str, evidence: Evidence) -> str:
-    transport = _transport(session, place)
-    marker = marker_of(name)
-    limit = (
-        (
-            review_comments.GITHUB_LONGEST
-            if place.forge is Forge.GITHUB
-            else review_comments.GITLAB_LONGEST
-        )
-        - MARGIN
-        - len(marker)
-    )
-    title = "" if name == "tm" else f"## {escaped(name)}\n\n"
-    text = markdown(evidence, limit=limit - len(title.encode()), footer=place.footer)
-    return put(_thread(transport, place), marker, f"{marker}\n{title}{text}")
-
-
-def marker_of(name: str) -> str:
-    """The hidden line that the comment of one gate begins with."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-    return f"<!-- tm-gate {digest} -->"
-
-
-def _thread(transport: Transport, place: Place) -> Thread:
-    if place.number is None:  # pragma: no cover
-        raise AssertionError("a comment needs a request to stand on")
-    kind = (
-        review_comments.PullRequest if place.forge is Forge.GITHUB else review_comments.MergeRequest
-    )
-    return kind(transport, place.repository, place.number)
-
-
-def _transport(session: Session, place: Place) -> Transport:
-    if place.token is None:  # pragma: no cover
-        raise AssertionError("a comment needs a token")
-    connection = Connection(
-        base_url=place.api_url,
-        key=place.token,
-        bearer=True,
-        clock=session.context.clock,
-        timeout=session.settings.value("timeout"),
-        environ=session.context.environ,
-        explain=review_comments.explain,
-        ca_file=session.settings.value("ca_file"),
-        on_exchange=session.show_exchange if session.verbose else None,
-    )
-    transport = Transport(connection)
-    session.keep_open(transport.close)
-    return transport
-
-
-def _fall_back(session: Session, evidence: Evidence, place: Place, why: str) -> int:
-    """Write the step summary instead, where there is one."""
-    summary: Path | None = step_summary(session) if place.forge is Forge.GITHUB else None
-    if summary is not None and append_summary(session.terminal, summary, evidence):
-        return _without(session, f"{why}; the step summary has it instead")
-    return _without(session, why)
-
-
-def _without(session: Session, why: str) -> int:
-    session.terminal.note(f"tm: no comment was made: {why}")
-    return session.emit({"comment": None, "number": None}, lambda: "no comment")

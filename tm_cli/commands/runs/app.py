@@ -51,12 +51,14 @@ def start(
     region: Annotated[
         str | None,
         typer.Option(
-            metavar="R", help="Region that generates the load. [TM_REGION]", rich_help_panel=LOAD
+            metavar="REGION",
+            help="Region that generates the load. [TM_REGION]",
+            rich_help_panel=LOAD,
         ),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="T", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
+        typer.Option(metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,

@@ -15,8 +15,6 @@ from tm_cli.values.text import clean
 
 
 class Action(Enum):
-    """What can be done to a run."""
-
     STOP = "stop"
     PAUSE = "pause"
     RESUME = "resume"
@@ -46,7 +44,6 @@ def control(session: Session, text: str, action: Action) -> int:
 
 
 def show_status(session: Session, text: str) -> int:
-    """Print the live status."""
     subject = resolve_profile(session.client, text, session.context.cwd)
     status = session.client.get_run_status(subject.profile_id)
     return session.emit(status.document(), lambda: _describe(subject, status))

@@ -1,6 +1,6 @@
-"""The platform that a gate runs on, as one more place where it is told.
+"""The CI platform that a gate runs on, as one more place that it reports to.
 
-What cannot be written there is noted and changes no exit code: nobody asked for it by name.
+What cannot be written there is noted and changes no exit code: no flag asked for it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,6 @@ class GitLab:
         return False
 
     def begin(self, undecided: Evidence) -> None:
-        """Begin the section."""
         self.terminal.note(section_start(SECTION, "tm waits for the gate", self.clock.now()))
 
     def note(self, position: int, event: Event) -> None:

@@ -11,13 +11,13 @@ from tm_cli.cli.session import Session
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
 from tm_cli.errors import ConfigurationError
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.values.text import clean
 
-Runs = TypeVar("Runs", bound=System)
+Runs = TypeVar("Runs", bound=Backend)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Tools for traffic runs: start, wait, look, control."""
+"""Tools for traffic runs: start, wait, show, control."""
 
 from __future__ import annotations
 
@@ -47,14 +47,12 @@ def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def show_status(session: CallSession, arguments: dict[str, Any]) -> int:
-    """Look at the run of a profile."""
     from tm_cli.commands.runs import controls
 
     return controls.show_status(session, str(arguments["profile_id"]))
 
 
 def control(action: str, session: CallSession, arguments: dict[str, Any]) -> int:
-    """Stop, pause or resume the run of a profile."""
     from tm_cli.commands.runs import controls
 
     return controls.control(session, str(arguments["profile_id"]), controls.Action(action))

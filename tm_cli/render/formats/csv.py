@@ -32,7 +32,7 @@ HEAD = (
 _FORMULA = ("=", "+", "-", "@")
 
 
-def series_csv(evidence: Evidence) -> str:
+def series_csv(outcome: Evidence) -> str:
     """Return a row for each moment of each run; a run without series has one for each number.
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
@@ -40,7 +40,7 @@ def series_csv(evidence: Evidence) -> str:
     paper = io.StringIO()
     writer = csv.writer(paper, lineterminator="\n")
     writer.writerow(HEAD)
-    for record in evidence.told:
+    for record in outcome.reported:
         writer.writerows(_rows(record))
     return paper.getvalue()
 
@@ -53,11 +53,11 @@ def _rows(record: Record) -> Iterator[list[str]]:
         end.decision.exit_code.name,
         harmless(verdict_word(end)),
     ]
-    ours = _by_time(end.result.course if end.result else ())
-    theirs = _by_time(end.baseline.course if end.baseline else ())
+    ours = _by_time(end.result.series if end.result else ())
+    theirs = _by_time(end.baseline.series if end.baseline else ())
     for t in sorted(set(ours) | set(theirs)):
-        moments = (*_values(ours.get(t)), *_values(theirs.get(t)))
-        yield [*about, _plain(t), *moments, *_NO_NUMBER]
+        samples = (*_values(ours.get(t)), *_values(theirs.get(t)))
+        yield [*about, _plain(t), *samples, *_NO_NUMBER]
     if not ours and not theirs:
         none = ["", *_values(None), *_values(None)]
         numbers = [_number(item) for item in plain_numbers(end.result)]
@@ -72,16 +72,16 @@ def _number(item: Comparison) -> list[str]:
     return [harmless(item.metric), harmless(item.unit), *values, harmless(item.verdict or "")]
 
 
-def _by_time(course: Course) -> dict[float, Moment]:
-    return {moment.t: moment for moment in course}
+def _by_time(series: Course) -> dict[float, Moment]:
+    return {sample.t: sample for sample in series}
 
 
-def _values(moment: Moment | None) -> list[str]:
-    return [_plain(_measured(moment, name) if moment else None) for name in _MEASURED]
+def _values(sample: Moment | None) -> list[str]:
+    return [_plain(_measured(sample, name) if sample else None) for name in _MEASURED]
 
 
-def _measured(moment: Moment, name: str) -> float | None:
-    value: float | None = getattr(moment, name)
+def _measured(sample: Moment, name: str) -> float | None:
+    value: float | None = getattr(sample, name)
     return value * 100 if name == "bad" and value is not None else value
 
 

@@ -20,9 +20,9 @@ _PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
 """What is said of a run that does not fail the step; of any other verdict, a notice."""
 
 
-def annotated(evidence: Evidence) -> list[str]:
+def annotated(outcome: Evidence) -> list[str]:
     """Return a workflow command for each run that is not simply good."""
-    found = (_annotation(record) for record in evidence.told)
+    found = (_annotation(record) for record in outcome.reported)
     return [line for line in found if line][:MOST_ANNOTATIONS]
 
 
@@ -50,13 +50,13 @@ def _level(end: Decided) -> str | None:
     return _PASSED.get(end.result.verdict_text or "" if end.result else "", "notice")
 
 
-def outputs(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def outputs(outcome: Evidence) -> Iterator[tuple[str, str]]:
     """Yield name and value of what later steps may read; of several runs, of the deciding one."""
-    end = leading(evidence).end
+    end = leading(outcome).end
     result = end.result
     yield "verdict", clean((result.verdict_text if result else None) or "")
-    yield "outcome", evidence.exit_code.name
-    yield "exit-code", str(int(evidence.exit_code))
+    yield "outcome", outcome.exit_code.name
+    yield "exit-code", str(int(outcome.exit_code))
     baseline = result.basis.baseline if result else None
     yield "baseline-run-id", "" if baseline is None else clean(baseline)
     yield "metrics", _json(dict(result.metrics) if result else None)

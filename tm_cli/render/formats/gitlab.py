@@ -12,15 +12,15 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._:/,-]+")
 LONGEST = 200
 
 
-def dotenv(evidence: Evidence) -> str:
+def dotenv(outcome: Evidence) -> str:
     """Return variables that are safe to source; of several runs those of the deciding one."""
-    record = leading(evidence)
+    record = leading(outcome)
     end = record.end
     facts = end.result.facts if end.result else {}
     baseline = end.result.basis.baseline if end.result else None
     values = {
-        "TM_EXIT_CODE": int(evidence.exit_code),
-        "TM_OUTCOME": evidence.exit_code.name,
+        "TM_EXIT_CODE": int(outcome.exit_code),
+        "TM_OUTCOME": outcome.exit_code.name,
         "TM_VERDICT": (end.result.verdict_text if end.result else None) or "",
         "TM_SUBJECT": record.subject,
         "TM_RUN_ID": (end.run.run_id if end.run else None) or "",

@@ -12,9 +12,9 @@ from tm_cli.gate.policy import Decision
 from tm_cli.values.text import clean
 
 
-def junit_report(evidence: Evidence) -> str:
+def junit_report(outcome: Evidence) -> str:
     """Return the XML document of a whole call."""
-    return junit(evidence.told)
+    return junit(outcome.reported)
 
 
 def junit(records: Sequence[Record]) -> str:
@@ -72,7 +72,7 @@ def _comparisons(ending: Decided | None) -> str:
 def _cases(ending: Decided | None) -> list[tuple[str, str, str]]:
     """Name, kind (empty for a pass) and message of each case."""
     if ending is None:
-        return [("verdict", "error", "undecided: tm did not come to its end")]
+        return [("verdict", "error", "undecided: tm was terminated before it finished")]
     decision = ending.decision
     checks = [
         (item.check.text, {True: "", False: "failure", None: "error"}[item.passed], item.reason)

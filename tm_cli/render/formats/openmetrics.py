@@ -24,12 +24,12 @@ _FAMILIES = {
     "tm_baseline_measured": "The same of its baseline.",
 }
 
-Sample = tuple[str, dict[str, str], float]
+Gauge = tuple[str, dict[str, str], float]
 
 
-def openmetrics(evidence: Evidence) -> str:
+def openmetrics(outcome: Evidence) -> str:
     """Return gauges for every subject, families in a fixed order, ending in `# EOF`."""
-    samples = [sample for record in evidence.told for sample in _samples(record)]
+    samples = [sample for record in outcome.reported for sample in _samples(record)]
     lines = []
     for name, meaning in _FAMILIES.items():
         own = [(labels, value) for family, labels, value in samples if family == name]
@@ -39,7 +39,7 @@ def openmetrics(evidence: Evidence) -> str:
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 
-def _samples(record: Record) -> Iterator[Sample]:
+def _samples(record: Record) -> Iterator[Gauge]:
     end = record.end
     subject = {"subject": record.subject}
     yield "tm_exit_code", subject, int(end.decision.exit_code)
@@ -59,7 +59,7 @@ def _samples(record: Record) -> Iterator[Sample]:
         yield from _times("tm_baseline_response_time_seconds", subject, end.baseline)
 
 
-def _numbers(subject: dict[str, str], result: Result) -> Iterator[Sample]:
+def _numbers(subject: dict[str, str], result: Result) -> Iterator[Gauge]:
     for item in plain_numbers(result):
         labels = {**subject, "metric": item.metric, "unit": item.unit}
         if item.value is not None:
@@ -68,7 +68,7 @@ def _numbers(subject: dict[str, str], result: Result) -> Iterator[Sample]:
             yield "tm_baseline_measured", labels, item.baseline
 
 
-def _times(name: str, subject: dict[str, str], result: Result) -> Iterator[Sample]:
+def _times(name: str, subject: dict[str, str], result: Result) -> Iterator[Gauge]:
     for quantile in _QUANTILES:
         if (value := measure(quantile, result.metrics)) is not None:
             share = f"{float(quantile[1:]) / 100:g}"

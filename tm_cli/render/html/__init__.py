@@ -1,4 +1,4 @@
-"""The outcome as one HTML page: no network, readable without JavaScript, evidence inside."""
+"""The outcome as one HTML page."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from tm_cli.gate.outcome import Evidence
 
-EVIDENCE = "tm-evidence"
+DATA_ELEMENT = "tm-evidence"
 """The id of the element that holds the JSON document."""
 
 
-def html(evidence: Evidence, document: Mapping[str, Any]) -> str:
-    """Return a page about the evidence; `document` is its JSON form, which the page embeds.
+def html(outcome: Evidence, document: Mapping[str, Any]) -> str:
+    """Return the page; `document` is the JSON form of the outcome, which the page embeds.
 
     No text of a server is obeyed: no markup, no link, no script.
     """
     from tm_cli.render.html.page import page
 
-    return page(evidence, document)
+    return page(outcome, document)

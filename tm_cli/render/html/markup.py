@@ -1,4 +1,4 @@
-"""HTML that can only be made escaped: the one way in which text comes onto the page."""
+"""HTML elements and tables; text gets into a page only through the escaping here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 from tm_cli.values.text import clean
 
+MOST_ROWS = 250
+
+_KINDS = {"PASS": "pass", "WARN": "warn", "FAIL": "fail", "NO_BASELINE": "none"}
 _VOID = frozenset({"br", "col", "link", "meta"})
 
 
 class Markup(str):
-    """HTML as it is. Made by the functions of this module; whatever else is a str is text."""
+    """Escaped HTML, made by the functions of this module; any other str is text."""
 
     __slots__ = ()
 
@@ -78,11 +81,6 @@ def _attributes(attributes: dict[str, str | int | bool | None]) -> Iterable[str]
             yield f' {shown}="{text(value)}"'
 
 
-MOST_ROWS = 250
-
-_KINDS = {"PASS": "pass", "WARN": "warn", "FAIL": "fail", "NO_BASELINE": "none"}
-
-
 def table(
     caption: str,
     head: Sequence[str],
@@ -95,7 +93,7 @@ def table(
     shown = rows[:MOST_ROWS]
     left_out = len(rows) - len(shown)
     body = joined(_row(row, words) for row in shown)
-    more = f"and {left_out:,} more rows; the evidence in this page has all of them"
+    more = f"and {left_out:,} more rows; the data in this page has all of them"
     grid = element(
         "table",
         element("caption", caption),
@@ -128,14 +126,6 @@ def verdict_mark(word: str, kind: str | None = None) -> Markup:
 def colour_of(word: str) -> str:
     """Return the class that colours a verdict; only the four have one that means something."""
     return _KINDS.get(word, "unknown")
-
-
-def without_empty(
-    head: Sequence[str], rows: Sequence[Sequence[Child]], *, keep: int = 1
-) -> tuple[list[str], list[list[Child]]]:
-    """Leave out the columns after the first `keep` in which nothing is known."""
-    used = [n for n in range(len(head)) if n < keep or any(row[n] != "-" for row in rows)]
-    return [head[n] for n in used], [[row[n] for n in used] for row in rows]
 
 
 def _row(row: Sequence[Child], words: Collection[int]) -> Markup:

@@ -1,4 +1,4 @@
-"""What stands first: the outcome of the whole, its exit code, and a line for each run."""
+"""The first section of the page: the outcome, its exit code, the gate, a line for each run."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import GATED
 from tm_cli.render.explanation import explanation
-from tm_cli.render.html.markup import Markup, colour_of, element, joined, prose, table, verdict_mark
+from tm_cli.render.html.markup import Markup, colour_of, element, prose, table, verdict_mark
 from tm_cli.render.summary import leading, outcome_word, verdict_word
 
 _VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
 
 
-def overview(evidence: Evidence) -> Markup:
+def overview(outcome: Evidence) -> Markup:
     """Return the outcome, what its exit code means and what the gate asked for."""
-    told = evidence.told
-    word, kind = _outcome(evidence)
-    subject = told[0].subject if len(told) == 1 else f"{len(told)} runs"
-    sentence, _ = explanation(evidence)
+    records = outcome.reported
+    word, kind = _outcome(outcome)
+    subject = records[0].subject if len(records) == 1 else f"{len(records)} runs"
+    sentence, _ = explanation(outcome)
     return element(
         "section",
         element("h1", verdict_mark(word, kind), " ", element("span", subject)),
         element("p", sentence, class_="lede"),
-        element("dl", *_code(evidence), *_gate(evidence)),
-        _runs(evidence) if len(told) > 1 else None,
+        element("dl", *_code(outcome), *_gate(outcome)),
+        _runs(outcome) if len(records) > 1 else None,
         id="outcome",
         class_=f"outcome {colour_of(kind)}",
     )
 
 
-def _outcome(evidence: Evidence) -> tuple[str, str]:
-    """The word for the whole and the verdict whose colour it has; no gate, no green for many."""
-    code = evidence.exit_code
-    if code is ExitCode.OK and len(evidence.told) == 1:
-        end = evidence.told[0].end
+def _outcome(outcome: Evidence) -> tuple[str, str]:
+    """Return the word for the whole and the verdict whose colour it has.
+
+    Several runs without a gate are not green.
+    """
+    code = outcome.exit_code
+    if code is ExitCode.OK and len(outcome.reported) == 1:
+        end = outcome.reported[0].end
         return outcome_word(end), _kind(code, end.result)
-    if code is ExitCode.OK and evidence.gate.is_set:
+    if code is ExitCode.OK and outcome.gate.is_set:
         return code.name, "PASS"
     return code.name, _kind(code, None)
 
@@ -56,46 +59,43 @@ def attempt_mark(attempt: Attempt) -> Markup:
 
 
 def _kind(code: ExitCode, result: Result | None) -> str:
-    """What passed has the colour of its verdict as the gate has read it, which may be none."""
+    """Return the verdict whose colour fits: for OK the verdict of the run, if it is known."""
     if code is ExitCode.OK:
         return result.verdict if result and result.verdict else "unknown"
     return code.name if code in _VERDICTS else "unknown"
 
 
-def _code(evidence: Evidence) -> list[Markup]:
-    code = evidence.exit_code
+def _code(outcome: Evidence) -> list[Markup]:
+    code = outcome.exit_code
     rows = [
         element("dt", "Exit code"),
         element("dd", f"{int(code)} ({code.name}): ", prose(code.meaning)),
     ]
     if code is not ExitCode.OK:
-        hint = leading(evidence).end.decision.hint or code.advice
+        hint = leading(outcome).end.decision.hint or code.advice
         rows += [element("dt", "Next"), element("dd", prose(hint))]
     return rows
 
 
-def _gate(evidence: Evidence) -> list[Markup]:
-    if evidence.error is not None:
+def _gate(outcome: Evidence) -> list[Markup]:
+    if outcome.error is not None:
         return []
-    return [element("dt", "Gate"), element("dd", _terms(evidence.gate))]
+    return [element("dt", "Gate"), element("dd", _gate_text(outcome.gate))]
 
 
-def _terms(gate: Gate) -> Markup:
+def _gate_text(gate: Gate) -> str:
     if not gate.is_set:
-        return joined(["none; the verdict only informs"])
+        return "none; the verdict only informs"
     listed = [verdict for verdict in GATED if verdict in gate.fail_on]
     parts = [f"fails on {', '.join(listed)}"] if listed else []
     parts += [f"needs {check.text}" for check in gate.checks]
     if gate.confirm:
-        parts.append(f"repeats a failing run {_times(gate.confirm)}")
-    return joined(["; ".join(parts)])
+        times = "once" if gate.confirm == 1 else f"up to {gate.confirm} times"
+        parts.append(f"repeats a failing run {times}")
+    return "; ".join(parts)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"up to {count} times"
-
-
-def _runs(evidence: Evidence) -> Markup:
+def _runs(outcome: Evidence) -> Markup:
     rows = [
         (
             element("a", record.subject, href=f"#run-{n}"),
@@ -104,7 +104,7 @@ def _runs(evidence: Evidence) -> Markup:
             str(int(record.end.decision.exit_code)),
             "stopped; it does not count" if record.end.abandoned else record.end.decision.message,
         )
-        for n, record in enumerate(evidence.told)
+        for n, record in enumerate(outcome.reported)
     ]
     head = ("Run", "Outcome", "Verdict", "Exit code", "Why")
     return table("All runs; the worst outcome decides", head, rows, words={1, 2, 4})

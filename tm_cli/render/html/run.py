@@ -1,4 +1,4 @@
-"""What is known of a run beside its verdict: totals, response codes, where and when."""
+"""The section of one run on the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tm_cli.gate.checks import CheckResult
 from tm_cli.gate.events import Attempt
 from tm_cli.gate.model import Comparison, Result
 from tm_cli.gate.outcome import Record
-from tm_cli.render.comparisons import comparison_cells
+from tm_cli.render.comparisons import compared_rows, comparison_cells, known_columns
 from tm_cli.render.html.charts import charts
 from tm_cli.render.html.markup import (
     Child,
@@ -20,14 +20,16 @@ from tm_cli.render.html.markup import (
     prose,
     table,
     verdict_mark,
-    without_empty,
 )
 from tm_cli.render.html.overview import attempt_mark, outcome_mark
-from tm_cli.render.summary import plain_comparisons
-from tm_cli.render.tables import age, milliseconds, percent, rate
+from tm_cli.render.summary import NO_VERDICT, baseline_name, failed_checks, response_codes
+from tm_cli.render.tables import milliseconds, percent, rate
+from tm_cli.values.numbers import as_number
 
 MOST_METRICS = 40
+MOST_SENTENCES = 50
 
+_PASSED = {True: ("passed", "PASS"), False: ("failed", "FAIL"), None: ("not measured", "unknown")}
 _METRICS = {
     "totalRequests": "requests",
     "totalErrors": "errors",
@@ -39,8 +41,126 @@ _FACTS = {"targetUrl": "Target", "region": "Region"}
 _TIMES = {"startedAt": "Started", "finishedAt": "Finished"}
 
 
-def measured_table(result: Result, baseline: Result | None) -> Markup:
-    """Return every number that the system measured, beside that of the other run; may be empty."""
+def run_section(record: Record, position: int, *, several: bool) -> Markup:
+    """Return everything about one subject; `position` is its place among the records."""
+    end = record.end
+    result, decision = end.result, end.decision
+    parts: list[Child] = [_heading(record, several=several)]
+    if several or result is None:
+        parts.append(element("p", prose(decision.message)))
+        parts.append(element("p", "Next: ", prose(decision.hint)) if decision.hint else None)
+    if result is not None:
+        parts += [_sentences("Reasons", result.reasons), _compared(record, result)]
+    parts.append(_checks(decision.checks))
+    if result is not None:
+        parts.append(charts(record, position))
+        parts.append(_numbers(result, end.baseline))
+        parts.append(_sentences("Notes", result.notes))
+    parts.append(_earlier(end.earlier))
+    parts.append(_titled("About this run", _facts_table(record)))
+    return element("section", *parts, id=f"run-{position}", class_="run")
+
+
+def _numbers(result: Result, baseline: Result | None) -> Markup:
+    """Return totals and response codes, side by side where there is room."""
+    both = (
+        _titled("Measured", _measured_table(result, baseline)),
+        _titled("Responses", _codes_table(result, baseline)),
+    )
+    return element("div", *(element("div", part) for part in both if part), class_="pair")
+
+
+def _heading(record: Record, *, several: bool) -> Markup:
+    """Return a heading; of a single run, which the page names, one for screen readers."""
+    if not several:
+        return element("h2", "The run", class_="unseen")
+    return element("h2", outcome_mark(record), " ", element("span", record.subject))
+
+
+def _titled(title: str, content: Markup) -> Markup | None:
+    return joined([element("h3", title), content]) if content else None
+
+
+def _sentences(title: str, sentences: tuple[str, ...]) -> Markup | None:
+    if not sentences:
+        return None
+    items = [element("li", sentence) for sentence in sentences[:MOST_SENTENCES]]
+    if (more := len(sentences) - MOST_SENTENCES) > 0:
+        items.append(element("li", f"and {more} more"))
+    return _titled(title, element("ul", *items))
+
+
+def _compared(record: Record, result: Result) -> Markup | None:
+    """Return every comparison; without any, the metrics next to the baseline's."""
+    shown = compared_rows(result, record.end.baseline)
+    others = [item for item in result.comparisons if not item.is_worth_a_row]
+    if not shown and not others:
+        return None
+    other = result.basis.other
+    grid = _comparisons(f"This run and its {other}", shown, other) if shown else None
+    more = f"{len(others)} more that need no {other}, all PASS"
+    folded = element("details", element("summary", more), _comparisons(more, others, other))
+    return _titled("Comparison", joined([grid, folded if others else None]))
+
+
+def _comparisons(caption: str, items: Sequence[Comparison], other: str) -> Markup:
+    head = (
+        "Metric", other.capitalize(), "Now", "Change", "95 % interval", "p", "Limit (WARN / FAIL)",
+        "Verdict",
+    )  # fmt: skip
+    rows: list[list[Child]] = []
+    for item in items:
+        metric, value, before, change, interval, p_value, limits, verdict = comparison_cells(item)
+        mark = verdict if verdict == "-" else verdict_mark(verdict)
+        rows.append([metric, before, value, change, interval, p_value, limits, mark])
+    used = known_columns(rows, keep=3)
+    words = {used.index(7)} if 7 in used else set()
+    note = "* the change is larger than the noise" if any(i.significant for i in items) else None
+    return table(
+        caption,
+        [head[n] for n in used],
+        [[row[n] for n in used] for row in rows],
+        words=words,
+        note=note,
+    )
+
+
+def _checks(checks: tuple[CheckResult, ...]) -> Markup | None:
+    if not checks:
+        return None
+    rows = [
+        (element("code", item.check.text), verdict_mark(*_PASSED[item.passed]), item.reason)
+        for item in checks
+    ]
+    head = ("Check", "Outcome", "Measured")
+    return _titled("Checks", table("Conditions on metrics", head, rows, words={1, 2}))
+
+
+def _earlier(attempts: tuple[Attempt, ...]) -> Markup | None:
+    """Return the runs that this one was to confirm."""
+    if not attempts:
+        return None
+    rows = [
+        (
+            attempt.run.run_id or "without id" if attempt.run else "without id",
+            verdict_mark((attempt.result.verdict_text if attempt.result else None) or NO_VERDICT),
+            attempt_mark(attempt),
+            "; ".join(_why(attempt)),
+        )
+        for attempt in attempts
+    ]
+    head = ("Run", "Verdict", "Outcome", "Why")
+    caption = "Runs before this one, which --confirm repeated"
+    return _titled("Earlier runs", table(caption, head, rows, words={1, 2, 3}))
+
+
+def _why(attempt: Attempt) -> list[str]:
+    reasons = list(attempt.result.reasons) if attempt.result else []
+    return reasons + failed_checks(attempt.decision) or [attempt.decision.message]
+
+
+def _measured_table(result: Result, baseline: Result | None) -> Markup:
+    """Return every number that was measured, next to that of the other run; may be empty."""
     there = baseline.metrics if baseline else {}
     ours, theirs = _values(result.metrics), _values(there)
     rows: list[tuple[Child, ...]] = [
@@ -53,9 +173,9 @@ def measured_table(result: Result, baseline: Result | None) -> Markup:
     return table("What was measured", ("Quantity", *other, "Now"), rows)
 
 
-def codes_table(result: Result, baseline: Result | None) -> Markup:
-    """Return how the target answered, and how it failed to; empty when nobody counted."""
-    ours, theirs = _codes(result.facts), _codes(baseline.facts if baseline else {})
+def _codes_table(result: Result, baseline: Result | None) -> Markup:
+    """Return how the target answered, and how it failed to; may be empty."""
+    ours, theirs = response_codes(result.facts), response_codes(baseline.facts if baseline else {})
     if not ours and not theirs:
         return joined([])
     names = sorted(ours.keys() | theirs.keys(), key=lambda name: (-ours.get(name, 0), name))
@@ -70,11 +190,11 @@ def codes_table(result: Result, baseline: Result | None) -> Markup:
         for name in names
     ]
     other = result.basis.other.capitalize()
-    beside = [other, f"{other}, share"] if theirs else []
-    return table("Responses by code", ("Response", *beside, "Now", "Now, share"), rows)
+    compared = [other, f"{other}, share"] if theirs else []
+    return table("Responses by code", ("Response", *compared, "Now", "Now, share"), rows)
 
 
-def facts_table(record: Record) -> Markup:
+def _facts_table(record: Record) -> Markup:
     """Return where and when the run was, and what it was compared with."""
     return element("dl", *(_pair(name, value) for name, value in _facts(record) if value))
 
@@ -97,11 +217,8 @@ def _facts(record: Record) -> list[tuple[str, str | None]]:
 
 def _basis(result: Result) -> list[tuple[str, str | None]]:
     basis = result.basis
-    older = f", {age(basis.age)} older" if basis.age is not None else ""
-    choice = f" ({basis.choice})" if basis.choice else ""
-    known = basis.baseline is not None
     return [
-        ("Baseline", f"run {basis.baseline}{older}{choice}" if known else None),
+        ("Baseline", None if basis.baseline is None else baseline_name(basis)),
         ("Reference", f"run {basis.reference}" if basis.reference is not None else None),
         ("Other target", f"{basis.against}, under the same load" if basis.against else None),
     ]
@@ -116,7 +233,7 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(value: Any) -> str | None:
-    """A time as people read it, or as it was sent."""
+    """Return a time as people read it, or as it was sent."""
     try:
         return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (TypeError, ValueError, OverflowError):
@@ -124,15 +241,15 @@ def _moment(value: Any) -> str | None:
 
 
 def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """All that are numbers, those we have a name for first."""
+    """Return all that are numbers, those with a name of ours first."""
     found = {name: metrics.get(name) for name in _METRICS}
     quantiles = metrics.get("latencyQuantiles")
     found |= quantiles if isinstance(quantiles, Mapping) else {}
     found |= {name: value for name, value in metrics.items() if name not in found}
     return {
         str(name): value
-        for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        for name, found_value in found.items()
+        if (value := as_number(found_value)) is not None
     }
 
 
@@ -156,137 +273,9 @@ def _shown(name: str, value: float | None) -> str:
     )
 
 
-def _codes(facts: Mapping[str, Any]) -> dict[str, int]:
-    counts = facts.get("responseCodes")
-    known = counts if isinstance(counts, Mapping) else {}
-    return {str(code): count for code, count in known.items() if type(count) is int and count >= 0}
-
-
 def _count(value: int) -> str:
     return f"{value:,}"
 
 
 def _share(counts: Mapping[str, int], name: str, total: int) -> str:
     return percent(counts.get(name, 0) * 100 / total) if total else "-"
-
-
-MOST_SENTENCES = 50
-
-_PASSED = {True: ("passed", "PASS"), False: ("failed", "FAIL"), None: ("not measured", "unknown")}
-
-
-def run_section(record: Record, position: int, *, several: bool) -> Markup:
-    """Return everything about one subject; `position` is its place among the records."""
-    end = record.end
-    result, decision = end.result, end.decision
-    parts: list[Child] = [_heading(record, several=several)]
-    if several or result is None:
-        parts.append(element("p", prose(decision.message)))
-        parts.append(element("p", "Next: ", prose(decision.hint)) if decision.hint else None)
-    if result is not None:
-        parts += [_sentences("Reasons", result.reasons), _compared(record, result)]
-    parts.append(_checks(decision.checks))
-    if result is not None:
-        parts.append(charts(record, position))
-        parts.append(_numbers(result, end.baseline))
-        parts.append(_sentences("Notes", result.notes))
-    parts.append(_earlier(end.earlier))
-    parts.append(_titled("About this run", facts_table(record)))
-    return element("section", *parts, id=f"run-{position}", class_="run")
-
-
-def _numbers(result: Result, baseline: Result | None) -> Markup:
-    """Totals and response codes, beside each other where there is room."""
-    both = (
-        _titled("Measured", measured_table(result, baseline)),
-        _titled("Responses", codes_table(result, baseline)),
-    )
-    return element("div", *(element("div", part) for part in both if part), class_="pair")
-
-
-def _heading(record: Record, *, several: bool) -> Markup:
-    """Where there is one run, the heading of the page names it; this one is for screen readers."""
-    if not several:
-        return element("h2", "The run", class_="unseen")
-    return element("h2", outcome_mark(record), " ", element("span", record.subject))
-
-
-def _titled(title: str, content: Markup) -> Markup | None:
-    return joined([element("h3", title), content]) if content else None
-
-
-def _sentences(title: str, sentences: tuple[str, ...]) -> Markup | None:
-    if not sentences:
-        return None
-    items = [element("li", sentence) for sentence in sentences[:MOST_SENTENCES]]
-    if (more := len(sentences) - MOST_SENTENCES) > 0:
-        items.append(element("li", f"and {more} more"))
-    return _titled(title, element("ul", *items))
-
-
-def _compared(record: Record, result: Result) -> Markup | None:
-    """Every comparison; without any, the metrics beside those of the baseline."""
-    compared = [item for item in result.comparisons if item.is_worth_a_row]
-    others = [item for item in result.comparisons if not item.is_worth_a_row]
-    shown = compared or plain_comparisons(result, record.end.baseline)
-    if not shown and not others:
-        return None
-    other = result.basis.other
-    grid = _comparisons(f"This run beside its {other}", shown, other) if shown else None
-    more = f"{len(others)} more that need no {other}, all PASS"
-    folded = element("details", element("summary", more), _comparisons(more, others, other))
-    return _titled("Comparison", joined([grid, folded if others else None]))
-
-
-def _comparisons(caption: str, items: Sequence[Comparison], other: str) -> Markup:
-    rows: list[list[Child]] = []
-    for item in items:
-        metric, value, before, change, interval, p_value, limits, verdict = comparison_cells(item)
-        mark = verdict if verdict == "-" else verdict_mark(verdict)
-        rows.append([metric, before, value, change, interval, p_value, limits, mark])
-    head, rows = without_empty(
-        (
-            "Metric", other.capitalize(), "Now", "Change", "95 % interval", "p",
-            "Limit (WARN / FAIL)", "Verdict",
-        ),
-        rows,
-        keep=3,
-    )  # fmt: skip
-    note = "* the change is larger than the noise" if any(i.significant for i in items) else None
-    words = {head.index("Verdict")} if "Verdict" in head else set()
-    return table(caption, head, rows, words=words, note=note)
-
-
-def _checks(checks: tuple[CheckResult, ...]) -> Markup | None:
-    if not checks:
-        return None
-    rows = [
-        (element("code", item.check.text), verdict_mark(*_PASSED[item.passed]), item.reason)
-        for item in checks
-    ]
-    head = ("Check", "Outcome", "Measured")
-    return _titled("Checks", table("Conditions beside the verdict", head, rows, words={1, 2}))
-
-
-def _earlier(attempts: tuple[Attempt, ...]) -> Markup | None:
-    """The runs that this one was to confirm."""
-    if not attempts:
-        return None
-    rows = [
-        (
-            attempt.run.run_id or "without id" if attempt.run else "without id",
-            verdict_mark((attempt.result.verdict_text if attempt.result else None) or "NO VERDICT"),
-            attempt_mark(attempt),
-            "; ".join(_why(attempt)),
-        )
-        for attempt in attempts
-    ]
-    head = ("Run", "Verdict", "Outcome", "Why")
-    caption = "Runs before this one, which --confirm repeated"
-    return _titled("Earlier runs", table(caption, head, rows, words={1, 2, 3}))
-
-
-def _why(attempt: Attempt) -> list[str]:
-    failed = [item.reason for item in attempt.decision.checks if item.passed is False]
-    reasons = list(attempt.result.reasons) if attempt.result else []
-    return reasons + failed or [attempt.decision.message]

@@ -12,7 +12,7 @@ import yaml
 from tm_cli import __version__
 from tm_cli.setup import pins
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLACE = ROOT / "tm_cli" / "setup" / "pins"
 PIN = re.compile(
     r"@[0-9a-f]{40}\b"  # an action by its commit
