@@ -195,8 +195,8 @@ MUTANTS = (
         "one-bad-read-ends-it",
         FLOW,
         "Follow._tolerate",
-        "        pause = self._system.observed_nothing(error)\n        if pause is None:",
-        "        pause = self._system.observed_nothing(error)\n        if True:",
+        "        pause = self._system.retry_pause(error)\n        if pause is None:",
+        "        pause = self._system.retry_pause(error)\n        if True:",
         "one 502 ends a wait of half an hour",
     ),
     Mutant(

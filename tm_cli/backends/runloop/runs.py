@@ -79,7 +79,7 @@ class RunloopBackend(Backend):
         """Return the run or job of this id, which was started elsewhere."""
         return self._as_run(run_id, "", None)
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return self._not_found.retry_pause(error)
 

@@ -27,8 +27,6 @@ _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
 class TrafficMorphRuns(Backend):
-    """The runs of one profile."""
-
     def __init__(
         self,
         client: Client,
@@ -169,7 +167,7 @@ class TrafficMorphRuns(Backend):
         """Stop whatever runs on this profile; the caller knows that it is the right run."""
         self._stop_client.stop_run(self._profile_id)
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return retry_pause(error)
 
