@@ -22,20 +22,17 @@ STAMP = VENV / "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
-WORKERS = str((os.cpu_count() or 1) + 2)
+WORKERS = str(os.cpu_count() or 1)
 IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
-"""More processes than there are cores, because many tests wait for others; files in their order,
-because those with the fewest tests are the longest and must not come last."""
-
-GENERATED = [["scripts/reference.py", "--check"], ["scripts/pins.py", "--check"]]
+"""Files in the order of tests/tiers.py: those with the fewest tests are the longest."""
 
 TASKS: dict[str, list[list[str]]] = {
     "setup": [],
     "demo": [["-m", "tm_cli", "demo"]],
-    "test": [["-m", "pytest", *IN_PARALLEL, "-m", "not slow"]],
+    "test": [["-m", "pytest", *IN_PARALLEL]],
     "coverage": [
         ["-m", "coverage", "erase"],
-        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, "-m", "not slow and not volume"],
+        ["-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, "-m", "not volume"],
         ["-m", "coverage", "combine", "--quiet"],
         ["-m", "coverage", "report"],
     ],
@@ -43,9 +40,9 @@ TASKS: dict[str, list[list[str]]] = {
         ["-m", "ruff", "format", "--check", "."],
         ["-m", "ruff", "check", "."],
         ["-m", "mypy"],
-        *GENERATED,
+        ["scripts/check.py"],
     ],
-    "generated": GENERATED,
+    "generated": [["scripts/check.py", "generated"]],
     "run": [["-m"]],
     "format": [["-m", "ruff", "format", "."], ["-m", "ruff", "check", "--fix", "."]],
     "docs": [
@@ -115,7 +112,7 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment()
     pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[local,mcp]", "--group", "dev")
+    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp]", "--group", "dev")
     STAMP.write_text(wanted)
 
 

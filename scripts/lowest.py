@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     for words in (
         (*install, "--upgrade", "pip>=25.1"),  # the first with --group
         (*install, "--constraint", str(BOUNDS), "--editable", package, "--group", "dev"),
-        ("-m", "pytest", *IN_PARALLEL, "-m", "not slow and not volume"),
+        ("-m", "pytest", *IN_PARALLEL, "-m", "not volume"),
     ):
         extra = arguments if "pytest" in words else []
         if code := subprocess.call([str(PYTHON), *words, *extra], cwd=ROOT):

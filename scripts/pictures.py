@@ -22,14 +22,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pictures_animation import animation
-from pictures_browser import SCHEMES, find_browser, photograph
-from pictures_github import VARIABLES, find_mermaid, forge, take_picture
-from pictures_recording import Piece, frames, record, shortened
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from pictures_animation import animation
+from pictures_browser import SCHEMES, find_browser, photograph
+from pictures_github import VARIABLES, find_mermaid, forge, take_picture
+from pictures_recording import Piece, frames, record, shortened
 from tm_cli.demo.target import DemoService
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
-from pictures_recording import COLUMNS, ROWS, Frame
 from rich.style import Style
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+from pictures_recording import COLUMNS, ROWS, Frame
 
 CELL, LINE, SIZE = 8.4, 19.0, 14.0
 """Pixels: a character's width, a line's height, the size of the letters."""

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+
 from pictures_browser import photograph, read
 
 MERMAID = "mermaid@11.17.2"

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 import pytest
 from pytest_httpserver import HTTPServer
 
+from faults import scale
+from tiers import Tiers
 from tm_cli.main import main
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
@@ -25,6 +27,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # the user's is off limits
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Tiers(), "tiers")
+
+
+def pytest_report_header() -> str:
+    return scale.description()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(scale.description())
 
 
 @dataclass

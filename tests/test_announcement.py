@@ -179,6 +179,7 @@ def test_a_linked_directory_is_not_believed(data, tmp_path):
     assert stranger.heard == []
 
 
+@pytest.mark.process
 def test_files_of_a_repository_are_not_believed(data, tmp_path):
     with Stranger() as stranger:
         announce(data, stranger.url)

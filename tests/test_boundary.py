@@ -14,6 +14,8 @@ import pytest
 
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 as_root = pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0, reason="only root can become another user"

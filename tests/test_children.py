@@ -26,6 +26,8 @@ from tm_cli.selftest.scenarios import SCENARIOS
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.workers.local_worker import EngineProcess
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 30
 TM = [sys.executable, "-P", "-m", "tm_cli"]
 OWN_NAMES = ("tm_cli", "sitecustomize", "usercustomize")
@@ -175,10 +177,10 @@ def test_tm_run_as_a_module_imports_nothing_from_the_working_directory(tmp_path)
 
 WHERE = """
 import os, subprocess
-from tm_cli import children
-children.clean_import_path()
-words = [*children.command("x")[:-2], "-c", "import tm_cli; print(tm_cli.__file__)"]
-subprocess.run(words, env=children.environment(os.environ), check=True)
+from tm_cli.runtime import child_environment
+child_environment.clean_import_path()
+words = [*child_environment.command("x")[:-2], "-c", "import tm_cli; print(tm_cli.__file__)"]
+subprocess.run(words, env=child_environment.environment(os.environ), check=True)
 """
 
 
@@ -187,7 +189,7 @@ def test_tm_that_is_not_installed_is_found_by_its_children(tmp_path, kind):
     """After `pip install --target vendor`, or packed into one file."""
     vendor = tmp_path / "vendor"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(child_environment.__file__).parent, vendor / "tm_cli", ignore=ignored)
+    shutil.copytree(Path(child_environment.__file__).parents[1], vendor / "tm_cli", ignore=ignored)
     (vendor / "__main__.py").write_text(WHERE, encoding="utf-8")
     if kind == "archive":
         zipapp.create_archive(vendor, tmp_path / "vendor.pyz")

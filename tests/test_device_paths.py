@@ -25,6 +25,8 @@ from tm_cli.runtime.files import append, write_whole
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.setup.plan import read_text
 
+pytestmark = pytest.mark.process
+
 if os.name != "posix":
     pytest.skip("devices are POSIX", allow_module_level=True)
 

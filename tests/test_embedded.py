@@ -20,6 +20,8 @@ from filelock import FileLock
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.local_server import EmbeddedServer, launch
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 20.0
 
 

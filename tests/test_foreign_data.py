@@ -22,6 +22,8 @@ from tm_cli.server.store.database import Database
 from tm_cli.server.store.profiles import SettingStore
 from trafficmorph_api import KEY, PROFILE, RUN, detail, page, profile, row, status
 
+pytestmark = pytest.mark.process
+
 FILES = (
     "tm.db", "tm.db-journal", "tm.db-wal", "tm.db-shm",
     "api-key", "server.json", "server.lock", "server.log",

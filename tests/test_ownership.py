@@ -47,6 +47,7 @@ def test_without_being_root_the_variable_of_sudo_says_nothing():
     assert not is_trusted_owner(OTHER, {"SUDO_UID": "54321"})
 
 
+@pytest.mark.process
 @AS_ROOT
 def test_the_variable_of_sudo_says_nothing_to_other_users():
     child = os.fork()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 KEY = "tm_canary-key-0123456789"
 LOGIN = (
     sys.executable, "-m", "tm_cli", "auth", "login", "--no-check", "--json",

@@ -238,6 +238,7 @@ def test_setup_check_names_the_file_that_is_not_read(tm):
     assert "is not read" not in tm("init", "--check", environ=TRUSTED).stdout
 
 
+@pytest.mark.process
 @as_root
 def test_data_directory_that_another_user_chose_above_is_not_used(tmp_path):
     """A real command in a directory like /tmp, where another user has left a project file."""
@@ -375,6 +376,7 @@ def test_what_another_user_left_there_holds_nothing_up_and_refuses_a_gate(
         settings.require_all_files()
 
 
+@pytest.mark.process
 @as_root
 @pytest.mark.parametrize("closed", ["project", "home"])
 def test_directory_that_may_not_be_entered_is_a_refusal_with_a_hint(closed):
@@ -415,6 +417,7 @@ def test_a_pyproject_without_settings_is_none(tmp_path, text):
     assert load(tmp_path).project is None
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name != "posix", reason="chmod")
 def test_hint_about_a_key_that_others_may_read_is_a_command_also_for_a_name_with_blanks(tmp_path):
     """On macOS the user's directory is in `Application Support`."""

@@ -13,6 +13,8 @@ import pytest
 
 from tm_cli.runtime.signals import SignalReceived, signals_raised
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 10.0
 
 

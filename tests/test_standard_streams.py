@@ -22,6 +22,8 @@ from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "reports" / "golden"
 LONGEST = 30

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 PROBE = """
 import json, sys
 from tm_cli.main import main

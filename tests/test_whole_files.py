@@ -75,6 +75,7 @@ def test_a_pipe_stays_one_and_is_written_to(tmp_path):
     assert path.is_fifo()
 
 
+@pytest.mark.process
 @posix
 def test_a_second_signal_ends_at_once_and_leaves_no_draft(tmp_path):
     argv = [sys.executable, "-c", INTERRUPTED_TWICE, str(tmp_path / "report.json")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tm_cli import __version__
+from tm_cli import VERSION_LINE
 from tm_cli.runtime.child_environment import clean_import_path
 from tm_cli.runtime.standard_streams import guard_standard_streams
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tm_cli.runtime.environment import AppContext
-
-VERSION_LINE = f"tm {__version__} (spec v1)"
 
 
 def run() -> None:
@@ -29,11 +27,11 @@ def run() -> None:
         code = 130
     except Exception as error:  # before errors become messages: a broken installation
         # Of another error the text is not known, and may hold a key.
-        said = f": {error}" if isinstance(error, (ImportError, OSError)) else ""
-        sys.stderr.write(f"tm: internal error: {type(error).__name__}{said}\n")
+        detail = f": {error}" if isinstance(error, (ImportError, OSError)) else ""
+        sys.stderr.write(f"tm: internal error: {type(error).__name__}{detail}\n")
         sys.stderr.write("hint: install tm again; if that does not help, please report this\n")
         code = 70
-    if output is not None and output.is_lost():  # a result that could not be written is no success
+    if output is not None and output.is_lost():  # success requires that the result was written
         sys.stderr.write("tm: the result could not be written to standard output\n")
         code = code or 73
     sys.exit(code)

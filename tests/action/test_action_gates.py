@@ -19,6 +19,8 @@ from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 QUICK = {
     "profile": "42",
     "fail_on": "FAIL",

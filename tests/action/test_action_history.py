@@ -10,6 +10,8 @@ import pytest
 from action.composite_runner import Runner
 from action.programs import make_recorder
 
+pytestmark = pytest.mark.process
+
 FETCH, KEEP = "Fetch the history", "Keep the history"
 
 

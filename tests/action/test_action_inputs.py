@@ -12,6 +12,8 @@ from action.programs import make_recorder
 from tm_cli.cli.root import command
 from tm_cli.settings import DEFINITIONS
 
+pytestmark = pytest.mark.process
+
 OPTIONS = {
     "fail-on": "--fail-on",
     "assert": "--assert",

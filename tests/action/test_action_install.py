@@ -12,6 +12,9 @@ import pytest
 
 from action.composite_runner import ACTION
 from action.programs import make_recorder
+from faults.scale import whole
+
+pytestmark = pytest.mark.process
 
 PIP = """#!{python} -IS
 import json, os, sys
@@ -94,7 +97,7 @@ def test_a_local_server_named_by_a_variable_brings_its_extra(make_runner, fake_p
     assert fake_python.calls()[1]["words"][-1] == "tm-cli[local]==1"
 
 
-@pytest.mark.slow
+@whole
 def test_a_wheel_is_installed_and_called(make_runner, tmp_path):
     wheel = build_wheel(tmp_path)
     runner = make_runner(

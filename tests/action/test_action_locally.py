@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from action.programs import make_real
-from tm_cli.demo.target import Target
+from faults.scale import whole
+from tm_cli.demo.target import DemoService
 from tm_cli.exit_codes import ExitCode
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, whole]
 
 PROFILE = """
 name: local
@@ -56,7 +57,7 @@ def test_a_later_job_knows_the_history_of_a_red_one(make_runner, tmp_path):
         make_real(tmp_path),
         stand_ins={"Fetch the history": cache.fetch, "Keep the history": cache.keep},
     )
-    with Target(delay=0.02) as target:
+    with DemoService(delay=0.02) as target:
         red = job(runner, cache, tmp_path / "first", target.url)
         assert red.steps["Load test"].code == ExitCode.NO_BASELINE, red.log
         assert "server.json" not in cache.kept, "the server was still there"

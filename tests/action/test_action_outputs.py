@@ -14,6 +14,8 @@ from faults.schedules import Schedule
 from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
 
+pytestmark = pytest.mark.process
+
 GIVEN = {
     "profile": "42",
     "fail_on": "FAIL,WARN",

@@ -11,6 +11,8 @@ from action.composite_runner import action
 from action.programs import ROOT, make_recorder
 from tm_cli import __version__
 
+pytestmark = pytest.mark.process
+
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 NAME = "trafficmorph/tm"
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

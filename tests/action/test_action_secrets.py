@@ -7,6 +7,8 @@ import pytest
 from action.composite_runner import action
 from action.programs import make_recorder
 
+pytestmark = pytest.mark.process
+
 KEY = "tm_canary-7f3a9c51e2"
 
 

@@ -10,6 +10,8 @@ from action.composite_runner import action
 from action.programs import make_recorder
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 FINE = ("Mask the keys", "Read the inputs", "Find Python", "Install tm", "Load test")
 
 

@@ -33,6 +33,7 @@ def test_actionlint_finds_nothing_in_workflows_and_what_they_give_the_action():
     check(tool("actionlint"), "-no-color", *(str(path) for path in sorted(files)))
 
 
+@pytest.mark.process
 def test_zizmor_finds_nothing_in_action_and_workflows():
     options = ("--offline", "--no-progress", "--persona=pedantic")
     check(tool("zizmor"), *options, "action.yml", ".github", "tm_cli/setup/pins/action.yml")

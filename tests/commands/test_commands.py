@@ -116,6 +116,24 @@ def test_missing_document_sends_nothing(gate, server):
     assert gate("runs", "start", "none.yaml", "--wait").exit_code == ExitCode.CONFIGURATION
 
 
+def test_missing_document_with_another_ending_gets_a_hint(gate, tm, server):
+    (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")
+    result = gate("runs", "start", "checkout.yml", "--wait")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "did you mean checkout.yaml?" in result.stderr
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"), [("gate.html", "--report html=gate.html"), ("gate", "the formats are json")]
+)
+def test_report_without_a_format_gets_a_hint(gate, server, flag, hint):
+    result = gate("runs", "start", "42", "--wait", "--report", flag)
+    assert result.exit_code == ExitCode.USAGE
+    assert hint in result.stderr
+    assert not server.requests
+
+
 def test_export_writes_what_import_reads(gate, tm, server):
     server.answer("GET", f"/profiles/{PROFILE}/export", SENT)
     assert gate("profiles", "export", "42", "-o", "copy.yaml").exit_code == ExitCode.OK

@@ -7,11 +7,13 @@ import shlex
 
 import pytest
 
-from docs.command_lines import command, leaves, parse
+from checks.command_tree import command, leaves, parse
 from tm_cli.cli.help_page import HelpPage, paragraphs
 from tm_cli.exit_codes import ExitCode
+from trafficmorph_api import page as page_of_history
 
 COMMANDS = [pytest.param(words, node, id=" ".join(words)) for words, node in leaves()]
+FIRST_PAGE = {"page": "0", "size": "20"}
 LONGEST_WORD = 30
 """Columns; a narrower screen cannot hold a longer word beside an option's name."""
 
@@ -85,3 +87,23 @@ def test_sections_of_a_gate_stand_in_order():
 def test_choices_are_listed_from_the_declaration():
     lines, _examples = page(("auth", "login"), command().commands["auth"].commands["login"], 80)
     assert "trafficmorph, runloop or strait." in " ".join("\n".join(lines).split())
+
+
+def test_headings_are_bold_where_the_screen_can_show_it():
+    node = command().commands["version"]
+    bold = HelpPage(80, bold=True).render("tm version", node, [])
+    assert "\x1b[1mGlobal:\x1b[0m" in bold
+    assert bold.replace("\x1b[1m", "").replace("\x1b[0m", "") == HelpPage(80).render(
+        "tm version", node, []
+    )
+
+
+def test_a_word_that_is_not_a_choice_is_refused_in_plain_words(tm):
+    result = tm("runs", "start", "42", "--on-interrupt", "wait")
+    assert result.exit_code == ExitCode.USAGE
+    assert "--on-interrupt': 'wait' is not one of 'detach', 'stop'" in result.stderr
+
+
+def test_choices_are_accepted_in_either_case(gate, server):
+    server.answer("GET", "/history", page_of_history(), query={"autoVerdict": "FAIL", **FIRST_PAGE})
+    assert gate("history", "list", "--verdict", "fail").exit_code == ExitCode.OK

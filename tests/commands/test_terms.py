@@ -249,7 +249,7 @@ def test_server_that_does_not_say_what_it_can_starts_nothing(gate, server):
         (("--baseline", "x"), "--baseline"),
         (("--against", ""), "empty"),
         (("--against", "localhost:8081"), "no scheme"),
-        (("--against", "ftp://localhost/"), "must be http or https"),
+        (("--against", "ftp://localhost/"), "scheme must be http or https"),
         (("--against", "http://"), "no host"),
         (("--against", "http://user:secret@localhost/"), "credentials"),
         (("--against", "http://localhost:99999/"), "port"),

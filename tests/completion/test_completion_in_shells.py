@@ -11,7 +11,10 @@ import pytest
 
 from trafficmorph_api import KEY
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="shells on a pseudo-terminal are for POSIX")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(os.name == "nt", reason="shells on a pseudo-terminal are for POSIX"),
+]
 
 PATIENCE = 30.0
 HOSTILE = "evil $(touch pwned) `touch pwned` ';touch pwned;'"

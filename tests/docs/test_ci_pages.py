@@ -6,7 +6,7 @@ import shlex
 import pytest
 import yaml
 
-from markdown_pages import Block, blocks, page
+from checks.pages import Block, blocks, page
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row

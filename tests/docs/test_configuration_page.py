@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from command_lines import leaves
-from markdown_pages import bare, blocks, page, rows, section
+from checks.command_tree import leaves
+from checks.pages import bare, blocks, page, rows, section
 from tm_cli.settings import DEFINITIONS, load_settings
 from tm_cli.values.durations import parse_duration
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from markdown_pages import ROOT
+from checks.pages import ROOT
 from tm_cli.exit_codes import ExitCode
 
 GATE = ROOT / "examples" / "gate.sh"
@@ -20,11 +20,13 @@ needs_bash = pytest.mark.skipif(
 )
 
 
+@pytest.mark.process
 @needs_bash
 def test_gate_script_is_valid_shell():
     subprocess.run(["bash", "-n", str(GATE)], check=True)
 
 
+@pytest.mark.process
 @needs_bash
 @pytest.mark.parametrize("code", [ExitCode.OK, ExitCode.WARN, ExitCode.UNDECIDED, ExitCode.USAGE])
 def test_gate_script_passes_the_exit_code_on(code, tmp_path):

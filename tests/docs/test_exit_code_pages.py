@@ -2,7 +2,7 @@
 
 import pytest
 
-from markdown_pages import bare, page, rows, section
+from checks.pages import bare, page, rows, section
 from tm_cli.exit_codes import ExitCode
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from command_lines import leaves
-from markdown_pages import bare, blocks, page, rows, section
+from checks.command_tree import leaves
+from checks.pages import bare, blocks, page, rows, section
 from tm_cli.api import errors as api_errors
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode

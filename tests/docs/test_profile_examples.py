@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from markdown_pages import ROOT, bare, blocks, rows, section
+from checks.pages import ROOT, bare, blocks, rows, section
 from tm_cli.backends.trafficmorph.profile_documents import (
     ALIASES,
     OPTIONAL,

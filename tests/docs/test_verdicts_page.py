@@ -2,7 +2,7 @@
 
 import pytest
 
-from markdown_pages import ROOT, page, rows, section
+from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
 from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MAX_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE

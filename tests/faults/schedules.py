@@ -8,7 +8,6 @@ fault comes first.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,12 +76,6 @@ def _cost(fault: Fault | None) -> float:
     if fault is None:
         return 0.0
     return 36.0 if fault.retry_after() is None else 340.0
-
-
-def seeds(count: int, *, first: int = 0) -> range:
-    """The seeds of a test: `TM_FAULT_SEED` alone when it is set."""
-    chosen = os.environ.get("TM_FAULT_SEED")
-    return range(int(chosen), int(chosen) + 1) if chosen else range(first, first + count)
 
 
 def random_gate(chance: random.Random) -> tuple[str, ...]:

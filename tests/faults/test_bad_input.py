@@ -8,14 +8,18 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
 from faults.clock import VirtualClock
 from faults.mistakes import Mistake, make
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
 from faults.volume import in_pieces
 from tm_cli.main import main
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
+
+pytestmark = pytest.mark.volume
 
 MISTAKES = 2_000
 PIECE = 125

@@ -16,9 +16,11 @@ from markdown_it import MarkdownIt
 
 from faults.github_runner import commands, other_systems, steering
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
 from faults.sinks import STRINGS_PER_CASE, Case, outputs
 from faults.volume import in_pieces
+
+pytestmark = pytest.mark.volume
 
 STRINGS = 10_000
 OURS = re.compile(r"^::(?:error|warning|notice) title=[^:,\n]*::", re.MULTILINE)

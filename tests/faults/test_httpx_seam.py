@@ -8,7 +8,7 @@ import pytest
 from faults.clock import VirtualClock
 from faults.httpx_seam import BASE_URL
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
 from faults.volume import run_all
 from tm_cli.api.errors import NotReached
 from tm_cli.api.transport import Connection, Transport
@@ -88,6 +88,7 @@ def transport(wire: httpx2.BaseTransport) -> Transport:
     )
 
 
+@pytest.mark.volume
 def test_no_schedule_breaks_an_invariant():
     tally = run_all("httpx_seam", seeds(SCHEDULES))
     say(tally.report())

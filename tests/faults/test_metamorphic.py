@@ -8,11 +8,14 @@ import pytest
 
 from faults.nemesis import Blow
 from faults.raw_seam import run
+from faults.scale import seeds
 from faults.schedules import GATED, Schedule
 from faults.system import system_named
 from faults.trafficmorph.schedules import generate
 
-SAMPLE = range(0, 30_000, 50)
+pytestmark = pytest.mark.volume
+
+SAMPLE = seeds(30_000)[::50]
 TEXTUAL = ("cut-body", "repeated-key", "repeated-verdict", "renamed-content")
 """Faults that edit the text of an answer, and so depend on its spelling."""
 
@@ -37,7 +40,7 @@ def test_spelling_of_the_documents_does_not_matter():
 @pytest.mark.parametrize("name", ["runloop", "strait"])
 def test_spelling_does_not_matter_to_other_systems(name):
     system = system_named(name)
-    for seed in range(0, 6_000, 50):
+    for seed in seeds(6_000)[::50]:
         schedule = replace(system.generate(seed), style=0)
         kinds = {fault.kind for faults in schedule.plan.values() for fault in faults if fault}
         if kinds.isdisjoint(system.MENU.spoilt):

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds, whole
 from faults.volume import Tally, run_all
 
+pytestmark = pytest.mark.volume
+
 SCHEDULES = 50_000
-THINNEST = 40
-RAREST = 0.002
+THINNEST = 20
+RAREST = 0.001
 EXITS = {0, 1, 2, 3, 4, 5, 6, 7, 8, 69, 77, 129, 130, 143}
 
 
@@ -30,17 +30,17 @@ def test_no_schedule_breaks_an_invariant(tally):
     assert not tally.broken, "\n\n".join([tally.report(), *tally.failures])
 
 
-@pytest.mark.skipif("TM_FAULT_SEED" in os.environ, reason="one schedule covers little")
+@whole
 def test_every_fault_befalls_every_endpoint(tally):
     assert [cell for cell in tally.thinnest_cells() if cell[0] < THINNEST] == []
 
 
-@pytest.mark.skipif("TM_FAULT_SEED" in os.environ, reason="one schedule has one end")
+@whole
 def test_every_way_to_end_is_taken(tally):
     rare = {code: tally.exits[code] for code in EXITS if tally.exits[code] < RAREST * SCHEDULES}
     assert rare == {}
 
 
-@pytest.mark.skipif("TM_FAULT_SEED" in os.environ, reason="one schedule proves little")
+@whole
 def test_transient_faults_are_tried_often_enough(tally):
     assert tally.transient >= SCHEDULES / 10

@@ -5,13 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from faults import process
 from faults.checkers import violations
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds
+
+pytestmark = pytest.mark.volume
 
 PROCESSES = 100
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 def test_no_schedule_breaks_an_invariant(tmp_path):

@@ -16,18 +16,22 @@ import pytest
 from faults import process
 from faults.plan import Fault
 from faults.report import say
-from faults.schedules import Schedule, seeds
+from faults.scale import seeds
+from faults.schedules import Schedule
 from faults.socket_server import SocketServer
 from faults.trafficmorph.world import Truth
 
 SIGNALS = 120
 KILLS = 30
-AT_ONCE = 8
+AT_ONCE = 4
 LATEST = 2.0
 """Seconds within which the program must be gone."""
 TOO_LATE = "ended too late"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+pytestmark = [
+    pytest.mark.volume,
+    pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX"),
+]
 
 
 @dataclass(frozen=True)

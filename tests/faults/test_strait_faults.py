@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from faults.report import say
-from faults.schedules import seeds
+from faults.scale import seeds, whole
 from faults.volume import Tally, run_all
+
+pytestmark = pytest.mark.volume
 
 SCHEDULES = 5_000
 THROUGH_HTTP = 300
 EXITS = {0, 1, 2, 3, 5, 6, 7, 8, 69, 77, 129, 130, 143}
-
-some_seeds = pytest.mark.skipif("TM_FAULT_SEED" in os.environ, reason="one schedule covers little")
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +35,19 @@ def test_no_job_gate_breaks_one_through_the_http_library():
     assert not tally.broken, "\n\n".join([tally.report(), *tally.failures])
 
 
-@some_seeds
+@whole
 def test_every_fault_befalls_every_read_of_a_job(tally):
-    assert [cell for cell in tally.thinnest_cells() if cell[0] == 0] == []
+    """With these sizes, one in a hundred may be missed."""
+    cells = tally.thinnest_cells()
+    missed = [cell for cell in cells if cell[0] == 0]
+    assert len(missed) <= len(cells) / 100, missed
 
 
-@some_seeds
+@whole
 def test_every_way_to_end_is_taken_by_jobs(tally):
     assert set(tally.exits) >= EXITS
 
 
-@some_seeds
+@whole
 def test_jobs_meet_transient_faults_often_enough(tally):
     assert tally.transient >= SCHEDULES / 10

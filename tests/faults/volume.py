@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from faults.checkers import violations
 from faults.recorder import Recording
+from faults.scale import cores
 from faults.schedules import Schedule
 from faults.shrink import narrate, shrink
 from faults.system import system_named
@@ -124,8 +124,8 @@ def explain(schedule: Schedule, run: Run, wrong: list[str]) -> str:
 def in_pieces(
     work: Callable[[Job], Part], jobs: list[Job], workers: int | None = None
 ) -> Iterable[Part]:
-    """Do jobs in processes of their own, one for each core; in this one under a tracer."""
-    count = workers or os.cpu_count() or 1
+    """Do jobs in processes of their own, one for each free core; in this one under a tracer."""
+    count = workers or cores()
     if count == 1 or len(jobs) == 1 or sys.gettrace() or "coverage" in sys.modules:
         return map(work, jobs)
     return _in_processes(work, jobs, count)
@@ -138,5 +138,5 @@ def _in_processes(work: Callable[[Job], Part], jobs: list[Job], count: int) -> I
 
 
 def _pieces(seeds: range) -> list[range]:
-    size = max(len(seeds) // ((os.cpu_count() or 1) * PIECES), 1)
+    size = max(len(seeds) // (cores() * PIECES), 1)
     return [seeds[at : at + size] for at in range(0, len(seeds), size)]

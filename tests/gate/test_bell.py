@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.errors import TmError
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
@@ -15,7 +16,7 @@ from tm_cli.gate.verdict import Verdict
 GATE = Gate(frozenset({Verdict.FAIL}), polling=PollingPolicy(interval=60.0), wait_timeout=600.0)
 
 
-class Announced:
+class Announced(Backend):
     """A run that ends after `duration`, heard of at some times; seconds of the test's clock."""
 
     def __init__(self, clock, duration, heard=(), problem=None):
@@ -23,7 +24,7 @@ class Announced:
         self.heard, self.looks, self._problem = list(heard), [], problem
         self._ring = None
 
-    def announce_to(self, ring):
+    def notify_on_change(self, ring):
         self._ring = ring
         return True
 
@@ -33,9 +34,6 @@ class Announced:
         self.heard = [at for at in self.heard if at > played]
         for _ in due:
             self._ring()
-
-    def prepare(self):
-        pass
 
     def start(self):
         return Run("r", "subject", "queued", self._clock.now())
@@ -48,14 +46,14 @@ class Announced:
         phase = Phase.ENDED if played >= self._duration else Phase.ACTIVE
         return Progress(phase, "", is_ours=True)
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return 40.0
 
     def find_result(self, run):
         return Result("r", Verdict.PASS, "PASS")
 
-    def confirm(self, run, result):
-        return result
+    def stop(self, run):
+        pass
 
 
 @pytest.fixture

@@ -15,7 +15,10 @@ from page_evidence import evidence, hostile, page_of, passed, record, undecided
 from tm_cli.report.writer import report_document
 
 PROGRAM = find_browser()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the PATH or in TM_BROWSER")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the PATH or in TM_BROWSER"),
+]
 EVIDENCE = evidence(record(), passed(subject="login"), undecided())
 INK = """
 [...document.querySelectorAll('.plot canvas')].map((canvas) => {

@@ -10,6 +10,8 @@ from werkzeug.wrappers import Response
 from running_server import eventually
 from trafficmorph_api import KEY, OTHER_RUN, RUN, page, profile, row, status
 
+pytestmark = pytest.mark.process
+
 GATE = {"profile_id": 42, "wait": True, "fail_on_verdict": ["FAIL"]}
 
 

@@ -8,6 +8,8 @@ from announced import Stranger, announce
 from tm_cli.runtime.local_server import launch
 from trafficmorph_api import KEY
 
+pytestmark = pytest.mark.process
+
 LOCAL = {"TM_BASE_URL": "local"}
 
 

@@ -13,12 +13,14 @@ from strait_server import StraitServer
 from strait_world import Course, World
 from werkzeug.wrappers import Response
 
+from faults.scale import whole
+
 QUICKLY = {"poll_interval_seconds": 0.1}
 LIVELY = Course(queued=0.05, executing=0.1, result={"exported": 120})
 FAILING = Course(queued=0.05, executing=0.1, attempts=("failed",))
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, whole]
 
 
 @pytest.fixture

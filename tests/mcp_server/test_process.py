@@ -12,6 +12,8 @@ import pytest
 
 from running_server import eventually
 
+pytestmark = pytest.mark.process
+
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,

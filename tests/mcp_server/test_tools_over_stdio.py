@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 GOLDEN = Path(__file__).with_name("tm_start_run.json")
 PUBLISHED = {
     "profile_id", "wait", "fail_on_verdict", "wait_timeout_seconds", "verdict_timeout_seconds",

@@ -57,6 +57,7 @@ def test_variables_are_safe_and_take_the_place_of_no_setting(name):
         assert shlex.split(value) == ([value] if value else [])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 def test_variables_can_be_sourced(tmp_path):
     hostile = evidence(ended(result("FAIL")), names=("$(touch pwned) `id`; 'x' \"y\"\n&",))

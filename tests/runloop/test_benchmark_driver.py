@@ -21,6 +21,8 @@ from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.subprocesses import ProcessDriver, split_command
 from tm_cli.runtime.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 RULE = ("--min-score", "80%")
 
 

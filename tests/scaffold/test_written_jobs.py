@@ -12,17 +12,21 @@ import pytest
 import yaml
 from pipeline_runners import Platform, gitlab_color, run_github, run_gitlab
 
+from faults.scale import whole
 from tm_cli import __version__
-from tm_cli.demo.target import Target
+from tm_cli.demo.target import DemoService
 from tm_cli.exit_codes import ExitCode
 
 GITHUB, GITLAB = ".github/workflows/load.yml", ".gitlab-ci.yml"
 FLAGS = ("--url", "http://10.0.0.4/shop", "--rate", "50", "--duration", "10s")
 PINNED = re.compile(r"[\w-]+/[\w/-]+@[0-9a-f]{40}")
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt" or shutil.which("bash") is None, reason="needs a POSIX system with bash"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(
+        os.name == "nt" or shutil.which("bash") is None, reason="needs a POSIX system with bash"
+    ),
+]
 
 
 @pytest.fixture
@@ -270,11 +274,11 @@ def test_make_target_fails_when_the_gate_does(init, tmp_path, code):
     assert "local runs start shop.yaml --wait --fail-on FAIL,WARN\n" in ended.stdout
 
 
-@pytest.mark.slow
+@whole
 def test_written_jobs_run_green_on_real_load(init, tmp_path):
     """A push on GitHub makes the baseline; the same history lets a GitLab job compare."""
     platform = Platform(tmp_path / "runner")
-    with Target(delay=0.05) as target:
+    with DemoService(delay=0.05) as target:
         url = ("--url", f"{target.url}/shop")
         directory = init("github", *url)
         first = run_github(directory / GITHUB, platform, event="push", ref="main")

@@ -121,6 +121,6 @@ def test_only_a_start_is_lost(method, path, fault):
     assert no_faults()(method, path) is Fault.NONE
 
 
-def test_nobody_answers_at_a_dead_port():
+def test_a_dead_port_does_not_answer():
     with dead_port() as port, pytest.raises(OSError):
         ask(port)

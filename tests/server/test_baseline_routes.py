@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 FLAT = [{"x": 0, "y": 20}, {"x": 20, "y": 20}]
 
 
@@ -21,7 +23,7 @@ def pin(api, profile_id, history_id):
     return api.put(f"/profiles/{profile_id}/baseline", json={"historyId": history_id})
 
 
-def test_a_profile_without_a_pin_says_so(api, profile):
+def test_a_profile_without_a_pin_reports_it(api, profile):
     assert api.get(f"/profiles/{profile}/baseline").json() == {
         "profileId": profile,
         "region": "local",
@@ -129,7 +131,7 @@ def test_a_good_baseline_stays_when_errors_come(service):
         assert worse["autoVerdict"] == "FAIL"
 
 
-def test_a_slow_run_of_a_saturated_generator_is_a_warning_that_says_so_first(service):
+def test_a_slow_run_of_a_saturated_generator_is_a_warning_that_reports_it_first(service):
     service.play()
     slow = service.play(ms=205, flags="generator_saturated")
     assert slow["autoVerdict"] == "WARN"
@@ -186,7 +188,7 @@ class TestAreRefused:
             assert answer.status_code == 400
             assert "it mostly failed" in answer.json()["error"]
 
-    def test_baselines_of_a_duet(self, api, profile):
+    def test_baselines_of_an_ab_run(self, api, profile):
         first, _ = judged(api, profile)
         answer = api.post(
             f"/profiles/{profile}/runs",
@@ -252,7 +254,7 @@ class TestLimits:
         assert saved.status_code == 400
 
 
-def test_an_instance_that_answers_no_more_is_no_pass(api, tmp_path):
+def test_an_instance_that_no_longer_answers_does_not_pass(api, tmp_path):
     requests = tmp_path / "requests"
     profile = api.save(script=f"ms=20&addresses=@{requests}")
     requests.write_text("10.0.0.1:200,10.0.0.2:200", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 
 def run(api, profile_id):
     return api.judged(api.start(profile_id))["id"]
@@ -70,7 +72,7 @@ def test_two_runs_are_compared_as_if_there_were_no_others(api, tmp_path):
     assert found["p95"]["pValue"] < 0.001
 
 
-def test_earlier_runs_are_a_yardstick_for_errors(api):
+def test_earlier_runs_are_the_scale_for_errors(api):
     profile = api.save(script="ms=20&codes=200:98,500:2")
     ids = [run(api, profile) for _ in range(5)]
     compared = compare(api, ids[3], ids[4]).json()["errorComparison"]

@@ -18,8 +18,9 @@ from running_agent import RunningAgent
 from running_server import PATIENCE, Api, eventually
 from tm_cli.api import network
 from tm_cli.server.web.connections import KEEP_ALIVE, ClientConnections
-from tm_cli.server.web.listener import WebServer, open_listeners
-from tm_cli.server.web.services import ServeOptions
+from tm_cli.server.web.listener import ServeOptions, WebServer, open_listeners
+
+pytestmark = pytest.mark.process
 
 QUICK = 0.2
 LIMITED = str(Path(__file__).with_name("limited_server.py"))
@@ -79,7 +80,7 @@ def closed_by_reset(connection, drip=b""):
     return time.monotonic() - began
 
 
-def test_a_client_that_says_nothing_is_left(quick_server, connect):
+def test_a_silent_client_is_dropped(quick_server, connect):
     connection = connect(quick_server.info.base_url)
     assert QUICK / 2 < closed_by_reset(connection) < 2
 
@@ -281,7 +282,7 @@ def test_unauthenticated_connections_leave_descriptors_for_runs_and_the_database
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of open files")
-def test_more_clients_than_there_is_room_for_are_told_to_come_back(tmp_path, connect):
+def test_more_clients_than_there_is_room_for_are_asked_to_come_back(tmp_path, connect):
     server = LimitedServer(tmp_path / "data", "64")  # room for eight
     url = httpx2.URL(server.base_url)
     head = (
@@ -299,7 +300,7 @@ def test_more_clients_than_there_is_room_for_are_told_to_come_back(tmp_path, con
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of open files")
-def test_a_server_out_of_descriptors_says_so_a_few_times_and_recovers(tmp_path, connect):
+def test_a_server_out_of_descriptors_reports_it_a_few_times_and_recovers(tmp_path, connect):
     server = LimitedServer(tmp_path / "data", "64", "0.5")
     waiting = [connect(server.base_url) for _ in range(20)]
     with server as api:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 OLD = "http://127.0.0.1:9/old?{}"
 
 
@@ -55,14 +57,14 @@ def test_an_ordinary_run_has_no_other_side(api):
     assert api.judged(api.start(api.save()))["against"] is None
 
 
-def test_a_duet_is_no_baseline_for_an_ordinary_run(api):
+def test_an_ab_run_is_no_baseline_for_an_ordinary_run(api):
     profile, duet, _ = played(api, "ms=100", "ms=100")
     assert api.judged(api.start(profile))["autoVerdict"] == "NO_BASELINE"
     pinned = api.put(f"/profiles/{profile}/baseline", json={"historyId": duet["id"]})
     assert pinned.status_code == 400
 
 
-def test_the_engine_is_told_of_both_targets(api, tmp_path):
+def test_the_engine_gets_both_targets(api, tmp_path):
     log = tmp_path / "log"
     profile = api.save(script=f"log={log}")
     api.judged(api.start(profile, againstUrl=OLD.format("")))

@@ -148,6 +148,7 @@ LINES = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("region", ["local", "eu-west"])
 def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, region):
     path = tmp_path / "line"
@@ -165,7 +166,7 @@ def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, regio
     agent.stop()
 
 
-def test_an_agent_that_says_more_than_can_be_read_is_over():
+def test_an_agent_that_sends_more_than_can_be_processed_is_over():
     sent = []
     engine = RemoteEngine(JOB, sent.append)
     for _ in range(20):

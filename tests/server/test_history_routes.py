@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def profile_id(api):

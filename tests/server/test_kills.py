@@ -6,6 +6,8 @@ import pytest
 
 from kills import KILLS_IN_ROUND, play
 
+pytestmark = pytest.mark.volume
+
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_whatever_is_killed_no_finished_run_changes_and_the_next_one_is_fine(tmp_path):

@@ -50,6 +50,7 @@ def test_the_server_leaves_soon_after_the_last_lease(start_server):
     assert 0.4 < time.monotonic() - closed < 3.0
 
 
+@pytest.mark.process
 def test_a_run_outlives_its_lease(start_server):
     server = start_server(exit_when_unused=True)
     with server.client() as client:

@@ -29,6 +29,8 @@ from trafficmorph.models.user_region_response import UserRegionResponse
 
 from running_server import eventually
 
+pytestmark = pytest.mark.process
+
 DOCUMENT = {
     "_format": "trafficmorph-profile-v1",
     "name": "imported",

@@ -137,6 +137,7 @@ def test_macros_and_unknown_fields_may_be_saved(api):
     assert "favouriteColour" not in api.get(f"/profiles/{profile_id}").json()
 
 
+@pytest.mark.process
 def test_deleting_ends_the_run_and_keeps_the_history(api):
     profile_id = api.save(script="mode=hold")
     run_id = api.start(profile_id)

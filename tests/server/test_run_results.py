@@ -16,6 +16,8 @@ from tm_cli.server.workers.engine_events import (
     parse_event,
 )
 
+pytestmark = pytest.mark.process
+
 
 def encoded(*milliseconds):
     histogram = HdrHistogram(1, 3_600_000_000, 3)
@@ -57,7 +59,7 @@ def test_the_engines_last_word_beats_the_sums():
     assert results.completed == 100
 
 
-def test_what_nobody_answered_for_is_no_success():
+def test_requests_without_a_response_are_no_success():
     results = summarize([EngineBucket(0, 100, 100, 90, {"200": 81, "500": 9})], curve_end=5.0)
     assert (results.completed, results.errors, results.success_rate) == (90, 9, 90.0)
 

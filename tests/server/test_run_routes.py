@@ -4,6 +4,8 @@ import pytest
 
 from running_server import Api, eventually
 
+pytestmark = pytest.mark.process
+
 
 def test_a_run_completes_and_stays_visible_until_stopped(api):
     profile_id = api.save(script="codes=200:90,503:10")
@@ -82,7 +84,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
-        "watch": None,
+        "watchdog_timeout": None,
     }
 
 

@@ -15,6 +15,8 @@ import pytest
 from running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
 
+pytestmark = pytest.mark.process
+
 SERVE = str(Path(__file__).with_name("serve_process.py"))
 
 
@@ -113,7 +115,7 @@ def test_a_foreign_key_file_is_refused(start_server):
     assert "somebody" not in str(caught.value)
 
 
-def test_a_second_server_on_the_directory_is_told_which_one_runs(server, start_server):
+def test_a_second_server_on_the_directory_names_the_one_that_runs(server, start_server):
     with pytest.raises(ConfigurationError) as caught:
         start_server()
     assert server.info.base_url in caught.value.message

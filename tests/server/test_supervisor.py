@@ -17,6 +17,8 @@ from tm_cli.server.store.runs import RunStore
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def database(tmp_path):

@@ -94,7 +94,7 @@ def test_every_address_behind_a_name_must_be_fine():
         check("http://shop.test/", ["10.0.0.1", "169.254.169.254"])
 
 
-def test_the_addresses_that_were_judged_are_told():
+def test_the_addresses_that_were_judged_are_reported():
     async def resolve(host, port):
         return ["10.0.0.1", "::1"]
 

@@ -103,6 +103,7 @@ def test_a_name_can_belong_to_a_proxy_in_front(start_server):
     assert server.info.public_url is None
 
 
+@pytest.mark.process
 def test_agents_join_by_https(server, certificate):
     trusted = ssl.create_default_context(cafile=certificate["ca"])
     url = f"https://127.0.0.1:{public_port(server)}/"
@@ -124,9 +125,9 @@ def test_an_agent_sends_no_key_to_a_server_it_cannot_trust(server):
     assert agent.error is None
 
 
-def test_an_agent_that_knocks_by_http_is_told_to_try_https(server):
+def test_an_agent_that_connects_by_http_is_pointed_to_https(server):
     agent = RunningAgent(server, url=f"http://127.0.0.1:{public_port(server)}/").start()
-    eventually(lambda: any("try https" in line for line in agent.said))
+    eventually(lambda: any("use https" in line for line in agent.said))
     agent.stop()
 
 

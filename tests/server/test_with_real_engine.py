@@ -3,7 +3,11 @@
 import json
 import time
 
+import pytest
+
 from running_server import Api, eventually
+
+pytestmark = pytest.mark.process
 
 
 def test_a_run_is_paused_resumed_and_stopped_and_every_request_is_counted(start_server, target):

@@ -1,6 +1,6 @@
-"""kill -9 of server, engine and worker at random: `python tests/soak/kills_at_random.py [SCALE]`.
+"""kill -9 of server, engine and worker: `python tests/soak/kills_at_random.py [SCALE]`.
 
-200 kills at scale 1, in rounds as in tests/server/kills.py, over data directories that live through
+200 kills at scale 1, in rounds as in kills.py, over data directories that live through
 all of them. Exits 1 at the first thing that does not hold, with the seed of its round.
 """
 

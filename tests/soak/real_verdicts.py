@@ -1,4 +1,4 @@
-"""Verdicts over real traffic: `python tests/soak/real_verdicts.py [SCALE]`, 1 by default.
+"""Verdicts over real traffic: `python tests/soak/real_verdicts.py [SCALE]`.
 
 Plays the gate's own command line against a service with noisy response times: runs judged by an
 earlier run and duets, each with an unchanged service and with one that is 25 % slower, 30 of each

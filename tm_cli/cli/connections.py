@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.transport import Connection, Transport
@@ -13,47 +14,91 @@ from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
-    from tm_cli.cli.session import Session
+    from tm_cli.api.middleware import Exchange
+    from tm_cli.runtime.environment import AppContext
+    from tm_cli.settings import Settings
     from tm_cli.values.api_key import ApiKey
 
 STOP_TIMEOUT = 1.5
 """Seconds for the request that stops a run when a signal has come."""
 
 
-def connect(session: Session) -> Connection:
-    """Return the connection that the settings ask for.
+class Owner(Protocol):
+    """What closes its connections when it ends, as a session does."""
 
-    Raises ConfigurationError when there is no server and none may be started.
+    def keep_open(self, close: Callable[[], None]) -> None:
+        """Call `close` at the end."""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """Opens connections for a command; what it starts is closed with its owner.
+
+    `on_exchange` is called with each request, `note` with a line that is not a result.
     """
-    endpoint = session.settings.endpoint(TRAFFICMORPH)
-    if endpoint.base_url in (None, LOCAL):
-        return _embedded(session)
-    return reach(session, endpoint, endpoint.key)
 
+    context: AppContext
+    settings: Settings
+    owner: Owner
+    note: Callable[[str], None]
+    on_exchange: Callable[[Exchange], None] | None = None
 
-def connect_to(session: Session, system: str) -> Connection:
-    """Return a connection to the configured server of another system than TrafficMorph.
+    def connect(self) -> Connection:
+        """Return the connection to TrafficMorph that the settings ask for.
 
-    Raises ConfigurationError when there is no key for it.
-    """
-    endpoint = session.settings.endpoint(system)
-    return reach(session, endpoint, endpoint.key)
+        Raises ConfigurationError when there is no server and none may be started.
+        """
+        endpoint = self.settings.endpoint(TRAFFICMORPH)
+        if endpoint.base_url in (None, LOCAL):
+            return self._embedded()
+        return self.reach(endpoint, endpoint.key)
 
+    def connect_to(self, system: str) -> Connection:
+        """Return a connection to the configured server of another system than TrafficMorph.
 
-def reach(session: Session, endpoint: Endpoint, key: ApiKey) -> Connection:
-    """Return a connection to a server that is there, with a key that need not be stored yet."""
-    settings = endpoint.settings
-    return Connection(
-        base_url=str(endpoint.base_url),
-        key=key,
-        bearer=endpoint.system != TRAFFICMORPH,
-        clock=session.context.clock,
-        timeout=settings.value("timeout"),
-        environ=session.context.environ,
-        ca_file=settings.value("ca_file"),
-        on_exchange=session.show_exchange if session.verbose else None,
-        budget=RequestBudget(session.context.clock),
-    )
+        Raises ConfigurationError when there is no key for it.
+        """
+        endpoint = self.settings.endpoint(system)
+        return self.reach(endpoint, endpoint.key)
+
+    def reach(self, endpoint: Endpoint, key: ApiKey) -> Connection:
+        """Return a connection to an existing server, with a key that need not be stored yet."""
+        settings = endpoint.settings
+        return Connection(
+            base_url=str(endpoint.base_url),
+            key=key,
+            bearer=endpoint.system != TRAFFICMORPH,
+            clock=self.context.clock,
+            timeout=settings.value("timeout"),
+            environ=self.context.environ,
+            ca_file=settings.value("ca_file"),
+            on_exchange=self.on_exchange,
+            budget=RequestBudget(self.context.clock),
+        )
+
+    def _embedded(self) -> Connection:
+        if self.settings.server is None and self.context.environ.get("CI"):
+            raise ConfigurationError(
+                "no server is configured",
+                hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
+            )
+        return self._lease(self.settings.find_data_dir(self.context.cwd))
+
+    def _lease(self, directory: Path) -> Connection:
+        """Find or start the server of `directory` and keep it until the owner ends."""
+        server = self.context.launch(directory)
+        self.owner.keep_open(server.close)
+        began = "started" if server.started_here else "found"
+        self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+        return Connection(
+            base_url=server.base_url,
+            key=read_key_file(server.api_key_file),
+            clock=self.context.clock,
+            timeout=self.settings.value("timeout"),
+            environ=self.context.environ,
+            on_exchange=self.on_exchange,
+            reconnect=lambda: self._lease(directory),
+        )
 
 
 def for_a_stop(connection: Connection) -> Connection:
@@ -62,34 +107,8 @@ def for_a_stop(connection: Connection) -> Connection:
     return replace(connection, timeout=timeout, budget=None, reconnect=None)
 
 
-def open_transport(session: Session, connection: Connection) -> Transport:
-    """Return a transport that is closed when the command ends."""
+def open_transport(owner: Owner, connection: Connection) -> Transport:
+    """Return a transport that is closed when its owner ends."""
     transport = Transport(connection)
-    session.keep_open(transport.close)
+    owner.keep_open(transport.close)
     return transport
-
-
-def _embedded(session: Session) -> Connection:
-    if session.settings.server is None and session.context.environ.get("CI"):
-        raise ConfigurationError(
-            "no server is configured",
-            hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
-        )
-    return _lease(session, session.settings.find_data_dir(session.context.cwd))
-
-
-def _lease(session: Session, directory: Path) -> Connection:
-    """Find or start the server of `directory` and keep it until the command ends."""
-    server = session.context.launch(directory)
-    session.keep_open(server.close)
-    began = "started" if server.started_here else "found"
-    session.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
-    return Connection(
-        base_url=server.base_url,
-        key=read_key_file(server.api_key_file),
-        clock=session.context.clock,
-        timeout=session.settings.value("timeout"),
-        environ=session.context.environ,
-        on_exchange=session.show_exchange if session.verbose else None,
-        reconnect=lambda: _lease(session, directory),
-    )

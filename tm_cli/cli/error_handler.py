@@ -1,4 +1,4 @@
-"""Errors become messages and exit codes here, and nowhere else."""
+"""Turns errors into messages and exit codes; the only place that does."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def _invoke(arguments: Sequence[str], context: AppContext) -> int:
 
 
 def _usage_error(problem: typer.TyperException) -> UsageError:
-    """Say what is wrong in a line; the whole help is one command away."""
+    """Return a usage error of one line, with a hint at the help."""
     command_context = getattr(problem, "ctx", None)
     path = command_context.command_path if command_context is not None else "tm"
     message = problem.format_message().strip() or "a command is missing"
-    return UsageError(message.removesuffix("."), hint=f"`{path} --help` shows what it takes")
+    return UsageError(message.removesuffix("."), hint=f"`{path} --help` describes its options")
 
 
 def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> int:
@@ -93,15 +93,15 @@ def explain(error: TmError, context: AppContext) -> None:
 
 
 def _shown(text: str, context: AppContext) -> str:
-    """Take keys out before a long text is cut, which could leave a part of one, and afterwards."""
+    """Remove keys before a long text is cut, which could leave a part of one, and afterwards."""
     return _without_keys(clean(_without_keys(text, context.environ)), context.environ)
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
     import traceback
 
-    said = _without_keys(f"{type(error).__name__}: {error}", context.environ)
-    shown = TmError(f"internal error: {said}", code="internal")
+    message = _without_keys(f"{type(error).__name__}: {error}", context.environ)
+    shown = TmError(f"internal error: {message}", code="internal")
     shown.exit_code = ExitCode.INTERNAL
     shown.hint = "this is a bug in tm; please report it with the lines above"
     for line in traceback.format_tb(error.__traceback__):

@@ -1,4 +1,4 @@
-"""Options of every command, wherever on the command line they stand, and bundles of options."""
+"""Options of every command, accepted anywhere on the command line, and bundles of options."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
         False,
     ),
 }
-"""Every command takes these, and so does each word before it: they may stand anywhere."""
+"""Every command and every group takes these, so they are accepted anywhere."""
 
 _REMEMBERED = "tm.global_options"
 
@@ -104,8 +104,8 @@ def with_global_options(
 ) -> Callable[..., int]:
     """Return a command with the options of `function` and the global ones.
 
-    It calls `run` with the context, the global options and the others; what the command itself
-    was not given may have been given to a word before it. A parameter whose type is a dataclass is
+    It calls `run` with the context, the global options and the others; global options that the
+    command does not have may have been given to its group. A parameter whose type is a dataclass is
     a bundle: its fields are options of the command, and `run` gets one object.
     """
     bundles = _bundles(function)
@@ -136,7 +136,7 @@ def group(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that stand on the command line; an empty value is one of them."""
+    """The options that are given; an empty value counts as given."""
     return {name: value for name, value in options.items() if value not in (None, False)}
 
 
@@ -173,7 +173,7 @@ def _declared(
 
 
 def _bundles(function: Callable[..., Any]) -> dict[str, Any]:
-    """The parameters that stand for several options, and their dataclasses."""
+    """The parameters that are bundles of options, and their dataclasses."""
     parameters = inspect.signature(function, eval_str=True).parameters
     return {name: item.annotation for name, item in parameters.items() if _is_bundle(item)}
 
@@ -193,6 +193,6 @@ def _unbundled(parameter: inspect.Parameter) -> list[inspect.Parameter]:
 
 
 def _paragraphs(text: str) -> str:
-    """Join the lines of each paragraph, which the help wraps anew; what is indented stays."""
+    """Join the lines of each paragraph, which the help wraps itself; indented text is kept."""
     parts = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(part if part.startswith(" ") else " ".join(part.split()) for part in parts)

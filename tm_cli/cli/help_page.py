@@ -43,7 +43,7 @@ class ParameterHelp:
             f"[env: {self.variable}]" if self.variable else "",
             "[required]" if self.required else "",
         ]
-        kept = (n.replace(" ", _HARD_SPACE) if len(n) < 30 else n for n in notes if n)
+        kept = (n.replace(" ", _HARD_SPACE) if len(n) < 34 else n for n in notes if n)
         return " ".join([self.text, *kept])
 
 

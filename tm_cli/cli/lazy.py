@@ -71,7 +71,7 @@ class LazyGroup(Group):
         ]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Find the command; for one that stands in a group, say in which."""
+        """Find the command; the error for one that is in a group names the group."""
         if args[0] not in self.entries and (groups := self._groups_with(args[0])):
             whole = " or ".join(f"`{ctx.command_path} {name} {args[0]}`" for name in groups)
             ctx.fail(f"No such command {args[0]!r}. Did you mean {whole}?")

@@ -1,4 +1,4 @@
-"""Options that several commands share: one name, one help text, one rule each."""
+"""Options that several commands share: each with one name, one help text and one rule."""
 
 from __future__ import annotations
 
@@ -223,13 +223,12 @@ class GateOptions:
         what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
         settings file is ignored.
         """
-        from tm_cli.api.retry import LONGEST_PAUSE
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
-        gate = Gate(
+        return Gate(
             fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
@@ -237,13 +236,11 @@ class GateOptions:
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
             polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
-        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-        return gate
 
 
 @dataclass(frozen=True, slots=True)
 class WaitOptions:
-    """A bundle: how the wait behaves, and where its outcome is told."""
+    """A bundle: how the wait behaves, and where its outcome is reported."""
 
     on_interrupt: OnInterrupt = None
     report: Report = None
@@ -273,7 +270,7 @@ _TAG = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
-    """Ask before something is lost; where nobody can be asked, `--yes` must have said it."""
+    """Ask before something is lost; without a terminal, `--yes` is required."""
     if yes:
         return
     if not session.terminal.live:
@@ -305,7 +302,7 @@ def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
 
 
 def refuse_without_wait(**flags: object) -> None:
-    """Raise UsageError for flags that say how to wait when nobody waits."""
+    """Raise UsageError for options of a wait that are given without --wait."""
     for name, value in flags.items():
         if value not in (None, 0, False, []):
             flag = "assert" if name == "checks" else name.replace("_", "-")

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer.main import get_command
 
+from tm_cli import VERSION_LINE
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.lazy import Entry, LazyGroup
-from tm_cli.main import VERSION_LINE
 
 _GATES = "Gates"
 _SERVER = "Server"

@@ -1,4 +1,4 @@
-"""What every command starts with: global options, settings, a client, output."""
+"""The context of a command: global options, settings, connections, output."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.client import Client
     from tm_cli.api.trafficmorph.models import Account
     from tm_cli.api.transport import Connection
+    from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
-"""Seconds that a command which is no gate pauses because a server asks for it; the APIs count
-requests by the minute."""
+"""Maximum pause in seconds that a server can ask a command for, unless it is a gate; the APIs count
+requests per minute."""
 
 
 @dataclass
@@ -74,18 +75,27 @@ class Session:
         merged = {**self.flags, name: flag}
         return replace(self.settings, flags=merged).value(name)
 
+    @property
+    def connector(self) -> Connector:
+        """Opens connections for this command."""
+        from tm_cli.cli.connections import Connector
+
+        return Connector(
+            self.context,
+            self.settings,
+            owner=self,
+            note=self.note,
+            on_exchange=self.show_exchange if self.verbose else None,
+        )
+
     @cached_property
     def connection(self) -> Connection:
         """How to reach the configured server; starts the embedded one where none is."""
-        from tm_cli.cli.connections import connect
-
-        return connect(self)
+        return self.connector.connect()
 
     def connect_to(self, system: str) -> Connection:
         """How to reach the server of another system, with its own key; see `Settings.endpoint`."""
-        from tm_cli.cli.connections import connect_to
-
-        return connect_to(self, system)
+        return self.connector.connect_to(system)
 
     @cached_property
     def client(self) -> Client:
@@ -106,12 +116,16 @@ class Session:
         """Call `close` when the command ends."""
         self._open.callback(close)
 
+    def limit_pauses(self, seconds: float) -> None:
+        """Let reads of the clients made from now on pause at most this long for a server."""
+        self.longest_pause = seconds
+
     def close(self) -> None:
-        """Close whatever the command has opened."""
+        """Close what the command has opened."""
         self._open.close()
 
     def note(self, text: str) -> None:
-        """Tell something that is no result, unless `--quiet`."""
+        """Write a line that is not a result, unless `--quiet`."""
         if not self.quiet:
             self.terminal.note(text)
 
@@ -127,21 +141,24 @@ class Session:
         show: Callable[[], str],
         *,
         error: TmError | None = None,
+        code: int = ExitCode.OK,
         as_json: bool | None = None,
     ) -> int:
         """Print a command's result as JSON or for people, and return its exit code.
 
-        `error` is what makes a result that is printed a failure. JSON is printed where `--json` or
+        `error` makes it a failure, and brings its own code. JSON is printed where `--json` or
         `as_json` asks for it.
         """
         from tm_cli.render.formats.json_document import document, error_document, to_json
 
-        whole = document(data) if error is None else error_document(error, data)
+        whole = document(data, exit_code=code)
+        if error is not None:
+            whole, code = error_document(error, data), error.exit_code
         wants_json = self.wants_json if as_json is None else as_json
         self.terminal.result(to_json(whole) if wants_json else show())
         if error is not None:
             self.terminal.note(f"tm: {error.message}")
-        return int(ExitCode.OK if error is None else error.exit_code)
+        return int(code)
 
 
 def command(function: Callable[..., int]) -> Callable[..., int]:

@@ -21,7 +21,7 @@ app = App()
 
 Region = Annotated[
     str | None,
-    typer.Option("--region", metavar="R", help="Region of the runs. [TM_REGION, local]"),
+    typer.Option("--region", metavar="REGION", help="Region of the runs. [TM_REGION, local]"),
 ]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.topics import TOPICS
+from tm_cli.commands.help_topics import TOPICS
 from tm_cli.completion.candidates import Words, command_names, find_position
 from tm_cli.errors import UsageError
 from tm_cli.exit_codes import ExitCode

@@ -12,7 +12,7 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
-from tm_cli.errors import ConfigurationError, TmError, UsageError
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _found(session: Session, program: str | None) -> str | None:
 
 
 def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
-    from tm_cli.render.selftest import failure, line, summary
+    from tm_cli.render.selftest import failure, line, result_data, summary
     from tm_cli.selftest.runner import run_scenarios
 
     results: list[ScenarioResult] = []
@@ -107,21 +107,9 @@ def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str 
                 session.terminal.result(line(result, width))
     error = failure(results)
     if session.wants_json:
-        return _emit(session, results, error)
+        data = {"scenarios": [result_data(result) for result in results]}
+        return session.emit(data, str, error=error)
     if error is not None:
         raise error
     session.terminal.result(summary(results, clock.monotonic() - began))
     return int(ExitCode.OK)
-
-
-def _emit(session: Session, results: Sequence[ScenarioResult], error: TmError | None) -> int:
-    from tm_cli.render.formats.json_document import document, error_document, to_json
-    from tm_cli.render.selftest import result_data
-
-    data = {"scenarios": [result_data(result) for result in results]}
-    if error is None:
-        session.terminal.result(to_json(document(data)))
-        return int(ExitCode.OK)
-    session.terminal.note(f"tm: {error.message}")
-    session.terminal.result(to_json(error_document(error, data)))
-    return int(error.exit_code)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tm_cli import __version__
+from tm_cli import VERSION_LINE, __version__
 from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
-from tm_cli.main import VERSION_LINE
 
 app = App()
 

@@ -1,5 +1,5 @@
-"""What may follow on a command line that is being typed, for any shell.
+"""Completion of command lines for bash, zsh, fish and PowerShell.
 
-The shells' scripts hand over the words and print what comes back. Nothing that a server has said is
-evaluated by a shell.
+The scripts pass the words typed so far to `tm completion` and offer what it prints. They never
+evaluate text that comes from a server.
 """

@@ -26,7 +26,7 @@ DOCUMENTS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A whole word that may stand at the cursor, and a few words about it."""
+    """A word to insert at the cursor, and a short description."""
 
     value: str
     note: str = ""
@@ -42,7 +42,7 @@ class Completions:
 
 @dataclass
 class CursorPosition:
-    """The command that the complete words name, in a context with the values they give.
+    """The command and values that the complete words before the cursor give.
 
     `awaits` is the option whose value comes next; `only_arguments` is true after `--`.
     """
@@ -110,7 +110,7 @@ def find_position(
 def complete(
     root: Any, environment: AppContext, before: Sequence[str], current: str
 ) -> Completions:
-    """Return what may stand at the cursor after the words `before` it."""
+    """Return what can be inserted at the cursor after the words `before` it."""
     position = find_position(root, environment, before)
     if position is None:
         return Completions()
@@ -177,12 +177,12 @@ def complete_contexts(ctx: typer.Context) -> Words:
 
 
 def complete_servers() -> Words:
-    """The one server that has a name."""
+    """The embedded server; other servers have URLs only."""
     return [("local", "The embedded server.")]
 
 
 def complete_verdicts(incomplete: str) -> Words:
-    """Each verdict once, after those that are there already."""
+    """Each verdict once, after those already in the list."""
     from tm_cli.gate.verdict import GATED
 
     *there, _ = incomplete.split(",")
@@ -240,7 +240,7 @@ def _profiles(ctx: typer.Context, incomplete: str) -> list[Candidate]:
 
 
 def _settings(ctx: typer.Context) -> Settings:
-    """The settings with the flags for server and key, wherever on the command line they stand."""
+    """The settings with the options for server and key, of the command and its groups."""
     from tm_cli.settings import load_settings
 
     flags: dict[str, Any] = {}

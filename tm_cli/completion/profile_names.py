@@ -1,6 +1,6 @@
-"""The profiles of the configured server, from a short-lived cache or one quick request.
+"""Profile names of the configured server, from a short-lived cache or one quick request.
 
-Whoever presses the tab key must not wait: the server has a second, and its silence is remembered.
+Completion must not block: a request has a second, and a failure is cached like a response.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tm_cli.values.text import clean
 from tm_cli.values.urls import LOCAL
 
 LIFETIME = 60.0
-"""Seconds for which an answer is used, and for which a silent server is not asked again."""
+"""Seconds for which a response is cached, and for which a silent server is not asked again."""
 
 PATIENCE = 1.0
 """Seconds for the whole of a request, name resolution included."""
@@ -35,7 +35,7 @@ PROOF_PATIENCE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Id and name of a profile."""
+    """The id and name of a profile."""
 
     number: int
     name: str
@@ -43,7 +43,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A server and the key for it; `whose` tells apart the accounts of one server."""
+    """A server and its key; `whose` distinguishes accounts on the same server."""
 
     base_url: str
     key: ApiKey
@@ -52,7 +52,7 @@ class Source:
 
 
 def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]:
-    """Return names; the id stands for a name that cannot be typed or would mean something else."""
+    """Return names, or the id of a profile whose name cannot be typed or would be misread."""
     found = [
         Candidate(item.name, f"profile {item.number}")
         if _is_typable(item.name)
@@ -65,7 +65,7 @@ def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]
 
 
 def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | None:
-    """Return whom to ask; None without a server or a key. The embedded one is never started."""
+    """Return the server to ask; None without a server or key. Never starts the embedded one."""
     try:
         endpoint = settings.endpoint(TRAFFICMORPH)
         if endpoint.base_url in (None, LOCAL):
@@ -80,7 +80,7 @@ def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | No
 
 
 def read_profiles(context: AppContext, source: Source, patience: float = PATIENCE) -> list[Profile]:
-    """Return the profiles as they were at most a minute ago, or longer if the server is silent."""
+    """Return profiles at most a minute old, or older ones if the server does not respond."""
     path = _cache_file(context, source)
     at, cached = _read_cache(path)
     now = context.clock.now().timestamp()
@@ -93,11 +93,11 @@ def read_profiles(context: AppContext, source: Source, patience: float = PATIENC
 
 
 def _ask(context: AppContext, source: Source, patience: float) -> list[Profile] | None:
-    """Ask in a thread of its own, which is left behind when it takes too long: DNS may."""
+    """Ask in a separate thread, which is abandoned if it takes too long, as DNS may."""
     answers: list[list[Profile]] = []
 
     def ask() -> None:
-        with suppress(Exception):  # whatever it is, a later command will tell
+        with suppress(Exception):  # a later command reports the error
             answers.append(_fetch(context, source, patience))
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -147,7 +147,7 @@ def _write_cache(path: Path, at: float, profiles: list[Profile]) -> None:
 
 
 def _is_typable(name: str) -> bool:
-    """Whether a shell can be given this name, and tm would read it as one."""
+    """Whether the name can be typed in a shell and tm would read it as a name."""
     return (
         name == clean(name, longest=len(name) + 1)
         and not name.startswith(("-", "~"))

@@ -1,4 +1,4 @@
-"""Checks beside the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`. Pure.
+"""Checks in addition to the verdict: `p95<400ms`, `errors<1%`, `p99<+10%`.
 
 A check with a sign compares with the baseline run, in percent of its value. What cannot be
 measured is neither passed nor failed.
@@ -27,7 +27,7 @@ _UNITS = {"errors": "%", "success": "%", "rps": "", "requests": ""}
 
 
 class Condition(Protocol):
-    """What must hold of a run beside its verdict; `text` is how people write it.
+    """What must hold of a run in addition to its verdict; `text` is how people write it.
 
     `relative` says that it compares with the baseline run.
     """
@@ -39,7 +39,7 @@ class Condition(Protocol):
     def relative(self) -> bool: ...
 
     def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
-        """Return how it came out for this run, beside the metrics of its baseline."""
+        """Judge this run, where needed against the metrics of its baseline."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What happens during a gate, for whoever shows or records it."""
+"""What happens during a gate, for progress and reports."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from tm_cli.gate.model import Progress, Result, Run
 from tm_cli.gate.policy import Decision
 
 NEWS_PAUSE = 1.0
-"""Seconds between two looks, however much news there is."""
+"""Least seconds between two polls, however many changes are announced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The run exists (or was attached to) and is ours."""
+class RunStarted:
+    """The run exists, or was attached to."""
 
     run: Run
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A look at the run."""
+    """A poll of the run."""
 
     progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Unobserved:
-    """A look that showed nothing; `pause` seconds, at least, until the next one."""
+    """A poll that showed nothing; `pause` seconds, at least, until the next one."""
 
     problem: str
     pause: float
@@ -82,7 +82,7 @@ class Decided:
     baseline: Result | None = None
 
 
-Event = Started | Observed | Unobserved | Ended | Awaited | Repeated | Decided
+Event = RunStarted | Observed | Unobserved | Ended | Awaited | Repeated | Decided
 
 
 @dataclass(frozen=True, slots=True)

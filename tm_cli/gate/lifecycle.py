@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.backend import Announcing, System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import (
     NEWS_PAUSE,
     Attempt,
@@ -21,7 +21,7 @@ from tm_cli.gate.events import (
     Observed,
     Pause,
     Repeated,
-    Started,
+    RunStarted,
     Step,
     Unobserved,
 )
@@ -43,7 +43,7 @@ class Follow:
     """One subject followed to a decision; holds what is known so that an error cannot lose it."""
 
     def __init__(
-        self, system: System, gate: Gate, clock: Clock, *, attach_to: Run | None = None
+        self, system: Backend, gate: Gate, clock: Clock, *, attach_to: Run | None = None
     ) -> None:
         self._system = system
         self._gate = gate
@@ -88,7 +88,7 @@ class Follow:
     def _one_run(self) -> Generator[Step, None, Decision]:
         run = self._attach_to or self._start()
         self.run = run
-        yield Started(run)
+        yield RunStarted(run)
         deadline = self._clock.monotonic() + self._gate.wait_timeout
         is_over = False
         first = self._just_started(run)
@@ -152,7 +152,7 @@ class Follow:
     def _pause(
         self, run: Run, seconds: float, deadline: float, *, at_least: float
     ) -> Iterator[Step]:
-        """Pause within the deadline; raises WaitTimeout once a look at the deadline was in vain."""
+        """Pause within the deadline; raises WaitTimeout once a poll at the deadline was in vain."""
         remaining = deadline - self._clock.monotonic()
         if seconds > 0:
             if remaining <= 0:
@@ -232,7 +232,7 @@ class Follow:
             )
         if replaced:
             raise Undecided(
-                f"another run replaced ours before it ended ({missing.reason})",
+                f"another run replaced this one before it ended ({missing.reason})",
                 hint="let one pipeline at a time use this profile",
             )
         waited = format_duration(self._gate.verdict_timeout)
@@ -241,24 +241,22 @@ class Follow:
             hint=missing.hint or "raise --verdict-timeout if the server is slow to judge",
         )
 
-    def announce_to(self, ring: Callable[[], None]) -> bool:
-        """Have `ring` called when a look may show something new; False when nobody will."""
-        if not isinstance(self._system, Announcing):
-            return False
-        return self._system.announce_to(ring)
+    def notify_on_change(self, notify: Callable[[], None]) -> bool:
+        """Have `notify` called when a poll may show something new; False when it never will be."""
+        return self._system.notify_on_change(notify)
 
     def _observe(self, run: Run, deadline: float) -> Progress:
         with reads_of_a_wait(deadline, self._clock):
             return self._responses.track(lambda: self._system.observe(run))
 
     def _verdict_deadline(self) -> float:
-        """When reads after the end must end; a single look may take as long as any request."""
+        """When reads after the end must end; a single poll may take as long as any request."""
         limit = self._gate.verdict_timeout
         return self._clock.monotonic() + limit if limit else math.inf
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""
-        pause = self._system.observed_nothing(error)
+        pause = self._system.retry_pause(error)
         if pause is None:
             raise error
         self._responses.fail()
@@ -286,7 +284,7 @@ class Follow:
         return self.decided(decision, abandoned=True)
 
     def _stopped(self, run: Run) -> bool:
-        """Stop the run, but only while the last evidence says that the active one is ours."""
+        """Stop the run, but only while the last evidence says that it is the active one."""
         if not self._seen_active:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The rule of the gate: evidence in, a decision out. Pure."""
+"""The rule of the gate: a result in, a decision out."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class Decision:
     """The exit code and the sentence that explains it.
 
     `matched` says whether the gate matched: None without a gate, and true whenever it cannot be
-    shown to be satisfied. `checks` tells each check beside the verdict, and `verdict_gated`
+    shown to be satisfied. `checks` holds the outcome of each check, and `verdict_gated`
     whether the verdict alone says no. `judged`: the rule of the gate made it, and nothing that went
-    wrong on the way, so that another gate may judge the same evidence anew.
+    wrong on the way, so that another gate may judge the same result again.
     """
 
     exit_code: ExitCode
@@ -104,8 +104,10 @@ def _by_rule(result: Result, gate: Gate, baseline: Mapping[str, Any] | None) -> 
     failed = [outcome for outcome in checks if outcome.passed is False]
     unmeasured = [outcome for outcome in checks if outcome.passed is None]
     if failed and decision.exit_code is not ExitCode.FAIL:
-        said = f"{len(failed)} of {len(checks)} checks failed ({failed[0].reason})"
-        return replace(decision, exit_code=ExitCode.FAIL, message=said, matched=True, checks=checks)
+        message = f"{len(failed)} of {len(checks)} checks failed ({failed[0].reason})"
+        return replace(
+            decision, exit_code=ExitCode.FAIL, message=message, matched=True, checks=checks
+        )
     if unmeasured and not decision.is_gated:
         return Decision(
             ExitCode.UNDECIDED, unmeasured[0].reason, code="undecided", matched=True, checks=checks
@@ -119,7 +121,7 @@ def _without_verdict(result: Result, gate: Gate) -> Decision:
         message = f"the verdict {result.verdict_text!r} is unknown to this version of tm"
     if gate.is_set:
         return Decision(ExitCode.UNDECIDED, message, code="undecided", matched=True)
-    return Decision(ExitCode.OK, f"{message}; without --fail-on this is no failure")
+    return Decision(ExitCode.OK, f"{message}; without --fail-on this is not a failure")
 
 
 def _by_verdict(result: Result, gate: Gate) -> Decision:
@@ -127,9 +129,9 @@ def _by_verdict(result: Result, gate: Gate) -> Decision:
     if verdict in gate.fail_on:
         code = _GATE_CODES[Verdict(verdict)]
         return Decision(code, f"the verdict is {verdict}", matched=True, verdict_gated=True)
-    if beside := [other for other in _GATE_CODES if other in result.also & gate.fail_on]:
-        message = f"the verdict is {verdict}, and beside it {beside[0]}"
-        return Decision(_GATE_CODES[beside[0]], message, matched=True, verdict_gated=True)
+    if further := [other for other in _GATE_CODES if other in result.also & gate.fail_on]:
+        message = f"the verdict is {verdict}, and in addition {further[0]}"
+        return Decision(_GATE_CODES[further[0]], message, matched=True, verdict_gated=True)
     if not gate.is_set:
         message = f"the verdict is {verdict}; no --fail-on, so it only informs"
         return Decision(ExitCode.OK, message)

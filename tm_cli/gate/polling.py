@@ -53,9 +53,9 @@ def needs_first_look(duration: float | None, policy: PollingPolicy) -> bool:
 def pause_before_look(
     progress: Progress | None, policy: PollingPolicy, *, overdue: float = 0.0
 ) -> float:
-    """Return the pause before the next look at a run that is still going.
+    """Return the pause before the next poll of a run that is still running.
 
-    `overdue` is how long ago the run should have ended by its own clock. The first look comes
+    `overdue` is how long ago the run should have ended by its own clock. The first poll comes
     right at the expected end, the next ones quickly and then ever slower.
     """
     if policy.interval is not None:
@@ -96,7 +96,7 @@ class ResponseTracker:
         self._has_failed = False
 
     def track(self, request: Callable[[], T]) -> T:
-        """Return the answer to `request`; an error that it raises is no answer."""
+        """Return the answer to `request`; an error that it raises is not an answer."""
         if self._asked_at is None:
             self._asked_at = self._clock.monotonic()
         answer = request()

@@ -1,4 +1,4 @@
-"""A clock whose pauses end with the call that they belong to."""
+"""Calls of tools: each in a thread of its own, with progress, ended by its client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from tm_cli.cli.session import Session
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Event, Started
+from tm_cli.gate.events import Event, RunStarted
 from tm_cli.mcp.results import Meter, Note, as_note, as_structure
 from tm_cli.mcp.schema import read
 from tm_cli.mcp.session import CallSession, open_session
@@ -30,14 +30,14 @@ from tm_cli.values.text import clean
 class CallClock:
     """The given clock until `cancel` is called; after that it answers as Ctrl-C would.
 
-    Whoever pauses then is interrupted, and so is whoever is about to start something: the wall
-    clock is read just before a start is sent. What is on its way is not torn.
+    A pause is interrupted then, and so is what is about to start something: the wall clock is read
+    just before a start is sent. A request that is on its way is not.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._cancelled = threading.Event()
-        self._is_told = False
+        self._has_interrupted = False
 
     def cancel(self) -> None:
         """End the pauses of this call; from any thread."""
@@ -54,7 +54,7 @@ class CallClock:
 
     def now(self) -> datetime:
         """The wall clock in UTC; once after the end, SignalReceived."""
-        if self._cancelled.is_set() and not self._is_told:
+        if self._cancelled.is_set() and not self._has_interrupted:
             self._interrupt()
         return self._clock.now()
 
@@ -75,7 +75,7 @@ class CallClock:
         return False
 
     def _interrupt(self) -> None:
-        self._is_told = True
+        self._has_interrupted = True
         raise SignalReceived(signal.SIGINT)
 
 
@@ -93,13 +93,13 @@ def perform(
         document["data"] = {"verdict": None, "fail_on_match": True}  # not shown to be satisfied
     messages = session.messages()
     if error := document["error"]:
-        told = {error["message"], error["hint"], f"hint: {error['hint']}"}
-        messages = [message for message in messages if message not in told]
+        shown = {error["message"], error["hint"], f"hint: {error['hint']}"}
+        messages = [message for message in messages if message not in shown]
     return as_structure(document, messages, is_gate=tool.is_gate, keys=session.keys())
 
 
 def unknown_outcome() -> dict[str, Any]:
-    """Return the result of a call that ended without any; it is no success."""
+    """Return the result of a call that ended without any: an error."""
     error = TmError("the call ended without an outcome", code="internal")
     error.exit_code = ExitCode.INTERNAL
     return as_structure(error_document(error), [], is_gate=False)
@@ -111,12 +111,12 @@ def _document(tool: Tool, arguments: Mapping[str, Any], session: CallSession) ->
         return session.document(code)
     except TmError as error:
         return error_document(error)
-    except Exception as error:  # a bug; left alone, the protocol library would tell its text
+    except Exception as error:  # a bug; left alone, the protocol library would send its text
         return _bug(error, session)
 
 
 def _bug(error: Exception, session: CallSession) -> dict[str, Any]:
-    """Tell where it happened in the log; the text of the error may hold anything."""
+    """Log where it happened; the text of the error may hold anything."""
     if session.log is not None:
         for line in traceback.format_tb(error.__traceback__):
             session.log.note(line.rstrip())
@@ -146,7 +146,7 @@ class KeptServers:
             return found
 
     def close(self) -> None:
-        """Give all leases back; a run that goes on is played to its end."""
+        """Give all leases back; a run that is still going is finished by the server."""
         with self._lock:
             for server in self._held.values():
                 server.close()
@@ -154,15 +154,13 @@ class KeptServers:
 
 
 HEARTBEAT = 10.0
-"""Seconds without news after which the client is told that the call lives; sends no request."""
+"""Seconds without events after which the client gets a note; sends no request to the server."""
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
-"""Tells the client progress, total and a sentence."""
+"""Sends the client progress, total and a sentence."""
 
 
 class Calls:
-    """The calls of one client."""
-
     def __init__(self, session: Session) -> None:
         self._session = session
         self._servers = KeptServers(session.context.launch)
@@ -173,12 +171,12 @@ class Calls:
     ) -> dict[str, Any]:
         """Return the structured result; cancelling ends the waiting, and the run goes on."""
         clock = CallClock(self._session.context.clock)
-        news: asyncio.Queue[Note | dict[str, Any]] = asyncio.Queue()
+        updates: asyncio.Queue[Note | dict[str, Any]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def pass_on(item: Note | dict[str, Any]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                loop.call_soon_threadsafe(news.put_nowait, item)
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(updates.put_nowait, item)
 
         thread = threading.Thread(
             target=self._work, args=(tool, arguments, clock, pass_on), name=tool.name, daemon=True
@@ -186,7 +184,7 @@ class Calls:
         self._threads.add(thread)
         thread.start()
         try:
-            return await _told(news, report)
+            return await _report_until_done(updates, report)
         finally:
             clock.cancel()
 
@@ -200,14 +198,14 @@ class Calls:
         run_id: str | None = None
         result: dict[str, Any] | None = None
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             nonlocal run_id
-            if isinstance(event, Started):
+            if isinstance(event, RunStarted):
                 run_id = event.run.run_id
             pass_on(as_note(event))
 
         try:
-            session = open_session(self._session, clock, self._servers.launch, tell)
+            session = open_session(self._session, clock, self._servers.launch, on_event)
             result = perform(tool, arguments, session)
         finally:
             if clock.is_cancelled and tool.is_gate:
@@ -228,12 +226,14 @@ class Calls:
         self._servers.close()
 
 
-async def _told(news: asyncio.Queue[Note | dict[str, Any]], report: Report) -> dict[str, Any]:
+async def _report_until_done(
+    updates: asyncio.Queue[Note | dict[str, Any]], report: Report
+) -> dict[str, Any]:
     meter, note = Meter(), Note("working")
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT):
-                item = await news.get()
+                item = await updates.get()
         except TimeoutError:
             item = Note(note.message)
         if isinstance(item, dict):

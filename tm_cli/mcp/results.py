@@ -1,4 +1,4 @@
-"""From the JSON document of a call to what the client gets; an answer that is no OK is an error."""
+"""From the JSON document of a call to what the client gets; whatever is not OK is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.policy import GATED_CODES
@@ -59,7 +59,7 @@ def is_error(structure: Mapping[str, Any]) -> bool:
 
 
 def headline(structure: Mapping[str, Any], *, is_gate: bool) -> str:
-    """Tell the outcome in a line that nobody can take for a pass when it is none."""
+    """Return the outcome in a line that cannot be taken for a pass when it is not one."""
     code, error = structure["exit_code"], structure["error"]
     message = (structure.get("decision") or {}).get("message")
     if code in _GATED:
@@ -115,7 +115,7 @@ class Note:
 def as_note(event: Event) -> Note:
     """Put an event of the gate in words."""
     match event:
-        case Started(run):
+        case RunStarted(run):
             name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
             return Note(f"started; waiting for {name} of {run.subject}", None, run.duration)
         case Observed(progress):

@@ -21,7 +21,7 @@ LARGEST_ID = 2**63 - 1
 LONGEST_WAIT = 7 * 24 * 3600
 """Seconds; a call that waits longer has been mistyped."""
 
-LONGEST_TOLD = 300
+LONGEST_MESSAGE = 300
 
 
 def text(description: str, *, longest: int = 200, pattern: str | None = None) -> Schema:
@@ -33,17 +33,14 @@ def text(description: str, *, longest: int = 200, pattern: str | None = None) ->
 
 
 def choice(description: str, words: Sequence[str]) -> Schema:
-    """One of some words."""
     return {"type": "string", "enum": list(words), "description": description}
 
 
 def whole(description: str, *, least: int = 1, most: int = LARGEST_ID) -> Schema:
-    """A whole number."""
     return {"type": "integer", "minimum": least, "maximum": most, "description": description}
 
 
 def share(description: str) -> Schema:
-    """A number from 0 to 1."""
     return {"type": "number", "minimum": 0, "maximum": 1, "description": description}
 
 
@@ -59,13 +56,11 @@ def flag(description: str) -> Schema:
 
 
 def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
-    """A list."""
     limits = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": each, **limits, "description": description}
 
 
 def pairs(description: str, *, most: int = 20, longest: int = 256) -> Schema:
-    """An object whose values are texts."""
     value = {"type": "string", "maxLength": longest}
     limits = {"maxProperties": most, "additionalProperties": value}
     return {"type": "object", **limits, "description": description}
@@ -105,10 +100,10 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     _refuse_unknown(given, schema)
     for problem in Draft202012Validator(schema).iter_errors(given):
         where = ".".join(str(step) for step in problem.absolute_path)
-        said = clean(
-            f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_TOLD
+        message = clean(
+            f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_MESSAGE
         )
-        raise UsageError(said, hint="nothing was sent")
+        raise UsageError(message, hint="nothing was sent")
     return {name: _number(name, value, schema) for name, value in given.items()}
 
 
@@ -123,8 +118,8 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            said = clean(name, longest=LONGEST_TOLD)
-            raise UsageError(f"unknown argument {said!r}", hint=f"{hint}nothing was sent")
+            shown = clean(name, longest=LONGEST_MESSAGE)
+            raise UsageError(f"unknown argument {shown!r}", hint=f"{hint}nothing was sent")
 
 
 def _number(name: str, value: Any, schema: Schema) -> Any:
@@ -143,13 +138,13 @@ FAIL_ON_VERDICT = verdicts(
     "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
 )
 WAIT_TIMEOUT = optional(
-    seconds("Longest wait for the end of the run. Left out: the setting of tm, usually 1800.")
+    seconds("Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800.")
 )
 VERDICT_TIMEOUT = optional(
-    seconds("Longest wait for the verdict after the end. Left out: the setting, usually 60.")
+    seconds("Maximum time to wait for the verdict after the run. Default: the setting, usually 60.")
 )
 POLL_INTERVAL = optional(
-    seconds("Pause between two looks at the run. Left out, tm paces itself by the run's length.")
+    seconds("Polling interval. By default it adapts to the length of the run.")
 )
 WAITING: Mapping[str, Schema] = {
     "wait_timeout_seconds": WAIT_TIMEOUT,
@@ -164,13 +159,13 @@ def run_id(description: str) -> Schema:
 
 
 def refuse_without_wait(arguments: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """Raise UsageError for a gate that nobody would wait for."""
+    """Raise UsageError for gate arguments without `wait`."""
     if arguments.get("wait"):
         return
     for name in names:
         if arguments.get(name) not in (None, False):
             raise UsageError(
-                f"{name} needs wait: a run that nobody waits for has no verdict",
+                f"{name} needs wait: without it there is no verdict",
                 hint="set wait to true; nothing was sent",
             )
 

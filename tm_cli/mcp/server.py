@@ -33,7 +33,7 @@ CHUNK = 65536
 
 
 class StandardInput:
-    """Lines of a descriptor, read in a thread that nobody has to wait for.
+    """Lines of a descriptor, read in a daemon thread.
 
     A buffered reader would do neither: its lock, held by a blocked thread, lets Python abort at
     its end.
@@ -59,7 +59,6 @@ class StandardInput:
         return self
 
     async def __anext__(self) -> str:
-        """Return the next line that is not empty."""
         while (line := await self._lines.get()) is not None:
             if line.strip():
                 return line.decode("utf-8", "replace")
@@ -96,7 +95,6 @@ async def _serve(session: Session, descriptor: int) -> None:
 
 
 def new_server(calls: Calls) -> Server:
-    """Return a server of all tools."""
     tools = {tool.name: tool for tool in TOOLS}
 
     async def list_tools(_context: Any, _params: Any) -> types.ListToolsResult:
@@ -123,7 +121,6 @@ def new_server(calls: Calls) -> Server:
 
 
 def as_listed(tool: Tool) -> types.Tool:
-    """Describe a tool to the client."""
     return types.Tool(
         name=tool.name,
         title=tool.title,
@@ -140,10 +137,10 @@ def as_listed(tool: Tool) -> types.Tool:
 
 
 def _as_result(tool: Tool, structure: dict[str, Any]) -> types.CallToolResult:
-    told = f"{headline(structure, is_gate=tool.is_gate)}\n{structure['caution']}"
+    summary = f"{headline(structure, is_gate=tool.is_gate)}\n{structure['caution']}"
     return types.CallToolResult(
         content=[
-            types.TextContent(type="text", text=told),
+            types.TextContent(type="text", text=summary),
             types.TextContent(type="text", text=to_json(structure)),
         ],
         structured_content=structure,

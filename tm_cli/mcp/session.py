@@ -1,4 +1,4 @@
-"""A session for one call: it prints onto paper, which becomes the result."""
+"""A session for one call, whose standard output becomes the result."""
 
 from __future__ import annotations
 
@@ -24,42 +24,41 @@ if TYPE_CHECKING:
     from tm_cli.api.transport import Connection
     from tm_cli.runtime.local_server import EmbeddedServer
 
-Tell = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class EventSink:
-    """Passes the events of a gate on; reports of other kinds a call has none."""
+    """Passes the events of a gate on; a call has no other reports."""
 
-    tell: Tell
+    on_event: OnEvent
     wants_baseline: bool = False
 
     def begin(self, undecided: Evidence) -> None:
-        """Nothing stands anywhere before a call has ended."""
+        """Nothing is written before a call has ended."""
 
     def note(self, position: int, event: Event) -> None:
-        """Pass the event on."""
-        self.tell(event)
+        self.on_event(event)
 
     def finish(self, evidence: Evidence) -> bool:
-        """The result tells the outcome."""
+        """The result holds the outcome."""
         return True
 
 
 @dataclass
 class CallSession(Session):
-    """One call's view of the world; `remarks` is what would have gone to standard error."""
+    """One call's session, with output streams in memory."""
 
-    paper: io.StringIO = field(default_factory=io.StringIO)
-    remarks: io.StringIO = field(default_factory=io.StringIO)
+    stdout: io.StringIO = field(default_factory=io.StringIO)
+    stderr: io.StringIO = field(default_factory=io.StringIO)
     log: Terminal | None = None
-    tell: Tell = field(default=lambda _event: None)
+    on_event: OnEvent = field(default=lambda _event: None)
     connections: list[Connection] = field(default_factory=list)
 
     @property
     def wait_behavior(self) -> WaitBehavior:
         """A cancelled call leaves its run going: the assistant can stop it by another call."""
-        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.tell),)))
+        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.on_event),)))
 
     def connect_to(self, system: str) -> Connection:
         """Remember the connection for its key."""
@@ -76,14 +75,14 @@ class CallSession(Session):
 
     def document(self, code: int) -> dict[str, Any]:
         """The JSON document that was printed; its exit code must be the one that was returned."""
-        found: dict[str, Any] = json.loads(self.paper.getvalue())
+        found: dict[str, Any] = json.loads(self.stdout.getvalue())
         if found["exit_code"] != code:
             raise AssertionError(f"a call ended with {code} and printed {found['exit_code']}")
         return found
 
     def messages(self) -> list[str]:
-        """What was remarked beside the result, a line each."""
-        lines = (line.removeprefix("tm: ") for line in self.remarks.getvalue().splitlines())
+        """The lines on standard error."""
+        lines = (line.removeprefix("tm: ") for line in self.stderr.getvalue().splitlines())
         return [clean(line) for line in lines if line.strip()]
 
     def show_exchange(self, exchange: Exchange) -> None:
@@ -93,19 +92,19 @@ class CallSession(Session):
 
 
 def open_session(
-    outer: Session, clock: Clock, launch: Callable[[Path], EmbeddedServer], tell: Tell
+    outer: Session, clock: Clock, launch: Callable[[Path], EmbeddedServer], on_event: OnEvent
 ) -> CallSession:
     """Return a session with the flags of `tm mcp` and streams of its own."""
-    paper, remarks = io.StringIO(), io.StringIO()
-    context = replace(outer.context, terminal=Terminal(paper, remarks), clock=clock, launch=launch)
+    stdout, stderr = io.StringIO(), io.StringIO()
+    context = replace(outer.context, terminal=Terminal(stdout, stderr), clock=clock, launch=launch)
     return CallSession(
         context,
         outer.flags,
         wants_json=True,
         quiet=True,
         verbose=outer.verbose,
-        paper=paper,
-        remarks=remarks,
+        stdout=stdout,
+        stderr=stderr,
         log=outer.terminal,
-        tell=tell,
+        on_event=on_event,
     )

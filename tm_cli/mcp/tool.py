@@ -1,4 +1,4 @@
-"""A tool: what the client is told of it, and what it does."""
+"""A tool: its description for the client, and what it does."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress, Run
@@ -71,7 +71,7 @@ class LiveView(_RedrawnView):
 
     def show(self, event: Event, position: int = 0) -> None:
         match event:
-            case Started(run):
+            case RunStarted(run):
                 self._run, self._note = run, Text("")
             case Observed(progress) | Ended(progress):
                 self._progress, self._seen_at = progress, self._clock.monotonic()

@@ -13,7 +13,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress
@@ -86,7 +86,7 @@ class PlainView(SilentView):
 
     def show(self, event: Event, position: int = 0) -> None:
         match event:
-            case Started(run):
+            case RunStarted(run):
                 name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
                 self._write(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):

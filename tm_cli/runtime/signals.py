@@ -6,11 +6,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tm_cli.errors import Interrupted
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class InterruptAction(StrEnum):
@@ -133,3 +137,20 @@ def _switch(old: _Handler, new: _Handler) -> None:
         for number in _SIGNALS:
             if signal.getsignal(number) == old:
                 signal.signal(number, new)
+
+
+@contextmanager
+def signals_set(stop: asyncio.Event) -> Iterator[None]:
+    """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
+    import asyncio  # slow, and only servers need it
+
+    loop = asyncio.get_running_loop()
+    previous = {}
+    with suppress(ValueError):  # not the main thread, which gets no signals
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

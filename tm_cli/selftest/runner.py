@@ -1,4 +1,4 @@
-"""tm as a child process, in a given environment but for tm's own variables."""
+"""Runs scenarios: a server and a fault proxy each, with tm as a child process."""
 
 from __future__ import annotations
 
@@ -136,25 +136,25 @@ class ScenarioRunner:
             scenario.script,
         ]
         async with (
-            scripted_server(directory / "server", scripted_runs) as stand,
-            _client(stand) as client,
+            scripted_server(directory / "server", scripted_runs) as server,
+            _client(server) as client,
         ):
             profile_id = await _prepare(client, scenario)
-            async with FaultProxy(stand.port, scenario.faults()) as proxy:
-                return await self._call(scenario, work, stand, client, profile_id, proxy)
+            async with FaultProxy(server.port, scenario.faults()) as proxy:
+                return await self._call(scenario, work, server, client, profile_id, proxy)
 
     async def _call(
         self,
         scenario: SelftestScenario,
         work: Path,
-        stand: ScriptedServer,
+        server: ScriptedServer,
         client: Client,
         profile_id: int,
         proxy: FaultProxy,
     ) -> ScenarioResult:
-        key = stand.key_file.read_text(encoding="utf-8").strip()
+        key = server.key_file.read_text(encoding="utf-8").strip()
         words = scenario.caller([*self.program, *scenario.words], work)
-        runs_before, began = stand.runs, asyncio.get_running_loop().time()
+        runs_before, began = server.runs, asyncio.get_running_loop().time()
         with dead_port() if scenario.is_down else nullcontext(proxy.port) as port:
             environ = environment(self.environ, work.parent, port=port, key=key)
             async with child(words, work, {**environ, **scenario.environ}) as process:
@@ -163,7 +163,7 @@ class ScenarioRunner:
         return ScenarioResult(
             scenario,
             code=code,
-            runs=stand.runs - runs_before - others,
+            runs=server.runs - runs_before - others,
             seconds=asyncio.get_running_loop().time() - began,
             last_lines=last_lines(stderr, key),
         )
@@ -193,11 +193,11 @@ async def _wait(
 
 
 @asynccontextmanager
-async def _client(stand: ScriptedServer) -> AsyncIterator[Client]:
+async def _client(server: ScriptedServer) -> AsyncIterator[Client]:
     """A client that bypasses the fault proxy."""
     clock = SystemClock()
-    key = ApiKey(stand.key_file.read_text(encoding="utf-8").strip())
-    base_url = f"http://127.0.0.1:{stand.port}/"
+    key = ApiKey(server.key_file.read_text(encoding="utf-8").strip())
+    base_url = f"http://127.0.0.1:{server.port}/"
     transport = Transport(Connection(base_url=base_url, key=key, clock=clock, environ={}))
     try:
         yield Client(transport, clock)
@@ -230,7 +230,7 @@ async def _judged(client: Client, count: int) -> None:
 CONCURRENCY = 4
 """tm uses a processor while it starts, and then mostly waits."""
 
-_POLL_INTERVAL = 0.2
+_RESULT_INTERVAL = 0.2
 _OF_PIPELINES = (
     *child_environment.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -279,10 +279,10 @@ class _BackgroundRunner:
         thread = threading.Thread(target=self._run, args=[scenarios], daemon=True)
         thread.start()
         try:
-            while (news := self._next()) is not None:
-                if isinstance(news, BaseException):
-                    raise news
-                yield news
+            while (result := self._next()) is not None:
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
         finally:
             with suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._stop.set)
@@ -291,7 +291,7 @@ class _BackgroundRunner:
     def _next(self) -> ScenarioResult | BaseException | None:
         while True:
             with suppress(queue.Empty):  # an endless wait would keep Ctrl-C away on Windows
-                return self._results.get(timeout=_POLL_INTERVAL)
+                return self._results.get(timeout=_RESULT_INTERVAL)
 
     def _run(self, scenarios: Sequence[SelftestScenario]) -> None:
         try:

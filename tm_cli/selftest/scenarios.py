@@ -1,4 +1,4 @@
-"""A scenario: how the server behaves, how tm is called, and the expected result."""
+"""The scenarios: how the server behaves, how tm is called, and the expected result."""
 
 from __future__ import annotations
 

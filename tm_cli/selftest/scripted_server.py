@@ -22,8 +22,8 @@ from tm_cli.server.histograms import new_histogram
 from tm_cli.server.server import EmbeddedServer
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.profiles import SettingStore
-from tm_cli.server.web.listener import open_listeners
-from tm_cli.server.web.services import ServeOptions, Services
+from tm_cli.server.web.listener import ServeOptions, open_listeners
+from tm_cli.server.web.services import Services
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineEvent,

@@ -14,7 +14,7 @@ from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.numbers import MAX_COUNT
+from tm_cli.server.validation import MAX_COUNT
 
 HIGHEST_US = 3600 * 1_000_000
 _LOWEST, _DIGITS = 1, 3

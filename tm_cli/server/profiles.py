@@ -1,4 +1,4 @@
-"""A profile as the server keeps it, and the rules for replacing one."""
+"""Profiles as the server keeps them, and the rules for replacing one."""
 
 from __future__ import annotations
 

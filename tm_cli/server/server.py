@@ -1,21 +1,19 @@
-"""Signals that stop a long-running process."""
+"""The embedded server: its services, its web servers, its log on standard error."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.types import ASGIApp
 
 from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.leases import Leases, wait_until_unused
 from tm_cli.server.runs.supervisor import Supervisor
@@ -28,27 +26,11 @@ from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.app import create_app
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of
-from tm_cli.server.web.listener import Endpoint, WebServer, open_listeners
-from tm_cli.server.web.schemas import Quota
-from tm_cli.server.web.services import ServeOptions, Services
+from tm_cli.server.web.listener import Endpoint, ServeOptions, WebServer, open_listeners
+from tm_cli.server.web.services import Quota, Services
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 from tm_cli.values.sliding_window import SlidingWindow
-
-
-@contextmanager
-def signals_set(stop: asyncio.Event) -> Iterator[None]:
-    """Have SIGINT and SIGTERM set `stop`, where this thread can receive them."""
-    loop = asyncio.get_running_loop()
-    previous = {}
-    with contextlib.suppress(ValueError):  # not the main thread, which gets no signals
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class EmbeddedServer:
@@ -74,7 +56,7 @@ class EmbeddedServer:
         """Serve until `stop` is set or the server ends for a reason of its own."""
         services = self._services()
         services.supervisor.recover()
-        guarded = self._guarded(create_app(services), services.limits)
+        guarded = self._guarded(create_app(services), services.quota)
         connections = ClientConnections(
             connections_allowed(), head_timeout=self._options.head_timeout
         )
@@ -108,7 +90,7 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        limits = Quota(requests_per_minute=self._options.requests_per_minute)
+        quota = Quota(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         judge = Judge(history, runs, self._clock.now)
@@ -127,7 +109,7 @@ class EmbeddedServer:
                     clock=self._clock,
                 ),
                 judge=judge,
-                concurrent_runs=limits.concurrent_runs,
+                concurrent_runs=quota.concurrent_runs,
             ),
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
@@ -139,13 +121,13 @@ class EmbeddedServer:
             judge=judge,
             leases=Leases(),
             identity=IdentityProof(self._key),
-            limits=limits,
+            quota=quota,
             clock=self._clock,
         )
 
-    def _guarded(self, app: ASGIApp, limits: Quota) -> list[Guard]:
+    def _guarded(self, app: ASGIApp, quota: Quota) -> list[Guard]:
         """The application behind a guard for each endpoint; they share the rate limit."""
-        window = SlidingWindow(limits.requests_per_minute, self._clock.monotonic)
+        window = SlidingWindow(quota.requests_per_minute, self._clock.monotonic)
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(
@@ -178,7 +160,7 @@ def log_to_stderr() -> None:
     handler.setFormatter(LimitedFormatter("tm: %(message)s"))
     handler.addFilter(RepeatFilter(time.monotonic))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("tm_cli.server.workers").setLevel(logging.INFO)
+    logging.getLogger("tm_cli.server.routes.workers").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
 
 

@@ -2,19 +2,20 @@
 
 from faults.mutants.mutant import Mutant
 
-JUDGE = "backends/runloop/judge.py"
-CASE = "backends/runloop/judge.py"
-EVIDENCE = "backends/runloop/measurements.py"
-RUNS = "backends/runloop/runs.py"
-STARTING = "backends/runloop/start.py"
-DRIVEN = "backends/runloop/driven_runs.py"
-RULES = "backends/runloop/rules.py"
-LISTING = "api/runloop/client.py"
+JUDGE = "tm_cli.backends.runloop.judge"
+CASE = "tm_cli.backends.runloop.judge"
+EVIDENCE = "tm_cli.backends.runloop.measurements"
+RUNS = "tm_cli.backends.runloop.runs"
+STARTING = "tm_cli.backends.runloop.start"
+DRIVEN = "tm_cli.backends.runloop.driven_runs"
+RULES = "tm_cli.backends.runloop.rules"
+LISTING = "tm_cli.api.runloop.client"
 
 MUTANTS = (
     Mutant(
         "runloop-canceled-by-its-score",
         JUDGE,
+        "_canceled",
         "    if case.run.state == CANCELED:",
         "    if False:",
         "a canceled run with a flattering score is judged by it",
@@ -22,6 +23,7 @@ MUTANTS = (
     Mutant(
         "runloop-any-end",
         RUNS,
+        "BenchmarkRuns.observe",
         "        if seen.state in ENDED:\n            return Progress(Phase.ENDED",
         "        if seen.state not in {'running'}:\n            return Progress(Phase.ENDED",
         "a state that nobody knows ends the wait",
@@ -29,6 +31,7 @@ MUTANTS = (
     Mutant(
         "runloop-cursors-that-come-back",
         LISTING,
+        "read_all",
         "follow_cursors(fetch, _next_cursor):",
         "((page, _next_cursor(page)) for page in iter(lambda: fetch(None), None)):",
         "a list without end is read for ever",
@@ -36,13 +39,15 @@ MUTANTS = (
     Mutant(
         "runloop-coverage",
         JUDGE,
+        "_incomplete",
         "coverage_of(run, case.expected.ids, total) < case.rules.coverage - TOLERANCE",
         "False",
         "three scenarios of five hundred pass",
     ),
     Mutant(
         "runloop-repeats-count-as-coverage",
-        "backends/runloop/differences.py",
+        "tm_cli.backends.runloop.differences",
+        "coverage_of",
         "    return min(len(covered) / total, 1.0)",
         "    return min(len(run.attempts) / total, 1.0)",
         "one scenario three times is three scenarios",
@@ -50,6 +55,7 @@ MUTANTS = (
     Mutant(
         "runloop-strange-scenarios",
         JUDGE,
+        "_incomplete",
         "    if unknown:",
         "    if False:",
         "scenarios of another benchmark raise the score",
@@ -57,6 +63,7 @@ MUTANTS = (
     Mutant(
         "runloop-unfinished-scenarios",
         JUDGE,
+        "_incomplete",
         "    if going:",
         "    if False:",
         "a run that was completed too early passes",
@@ -64,6 +71,7 @@ MUTANTS = (
     Mutant(
         "runloop-failed-scenarios",
         JUDGE,
+        "_failed_scenarios",
         "    if number > most:",
         "    if False:",
         "failed scenarios do not count",
@@ -71,6 +79,7 @@ MUTANTS = (
     Mutant(
         "runloop-broken-scorers",
         EVIDENCE,
+        "_problem",
         "    if broken_scorers:",
         "    if False:",
         "a score that nobody has measured counts",
@@ -78,6 +87,7 @@ MUTANTS = (
     Mutant(
         "runloop-missing-score-is-zero-rules",
         JUDGE,
+        "_unusable_score",
         "    if case.run.usable_score is None:",
         "    if False:",
         "without a score there is nothing to object to",
@@ -85,6 +95,7 @@ MUTANTS = (
     Mutant(
         "runloop-odd-scores",
         RULES,
+        "read_score",
         "    if not -TOLERANCE <= value <= 1 + TOLERANCE:  # also not for NaN",
         "    if False:",
         "a score of 1.5 is a perfect one",
@@ -92,6 +103,7 @@ MUTANTS = (
     Mutant(
         "runloop-scores-as-text",
         RULES,
+        "read_score",
         "    if isinstance(value, bool) or not isinstance(value, int | float):",
         "    value = float(value) if isinstance(value, str) else value\n"
         "    if not isinstance(value, int | float):",
@@ -100,6 +112,7 @@ MUTANTS = (
     Mutant(
         "runloop-no-baseline-passes",
         JUDGE,
+        "_no_baseline",
         "    if case.rules.needs_baseline and (why := case.incomparable):",
         "    if False and (why := case.incomparable):",
         "a drop that cannot be measured is none",
@@ -107,6 +120,7 @@ MUTANTS = (
     Mutant(
         "runloop-drop-the-other-way",
         CASE,
+        "Case.drop",
         "        return compared.before - compared.now",
         "        return compared.now - compared.before",
         "the better run fails, the worse one passes",
@@ -114,6 +128,7 @@ MUTANTS = (
     Mutant(
         "runloop-any-benchmark",
         RUNS,
+        "BenchmarkRuns._read",
         "seen.benchmark_id not in (None, self._benchmark_id):",
         "False:",
         "a run of another benchmark is ours",
@@ -121,6 +136,7 @@ MUTANTS = (
     Mutant(
         "runloop-unmarked-run",
         RUNS,
+        "BenchmarkRuns._read",
         "        if self._token is not None and seen.metadata.get(MARK) != self._token:",
         "        if False:",
         "a run from long ago is ours",
@@ -128,6 +144,7 @@ MUTANTS = (
     Mutant(
         "runloop-scenarios-of-another-run",
         RUNS,
+        "BenchmarkRuns.find_result",
         "        if any(item.benchmark_run_id not in (None, seen.id) for item in scenario_runs):",
         "        if False:",
         "another run's scenarios are judged",
@@ -135,6 +152,7 @@ MUTANTS = (
     Mutant(
         "runloop-judged-once",
         RUNS,
+        "BenchmarkRuns.confirm",
         'if judged.get(name) != now and (name, judged.get(name)) != ("score", None):',
         "if False:",
         "a score that changes while it is judged passes",
@@ -142,6 +160,7 @@ MUTANTS = (
     Mutant(
         "runloop-found-by-name",
         RUNS,
+        "BenchmarkRuns._find_started",
         "            if run.metadata.get(MARK) == token and run.id not in self._known:",
         "            if run.id not in self._known:",
         "another run of this name is adopted",
@@ -149,6 +168,7 @@ MUTANTS = (
     Mutant(
         "runloop-lost-start-again",
         STARTING,
+        "_did_nothing",
         "        return not error.maybe_sent",
         "        return True",
         "a lost start is sent again",
@@ -156,6 +176,7 @@ MUTANTS = (
     Mutant(
         "runloop-5xx-start-again",
         STARTING,
+        "_did_nothing",
         "isinstance(error, HttpError) and error.status == TOO_MANY",
         "isinstance(error, HttpError) and error.status in (429, 500, 502, 503, 504)",
         "a start that a gateway gave up on is sent again",
@@ -163,6 +184,7 @@ MUTANTS = (
     Mutant(
         "runloop-lost-start-is-refused",
         STARTING,
+        "BenchmarkStarter._recognise",
         "        raise StartUnknown(",
         "        raise Refused(",
         "tm claims that nothing was started",
@@ -170,6 +192,7 @@ MUTANTS = (
     Mutant(
         "runloop-half-a-list",
         LISTING,
+        "read_all",
         '            raise NotUnderstood(f"the listing of {what} is incomplete: {why}")',
         "            return list(found.values())",
         "a page that promises more is the last one",
@@ -177,6 +200,7 @@ MUTANTS = (
     Mutant(
         "runloop-first-page",
         LISTING,
+        "_next_cursor",
         "    if not page.has_more or not page.items:",
         "    page.__dict__['has_more'] = False\n    if True:",
         "failed scenarios on the second page are not seen",
@@ -184,13 +208,15 @@ MUTANTS = (
     Mutant(
         "runloop-pause-is-not-kept",
         RUNS,
+        "BenchmarkRuns._items",
         "            if isinstance(error, HttpError) and error.retry_after:",
         "            if False:",
         "a list that is put off does not put off the next look",
     ),
     Mutant(
         "runloop-no-baseline-hides-a-warning",
-        "backends/runloop/judge.py",
+        "tm_cli.backends.runloop.judge",
+        "hidden_by",
         "    if verdict is not Verdict.NO_BASELINE:",
         "    if True:",
         "without a baseline a score that is low enough to warn passes",
@@ -198,6 +224,7 @@ MUTANTS = (
     Mutant(
         "runloop-failed-driver",
         DRIVEN,
+        "DrivenRuns.observe",
         "        if exit_code:",
         "        if False:",
         "a driver that failed has done its work",
@@ -205,6 +232,7 @@ MUTANTS = (
     Mutant(
         "runloop-completed-unasked",
         DRIVEN,
+        "DrivenRuns.observe",
         "        if self._driver is not None and exit_code is None:",
         "        if False:",
         "a run is completed while its driver still works",

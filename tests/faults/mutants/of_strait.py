@@ -2,20 +2,21 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "backends/strait/runs.py"
-STATES = "backends/strait/results.py"
-TRIGGERING = "backends/strait/trigger.py"
-ANSWERS = "backends/strait/trigger.py"
-CONDITIONS = "backends/strait/conditions.py"
-RESULTS = "backends/strait/results.py"
-NEWS = "backends/strait/results.py"
-CLIENT = "api/strait/client.py"
-LINEAGE = "backends/strait/results.py"
+RUNS = "tm_cli.backends.strait.runs"
+STATES = "tm_cli.backends.strait.results"
+TRIGGERING = "tm_cli.backends.strait.trigger"
+ANSWERS = "tm_cli.backends.strait.trigger"
+CONDITIONS = "tm_cli.backends.strait.conditions"
+RESULTS = "tm_cli.backends.strait.results"
+NEWS = "tm_cli.backends.strait.results"
+CLIENT = "tm_cli.api.strait.client"
+LINEAGE = "tm_cli.backends.strait.results"
 
 MUTANTS = (
     Mutant(
         "strait-canceled-passes",
         STATES,
+        "verdict_of",
         "    return canceled_as if status in STOPPED_FROM_OUTSIDE else None",
         "    return Verdict.PASS if status in STOPPED_FROM_OUTSIDE else None",
         "a canceled run passes",
@@ -23,6 +24,7 @@ MUTANTS = (
     Mutant(
         "strait-first-run-is-the-end",
         RUNS,
+        "StraitRuns._read_lineage",
         "        return Lineage(found, self._later(found))",
         "        return Lineage(found)",
         "a job that continues itself passes before its work is done",
@@ -30,6 +32,7 @@ MUTANTS = (
     Mutant(
         "strait-next-run-is-the-last",
         LINEAGE,
+        "later_runs",
         "        known |= new",
         "        known |= new\n        break",
         "a job passes while the last of several later runs goes on",
@@ -37,6 +40,7 @@ MUTANTS = (
     Mutant(
         "strait-empty-lineage-is-an-answer",
         RUNS,
+        "StraitRuns._later",
         "        is_known = statuses or (lineage == [] and _is_before_lineage(found))",
         "        is_known = True",
         "an answer that does not know the run says that nothing continues it",
@@ -44,6 +48,7 @@ MUTANTS = (
     Mutant(
         "strait-dead-letters-go-on",
         STATES,
+        "FAILURES",
         '"crashed", "system_failed", DEAD_LETTER})',
         '"crashed", "system_failed"})',
         "the usual end of a failing job is waited for until the deadline",
@@ -51,6 +56,7 @@ MUTANTS = (
     Mutant(
         "strait-status-in-any-spelling",
         STATES,
+        "phase_of",
         "    if status in TERMINAL:",
         "    if status.lower().strip() in TERMINAL or status in ('succeeded', 'done'):",
         "a status that nobody knows ends the wait",
@@ -58,6 +64,7 @@ MUTANTS = (
     Mutant(
         "strait-unknown-run",
         TRIGGERING,
+        "Trigger.made",
         "        return run.idempotency_key == self.request.key and",
         "        return True and",
         "the run of another trigger is ours",
@@ -65,6 +72,7 @@ MUTANTS = (
     Mutant(
         "strait-answer-is-not-checked",
         RUNS,
+        "TriggeredRuns._checked",
         "        if self._made_by is not None and not self._made_by.made(found):",
         "        if False:",
         "a job with a dedup window passes with an earlier run",
@@ -72,6 +80,7 @@ MUTANTS = (
     Mutant(
         "strait-any-run-is-new",
         TRIGGERING,
+        "Trigger._judged",
         "        is_older = self.snapshot.is_older(run, self.clock.now())",
         "        is_older = repeats_another = False",
         "an old run under the user's key is ours",
@@ -79,6 +88,7 @@ MUTANTS = (
     Mutant(
         "strait-clocks-agree",
         TRIGGERING,
+        "Snapshot.is_older",
         "        return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK",
         "        return run.created_at < self.asked_at - CLOCK_SLACK",
         "an old run looks new by a clock that is ahead",
@@ -86,6 +96,7 @@ MUTANTS = (
     Mutant(
         "strait-another-key",
         TRIGGERING,
+        "Trigger.send",
         "self.request.job_id, self.request.body, self.request.key\n",
         "self.request.job_id, self.request.body, f'{self.request.key}-{attempts._failed}'\n",
         "every repetition is a new run",
@@ -93,6 +104,7 @@ MUTANTS = (
     Mutant(
         "strait-refused-though-sent",
         TRIGGERING,
+        "Trigger._raise_refusal",
         "        if self._maybe_sent:\n            return\n",
         "",
         "tm claims that nothing was started",
@@ -100,6 +112,7 @@ MUTANTS = (
     Mutant(
         "strait-lost-answers-prove-nothing-sent",
         ANSWERS,
+        "may_have_started",
         "            return error.maybe_sent",
         "            return False",
         "a start that was lost counts as not sent",
@@ -107,6 +120,7 @@ MUTANTS = (
     Mutant(
         "strait-refused-key-again",
         ANSWERS,
+        "is_refusal",
         "    if error.status in NO_ACCESS:\n        return True\n",
         "",
         "a refused key is tried until the address is locked out",
@@ -114,6 +128,7 @@ MUTANTS = (
     Mutant(
         "strait-start-without-a-run",
         CLIENT,
+        "Client.trigger",
         "        if not answer.id and not answer.is_kept:",
         "        if False:",
         "a start that names no run is not asked for again",
@@ -121,6 +136,7 @@ MUTANTS = (
     Mutant(
         "strait-any-run-in-the-answer",
         CLIENT,
+        "_same",
         "    if found.id != run_id:",
         "    if False:",
         "an answer about another run is believed",
@@ -128,6 +144,7 @@ MUTANTS = (
     Mutant(
         "strait-dead-letters-are-believed",
         RUNS,
+        "StraitRuns._fresh",
         "        if found.status != DEAD_LETTER:",
         "        if True:",
         "a dead letter that came back fails the gate",
@@ -135,6 +152,7 @@ MUTANTS = (
     Mutant(
         "strait-gateway-404-ends-it",
         RUNS,
+        "_may_read_again",
         "HttpError) and error.status == 404 and not error.from_api:\n        return True",
         "HttpError) and False:\n        return True",
         "a gateway that is up before the server ends the wait",
@@ -142,6 +160,7 @@ MUTANTS = (
     Mutant(
         "strait-stream-is-not-heard",
         NEWS,
+        "is_news",
         'return message is None or message.get("type") not in {"event", "stream_chunk"}',
         "raise ValueError(data)",
         "garbage in a stream ends the gate",
@@ -149,6 +168,7 @@ MUTANTS = (
     Mutant(
         "strait-unmeasured-condition",
         CONDITIONS,
+        "ResultCheck.judge",
         'return CheckResult(self, None, f"{self.text}: the result has no such value")',
         'return CheckResult(self, True, f"{self.text}: the result has no such value")',
         "a condition on what is not there holds",
@@ -156,6 +176,7 @@ MUTANTS = (
     Mutant(
         "strait-true-is-one",
         CONDITIONS,
+        "_compared",
         "    same_kind = isinstance(value, bool) == isinstance(wanted, bool)",
         "    same_kind = True",
         "1 counts as true",
@@ -163,6 +184,7 @@ MUTANTS = (
     Mutant(
         "strait-duration-of-the-last-attempt",
         RESULTS,
+        "seconds_of",
         "    due = _later(run.created_at, run.scheduled_at)",
         "    due = run.started_at",
         "a run may take as long as it likes, as long as its last attempt is short",

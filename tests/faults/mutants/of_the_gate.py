@@ -2,16 +2,17 @@
 
 from faults.mutants.mutant import Mutant
 
-RUNS = "backends/trafficmorph/runs.py"
-STARTING = "backends/trafficmorph/start.py"
-CORRELATE = "backends/trafficmorph/correlation.py"
-FLOW = "gate/lifecycle.py"
-POLICY = "gate/policy.py"
+RUNS = "tm_cli.backends.trafficmorph.runs"
+STARTING = "tm_cli.backends.trafficmorph.start"
+CORRELATE = "tm_cli.backends.trafficmorph.correlation"
+FLOW = "tm_cli.gate.lifecycle"
+POLICY = "tm_cli.gate.policy"
 
 MUTANTS = (
     Mutant(
         "top-row",
         RUNS,
+        "TrafficMorphRuns.find_result",
         "if found := scan.exact or scan.legacy:",
         "if found := (0,) if seen else ():",
         "takes the newest row for ours",
@@ -19,6 +20,7 @@ MUTANTS = (
     Mutant(
         "row-newer-than-before",
         CORRELATE,
+        "correlate",
         "if row.run_id != wanted.run_id:",
         "if False:",
         "every row that is newer than the snapshot is ours",
@@ -26,6 +28,7 @@ MUTANTS = (
     Mutant(
         "row-from-before",
         CORRELATE,
+        "correlate",
         "            elif _is_new(row, wanted):",
         "            elif True:",
         "a run that was over before the start counts",
@@ -33,6 +36,7 @@ MUTANTS = (
     Mutant(
         "legacy-window",
         CORRELATE,
+        "_refuse_legacy",
         "    if distance > LATEST:",
         "    if False:",
         "a row without id that began much later counts",
@@ -40,6 +44,7 @@ MUTANTS = (
     Mutant(
         "legacy-window-before",
         CORRELATE,
+        "_refuse_legacy",
         "    if wanted.newest_before is not None and row.row_id <= wanted.newest_before:",
         "    if False:",
         "a row without id may be older than the start",
@@ -47,6 +52,7 @@ MUTANTS = (
     Mutant(
         "rows-may-disagree",
         RUNS,
+        "_agreed",
         "if len({row.auto_verdict for row in rows}) > 1:",
         "if False:",
         "the newest of two rows of one run decides",
@@ -54,6 +60,7 @@ MUTANTS = (
     Mutant(
         "any-profile",
         RUNS,
+        "TrafficMorphRuns._correlated",
         "if row.profile_id is not None and row.profile_id != self._profile_id:",
         "if False:",
         "a row of another profile counts",
@@ -61,6 +68,7 @@ MUTANTS = (
     Mutant(
         "first-page-only",
         RUNS,
+        "LAST_PAGE",
         "LAST_PAGE = 9",
         "LAST_PAGE = 0",
         "a busy profile hides our row",
@@ -68,6 +76,7 @@ MUTANTS = (
     Mutant(
         "never-last-page",
         CORRELATE,
+        "is_last_page",
         "    if len(rows) < size:",
         "    if False:",
         "pages are asked for that do not exist",
@@ -75,6 +84,7 @@ MUTANTS = (
     Mutant(
         "detail-may-differ",
         RUNS,
+        "TrafficMorphRuns.confirm",
         "if detail.verdict_text != result.verdict_text or detail.run_id != result.run_id:",
         "if False:",
         "a verdict that changes while it is read passes",
@@ -82,6 +92,7 @@ MUTANTS = (
     Mutant(
         "detail-is-needed",
         RUNS,
+        "TrafficMorphRuns._detail",
         "            return as_result(reader.get_history_item(history_id))\n"
         "        except ApiError:\n            return None",
         "            return as_result(reader.get_history_item(history_id))\n"
@@ -90,7 +101,8 @@ MUTANTS = (
     ),
     Mutant(
         "verdict-in-any-case",
-        "gate/verdict.py",
+        "tm_cli.gate.verdict",
+        "read_verdict",
         "return Verdict(text) if text in KNOWN else Verdict.UNKNOWN",
         "return Verdict(text.strip().upper()) if text.strip().upper() in KNOWN "
         "else Verdict.UNKNOWN",
@@ -99,6 +111,7 @@ MUTANTS = (
     Mutant(
         "unknown-verdict-passes",
         POLICY,
+        "_by_rule",
         "if result.final or result.verdict not in KNOWN:",
         "if result.final or result.verdict is None:",
         "a verdict of a newer server passes",
@@ -106,6 +119,7 @@ MUTANTS = (
     Mutant(
         "missing-verdict-passes",
         POLICY,
+        "_without_verdict",
         'return Decision(ExitCode.UNDECIDED, message, code="undecided", matched=True)',
         "return Decision(ExitCode.OK, message)",
         "no verdict counts as a good one",
@@ -113,6 +127,7 @@ MUTANTS = (
     Mutant(
         "gate-is-forgotten",
         POLICY,
+        "_by_verdict",
         "    if verdict in gate.fail_on:",
         "    if verdict in gate.fail_on and verdict is not Verdict.WARN:",
         "WARN passes although it is gated",
@@ -120,6 +135,7 @@ MUTANTS = (
     Mutant(
         "wrong-code",
         POLICY,
+        "_GATE_CODES",
         "    Verdict.FAIL: ExitCode.FAIL,",
         "    Verdict.FAIL: ExitCode.WARN,",
         "FAIL exits as WARN",
@@ -127,6 +143,7 @@ MUTANTS = (
     Mutant(
         "error-is-no-failure",
         POLICY,
+        "from_error",
         "    exit_code = error.exit_code if error.exit_code is not ExitCode.OK "
         "else ExitCode.INTERNAL",
         "    exit_code = ExitCode.OK",
@@ -134,7 +151,8 @@ MUTANTS = (
     ),
     Mutant(
         "cut-off-run-counts",
-        "backends/trafficmorph/results.py",
+        "tm_cli.backends.trafficmorph.results",
+        "as_result",
         'cut_off = row.outcome not in (None, "", "COMPLETED")',
         "cut_off = False",
         "a stopped run is waited for, or its verdict counts",
@@ -142,6 +160,7 @@ MUTANTS = (
     Mutant(
         "timeout-is-undecided",
         FLOW,
+        "Follow._pause",
         "                raise self._timed_out(run)",
         '                raise Undecided("too late")',
         "the two timeouts are mixed up; never ends as wait timeout",
@@ -149,6 +168,7 @@ MUTANTS = (
     Mutant(
         "no-wait-deadline",
         FLOW,
+        "Follow._pause",
         "            if remaining <= 0:\n                raise self._timed_out(run)",
         "            if remaining < -(10**9):\n                raise self._timed_out(run)",
         "a looping run is waited for without end",
@@ -156,6 +176,7 @@ MUTANTS = (
     Mutant(
         "no-verdict-deadline",
         FLOW,
+        "Follow._search",
         "            if remaining <= 0:\n                self._give_up",
         "            if remaining <= -600:\n                self._give_up",
         "a missing verdict is waited for too long",
@@ -163,6 +184,7 @@ MUTANTS = (
     Mutant(
         "wall-clock-deadline",
         FLOW,
+        "Follow._one_run",
         "        deadline = self._clock.monotonic() + self._gate.wait_timeout\n        is_over",
         "        self._clock.monotonic = lambda: self._clock.now().timestamp()\n"
         "        deadline = self._clock.monotonic() + self._gate.wait_timeout\n        is_over",
@@ -172,27 +194,31 @@ MUTANTS = (
     Mutant(
         "one-bad-read-ends-it",
         FLOW,
-        "        pause = self._system.observed_nothing(error)\n        if pause is None:",
-        "        pause = self._system.observed_nothing(error)\n        if True:",
+        "Follow._tolerate",
+        "        pause = self._system.retry_pause(error)\n        if pause is None:",
+        "        pause = self._system.retry_pause(error)\n        if True:",
         "one 502 ends a wait of half an hour",
     ),
     Mutant(
         "retry-after-of-a-look",
-        "api/retry.py",
+        "tm_cli.api.retry",
+        "retry_pause",
         "    return requested_pause(error)",
         "    return 0.0",
         "Retry-After is ignored while polling",
     ),
     Mutant(
         "refused-key-is-ridden-out",
-        "api/retry.py",
+        "tm_cli.api.retry",
+        "is_transient",
         "            return error.status in TRANSIENT_STATUSES",
         "            return True",
         "a revoked key is tried until the deadline",
     ),
     Mutant(
         "ended-run-is-waited-for",
-        "backends/trafficmorph/runs.py",
+        "tm_cli.backends.trafficmorph.runs",
+        "phase_of",
         'return _PHASES.get(status or "", Phase.ENDED)',
         'return _PHASES.get(status or "", Phase.ACTIVE)',
         "a run that has ended is waited for until the deadline",
@@ -200,6 +226,7 @@ MUTANTS = (
     Mutant(
         "start-again-after-timeout",
         STARTING,
+        "RunStarter.start",
         "                if error.maybe_sent:",
         "                if False:",
         "a start whose answer was lost is sent again",
@@ -207,6 +234,7 @@ MUTANTS = (
     Mutant(
         "start-gives-up",
         STARTING,
+        "START_ATTEMPTS",
         "START_ATTEMPTS = 3",
         "START_ATTEMPTS = 1",
         "a refused connection is not tried again",
@@ -214,6 +242,7 @@ MUTANTS = (
     Mutant(
         "502-is-a-refusal",
         STARTING,
+        "REFUSALS",
         "REFUSALS = frozenset({400,",
         "REFUSALS = frozenset({500, 502, 503, 504, 400,",
         "a start that a gateway lost counts as refused",
@@ -221,6 +250,7 @@ MUTANTS = (
     Mutant(
         "gateway-429-is-a-refusal",
         STARTING,
+        "_refusal",
         "    if error.status in REFUSALS and error.from_api:",
         "    if error.status in REFUSALS:",
         "a gateway's 429 counts as the server's",
@@ -228,6 +258,7 @@ MUTANTS = (
     Mutant(
         "start-without-answer-is-taken",
         STARTING,
+        "RunStarter._check",
         'raise NotUnderstood("the answer is about another profile")',
         "pass",
         "the start of another profile counts as ours",
@@ -235,13 +266,15 @@ MUTANTS = (
     Mutant(
         "unreadable-snapshot",
         STARTING,
+        "RunStarter.prepare",
         "if self._snapshot is not None and self._snapshot.id is None:",
         "if False:",
         "without a snapshot old rows may count",
     ),
     Mutant(
         "signal-is-no-failure",
-        "gate/scheduler.py",
+        "tm_cli.gate.scheduler",
+        "drive",
         "            yield position, follow.decided(from_error(error, gate))",
         "            yield position, follow.decided(replace_ok(error, gate))\n\n\n"
         "def replace_ok(error, gate):\n"
@@ -252,6 +285,7 @@ MUTANTS = (
     Mutant(
         "unasked-stop",
         FLOW,
+        "Follow.interrupted",
         "        if stop and self._stopped(self.run):",
         "        if self._stopped(self.run):",
         "Ctrl-C stops a run that should go on",

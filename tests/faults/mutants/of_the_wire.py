@@ -2,16 +2,17 @@
 
 from faults.mutants.mutant import Mutant
 
-ANSWERS = "api/responses.py"
-JSON = "api/strict_json.py"
-TRANSPORT = "api/transport.py"
-CLIENT = "api/trafficmorph/client.py"
+ANSWERS = "tm_cli.api.responses"
+JSON = "tm_cli.api.strict_json"
+TRANSPORT = "tm_cli.api.transport"
+CLIENT = "tm_cli.api.trafficmorph.client"
 POSTED = 'return self._send(read, "POST", path, body)'
 
 MUTANTS = (
     Mutant(
         "last-of-two-keys",
         JSON,
+        "_unique",
         "        if key in found:",
         "        if False:",
         "FAIL, then PASS reads as PASS",
@@ -19,6 +20,7 @@ MUTANTS = (
     Mutant(
         "infinite-numbers",
         JSON,
+        "_number",
         "    if abs(value) > largest:",
         "    if False:",
         "numbers that no float holds",
@@ -26,6 +28,7 @@ MUTANTS = (
     Mutant(
         "lone-surrogates",
         JSON,
+        "_parse",
         'return _without_surrogates(document) if "\\\\ud" in text.lower() else document',
         "return document",
         "half a character ends the gate with a traceback",
@@ -34,6 +37,7 @@ MUTANTS = (
     Mutant(
         "html-is-read-as-json",
         ANSWERS,
+        "understand",
         "    if not _is_json(answer):",
         "    if False:",
         "whatever a proxy sends is read",
@@ -41,6 +45,7 @@ MUTANTS = (
     Mutant(
         "any-2xx",
         ANSWERS,
+        "understand",
         "    if status not in {200, 201, 202}:",
         "    if False:",
         "a partial answer counts as a whole one",
@@ -48,20 +53,23 @@ MUTANTS = (
     Mutant(
         "bare-code-from-api",
         ANSWERS,
+        "explain_error",
         'from_api=isinstance(envelope.get("error"), str)',
         "from_api=True",
         "a gateway speaks for the API",
     ),
     Mutant(
         "retry-after-read-as-float",
-        "api/retry.py",
+        "tm_cli.api.retry",
+        "read_retry_after",
         "    if _SECONDS.fullmatch(text):\n        return min(float(text), LONGEST_PAUSE)",
         "    if text:\n        return float(text)",
         "nan, inf, 1e9 and half a year are waited for",
     ),
     Mutant(
         "retry-after-not-read",
-        "api/retry.py",
+        "tm_cli.api.retry",
+        "read_retry_after",
         '    text = headers.get("retry-after", "").strip()',
         '    text = ""',
         "Retry-After is never obeyed",
@@ -69,13 +77,15 @@ MUTANTS = (
     Mutant(
         "writes-are-repeated",
         CLIENT,
+        "Client._post",
         POSTED,
         f"try:\n            {POSTED}\n        except Exception:\n            {POSTED}",
         "every start is sent twice when it fails",
     ),
     Mutant(
         "mistyped-run-id",
-        "api/trafficmorph/models.py",
+        "tm_cli.api.trafficmorph.models",
+        "_row_run_id",
         '    return "(a runId that is no text)"',
         "    return None",
         "a row whose id is no text counts as one without id",
@@ -83,6 +93,7 @@ MUTANTS = (
     Mutant(
         "read-timeout-is-unsent",
         TRANSPORT,
+        "_NEVER_SENT",
         "_NEVER_SENT = (httpx2.ConnectError,",
         "_NEVER_SENT = (httpx2.ReadTimeout, httpx2.ConnectError,",
         "a start that timed out is sent again",
@@ -91,6 +102,7 @@ MUTANTS = (
     Mutant(
         "write-error-is-unsent",
         TRANSPORT,
+        "_NEVER_SENT",
         "_NEVER_SENT = (httpx2.ConnectError,",
         "_NEVER_SENT = (httpx2.NetworkError, httpx2.ConnectError,",
         "a start that broke off is sent again",
@@ -99,6 +111,7 @@ MUTANTS = (
     Mutant(
         "follows-redirects",
         TRANSPORT,
+        "Transport._new_client",
         "follow_redirects=False",
         "follow_redirects=True",
         "the key goes to whom the server names",
@@ -107,6 +120,7 @@ MUTANTS = (
     Mutant(
         "key-in-the-query",
         TRANSPORT,
+        "Transport._request",
         'path.lstrip("/"), params=params or None)',
         'path.lstrip("/"), params={**(params or {}), "key": self._connection.key.reveal()})',
         "the key stands in every access log",
@@ -114,7 +128,8 @@ MUTANTS = (
     ),
     Mutant(
         "key-in-repr",
-        "api_key.py",
+        "tm_cli.values.api_key",
+        "ApiKey.__repr__",
         '        return "***"',
         "        return self._bytes.decode()",
         "the key stands in every traceback",
@@ -123,6 +138,7 @@ MUTANTS = (
     Mutant(
         "decoded-bodies",
         TRANSPORT,
+        "_read",
         'if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:',
         "if False:",
         "a compressed body is taken for a plain one",
@@ -130,7 +146,8 @@ MUTANTS = (
     ),
     Mutant(
         "steering-characters",
-        "text.py",
+        "tm_cli.values.text",
+        "_harmless",
         '        case "Cc" | "Zl" | "Zp":\n            return " "',
         '        case "Zl" | "Zp":\n            return " "',
         "server text moves the cursor",
@@ -138,7 +155,8 @@ MUTANTS = (
     ),
     Mutant(
         "invisible-characters",
-        "text.py",
+        "tm_cli.values.text",
+        "_harmless",
         '        case "Cf":\n            return ""',
         '        case "Cf-":\n            return ""',
         "server text runs from right to left",
@@ -146,7 +164,8 @@ MUTANTS = (
     ),
     Mutant(
         "commands-in-the-middle",
-        "text.py",
+        "tm_cli.values.text",
+        "clean",
         '_WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))',
         '" ".join(shown.split())',
         "server text commands the CI runner",
@@ -154,7 +173,8 @@ MUTANTS = (
     ),
     Mutant(
         "commands-at-the-beginning",
-        "text.py",
+        "tm_cli.values.text",
+        "clean",
         '    if shown.startswith("::"):',
         "    if False:",
         "server text commands the CI runner",
@@ -162,7 +182,8 @@ MUTANTS = (
     ),
     Mutant(
         "commands-in-json",
-        "render/formats/json_document.py",
+        "tm_cli.render.formats.json_document",
+        "to_json",
         '.replace("#", "\\\\u0023")',
         "",
         "JSON on standard output commands the CI runner",
@@ -170,7 +191,8 @@ MUTANTS = (
     ),
     Mutant(
         "unclean-reasons",
-        "backends/trafficmorph/results.py",
+        "tm_cli.backends.trafficmorph.results",
+        "_reasons",
         "clean(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "one sink does not clean",
@@ -178,7 +200,8 @@ MUTANTS = (
     ),
     Mutant(
         "empty-gate",
-        "gate/verdict.py",
+        "tm_cli.gate.verdict",
+        "parse_fail_on",
         '        raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")',
         "        return frozenset()",
         "an unset CI variable switches the gate off",
@@ -186,7 +209,8 @@ MUTANTS = (
     ),
     Mutant(
         "usage-errors-escape",
-        "boundary.py",
+        "tm_cli.cli.error_handler",
+        "_run",
         "    except TmError as error:\n        return _report(error, arguments, context)",
         "    except TmError:\n        return 0",
         "an error exits 0",

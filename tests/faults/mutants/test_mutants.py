@@ -6,21 +6,22 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from faults.mutants.catalogue import LISTS, MUTANTS
 from faults.report import say
+from faults.scale import cores, one_in
 from faults.zygote import Forked
 
 SUBSET = Path(__file__).with_name("subset.py")
-AT_ONCE = 2
 LONGEST = 240.0
 FEWEST = 90
 
-EVERY = 1 if os.environ.get("TM_FAULT_ALL_MUTANTS") else 3
-"""One in how many mutants of the systems that share the engine is met."""
+EVERY = 3
+"""One in how many mutants is met below full size."""
 
 
 def meet(name: str | None) -> tuple[int | None, str, str]:
@@ -36,10 +37,8 @@ def meet(name: str | None) -> tuple[int | None, str, str]:
 
 
 def chosen() -> list[str]:
-    """All mutants of what all systems share, and a part of the others."""
-    shared = LISTS[:2]
-    parts = [mutants if mutants in shared else mutants[::EVERY] for mutants in LISTS]
-    return [mutant.name for mutants in parts for mutant in mutants]
+    """All mutants at full size; otherwise a part of each list, another one for each commit."""
+    return [mutant.name for mutants in LISTS for mutant in mutants[one_in(EVERY)]]
 
 
 def test_there_are_enough_and_each_has_a_name_of_its_own():
@@ -52,8 +51,24 @@ def test_patch_fits(name):
     compile(MUTANTS[name].source(), name, "exec")
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"module": "tm_cli.gone"}, "no module"),
+        ({"function": "gone"}, "not once"),
+        ({"old": "gone"}, "0 times"),
+        ({"old": "e"}, "times in"),
+    ],
+)
+def test_patch_that_no_longer_fits_is_noticed(change, reason):
+    mutant = replace(next(iter(MUTANTS.values())), **change)
+    with pytest.raises(ValueError, match=reason):
+        mutant.source()
+
+
+@pytest.mark.volume
 def test_every_mutant_is_found_and_nothing_is_found_without_one():
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         results = list(pool.map(meet, [None, *chosen()]))
     say("\n".join(out.strip() for _, out, _ in results))
     survivors = [out + err[-500:] for code, out, err in results if code]

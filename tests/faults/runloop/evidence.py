@@ -48,11 +48,13 @@ def said(schedule: Schedule, recording: Recording) -> list[Any]:
     if wish_of(schedule).driver:
         return ["FAIL"]
     run: Document | None = None
+    runs: list[Document] = []
     pages: dict[str, Document] = {}
     shown: list[Shown] = []
     for op in recording.ops:
         if op.endpoint == "run" and (found := _run(op, schedule, recording)):
             run = found
+            runs.append(found)
             shown += [(found, shown[-1][1])] if shown else []
         elif op.endpoint == "items":
             pages = pages if op.page else {}
@@ -60,8 +62,8 @@ def said(schedule: Schedule, recording: Recording) -> list[Any]:
             pages.update(page or {})
             if page is not None and _is_last(op) and run is not None:
                 shown = [(run, list(pages.values()))]
-    if not shown and run is not None:  # one that was canceled has nothing else to show
-        shown = [(run, [])]
+    if not shown:  # one that was canceled or has failed has nothing else to show
+        shown = [(found, []) for found in runs[-2:]]
     return [_judged(item, schedule, recording) for item in shown]
 
 

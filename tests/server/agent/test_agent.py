@@ -13,6 +13,8 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 HALF = "codes=200:50"  # of the 100 requests that a bucket of the profile plans
 
 
@@ -145,7 +147,7 @@ def test_an_agent_comes_back_to_a_server_that_comes_back(server, start_server, s
         eventually(lambda: "eu-west" in regions(Api(client)))
 
 
-def test_a_worker_lost_during_a_run_is_told_with_the_run(api, start_agent):
+def test_a_worker_lost_during_a_run_is_noted_with_the_run(api, start_agent):
     start_agent(name="agent-1").connected()
     lost = start_agent(name="agent-2").connected()
     profile_id = api.save(script="mode=hold")
@@ -225,7 +227,7 @@ def test_handshakes_do_not_use_up_the_budget_of_requests(start_server):
     assert [handshake(server, introduction(), **key) for _ in range(4)] == [101] * 4
 
 
-def test_a_peer_that_says_nonsense_is_put_out(server, api):
+def test_a_peer_that_sends_an_invalid_message_is_disconnected(server, api):
     url = server.info.base_url.replace("http", "ws", 1) + introduction()
     with connect(url, additional_headers={"X-Api-Key": server.key}, proxy=None) as peer:
         eventually(lambda: "eu-west" in regions(api))

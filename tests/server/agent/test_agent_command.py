@@ -10,6 +10,8 @@ import pytest
 from running_server import eventually
 from tm_cli.exit_codes import ExitCode
 
+pytestmark = pytest.mark.process
+
 KEY = {"TM_API_KEY": "tm_secret"}
 HERE = "http://127.0.0.1:9"
 
@@ -21,7 +23,12 @@ HERE = "http://127.0.0.1:9"
         (["--server", HERE, "--region", "local"], KEY, ExitCode.USAGE, "the server's own machine"),
         (["--server", HERE, "--region", "EU West"], KEY, ExitCode.USAGE, "the region needs"),
         (["--server", HERE, "--region", "eu", "--name", "A"], KEY, ExitCode.USAGE, "the agent"),
-        (["--server", "ftp://x", "--region", "eu"], KEY, ExitCode.USAGE, "neither http nor https"),
+        (
+            ["--server", "ftp://x", "--region", "eu"],
+            KEY,
+            ExitCode.USAGE,
+            "the scheme must be http or https",
+        ),
         (["--region", "eu"], KEY, ExitCode.CONFIGURATION, "no server is configured"),
         (["--server", "local", "--region", "eu"], KEY, ExitCode.CONFIGURATION, "no server"),
         (["--server", HERE, "--region", "eu"], {}, ExitCode.CONFIGURATION, "no API key"),
@@ -55,7 +62,7 @@ def test_a_wrong_key_is_an_authentication_error(tm, server):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT for the own process")
-def test_an_agent_that_leaves_says_so(tm, server):
+def test_an_agent_that_leaves_reports_it(tm, server):
     def interrupt():
         with server.client() as client:
             eventually(lambda: "eu" in client.get("/api/v1/regions").text)

@@ -14,7 +14,7 @@ from running_server import Api, eventually
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.runs import RunStore
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(os.name != "posix", reason="kill -9")]
 
 RATE = 90
 SECONDS = 10

@@ -25,7 +25,7 @@ NO_ROUTE = os.strerror(errno.EHOSTUNREACH).lower()
         (Close(1008, "no"), "the server closed it (code 1008: no)"),
     ],
 )
-def test_end_of_a_connection_is_told_in_words(close, said):
+def test_end_of_a_connection_is_explained(close, said):
     kind = ConnectionClosedOK if close and close.code == 1000 else ConnectionClosedError
     assert why_closed(kind(close, close, True if close else None)) == said
 
@@ -33,9 +33,9 @@ def test_end_of_a_connection_is_told_in_words(close, said):
 @pytest.mark.parametrize(
     ("error", "is_encrypted", "said"),
     [
-        (TimeoutError("timed out during opening handshake"), False, "no answer in time"),
-        (InvalidMessage("did not receive a valid HTTP response"), False, "try https"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), True, "answer by http?"),
+        (TimeoutError("timed out during opening handshake"), False, "timed out"),
+        (InvalidMessage("did not receive a valid HTTP response"), False, "use https"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), True, "use plain http?"),
         (socket.gaierror(-2, "Name or service not known"), True, "Name or service not known"),
         (OSError(errno.ECONNREFUSED, "Connect call failed"), True, "connection refused"),
         (OSError(errno.EHOSTUNREACH, "Connect call failed"), True, NO_ROUTE),

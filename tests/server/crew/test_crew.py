@@ -20,6 +20,8 @@ from tm_cli.server.workers.engine_events import (
 )
 from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
 
+pytestmark = pytest.mark.process
+
 JOB = EngineJob(
     run_id="r",
     target_url="http://127.0.0.1:1/",
@@ -78,15 +80,15 @@ class Missing:
 
 
 def played(*engines):
-    """What a crew of these engines says."""
+    """What a group of these engines says."""
 
     async def scenario():
         workers = [WorkerSpec(f"w{number}", engine.start) for number, engine in enumerate(engines)]
-        crew = await WorkerGroup.start(workers, JOB, SystemClock())
+        group = await WorkerGroup.start(workers, JOB, SystemClock())
         async with asyncio.timeout(5):
-            told = [event async for event in crew.events(patience=60)]
-            await crew.close()
-        return told
+            events = [event async for event in group.events(patience=60)]
+            await group.close()
+        return events
 
     return asyncio.run(scenario())
 
@@ -150,10 +152,10 @@ def test_an_engine_is_lost_with_a_reason_and_its_share_moves(lines, reason):
 
     async def scenario():
         workers = [WorkerSpec("a", other.start), WorkerSpec("b", lost.start)]
-        crew = await WorkerGroup.start(workers, JOB, SystemClock())
-        async for event in crew.events(patience=60):
+        group = await WorkerGroup.start(workers, JOB, SystemClock())
+        async for event in group.events(patience=60):
             if isinstance(event, RunNote):
-                await crew.close()
+                await group.close()
                 return event.text
         return ""
 
@@ -173,19 +175,19 @@ def test_without_any_engine_the_run_fails():
     assert failed.message.startswith("no worker took part: its load generator could not")
 
 
-def test_orders_for_the_whole_crew_reach_everyone():
+def test_commands_for_the_group_reach_every_worker():
     engines = [ScriptedEngine(*whole("forever")) for _ in range(2)]
 
     async def scenario():
         workers = [WorkerSpec(str(number), one.start) for number, one in enumerate(engines)]
-        crew = await WorkerGroup.start(workers, JOB, SystemClock())
-        async for event in crew.events(patience=60):
+        group = await WorkerGroup.start(workers, JOB, SystemClock())
+        async for event in group.events(patience=60):
             if isinstance(event, EngineStarted):
                 break
-        crew.send("pause")
-        crew.hang_up()
-        crew.kill()
-        await crew.close()
+        group.send("pause")
+        group.hang_up()
+        group.kill()
+        await group.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
     assert [engine.sent for engine in engines] == [["go", "pause"]] * 2

@@ -89,7 +89,7 @@ def end(sent, *, completed=None, elapsed=30.0, is_complete=True):
     return EngineFinished(is_complete, elapsed, sent, sent, completed, 0, Flags())
 
 
-def test_nobody_goes_before_all_are_ready():
+def test_no_worker_starts_before_all_are_ready():
     group = Workers("a", "b").say(EngineReady(), 0)
     assert group.commands() == []
     group.say(EngineReady(), 1)
@@ -110,7 +110,7 @@ def test_who_is_not_ready_in_time_is_left_out_and_the_rest_share_everything():
     assert group.notes() == ["worker b did not take part: it was not ready within 10 s"]
 
 
-def test_without_anybody_ready_the_run_fails_with_the_reason():
+def test_without_a_ready_worker_the_run_fails_with_the_reason():
     group = Workers("a", "b").say(EngineFailed("targetUrl cannot be used: 8.8.8.8 is public"), 0, 1)
     assert group.coordinator.is_over
     (failed,) = group.events(EngineFailed)
@@ -144,7 +144,7 @@ def test_commands_go_to_all_who_are_left():
     ]  # fmt: skip
 
 
-def test_the_start_is_told_once():
+def test_the_start_is_reported_once():
     group = Workers("a", "b").say(EngineReady(), 0, 1).say(EngineStarted(None), 0, 1)
     assert len(group.events(EngineStarted)) == 1
 
@@ -198,7 +198,7 @@ def test_the_last_worker_may_be_silent_for_long():
     assert not group.coordinator.is_over
 
 
-def test_nobody_is_lost_because_the_server_itself_was_held_up():
+def test_no_worker_is_lost_because_the_server_itself_was_held_up():
     group = Workers("a", "b").all_go()
     group.now += 60
     group.coordinator.tick(group.now)
@@ -206,7 +206,7 @@ def test_nobody_is_lost_because_the_server_itself_was_held_up():
     assert group.notes() == []
 
 
-def test_what_a_lost_worker_told_before_counts_and_the_rest_is_shortfall():
+def test_what_a_lost_worker_reported_before_counts_and_the_rest_is_shortfall():
     group = Workers("a", "b").all_go()
     group.say(line(0, 50), 0).say(line(0, 40, completed=39), 1)
     group.coordinator.on_worker_lost(1, "gone", group.now)
@@ -285,7 +285,7 @@ def test_a_stopped_run_is_not_complete():
     assert group.notes() == []
 
 
-def test_buckets_and_progress_are_told_about_once_a_second():
+def test_buckets_and_progress_are_reported_about_once_a_second():
     group = Workers("a", "b").all_go()
     for _ in range(8):
         group.say(line(0, 5), 0, 1).wait(0.5)

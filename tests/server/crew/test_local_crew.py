@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from running_server import Api
+
+pytestmark = pytest.mark.process
 
 
 def test_a_run_with_many_slots_is_played_by_several_engines(start_server, tmp_path):
@@ -27,7 +31,7 @@ def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
     assert job["hold"] is False
 
 
-def test_a_crashed_engine_is_told_and_the_others_go_on(start_server):
+def test_a_crashed_engine_is_reported_and_the_others_go_on(start_server):
     with start_server(slots=1000).client() as client:
         api = Api(client)
         detail = api.get(f"/history/{api.row_of(api.start(api.save(script='mode=crash')))['id']}")

@@ -80,7 +80,7 @@ def test_the_newest_line_of_a_worker_replaces_its_older_one():
     assert merge.by_worker[0].sent == merge.by_worker[0].completed == 4
 
 
-def test_only_what_changed_is_told_again_and_with_all_its_lines():
+def test_only_what_changed_is_reported_again_and_with_all_its_lines():
     merge = merge_of()
     merge.add(0, bucket([1000], index=0))
     merge.add(0, bucket([1000], index=1))
@@ -90,7 +90,7 @@ def test_only_what_changed_is_told_again_and_with_all_its_lines():
     assert [(found.index, found.sent) for found in merge.changed()] == [(0, 3)]
 
 
-def test_the_sides_of_a_duet_stay_apart():
+def test_the_sides_of_an_ab_run_stay_apart():
     merge = BucketMerge(lambda index, side: 10 + side)
     for worker in (0, 1):
         for side in (0, 1):
@@ -110,7 +110,7 @@ def test_a_line_for_a_bucket_that_was_let_go_is_not_counted():
     assert merge.by_worker[0].completed == 1
 
 
-def test_what_was_not_told_yet_is_not_let_go():
+def test_what_was_not_reported_yet_is_kept():
     merge = merge_of()
     merge.add(0, bucket([1000], index=0))
     merge.forget_before(5)

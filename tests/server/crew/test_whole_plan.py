@@ -38,7 +38,7 @@ def test_the_rate_is_capped_as_the_engine_caps_it():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 99])
-def test_the_sides_of_a_duet_share_every_bucket_about_equally(seed):
+def test_the_sides_of_an_ab_run_share_every_bucket_about_equally(seed):
     plan = planned({**JOB, "against": {"target_url": "http://127.0.0.1:1/", "seed": seed}})
     for index in range(4):
         both = [plan.in_bucket(index, side) for side in (0, 1)]

@@ -21,7 +21,10 @@ from tm_cli.server.engine.sender import TargetClient
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 A, B, C = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs all of 127.0.0.0/8")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs all of 127.0.0.0/8"),
+]
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROBE = """
 import socket
 from tm_cli.server.engine.connections import ConnectionPool
@@ -16,6 +18,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 """
 
 
+@pytest.mark.process
 def test_requests_are_sent_at_once() -> None:
     probe = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=30

@@ -35,7 +35,7 @@ def test_a_worker_alone_sends_everything_to_one_target_at_once() -> None:
     assert (job.share, job.hold, len(job.targets), job.plan.sides) == (WHOLE, False, 1, range(1))
 
 
-def test_a_duet_has_two_targets_and_two_sides() -> None:
+def test_an_ab_run_has_two_targets_and_two_sides() -> None:
     against = {"target_url": "http://b.test:81/y", "seed": 5, "addresses": ["10.0.0.7"]}
     job = EngineJob.parse({**VALID, "against": against, "addresses": ["127.0.0.1", "::1"]})
     new, old = job.targets

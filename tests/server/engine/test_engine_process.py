@@ -11,6 +11,8 @@ from hdrh.histogram import HdrHistogram
 
 from engine_process import EngineProcess, RequestTarget, job
 
+pytestmark = pytest.mark.process
+
 ATTEMPTS = 3
 
 
@@ -46,7 +48,7 @@ def test_exactly_the_planned_requests_arrive(target: RequestTarget) -> None:
     assert engine.events[0]["at"].endswith("Z")
 
 
-def test_events_are_told_about_once_a_second(target: RequestTarget) -> None:
+def test_events_are_reported_about_once_a_second(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), duration=2.2)) as engine:
         engine.finish()
     progress = [e for e in engine.events if e["event"] == "progress"]
@@ -170,7 +172,9 @@ def test_a_tls_handshake_without_an_answer_is_a_timeout_too(target: RequestTarge
     assert finished["completed"] == 5
 
 
-def test_a_target_that_holds_every_slot_is_told_from_a_slow_machine(target: RequestTarget) -> None:
+def test_a_target_that_holds_every_slot_is_distinguished_from_a_slow_machine(
+    target: RequestTarget,
+) -> None:
     stuck = job(target.url("/never"), slots=4, points=[[0, 40]], duration=4.0, timeout=2.0)
     sent = 0
     for _ in range(ATTEMPTS):  # a machine that is really slow just then is not told apart

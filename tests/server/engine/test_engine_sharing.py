@@ -7,6 +7,8 @@ import pytest
 
 from engine_process import EngineProcess, RequestTarget, job
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def old() -> Iterator[RequestTarget]:
@@ -19,7 +21,7 @@ def share(index: int, count: int) -> dict[str, int]:
     return {"index": index, "count": count}
 
 
-def test_an_engine_on_hold_is_ready_and_sends_nothing_until_told_to_go(
+def test_an_engine_on_hold_is_ready_and_sends_nothing_until_the_go(
     target: RequestTarget,
 ) -> None:
     with EngineProcess(job(target.url(), hold=True)) as engine:
@@ -73,7 +75,9 @@ def test_a_share_can_grow_while_the_curve_is_played(target: RequestTarget) -> No
     assert engine.buckets[0]["planned"] == 200
 
 
-def test_a_duet_sends_each_pair_to_both_targets(target: RequestTarget, old: RequestTarget) -> None:
+def test_an_ab_run_sends_each_pair_to_both_targets(
+    target: RequestTarget, old: RequestTarget
+) -> None:
     against = {"target_url": old.url("/status/404"), "seed": 3}
     duet = job(target.url(), method="POST", body="x=1", headers=[["X-A", "1"]], against=against)
     with EngineProcess(duet) as engine:
@@ -90,7 +94,7 @@ def test_a_duet_sends_each_pair_to_both_targets(target: RequestTarget, old: Requ
         assert {b"X-A: 1", b"Content-Length: 3"} < set(heads[0].split(b"\r\n"))
 
 
-def test_the_sides_of_a_duet_differ_by_one_request_at_most(
+def test_the_sides_of_an_ab_run_differ_by_one_request_at_most(
     target: RequestTarget, old: RequestTarget
 ) -> None:
     duet = job(target.url(), against={"target_url": old.url(), "seed": 4}, points=[[0, 101]])

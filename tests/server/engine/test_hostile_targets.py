@@ -9,6 +9,8 @@ from hdrh.histogram import HdrHistogram
 from engine_process import EngineProcess, job
 from raw_target import Line, RawTarget
 
+pytestmark = pytest.mark.process
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 OPEN = b"HTTP/1.1 200 OK\r\n"
@@ -51,7 +53,9 @@ def growth(engine: EngineProcess) -> int:
         pytest.param(OPEN + b"\r\n", b"a" * 262_144, "TimeoutError", id="body"),
     ],
 )
-def test_a_flood_is_an_error_and_disturbs_nobody(start: bytes, more: bytes, failure: str) -> None:
+def test_a_flood_is_an_error_and_disturbs_no_other_request(
+    start: bytes, more: bytes, failure: str
+) -> None:
     healthy = RawTarget(lambda line: line.say(OK))
     with healthy as target, flood(start, more) as hostile:
         both = job(target.url(), against={"target_url": hostile.url()}, **LOAD)

@@ -25,7 +25,7 @@ def watched(clock, lines=(), patience=3.0, until=None):
         if until is not None and clock.now < 100.0 + until:
             next(coming)
 
-    watchdog.watch(patience, lambda: ends.append(clock.now - 100.0), sleep)
+    watchdog.run(patience, lambda: ends.append(clock.now - 100.0), sleep)
     return ends
 
 

@@ -8,6 +8,8 @@ from hdrh.histogram import HdrHistogram
 from engine_process import EngineProcess, job
 from raw_target import Line, RawTarget
 
+pytestmark = pytest.mark.process
+
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 LONELY = {"points": [[0, 4]], "duration": 0.5}

@@ -59,7 +59,7 @@ def test_what_is_planned_is_what_is_taken(
 
 
 @given(CHANGES, st.integers(0, 400), st.integers(0, 400), st.integers())
-def test_both_sides_of_a_duet_are_counted_exactly(
+def test_both_sides_of_an_ab_run_are_counted_exactly(
     changes: list[tuple[float, Share]], first: int, beyond: int, seed: int
 ) -> None:
     plan = RequestPlan(Curve([(0, 40)], 10), sides=Sides(seed))

@@ -150,7 +150,7 @@ def test_what_was_given_up_settles_a_bucket_too() -> None:
     assert (bucket.sent, bucket.unsent, records.unsent) == (1, 1, 1)
 
 
-def test_the_window_starts_anew_when_taken() -> None:
+def test_the_window_is_empty_after_it_was_taken() -> None:
     records = recorder()
     bucket = records.next()
     records.began(bucket, 100, 100.25)
@@ -168,7 +168,7 @@ def test_a_share_of_the_requests_is_a_share_of_every_bucket() -> None:
     assert [sum(column) for column in zip(*planned, strict=True)] == whole
 
 
-def test_a_bucket_whose_share_changes_tells_its_new_plan() -> None:
+def test_a_bucket_whose_share_changes_reports_its_new_plan() -> None:
     records = Records(Curve([(0, 10)], 10), Share(0, 2))
     assert [bucket.planned for bucket in records.news(1)] == [25]
     records.plan.change(WHOLE, 2.0)
@@ -176,7 +176,7 @@ def test_a_bucket_whose_share_changes_tells_its_new_plan() -> None:
     assert [bucket.planned for bucket in records.news(2)] == [10 + 30]
 
 
-def test_a_duet_has_a_bucket_for_each_side() -> None:
+def test_an_ab_run_has_a_bucket_for_each_side() -> None:
     records = Records(Curve([(0, 10)], 10), sides=Sides(1))
     for _ in range(100):
         send(records)
@@ -191,7 +191,7 @@ def test_a_bucket_without_a_request_has_no_histogram() -> None:
     assert (bucket.response, bucket.service) == (None, None)
 
 
-def test_news_that_comes_while_a_bucket_is_told_is_told_later() -> None:
+def test_a_change_while_a_bucket_is_reported_is_reported_later() -> None:
     records = recorder(rate=0.2, duration=20)
     bucket = records.next()
     records.began(bucket, 100, 100)

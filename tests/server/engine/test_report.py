@@ -76,7 +76,7 @@ def test_the_sums_are_those_of_our_share() -> None:
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_one_target_of_a_duet_can_hold_all_the_slots_of_its_side(side: int) -> None:
+def test_one_target_of_an_ab_run_can_hold_all_the_slots_of_its_side(side: int) -> None:
     stage = Stage(**DUET)
     for _ in range(2):  # of its two slots
         stage.send(side, wait=0.5)

@@ -193,7 +193,7 @@ def test_what_is_no_whole_response_is_an_error(data: bytes, size: int) -> None:
     assert failure.type is HTTPParseError
 
 
-def test_no_byte_at_all_is_told_from_half_a_response() -> None:
+def test_no_byte_at_all_is_distinguished_from_half_a_response() -> None:
     with pytest.raises(HTTPConnectionClosed):
         read([])
 

@@ -93,7 +93,7 @@ def test_the_dispatchers_lag_is_kept_for_the_report() -> None:
     assert stage.recorder.take_window().lags == [0.25]
 
 
-def test_each_side_of_a_duet_has_its_own_queue_and_target() -> None:
+def test_each_side_of_an_ab_run_has_its_own_queue_and_target() -> None:
     asked: list[int] = []
     sides = Sides(7)
     recorder = Recorder(RequestPlan(Curve([(0, 10)], 10), sides=sides))

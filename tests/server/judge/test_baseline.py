@@ -92,7 +92,7 @@ def test_the_baseline_is(earlier: list[RunFacts], chosen: int | None) -> None:
 PASSED = [run(1, "NO_BASELINE"), run(2, "PASS"), run(3, "WARN"), run(4, "PASS"), run(5, "PASS")]
 
 
-def test_the_first_run_that_passed_is_a_reference_beside_the_newest() -> None:
+def test_the_first_run_that_passed_is_a_reference_next_to_the_newest() -> None:
     choice = choose_baseline(NEW, PASSED)
     assert choice.baseline is not None
     assert choice.reference is not None

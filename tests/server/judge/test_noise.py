@@ -107,7 +107,7 @@ def test_a_peak_that_both_runs_have_is_no_noise() -> None:
     assert verdict(played(peak, seed=7), baseline) == "PASS"
 
 
-def test_in_a_duet_the_weather_cancels() -> None:
+def test_in_an_ab_run_the_weather_cancels() -> None:
     rng = random.Random(8)
     weather = [rng.uniform(1.0, 2.0) for _ in range(12)]
     other, same, slower = (
@@ -266,7 +266,7 @@ class TestTheSpreadBetweenRuns:
         between = between_runs([], self.WITHIN)
         assert noise(Chance(0.0, 11), between).deviation == pytest.approx(0.0266 * 2**0.5, rel=0.03)
 
-    def test_counts_twice_between_two_runs_and_not_at_all_in_a_duet(self) -> None:
+    def test_counts_twice_between_two_runs_and_not_at_all_in_an_ab_run(self) -> None:
         between = Chance(0.0004, 8)
         assert noise(self.WITHIN, between).deviation == pytest.approx(0.03)
         assert noise(self.WITHIN, None).deviation == pytest.approx(0.01)

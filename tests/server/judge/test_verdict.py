@@ -114,7 +114,7 @@ def test_too_little_data_is_a_warning(requests: int, verdict: str) -> None:
     assert judgement.verdict == verdict
 
 
-def test_without_a_baseline_the_verdict_says_so() -> None:
+def test_without_a_baseline_the_verdict_reports_it() -> None:
     judgement = judge(replace(RUN, errors=500), against(None, "no earlier run to compare with"))
     assert (judgement.verdict, judgement.baseline_id) == ("NO_BASELINE", None)
     assert judgement.reasons == ("no earlier run to compare with",)
@@ -269,7 +269,7 @@ class TestASaturatedGenerator:
     def test_excuses_no_load_that_was_never_sent(self) -> None:
         assert judge(replace(self.SATURATED, sent=18_000), against()).verdict == "FAIL"
 
-    def test_fails_no_response_time_of_a_duet(self) -> None:
+    def test_fails_no_response_time_of_an_ab_run(self) -> None:
         assert judge_ab_run(self.SLOW, BASELINE).verdict == "FAIL"
         run = replace(self.SLOW, generator_saturated=True)
         assert judge_ab_run(run, BASELINE).verdict == "WARN"
@@ -372,7 +372,7 @@ def test_the_snapshot_holds_every_comparison() -> None:
     assert snapshot["limits"]["p95"] == {"warn": 5, "fail": 15}
 
 
-def test_what_says_too_little_is_shown_without_a_verdict() -> None:
+def test_what_has_too_little_data_is_shown_without_a_verdict() -> None:
     few = small(with_quantiles(RUN, p99=800), 500)
     [p99] = [c for c in judge(few, against()).snapshot["comparisons"] if c["metric"] == "p99"]
     assert (p99["verdict"], p99["significant"], p99["pValue"]) == (None, False, None)

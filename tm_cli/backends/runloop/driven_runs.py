@@ -11,6 +11,7 @@ from tm_cli.backends.runloop.measurements import COMPLETED
 from tm_cli.backends.runloop.results import failed_result, with_failure
 from tm_cli.backends.runloop.runs import BenchmarkRuns
 from tm_cli.errors import TmError, WaitTimeout
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
@@ -42,7 +43,7 @@ Spawn = Callable[[Mapping[str, str]], Driver]
 """Starts the command with these variables added to the environment; raises OSError."""
 
 
-class DrivenRuns:
+class DrivenRuns(Backend):
     """Starts the driver with each run, completes the run when it exits 0, else cancels and fails.
 
     `wait_timeout` is how many seconds the driver may take.
@@ -58,9 +59,6 @@ class DrivenRuns:
         self._driver: Driver | None = None
         self._deadline = 0.0
         self._failure: str | None = None
-
-    def prepare(self) -> None:
-        """Do nothing."""
 
     def start(self) -> Run:
         run = self._runs.start()
@@ -119,8 +117,8 @@ class DrivenRuns:
         finally:
             self.end_driver(AFTER_SIGNAL)
 
-    def observed_nothing(self, error: TmError) -> float | None:
-        return self._runs.observed_nothing(error)
+    def retry_pause(self, error: TmError) -> float | None:
+        return self._runs.retry_pause(error)
 
     def end_driver(self, patience: float = AFTER_SIGNAL) -> None:
         """End the driver and its children, if they still run."""
@@ -159,7 +157,7 @@ class DrivenRuns:
                 return f"{name} is {self._runs.cancel(run)}"
             except ApiError as error:
                 problem = clean(error.message)
-                if self._runs.observed_nothing(error) is None:
+                if self._runs.retry_pause(error) is None:
                     break
         advice = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
         return f"{name} could not be canceled ({problem}): {advice}"

@@ -22,6 +22,7 @@ from tm_cli.backends.strait.results import (
 )
 from tm_cli.backends.strait.trigger import Trigger, TriggerRequest, TriggerResult, take_snapshot
 from tm_cli.errors import TmError, Undecided
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
@@ -32,7 +33,7 @@ Listen = Callable[[str, Callable[[], None]], None]
 
 
 @dataclass(slots=True)
-class StraitRuns:
+class StraitRuns(Backend):
     """One run of a job that was started elsewhere.
 
     `stop_client` is a client for a stop that must not take long, and `listen` opens the stream of a
@@ -51,9 +52,6 @@ class StraitRuns:
     _on_change: Callable[[], None] | None = field(default=None, init=False)
     _heard: set[str] = field(default_factory=set, init=False)
 
-    def prepare(self) -> None:
-        """Do nothing: the run is there."""
-
     def start(self) -> Run:
         raise AssertionError("a run that was started elsewhere is not started")
 
@@ -64,9 +62,9 @@ class StraitRuns:
         words = ["tm", "jobs", "wait", clean(run_id), *self.resume_flags]
         return Run(run_id, self.subject, clean(status), asked_at, shlex.join(words))
 
-    def announce_to(self, ring: Callable[[], None]) -> bool:
+    def notify_on_change(self, notify: Callable[[], None]) -> bool:
         """Remember what to call; the stream is opened with the first observation."""
-        self._on_change = ring
+        self._on_change = notify
         return self.listen is not None
 
     def observe(self, run: Run) -> Progress:
@@ -106,7 +104,7 @@ class StraitRuns:
         except HttpError as error:
             if error.status == 404 and not error.from_api and _is_before_lineage(found):
                 return ()
-            if error.status == 401 or self.observed_nothing(error) is not None:
+            if error.status == 401 or self.retry_pause(error) is not None:
                 raise
             raise Undecided(
                 f"run {clean(found.id)} is {clean(found.status)}, and whether another run "
@@ -173,9 +171,6 @@ class StraitRuns:
                 return replace(result, notes=(*result.notes, note))
         return result
 
-    def find_baseline(self, result: Result) -> Result | None:
-        return None
-
     def stop(self, run: Run) -> None:
         """Cancel what is unfinished; a run that was canceled meanwhile counts as canceled."""
         unfinished = self._seen.unfinished if self._seen is not None else ()
@@ -192,7 +187,7 @@ class StraitRuns:
             if client.without_retries().get_run(run_id).status != "canceled":
                 raise
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return retry_pause(error, _may_read_again)
 

@@ -116,11 +116,10 @@ def _enter(session: Session, url: str) -> ApiKey:
 
 
 def _try(session: Session, endpoint: Endpoint, key: ApiKey) -> None:
-    from tm_cli.cli.connections import reach
     from tm_cli.commands.auth.app import check_key
 
     try:
-        check_key(reach(session, endpoint, key), endpoint.system)
+        check_key(session.connector.reach(endpoint, key), endpoint.system)
     except ApiError as error:
         error.message = f"the key was not stored: {error.message}"
         if isinstance(error, NotReached):

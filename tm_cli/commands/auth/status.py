@@ -99,10 +99,9 @@ def _status(session: Session, context: str | None, endpoint: Endpoint, *, check:
 
 
 def _state(session: Session, endpoint: Endpoint) -> str:
-    from tm_cli.cli.connections import reach
     from tm_cli.commands.auth.app import check_key
 
-    check_key(reach(session, endpoint, endpoint.key), endpoint.system)
+    check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
     return WORKS
 
 
@@ -119,19 +118,19 @@ def _trouble(problem: TmError) -> str:
 
 def show_statuses(session: Session, statuses: Sequence[KeyStatus]) -> int:
     """Print the statuses and return the exit code that they mean."""
-    from tm_cli.render.formats.json_document import document, to_json
     from tm_cli.render.tables import listed
 
-    code = exit_code_of(statuses)
-    if session.wants_json:
-        data = [item.data() for item in statuses]
-        session.terminal.result(to_json(document(data, exit_code=code)))
-        return code
     head = ("CONTEXT", "SYSTEM", "SERVER", "KEY", "STATE")
     rows = [
         (item.context, item.system, item.base_url, item.source, item.state) for item in statuses
     ]
-    session.terminal.result(listed(session.terminal, head, rows))
+    code = session.emit(
+        [item.data() for item in statuses],
+        lambda: listed(session.terminal, head, rows),
+        code=exit_code_of(statuses),
+    )
+    if session.wants_json:
+        return code
     for item in statuses:
         if item.problem is not None:
             session.terminal.note(f"tm: {item.system}: {clean(item.problem.message)}")

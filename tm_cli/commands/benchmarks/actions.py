@@ -34,12 +34,10 @@ def benchmark_client(session: Session) -> Client:
 
 
 def stop_client(session: Session) -> Client:
-    """Return a client for the request that stops a run."""
     return _client(session, for_a_stop(runloop_connection(session)))
 
 
 def runloop_connection(session: Session) -> Connection:
-    """Return the connection to the configured server."""
     return replace(session.connect_to(RUNLOOP), explain=explain)
 
 
@@ -58,7 +56,6 @@ def start_scenario(
     metadata: Mapping[str, str],
     profile: str | None,
 ) -> int:
-    """Start one scenario and print its run."""
     run_profile = read_run_profile(session.context.cwd / profile) if profile else None
     started = benchmark_client(session).start_scenario_run(
         scenario_id,
@@ -90,7 +87,6 @@ def score_and_wait(session: Session, run_id: str, limit: float) -> int:
 
 
 def emit_state(session: Session, what: str, found: BenchmarkRun | ScenarioRun) -> int:
-    """Print the state of a run after an action."""
     text = f"{what} {clean(found.id)} is {clean(found.state) or 'in no state'}"
     return session.emit(found.document(), lambda: text)
 

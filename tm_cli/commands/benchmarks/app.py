@@ -13,7 +13,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.benchmarks import options as ours
+from tm_cli.commands.benchmarks import options as benchmark_options
 from tm_cli.commands.benchmarks.jobs import app as job_app
 from tm_cli.commands.benchmarks.scenarios import app as scenario_app
 from tm_cli.errors import UsageError
@@ -57,14 +57,14 @@ def start(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the run. [generated]")
     ] = None,
-    metadata: ours.Metadata = None,
+    metadata: benchmark_options.Metadata = None,
     profile: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Run profile, JSON or YAML: envVars, mounts, ..."),
     ] = None,
-    rule_options: ours.RuleOptions,
-    baseline: ours.Baseline = None,
-    match: ours.Match = None,
+    rule_options: benchmark_options.RuleOptions,
+    baseline: benchmark_options.Baseline = None,
+    match: benchmark_options.Match = None,
     gate_options: options.GateOptions,
     confirm: options.Confirm = 0,
     wait_options: options.WaitOptions,
@@ -80,7 +80,7 @@ def start(
     rules = rule_options.read()
     waits = wait or drive is not None
     if waits:
-        ours.require_a_rule(rules)
+        benchmark_options.require_a_rule(rules)
     else:
         options.refuse_without_wait(
             confirm=confirm,
@@ -92,7 +92,7 @@ def start(
         from tm_cli.commands.benchmarks.gate import BenchmarkGate, read_start
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        chosen = ours.read_baseline(baseline, match)
+        chosen = benchmark_options.read_baseline(baseline, match)
         request = read_start(
             session,
             benchmarks=benchmark,
@@ -107,7 +107,7 @@ def start(
             if drive is not None:  # the driver writes to the same screen
                 behavior = replace(behavior, redraws=False)
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
-        return start_only(runs, runs.plan(request, gate), gate)
+        return start_only(runs, gate, partial(runs.plan, request, gate))
 
 
 @app.command("wait")
@@ -125,9 +125,9 @@ def wait(
         ),
     ] = None,
     last: options.Last = False,
-    rule_options: ours.RuleOptions,
-    baseline: ours.Baseline = None,
-    match: ours.Match = None,
+    rule_options: benchmark_options.RuleOptions,
+    baseline: benchmark_options.Baseline = None,
+    match: benchmark_options.Match = None,
     gate_options: options.GateOptions,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
@@ -142,9 +142,9 @@ def wait(
     if [bool(run), name is not None, last].count(True) != 1:
         raise UsageError("name runs by their ids, or one with --name, or give --last")
     rules = rule_options.read()
-    chosen = ours.read_baseline(baseline, match)
+    chosen = benchmark_options.read_baseline(baseline, match)
     if not last:
-        ours.require_a_rule(rules)
+        benchmark_options.require_a_rule(rules)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, last=last)
         from tm_cli.commands.benchmarks.gate import BenchmarkGate
@@ -191,7 +191,7 @@ def list_runs(
 
 @app.command("show")
 @command
-def show(session: Session, run: ours.RunId) -> int:
+def show(session: Session, run: benchmark_options.RunId) -> int:
     """Show a run with all its scenario runs.
 
     tm benchmarks show bmr_7
@@ -222,8 +222,8 @@ def compare(
 
 @app.command("complete")
 @command
-def complete(session: Session, run: ours.RunId) -> int:
-    """Complete a run: nothing more will be started in it.
+def complete(session: Session, run: benchmark_options.RunId) -> int:
+    """Complete a run: no more scenarios can be started in it.
 
     tm benchmarks complete bmr_7
     """
@@ -234,8 +234,8 @@ def complete(session: Session, run: ours.RunId) -> int:
 
 @app.command("cancel")
 @command
-def cancel(session: Session, run: ours.RunId) -> int:
-    """Cancel a run and everything that runs in it; a canceled run fails every gate.
+def cancel(session: Session, run: benchmark_options.RunId) -> int:
+    """Cancel a run and its scenario runs; a canceled run fails every gate.
 
     tm benchmarks cancel bmr_7
     """
@@ -246,8 +246,8 @@ def cancel(session: Session, run: ours.RunId) -> int:
 
 @app.command("logs")
 @command
-def logs(session: Session, run: ours.RunId, output: ours.File) -> int:
-    """Write the logs of a run to a zip archive; its content is not looked at.
+def logs(session: Session, run: benchmark_options.RunId, output: benchmark_options.File) -> int:
+    """Download a run's logs as a zip archive.
 
     tm benchmarks logs bmr_7 --output logs.zip
     """

@@ -25,7 +25,7 @@ from tm_cli.commands.shared.ci_platforms import ci_metadata
 from tm_cli.commands.shared.follow import FollowedRun
 from tm_cli.commands.shared.last_start import RememberedRun
 from tm_cli.errors import TmError, UsageError
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import format_fail_on
 from tm_cli.render.tables import age
@@ -38,7 +38,7 @@ class BenchmarkStart:
     """What the user asked to start; `command` are the words of the driver."""
 
     benchmarks: tuple[str, ...]
-    wish: StartWish
+    options: StartWish
     command: tuple[str, ...] = ()
 
 
@@ -79,9 +79,7 @@ def _read_command(session: Session, text: str) -> tuple[str, ...]:
 
 
 class BenchmarkGate(RunloopGate):
-    """Starts runs of benchmarks, and waits for them."""
-
-    def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[System]]:
+    def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[Backend]]:
         """Find every benchmark, its scenarios and its baseline before anything is started."""
         benchmarks: list[Benchmark] = []
         planned = []
@@ -99,36 +97,26 @@ class BenchmarkGate(RunloopGate):
 
     def attach(
         self, run_ids: Sequence[str], name: str | None, gate: Gate
-    ) -> list[FollowedRun[System]]:
+    ) -> list[FollowedRun[Backend]]:
         """Return runs that something else drives; fix now what a start would have fixed."""
         if name is not None:
             run_ids = [self._only_run_named(name)]
         return [self._attached(get_run(self.client, run_id), gate) for run_id in run_ids]
 
-    def attach_remembered(
-        self, entries: Sequence[RememberedRun], gate: Gate
-    ) -> list[FollowedRun[System]]:
-        """Return the runs of the last start."""
-        remembered = [self.remembered(entry) for entry in entries]
-        return [
-            self._remembered_run(entry, found, gate)
-            for entry, found in zip(entries, remembered, strict=True)
-        ]
-
     def _planned(
         self, benchmark: Benchmark, request: BenchmarkStart, gate: Gate
-    ) -> FollowedRun[System]:
+    ) -> FollowedRun[Backend]:
         expected = expect(benchmark, self.rules)
         baseline = pin_baseline(self.client, benchmark.id, self.rules, self.baseline)
         terms, name = Terms(self.rules, expected, baseline), clean(benchmark.name or benchmark.id)
         self._note_baseline(name, terms)
-        runs = self._runs(benchmark.id, name, terms, gate, request.wish)
+        runs = self._runs(benchmark.id, name, terms, gate, request.options)
         driven = (
             self._driven(runs, benchmark.id, request.command, gate) if request.command else runs
         )
         return FollowedRun(name, driven, benchmark.id, _remembered_terms(terms, gate).document())
 
-    def _attached(self, run: BenchmarkRun, gate: Gate) -> FollowedRun[System]:
+    def _attached(self, run: BenchmarkRun, gate: Gate) -> FollowedRun[Backend]:
         if run.benchmark_id is None and self.rules.expected is None:
             raise UsageError(
                 f"run {clean(run.id)} belongs to no benchmark that says what a whole run is",
@@ -143,9 +131,9 @@ class BenchmarkGate(RunloopGate):
         name = clean(benchmark.name or run.benchmark_id or run.name or run.id)
         return self._existing(run, name, terms, gate)
 
-    def _remembered_run(
+    def reattach(
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
-    ) -> FollowedRun[System]:
+    ) -> FollowedRun[Backend]:
         client, run = self.client, get_run(self.client, entry.run_id)
         was_not_sought = found.baseline is None and found.choice is None
         if self.baseline.run or self.baseline.match or was_not_sought:
@@ -161,7 +149,7 @@ class BenchmarkGate(RunloopGate):
 
     def _existing(
         self, run: BenchmarkRun, name: str, terms: Terms, gate: Gate
-    ) -> FollowedRun[System]:
+    ) -> FollowedRun[Backend]:
         runs = self._runs(run.benchmark_id, name, terms, gate)
         return FollowedRun(name, runs, run.benchmark_id, attach_to=runs.attach(run.id))
 
@@ -171,7 +159,7 @@ class BenchmarkGate(RunloopGate):
         name: str,
         terms: Terms,
         gate: Gate,
-        wish: StartWish | None = None,
+        options: StartWish | None = None,
     ) -> BenchmarkRuns:
         before = terms.baseline.measured
         flags = self.resume_flags(gate, terms.rules, before.run_id if before else None)
@@ -186,7 +174,7 @@ class BenchmarkGate(RunloopGate):
             subject=name,
             terms=terms,
             make_token=self.session.context.make_token,
-            wish=wish,
+            wish=options,
             stop_client=self.stop_client(),
             resume=resume,
         )

@@ -19,7 +19,7 @@ from tm_cli.commands.shared.follow import FollowedRun
 from tm_cli.commands.shared.gate import StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun
 from tm_cli.errors import UsageError
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import format_fail_on
 from tm_cli.values.durations import parse_duration
@@ -109,7 +109,7 @@ class BenchmarkJobGate(RunloopGate):
     stopping = "cancels the runs of the job"
     detaching = "leaves the job going"
 
-    def plan(self, request: BenchmarkJobStart, gate: Gate) -> list[FollowedRun[System]]:
+    def plan(self, request: BenchmarkJobStart, gate: Gate) -> list[FollowedRun[Backend]]:
         """Fix everything that the job is judged by, and start nothing."""
         spec, benchmark_id = dict(request.spec), None
         expected, name = Expected(count=self.rules.expected), clean(request.name or "job")
@@ -129,27 +129,16 @@ class BenchmarkJobGate(RunloopGate):
         details = _remembered_terms(terms, gate).document()
         return [FollowedRun(name, jobs, benchmark_id, details)]
 
-    def attach(self, job_ids: Sequence[str], gate: Gate) -> list[FollowedRun[System]]:
+    def attach(self, job_ids: Sequence[str], gate: Gate) -> list[FollowedRun[Backend]]:
         """Return jobs that are there already; fix now what a start would have fixed."""
         return [self._attached(job_id, self.rules, gate) for job_id in job_ids]
 
-    def attach_remembered(
-        self, entries: Sequence[RememberedRun], gate: Gate
-    ) -> list[FollowedRun[System]]:
-        """Return the jobs of the last start."""
-        remembered = [self.remembered(entry) for entry in entries]
-        return [
-            self._remembered_job(entry, found, gate)
-            for entry, found in zip(entries, remembered, strict=True)
-        ]
-
-    def start(self, run: FollowedRun[System]) -> StartOutcome:
-        """Start the job."""
+    def start(self, run: FollowedRun[Backend]) -> StartOutcome:
         found = run.runs.start()
         text = f"started job {clean(found.run_id)}: {found.status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
-    def _attached(self, job_id: str, rules: Rules, gate: Gate) -> FollowedRun[System]:
+    def _attached(self, job_id: str, rules: Rules, gate: Gate) -> FollowedRun[Backend]:
         job = get_job(self.client, job_id)
         expected = Expected(job.scenario_ids, rules.expected)
         if expected.ids is None and job.benchmark_id is not None:
@@ -159,9 +148,9 @@ class BenchmarkJobGate(RunloopGate):
         terms = self._terms(rules, expected, agents, job.benchmark_id, job.scenario_ids, than=job)
         return self._existing(job.id, clean(job.name or job.id), terms, gate)
 
-    def _remembered_job(
+    def reattach(
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
-    ) -> FollowedRun[System]:
+    ) -> FollowedRun[Backend]:
         was_not_sought = found.choice is None and found.rules.needs_baseline
         if was_not_sought or self.baseline.run is not None:
             return self._attached(entry.run_id, found.rules, gate)
@@ -169,7 +158,9 @@ class BenchmarkJobGate(RunloopGate):
         terms = JobTerms(found.rules, found.expected, baseline, found.choice, found.agents)
         return self._existing(entry.run_id, clean(entry.subject), terms, gate)
 
-    def _existing(self, job_id: str, name: str, terms: JobTerms, gate: Gate) -> FollowedRun[System]:
+    def _existing(
+        self, job_id: str, name: str, terms: JobTerms, gate: Gate
+    ) -> FollowedRun[Backend]:
         jobs = self._jobs(name, terms, gate)
         return FollowedRun(name, jobs, attach_to=jobs.attach(job_id))
 

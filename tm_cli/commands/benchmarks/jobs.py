@@ -12,7 +12,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.benchmarks import options as ours
+from tm_cli.commands.benchmarks import options as benchmark_options
 from tm_cli.errors import UsageError
 
 app = App()
@@ -71,8 +71,8 @@ def start(
             "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
         ),
     ] = False,
-    rule_options: ours.RuleOptions,
-    baseline: ours.Baseline = None,
+    rule_options: benchmark_options.RuleOptions,
+    baseline: benchmark_options.Baseline = None,
     gate_options: options.GateOptions,
     confirm: options.Confirm = 0,
     wait_options: options.WaitOptions,
@@ -84,7 +84,7 @@ def start(
     options.refuse_torn_verdicts(gate_options.fail_on, [benchmark] if benchmark else [])
     rules = rule_options.read()
     if wait:
-        ours.require_a_rule(rules)
+        benchmark_options.require_a_rule(rules)
     else:
         options.refuse_without_wait(confirm=confirm, report=wait_options.report)
     with wait_options.open(session) as behavior:
@@ -104,10 +104,10 @@ def start(
             attempts=attempts,
             concurrency=concurrency,
         )
-        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        jobs = BenchmarkJobGate(session, rules, benchmark_options.read_baseline(baseline, None))
         if wait:
             return start_and_wait(jobs, gate, behavior, partial(jobs.plan, request))
-        return start_only(jobs, jobs.plan(request, gate), gate)
+        return start_only(jobs, gate, partial(jobs.plan, request, gate))
 
 
 @app.command("wait")
@@ -116,8 +116,8 @@ def wait(
     session: Session,
     *,
     job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Benchmark job ids.")],
-    rule_options: ours.RuleOptions,
-    baseline: ours.Baseline = None,
+    rule_options: benchmark_options.RuleOptions,
+    baseline: benchmark_options.Baseline = None,
     gate_options: options.GateOptions,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
@@ -128,7 +128,7 @@ def wait(
     """
     options.refuse_torn_verdicts(gate_options.fail_on, job_id)
     rules = rule_options.read()
-    ours.require_a_rule(rules)
+    benchmark_options.require_a_rule(rules)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session)
         from tm_cli.commands.benchmarks.job_gate import BenchmarkJobGate
@@ -136,7 +136,7 @@ def wait(
 
         if len(set(job_id)) != len(job_id):
             raise UsageError("a job is named twice")
-        jobs = BenchmarkJobGate(session, rules, ours.read_baseline(baseline, None))
+        jobs = BenchmarkJobGate(session, rules, benchmark_options.read_baseline(baseline, None))
         return wait_for(jobs, gate, behavior, partial(jobs.attach, job_id))
 
 

@@ -24,7 +24,7 @@ def wait_for_last_benchmarks(
     entries = read_last_start(session)
     if entries[0].system != RunloopGate.system:
         raise ConfigurationError(
-            "what was started last in this project is no benchmark",
+            "what was started last in this project is not a benchmark",
             hint="`tm runs wait --last` waits for it",
         )
     return wait_for_last(benchmark_gate(session, entries, rules, baseline), entries, gate, wait)

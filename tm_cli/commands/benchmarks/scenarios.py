@@ -10,7 +10,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import Session, command
-from tm_cli.commands.benchmarks import options as ours
+from tm_cli.commands.benchmarks import options as benchmark_options
 
 app = App()
 
@@ -33,7 +33,7 @@ def start(
         typer.Option(metavar="RUN", help="Benchmark run to start the scenario in. [none]"),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the run.")] = None,
-    metadata: ours.Metadata = None,
+    metadata: benchmark_options.Metadata = None,
     profile: Annotated[
         str | None, typer.Option(metavar="FILE", help="Run profile, JSON or YAML.")
     ] = None,
@@ -138,7 +138,7 @@ def cancel(session: Session, run: ScenarioRunId) -> int:
 
 @app.command("logs")
 @command
-def logs(session: Session, run: ScenarioRunId, output: ours.File) -> int:
+def logs(session: Session, run: ScenarioRunId, output: benchmark_options.File) -> int:
     """Download a scenario run's logs as a zip archive.
 
     tm benchmarks scenario logs scr_1 --output logs.zip

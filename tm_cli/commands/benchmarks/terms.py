@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,10 +20,10 @@ from tm_cli.commands.benchmarks.actions import (
     stop_client,
 )
 from tm_cli.commands.benchmarks.options import require_a_rule
-from tm_cli.commands.shared.follow import ServerLimits
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
-from tm_cli.gate.backend import System
+from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.settings import RUNLOOP
@@ -50,7 +51,6 @@ class RememberedBenchmark:
     agents: int | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         ids = self.expected.ids
         return {
             "kind": self.kind,
@@ -83,7 +83,7 @@ class RememberedBenchmark:
             raise unusable(problem, hint="name the run: `tm benchmarks wait RUN`") from None
 
 
-class RunloopGate(GateCommand[System]):
+class RunloopGate(GateCommand[Backend]):
     """The gate over what Runloop runs; `rules` and `baseline` are those of this call's flags."""
 
     system = RUNLOOP
@@ -99,23 +99,35 @@ class RunloopGate(GateCommand[System]):
 
     @cached_property
     def client(self) -> Client:
-        """A client of the configured server."""
         return benchmark_client(self.session)
 
     def stop_client(self) -> Client:
-        """Return a client for the request that stops a run."""
         return stop_client(self.session)
 
     @property
     def server(self) -> str:
-        """The address of the server."""
         return runloop_connection(self.session).base_url
 
     def limits(self) -> ServerLimits:
         """Return the requests that we allow ourselves."""
         return ServerLimits(self.server, PER_MINUTE // PER_POLL)
 
-    def remembered(self, entry: RememberedRun) -> RememberedBenchmark:
+    @abstractmethod
+    def reattach(
+        self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
+    ) -> FollowedRun[Backend]:
+        """Return what an earlier call has started, to be judged by what was fixed then."""
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[Backend]]:
+        remembered = [self._read_memory(entry) for entry in entries]
+        return [
+            self.reattach(entry, found, gate)
+            for entry, found in zip(entries, remembered, strict=True)
+        ]
+
+    def _read_memory(self, entry: RememberedRun) -> RememberedBenchmark:
         """Return what was remembered; rules given now replace those of then."""
         found = RememberedBenchmark.from_document(entry.details)
         if self.rules != Rules():
@@ -143,7 +155,6 @@ class RunloopGate(GateCommand[System]):
 
 
 def rule_flags(rules: Rules) -> list[str]:
-    """Return the flags that write these rules."""
     values = {
         "--min-score": rules.min_score,
         "--warn-score": rules.warn_score,

@@ -53,14 +53,14 @@ def compare(session: Session, first: str, second: str, chosen: Format) -> int:
 
 
 def _score_comparison(now: Measured, before: Measured) -> Comparison:
-    ours, theirs = now.usable_score, before.usable_score
-    both = ours is not None and theirs is not None
+    score, earlier = now.usable_score, before.usable_score
+    both = score is not None and earlier is not None
     return Comparison(
         "score",
         "%",
-        value=None if ours is None else ours * 100,
-        baseline=None if theirs is None else theirs * 100,
-        change=((ours or 0.0) - (theirs or 0.0)) * 100 if both else None,
+        value=None if score is None else score * 100,
+        baseline=None if earlier is None else earlier * 100,
+        change=((score or 0.0) - (earlier or 0.0)) * 100 if both else None,
         than="baseline",
     )
 
@@ -108,7 +108,6 @@ def list_runs(session: Session, filters: Filters, limit: int) -> int:
 
 
 def show_run(session: Session, run_id: str) -> int:
-    """Print a run with all its scenario runs."""
     client = benchmark_client(session)
     run = get_run(client, run_id)
     scenario_runs = client.list_scenario_runs(run.id)
@@ -117,13 +116,11 @@ def show_run(session: Session, run_id: str) -> int:
 
 
 def list_benchmarks(session: Session, filters: Filters, *, public: bool) -> int:
-    """Print the benchmarks of the account, or the public ones."""
     found = benchmark_client(session).list_benchmarks(public=public, **filters)
     return _emit_list(session, "benchmarks", found, len(found), _benchmark_table)
 
 
 def list_scenarios(session: Session, benchmark: str) -> int:
-    """Print the definitions of a benchmark's scenarios."""
     client = benchmark_client(session)
     found = client.list_scenarios(find_benchmark(client, benchmark).id)
 
@@ -134,26 +131,22 @@ def list_scenarios(session: Session, benchmark: str) -> int:
 
 
 def list_jobs(session: Session, filters: Filters, limit: int) -> int:
-    """Print the newest jobs."""
     found = benchmark_client(session).list_jobs(**filters)
     found.sort(key=lambda job: (job.create_time_ms or 0, job.id), reverse=True)
     return _emit_list(session, "jobs", found, limit, _job_table)
 
 
 def show_job(session: Session, job_id: str) -> int:
-    """Print a job with what each of its agents has shown."""
     job = get_job(benchmark_client(session), job_id)
     return session.emit(job.document(), lambda: _job_text(session, job))
 
 
 def list_scenario_runs(session: Session, filters: Filters) -> int:
-    """Print scenario runs of any benchmark run."""
     found = benchmark_client(session).list_all_scenario_runs(**filters)
     return _emit_list(session, "scenario_runs", found, len(found), _scenario_run_table)
 
 
 def show_scenario_run(session: Session, run_id: str) -> int:
-    """Print one scenario run."""
     found = benchmark_client(session).get_scenario_run(run_id)
     return session.emit(found.document(), lambda: _scenario_run_table(session, [found]))
 

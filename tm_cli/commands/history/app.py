@@ -44,8 +44,8 @@ def list_history(
         Literal["api", "manual", "scheduled"] | None,
         typer.Option(metavar="SOURCE", help="Filter by trigger."),
     ] = None,
-    region: Annotated[str | None, typer.Option(metavar="R", help="Filter by region.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="T", help="Filter by tag.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="Filter by region.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Filter by tag.")] = None,
     since: Annotated[
         str | None,
         typer.Option(

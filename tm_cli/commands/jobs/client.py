@@ -23,7 +23,7 @@ from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
 
 PER_MINUTE = 50
-"""Requests: the smallest plan has 60, an address 100; streams need some beside."""
+"""Requests: the smallest plan has 60, an address 100; streams need some in addition."""
 
 TRIGGERS_PER_MINUTE = 10
 """Triggers that the server takes from one address."""
@@ -43,11 +43,9 @@ class JobServer:
 
     @property
     def address(self) -> str:
-        """Its base URL."""
         return self.connection.base_url
 
     def stop_client(self) -> Client:
-        """Return a client for the request that stops a run."""
         return _client(self.session, for_a_stop(self.connection))
 
     def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
@@ -82,7 +80,6 @@ def open_server(session: Session) -> JobServer:
 
 
 def open_client(session: Session) -> Client:
-    """Return a client of that server."""
     return open_server(session).client
 
 

@@ -64,7 +64,6 @@ class JobGate(GateCommand[StraitRuns]):
 
     @property
     def server(self) -> str:
-        """The address of the server."""
         return self._server.address
 
     def limits(self) -> ServerLimits:
@@ -72,7 +71,7 @@ class JobGate(GateCommand[StraitRuns]):
         return ServerLimits(self.server, PER_MINUTE)
 
     def plan(self, request: JobStart, gate: Gate | None = None) -> list[FollowedRun[StraitRuns]]:
-        """Find all jobs before any is triggered; without a gate nobody will wait.
+        """Find all jobs before any is triggered; without a gate the runs are only started.
 
         A start that is not waited for may be answered with a run that was there before.
         """
@@ -87,7 +86,6 @@ class JobGate(GateCommand[StraitRuns]):
         return planned
 
     def attach(self, run_ids: Sequence[str], gate: Gate) -> list[FollowedRun[StraitRuns]]:
-        """Return runs that are there already."""
         name_of, found = self._job_names(), []
         for run_id in run_ids:
             with not_found_as_error(run_id):
@@ -110,7 +108,6 @@ class JobGate(GateCommand[StraitRuns]):
         return found
 
     def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
-        """Return the conditions of the start."""
         return read_conditions(details.get("checks") or [], details.get("max_duration"))
 
     def start(self, run: FollowedRun[StraitRuns]) -> StartOutcome:

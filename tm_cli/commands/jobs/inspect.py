@@ -292,7 +292,7 @@ def read_page(session: Session, run: str, part: str, **query: str | None) -> Pag
 
 
 def read_part(session: Session, run: str, part: str) -> Any:
-    """Return a part that is no list."""
+    """Return a part that is not a list."""
     from tm_cli.commands.jobs.client import client_for_run
 
     with client_for_run(session, run) as client:

@@ -19,15 +19,15 @@ from tm_cli.runtime.clock import reads_of_a_wait
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
-LOOK_EVERY = 15.0
-"""Seconds between two looks at a run whose stream is silent: many ends are never announced."""
+POLL_INTERVAL = 15.0
+"""Seconds between two polls of a run whose stream is silent: many ends are never announced."""
 
 LEAST_PAUSE = 1.0
-"""Seconds between two looks, however much is said."""
+"""Least seconds between two polls, however many messages there are."""
 
 
 class _Inbox:
-    """What the listener's thread has heard, for the thread that prints it."""
+    """Messages of the listener's thread, for the thread that prints them."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -48,7 +48,7 @@ class _Inbox:
 def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) -> int:
     """Print every message; return OK when the run has ended, whatever its status.
 
-    Raises WaitTimeout when it still goes on after `limit` seconds.
+    Raises WaitTimeout when it is still running after `limit` seconds.
     """
     server, clock, inbox = open_server(session), session.context.clock, _Inbox()
     with not_found_as_error(run_id):
@@ -56,29 +56,29 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
     deadline = clock.monotonic() + limit
     if status not in TERMINAL:
         server.listener(run_id, inbox.put, part).start()
-    looked_at, has_news = clock.monotonic(), False
+    polled_at, has_news = clock.monotonic(), False
     while status not in TERMINAL:
         now = clock.monotonic()
         if now >= deadline:
             raise WaitTimeout(
-                f"run {clean(run_id)} was still going after {format_duration(limit)}",
+                f"timed out after {format_duration(limit)}; run {clean(run_id)} is still running",
                 hint="raise --wait-timeout",
             )
-        due = looked_at + (LEAST_PAUSE if has_news else LOOK_EVERY)
+        due = polled_at + (LEAST_PAUSE if has_news else POLL_INTERVAL)
         if now < due:
             clock.wait(inbox.arrived, min(due, deadline) - now)
         else:
             with reads_of_a_wait(deadline, clock):
-                status = _look(server.client, run_id) or status
-            looked_at, has_news = clock.monotonic(), False
+                status = _poll(server.client, run_id) or status
+            polled_at, has_news = clock.monotonic(), False
         has_news = _print(session, inbox.take()) or has_news
     _print(session, inbox.take())
     session.note(f"tm: run {clean(run_id)} is {clean(status)}")
     return 0
 
 
-def _look(client: Client, run_id: str) -> str | None:
-    """Return the status; None when this look has shown nothing."""
+def _poll(client: Client, run_id: str) -> str | None:
+    """Return the status; None when this poll has shown nothing."""
     try:
         return client.without_retries().get_run(run_id).status
     except ApiError as error:
@@ -88,7 +88,7 @@ def _look(client: Client, run_id: str) -> str | None:
 
 
 def _print(session: Session, messages: list[Message | None]) -> bool:
-    """Print what was heard; return whether it makes a look worth while."""
+    """Print messages; return whether they may show a new status."""
     for message in messages:
         if message is not None:
             session.terminal.result(_line(message, as_json=session.wants_json))
@@ -102,10 +102,10 @@ def _line(message: Message, *, as_json: bool) -> str:
         if content is None:
             shown["text"] = message.data
         return json.dumps(shown, ensure_ascii=True).replace("#", "\\u0023")
-    return _said(content) if content is not None else f"unreadable: {clean(message.data)}"
+    return _describe(content) if content is not None else f"unreadable: {clean(message.data)}"
 
 
-def _said(content: dict[str, Any]) -> str:
+def _describe(content: dict[str, Any]) -> str:
     """A message as a line for people."""
     match content:
         case {"type": "status_change", "to": to}:

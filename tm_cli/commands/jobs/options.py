@@ -140,7 +140,7 @@ def check_run_id(run_id: str) -> str:
 
 
 def read_canceled_as(text: str | None) -> Verdict | None:
-    """Return the verdict on a run that was ended from outside; None where nothing is said."""
+    """Return the verdict on a run that was ended from outside; None where the flag is not given."""
     from tm_cli.backends.strait.results import CANCELED_VERDICTS
     from tm_cli.gate.verdict import Verdict
 
@@ -153,7 +153,7 @@ def read_canceled_as(text: str | None) -> Verdict | None:
 
 
 def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Condition, ...]:
-    """Return the checks beside the status; raises UsageError."""
+    """Return the checks that must hold in addition to the status; raises UsageError."""
     from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
 
     found: list[Condition] = []

@@ -122,7 +122,7 @@ def comment(
     ] = "tm",
     repo: Annotated[
         str | None,
-        typer.Option(metavar="O/R", help="Repository. [GITHUB_REPOSITORY or CI_PROJECT_ID]"),
+        typer.Option(metavar="OWNER/REPO", help="Repository. [GITHUB_REPOSITORY or CI_PROJECT_ID]"),
     ] = None,
     pr: Annotated[
         int | None,

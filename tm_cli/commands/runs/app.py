@@ -51,12 +51,14 @@ def start(
     region: Annotated[
         str | None,
         typer.Option(
-            metavar="R", help="Region that generates the load. [TM_REGION]", rich_help_panel=LOAD
+            metavar="REGION",
+            help="Region that generates the load. [TM_REGION]",
+            rich_help_panel=LOAD,
         ),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="T", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
+        typer.Option(metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
@@ -93,7 +95,7 @@ def start(
         runs = gating.RunGate(session)
         if wait:
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
-        return start_only(runs, runs.plan(request), gate)
+        return start_only(runs, gate, partial(runs.plan, request))
 
 
 @app.command("wait")
@@ -170,7 +172,7 @@ def stop(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.STOP)
+    return controls.control(session, profile, controls.RunAction.STOP)
 
 
 @app.command("pause")
@@ -182,7 +184,7 @@ def pause(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.PAUSE)
+    return controls.control(session, profile, controls.RunAction.PAUSE)
 
 
 @app.command("resume")
@@ -194,4 +196,4 @@ def resume(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.RESUME)
+    return controls.control(session, profile, controls.RunAction.RESUME)

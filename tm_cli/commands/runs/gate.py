@@ -158,8 +158,6 @@ def _document(session: Session, text: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What the user asked to start."""
-
     profiles: tuple[str, ...]
     region: str | None = None
     tags: tuple[str, ...] = ()
@@ -167,8 +165,6 @@ class StartRequest:
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
-    """Starts runs of profiles, and waits for them."""
-
     system = TRAFFICMORPH
     url_variable = "TM_BASE_URL"
     stopping = "stops the run"
@@ -187,7 +183,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def plan(
         self, request: StartRequest, gate: Gate | None = None
     ) -> list[FollowedRun[TrafficMorphRuns]]:
-        """Find all profiles before anything is started; without a gate nobody will wait."""
+        """Find all profiles before anything is started; without a gate nothing is waited for."""
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, self.session.context.cwd)
         require_support(self.session, request.comparison, profiles=request.profiles)
@@ -206,7 +202,6 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
     ) -> list[FollowedRun[TrafficMorphRuns]]:
-        """Return the runs of the last start."""
         comparison = _read_comparison(entries[0].details)
         refs = [ProfileRef(_profile_id(entry), clean(entry.subject)) for entry in entries]
         self._widen_budget(runs=len(entries))
@@ -216,7 +211,6 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         ]
 
     def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
-        """Return the checks of the start."""
         return read_checks(details.get("checks") or [])
 
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:

@@ -33,9 +33,21 @@ def check_profile_argument(text: str, cwd: Path) -> None:
         raise UsageError(f"invalid profile id {text}")
     if names_document(text) and not (cwd / text).is_file():
         raise ConfigurationError(
-            f"profile document {text} does not exist",
-            hint="a profile's name or id is accepted as well",
+            f"profile document {text} does not exist", hint=_near_document(cwd / text)
         )
+
+
+def _near_document(path: Path) -> str:
+    """A hint for a document that does not exist: one with almost the same name, or what else fits.
+
+    `checkout.yml` is a frequent mistake for `checkout.yaml`.
+    """
+    try:
+        names = [item.name for item in path.parent.iterdir() if names_document(item.name)]
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, sorted(names), n=1, cutoff=0.8)
+    return f"did you mean {near[0]}?" if near else "a profile's name or id is accepted as well"
 
 
 def upload_profile(client: Client, text: str, cwd: Path) -> ProfileRef:

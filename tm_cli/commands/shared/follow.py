@@ -10,8 +10,8 @@ from tm_cli.cli.session import Session
 from tm_cli.commands.shared.last_start import LastStart
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.backend import System
-from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
+from tm_cli.gate.backend import Backend
+from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
@@ -28,7 +28,7 @@ from tm_cli.values.urls import is_loopback
 BUDGET_SHARE = 0.7
 """The part of the request budget that polling many runs may use; the rest is for their ends."""
 
-Runs = TypeVar("Runs", bound=System, covariant=True)
+Runs = TypeVar("Runs", bound=Backend, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class ServerLimits:
 
 def follow(
     session: Session,
-    runs: Sequence[FollowedRun[System]],
+    runs: Sequence[FollowedRun[Backend]],
     gate: Gate,
     wait: WaitBehavior,
     *,
@@ -75,7 +75,7 @@ def follow(
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `memory` is told of each run that is started.
+    `memory` notes each run that is started.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
@@ -94,7 +94,7 @@ def follow(
 
         def handle(position: int, event: Event) -> None:
             outcomes[position].note(event)
-            if isinstance(event, Started) and memory is not None:
+            if isinstance(event, RunStarted) and memory is not None:
                 memory.note(position, event.run.run_id)
             wait.reports.note(position, event)
             view.show(event, position)
@@ -109,7 +109,7 @@ def follow(
     return int(code)
 
 
-def _find_baselines(runs: Sequence[FollowedRun[System]], outcomes: Sequence[_Outcome]) -> None:
+def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Outcome]) -> None:
     """Read the baseline runs that reports show; the decision stands, whatever comes of it."""
     for run, outcome in zip(runs, outcomes, strict=True):
         ending = outcome.decided
@@ -140,7 +140,7 @@ class _Outcome:
 
     def note(self, event: Event) -> None:
         match event:
-            case Started(run):
+            case RunStarted(run):
                 self.status = run.status or None
             case Observed(progress) | Ended(progress):
                 self.status = progress.status

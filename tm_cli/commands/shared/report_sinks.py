@@ -1,4 +1,4 @@
-"""Where a gate is told beside the terminal: files, and the platform that it runs on."""
+"""Where a gate reports to in addition to the terminal: files, and the CI platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_whole
 from tm_cli.runtime.terminal import Terminal
 
-_UNDECIDED = TmError("tm did not come to its end", code="undecided")
+_UNDECIDED = TmError("tm was terminated before it finished", code="undecided")
 _UNDECIDED.exit_code = ExitCode.UNDECIDED
 
 
@@ -30,15 +30,15 @@ def _now() -> datetime:
 
 
 class Sink(Protocol):
-    """One place where a gate is told."""
+    """One place that a gate reports to."""
 
     @property
     def wants_baseline(self) -> bool:
-        """Whether it shows the baseline run beside ours."""
+        """Whether it shows the baseline run as well."""
         ...
 
     def begin(self, undecided: Evidence) -> None:
-        """Say that nothing is decided, before anything is sent; raises UsageError."""
+        """Report that nothing is decided, before anything is sent; raises UsageError."""
         ...
 
     def note(self, position: int, event: Event) -> None:
@@ -46,7 +46,7 @@ class Sink(Protocol):
         ...
 
     def finish(self, evidence: Evidence) -> bool:
-        """Say what it came to; False when something that was asked for is lost."""
+        """Report the outcome; False when something that was asked for is lost."""
         ...
 
 
@@ -88,16 +88,15 @@ class Reports:
 
     @property
     def want_baseline(self) -> bool:
-        """Whether any of them shows the baseline run beside ours."""
+        """Whether any of them shows the baseline run."""
         return any(sink.wants_baseline for sink in self.sinks)
 
     def note(self, position: int, event: Event) -> None:
-        """Pass an event on."""
         for sink in self.sinks:
             sink.note(position, event)
 
     def finish(self, evidence: Evidence) -> ExitCode:
-        """Tell the outcome everywhere; what is lost turns OK into OUTPUT, for later sinks too."""
+        """Report the outcome everywhere; what is lost turns OK into OUTPUT, for later sinks too."""
         for sink in self.sinks:
             if not sink.finish(evidence) and evidence.exit_code is ExitCode.OK:
                 evidence = replace(evidence, exit_code=ExitCode.OUTPUT)
@@ -108,8 +107,6 @@ class Reports:
 
 
 class Format(StrEnum):
-    """The formats of a report."""
-
     JSON = "json"
     JUNIT = "junit"
     MARKDOWN = "markdown"
@@ -119,12 +116,20 @@ class Format(StrEnum):
     METRICS = "metrics"
 
 
+_SUFFIXES = {
+    ".json": Format.JSON,
+    ".xml": Format.JUNIT,
+    ".md": Format.MARKDOWN,
+    ".html": Format.HTML,
+    ".csv": Format.CSV,
+    ".env": Format.DOTENV,
+}
+
 WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
-"""Formats that show nothing of the run that ours was compared with."""
+"""Formats that show nothing of the baseline run."""
 
 
 def rendered(form: Format, evidence: Evidence) -> str:
-    """Return the evidence in one format."""
     match form:
         case Format.JSON:
             from tm_cli.render.formats.json_document import to_json
@@ -168,7 +173,6 @@ class Report:
 
     @property
     def wants_baseline(self) -> bool:
-        """Whether this format shows the baseline run."""
         return self.format not in WITHOUT_BASELINE
 
     def begin(self, undecided: Evidence) -> None:
@@ -182,10 +186,9 @@ class Report:
             raise UsageError(f"--report: cannot write {self.path}: {problem.strerror}") from None
 
     def note(self, position: int, event: Event) -> None:
-        """A file tells the end only."""
+        """A file shows the end only."""
 
     def finish(self, evidence: Evidence) -> bool:
-        """Write the outcome."""
         try:
             self.write(evidence)
         except OSError as problem:
@@ -194,7 +197,7 @@ class Report:
         return True
 
     def write(self, evidence: Evidence) -> None:
-        """Replace the file in one step, so that nobody reads half of it; raises OSError."""
+        """Replace the file in one step, so that no reader finds half of it; raises OSError."""
         write_whole(self.path, rendered(self.format, evidence))
 
 
@@ -214,8 +217,12 @@ def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[R
 def _report(flag: str, cwd: Path, terminal: Terminal) -> Report:
     name, separator, file = flag.partition("=")
     if not separator or name.lower() not in list(Format) or not file.strip():
+        form = _SUFFIXES.get(Path(flag).suffix.lower())
         formats = ", ".join(Format)
-        raise UsageError(f"--report: {flag!r} is not FORMAT=FILE; the formats are {formats}")
+        raise UsageError(
+            f"--report: expected FORMAT=FILE instead of {flag!r}",
+            hint=f"--report {form.value}={flag}" if form else f"the formats are {formats}",
+        )
     path = cwd / file
     if path.is_dir():
         raise UsageError(f"--report: {file} is a directory")
@@ -228,7 +235,7 @@ def read_sinks(
     """Return the places for one call; None leaves a platform to its environment.
 
     Raises UsageError for a bad report. Files come first: one that is lost changes the exit code
-    that the platform is told.
+    that the platform shows.
     """
     environ, clock = session.context.environ, session.context.clock
     reports = read_reports(flags, session.context.cwd, session.terminal)
@@ -253,7 +260,7 @@ def _github(session: Session, reports: Sequence[Report]) -> Sink:
         output=_file(session, "GITHUB_OUTPUT"),
         summary=step_summary(session) if session.settings.value("github_summary") else None,
         annotates=session.settings.value("github_annotations"),
-        reports=reports,
+        reports=[(report.format, report.path) for report in reports],
     )
 
 

@@ -1,4 +1,4 @@
-"""All tools, and what an assistant is told about them as a whole."""
+"""All tools, and the instructions for assistants."""
 
 from __future__ import annotations
 

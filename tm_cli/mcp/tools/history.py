@@ -22,7 +22,6 @@ SERIES = ("rpsSeries", "latencySeries")
 
 
 def list_history(session: CallSession, arguments: dict[str, Any]) -> int:
-    """List ended runs, newest first."""
     filters = {query: arguments.get(name) for name, query in FILTERS.items()}
     for name, query in (("from_", "from"), ("to", "to")):
         filters[query] = _instant(name, arguments.get(name))
@@ -33,7 +32,6 @@ def list_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
-    """Show one ended run."""
     from tm_cli.commands.history.show import find_ended_run
 
     found = find_ended_run(session.client, arguments["run_id"]).document()
@@ -43,7 +41,6 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
-    """Compare two ended runs."""
     from tm_cli.cli.options import ComparisonFormat
     from tm_cli.commands.history import compare
 
@@ -124,7 +121,6 @@ HIDDEN = ("callbackSecret", "requestHeaders")
 
 
 def list_profiles(session: CallSession, arguments: dict[str, Any]) -> int:
-    """List the profiles of the server."""
     found = session.client.list_profiles()
     return session.emit([profile.document() for profile in found], str)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tm_cli.runtime.signals import signals_set
 from tm_cli.server.agent.connection import AgentOptions, ServerConnection
 from tm_cli.server.agent.tasks import RunTask, RunTasks
-from tm_cli.server.server import signals_set
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.workers.agent_protocol import Frame, exchange_frames
 

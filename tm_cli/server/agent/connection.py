@@ -1,4 +1,4 @@
-"""The options of an agent."""
+"""The connection of an agent to its server, and the options of an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run on this host: an engine, and the lines between it and the server."""
+"""The runs that a server has started on this host: an engine each, and the lines to and from it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RunTask:
         """Run the job of the engine's first line to its end."""
         error_text = ""
         try:
-            error_text = await self._play(await self._allowed(first_line))
+            error_text = await self._run(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, Refusal) else f"cannot start the run: {error}"
             self._post_failure(clean(reason))
@@ -79,12 +79,12 @@ class RunTask:
             changes["against"] = job.against.model_copy(update={"addresses": addresses})
         return job.model_copy(update=changes)
 
-    async def _play(self, job: EngineJob) -> str:
+    async def _run(self, job: EngineJob) -> str:
         """Forward lines until the engine ends; return its last line on standard error."""
         if self._is_cancelled:
             return ""
         engine = await EngineProcess.start(
-            self._command, job.model_copy(update={"watch": WATCHDOG_TIMEOUT})
+            self._command, job.model_copy(update={"watchdog_timeout": WATCHDOG_TIMEOUT})
         )
         pulse = asyncio.create_task(_send_heartbeats(engine))
         try:

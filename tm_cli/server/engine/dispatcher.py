@@ -1,4 +1,4 @@
-"""Curve time: the seconds since a run started, pauses left out."""
+"""Hands every request over when it is due, by a clock of curve time that can be paused."""
 
 import math
 from collections.abc import Callable

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
 
 MAX_SLOTS = 900
@@ -93,7 +94,7 @@ class EngineJob(BaseModel):
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watch` the run ends when no line, `alive` for instance, has come for so long.
+    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,7 +117,7 @@ class EngineJob(BaseModel):
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
-    watch: Positive | None = None
+    watchdog_timeout: Positive | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -211,9 +212,4 @@ class RequestTarget(BaseModel):
 
 
 def _reasons(error: ValidationError) -> str:
-    reasons = []
-    for detail in error.errors(include_url=False, include_input=False):
-        field = ".".join(str(part) for part in detail["loc"])
-        reason = detail["msg"].removeprefix("Value error, ")
-        reasons.append(f"{field}: {reason}" if field else reason)
-    return "; ".join(reasons)
+    return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

@@ -1,7 +1,8 @@
-"""Locust's users as slots: persistent senders whose number bounds the requests in flight.
+"""One run of the engine from its first request to its last.
 
-Locust spawns and supervises them; its pacing, its HTTP clients and its statistics are not
-used, because the arrivals come from the curve.
+Locust's users are the slots: persistent senders whose number bounds the requests in flight. Locust
+spawns and supervises them; its pacing, its HTTP clients and its statistics are not used, because
+the arrivals come from the curve.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""From the lines on standard input to the job and to commands."""
+"""The engine's protocol: JSON lines in and out that never delay the load, and the watchdog."""
 
 import json
 import logging
@@ -172,7 +172,7 @@ class Watchdog:
             self._last_line_at = self._monotonic()
             yield line
 
-    def watch(
+    def run(
         self, patience: float, on_timeout: Callable[[], None], sleep: Callable[[float], None]
     ) -> None:
         """Call `on_timeout` and return once no line has come for `patience` seconds."""

@@ -1,4 +1,8 @@
-"""Keeps a target that sends without end from taking the processor from the other requests."""
+"""Reads one HTTP/1.1 response and drops its body, whatever the target sends and how fast.
+
+Written for measuring: the read ends with the last byte of the final response, memory is bounded,
+and no target can keep the processor from the other requests.
+"""
 
 import re
 import time

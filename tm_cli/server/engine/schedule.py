@@ -1,4 +1,8 @@
-"""Which of the two targets each request of an A/B run goes to."""
+"""Which requests of the curve a worker sends, and to which target of an A/B run.
+
+All workers number the requests of the whole curve alike. A share is a rule on those numbers, so
+that workers send each request once without talking to each other.
+"""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""Queues due requests between the dispatcher and the slots that send them."""
+"""Queues due requests between the dispatcher and the slots, which send them to the target."""
 
 import itertools
 from collections.abc import Callable, Sequence

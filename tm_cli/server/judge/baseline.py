@@ -164,17 +164,12 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
 
 
 class HasLoad(Protocol):
-    """Anything that knows under which load it was or will be."""
+    """Anything with the fingerprint of a load and the traits that it is made of."""
 
     @property
-    def fingerprint(self) -> str:
-        """Equal for what may be compared."""
-        ...
-
+    def fingerprint(self) -> str: ...
     @property
-    def traits(self) -> Mapping[str, str]:
-        """What the fingerprint is made of, by name."""
-        ...
+    def traits(self) -> Mapping[str, str]: ...
 
 
 def differences(run: HasLoad, other: HasLoad) -> str | None:

@@ -18,7 +18,7 @@ class RunFacts:
     requests without a response, and responses of status 400 and above; `error_classes` splits
     them into `ERROR_CLASSES`. `quantiles_ms`: response times by name, such as "p95". `blocks`:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
-    empty where they are not needed. `seconds`: how long the curve was played. `age`: seconds from
+    empty where they are not needed. `seconds`: the duration on the curve. `age`: seconds from
     its end to the judgement. `notes`: what went wrong with the machines that sent the load.
     `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
     address of the target; empty where that is not known.

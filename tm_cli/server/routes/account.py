@@ -22,7 +22,7 @@ async def get_account(request: Request) -> Response:
             "trialEndsAt": None,
             "trialExpired": False,
             "graceEndsAt": None,
-            "limits": _limits(services),
+            "limits": _quota(services),
             "usage": _usage(services),
             "features": {
                 "remoteRegions": True,
@@ -36,22 +36,22 @@ async def get_account(request: Request) -> Response:
     )
 
 
-def _limits(services: Services) -> dict[str, int | None]:
-    limits = services.limits
+def _quota(services: Services) -> dict[str, int | None]:
+    quota = services.quota
     return {
         "maxRps": 0,
-        "maxProfileRps": limits.profile_rps,
-        "maxConcurrentRuns": limits.concurrent_runs,
-        "maxProfiles": limits.profiles,
-        "maxScheduledRuns": limits.schedule_slots,
-        "maxNotifyEmails": limits.notify_emails,
+        "maxProfileRps": quota.profile_rps,
+        "maxConcurrentRuns": quota.concurrent_runs,
+        "maxProfiles": quota.profiles,
+        "maxScheduledRuns": quota.schedule_slots,
+        "maxNotifyEmails": quota.notify_emails,
         "maxVariablesSets": 0,
         "historyRetentionDays": None,
         "maxRequestBytes": 0,
         "maxRequestHeadersBytes": 0,
-        "maxRequestHeaderCount": limits.header_count,
+        "maxRequestHeaderCount": quota.header_count,
         "maxRequestHeaderBytes": 0,
-        "apiRequestsPerMinute": limits.requests_per_minute,
+        "apiRequestsPerMinute": quota.requests_per_minute,
     }
 
 

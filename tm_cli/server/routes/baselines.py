@@ -28,7 +28,7 @@ async def pin_baseline(request: Request) -> Response:
     wanted = (await read_model(request, PinBody)).history_id
     row = usable_baseline(services, profile.id, wanted)
     if row["against_url"]:
-        raise Refusal(f"Run {wanted} cannot be the baseline: it was played against another target")
+        raise Refusal(f"Run {wanted} cannot be the baseline: it is an A/B run")
     services.pins.pin(profile.id, row["region"], wanted)
     return JSONResponse(_view(services, profile.id, row["region"]))
 

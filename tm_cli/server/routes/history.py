@@ -1,4 +1,4 @@
-"""The query of a history list."""
+"""History: list, read, delete, filters, compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The portable profile document: export, and the rules of its import."""
+"""Profiles: list, create, read, update, delete, export, import."""
 
 from __future__ import annotations
 
@@ -168,18 +168,18 @@ def _upsert(
     _check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
-    if len(services.profiles.all()) >= services.limits.profiles:
-        raise Refusal(f"Profile limit reached ({services.limits.profiles})")
+    if len(services.profiles.all()) >= services.quota.profiles:
+        raise Refusal(f"Profile limit reached ({services.quota.profiles})")
     return services.profiles.add(fields)
 
 
 def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse more headers, addresses or slots than the account has."""
-    limits = services.limits
-    if len(fields.headers) > limits.header_count:
-        raise Refusal(f"requestHeaders: more than {limits.header_count} headers")
-    if len(fields.auto_alert_recipients) > limits.notify_emails:
-        raise Refusal(f"autoAlertRecipients: more than {limits.notify_emails} addresses")
+    quota = services.quota
+    if len(fields.headers) > quota.header_count:
+        raise Refusal(f"requestHeaders: more than {quota.header_count} headers")
+    if len(fields.auto_alert_recipients) > quota.notify_emails:
+        raise Refusal(f"autoAlertRecipients: more than {quota.notify_emails} addresses")
     _check_slots(services, fields, current)
 
 
@@ -188,14 +188,14 @@ def _check_slots(services: Services, fields: ProfileFields, current: StoredProfi
         return
     if fields.loop:
         raise Refusal("schedule: a looping profile cannot be scheduled")
-    if len(fields.schedule.notify_emails) > services.limits.notify_emails:
-        raise Refusal(f"schedule.notifyEmails: more than {services.limits.notify_emails}")
+    if len(fields.schedule.notify_emails) > services.quota.notify_emails:
+        raise Refusal(f"schedule.notifyEmails: more than {services.quota.notify_emails}")
     others = [
         profile for profile in services.profiles.all() if profile.id != (current and current.id)
     ]
     slots = sum(slot_count(profile) for profile in others) + len(fields.schedule.slots)
-    if slots > services.limits.schedule_slots:
-        raise Refusal(f"schedule.slots: more than {services.limits.schedule_slots} altogether")
+    if slots > services.quota.schedule_slots:
+        raise Refusal(f"schedule.slots: more than {services.quota.schedule_slots} altogether")
 
 
 def slot_count(profile: StoredProfile) -> int:

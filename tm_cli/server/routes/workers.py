@@ -21,19 +21,19 @@ async def join(websocket: WebSocket) -> None:
     agents = Services.of(websocket).agents
     try:
         region, name = _introduction(websocket)
-        link = agents.join(region, name)
+        connection = agents.join(region, name)
     except Refusal as refusal:
         await websocket.send_denial_response(refusal_response(refusal))
         return
     wire = _Wire(websocket)
     try:
         await wire.accept()
-        logger.info("agent %s connected", link.label)
-        await link.serve(wire.receive, wire.send)
+        logger.info("agent %s connected", connection.label)
+        await connection.serve(wire.receive, wire.send)
     except ConnectionError as error:
-        logger.info("agent %s disconnected: %s", link.label, error)
+        logger.info("agent %s disconnected: %s", connection.label, error)
     finally:
-        agents.leave(link)
+        agents.leave(connection)
 
 
 def _introduction(connection: HTTPConnection) -> tuple[str, str]:

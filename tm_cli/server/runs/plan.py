@@ -1,4 +1,4 @@
-"""Turns a profile into the engine's job; refuses what this server cannot execute."""
+"""Turns a start request into a run and an engine job, or refuses it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
 from tm_cli.server.runs.run import ServerRun
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
+from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.schemas import Quota, StartBody
-from tm_cli.server.web.services import Services
+from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.services import Quota, Services
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
@@ -73,7 +74,7 @@ class CheckedTarget:
 def engine_job(
     run_id: str,
     fields: ProfileFields,
-    limits: Quota,
+    quota: Quota,
     target: CheckedTarget,
     second_target: CheckedTarget | None = None,
 ) -> EngineJob:
@@ -91,7 +92,7 @@ def engine_job(
             duration=fields.duration,
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
-            max_rps=limits.profile_rps,
+            max_rps=quota.profile_rps,
         )
     except ValidationError as error:
         raise _refusal(error, _PROFILE_NAMES) from None
@@ -107,9 +108,9 @@ def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
 
 
 def _refusal(error: ValidationError, names: Mapping[str, str]) -> Refusal:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    return Refusal(f"{names.get(field, field)}: {first['msg'].removeprefix('Value error, ')}")
+    field, text = problems(error)[0]
+    field = field.partition(".")[0]
+    return Refusal(f"{names.get(field, field)}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ async def prepare_run(
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.limits, target, second)
+    return run, engine_job(run.run_id, fields, services.quota, target, second)
 
 
 async def _second_target(

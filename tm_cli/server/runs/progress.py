@@ -1,4 +1,4 @@
-"""Five-second buckets as points of a series."""
+"""The live state of a run, and its five-second buckets as points of series."""
 
 from __future__ import annotations
 

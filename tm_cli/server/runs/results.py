@@ -13,9 +13,9 @@ from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.histograms import UnreadableHistogram, merge_encoded
 from tm_cli.server.judge.facts import Times
-from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure
 from tm_cli.server.profiles import Wire
 from tm_cli.server.runs.progress import middle, rate, ratios
+from tm_cli.server.validation import MAX_COUNT, Count, Counts, Finite, Measure
 from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
@@ -123,21 +123,21 @@ def summarize(
     Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
     The sides of an A/B run are summed up separately, with the totals of their buckets.
     """
-    played = finished.elapsed if finished else elapsed
-    if played is None:  # the engine is gone
-        played = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
+    duration = finished.elapsed if finished else elapsed
+    if duration is None:  # the engine is gone
+        duration = max((bucket.index + 1 for bucket in buckets), default=0) * BUCKET_SECONDS
     flags = finished.flags if finished else flags or Flags()
     own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
     if not other:
-        return _side(own, played, curve_end, flags, finished)
+        return _side(own, duration, curve_end, flags, finished)
     is_complete = finished is not None and finished.completed_curve
-    against = _side(other, played, curve_end, flags, is_complete=is_complete)
-    return replace(_side(own, played, curve_end, flags, is_complete=is_complete), against=against)
+    against = _side(other, duration, curve_end, flags, is_complete=is_complete)
+    return replace(_side(own, duration, curve_end, flags, is_complete=is_complete), against=against)
 
 
 def _side(
     buckets: Sequence[EngineBucket],
-    played: float,
+    duration: float,
     curve_end: float,
     flags: Flags,
     finished: EngineFinished | None = None,
@@ -153,7 +153,7 @@ def _side(
     if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
         raise ValueError("the load generator counted more requests than there can be")
     return Results(
-        elapsed=played,
+        elapsed=duration,
         planned=planned,
         sent=sent,
         completed=completed,
@@ -162,7 +162,7 @@ def _side(
         flags=flags,
         codes=codes,
         quantiles_ms=_quantiles(bucket.response for bucket in buckets),
-        rps_series=[_rps_point(bucket, played, curve_end) for bucket in buckets],
+        rps_series=[_rps_point(bucket, duration, curve_end) for bucket in buckets],
         latency_series=[_latency_point(bucket) for bucket in buckets],
     )
 

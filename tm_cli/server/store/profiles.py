@@ -1,4 +1,4 @@
-"""Profiles on disk."""
+"""Profiles, pinned baselines and settings on disk."""
 
 from __future__ import annotations
 

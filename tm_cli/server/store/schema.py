@@ -1,4 +1,7 @@
-"""The tables, and how an older file becomes a newer one."""
+"""The tables, how an older file becomes a newer one, and the check that a file has only our tables.
+
+A foreign trigger could write verdicts, and so could a foreign `DEFAULT 'PASS'` of a column.
+"""
 
 from __future__ import annotations
 

@@ -14,10 +14,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
-from tm_cli.server.numbers import MAX_COUNT, Count, Counts, Finite, Measure, Text, refuse_constant
 from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
 from tm_cli.server.runs.run import RunOutcome
 from tm_cli.server.timestamps import read_time
+from tm_cli.server.validation import (
+    MAX_COUNT,
+    Count,
+    Counts,
+    Finite,
+    Measure,
+    Text,
+    refuse_constant,
+)
 
 StoredRow = Mapping[str, Any]
 """The columns of a row by name, and under `damaged` the names of those that cannot be read."""
@@ -66,9 +74,8 @@ def _json(kind: Any) -> Any:
         adapter.validate_python(_JSON.decode(text))
         return text
 
-    check_short = lru_cache(maxsize=1000)(
-        check
-    )  # tags, thresholds and the like repeat in many rows
+    # tags, thresholds and the like repeat in many rows
+    check_short = lru_cache(maxsize=1000)(check)
     return Annotated[
         Text,
         AfterValidator(lambda text: check_short(text) if len(text) <= _SHORT else check(text)),
@@ -100,7 +107,7 @@ _SERIES = {"rps_series", "latency_series", "against", "addresses"}
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
     "run_id": (Text, "(damaged)"),
-    "outcome": (RunOutcome, RunOutcome.ABORTED.value),
+    "outcome": (Annotated[Text, AfterValidator(RunOutcome)], RunOutcome.ABORTED.value),
     "created_at": _TIME,
     "finished_at": _TIME,
     "started_at": _TIME,

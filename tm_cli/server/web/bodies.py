@@ -1,4 +1,4 @@
-"""An error response of the API."""
+"""Request bodies: bounded bytes, strict JSON, then a model; else an error response."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
+
+from tm_cli.server.validation import problems
 
 
 class Refusal(Exception):
@@ -88,10 +90,8 @@ def validated(model: type[Model], data: Any) -> Model:
 
 def explain(error: ValidationError) -> str:
     """The first error, as `field: message`."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
+    field, text = problems(error)[0]
+    return f"{field}: {text}" if field else text
 
 
 def strict_json(body: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""How many connections this process has file descriptors for."""
+"""Accepts connections, and limits how many are open and how long each may take."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any
 
 MAX_CONNECTIONS = 512
-_WANTED = 4096
-_OWN = 32  # standard streams, database, event loop, listeners, libraries
-_MIN = 8
+_WANTED_DESCRIPTORS = 4096
+_RESERVED_DESCRIPTORS = 32  # standard streams, database, event loop, listeners, libraries
+_MIN_CONNECTIONS = 8
 
 
 def connections_allowed() -> int:
@@ -31,14 +31,16 @@ def connections_allowed() -> int:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _WANTED if hard == resource.RLIM_INFINITY else min(_WANTED, hard)
+    wanted = (
+        _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_WANTED_DESCRIPTORS, hard)
+    )
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):  # some systems have a lower limit of their own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    return min(MAX_CONNECTIONS, max(_MIN, (soft - _OWN) // 2))
+    return min(MAX_CONNECTIONS, max(_MIN_CONNECTIONS, (soft - _RESERVED_DESCRIPTORS) // 2))
 
 
 SCOPE_KEY = "connection"
@@ -294,13 +296,13 @@ class Acceptor:
         opening.add_done_callback(partial(_opened, accepted, connection))
 
     async def _open(self, accepted: socket.socket, connection: ClientConnection) -> None:
-        limits = {}
+        timeouts = {}
         if self._tls is not None:
-            limits["ssl_handshake_timeout"] = self._connections.head_timeout
-            limits["ssl_shutdown_timeout"] = _TLS_CLOSE_TIMEOUT
+            timeouts["ssl_handshake_timeout"] = self._connections.head_timeout
+            timeouts["ssl_shutdown_timeout"] = _TLS_CLOSE_TIMEOUT
         loop = asyncio.get_running_loop()
         await loop.connect_accepted_socket(
-            partial(self._make_protocol, connection), accepted, ssl=self._tls, **limits
+            partial(self._make_protocol, connection), accepted, ssl=self._tls, **timeouts
         )
 
 

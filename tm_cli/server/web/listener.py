@@ -1,4 +1,4 @@
-"""The listening sockets: on loopback always, elsewhere only behind TLS."""
+"""The listening sockets, on loopback or behind TLS, and the web servers that answer on them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,41 @@ from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.web.connections import (
+    HEAD_TIMEOUT,
     KEEP_ALIVE,
     SCOPE_KEY,
     Acceptor,
     ClientConnection,
     ClientConnections,
 )
-from tm_cli.server.web.services import ServeOptions
 from tm_cli.server.workers.agent_protocol import MAX_REPORT
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
+
+    With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
+    its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
+    how many requests of one run may be under way at the same time. `head_timeout` is how many
+    seconds a client has for a TLS handshake and the head of a request.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8092
+    exit_when_unused: bool = False
+    requests_per_minute: int = 600
+    allow_public_targets: bool = False
+    engine_command: Sequence[str] | None = None
+    slots: int = 256
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    hostnames: Sequence[str] = ()
+    head_timeout: float = HEAD_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

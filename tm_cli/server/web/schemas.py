@@ -1,10 +1,9 @@
-"""Which texts name a time zone."""
+"""Request bodies: what the server accepts, independent of what `tm` itself sends."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -213,16 +212,3 @@ class PinBody(Wire):
     """The body of `PUT /profiles/{id}/baseline`."""
 
     history_id: Id
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
-
-    profiles: int = 1000
-    concurrent_runs: int = 4
-    profile_rps: int = 10_000
-    schedule_slots: int = 100
-    notify_emails: int = 10
-    header_count: int = 64
-    requests_per_minute: int = 600

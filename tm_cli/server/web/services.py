@@ -1,10 +1,8 @@
-"""The options of the embedded server."""
+"""The services and the quota of the server, which the routes use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.requests import HTTPConnection, Request
 
@@ -17,34 +15,21 @@ from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.connections import HEAD_TIMEOUT
 from tm_cli.server.web.guard import IdentityProof
-from tm_cli.server.web.schemas import Quota
 from tm_cli.server.workers.remote_workers import Agents
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """Port 0 takes any free one; `exit_when_unused` ends the server with its last lease.
+class Quota:
+    """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
 
-    With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
-    its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
-    how many requests of one run may be under way at the same time. `head_timeout` is how many
-    seconds a client has for a TLS handshake and the head of a request.
-    """
-
-    data_dir: Path
-    host: str = "127.0.0.1"
-    port: int = 8092
-    exit_when_unused: bool = False
+    profiles: int = 1000
+    concurrent_runs: int = 4
+    profile_rps: int = 10_000
+    schedule_slots: int = 100
+    notify_emails: int = 10
+    header_count: int = 64
     requests_per_minute: int = 600
-    allow_public_targets: bool = False
-    engine_command: Sequence[str] | None = None
-    slots: int = 256
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    hostnames: Sequence[str] = ()
-    head_timeout: float = HEAD_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +45,7 @@ class Services:
     judge: Judge
     leases: Leases
     identity: IdentityProof
-    limits: Quota
+    quota: Quota
     clock: Clock
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Merges the buckets of several workers into one."""
+"""Adds up the results of several workers to the events of one engine."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.histograms import check_encoded
-from tm_cli.server.numbers import (
+from tm_cli.server.timestamps import read_time
+from tm_cli.server.validation import (
     Count,
     Counts,
     Measure,
@@ -22,7 +23,6 @@ from tm_cli.server.numbers import (
     Text,
     refuse_constant,
 )
-from tm_cli.server.timestamps import read_time
 
 _MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits

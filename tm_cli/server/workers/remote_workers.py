@@ -1,4 +1,4 @@
-"""An engine on another host, reached through its agent."""
+"""Workers on other hosts: connected agents and their engines; how a run gets its workers."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class AgentConnection:
     async def serve(
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
     ) -> None:
-        error_text = "the server is leaving"
+        error_text = "the server is stopping"
         try:
             await exchange_frames(receive, send, self._outgoing, self._take)
         except ConnectionError as error:
@@ -130,26 +130,26 @@ class AgentConnection:
 
 
 class Agents:
-    """Links by region. Regions stay known, with the names seen in them, until the server ends."""
+    """Connections by region. Regions and agent names stay known until the server ends."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
-        self._links: dict[str, list[AgentConnection]] = {}
+        self._connections: dict[str, list[AgentConnection]] = {}
 
     def join(self, region: str, name: str) -> AgentConnection:
-        if sum(map(len, self._links.values())) >= MAX_CONNECTIONS:
+        if sum(map(len, self._connections.values())) >= MAX_CONNECTIONS:
             raise Refusal(f"{MAX_CONNECTIONS} workers are connected already", status=503)
-        links = self._links.setdefault(region, [])
-        link = AgentConnection(region, name, self._label(region, name))
-        links.append(link)
+        connections = self._connections.setdefault(region, [])
+        connection = AgentConnection(region, name, self._label(region, name))
+        connections.append(connection)
         self._names.setdefault(region, set()).add(name)
-        return link
+        return connection
 
-    def leave(self, link: AgentConnection) -> None:
-        self._links[link.region].remove(link)
+    def leave(self, connection: AgentConnection) -> None:
+        self._connections[connection.region].remove(connection)
 
     def _label(self, region: str, name: str) -> str:
-        taken = {link.label for link in self._links[region]}
+        taken = {connection.label for connection in self._connections[region]}
         label, number = f"{region}/{name}", 1
         while label in taken:
             number += 1
@@ -157,18 +157,22 @@ class Agents:
         return label
 
     def workers_in(self, region: str) -> list[WorkerSpec]:
-        links = sorted(self._links.get(region, []), key=lambda link: link.label)
-        return [WorkerSpec(link.label, link.start) for link in links]
+        connections = sorted(
+            self._connections.get(region, []), key=lambda connection: connection.label
+        )
+        return [WorkerSpec(connection.label, connection.start) for connection in connections]
 
     @property
     def regions(self) -> dict[str, tuple[int, int]]:
+        """How many agents were seen and how many connections are open, by region."""
         return {
-            region: (len(names), len(self._links[region]))
+            region: (len(names), len(self._connections[region]))
             for region, names in sorted(self._names.items())
         }
 
     @property
     def workers(self) -> dict[str, int]:
+        """How many workers a run gets, by region."""
         return {region: connections for region, (_, connections) in self.regions.items()}
 
 
@@ -197,6 +201,7 @@ def _with_slots(job: EngineJob, slots: int) -> EngineJob:
 
 
 def split(slots: int) -> list[int]:
+    """The slots of each engine, with as few engines as possible."""
     count = math.ceil(slots / MAX_SLOTS)
     return [slots // count + (index < slots % count) for index in range(count)]
 

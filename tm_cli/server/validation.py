@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field, Strict, ValidationError
 
 MAX_COUNT = 2**53
 """The largest count: what JSON readers, floating point and SQLite all keep exactly."""
@@ -52,3 +52,14 @@ StatusCounts = Annotated[
 def refuse_constant(text: str) -> None:
     """Raise ValueError for NaN and the infinities, which Python's JSON reader takes."""
     raise ValueError(f"{text} is not a number")
+
+
+def problems(error: ValidationError) -> list[tuple[str, str]]:
+    """The field, if any, and the message of each problem."""
+    return [
+        (
+            ".".join(str(part) for part in detail["loc"]),
+            detail["msg"].removeprefix("Value error, "),
+        )
+        for detail in error.errors(include_url=False, include_input=False)
+    ]
