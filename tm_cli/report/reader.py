@@ -59,8 +59,6 @@ _EXPECTED = {
     "int_type": "expected a whole number",
     "list_type": "expected a list",
     "dict_type": "expected an object",
-    "typed_dict_type": "expected an object",
-    "literal_error": "expected one of {expected}",
     "greater_than_equal": "expected at least {ge}",
     "too_short": "expected at least {min_length} item",
     "value_error": "{error}",
@@ -71,7 +69,8 @@ _EXPECTED = {
 def _first_error(problem: ValidationError) -> str:
     """Return the path of the first wrong field and what is wrong with it."""
     error = problem.errors(include_url=False, include_input=False)[0]
-    text = _EXPECTED.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
+    template = _EXPECTED.get(error["type"])
+    text = template.format_map(error.get("ctx", {})) if template else error["msg"]
     path = ""
     for position, step in enumerate(error["loc"]):
         if position == 1 and step in ("one", "several"):
