@@ -18,7 +18,7 @@ from faults.schedules import Schedule
 from faults.system import system_of
 from faults.wire import Lost, Wire
 from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.api.responses import Answer, Explain, understand
+from tm_cli.api.responses import Explain, RawAnswer, understand
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import TmError
 from tm_cli.gate.events import Decided, RunStarted
@@ -77,7 +77,7 @@ class RawTransport:
             raise NotReached(f"{where}: {lost}", maybe_sent=lost.maybe_sent) from None
         if "content-encoding" in reply.headers:
             raise NotUnderstood(f"{where} answered with a compressed body")
-        answer = Answer(where, reply.status, reply.headers, reply.body)
+        answer = RawAnswer(where, reply.status, reply.headers, reply.body)
         return Received(understand(answer, self._explain), reply.status, reply.headers)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from faults.clock import VirtualClock
 from faults.hostile import text
-from tm_cli.api.responses import Answer, understand
+from tm_cli.api.responses import RawAnswer, understand
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
@@ -115,7 +115,7 @@ class Case:
         body = json.dumps({chance.choice(("error", "message")): say(), "code": say()}).encode()
         headers = {"content-type": kind, "location": say(), "retry-after": say()}
         try:
-            understand(Answer(clean(say()), status, headers, body))
+            understand(RawAnswer(clean(say()), status, headers, body))
         except TmError as error:
             return error
         return TmError(say(), hint=say())

@@ -70,7 +70,6 @@ class LiveView(_RedrawnView):
         super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Show the event at once."""
         match event:
             case RunStarted(run):
                 self._run, self._note = run, Text("")
@@ -167,7 +166,6 @@ class LiveTable(_RedrawnView):
         super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Change the event's row."""
         row = self._rows[position]
         match event:
             case Observed(progress):

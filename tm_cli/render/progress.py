@@ -65,8 +65,6 @@ def open_view(
 
 
 class SilentView:
-    """Shows nothing."""
-
     def __enter__(self) -> SilentView:
         return self
 
@@ -87,7 +85,6 @@ class PlainView(SilentView):
         self._shown: dict[int, tuple[object, float]] = {}
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Print the event when it changes something."""
         match event:
             case RunStarted(run):
                 name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
@@ -124,7 +121,6 @@ def describe_repetition(attempt: Attempt, left: int) -> str:
 
 
 def describe(progress: Progress) -> str:
-    """Return the answer to a poll in one line."""
     parts = [state(progress)]
     if progress.items:
         parts.append(items(progress))

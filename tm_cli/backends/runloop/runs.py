@@ -16,7 +16,7 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.backends.runloop.start import NotFoundGrace, Starter, check_started
+from tm_cli.backends.runloop.start import BenchmarkStarter, NotFoundGrace, check_started
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -139,7 +139,7 @@ class BenchmarkRuns(RunloopBackend):
         """Start one run; when the answer is lost, it is found by its mark, not started again."""
         token = self._make_token()
         name = self._wish.name or f"tm-{token}"
-        starter = Starter(
+        starter = BenchmarkStarter(
             self._clock,
             send=lambda: self._send(name, token),
             find=lambda: self._find_started(name, token),
