@@ -32,7 +32,6 @@ from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.explanation import explanation
 from tm_cli.render.formats.csv import series_csv
@@ -50,6 +49,7 @@ from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 Say = Callable[[], str]
 STRINGS_PER_CASE = 10

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from tm_cli.cli.root import command
-from tm_cli.values.check_result import Status
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script, Shell
 from tm_cli.setup.pipelines import waiting_block
+from tm_cli.values.check_result import Status
 
 pytestmark = pytest.mark.process
 

@@ -263,7 +263,7 @@ class Follow:
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
-        """Return what an interruption leaves behind, a sentence and a hint; stop the run if asked."""
+        """Return a sentence and a hint on what an interruption leaves; stop the run if asked."""
         if self._starting:
             return "interrupted while the start was sent; it may have happened", None
         if self.run is None:
