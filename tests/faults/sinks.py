@@ -17,6 +17,7 @@ from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
+from tm_cli.commands.shared.follow import open_view
 from tm_cli.errors import TmError
 from tm_cli.gate.events import (
     Attempt,
@@ -42,7 +43,6 @@ from tm_cli.render.formats.json_document import document, error_document, to_jso
 from tm_cli.render.formats.junit import junit
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
