@@ -17,7 +17,7 @@ from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
 from tm_cli.gate.outcome import Evidence, replay
 from tm_cli.gate.policy import Gate
 from tm_cli.render.explanation import explanation
-from tm_cli.render.html import DATA_ELEMENT
+from tm_cli.render.html.markup import DATA_ELEMENT
 from tm_cli.render.summary import run_summary
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
