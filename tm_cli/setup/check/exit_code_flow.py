@@ -198,6 +198,8 @@ def _check_redirects(statement: Node, node: Node) -> None:
         is_heredoc = child != node and child.type == "heredoc_redirect"
         if is_heredoc and kinds - {"<<", "<<-", "start", "body", "end"}:
             raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
+        if child != node and kinds & {"&>", "&>>"}:
+            raise _Lost(problem("in sh, `&>` sends it to the background: write `> log 2>&1`"))
 
 
 def _switched(words: Sequence[str]) -> dict[str, bool]:
