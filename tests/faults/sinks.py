@@ -12,18 +12,27 @@ from typing import Any, NoReturn
 
 from faults.clock import VirtualClock
 from faults.hostile import text
-from tm_cli.api.responses import Answer, understand
+from tm_cli.api.responses import RawAnswer, understand
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
+from tm_cli.commands.shared.follow import open_view
 from tm_cli.errors import TmError
-from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
+from tm_cli.gate.events import (
+    Attempt,
+    Awaited,
+    Decided,
+    Ended,
+    Event,
+    Observed,
+    Repeated,
+    RunStarted,
+)
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.explanation import explanation
 from tm_cli.render.formats.csv import series_csv
@@ -31,16 +40,16 @@ from tm_cli.render.formats.github import annotated, assignment
 from tm_cli.render.formats.github import outputs as github_outputs
 from tm_cli.render.formats.gitlab import dotenv
 from tm_cli.render.formats.json_document import document, error_document, to_json
-from tm_cli.render.formats.junit import junit
+from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 Say = Callable[[], str]
 STRINGS_PER_CASE = 10
@@ -106,7 +115,7 @@ class Case:
         body = json.dumps({chance.choice(("error", "message")): say(), "code": say()}).encode()
         headers = {"content-type": kind, "location": say(), "retry-after": say()}
         try:
-            understand(Answer(clean(say()), status, headers, body))
+            understand(RawAnswer(clean(say()), status, headers, body))
         except TmError as error:
             return error
         return TmError(say(), hint=say())
@@ -114,7 +123,7 @@ class Case:
     def events(self) -> list[Event]:
         looked = from_status(self.run, self.status, None)
         return [
-            Started(self.run),
+            RunStarted(self.run),
             Observed(looked),
             Unanswered(self._say(), 1.0),
             Ended(looked),
@@ -137,16 +146,6 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     )
     yield "json error", to_json(error_document(case.problem)), False
     yield "error", _errors(case), False
-    yield (
-        "junit",
-        junit(
-            [
-                Record("tm", case.run.subject, ending=case.ending),
-                Record("tm", clean(case.run.run_id)),
-            ]
-        ),
-        False,
-    )
     yield from _reports(case)
     for live in (False, True):
         for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
@@ -164,6 +163,7 @@ def _reports(case: Case) -> Iterator[tuple[str, str, bool]]:
     found = Evidence(records, gate, exit_code_of(records), datetime.now(UTC))
     yield "markdown report", markdown(found), False
     yield "json report", to_json(report_document(found)), False
+    yield "junit", junit_report(found), False
     yield "csv", series_csv(found), False
     yield "dotenv", dotenv(found), False
     yield "metrics", openmetrics(found), False

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
-    from tm_cli.gate.verdict import Verdict
+    from tm_cli.values.verdict import Verdict
+
+
+class System(StrEnum):
+    """The systems that tm gates on."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
 
 
 class ComparisonFormat(StrEnum):
@@ -223,13 +231,12 @@ class GateOptions:
         what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
         settings file is ignored.
         """
-        from tm_cli.api.retry import LONGEST_PAUSE
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
-        gate = Gate(
+        return Gate(
             fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
@@ -237,8 +244,6 @@ class GateOptions:
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
             polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
-        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +289,7 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
 
 def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
     """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
-    from tm_cli.gate.verdict import parse_fail_on
+    from tm_cli.values.verdict import parse_fail_on
 
     text = session.setting("fail_on", flag)
     return frozenset() if text is None else parse_fail_on(text)
@@ -292,7 +297,7 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
 
 def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
     """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
-    from tm_cli.gate.verdict import GATED
+    from tm_cli.values.verdict import GATED
 
     for word in words:
         has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")

@@ -10,11 +10,11 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 NO_VERDICT = "NO VERDICT"
 
@@ -78,7 +78,6 @@ def baseline_name(basis: Basis) -> str:
 
 
 def comparison_names(basis: Basis) -> tuple[str, str]:
-    """Return the heads of the columns for this run and for what it was compared with."""
     return "THIS RUN", basis.other.upper()
 
 
@@ -140,7 +139,6 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _responses(facts: Mapping[str, Any]) -> list[str]:
-    """Return lines on how the target answered, and how it failed to."""
     counts = response_codes(facts)
     failures = {name: count for name, count in counts.items() if not name.isdigit()}
     answers = {name: count for name, count in counts.items() if name.isdigit()}
@@ -163,7 +161,6 @@ def outcome_word(end: Decided) -> str:
 
 
 def verdict_word(end: Decided) -> str:
-    """Return the verdict of the run, regardless of the gate."""
     return clean((end.result.verdict_text if end.result else None) or NO_VERDICT)
 
 

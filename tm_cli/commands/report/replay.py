@@ -16,13 +16,13 @@ from tm_cli.commands.shared.report_sinks import Report, Reports, read_reports
 from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
 from tm_cli.gate.outcome import Evidence, replay
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import parse_fail_on
 from tm_cli.render.explanation import explanation
-from tm_cli.render.html import DATA_ELEMENT
+from tm_cli.render.html.markup import DATA_ELEMENT
 from tm_cli.render.summary import run_summary
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import parse_fail_on
 
 LARGEST = 256 * 1024 * 1024
 """Bytes; a run of two days has a hundredth of it."""
@@ -82,7 +82,6 @@ def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Repo
 
 
 def explain(session: Session, file: str) -> int:
-    """Print why the gate decided as it did."""
     outcome = load(session.context.cwd / file)
     sentence, details = explanation(outcome)
     data = {
@@ -95,7 +94,6 @@ def explain(session: Session, file: str) -> int:
 
 
 def show(session: Session, file: str) -> int:
-    """Print a saved report as the summary of a gate."""
     outcome = load(session.context.cwd / file)
     return session.emit(as_document(outcome), lambda: _summary(session, outcome))
 
@@ -194,5 +192,4 @@ class _Page(HTMLParser):
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths name one file."""
     return os.path.realpath(one) == os.path.realpath(other)  # `resolve` raises for a loop

@@ -11,7 +11,7 @@ from tm_cli.commands.shared.last_start import LastStart
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
-from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
+from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
@@ -19,9 +19,11 @@ from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.render.formats.json_document import to_json
-from tm_cli.render.progress import open_view
+from tm_cli.render.progress import PlainView, SilentView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
+from tm_cli.runtime.clock import Clock
+from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
 from tm_cli.values.urls import is_loopback
 
@@ -94,7 +96,7 @@ def follow(
 
         def handle(position: int, event: Event) -> None:
             outcomes[position].note(event)
-            if isinstance(event, Started) and memory is not None:
+            if isinstance(event, RunStarted) and memory is not None:
                 memory.note(position, event.run.run_id)
             wait.reports.note(position, event)
             view.show(event, position)
@@ -107,6 +109,23 @@ def follow(
     code = wait.reports.finish(evidence)
     print_outcome(session, replace(evidence, exit_code=code))
     return int(code)
+
+
+def open_view(
+    terminal: Terminal, clock: Clock, *, quiet: bool, subjects: Sequence[str] = ("",)
+) -> View:
+    """Choose the view that fits the terminal and the number of runs."""
+    if quiet:
+        return SilentView()
+    if terminal.live and len(subjects) > 1:
+        from tm_cli.render.live import LiveTable
+
+        return LiveTable(terminal, subjects)
+    if terminal.live:
+        from tm_cli.render.live import LiveView
+
+        return LiveView(terminal, clock)
+    return PlainView(terminal, clock, subjects)
 
 
 def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Outcome]) -> None:
@@ -140,7 +159,7 @@ class _Outcome:
 
     def note(self, event: Event) -> None:
         match event:
-            case Started(run):
+            case RunStarted(run):
                 self.status = run.status or None
             case Observed(progress) | Ended(progress):
                 self.status = progress.status

@@ -9,6 +9,9 @@ from typing import Any
 
 from tm_cli.values.text import clean
 
+DATA_ELEMENT = "tm-evidence"
+"""The id of the element that holds the JSON document."""
+
 MOST_ROWS = 250
 
 _KINDS = {"PASS": "pass", "WARN": "warn", "FAIL": "fail", "NO_BASELINE": "none"}
@@ -48,7 +51,6 @@ def element(name: str, /, *children: Child, **attributes: str | int | bool | Non
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """Return the children one after the other."""
     return Markup("".join(_child(child) for child in children if child is not None))
 
 
