@@ -182,8 +182,8 @@ class _Flow:
                 continue
             if {command.name, *command.effective[:1]} & _ENDS:
                 between = self.script.source[self.end : command.node.start_byte].decode()
-                ours = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
-                if ours and _is_statement(command.node) and not _may_assign(between, name):
+                passes_on = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
+                if passes_on and _is_statement(command.node) and not _may_assign(between, name):
                     return
                 break
         if _LATER.search(self.script.source[self.end :].decode()):
