@@ -17,6 +17,7 @@ from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
+from tm_cli.commands.shared.follow import open_view
 from tm_cli.errors import TmError
 from tm_cli.gate.events import (
     Attempt,
@@ -32,7 +33,6 @@ from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.explanation import explanation
 from tm_cli.render.formats.csv import series_csv
@@ -43,13 +43,13 @@ from tm_cli.render.formats.json_document import document, error_document, to_jso
 from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 Say = Callable[[], str]
 STRINGS_PER_CASE = 10

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
 from tm_cli.gate.outcome import Evidence, KeptCheck, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
-from tm_cli.gate.verdict import Verdict, read_verdict
 from tm_cli.report import document as doc
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict, read_verdict
 
 _REPORT = TypeAdapter(doc.ReportDocument)
 

@@ -16,10 +16,10 @@ from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
-from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.load_curve import Curve
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 PAGE_SIZE = 20
 LAST_PAGE = 9
