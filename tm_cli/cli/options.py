@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
-    from tm_cli.gate.verdict import Verdict
 
 
 class ComparisonFormat(StrEnum):
@@ -230,7 +229,7 @@ class GateOptions:
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
         gate = Gate(
-            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            fail_on=frozenset() if takes_remembered else session.fail_on(self.fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
@@ -280,14 +279,6 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
         raise UsageError(f"--yes is required to delete {what}")
     if not typer.confirm(f"Delete {what}?", err=True):
         raise UsageError("nothing was deleted")
-
-
-def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
-    """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
-    from tm_cli.gate.verdict import parse_fail_on
-
-    text = session.setting("fail_on", flag)
-    return frozenset() if text is None else parse_fail_on(text)
 
 
 def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:

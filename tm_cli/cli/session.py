@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tm_cli.api.transport import Connection
     from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
+    from tm_cli.gate.verdict import Verdict
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
@@ -74,6 +75,13 @@ class Session:
         """Return the value of a setting that a command has a flag of its own for."""
         merged = {**self.flags, name: flag}
         return replace(self.settings, flags=merged).value(name)
+
+    def fail_on(self, flag: str | None) -> frozenset[Verdict]:
+        """Return the verdicts that fail the gate; an empty option or setting is an error."""
+        from tm_cli.gate.verdict import parse_fail_on
+
+        text = self.setting("fail_on", flag)
+        return frozenset() if text is None else parse_fail_on(text)
 
     @property
     def connector(self) -> Connector:

@@ -116,7 +116,7 @@ def _enter(session: Session, url: str) -> ApiKey:
 
 
 def _try(session: Session, endpoint: Endpoint, key: ApiKey) -> None:
-    from tm_cli.commands.auth.app import check_key
+    from tm_cli.commands.auth.status import check_key
 
     try:
         check_key(session.connector.reach(endpoint, key), endpoint.system)

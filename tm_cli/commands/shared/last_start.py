@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import Session
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
@@ -157,7 +156,7 @@ def _with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate
     if gate.fail_on:
         return gate
     if not remembered:
-        return replace(gate, fail_on=read_fail_on(session, None))
+        return replace(gate, fail_on=session.fail_on(None))
     try:
         chosen = parse_fail_on(remembered)
     except (AttributeError, ValueError) as problem:
