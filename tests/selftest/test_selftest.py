@@ -218,7 +218,7 @@ def test_list_names_every_scenario_and_plays_none(selftest):
     [
         (["--only", "quotta"], "did you mean quota?"),
         (["--only", "nothing-like-it"], "tm selftest --list"),
-        (["--program", "no-such-program"], "no program that can be started"),
+        (["--program", "no-such-program"], "cannot find the program"),
     ],
 )
 def test_names_that_do_not_exist_are_usage_errors(selftest, words, hint):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
+    from tm_cli.gate.verdict import Verdict
 
 
 class ComparisonFormat(StrEnum):
@@ -222,22 +223,19 @@ class GateOptions:
         what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
         settings file is ignored.
         """
-        from tm_cli.api.retry import LONGEST_PAUSE
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
-        gate = Gate(
-            fail_on=frozenset() if takes_remembered else session.fail_on(self.fail_on),
+        return Gate(
+            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
             polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
-        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +277,14 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
         raise UsageError(f"--yes is required to delete {what}")
     if not typer.confirm(f"Delete {what}?", err=True):
         raise UsageError("nothing was deleted")
+
+
+def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
+    """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
+    from tm_cli.gate.verdict import parse_fail_on
+
+    text = session.setting("fail_on", flag)
+    return frozenset() if text is None else parse_fail_on(text)
 
 
 def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:

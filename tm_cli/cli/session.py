@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tm_cli.api.transport import Connection
     from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
-    from tm_cli.gate.verdict import Verdict
     from tm_cli.settings import Settings
 
 LONGEST_PAUSE = 60.0
@@ -76,13 +75,6 @@ class Session:
         merged = {**self.flags, name: flag}
         return replace(self.settings, flags=merged).value(name)
 
-    def fail_on(self, flag: str | None) -> frozenset[Verdict]:
-        """Return the verdicts that fail the gate; an empty option or setting is an error."""
-        from tm_cli.gate.verdict import parse_fail_on
-
-        text = self.setting("fail_on", flag)
-        return frozenset() if text is None else parse_fail_on(text)
-
     @property
     def connector(self) -> Connector:
         """Opens connections for this command."""
@@ -123,6 +115,10 @@ class Session:
     def keep_open(self, close: Callable[[], None]) -> None:
         """Call `close` when the command ends."""
         self._open.callback(close)
+
+    def limit_pauses(self, seconds: float) -> None:
+        """Let reads of the clients made from now on pause at most this long for a server."""
+        self.longest_pause = seconds
 
     def close(self) -> None:
         """Close what the command has opened."""

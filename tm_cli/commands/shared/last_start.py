@@ -139,7 +139,7 @@ def complete_gate(
     `read_checks` returns the checks that `details` hold. Raises ConfigurationError when they are
     unusable.
     """
-    gate = _with_verdicts(session, gate, details.get("fail_on"))
+    gate = _with_remembered_verdicts(session, gate, details.get("fail_on"))
     if gate.checks:
         return gate
     try:
@@ -151,12 +151,9 @@ def complete_gate(
     return replace(gate, checks=checks)
 
 
-def _with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
-    """Complete a gate whose flags name no verdicts: by those of the start, else of the settings."""
-    if gate.fail_on:
+def _with_remembered_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
+    if gate.fail_on or not remembered:
         return gate
-    if not remembered:
-        return replace(gate, fail_on=session.fail_on(None))
     try:
         chosen = parse_fail_on(remembered)
     except (AttributeError, ValueError) as problem:
