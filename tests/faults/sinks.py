@@ -40,7 +40,7 @@ from tm_cli.render.formats.github import annotated, assignment
 from tm_cli.render.formats.github import outputs as github_outputs
 from tm_cli.render.formats.gitlab import dotenv
 from tm_cli.render.formats.json_document import document, error_document, to_json
-from tm_cli.render.formats.junit import junit
+from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
 from tm_cli.render.summary import run_summary
@@ -146,16 +146,6 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     )
     yield "json error", to_json(error_document(case.problem)), False
     yield "error", _errors(case), False
-    yield (
-        "junit",
-        junit(
-            [
-                Record("tm", case.run.subject, ending=case.ending),
-                Record("tm", clean(case.run.run_id)),
-            ]
-        ),
-        False,
-    )
     yield from _reports(case)
     for live in (False, True):
         for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
@@ -173,6 +163,7 @@ def _reports(case: Case) -> Iterator[tuple[str, str, bool]]:
     found = Evidence(records, gate, exit_code_of(records), datetime.now(UTC))
     yield "markdown report", markdown(found), False
     yield "json report", to_json(report_document(found)), False
+    yield "junit", junit_report(found), False
     yield "csv", series_csv(found), False
     yield "dotenv", dotenv(found), False
     yield "metrics", openmetrics(found), False

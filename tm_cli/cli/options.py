@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from tm_cli.values.verdict import Verdict
 
 
+class System(StrEnum):
+    """The systems that tm gates on."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
+
+
 class ComparisonFormat(StrEnum):
     """How two runs are shown."""
 

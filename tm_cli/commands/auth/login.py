@@ -9,11 +9,10 @@ from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.session import LONGEST_PAUSE
+from tm_cli.doctor.account import SMALLEST_READS
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.settings import (
     DEFINITIONS,
-    RUNLOOP,
-    STRAIT,
     TRAFFICMORPH,
     Endpoint,
     MissingKey,
@@ -159,7 +158,6 @@ def _named(place: str) -> str:
     return "the system keyring" if place == KEYRING else place
 
 
-_CHEAPEST = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
 _UNKNOWN_ROUTE = 404
 
 
@@ -173,7 +171,7 @@ def check_key(connection: Connection, system: str) -> None:
         if system == TRAFFICMORPH:
             client = Client(transport, connection.clock)
             _read_account(client.pausing_at_most(LONGEST_PAUSE))
-        elif not isinstance(transport.get(_CHEAPEST[system], {"limit": 1}), (dict, list)):
+        elif not isinstance(transport.get(SMALLEST_READS[system], {"limit": 1}), (dict, list)):
             raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
     finally:
         transport.close()
