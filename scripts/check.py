@@ -9,7 +9,15 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from checks import architecture, command_lines, generated, help_texts, links, named_tests
+from checks import (
+    architecture,
+    command_lines,
+    generated,
+    help_texts,
+    links,
+    named_files,
+    named_tests,
+)
 
 Check = Callable[[], Iterable[str]]
 CHECKS: dict[str, Check] = {
@@ -17,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "links": links.findings,
     "command-lines": lambda: chain(command_lines.findings(), command_lines.nothing_to_check()),
     "help-texts": help_texts.findings,
+    "named-files": named_files.findings,
     "named-tests": named_tests.findings,
     "generated": generated.findings,
 }

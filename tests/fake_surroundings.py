@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tm_cli.doctor.network import Route, Sight
+from tm_cli.doctor.network import ProbeResult, Route
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -15,7 +15,7 @@ class FakeNetwork:
     """Resolves and shows what it was given; an exception is raised."""
 
     addresses: list[str] | Exception = field(default_factory=lambda: ["203.0.113.7"])
-    sight: Sight | Exception = field(default_factory=lambda: Sight(404, NOON))
+    sight: ProbeResult | Exception = field(default_factory=lambda: ProbeResult(404, NOON))
     routes: list[Route] = field(default_factory=list)
     resolved: list[tuple[str, int]] = field(default_factory=list)
 
@@ -23,7 +23,7 @@ class FakeNetwork:
         self.resolved.append((host, port))
         return _given(self.addresses)
 
-    def look(self, route):
+    def probe(self, route):
         self.routes.append(route)
         return _given(self.sight)
 

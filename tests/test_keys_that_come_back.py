@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.responses import Answer, explain_error, understand
+from tm_cli.api.responses import RawAnswer, explain_error, understand
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row
 
@@ -60,11 +60,13 @@ def test_verdict_that_rests_on_the_key(gate, tm, server):
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer("GET /x", 302, {"location": f"https://login.example/?key={KEY}"}, b""),
-        Answer("GET /x", 200, {"content-type": f"text/{KEY}"}, b""),
-        Answer("GET /x", 200, JSON, json.dumps({KEY: 1}).encode()[:-1] + f',"{KEY}":2}}'.encode()),
-        Answer("GET /x", 500, JSON, json.dumps({"error": KEY, "code": KEY}).encode()),
-        Answer("GET /x", 500, JSON, json.dumps({"error": KEY}).replace("t", "\\u0074").encode()),
+        RawAnswer("GET /x", 302, {"location": f"https://login.example/?key={KEY}"}, b""),
+        RawAnswer("GET /x", 200, {"content-type": f"text/{KEY}"}, b""),
+        RawAnswer(
+            "GET /x", 200, JSON, json.dumps({KEY: 1}).encode()[:-1] + f',"{KEY}":2}}'.encode()
+        ),
+        RawAnswer("GET /x", 500, JSON, json.dumps({"error": KEY, "code": KEY}).encode()),
+        RawAnswer("GET /x", 500, JSON, json.dumps({"error": KEY}).replace("t", "\\u0074").encode()),
     ],
     ids=["redirect", "content-type", "repeated-key", "error", "escaped"],
 )
@@ -78,4 +80,4 @@ def test_error_of_the_transport_hides_it(answer):
 def test_document_too_deep_to_be_searched_is_no_answer():
     deep = b"[" * 100_000 + b"]" * 100_000
     with pytest.raises(NotUnderstood, match="too deeply"):
-        understand(Answer("GET /x", 200, JSON, deep), explain_error, secret=KEY)
+        understand(RawAnswer("GET /x", 200, JSON, deep), explain_error, secret=KEY)

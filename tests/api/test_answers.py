@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.responses import Answer, understand
+from tm_cli.api.responses import RawAnswer, understand
 
 JSON = {"content-type": "application/json"}
 
 
 def answer(status=200, content=b"{}", headers=JSON):
-    return Answer("GET http://host/x", status, headers, content)
+    return RawAnswer("GET http://host/x", status, headers, content)
 
 
 @pytest.mark.parametrize(

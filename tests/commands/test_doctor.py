@@ -84,7 +84,7 @@ def test_a_refused_key_is_77_with_a_fix(doctor, there):
     result = doctor("--json")
     assert result.exit_code == result.json["exit_code"] == ExitCode.AUTHENTICATION
     assert result.json["error"]["code"] == "authentication"
-    assert checks(result)["access"]["status"] == "fail"
+    assert checks(result)["access"]["status"] == "problem"
     assert checks(result)["access"]["fix"]
     assert checks(result)["history"]["status"] == "skipped"
 
@@ -112,15 +112,15 @@ def test_an_old_server_without_accounts_is_a_warning(doctor, there):
     answers(there, "/history", page())
     result = doctor("--json")
     assert result.exit_code == ExitCode.OK
-    assert checks(result)["account"]["status"] == "warn"
+    assert checks(result)["account"]["status"] == "warning"
 
 
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"trialExpired": True}, "fail", ExitCode.AUTHENTICATION),
-        ({"usage": {"usedRequests": 1000, "includedRequests": 1000}}, "fail", ExitCode.REFUSED),
-        ({"usage": {"usedRequests": 950, "includedRequests": 1000}}, "warn", ExitCode.OK),
+        ({"trialExpired": True}, "problem", ExitCode.AUTHENTICATION),
+        ({"usage": {"usedRequests": 1000, "includedRequests": 1000}}, "problem", ExitCode.REFUSED),
+        ({"usage": {"usedRequests": 950, "includedRequests": 1000}}, "warning", ExitCode.OK),
         ({"limits": None, "features": None, "usage": "none"}, "ok", ExitCode.OK),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_account_that_would_be_refused_is_told(doctor, there, changes, status
 def test_no_room_for_another_run_is_a_warning(doctor, there):
     answers(there, "/account", {**ACCOUNT, "limits": {"maxConcurrentRuns": 1}})
     answers(there, "/history", page())
-    assert checks(doctor("--json"))["capacity"]["status"] == "warn"
+    assert checks(doctor("--json"))["capacity"]["status"] == "warning"
 
 
 def test_an_answer_of_somebody_else_is_no_account(doctor, there):
@@ -150,7 +150,7 @@ def test_with_the_server_down_every_other_check_still_runs(tm):
     result = tm("doctor", "--json", environ=environ)
     assert result.exit_code == ExitCode.UNAVAILABLE
     found = checks(result)
-    assert found["connection"]["status"] == "fail"
+    assert found["connection"]["status"] == "problem"
     assert found["access"]["status"] == "skipped"
     assert {"settings", "DNS", "embedded server", "CI", "terminal"} <= set(found)
     assert found["settings"]["status"] == "ok"
@@ -159,7 +159,7 @@ def test_with_the_server_down_every_other_check_still_runs(tm):
 def test_without_a_key_the_server_is_still_looked_at(tm, there):
     result = tm("doctor", "--json", environ={"TM_BASE_URL": there.url_for("/")})
     assert result.exit_code == ExitCode.CONFIGURATION
-    assert checks(result)["API key"]["status"] == "fail"
+    assert checks(result)["API key"]["status"] == "problem"
     assert checks(result)["connection"]["status"] == "ok"
     assert checks(result)["access"]["text"] == "there is no key to try"
 
@@ -226,7 +226,7 @@ def test_a_history_from_a_repository_is_told_and_not_used(tm, base_url, code):
         result = tm("doctor", "--json", environ=environ)
     assert result.exit_code == code
     found = checks(result)["data"]
-    assert found["status"] == ("fail" if base_url == "local" else "warn")
+    assert found["status"] == ("problem" if base_url == "local" else "warning")
     assert f"{data} holds files of a git repository" in found["text"]
     assert found["fix"].startswith("git rm -r --cached ")
     assert stranger.heard == []
@@ -258,7 +258,7 @@ def test_a_mistyped_variable_is_a_warning(doctor, there):
 
 def test_one_bad_value_is_told_once(tm):
     result = tm("doctor", "--json", environ={"TM_BASE_URL": "localhost:8092"})
-    failed = [name for name, item in checks(result).items() if item["status"] == "fail"]
+    failed = [name for name, item in checks(result).items() if item["status"] == "problem"]
     assert failed == ["settings"]
     assert checks(result)["server"]["text"] == "see the settings"
 

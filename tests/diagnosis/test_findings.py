@@ -1,15 +1,15 @@
 """What findings come to."""
 
-from tm_cli.doctor.finding import Finding, Status, fail, ok, warn, worst
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, Status, ok, problem, warning, worst
 
 
 def failed(code):
-    return fail("x", "it broke", None, code)
+    return problem("x", "it broke", None, code)
 
 
 def test_nothing_failed_is_nothing_to_report():
-    assert worst([ok("a", "fine"), warn("b", "odd", "do this")]) is None
+    assert worst([ok("a", "fine"), warning("b", "odd", "do this")]) is None
 
 
 def test_what_a_gate_meets_first_decides():
@@ -25,5 +25,5 @@ def test_a_code_that_nobody_ranked_still_fails():
 
 
 def test_text_of_servers_is_made_harmless():
-    found = fail("x", "\x1b[31mred\n::error::", "\x07fix", ExitCode.ERROR)
-    assert found == Finding("x", Status.FAIL, "[31mred ::error::", "fix", ExitCode.ERROR)
+    found = problem("x", "\x1b[31mred\n::error::", "\x07fix", ExitCode.ERROR)
+    assert found == CheckResult("x", Status.PROBLEM, "[31mred ::error::", "fix", ExitCode.ERROR)

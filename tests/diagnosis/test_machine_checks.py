@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from fake_surroundings import FakeMachine
-from tm_cli.doctor.finding import Status
-from tm_cli.doctor.machine import LocalServer, SystemMachine, examine_local_server, examine_software
+from tm_cli.doctor.machine import LocalServer, SystemMachine, check_local_server, check_software
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import Status
 
 
 def look(machine, *, is_wanted=True, running_at=None):
     server = LocalServer(Path("/data/.tm"), running_at, is_wanted)
-    return {item.check: item for item in examine_local_server(machine, server)}
+    return {item.check: item for item in check_local_server(machine, server)}
 
 
 def test_a_machine_with_everything_can_run_it():
@@ -48,17 +48,17 @@ def test_a_missing_extra_fails_only_where_it_is_wanted():
 )
 def test_what_stops_it_fails_where_it_is_wanted_and_warns_elsewhere(changes, check):
     assert look(FakeMachine(**changes))[check].code is ExitCode.CONFIGURATION
-    assert look(FakeMachine(**changes), is_wanted=False)[check].status is Status.WARN
+    assert look(FakeMachine(**changes), is_wanted=False)[check].status is Status.WARNING
     assert look(FakeMachine(**changes))[check].fix
 
 
 @pytest.mark.parametrize(
     ("changes", "check", "status"),
     [
-        ({"free": 100 * 1024**2}, "disk", Status.WARN),
+        ({"free": 100 * 1024**2}, "disk", Status.WARNING),
         ({"free": None}, "disk", Status.SKIPPED),
         ({"files": None}, "open files", Status.OK),
-        ({"cpu_count": 1}, "CPU", Status.WARN),
+        ({"cpu_count": 1}, "CPU", Status.WARNING),
     ],
 )
 def test_what_is_merely_tight_is_a_warning(changes, check, status):
@@ -67,12 +67,12 @@ def test_what_is_merely_tight_is_a_warning(changes, check, status):
 
 def test_extras_are_named_with_their_state():
     machine = FakeMachine(found_extras={"local": [], "keyring": ["keyring"]})
-    _, extras = examine_software(machine, "1.2.3")
+    _, extras = check_software(machine, "1.2.3")
     assert extras.text == "keyring not installed, local installed"
 
 
 def test_a_program_that_is_no_package_knows_no_extras():
-    _, extras = examine_software(FakeMachine(found_extras={}), "1.2.3")
+    _, extras = check_software(FakeMachine(found_extras={}), "1.2.3")
     assert extras.status is Status.SKIPPED
 
 
@@ -90,4 +90,4 @@ def test_a_directory_is_tried_and_left_as_it_was(tmp_path):
     assert machine.problem_of(tmp_path / "not" / "there") is None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert machine.problem_of(tmp_path / "file") == "it is no directory"
+    assert machine.problem_of(tmp_path / "file") == "it is not a directory"

@@ -35,7 +35,7 @@ def trusting(authority):
 
 def test_a_plain_server_shows_status_and_date_and_gets_no_key(httpserver):
     httpserver.expect_request("/mount/", method="HEAD").respond_with_data("", status=404)
-    sight = SystemNetwork().look(Route(httpserver.url_for("/mount/")))
+    sight = SystemNetwork().probe(Route(httpserver.url_for("/mount/")))
     assert sight.status == 404
     assert abs((datetime.now(UTC) - sight.date).total_seconds()) < 60
     assert sight.tls is None
@@ -46,7 +46,7 @@ def test_a_plain_server_shows_status_and_date_and_gets_no_key(httpserver):
 
 def test_a_trusted_certificate_is_read(secure_server, authority):
     secure_server.expect_request("/").respond_with_data("")
-    sight = SystemNetwork().look(Route(secure_server.url_for("/"), trust=trusting(authority)))
+    sight = SystemNetwork().probe(Route(secure_server.url_for("/"), trust=trusting(authority)))
     assert sight.tls.startswith("TLSv1.")
     assert sight.expires > datetime(2026, 1, 1, tzinfo=UTC)
     assert "trustme" in sight.issuer
@@ -55,19 +55,19 @@ def test_a_trusted_certificate_is_read(secure_server, authority):
 def test_an_unknown_authority_is_refused(secure_server):
     trust = ssl.create_default_context()
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
-        SystemNetwork().look(Route(secure_server.url_for("/"), trust=trust))
+        SystemNetwork().probe(Route(secure_server.url_for("/"), trust=trust))
 
 
 def test_a_server_without_tls_is_no_https_server(httpserver, authority):
     url = httpserver.url_for("/").replace("http:", "https:")
     with pytest.raises(ssl.SSLError):
-        SystemNetwork().look(Route(url, trust=trusting(authority)))
+        SystemNetwork().probe(Route(url, trust=trusting(authority)))
 
 
 def test_a_plain_request_goes_through_the_proxy_with_its_password(httpserver):
     httpserver.expect_request("/").respond_with_data("")
     proxy = httpserver.url_for("").replace("http://", "http://ada:pw@")
-    sight = SystemNetwork().look(Route("http://tm.example/", proxy=proxy))
+    sight = SystemNetwork().probe(Route("http://tm.example/", proxy=proxy))
     assert sight.status == 200
     request = httpserver.log[0][0]
     assert request.headers["Host"] == "tm.example"
@@ -77,7 +77,7 @@ def test_a_plain_request_goes_through_the_proxy_with_its_password(httpserver):
 def test_a_proxy_that_builds_no_tunnel_is_an_error(httpserver, authority):
     httpserver.expect_request("/", method="CONNECT").respond_with_data("", status=407)
     with pytest.raises(OSError, match="Tunnel connection failed"):
-        SystemNetwork().look(
+        SystemNetwork().probe(
             Route("https://tm.example/", httpserver.url_for(""), trusting(authority))
         )
 
@@ -102,14 +102,14 @@ def test_a_server_that_never_ends_its_answer_does_not_hold_the_diagnosis_up(answ
         Stranger(answer, drip=drip) as server,
         pytest.raises((TimeoutError, http.client.HTTPException)),
     ):
-        SystemNetwork(longest=0.3).look(Route(server.url))
+        SystemNetwork(longest=0.3).probe(Route(server.url))
     assert server.heard[0].startswith(b"HEAD / HTTP/1.1")
 
 
 def test_an_interim_answer_is_not_the_answer():
     answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
     with Stranger(answer) as server:
-        assert SystemNetwork().look(Route(server.url)).status == 204
+        assert SystemNetwork().probe(Route(server.url)).status == 204
 
 
 def test_a_resolver_that_hangs_does_not_hold_the_diagnosis_up(monkeypatch):

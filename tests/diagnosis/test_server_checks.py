@@ -8,21 +8,21 @@ from datetime import timedelta
 import pytest
 
 from fake_surroundings import NOON, FakeNetwork
-from tm_cli.doctor.finding import Status
-from tm_cli.doctor.network import Sight
-from tm_cli.doctor.server import Place, examine_server
+from tm_cli.doctor.network import ProbeResult
+from tm_cli.doctor.server import Place, check_server
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import Status
 
 URL = "https://tm.example/"
 
 
 def look(clock, network, *, url=URL, environ=None, tls=True):
     place = Place(url, ssl.create_default_context() if tls else None, environ or {})
-    return {item.check: item for item in examine_server(place, network, clock)}
+    return {item.check: item for item in check_server(place, network, clock)}
 
 
 def secure(**more):
-    return Sight(404, NOON, "TLSv1.3", NOON + timedelta(days=90), "Example CA", **more)
+    return ProbeResult(404, NOON, "TLSv1.3", NOON + timedelta(days=90), "Example CA", **more)
 
 
 def test_a_healthy_server_passes_every_check(clock):
@@ -71,9 +71,9 @@ def test_an_untrusted_certificate_points_to_the_ca_file(clock):
 
 
 def test_a_certificate_that_ends_soon_is_a_warning(clock):
-    sight = Sight(200, NOON, "TLSv1.3", NOON + timedelta(days=3, hours=1), None)
+    sight = ProbeResult(200, NOON, "TLSv1.3", NOON + timedelta(days=3, hours=1), None)
     found = look(clock, FakeNetwork(sight=sight))
-    assert found["TLS"].status is Status.WARN
+    assert found["TLS"].status is Status.WARNING
     assert "(3 days)" in found["TLS"].text
 
 
@@ -88,18 +88,18 @@ def test_plain_http_has_no_certificate_to_check(clock):
         (0, Status.OK, "agrees"),
         (-0.9, Status.OK, "agrees"),  # the header has whole seconds
         (4, Status.OK, "4 s off"),
-        (60, Status.WARN, "60 s behind the server"),
-        (-61, Status.WARN, "60 s ahead of the server"),
+        (60, Status.WARNING, "60 s behind the server"),
+        (-61, Status.WARNING, "60 s ahead of the server"),
     ],
 )
 def test_clocks_may_differ_by_a_few_seconds(clock, off, status, words):
-    found = look(clock, FakeNetwork(sight=Sight(200, NOON + timedelta(seconds=off))))
+    found = look(clock, FakeNetwork(sight=ProbeResult(200, NOON + timedelta(seconds=off))))
     assert found["clock"].status is status
     assert words in found["clock"].text
 
 
 def test_a_server_without_a_date_is_no_failure(clock):
-    found = look(clock, FakeNetwork(sight=Sight(200)))
+    found = look(clock, FakeNetwork(sight=ProbeResult(200)))
     assert found["clock"].status is Status.SKIPPED
 
 

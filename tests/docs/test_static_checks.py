@@ -8,7 +8,15 @@ import pytest
 
 import check
 import reference
-from checks import architecture, command_lines, generated, help_texts, links, named_tests
+from checks import (
+    architecture,
+    command_lines,
+    generated,
+    help_texts,
+    links,
+    named_files,
+    named_tests,
+)
 
 
 @pytest.fixture
@@ -91,6 +99,19 @@ def test_named_test_that_is_not_there_is_found(docs):
         f"a.md: there is no {here}::test_gone",
         "a.md: there is no tests/gone.py",
         "a.md: there is no tests/gone/",
+    ]
+
+
+def test_named_file_that_is_not_there_and_a_package_without_a_word_are_found(docs, tmp_path):
+    for name in ("gate", "novelty"):
+        (tmp_path / "tm_cli" / name).mkdir(parents=True)
+        (tmp_path / "tm_cli" / name / "__init__.py").touch()
+    write(docs, "`gate/`, `docs/a.md` and `gate/gone.py`\n", "architecture.md")
+    write(docs, "")
+    write(tmp_path, "`tm_cli/gate/`\n", "CONTRIBUTING.md")
+    assert list(named_files.findings(tmp_path)) == [
+        "docs/architecture.md: there is no gate/gone.py",
+        "docs/architecture.md: says nothing about novelty/",
     ]
 
 

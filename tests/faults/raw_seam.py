@@ -18,10 +18,10 @@ from faults.schedules import Schedule
 from faults.system import system_of
 from faults.wire import Lost, Wire
 from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.api.responses import Answer, Explain, understand
+from tm_cli.api.responses import Explain, RawAnswer, understand
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import TmError
-from tm_cli.gate.events import Decided, Started
+from tm_cli.gate.events import Decided, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.policy import Decision, Gate, from_error
 from tm_cli.gate.polling import PollingPolicy
@@ -77,7 +77,7 @@ class RawTransport:
             raise NotReached(f"{where}: {lost}", maybe_sent=lost.maybe_sent) from None
         if "content-encoding" in reply.headers:
             raise NotUnderstood(f"{where} answered with a compressed body")
-        answer = Answer(where, reply.status, reply.headers, reply.body)
+        answer = RawAnswer(where, reply.status, reply.headers, reply.body)
         return Received(understand(answer, self._explain), reply.status, reply.headers)
 
 
@@ -167,7 +167,7 @@ def _follow(simulation: Simulation, transport: Any) -> None:
     one = Follow(subject.runs, gate, simulation.clock, attach_to=subject.attach_to)
     for _, event in drive([one], gate, simulation.clock):
         recording.moments.append((simulation.clock.elapsed, type(event).__name__))
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             recording.run_id = event.run.run_id
         elif isinstance(event, Decided):
             _decided(recording, event.decision)

@@ -12,13 +12,22 @@ from typing import Any, NoReturn
 
 from faults.clock import VirtualClock
 from faults.hostile import text
-from tm_cli.api.responses import Answer, understand
+from tm_cli.api.responses import RawAnswer, understand
 from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
 from tm_cli.errors import TmError
-from tm_cli.gate.events import Attempt, Awaited, Decided, Ended, Event, Observed, Repeated, Started
+from tm_cli.gate.events import (
+    Attempt,
+    Awaited,
+    Decided,
+    Ended,
+    Event,
+    Observed,
+    Repeated,
+    RunStarted,
+)
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
@@ -106,7 +115,7 @@ class Case:
         body = json.dumps({chance.choice(("error", "message")): say(), "code": say()}).encode()
         headers = {"content-type": kind, "location": say(), "retry-after": say()}
         try:
-            understand(Answer(clean(say()), status, headers, body))
+            understand(RawAnswer(clean(say()), status, headers, body))
         except TmError as error:
             return error
         return TmError(say(), hint=say())
@@ -114,7 +123,7 @@ class Case:
     def events(self) -> list[Event]:
         looked = from_status(self.run, self.status, None)
         return [
-            Started(self.run),
+            RunStarted(self.run),
             Observed(looked),
             Unanswered(self._say(), 1.0),
             Ended(looked),

@@ -46,7 +46,7 @@ class Announced(Backend):
         phase = Phase.ENDED if played >= self._duration else Phase.ACTIVE
         return Progress(phase, "", is_ours=True)
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return 40.0
 
     def find_result(self, run):

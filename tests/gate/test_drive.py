@@ -7,7 +7,7 @@ import pytest
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
-from tm_cli.gate.events import Decided, Ended, Observed, Started
+from tm_cli.gate.events import Decided, Ended, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
@@ -37,14 +37,14 @@ class QuickSystem(Backend):
     def stop(self, run):
         self.stopped += 1
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return None
 
 
 @pytest.mark.parametrize(
     ("moment", "code", "stops"),
     [
-        (Started, ExitCode.INTERRUPTED, 1),
+        (RunStarted, ExitCode.INTERRUPTED, 1),
         (Observed, ExitCode.INTERRUPTED, 1),
         (Ended, ExitCode.INTERRUPTED, 0),
         (Decided, ExitCode.OK, 0),
@@ -124,7 +124,7 @@ class Silent(QuickSystem):
         self._clock.sleep(self._takes)
         raise TmError("no answer")
 
-    def observed_nothing(self, error):
+    def retry_pause(self, error):
         return 0.0
 
 
@@ -209,7 +209,7 @@ def test_signal_while_a_start_is_told_has_it_told_once_more(clock):
     told = []
 
     def handle(_position, event):
-        if isinstance(event, Started):
+        if isinstance(event, RunStarted):
             told.append(event.run.run_id)
             if len(told) == 1:
                 raise SignalReceived(2)

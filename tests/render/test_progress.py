@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tm_cli.gate.events import Awaited, Ended, Observed, Started, Unobserved
+from tm_cli.gate.events import Awaited, Ended, Observed, RunStarted, Unobserved
 from tm_cli.gate.model import Phase, Progress, Run
 from tm_cli.render.live import LiveView
 from tm_cli.render.progress import PlainView, SilentView, describe, open_view
@@ -44,7 +44,7 @@ def lines(terminal):
 
 def test_log_gets_one_line_per_change(terminal, clock):
     view = PlainView(terminal, clock)
-    view.show(Started(RUN))
+    view.show(RunStarted(RUN))
     for elapsed in range(10, 40):
         view.show(Observed(look(elapsed)))
         clock.seconds += 1
@@ -91,7 +91,7 @@ def test_live_view_draws_phase_rates_codes_and_warnings(terminal, clock):
     terminal.live = True
     view = LiveView(terminal, clock)
     with view:
-        view.show(Started(RUN))
+        view.show(RunStarted(RUN))
         view.show(Observed(look(warnings=("the load generator is saturated",))))
         clock.seconds += 5
         shown = terminal.sketch(view._draw())
@@ -157,7 +157,7 @@ def test_log_tells_each_state_of_a_run_that_is_not_over(terminal, clock):
 def test_live_view_draws_the_parts_of_a_run(terminal, clock):
     terminal.live = True
     with LiveView(terminal, clock) as view:
-        view.show(Started(RUN))
+        view.show(RunStarted(RUN))
         counts = {"running": 3, "completed": 9}
         view.show(Observed(Progress(Phase.ACTIVE, "running", items=counts, expected=50)))
         shown = terminal.sketch(view._draw())

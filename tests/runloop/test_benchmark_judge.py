@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected, judge
-from tm_cli.backends.runloop.measurements import Attempt, Measured
+from tm_cli.backends.runloop.measurements import Measured, ScenarioAttempt
 from tm_cli.backends.runloop.rules import Rules, parse_share, read_score
 from tm_cli.gate.verdict import Verdict
 
@@ -16,7 +16,7 @@ def attempts(scores=None, **states):
     """Scenario runs by scenario; a state of `x failed` says why in the same way as a server."""
     scores = {"a": 1.0, "b": 1.0, "c": 0.5} if scores is None else scores
     return tuple(
-        Attempt(
+        ScenarioAttempt(
             name,
             states.get(name, "completed"),
             score,
@@ -187,7 +187,9 @@ def test_common_scenarios_are_compared_by_their_own_means():
 
 def test_differences_are_told_scenario_by_scenario():
     before = earlier(made=attempts({"a": 1.0, "b": 0.0, "gone": 1.0}))
-    now = run(made=(*attempts({"a": 0.0, "b": 1.0}), Attempt("c", "failed", problem="failed")))
+    now = run(
+        made=(*attempts({"a": 0.0, "b": 1.0}), ScenarioAttempt("c", "failed", problem="failed"))
+    )
     shown = {item.metric: item for item in judge(case(now, before)).comparisons}
     assert shown["scenario a"].reason == "scenario a regressed: now 0 %, baseline 100 %"
     assert shown["scenario b"].verdict == Verdict.PASS
@@ -197,7 +199,7 @@ def test_differences_are_told_scenario_by_scenario():
 
 
 def test_repeated_scenarios_are_told_and_compared_by_the_worst():
-    made = (*attempts({"a": 1.0, "b": 1.0, "c": 1.0}), Attempt("a", "completed", 0.0))
+    made = (*attempts({"a": 1.0, "b": 1.0, "c": 1.0}), ScenarioAttempt("a", "completed", 0.0))
     judged = judge(case(run(0.75, made=made), earlier(made=attempts(dict.fromkeys("abc", 1.0)))))
     assert "1 scenarios were attempted more than once" in judged.notes[0]
     regressed = [item for item in judged.comparisons if item.metric == "scenario a"]

@@ -49,7 +49,7 @@ def test_answer_that_cannot_be_used_is_asked_for_again(tm):
     result = tm("init", typed=f"localhost:8080\n{URL}\nmuch\n20 for 1m\njenkins\nnone\n")
     assert result.exit_code == 0
     assert "write for instance http://localhost:8080" in result.stderr
-    assert "'much' is no load" in result.stderr
+    assert "invalid load 'much'" in result.stderr
     assert "choose github" in result.stderr
 
 
@@ -337,5 +337,5 @@ def test_question_is_asked_at_a_real_terminal(tmp_path):
     assert process.wait(timeout=30) == 0
     reader.join(timeout=10)
     os.close(master)
-    assert b"What to load" in seen
+    assert b"URL to test" in seen
     assert (tmp_path / "Makefile").exists()

@@ -14,7 +14,7 @@ from tm_cli.values.text import clean
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RawAnswer:
     """What came back: `where` names the request; header names are lower-case."""
 
     where: str
@@ -50,7 +50,7 @@ def explain_error(document: Any) -> Explanation:
     )
 
 
-def understand(answer: Answer, explain: Explain = explain_error, *, secret: str = "") -> Any:
+def understand(answer: RawAnswer, explain: Explain = explain_error, *, secret: str = "") -> Any:
     """Return the JSON of a 2xx answer; None for 204.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
@@ -81,7 +81,7 @@ def understand(answer: Answer, explain: Explain = explain_error, *, secret: str 
         raise NotUnderstood(f"{where} answered with unusable JSON: {reason}") from None
 
 
-def _parsed(answer: Answer, secret: str) -> Any:
+def _parsed(answer: RawAnswer, secret: str) -> Any:
     document = strict_json.parse_answer(answer.content)
     try:
         return hide(document, secret)
@@ -89,11 +89,11 @@ def _parsed(answer: Answer, secret: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _header(answer: Answer, name: str, secret: str) -> str:
+def _header(answer: RawAnswer, name: str, secret: str) -> str:
     return clean(hide(answer.headers.get(name, ""), secret))
 
 
-def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
+def _http_error(answer: RawAnswer, explain: Explain, secret: str) -> HttpError:
     status, body = answer.status, explain(_json_or_none(answer, secret))
     api_code = clean(body.code) if body.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
@@ -113,7 +113,7 @@ def _http_error(answer: Answer, explain: Explain, secret: str) -> HttpError:
     )
 
 
-def _json_or_none(answer: Answer, secret: str) -> Any:
+def _json_or_none(answer: RawAnswer, secret: str) -> Any:
     try:
         return _parsed(answer, secret) if _is_json(answer) else None
     except ValueError:
@@ -129,7 +129,7 @@ _HINTS = {
 }
 
 
-def _is_json(answer: Answer) -> bool:
+def _is_json(answer: RawAnswer) -> bool:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")

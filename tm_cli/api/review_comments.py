@@ -59,7 +59,6 @@ class ReviewThread:
         return number
 
     def update(self, comment: int, body: str) -> None:
-        """Replace the text of a comment."""
         self._transport.put(f"{self._one_comment}/{comment}", {"body": body})
 
     def delete(self, comment: int) -> None:
@@ -85,7 +84,6 @@ class PullRequest(ReviewThread):
         self._login = self._own_login()
 
     def update(self, comment: int, body: str) -> None:
-        """Replace the text of a comment."""
         self._transport.send_once("PATCH", f"{self._one_comment}/{comment}", {"body": body})
 
     def _own_login(self) -> str | None:

@@ -80,35 +80,23 @@ def _number(text: str, largest: float) -> float:
     return value
 
 
-def _finite(text: str) -> float:
-    return _number(text, sys.float_info.max)
+def _decoder(largest: float, smallest: float = 0.0) -> json.JSONDecoder:
+    def read_float(text: str) -> float:
+        value = _number(text, largest)
+        return value if abs(value) >= smallest else 0.0
+
+    def read_integer(text: str) -> int:
+        """Return a whole number, which must fit a float: it may be calculated with later."""
+        _number(text, largest)
+        return int(text)
+
+    return json.JSONDecoder(
+        object_pairs_hook=_unique,
+        parse_constant=_refuse_constant,
+        parse_float=read_float,
+        parse_int=read_integer,
+    )
 
 
-def _finite_integer(text: str) -> int:
-    """Return a whole number, which must fit a float: it may be calculated with later."""
-    _number(text, sys.float_info.max)
-    return int(text)
-
-
-def _measured(text: str) -> float:
-    value = _number(text, LARGEST_MEASURED)
-    return value if abs(value) >= SMALLEST_MEASURED else 0.0
-
-
-def _measured_integer(text: str) -> int:
-    _number(text, LARGEST_MEASURED)
-    return int(text)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_constant=_refuse_constant,
-    parse_float=_finite,
-    parse_int=_finite_integer,
-)
-_ANSWER_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_constant=_refuse_constant,
-    parse_float=_measured,
-    parse_int=_measured_integer,
-)
+_DECODER = _decoder(sys.float_info.max)
+_ANSWER_DECODER = _decoder(LARGEST_MEASURED, SMALLEST_MEASURED)

@@ -30,7 +30,7 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import Answer, Explain, explain_error, understand
+from tm_cli.api.responses import Explain, RawAnswer, explain_error, understand
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.values.api_key import hide
@@ -253,7 +253,9 @@ class Transport:
             return response, _read(response)
 
     def _parse(self, request: httpx2.Request, response: httpx2.Response, content: bytes) -> Any:
-        answer = Answer(describe_request(request), response.status_code, response.headers, content)
+        answer = RawAnswer(
+            describe_request(request), response.status_code, response.headers, content
+        )
         return understand(answer, self._connection.explain, secret=self._secret())
 
     def _secret(self) -> str:

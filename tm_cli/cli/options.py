@@ -223,13 +223,12 @@ class GateOptions:
         what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
         settings file is ignored.
         """
-        from tm_cli.api.retry import LONGEST_PAUSE
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
-        gate = Gate(
+        return Gate(
             fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
@@ -237,8 +236,6 @@ class GateOptions:
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
             polling=PollingPolicy(interval=session.setting("poll_interval", self.poll_interval)),
         )
-        session.longest_pause = min(gate.wait_timeout, LONGEST_PAUSE)
-        return gate
 
 
 @dataclass(frozen=True, slots=True)

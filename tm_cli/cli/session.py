@@ -116,6 +116,10 @@ class Session:
         """Call `close` when the command ends."""
         self._open.callback(close)
 
+    def limit_pauses(self, seconds: float) -> None:
+        """Let reads of the clients made from now on pause at most this long for a server."""
+        self.longest_pause = seconds
+
     def close(self) -> None:
         """Close what the command has opened."""
         self._open.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tm_cli.cli.app import App
 from tm_cli.cli.session import Session, command
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
 app = App()
@@ -24,7 +25,13 @@ def demo(session: Session) -> int:
     tm demo
     """
     from tm_cli.demo.script import run
+    from tm_cli.runtime.local_server import is_server_installed
 
+    if not is_server_installed():
+        raise ConfigurationError(
+            "the demo needs the embedded server, which is not installed",
+            hint="pip install 'tm-cli[local]'",
+        )
     with tempfile.TemporaryDirectory(prefix="tm-demo-", ignore_cleanup_errors=True) as directory:
         passed = run(Path(directory), session.context.environ, session.terminal.result)
     if passed:

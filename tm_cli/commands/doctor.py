@@ -1,4 +1,4 @@
-"""`tm doctor`: can a gate work here, and if not, what is to be done?"""
+"""`tm doctor`: can a gate work here, and if not, what has to be done?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class System(StrEnum):
 
 @app.command("doctor")
 @command
-def doctor(
+def run_doctor(
     session: Session,
     system: Annotated[
         System | None,
@@ -43,12 +43,12 @@ def doctor(
     tm doctor --system strait --json
     """
     from tm_cli.doctor.configuration import configured_systems
-    from tm_cli.doctor.doctor import Examination
-    from tm_cli.doctor.finding import Finding, worst
+    from tm_cli.doctor.doctor import Doctor
     from tm_cli.doctor.machine import SystemMachine
     from tm_cli.doctor.network import SystemNetwork
-    from tm_cli.render.doctor import diagnosis_data, diagnosis_error, show_diagnosis
+    from tm_cli.render.doctor import conclusion, result_data, results_table
     from tm_cli.render.formats.json_document import document, to_json
+    from tm_cli.values.check_result import worst
 
     meant = system.value if system else TRAFFICMORPH  # by flags such as --base-url
 
@@ -56,7 +56,7 @@ def doctor(
         return session.settings.for_system(meant)
 
     systems = (meant,) if system else configured_systems(load_settings)
-    examination = Examination(
+    doctor = Doctor(
         context=session.context,
         systems=systems,
         version=__version__,
@@ -65,14 +65,20 @@ def doctor(
         load_settings=load_settings,
         find_data_dir=lambda: session.settings.find_data_dir(session.context.cwd),
     )
-    findings: list[Finding] = list(examination.findings())
-    decisive = worst(findings)
+    results = list(doctor.results())
+    decisive = worst(results)
     code = decisive.code if decisive else ExitCode.OK
     if session.wants_json:
-        data = diagnosis_data(systems, findings)
-        session.terminal.result(
-            to_json(document(data, exit_code=code, error=diagnosis_error(decisive)))
-        )
+        data = {
+            "system": systems[0],
+            "systems": list(systems),
+            "checks": [result_data(item) for item in results],
+        }
+        error = None
+        if decisive:
+            error = {"code": code.name.lower(), "message": decisive.text, "hint": decisive.fix}
+        session.terminal.result(to_json(document(data, exit_code=code, error=error)))
     else:
-        session.terminal.result(show_diagnosis(session.terminal, findings))
+        table = results_table(session.terminal, results)
+        session.terminal.result(f"{table}\n\n{conclusion(results)}")
     return int(code)

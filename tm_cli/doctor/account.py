@@ -1,4 +1,4 @@
-"""What the server says to our key: account, limits, history. Only reads, each sent once."""
+"""What the server answers to the key: account, limits, history. Only reads, each sent once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Transport
-from tm_cli.doctor.finding import Finding, fail, failed_by, ok, skipped, warn
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.text import clean
 
 NEARLY = 0.9
@@ -19,34 +19,34 @@ READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
 """The cheapest read of each system that knows no accounts."""
 
 
-def examine_account(client: Client) -> Iterator[Finding]:
+def check_account(client: Client) -> Iterator[CheckResult]:
     """Try the key on the account and on the history."""
     try:
         yield from _account(client.get_account().document())
     except ApiError as error:
         if not (isinstance(error, HttpError) and error.status == 404):
-            yield failed_by("access", error)
+            yield problem_from("access", error)
             yield skipped("history", "the account could not be read")
             return
-        yield warn(
+        yield warning(
             "account",
-            "this server does not tell about accounts: its limits are unknown",
-            "nothing to do; old servers are like that",
+            "this server has no accounts: its limits are unknown",
+            "nothing to do: old servers have none",
         )
     yield _history(client)
 
 
-def examine_reading(transport: Transport, system: str) -> Iterator[Finding]:
+def check_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
     """Try the key on the cheapest read of another system."""
     try:
         transport.get(READS[system], {"limit": 1})
     except ApiError as error:
-        yield failed_by("access", error)
+        yield problem_from("access", error)
         return
     yield ok("access", f"accepted; the runs of {system} are readable")
 
 
-def _account(account: Mapping[str, Any]) -> Iterator[Finding]:
+def _account(account: Mapping[str, Any]) -> Iterator[CheckResult]:
     limits, usage = _table(account, "limits"), _table(account, "usage")
     yield ok("access", "accepted by the server")
     yield _plan(account, limits, usage)
@@ -55,7 +55,7 @@ def _account(account: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _plan(
     account: Mapping[str, Any], limits: Mapping[str, Any], usage: Mapping[str, Any]
-) -> Finding:
+) -> CheckResult:
     plan, mode = account.get("subscriptionType"), account.get("deploymentMode")
     words = [f"plan {plan}" if plan else "plan unknown"]
     words += ["self-hosted"] if mode == "SELF_HOSTED" else []
@@ -67,32 +67,34 @@ def _plan(
     text = "; ".join(words)
     if account.get("trialExpired") is True:
         fix = "the server refuses every request of such an account: choose a plan"
-        return fail("account", f"{text}; the trial is over", fix, ExitCode.AUTHENTICATION, **facts)
+        return problem(
+            "account", f"{text}; the trial is over", fix, ExitCode.AUTHENTICATION, **facts
+        )
     used, quota = _count(usage, "usedRequests"), _count(usage, "includedRequests")
     if quota and used is not None and used >= quota * NEARLY:
         text = f"{text}; {used} of {quota} requests of this month are used"
         fix = "raise the quota, or wait for the next month"
         if used >= quota:
-            return fail("account", text, fix, ExitCode.REFUSED, **facts)
-        return warn("account", text, fix, **facts)
+            return problem("account", text, fix, ExitCode.REFUSED, **facts)
+        return warning("account", text, fix, **facts)
     return ok("account", text, **facts)
 
 
-def _capacity(limits: Mapping[str, Any], usage: Mapping[str, Any]) -> Finding:
+def _capacity(limits: Mapping[str, Any], usage: Mapping[str, Any]) -> CheckResult:
     active, most = _count(usage, "activeRunCount"), _count(limits, "maxConcurrentRuns")
     if active is None or not most:
         return skipped("capacity", "the server names no limit of concurrent runs")
     text = f"{active} of {most} concurrent runs are under way"
     if active >= most:
-        return warn("capacity", text, "a start would be refused (8) until one of them has ended")
+        return warning("capacity", text, "a start would be refused (8) until one of them has ended")
     return ok("capacity", text, active=active, most=most)
 
 
-def _history(client: Client) -> Finding:
+def _history(client: Client) -> CheckResult:
     try:
         page = client.list_history(size=1)
     except ApiError as error:
-        return failed_by("history", error)
+        return problem_from("history", error)
     total = page.document().get("totalElements")
     count = f"{total} entries" if isinstance(total, int) else "there are entries"
     return ok("history", f"readable, {count if page.content else 'empty'}")

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tm_cli.doctor.finding import Finding, fail, failed_by, ok, skipped, warn
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.terminal import Terminal
@@ -20,10 +19,11 @@ from tm_cli.settings import (
     Settings,
     Source,
 )
+from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.urls import LOCAL
 
 OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
-"""Variables of tm that are no settings."""
+"""Variables of tm that are not settings."""
 
 _ALIKE = 0.8
 """How alike two names are (0 to 1) when one is taken for a mistyped other."""
@@ -51,7 +51,7 @@ def configured_systems(load_settings: Callable[[], Settings]) -> tuple[str, ...]
 
 
 def _is_configured(endpoint: Endpoint) -> bool:
-    """Whether somebody has set anything for this system, be it usable or not."""
+    """Whether anything is set for this system, usable or not."""
     try:
         is_default = endpoint.address.origin.source is Source.DEFAULT
         return not is_default or bool(endpoint.credential)
@@ -61,62 +61,67 @@ def _is_configured(endpoint: Endpoint) -> bool:
         return True
 
 
-def examine_settings(settings: Settings) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[CheckResult]:
     """Read every setting, look for files that are not read and for mistyped variables."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:
-        yield failed_by("settings", error)
+        yield problem_from("settings", error)
     else:
         origins = dict.fromkeys(str(item.origin) for item in found)
         named = [origin for origin in origins if origin != "default"]
         yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
     for file in settings.ignored:
-        yield fail("settings", file.message, file.hint, ExitCode.CONFIGURATION)
+        yield problem("settings", file.message, file.hint, ExitCode.CONFIGURATION)
     yield from _mistyped(settings.environ)
 
 
-def examine_endpoint(
+def check_endpoint(
     endpoint: Endpoint, environ: Mapping[str, str]
-) -> tuple[list[Finding], Target]:
+) -> tuple[list[CheckResult], Target]:
     """Find the server and the key for it."""
     try:
         address = endpoint.address
     except TmError as error:
-        return [failed_by("server", error), skipped("API key", "the server is not known")], _NOBODY
+        return [
+            problem_from("server", error),
+            skipped("API key", "the server is not known"),
+        ], _UNKNOWN
     if address.value in (None, LOCAL):
         return _local(address.value, environ)
     server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
     try:
         origin = endpoint.credential.origin
     except TmError as error:
-        return [server, failed_by("API key", error)], Target(address.value)
+        return [server, problem_from("API key", error)], Target(address.value)
     key = ok("API key", f"found ({origin})", origin=str(origin))
     return [server, key], Target(address.value, is_usable=True)
 
 
-_NOBODY = Target(None)
+_UNKNOWN = Target(None)
 
 
-def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[Finding], Target]:
+def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckResult], Target]:
     key = skipped("API key", "the embedded server makes its own")
     if value == LOCAL:
         return [ok("server", "the embedded one, as asked for"), key], Target(LOCAL)
     if not environ.get("CI"):
         return [ok("server", "none is configured: tm uses the embedded one"), key], Target(LOCAL)
     hint = "set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server"
-    found = fail("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
-    return [found, skipped("API key", "the server is not known")], _NOBODY
+    found = problem("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
+    return [found, skipped("API key", "the server is not known")], _UNKNOWN
 
 
-def _mistyped(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
     """A mistyped TM_FAIL_ON would be a gate that never closes."""
     known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
     for name in sorted(environ):
         if name.startswith("TM_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
             if near:
-                yield warn("variables", f"{name} means nothing to tm", f"did you mean {near[0]}?")
+                yield warning(
+                    "variables", f"{name} means nothing to tm", f"did you mean {near[0]}?"
+                )
 
 
 PLATFORMS = {
@@ -135,7 +140,7 @@ NATIVE = {
     "GitLab CI": "progress is a section of the log; give --report junit=FILE to the job's reports",
 }
 
-_MANNERS = (
+_BEHAVIOR = (
     "progress in plain lines, no embedded server unless asked for, "
     "an interrupted gate stops its run"
 )
@@ -149,13 +154,13 @@ def platform_of(environ: Mapping[str, str]) -> str | None:
     return "CI" if environ.get("CI") else None
 
 
-def examine_platform(environ: Mapping[str, str]) -> Finding:
+def check_platform(environ: Mapping[str, str]) -> CheckResult:
     """Name the platform and what tm does there; tm goes by the variable CI alone."""
     name = platform_of(environ)
     if name is None:
-        return skipped("CI", "none: this is no pipeline")
+        return skipped("CI", "this is not a pipeline")
     if not environ.get("CI"):
-        return warn(
+        return warning(
             "CI",
             f"{name}, but the variable CI is not set: where TM_BASE_URL is missing, tm would take "
             "the embedded server, and an interrupted gate would let its run go on",
@@ -164,11 +169,11 @@ def examine_platform(environ: Mapping[str, str]) -> Finding:
         )
     kind = "CI is set" if name == "CI" else name
     native = NATIVE.get(name, "give --report junit=FILE to the platform")
-    return ok("CI", f"{kind}: {_MANNERS}; {native}", platform=name)
+    return ok("CI", f"{kind}: {_BEHAVIOR}; {native}", platform=name)
 
 
-def examine_terminal(terminal: Terminal) -> Finding:
-    """Say what the streams are; whoever reads `tm doctor > file` has no terminal there."""
+def check_terminal(terminal: Terminal) -> CheckResult:
+    """Describe the streams; with `tm doctor > file` the results are not on a terminal."""
     encoding = getattr(terminal.out, "encoding", None) or "unknown"
     words = [
         "results on a terminal" if terminal.out_is_terminal else "results into a pipe or file",
@@ -181,7 +186,7 @@ def examine_terminal(terminal: Terminal) -> Finding:
     if _speaks_utf8(encoding):
         return ok("terminal", ", ".join(words), **facts)
     fix = "set PYTHONUTF8=1, or a UTF-8 locale: charts and bars come out as escapes"
-    return warn("terminal", ", ".join(words), fix, **facts)
+    return warning("terminal", ", ".join(words), fix, **facts)
 
 
 def _speaks_utf8(encoding: str) -> bool:

@@ -9,34 +9,34 @@ from pathlib import Path
 
 from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.transport import Connection, Transport, verification
-from tm_cli.doctor.account import examine_account, examine_reading
+from tm_cli.doctor.account import check_account, check_reading
 from tm_cli.doctor.configuration import (
     Target,
-    examine_endpoint,
-    examine_platform,
-    examine_settings,
-    examine_terminal,
+    check_endpoint,
+    check_platform,
+    check_settings,
+    check_terminal,
 )
-from tm_cli.doctor.finding import Finding, Status, failed_by, skipped, without_key
-from tm_cli.doctor.machine import LocalServer, Machine, examine_local_server, examine_software
+from tm_cli.doctor.machine import LocalServer, Machine, check_local_server, check_software
 from tm_cli.doctor.network import Network
-from tm_cli.doctor.server import Place, examine_server
+from tm_cli.doctor.server import Place, check_server
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.runtime.announcement import Announcement, find_running_in_checked
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.trusted_files import check_data_dir
 from tm_cli.settings import TRAFFICMORPH, Settings
+from tm_cli.values.check_result import CheckResult, Status, problem_from, skipped, without_key
 from tm_cli.values.urls import LOCAL
 
-PATIENCE = 10.0
+REQUEST_TIMEOUT = 10.0
 """Seconds for one request, where the user allows as many."""
 
-PROOF_PATIENCE = 3.0
+PROOF_TIMEOUT = 3.0
 """Seconds in which an embedded server must have proved that it is the one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Examination:
+class Doctor:
     """What is examined: the seams, the settings of one invocation, and systems.
 
     `load_settings` raises ConfigurationError where a file is broken; `find_data_dir` raises it too.
@@ -50,52 +50,54 @@ class Examination:
     load_settings: Callable[[], Settings]
     find_data_dir: Callable[[], Path]
 
-    def findings(self) -> Iterator[Finding]:
-        """Yield what every check finds."""
-        yield from examine_software(self.machine, self.version)
+    def results(self) -> Iterator[CheckResult]:
+        """Yield the results of all checks."""
+        yield from check_software(self.machine, self.version)
         yield from self._about_servers()
-        yield examine_platform(self.context.environ)
-        yield examine_terminal(self.context.terminal)
+        yield check_platform(self.context.environ)
+        yield check_terminal(self.context.terminal)
 
-    def _about_servers(self) -> Iterator[Finding]:
+    def _about_servers(self) -> Iterator[CheckResult]:
         try:
             settings = self.load_settings()
         except TmError as error:
-            yield failed_by("settings", error)
+            yield problem_from("settings", error)
             yield skipped("server", "the settings cannot be read")
             yield from self._about_local(Target(None))
             return
-        told = list(examine_settings(settings))
-        yield from told
-        known = {item.text for item in told}
+        own = list(check_settings(settings))
+        yield from own
+        known = {item.text for item in own}
         for system in self.systems:
-            for finding in self._about_server(settings, system, known):
-                yield replace(finding, system=system)
+            for result in self._about_server(settings, system, known):
+                yield replace(result, system=system)
 
     def _about_server(
-        self, settings: Settings, system: str, told: Collection[str]
-    ) -> Iterator[Finding]:
-        """Look at one server; what the settings have `told` already is not told again."""
-        found, target = examine_endpoint(settings.endpoint(system), self.context.environ)
-        for finding in found:
-            yield skipped(finding.check, "see the settings") if finding.text in told else finding
+        self, settings: Settings, system: str, known: Collection[str]
+    ) -> Iterator[CheckResult]:
+        """Check one server; the `known` problems of the settings are not repeated."""
+        found, target = check_endpoint(settings.endpoint(system), self.context.environ)
+        for result in found:
+            yield skipped(result.check, "see the settings") if result.text in known else result
         if target.base_url not in (None, LOCAL):
             yield from self._about_remote(settings, system, target)
         if system == TRAFFICMORPH:
             yield from self._about_local(target)
 
-    def _about_remote(self, settings: Settings, system: str, target: Target) -> Iterator[Finding]:
+    def _about_remote(
+        self, settings: Settings, system: str, target: Target
+    ) -> Iterator[CheckResult]:
         url = target.base_url or ""
         try:
             trust = verification(url, settings.value("ca_file"))
         except TmError as error:
-            yield failed_by("TLS", error)
+            yield problem_from("TLS", error)
             return
         place = Place(url, trust or None, self.context.environ)  # type: ignore[arg-type]
         is_there = True
-        for finding in examine_server(place, self.network, self.context.clock):
-            is_there = is_there and finding.status is not Status.FAIL
-            yield finding
+        for result in check_server(place, self.network, self.context.clock):
+            is_there = is_there and result.status is not Status.PROBLEM
+            yield result
         if not (is_there and target.is_usable):
             reason = "there is no key to try" if is_there else "the server cannot be reached"
             yield skipped("access", reason)
@@ -109,38 +111,40 @@ class Examination:
             key=endpoint.key,
             bearer=system != TRAFFICMORPH,
             clock=self.context.clock,
-            timeout=min(PATIENCE, settings.value("timeout")),
+            timeout=min(REQUEST_TIMEOUT, settings.value("timeout")),
             environ=self.context.environ,
             ca_file=settings.value("ca_file"),
         )
 
-    def _about_access(self, system: str, connect: Callable[[], Connection]) -> Iterator[Finding]:
+    def _about_access(
+        self, system: str, connect: Callable[[], Connection]
+    ) -> Iterator[CheckResult]:
         try:
             connection = connect()
             transport = Transport(connection)
         except TmError as error:
-            yield failed_by("access", error)
+            yield problem_from("access", error)
             return
         with closing(transport):
-            for finding in self._asked(system, transport):
-                yield without_key(finding, connection.key)
+            for result in self._asked(system, transport):
+                yield without_key(result, connection.key)
 
-    def _asked(self, system: str, transport: Transport) -> Iterator[Finding]:
+    def _asked(self, system: str, transport: Transport) -> Iterator[CheckResult]:
         if system == TRAFFICMORPH:
-            return examine_account(Client(transport, self.context.clock).without_retries())
-        return examine_reading(transport, system)
+            return check_account(Client(transport, self.context.clock).without_retries())
+        return check_reading(transport, system)
 
-    def _about_local(self, target: Target) -> Iterator[Finding]:
+    def _about_local(self, target: Target) -> Iterator[CheckResult]:
         try:
             directory = self.find_data_dir()
         except TmError as error:
-            yield failed_by("data", error)
+            yield problem_from("data", error)
             return
         distrust, running = self._distrust(directory), None
         if distrust is None:
-            running = find_running_in_checked(directory, self.context.environ, PROOF_PATIENCE)
+            running = find_running_in_checked(directory, self.context.environ, PROOF_TIMEOUT)
         where = running.base_url if running else None
-        yield from examine_local_server(
+        yield from check_local_server(
             self.machine, LocalServer(directory, where, target.base_url == LOCAL, distrust)
         )
         if running and target.base_url == LOCAL:
@@ -158,6 +162,6 @@ class Examination:
             base_url=running.base_url,
             key=running.key,
             clock=self.context.clock,
-            timeout=PATIENCE,
+            timeout=REQUEST_TIMEOUT,
             environ=self.context.environ,
         )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tm_cli.doctor.finding import Finding, fail, ok, skipped, warn
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.check_result import CheckResult, ok, problem, skipped, warning
 
 DISTRIBUTION = "tm-cli"
 
@@ -75,7 +75,7 @@ class SystemMachine:
         if there != directory:
             return None if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
         if not there.is_dir():
-            return "it is no directory"
+            return "it is not a directory"
         try:
             with tempfile.TemporaryFile(dir=directory):
                 return None
@@ -100,11 +100,11 @@ class SystemMachine:
 
     def cpus(self) -> int:
         """Those of this process, which a container may have fewer of than the machine."""
-        ours = getattr(os, "sched_getaffinity", None)  # Linux
-        return (os.cpu_count() or 1) if ours is None else len(ours(0))
+        affinity = getattr(os, "sched_getaffinity", None)  # Linux
+        return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
 
     def software(self) -> str:
-        """As Python tells it."""
+        """Return what Python reports."""
         system = f"{platform.system()} {platform.release()} {platform.machine()}"
         return f"{platform.python_implementation()} {platform.python_version()} on {system}"
 
@@ -142,7 +142,7 @@ class LocalServer:
     distrust: ConfigurationError | None = None
 
 
-def examine_software(machine: Machine, version: str) -> Iterator[Finding]:
+def check_software(machine: Machine, version: str) -> Iterator[CheckResult]:
     """Name the versions and the extras."""
     yield ok("tm", f"{version}, {machine.software()}")
     extras = machine.extras()
@@ -153,7 +153,7 @@ def examine_software(machine: Machine, version: str) -> Iterator[Finding]:
     yield ok("extras", ", ".join(words), **{name: not lacking for name, lacking in extras.items()})
 
 
-def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Finding]:
+def check_local_server(machine: Machine, server: LocalServer) -> Iterator[CheckResult]:
     """Look whether the embedded server could run; it is not started."""
     lacking = machine.extras().get("local", [])
     if lacking and not server.is_wanted:
@@ -162,7 +162,7 @@ def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Find
     if lacking:
         text = f"it is not installed ({', '.join(lacking)} missing)"
         fix = f"pip install '{DISTRIBUTION}[local]', or set TM_BASE_URL and TM_API_KEY"
-        yield fail("embedded server", text, fix, ExitCode.CONFIGURATION)
+        yield problem("embedded server", text, fix, ExitCode.CONFIGURATION)
     else:
         where = f"running at {server.running_at}" if server.running_at else "started when needed"
         yield ok("embedded server", f"installed, {where}", running_at=server.running_at)
@@ -172,29 +172,31 @@ def examine_local_server(machine: Machine, server: LocalServer) -> Iterator[Find
     yield _cpus(machine)
 
 
-def _data(machine: Machine, server: LocalServer) -> Finding:
+def _data(machine: Machine, server: LocalServer) -> CheckResult:
     if server.distrust is not None:
         return _stopper("data", server.distrust.message, server.distrust.hint or "", server)
-    problem = machine.problem_of(server.directory)
-    if problem is None:
+    reason = machine.problem_of(server.directory)
+    if reason is None:
         return ok("data", f"{server.directory} is writable", directory=str(server.directory))
-    text = f"cannot write to {server.directory}: {problem}"
+    text = f"cannot write to {server.directory}: {reason}"
     return _stopper("data", text, "choose another directory with TM_DATA_DIR", server)
 
 
-def _disk(machine: Machine, server: LocalServer) -> Finding:
+def _disk(machine: Machine, server: LocalServer) -> CheckResult:
     free = machine.free_disk(server.directory)
     if free is None:
-        return skipped("disk", "the file system does not tell how much is free")
+        return skipped("disk", "the file system does not report its free space")
     text, fix = f"{free / 1024**3:.1f} GiB free", "make room, or choose another TM_DATA_DIR"
     if free < NO_DISK:
         return _stopper("disk", text, fix, server)
     return (
-        ok("disk", text, free=free) if free >= LITTLE_DISK else warn("disk", text, fix, free=free)
+        ok("disk", text, free=free)
+        if free >= LITTLE_DISK
+        else warning("disk", text, fix, free=free)
     )
 
 
-def _files(machine: Machine, server: LocalServer) -> Finding:
+def _files(machine: Machine, server: LocalServer) -> CheckResult:
     most = machine.most_files()
     if most is None or most >= FILES:
         return ok("open files", "no limit" if most is None else f"up to {most}", most=most)
@@ -202,11 +204,11 @@ def _files(machine: Machine, server: LocalServer) -> Finding:
     return _stopper("open files", text, "raise it: ulimit -Hn 4096, or in the container", server)
 
 
-def _cpus(machine: Machine) -> Finding:
+def _cpus(machine: Machine) -> CheckResult:
     count = machine.cpus()
     if count > 1:
         return ok("CPU", f"{count} CPUs", count=count)
-    return warn(
+    return warning(
         "CPU",
         "one CPU: the load generator shares it with whatever else runs here",
         "keep the rate low, or test a service on another machine",
@@ -214,11 +216,11 @@ def _cpus(machine: Machine) -> Finding:
     )
 
 
-def _stopper(check: str, text: str, fix: str, server: LocalServer) -> Finding:
+def _stopper(check: str, text: str, fix: str, server: LocalServer) -> CheckResult:
     """A failure where the embedded server is wanted, else a warning."""
     if server.is_wanted:
-        return fail(check, text, fix, ExitCode.CONFIGURATION)
-    return warn(check, text, fix)
+        return problem(check, text, fix, ExitCode.CONFIGURATION)
+    return warning(check, text, fix)
 
 
 def _presence(lacking: list[str]) -> str:

@@ -1,6 +1,6 @@
-"""One anonymous look at a server, step by step: name, connection, certificate, answer.
+"""One anonymous request to a server, step by step: name, connection, certificate, answer.
 
-The key is not involved, so that a server can be told from a key that it refuses.
+The key is not involved, so that a broken server is not confused with a refused key.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-PATIENCE = 5.0
+STEP_TIMEOUT = 5.0
 """Seconds for each step of a look."""
 
-LONGEST = 15.0
+TOTAL_TIMEOUT = 15.0
 """Seconds for all steps together: a server may send its headers a byte at a time."""
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ProbeResult:
     """What the server showed of itself; `date` is its own clock, to the second."""
 
     status: int
@@ -55,7 +55,7 @@ class Network(Protocol):
         """Return the addresses of a name; raises OSError."""
         ...
 
-    def look(self, route: Route) -> Sight:
+    def probe(self, route: Route) -> ProbeResult:
         """Send one HEAD request; raises OSError, ssl.SSLError among them, or HTTPException."""
         ...
 
@@ -64,16 +64,16 @@ class Network(Protocol):
 class SystemNetwork:
     """The machine's own network; no question takes longer than `longest` seconds."""
 
-    longest: float = LONGEST
+    longest: float = TOTAL_TIMEOUT
 
     def resolve(self, host: str, port: int) -> list[str]:
         """Ask the system's resolver."""
         found = self._in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         return list(dict.fromkeys(str(address[4][0]) for address in found))
 
-    def look(self, route: Route) -> Sight:
+    def probe(self, route: Route) -> ProbeResult:
         """Connect, shake hands where the server has TLS, and ask for the headers."""
-        return self._in_time(lambda: self._look(route))
+        return self._in_time(lambda: self._probe(route))
 
     def _in_time(self, ask: Callable[[], T]) -> T:
         """Return the answer; raises TimeoutError when it takes too long.
@@ -97,7 +97,7 @@ class SystemNetwork:
                 raise
             raise TimeoutError(f"there was no complete answer in {self.longest:g} s") from None
 
-    def _look(self, route: Route) -> Sight:
+    def _probe(self, route: Route) -> ProbeResult:
         path = urlsplit(route.base_url).path or "/"
         with closing(_connection(route)) as connection:
             connection.connect()
@@ -110,15 +110,15 @@ class SystemNetwork:
             while 100 <= answer.status < 200:  # the library knows no interim answer but 100
                 answer.headers = answer.msg = None  # type: ignore[assignment]
                 answer.begin()
-            return Sight(answer.status, _date(answer.getheader("Date")), tls, expires, issuer)
+            return ProbeResult(answer.status, _date(answer.getheader("Date")), tls, expires, issuer)
 
 
 def _connection(route: Route) -> http.client.HTTPConnection:
     to, via = urlsplit(route.base_url), urlsplit(route.proxy or route.base_url)
     host, port = via.hostname or "", via.port or (443 if via.scheme == "https" else 80)
     if route.trust is None:
-        return http.client.HTTPConnection(host, port, timeout=PATIENCE)
-    secure = http.client.HTTPSConnection(host, port, timeout=PATIENCE, context=route.trust)
+        return http.client.HTTPConnection(host, port, timeout=STEP_TIMEOUT)
+    secure = http.client.HTTPSConnection(host, port, timeout=STEP_TIMEOUT, context=route.trust)
     if route.proxy is not None:
         secure.set_tunnel(
             to.hostname or "", to.port or 443, headers=_proxy_credentials(route.proxy)

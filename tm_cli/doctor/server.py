@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from tm_cli.api.transport import NamedProxy, choose_proxy
-from tm_cli.doctor.finding import Finding, fail, ok, skipped, warn
-from tm_cli.doctor.network import Network, Route, Sight
+from tm_cli.doctor.network import Network, ProbeResult, Route
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import Clock
+from tm_cli.values.check_result import CheckResult, ok, problem, skipped, warning
 
 SOON = 14
 """Days before its end at which a certificate is worth a warning."""
@@ -25,7 +25,7 @@ SKEW = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server to look at: its address, whom to trust (None for plain http), and the variables."""
+    """A server to check: its address, whom to trust (None for plain http), and the variables."""
 
     base_url: str
     trust: ssl.SSLContext | None
@@ -42,31 +42,31 @@ class Place:
         return urlsplit(self.base_url).port or (443 if self.trust else 80)
 
 
-def examine_server(place: Place, network: Network, clock: Clock) -> Iterator[Finding]:
-    """Look at proxy, name, certificate, answer and clock; what needs a lost step is skipped."""
+def check_server(place: Place, network: Network, clock: Clock) -> Iterator[CheckResult]:
+    """Check proxy, name, certificate, answer and clock; what needs a failed step is skipped."""
     proxy = choose_proxy(place.base_url, place.environ)
     yield _proxy(proxy)
     yield _name(place, proxy, network)
     if proxy is not None and not proxy.address.lower().startswith("http://"):
-        yield skipped("connection", f"not tried: {proxy.variable} is no plain http proxy")
+        yield skipped("connection", f"not tried: {proxy.variable} is not a plain http proxy")
         return
     before = clock.now()
     try:
-        sight = network.look(Route(place.base_url, proxy.address if proxy else None, place.trust))
-    except (OSError, http.client.HTTPException) as problem:
-        yield _unreachable(place, problem)
+        found = network.probe(Route(place.base_url, proxy.address if proxy else None, place.trust))
+    except (OSError, http.client.HTTPException) as error:
+        yield _unreachable(place, error)
         yield skipped("clock", "the server gave no time")
         return
-    yield _certificate(place, sight, clock.now())
-    yield ok("connection", f"{place.host}:{place.port} answers (HTTP {sight.status})")
-    yield _clock(sight.date, before, clock.now())
+    yield _certificate(place, found, clock.now())
+    yield ok("connection", f"{place.host}:{place.port} answers (HTTP {found.status})")
+    yield _clock(found.date, before, clock.now())
 
 
-def _proxy(proxy: NamedProxy | None) -> Finding:
+def _proxy(proxy: NamedProxy | None) -> CheckResult:
     if proxy is None:
         return ok("proxy", "none is used for this server")
     if not proxy.place:
-        return fail(
+        return problem(
             "proxy",
             f"{proxy.variable} does not name a proxy",
             "write http://HOST:PORT, or list the server in NO_PROXY",
@@ -76,14 +76,14 @@ def _proxy(proxy: NamedProxy | None) -> Finding:
     return ok("proxy", text, variable=proxy.variable, proxy=proxy.place)
 
 
-def _name(place: Place, proxy: NamedProxy | None, network: Network) -> Finding:
+def _name(place: Place, proxy: NamedProxy | None, network: Network) -> CheckResult:
     if proxy is not None:
         return skipped("DNS", "the proxy resolves the name")
     try:
         addresses = network.resolve(place.host, place.port)
-    except (OSError, UnicodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-        return fail(
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return problem(
             "DNS",
             f"{place.host} has no address: {reason}",
             "check the spelling of the server's address, and this machine's resolver or VPN",
@@ -94,41 +94,41 @@ def _name(place: Place, proxy: NamedProxy | None, network: Network) -> Finding:
     return ok("DNS", text, addresses=addresses)
 
 
-def _unreachable(place: Place, problem: Exception) -> Finding:
+def _unreachable(place: Place, error: Exception) -> CheckResult:
     where, code = f"{place.host}:{place.port}", ExitCode.UNAVAILABLE
-    match problem:
+    match error:
         case ssl.SSLCertVerificationError():
-            text = f"{where} has a certificate that is not trusted: {problem.verify_message}"
+            text = f"{where} has a certificate that is not trusted: {error.verify_message}"
             fix = "name the authority's certificates in TM_CA_FILE, or have the server's renewed"
-            return fail("TLS", text, fix, code)
+            return problem("TLS", text, fix, code)
         case ssl.SSLError():
             fix = "is this a port for https? a server without TLS has an http:// address"
-            reason = getattr(problem, "reason", None) or problem
-            return fail("TLS", f"{where} does not speak TLS: {reason}", fix, code)
+            reason = getattr(error, "reason", None) or error
+            return problem("TLS", f"{where} does not speak TLS: {reason}", fix, code)
         case socket.gaierror():
-            return skipped("connection", "there is no address to connect to")
+            return skipped("connection", "the name has no address")
         case TimeoutError():
             text, fix = f"{where} does not answer", "look for a firewall or VPN in between"
         case http.client.HTTPException():
             text, fix = f"{where} does not answer in HTTP", "is another program at this port?"
         case _:
-            text = f"cannot connect to {where}: {getattr(problem, 'strerror', None) or problem}"
+            text = f"cannot connect to {where}: {getattr(error, 'strerror', None) or error}"
             fix = "check that the server runs, and the port in its address"
-    return fail("connection", text, fix, code)
+    return problem("connection", text, fix, code)
 
 
-def _certificate(place: Place, sight: Sight, now: datetime) -> Finding:
+def _certificate(place: Place, found: ProbeResult, now: datetime) -> CheckResult:
     if place.trust is None:
         return skipped("TLS", "plain http: there is nothing to check")
-    days = None if sight.expires is None else (sight.expires - now).days
-    until = "" if sight.expires is None else f", valid until {sight.expires:%Y-%m-%d} ({days} days)"
-    text = f"{sight.tls}, certificate from {sight.issuer or 'an unnamed issuer'}{until}"
+    days = None if found.expires is None else (found.expires - now).days
+    until = "" if found.expires is None else f", valid until {found.expires:%Y-%m-%d} ({days} days)"
+    text = f"{found.tls}, certificate from {found.issuer or 'an unnamed issuer'}{until}"
     if days is not None and days < SOON:
-        return warn("TLS", text, "have the server's certificate renewed", days_left=days)
-    return ok("TLS", text, version=sight.tls, issuer=sight.issuer, days_left=days)
+        return warning("TLS", text, "have the server's certificate renewed", days_left=days)
+    return ok("TLS", text, version=found.tls, issuer=found.issuer, days_left=days)
 
 
-def _clock(date: datetime | None, before: datetime, after: datetime) -> Finding:
+def _clock(date: datetime | None, before: datetime, after: datetime) -> CheckResult:
     if date is None:
         return skipped("clock", "the server gives no time")
     skew = _skew(date, before, after)
@@ -136,7 +136,7 @@ def _clock(date: datetime | None, before: datetime, after: datetime) -> Finding:
         text = "agrees with the server's" if skew == 0 else f"{abs(skew):.0f} s off the server's"
         return ok("clock", text, skew_seconds=skew)
     side = "behind" if skew > 0 else "ahead of"
-    return warn(
+    return warning(
         "clock",
         f"this machine is {abs(skew):.0f} s {side} the server",
         "set the clock by NTP: runs of old servers are found by their times",

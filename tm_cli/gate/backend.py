@@ -12,7 +12,7 @@ from tm_cli.gate.model import Missing, Progress, Result, Run
 class Backend(ABC):
     """One subject (a profile, a benchmark, a job) on one server.
 
-    `observe` and `find_result` raise TmErrors; `observed_nothing` says which of them leave the
+    `observe` and `find_result` raise TmErrors; `retry_pause` says which of them leave the
     question open, so that it may be asked again.
     """
 
@@ -56,5 +56,5 @@ class Backend(ABC):
         """Ask once, with a short timeout, that the run be stopped."""
 
     @abstractmethod
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Return the least pause in seconds before asking again, or None when asking is no use."""

@@ -12,7 +12,7 @@ NEWS_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class RunStarted:
     """The run exists, or was attached to."""
 
     run: Run
@@ -82,7 +82,7 @@ class Decided:
     baseline: Result | None = None
 
 
-Event = Started | Observed | Unobserved | Ended | Awaited | Repeated | Decided
+Event = RunStarted | Observed | Unobserved | Ended | Awaited | Repeated | Decided
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from tm_cli.gate.events import (
     Observed,
     Pause,
     Repeated,
-    Started,
+    RunStarted,
     Step,
     Unobserved,
 )
@@ -88,7 +88,7 @@ class Follow:
     def _one_run(self) -> Generator[Step, None, Decision]:
         run = self._attach_to or self._start()
         self.run = run
-        yield Started(run)
+        yield RunStarted(run)
         deadline = self._clock.monotonic() + self._gate.wait_timeout
         is_over = False
         first = self._just_started(run)
@@ -256,7 +256,7 @@ class Follow:
 
     def _tolerate(self, error: TmError) -> float:
         """Return the least pause after a read that observed nothing; raise what is final."""
-        pause = self._system.observed_nothing(error)
+        pause = self._system.retry_pause(error)
         if pause is None:
             raise error
         self._responses.fail()

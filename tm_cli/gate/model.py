@@ -59,7 +59,6 @@ class Basis:
 
     @property
     def is_duet(self) -> bool:
-        """Whether two targets were compared within one run."""
         return self.against is not None
 
     @property

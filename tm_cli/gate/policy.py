@@ -129,9 +129,9 @@ def _by_verdict(result: Result, gate: Gate) -> Decision:
     if verdict in gate.fail_on:
         code = _GATE_CODES[Verdict(verdict)]
         return Decision(code, f"the verdict is {verdict}", matched=True, verdict_gated=True)
-    if beside := [other for other in _GATE_CODES if other in result.also & gate.fail_on]:
-        message = f"the verdict is {verdict}, and beside it {beside[0]}"
-        return Decision(_GATE_CODES[beside[0]], message, matched=True, verdict_gated=True)
+    if further := [other for other in _GATE_CODES if other in result.also & gate.fail_on]:
+        message = f"the verdict is {verdict}, and in addition {further[0]}"
+        return Decision(_GATE_CODES[further[0]], message, matched=True, verdict_gated=True)
     if not gate.is_set:
         message = f"the verdict is {verdict}; no --fail-on, so it only informs"
         return Decision(ExitCode.OK, message)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tm_cli.gate.events import Decided, Event, Pause, Started
+from tm_cli.gate.events import Decided, Event, Pause, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.policy import Gate, from_error
 from tm_cli.runtime.clock import Clock
@@ -74,7 +74,7 @@ def drive(
             undecided.discard(position)
             pending = None
     except SignalReceived as signal:
-        if pending is not None and isinstance(pending[1], Started | Decided):
+        if pending is not None and isinstance(pending[1], RunStarted | Decided):
             yield pending  # perhaps once more: neither a run nor an outcome may be lost
             if isinstance(pending[1], Decided):
                 undecided.discard(pending[0])

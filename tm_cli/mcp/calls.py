@@ -15,7 +15,7 @@ from typing import Any
 from tm_cli.cli.session import Session
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Event, Started
+from tm_cli.gate.events import Event, RunStarted
 from tm_cli.mcp.results import Meter, Note, as_note, as_structure
 from tm_cli.mcp.schema import read
 from tm_cli.mcp.session import CallSession, open_session
@@ -200,7 +200,7 @@ class Calls:
 
         def on_event(event: Event) -> None:
             nonlocal run_id
-            if isinstance(event, Started):
+            if isinstance(event, RunStarted):
                 run_id = event.run.run_id
             pass_on(as_note(event))
 

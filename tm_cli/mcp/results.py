@@ -14,7 +14,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.policy import GATED_CODES
@@ -115,7 +115,7 @@ class Note:
 def as_note(event: Event) -> Note:
     """Put an event of the gate in words."""
     match event:
-        case Started(run):
+        case RunStarted(run):
             name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
             return Note(f"started; waiting for {name} of {run.subject}", None, run.duration)
         case Observed(progress):

@@ -138,16 +138,14 @@ FAIL_ON_VERDICT = verdicts(
     "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
 )
 WAIT_TIMEOUT = optional(
-    seconds(
-        "Maximum time to wait for the run to finish. Left out: the setting of tm, usually 1800."
-    )
+    seconds("Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800.")
 )
 VERDICT_TIMEOUT = optional(
-    seconds(
-        "Maximum time to wait for the verdict after the end. Left out: the setting, usually 60."
-    )
+    seconds("Maximum time to wait for the verdict after the run. Default: the setting, usually 60.")
 )
-POLL_INTERVAL = optional(seconds("Polling interval. Left out, tm adapts it to the run's length."))
+POLL_INTERVAL = optional(
+    seconds("Polling interval. By default it adapts to the length of the run.")
+)
 WAITING: Mapping[str, Schema] = {
     "wait_timeout_seconds": WAIT_TIMEOUT,
     "verdict_timeout_seconds": VERDICT_TIMEOUT,

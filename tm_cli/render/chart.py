@@ -188,7 +188,6 @@ ASCII = Ink(1, 1, "*", ".", "|", "+", "-")
 
 
 def choose_ink(terminal: Terminal) -> Ink:
-    """Return the finest ink that the encoding of standard output carries."""
     encoding = getattr(terminal.out, "encoding", None) or "utf-8"
     try:
         "⣿│└─".encode(encoding)
@@ -273,7 +272,6 @@ def chart(
 
 
 def time_axis(scale: Scale) -> Text:
-    """Draw the axis that the charts above it share."""
     from rich.text import Text
 
     end = format_duration(scale.end)
@@ -315,7 +313,6 @@ def _band(lows: list[int | None], highs: list[int | None]) -> list[Span]:
 def _cell(
     strokes: Sequence[Span], band: Sequence[Span], row: int, column: int, ink: Ink, style: str
 ) -> tuple[str, str]:
-    """Return the character of one cell and its style."""
     line = shade = 0
     for side in range(ink.across):
         slot = column * ink.across + side

@@ -1,13 +1,13 @@
-"""What `tm doctor` has found: a line per check, and what to do about it below."""
+"""The results of checks: a line per check, and what to do about it below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.doctor.finding import Finding, Status, worst
 from tm_cli.render.tables import columns
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.check_result import CheckResult, Status, worst
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
@@ -15,63 +15,47 @@ if TYPE_CHECKING:
 
 _STYLES = {
     Status.OK: "green",
-    Status.WARN: "yellow",
-    Status.FAIL: "bold red",
+    Status.WARNING: "yellow",
+    Status.PROBLEM: "bold red",
     Status.SKIPPED: "dim",
 }
 
 
-def show_diagnosis(terminal: Terminal, findings: Sequence[Finding]) -> str:
-    """Return the table and a last line that says what a gate would meet."""
-    rows = [(_status(item.status), _name(item, findings), _says(item)) for item in findings]
-    table = columns(terminal, ("STATUS", "CHECK", "FOUND"), rows)
-    return f"{table}\n\n{_conclusion(findings)}"
+def results_table(terminal: Terminal, results: Sequence[CheckResult]) -> str:
+    """Return the table of `tm doctor` and of `tm init --check`."""
+    rows = [(_status(item.status), _name(item, results), _text(item)) for item in results]
+    return columns(terminal, ("STATUS", "CHECK", "FOUND"), rows)
 
 
-def diagnosis_data(systems: Sequence[str], findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the findings for `--json`."""
+def result_data(result: CheckResult) -> dict[str, Any]:
+    """Return one result for `--json`."""
     return {
-        "system": systems[0],
-        "systems": list(systems),
-        "checks": [_data(item) for item in findings],
+        "check": result.check,
+        "system": result.system,
+        "status": result.status.value,
+        "text": result.text,
+        "fix": result.fix,
+        "exit_code": int(result.code),
+        "facts": dict(result.facts),
     }
 
 
-def diagnosis_error(decisive: Finding | None) -> dict[str, Any] | None:
-    """Return the error of the document: the failed check that decides the exit code."""
+def conclusion(results: Sequence[CheckResult]) -> str:
+    """Say what a gate would meet."""
+    decisive = worst(results)
     if decisive is None:
-        return None
-    code = decisive.code.name.lower()
-    return {"code": code, "message": decisive.text, "hint": decisive.fix}
-
-
-def _data(item: Finding) -> dict[str, Any]:
-    return {
-        "check": item.check,
-        "system": item.system,
-        "status": item.status.value,
-        "text": item.text,
-        "fix": item.fix,
-        "exit_code": int(item.code),
-        "facts": dict(item.facts),
-    }
-
-
-def _conclusion(findings: Sequence[Finding]) -> str:
-    decisive = worst(findings)
-    if decisive is None:
-        odd = sum(item.status is Status.WARN for item in findings)
-        warnings = {0: "", 1: "; one warning"}.get(odd, f"; {odd} warnings")
+        count = sum(item.status is Status.WARNING for item in results)
+        warnings = {0: "", 1: "; one warning"}.get(count, f"; {count} warnings")
         return f"Nothing stands in the way of a gate{warnings}."
     return (
         f"A gate would end with {int(decisive.code)} ({decisive.code.name}), "
-        f"because of this check: {_name(decisive, findings)}."
+        f"because of this check: {_name(decisive, results)}."
     )
 
 
-def _name(item: Finding, findings: Sequence[Finding]) -> str:
+def _name(item: CheckResult, results: Sequence[CheckResult]) -> str:
     """The check, and whose server it is about where there are several."""
-    systems = {finding.system for finding in findings if finding.system}
+    systems = {result.system for result in results if result.system}
     return f"{item.system}: {item.check}" if item.system and len(systems) > 1 else item.check
 
 
@@ -81,8 +65,8 @@ def _status(status: Status) -> Text:
     return Text(status.value, style=_STYLES[status])
 
 
-def _says(item: Finding) -> Text:
+def _text(item: CheckResult) -> Text:
     from rich.text import Text
 
-    said = Text(clean(item.text))
-    return said.append(f"\nfix: {clean(item.fix)}", style="bold") if item.fix else said
+    text = Text(clean(item.text))
+    return text.append(f"\nfix: {clean(item.fix)}", style="bold") if item.fix else text

@@ -19,7 +19,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress, Run
@@ -70,9 +70,8 @@ class LiveView(_RedrawnView):
         super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Show the event at once."""
         match event:
-            case Started(run):
+            case RunStarted(run):
                 self._run, self._note = run, Text("")
             case Observed(progress) | Ended(progress):
                 self._progress, self._seen_at = progress, self._clock.monotonic()
@@ -167,7 +166,6 @@ class LiveTable(_RedrawnView):
         super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Change the event's row."""
         row = self._rows[position]
         match event:
             case Observed(progress):

@@ -13,7 +13,7 @@ from tm_cli.gate.events import (
     Event,
     Observed,
     Repeated,
-    Started,
+    RunStarted,
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress
@@ -65,8 +65,6 @@ def open_view(
 
 
 class SilentView:
-    """Shows nothing."""
-
     def __enter__(self) -> SilentView:
         return self
 
@@ -87,9 +85,8 @@ class PlainView(SilentView):
         self._shown: dict[int, tuple[object, float]] = {}
 
     def show(self, event: Event, position: int = 0) -> None:
-        """Print the event when it changes something."""
         match event:
-            case Started(run):
+            case RunStarted(run):
                 name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
                 self._write(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):
@@ -124,7 +121,6 @@ def describe_repetition(attempt: Attempt, left: int) -> str:
 
 
 def describe(progress: Progress) -> str:
-    """Return the answer to a poll in one line."""
     parts = [state(progress)]
     if progress.items:
         parts.append(items(progress))

@@ -78,7 +78,6 @@ def baseline_name(basis: Basis) -> str:
 
 
 def comparison_names(basis: Basis) -> tuple[str, str]:
-    """Return the heads of the columns for this run and for what it was compared with."""
     return "THIS RUN", basis.other.upper()
 
 
@@ -140,7 +139,6 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _responses(facts: Mapping[str, Any]) -> list[str]:
-    """Return lines on how the target answered, and how it failed to."""
     counts = response_codes(facts)
     failures = {name: count for name, count in counts.items() if not name.isdigit()}
     answers = {name: count for name, count in counts.items() if name.isdigit()}
@@ -163,7 +161,6 @@ def outcome_word(end: Decided) -> str:
 
 
 def verdict_word(end: Decided) -> str:
-    """Return the verdict of the run, regardless of the gate."""
     return clean((end.result.verdict_text if end.result else None) or NO_VERDICT)
 
 

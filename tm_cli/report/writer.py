@@ -112,7 +112,6 @@ def error_data(error: TmError) -> ErrorData:
 
 
 def _decision_error(decision: Decision) -> ErrorData | None:
-    """Return what went wrong; a verdict that fails the gate is a result, not an error."""
     if decision.exit_code is ExitCode.OK or decision.is_gated:
         return None
     return {

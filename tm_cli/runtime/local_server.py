@@ -47,13 +47,18 @@ class EmbeddedServer:
         self.lease.close()
 
 
+def is_server_installed() -> bool:
+    """Whether the extra `local` is there, without importing it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("uvicorn", "locust"))
+
+
 def launch(data_dir: Path) -> EmbeddedServer:
     """Return the server of `data_dir`, started if none runs there.
 
     Raises ConfigurationError when the extra `local` is missing, the directory is not to be trusted,
     or the server refuses to start.
     """
-    if importlib.util.find_spec("uvicorn") is None or importlib.util.find_spec("locust") is None:
+    if not is_server_installed():
         raise ConfigurationError(
             "no server is configured, and the embedded one is not installed",
             hint="pip install 'tm-cli[local]', or set TM_BASE_URL and TM_API_KEY",

@@ -1,4 +1,7 @@
-"""Names of files, out of whatever a profile or an address is called. Pure."""
+"""The answers that a set-up is written from, and the names of its files.
+
+Each reader takes the text of an option or of an answer; it raises ValueError with the reason.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +158,7 @@ def read_rate(text: str) -> float:
     """Return requests per second from `20`, `2.5` or `20/s`."""
     found = _RATE.fullmatch(text.strip())
     if not found or not float(found[1]):
-        raise ValueError(f"{text.strip()!r} is no rate; write requests per second, such as 20")
+        raise ValueError(f"invalid rate {text.strip()!r}: expected requests per second, e.g. 20")
     return float(found[1])
 
 
@@ -173,7 +176,9 @@ def read_load(text: str) -> tuple[float, int]:
     """Return rate and seconds from `20 for 1m` or `20 1m`."""
     found = _LOAD.fullmatch(text.strip())
     if not found:
-        raise ValueError(f"{text.strip()!r} is no load; write for instance 20 for 1m")
+        raise ValueError(
+            f"invalid load {text.strip()!r}: expected a rate and a duration, e.g. 20 for 1m"
+        )
     return read_rate(found[1]), read_seconds(found[2])
 
 
@@ -209,7 +214,7 @@ def check_whole(answers: Answers) -> Answers:
         )
     if is_out_of_reach(answers.url, answers.server):
         raise ValueError(
-            f"{answers.url} is this machine to whoever asks it, and the server at "
+            f"{answers.url} is the machine of the caller, and the server at "
             f"{answers.server} would load its own; name an address that it reaches, or take "
             "--server local"
         )

@@ -1,4 +1,4 @@
-"""The texts of a profile document, `tm.toml` and `.gitignore`. Pure."""
+"""The texts of a profile document, `tm.toml` and `.gitignore`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*|https?://[A-Za-z0-9._~:/?&=%+-]*[A-
 _WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 WAIT = 30 * 60
-"""Seconds that `tm` waits for a run unless it is told otherwise."""
+"""Seconds that `tm` waits for a run by default."""
 
 
 def profile_text(answers: Answers) -> str:
@@ -105,17 +105,17 @@ def duration(seconds: int) -> str:
 def read_yaml(text: str) -> Any:
     """Return the data in `text`, None for what a tag such as `!reference` stands for.
 
-    Raises ValueError when it is no YAML.
+    Raises ValueError when it is not YAML.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Knows no tag of any platform."""
+        """Reads the tags of every platform as None."""
 
     Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
     try:
         return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as problem:
-        raise ValueError(" ".join(str(problem).split())) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(" ".join(str(error).split())) from None

@@ -1,4 +1,4 @@
-"""The workflow for GitHub. Pure."""
+"""The workflow for GitHub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def workflow_text(answers: Answers) -> str:
     """Return the workflow: a job that installs tm, runs the gate and keeps the history."""
     group = f"{JOB}-${{{{ github.ref }}}}" if answers.is_local else JOB
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` looks at it.
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
 # FAIL and everything undecided make the job red; {_soft_story(answers)}
 # The same as an action: `uses: trafficmorph/tm@v{__version__}` with the input `profile`.
 name: load test
@@ -85,7 +85,7 @@ def _server(answers: Answers) -> str:
         )
     text = "      TM_BASE_URL: local # the embedded server"
     if answers.public:
-        text += '\n      TM_ALLOW_PUBLIC_TARGETS: "true" # the target is ours'
+        text += '\n      TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target'
     return text
 
 

@@ -1,4 +1,4 @@
-"""The job for GitLab. Pure."""
+"""The job for GitLab."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPORT = "load-test.xml"
 def pipeline_text(answers: Answers, stage: str = "test") -> str:
     """Return a pipeline with one job, which may as well be included; `stage` is a plain word."""
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` looks at it.
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
 # FAIL and everything undecided fail the pipeline; see allow_failure for the rest.
 {JOB}:
   stage: {stage}
@@ -66,7 +66,7 @@ def _server(answers: Answers) -> str:
         )
     text = "    TM_BASE_URL: local # the embedded server\n"
     if answers.public:
-        text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # the target is ours\n'
+        text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
     why = "two at a time would lose a run from the history"
     return f"{text}  resource_group: {JOB}-$CI_COMMIT_REF_SLUG # {why}\n"
 

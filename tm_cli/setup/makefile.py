@@ -1,4 +1,4 @@
-"""The targets for make. Pure."""
+"""The targets for make."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def makefile_text(answers: Answers) -> str:
     """Return a makefile with the gate and the installation of tm."""
     command = gate_command(answers, every_verdict=False).removeprefix("tm ")
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` looks at it.
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
 # make prints the exit code of tm (`Error 2`), but ends with 2 itself whatever that code was.
 TM ?= tm
 # What `make install-tm` installs: this version, or a wheel, or a URL.

@@ -1,28 +1,34 @@
-"""The one command that every pipeline runs, and what its exit codes mean to the pipeline. Pure."""
+"""The one command that every pipeline runs, and what its exit codes mean to the pipeline."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import chain, combinations
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
 
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
 from tm_cli.setup.answers import Answers, document_path
-from tm_cli.setup.check.shell_script import read_script
 from tm_cli.setup.documents import read_yaml, wait_timeout
 
 JOB = "load-test"
 MARK = "written by `tm init`"
-"""In the first line of a pipeline that is ours to replace."""
+"""In the first line of a pipeline that `tm init --force` may replace."""
 HISTORY = ".tm/tm.db"
-"""The history of the embedded server; the key of the server is no part of it."""
+"""The history of the embedded server, without its key."""
+USUAL_STAGE = "test"
+SOFT_WORDS = {
+    ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
+    ExitCode.NO_BASELINE: "NO_BASELINE: no earlier run to compare with, so nothing was compared",
+}
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def gate_command(answers: Answers, *, every_verdict: bool) -> str:
     """Return the command line of the gate.
 
-    `every_verdict` adds NO_BASELINE, so that the pipeline gets a code of its own to tell of it.
+    `every_verdict` adds NO_BASELINE, so that the pipeline gets an exit code for it.
     """
     verdicts = answers.fail_on.split(",")
     if every_verdict and "NO_BASELINE" not in verdicts:
@@ -55,34 +61,25 @@ def job_minutes(answers: Answers) -> int:
     return -(-answers.seconds // 60) + 30
 
 
-USUAL = "test"
-
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-
-
 def stage_for(pipeline: str) -> str:
     """Return `test` where the pipeline has it, else its last stage that is a plain word."""
     try:
         document = read_yaml(pipeline)
     except ValueError:
-        return USUAL
+        return USUAL_STAGE
     stages = document.get("stages") if isinstance(document, dict) else None
-    if not isinstance(stages, list) or USUAL in stages:
-        return USUAL
+    if not isinstance(stages, list) or USUAL_STAGE in stages:
+        return USUAL_STAGE
     plain = [name for name in stages if isinstance(name, str) and _PLAIN.fullmatch(name)]
-    return plain[-1] if plain else USUAL
-
-
-SOFT_WORDS = {
-    ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
-    ExitCode.NO_BASELINE: "NO_BASELINE: no earlier run to compare with, so nothing was compared",
-}
-
-_WARNING = re.compile(r"(::warning title=Load test::)[^\"$`\\]*(?=\")")
+    return plain[-1] if plain else USUAL_STAGE
 
 
 def waiting_block(command: str, soft: Sequence[ExitCode]) -> str:
-    """Return the lines that run a gate and end with its code; the `soft` ones only warn."""
+    """Return the lines that run a gate and end with its code; the `soft` ones only warn.
+
+    They pass the signal of a cancelled job on to `tm`. `tm init --check` recognizes this text;
+    whatever differs is judged as if written by hand.
+    """
     head = f"""\
 trap 'kill "$!"; wait "$!"' INT TERM # a cancelled job ends its run, too
 {command} &
@@ -101,21 +98,29 @@ esac
 """
 
 
-def is_waiting_block(script: str) -> bool:
-    """Whether a script is the block around some gate, whatever it warns with."""
-    lines = _plain(script)
-    if len(lines) < 2 or not lines[1].endswith(" &"):
-        return False
-    command = lines[1].removesuffix(" &")
-    if len(read_script(command).commands) != 1 or read_script(command).commands[0].after:
-        return False
-    choices = chain.from_iterable(
-        combinations(SOFT_WORDS, count) for count in range(len(SOFT_WORDS) + 1)
-    )
-    return any(lines == _plain(waiting_block(command, soft)) for soft in choices)
+def include_line(path: str) -> str:
+    """Return the line that takes in `path`."""
+    return f"include: [{{local: {path}}}]" if path.endswith(".yml") else f"include {path}"
 
 
-def _plain(script: str) -> list[str]:
-    """The lines without indentation, comments and the words of warnings."""
-    bare = (re.sub(r"(?:^|\s)#.*", "", line).strip() for line in script.splitlines())
-    return [_WARNING.sub(r"\1", line) for line in bare if line]
+def includes(text: str, path: str) -> bool:
+    """Whether the pipeline in `text` takes in `path`."""
+    patterns = _of_gitlab(text) if path.endswith(".yml") else _of_make(text)
+    return any(fnmatchcase(path, pattern.removeprefix("./").lstrip("/")) for pattern in patterns)
+
+
+def _of_gitlab(text: str) -> Iterator[str]:
+    try:
+        document = read_yaml(text)
+    except ValueError:
+        return
+    wanted: Any = document.get("include") if isinstance(document, Mapping) else None
+    for item in wanted if isinstance(wanted, list) else [wanted]:
+        local = item.get("local") if isinstance(item, Mapping) else item
+        if isinstance(local, str):
+            yield local
+
+
+def _of_make(text: str) -> Iterator[str]:
+    for line in re.findall(r"^ *[-s]?include\s+([^#\n]*)", text, re.MULTILINE):
+        yield from line.split()

@@ -1,4 +1,4 @@
-"""Which files a set-up needs, and what becomes of those that are there. Pure but for `read`."""
+"""Which files a set-up needs, what happens to existing ones, and what to do next."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_whole
 from tm_cli.setup import github, gitlab, makefile
 from tm_cli.setup.answers import Answers, Platform, document_path, is_here, may_be_public
-from tm_cli.setup.check.gitlab import include_line
 from tm_cli.setup.documents import is_ignored, profile_text, settings_text, with_ignored
-from tm_cli.setup.pipelines import MARK, soft_codes, stage_for
+from tm_cli.setup.pipelines import MARK, include_line, soft_codes, stage_for
 
+MIN_REQUESTS = 200
+"""Requests that the embedded server needs to judge a run."""
 SETTINGS = "tm.toml"
 IGNORED = ".gitignore"
 
@@ -61,14 +62,9 @@ def _change(path: str, text: str, read: Read, *, force: bool) -> Change:
     present = read(path)
     if present is None:
         return Change(path, Action.WRITTEN, text)
-    if _lines(present) == _lines(text):
+    if present.splitlines() == text.splitlines():  # git may change line ends
         return Change(path, Action.SAME, present)
     return Change(path, Action.REPLACED, text) if force else Change(path, Action.KEPT, present)
-
-
-def _lines(text: str) -> list[str]:
-    """Line ends are the business of git."""
-    return text.splitlines()
 
 
 def _ignored(present: str | None) -> Change:
@@ -80,7 +76,7 @@ def _ignored(present: str | None) -> Change:
 
 
 def _has_settings_elsewhere(read: Read) -> bool:
-    """Whether pyproject.toml holds the settings; a `tm.toml` beside it would hide them."""
+    """Whether pyproject.toml holds the settings; a `tm.toml` next to it would hide them."""
     if read(SETTINGS) is not None or (text := read("pyproject.toml")) is None:
         return False
     try:
@@ -93,18 +89,20 @@ def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
     match answers.platform:
         case Platform.GITHUB:
             yield github.PATH, github.workflow_text(answers)
-        case Platform.GITLAB if (present := _foreign(read(gitlab.PATH))) is not None:
+        case Platform.GITLAB if (present := _not_written_by_tm(read(gitlab.PATH))) is not None:
             yield gitlab.INCLUDED, gitlab.pipeline_text(answers, stage_for(present))
         case Platform.GITLAB:
             yield gitlab.PATH, gitlab.pipeline_text(answers)
-        case Platform.MAKE if any(_foreign(read(name)) is not None for name in makefile.MAKEFILES):
+        case Platform.MAKE if any(
+            _not_written_by_tm(read(name)) is not None for name in makefile.MAKEFILES
+        ):
             yield makefile.INCLUDED, makefile.makefile_text(answers)
         case Platform.MAKE:
             yield makefile.PATH, makefile.makefile_text(answers)
 
 
-def _foreign(text: str | None) -> str | None:
-    """Return the text unless it is ours; whatever somebody else has written stays as it is."""
+def _not_written_by_tm(text: str | None) -> str | None:
+    """Return the text of a pipeline that is never replaced."""
     if text is None or MARK in text.partition("\n")[0]:
         return None
     return text
@@ -122,14 +120,14 @@ def read_text(directory: Path, path: str) -> str | None:
         if find_device(place) is not None:
             raise ConfigurationError(f"{path} is a device or a pipe, not a file")
         return place.read_bytes().decode("utf-8-sig")
-    except OSError as problem:
-        raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is there and is not UTF-8 text") from None
 
 
 def write(directory: Path, changes: Iterable[Change]) -> None:
-    """Carry the changes out; a file that has appeared meanwhile is not touched.
+    """Write the changes; a file that has appeared in the meantime is not touched.
 
     Raises OutputError when a file cannot be written.
     """
@@ -144,9 +142,9 @@ def write(directory: Path, changes: Iterable[Change]) -> None:
                 if find_device(place) is None:
                     place = place.resolve()  # a link stays a link
                 write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
-        except OSError as problem:
+        except OSError as error:
             raise OutputError(
-                f"cannot write {change.path}: {problem.strerror or problem}",
+                f"cannot write {change.path}: {error.strerror or error}",
                 hint="what is written so far stays; run `tm init` again",
             ) from None
 
@@ -174,20 +172,14 @@ def _from_remote(config: Path) -> Platform:
     return Platform.NONE
 
 
-def needs_the_top(platform: Platform) -> bool:
-    """Whether the platform looks for its pipelines at the top of a repository only."""
-    return platform in (Platform.GITHUB, Platform.GITLAB)
+def top_for(platform: Platform, directory: Path) -> Path | None:
+    """Return the top of the repository where the platform reads pipelines only there.
 
-
-def above(directory: Path) -> Path | None:
-    """Return the top of the repository, None when `directory` is it or in none."""
-    if (directory / ".git").exists():
+    None where the pipeline may be written to `directory`.
+    """
+    if platform not in (Platform.GITHUB, Platform.GITLAB) or (directory / ".git").exists():
         return None
     return next((place for place in directory.parents if (place / ".git").exists()), None)
-
-
-FEWEST = 200
-"""Requests that the embedded server needs to judge a run."""
 
 
 def next_commands(answers: Answers, changes: Sequence[Change]) -> list[str]:
@@ -223,7 +215,10 @@ def _joining(changes: Sequence[Change]) -> Iterator[str]:
 def _target(answers: Answers) -> Iterator[str]:
     in_ci = answers.platform in (Platform.GITHUB, Platform.GITLAB)
     if in_ci and is_here(answers.url):
-        yield "The target is this machine: start your service in the job, where a comment says so."
+        yield (
+            "The target is this machine: start your service in the job, at the comment that marks "
+            "the place."
+        )
     if answers.is_local and may_be_public(answers.url) and not answers.public:
         yield (
             "The embedded server refuses public addresses. If the target has one and is yours: "
@@ -236,14 +231,14 @@ def _target(answers: Answers) -> Iterator[str]:
 
 
 def _verdicts(answers: Answers) -> Iterator[str]:
-    if answers.is_local and answers.requests < FEWEST:
+    if answers.is_local and answers.requests < MIN_REQUESTS:
         yield (
-            f"{answers.requests:.0f} requests are too few for a verdict but WARN: take "
-            f"{FEWEST} or more."
+            f"{answers.requests:.0f} requests are too few for a verdict other than WARN: use "
+            f"{MIN_REQUESTS} or more."
         )
     if answers.platform is Platform.NONE:
         return
     if "NO_BASELINE" in answers.fail_on:
         yield "The first run fails with 4: NO_BASELINE is one of the verdicts that you named."
     elif soft_codes(answers) or answers.platform is Platform.MAKE:
-        yield "The first run has nothing to compare itself with: NO_BASELINE, told and let pass."
+        yield "The first run has no baseline: NO_BASELINE, which is reported and passes."

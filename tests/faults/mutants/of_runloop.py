@@ -184,7 +184,7 @@ MUTANTS = (
     Mutant(
         "runloop-lost-start-is-refused",
         STARTING,
-        "Starter._recognise",
+        "BenchmarkStarter._recognise",
         "        raise StartUnknown(",
         "        raise Refused(",
         "tm claims that nothing was started",

@@ -195,8 +195,8 @@ MUTANTS = (
         "one-bad-read-ends-it",
         FLOW,
         "Follow._tolerate",
-        "        pause = self._system.observed_nothing(error)\n        if pause is None:",
-        "        pause = self._system.observed_nothing(error)\n        if True:",
+        "        pause = self._system.retry_pause(error)\n        if pause is None:",
+        "        pause = self._system.retry_pause(error)\n        if True:",
         "one 502 ends a wait of half an hour",
     ),
     Mutant(
@@ -226,7 +226,7 @@ MUTANTS = (
     Mutant(
         "start-again-after-timeout",
         STARTING,
-        "Starter.start",
+        "RunStarter.start",
         "                if error.maybe_sent:",
         "                if False:",
         "a start whose answer was lost is sent again",
@@ -258,7 +258,7 @@ MUTANTS = (
     Mutant(
         "start-without-answer-is-taken",
         STARTING,
-        "Starter._check",
+        "RunStarter._check",
         'raise NotUnderstood("the answer is about another profile")',
         "pass",
         "the start of another profile counts as ours",
@@ -266,7 +266,7 @@ MUTANTS = (
     Mutant(
         "unreadable-snapshot",
         STARTING,
-        "Starter.prepare",
+        "RunStarter.prepare",
         "if self._snapshot is not None and self._snapshot.id is None:",
         "if False:",
         "without a snapshot old rows may count",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+import lowest
+import release
+
 CHANGELOG = """\
 # Changelog
 
@@ -27,20 +26,13 @@ CHANGELOG = """\
 """
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_notes_are_the_section_of_the_version():
-    text = load("release").notes("v1.2.0", "1.2.0", CHANGELOG)
+    text = release.notes("v1.2.0", "1.2.0", CHANGELOG)
     assert text == "### Added\n\n- A thing.\n"
 
 
 def test_links_at_the_end_are_no_part_of_the_notes():
-    assert load("release").notes("v1.1.0", "1.1.0", CHANGELOG) == "- Another.\n"
+    assert release.notes("v1.1.0", "1.1.0", CHANGELOG) == "- Another.\n"
 
 
 @pytest.mark.parametrize(
@@ -54,27 +46,26 @@ def test_links_at_the_end_are_no_part_of_the_notes():
 )
 def test_a_tag_that_does_not_fit_is_not_released(tag, version, reason):
     with pytest.raises(ValueError, match=reason):
-        load("release").notes(tag, version, CHANGELOG)
+        release.notes(tag, version, CHANGELOG)
 
 
 def test_an_empty_section_is_not_released():
     with pytest.raises(ValueError, match="is empty"):
-        load("release").notes("v2.0.0", "2.0.0", "## [2.0.0]\n\n## [1.0.0]\n\n- Old.\n")
+        release.notes("v2.0.0", "2.0.0", "## [2.0.0]\n\n## [1.0.0]\n\n- Old.\n")
 
 
 def test_command_says_why_nothing_is_released(capsys):
-    assert load("release").main(["v0.0.0"]) == 1
+    assert release.main(["v0.0.0"]) == 1
     assert "the tag is v0.0.0" in capsys.readouterr().err
 
 
 def test_every_requirement_of_users_names_its_lowest_version():
-    script = load("lowest")
-    needed = script.extras()
+    needed = lowest.extras()
     assert {"", "local"} <= set(needed)
     for requirements in needed.values():
-        assert len(list(script.lowest(requirements))) == len(requirements)
+        assert len(list(lowest.lowest(requirements))) == len(requirements)
 
 
 def test_a_requirement_without_a_bound_is_refused():
     with pytest.raises(ValueError, match=r"'rich<16' in pyproject\.toml has no lowest version"):
-        list(load("lowest").lowest(["rich<16"]))
+        list(lowest.lowest(["rich<16"]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+import pins as script
 from tm_cli import __version__
 from tm_cli.setup import pins
 
@@ -21,15 +21,6 @@ PIN = re.compile(
     r"|\bpython:3\.|python-version: .?3\."
     r"|\b[A-Za-z][\w.-]*(?:\[[\w,]+\])?==\d"  # a package of a requirement
 )
-
-
-@pytest.fixture(scope="module")
-def script():
-    """`scripts/pins.py` as a module."""
-    spec = importlib.util.spec_from_file_location("pins_script", ROOT / "scripts" / "pins.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def text_files(directory):
@@ -80,11 +71,11 @@ def test_every_pinned_action_has_its_commit_and_version():
     assert list(pins.actions()) == named
 
 
-def test_what_users_copy_follows_the_pins(script):
+def test_what_users_copy_follows_the_pins():
     assert [path for path, _ in script.stale()] == [], "run `make docs`"
 
 
-def test_another_version_of_a_pin_would_be_replaced(script):
+def test_another_version_of_a_pin_would_be_replaced():
     old = (
         "- uses: actions/checkout@v1\n"
         f"- uses: actions/setup-python@{'0' * 40} # v1.2.3\n"
@@ -105,11 +96,11 @@ def test_another_version_of_a_pin_would_be_replaced(script):
     )
 
 
-def test_an_action_without_a_pin_is_no_part_of_a_page(script):
+def test_an_action_without_a_pin_is_no_part_of_a_page():
     with pytest.raises(ValueError, match=r"other/action@v1 has no pin"):
         script.with_pins("- uses: other/action@v1\n", is_page=True)
 
 
-def test_a_workflow_of_the_repository_keeps_its_own_pythons(script):
+def test_a_workflow_of_the_repository_keeps_its_own_pythons():
     text = 'python-version: "3.11"\n- uses: other/action@v1\n'
     assert script.with_pins(text, is_page=False) == text

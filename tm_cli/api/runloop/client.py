@@ -17,7 +17,7 @@ from tm_cli.api.runloop.models import (
     BenchmarkRun,
     Job,
     JobPage,
-    Page,
+    ListingPage,
     RunPage,
     Scenario,
     ScenarioPage,
@@ -164,10 +164,12 @@ class Client(JsonClient):
         found = self._get(model.model_validate, f"{path}/{_segment(object_id)}")
         return _same(found, object_id)
 
-    def _list(self, page: type[Page], path: str, filters: Mapping[str, str | None]) -> list[Any]:
+    def _list(
+        self, page: type[ListingPage], path: str, filters: Mapping[str, str | None]
+    ) -> list[Any]:
         chosen = given(filters)
 
-        def read(cursor: str | None) -> Page:
+        def read(cursor: str | None) -> ListingPage:
             after = {} if cursor is None else {"starting_after": cursor}
             return self._get(page.model_validate, path, {**chosen, "limit": PAGE_SIZE, **after})
 
@@ -219,7 +221,7 @@ def _same(found: Listed, object_id: str) -> Listed:
     return found
 
 
-def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
+def read_all(fetch: Callable[[str | None], ListingPage], what: str) -> list[Any]:
     """Return every item once, in the order in which they came; `fetch` takes a cursor.
 
     Items may shift from page to page while others are added: the last copy of one counts. Raises
@@ -234,7 +236,7 @@ def read_all(fetch: Callable[[str | None], Page], what: str) -> list[Any]:
     return list(found.values())
 
 
-def _next_cursor(page: Page) -> str | None:
+def _next_cursor(page: ListingPage) -> str | None:
     if not page.has_more or not page.items:
         return None
     cursor: str = page.items[-1].id

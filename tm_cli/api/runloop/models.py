@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
-from tm_cli.api.client import Payload as AnyPayload
+from tm_cli.api.client import Payload
 
 SECRET_FIELDS = frozenset(
     {
@@ -65,7 +65,7 @@ List = Annotated[list[Any], BeforeValidator(_list)]
 Object = Annotated[Mapping[str, Any] | None, BeforeValidator(_object)]
 
 
-class Payload(AnyPayload):
+class RunloopPayload(Payload):
     """A JSON object of this API."""
 
     def document(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _shown(value: Any) -> Any:
     return value
 
 
-class Benchmark(Payload):
+class Benchmark(RunloopPayload):
     id: Id
     name: Text = None
     scenario_ids: Annotated[list[Id] | None, Field(alias="scenarioIds")] = None
@@ -91,7 +91,7 @@ class Benchmark(Payload):
     description: Text = None
 
 
-class BenchmarkRun(Payload):
+class BenchmarkRun(RunloopPayload):
     """A container of scenario runs; `score` is whatever the server sent, for a judge to read."""
 
     id: Id
@@ -105,7 +105,7 @@ class BenchmarkRun(Payload):
     purpose: Text = None
 
 
-class ScenarioRun(Payload):
+class ScenarioRun(RunloopPayload):
     id: Id
     scenario_id: Id
     state: State = ""
@@ -131,12 +131,12 @@ class ScenarioRun(Payload):
         )
 
 
-class Scenario(Payload):
+class Scenario(RunloopPayload):
     id: Id
     name: Text = None
 
 
-class ScenarioOutcome(Payload):
+class ScenarioOutcome(RunloopPayload):
     """How one scenario went within a job; `score` as the server sent it."""
 
     scenario_definition_id: Id
@@ -148,7 +148,7 @@ class ScenarioOutcome(Payload):
     failure_reason: Object = None
 
 
-class JobOutcome(Payload):
+class JobOutcome(RunloopPayload):
     """How one agent did in a job; `average_score` is over completed scenarios only."""
 
     benchmark_run_id: Text = None
@@ -162,12 +162,12 @@ class JobOutcome(Payload):
     scenario_outcomes: list[ScenarioOutcome] = Field(default_factory=list)
 
 
-class RunOfJob(Payload):
+class RunOfJob(RunloopPayload):
     benchmark_run_id: Id
     state: State = ""
 
 
-class Job(Payload):
+class Job(RunloopPayload):
     """A benchmark job, which the service runs itself."""
 
     id: Id
@@ -195,28 +195,28 @@ class Job(Payload):
         return None
 
 
-class Page(Payload):
+class ListingPage(RunloopPayload):
     """A page of a listing; each kind has its items under a name of its own."""
 
     has_more: StrictBool
     items: list[Any]
 
 
-class BenchmarkPage(Page):
+class BenchmarkPage(ListingPage):
     items: Annotated[list[Benchmark], Field(alias="benchmarks")]
 
 
-class RunPage(Page):
+class RunPage(ListingPage):
     items: Annotated[list[BenchmarkRun], Field(alias="runs")]
 
 
-class ScenarioRunPage(Page):
+class ScenarioRunPage(ListingPage):
     items: Annotated[list[ScenarioRun], Field(alias="runs")]
 
 
-class ScenarioPage(Page):
+class ScenarioPage(ListingPage):
     items: Annotated[list[Scenario], Field(alias="scenarios")]
 
 
-class JobPage(Page):
+class JobPage(ListingPage):
     items: Annotated[list[Job], Field(alias="jobs")]

@@ -21,8 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from tm_cli.api import strict_json
-from tm_cli.api.client import Instant, Lenient
-from tm_cli.api.client import Payload as AnyPayload
+from tm_cli.api.client import Instant, Lenient, Payload
 from tm_cli.values.numbers import as_number
 
 
@@ -61,24 +60,24 @@ RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]
 Counts = Annotated[Mapping[str, int], BeforeValidator(_counts)]
 
 
-class Payload(AnyPayload):
+class CamelCasePayload(Payload):
     """A JSON object of this API: camelCase on the wire."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
 
-class ProfileSummary(Payload):
+class ProfileSummary(CamelCasePayload):
     id: StrictInt
     name: StrictStr
     created_at: Instant = None
 
 
-class Point(Payload):
+class Point(CamelCasePayload):
     x: float
     y: float
 
 
-class Profile(Payload):
+class Profile(CamelCasePayload):
     """A stored description of a load test; `duration` in seconds."""
 
     id: StrictInt
@@ -94,7 +93,7 @@ class Profile(Payload):
     created_at: Instant = None
 
 
-class ImportedProfile(Payload):
+class ImportedProfile(CamelCasePayload):
     """The answer to an import; `callback_secret` is never shown."""
 
     id: StrictInt
@@ -103,7 +102,7 @@ class ImportedProfile(Payload):
     warnings: TextList = ()
 
 
-class RunControl(Payload):
+class RunControl(CamelCasePayload):
     """The answer to start, stop, pause and resume."""
 
     run_id: Lenient[StrictStr] = None
@@ -111,7 +110,7 @@ class RunControl(Payload):
     profile_id: Lenient[StrictInt] = None
 
 
-class Bucket(Payload):
+class Bucket(CamelCasePayload):
     """Five seconds of a run; `t` is their middle in seconds, latencies are in milliseconds."""
 
     t: Number = None
@@ -124,7 +123,7 @@ class Bucket(Payload):
     p99_ms: Number = None
 
 
-class LiveStatus(Payload):
+class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded."""
 
     profile_id: Lenient[StrictInt] = None
@@ -144,7 +143,7 @@ class LiveStatus(Payload):
     tags: TextList = ()
 
 
-class HistoryRow(Payload):
+class HistoryRow(CamelCasePayload):
     """A run that has ended, as a list row or in detail.
 
     `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
@@ -184,7 +183,7 @@ class HistoryRow(Payload):
     addresses: JsonText = None
 
 
-class HistoryPage(Payload):
+class HistoryPage(CamelCasePayload):
     """One page of ended runs, newest first."""
 
     content: list[HistoryRow]
@@ -194,13 +193,13 @@ class HistoryPage(Payload):
     total_pages: Lenient[StrictInt] = None
 
 
-class AccountLimits(Payload):
+class AccountLimits(CamelCasePayload):
     """What the account may do; 0 means no cap for most."""
 
     api_requests_per_minute: Lenient[StrictInt] = None
 
 
-class AccountFeatures(Payload):
+class AccountFeatures(CamelCasePayload):
     """What the server can do; a feature that it does not name is one that it lacks."""
 
     baseline_pins: Lenient[StrictBool] = None
@@ -208,12 +207,12 @@ class AccountFeatures(Payload):
     duet: Lenient[StrictBool] = None
 
 
-class Account(Payload):
+class Account(CamelCasePayload):
     limits: Lenient[AccountLimits] = None
     features: Lenient[AccountFeatures] = None
 
 
-class BaselinePin(Payload):
+class BaselinePin(CamelCasePayload):
     """The run that is pinned as a profile's baseline in a region; no `history_id`: none is."""
 
     profile_id: Lenient[StrictInt] = None
@@ -226,7 +225,7 @@ class BaselinePin(Payload):
     exists: Lenient[StrictBool] = None
 
 
-class RunComparison(Payload):
+class RunComparison(CamelCasePayload):
     """Two runs compared by the server (section 11 of its contract); `run_a` is the newer one."""
 
     run_a: Lenient[HistoryRow] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from tm_cli.backends.runloop.measurements import Attempt, Measured
+from tm_cli.backends.runloop.measurements import Measured, ScenarioAttempt
 from tm_cli.backends.runloop.rules import TOLERANCE, share
 from tm_cli.gate.model import Comparison
 from tm_cli.gate.verdict import Verdict
@@ -143,7 +143,7 @@ def _row(name: str, current: _Side | None, baseline: _Side | None, kind: str) ->
 
 def _sides(run: Measured) -> dict[str, _Side]:
     """The worst attempt at each scenario, so that the order of a list means nothing."""
-    attempts = defaultdict[str, list[Attempt]](list)
+    attempts = defaultdict[str, list[ScenarioAttempt]](list)
     for attempt in run.attempts:
         attempts[attempt.scenario_id].append(attempt)
     return {

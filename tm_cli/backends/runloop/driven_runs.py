@@ -117,8 +117,8 @@ class DrivenRuns(Backend):
         finally:
             self.end_driver(AFTER_SIGNAL)
 
-    def observed_nothing(self, error: TmError) -> float | None:
-        return self._runs.observed_nothing(error)
+    def retry_pause(self, error: TmError) -> float | None:
+        return self._runs.retry_pause(error)
 
     def end_driver(self, patience: float = AFTER_SIGNAL) -> None:
         """End the driver and its children, if they still run."""
@@ -157,7 +157,7 @@ class DrivenRuns(Backend):
                 return f"{name} is {self._runs.cancel(run)}"
             except ApiError as error:
                 problem = clean(error.message)
-                if self._runs.observed_nothing(error) is None:
+                if self._runs.retry_pause(error) is None:
                     break
         advice = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
         return f"{name} could not be canceled ({problem}): {advice}"

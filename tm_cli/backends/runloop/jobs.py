@@ -15,7 +15,7 @@ from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Me
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.backends.runloop.runs import BackendOptions, RunloopBackend, count_states
-from tm_cli.backends.runloop.start import Starter
+from tm_cli.backends.runloop.start import BenchmarkStarter
 from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -58,7 +58,7 @@ class BenchmarkJobs(RunloopBackend):
         """Create one job; when the answer is lost, only a generated name identifies it."""
         token = self._make_token()
         name = self._name or f"tm-{token}"
-        starter = Starter(
+        starter = BenchmarkStarter(
             self._clock,
             send=lambda: self._client.create_job(self._spec, name=name, request_id=f"tm-{token}"),
             find=lambda: None if self._name else self._find_started(name),

@@ -100,7 +100,7 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class BenchmarkJudgement:
     """The verdict of a run; None when its evidence does not allow one.
 
     `also` is what NO_BASELINE must not hide: the WARN of a rule that needs no baseline.
@@ -113,14 +113,16 @@ class Judgement:
     also: frozenset[Verdict] = frozenset()
 
 
-def judge(case: Case) -> Judgement:
+def judge(case: Case) -> BenchmarkJudgement:
     """Return the verdict on an ended run, every objection, and how it compares."""
     outcomes = [outcome for rule in IN_ORDER for outcome in rule(case)]
     verdict = outcomes[0].verdict if outcomes else Verdict.PASS
     reasons = tuple(outcome.reason for outcome in outcomes) or (_accepted(case),)
     comparisons, notes = _compared(case)
     also = hidden_by(verdict, (outcome.verdict for outcome in outcomes))
-    return Judgement(verdict, reasons, comparisons, (*explain_score(case.run), *notes), also)
+    return BenchmarkJudgement(
+        verdict, reasons, comparisons, (*explain_score(case.run), *notes), also
+    )
 
 
 def hidden_by(verdict: Verdict | None, found: Iterable[Verdict | None]) -> frozenset[Verdict]:

@@ -25,7 +25,7 @@ UNDER_WAY = frozenset({"running", "scoring", "initializing", "queued"})
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ScenarioAttempt:
     """One attempt at one scenario; `problem` says why its score does not count."""
 
     scenario_id: str
@@ -47,7 +47,7 @@ class Measured:
     name: str
     state: str
     score: Any
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[ScenarioAttempt, ...]
     benchmark_id: str | None = None
     began_ms: int | None = None
     reported_failures: int = 0
@@ -62,7 +62,7 @@ class Measured:
         return frozenset(attempt.scenario_id for attempt in self.attempts)
 
     @property
-    def failures(self) -> tuple[Attempt, ...]:
+    def failures(self) -> tuple[ScenarioAttempt, ...]:
         """The attempts without a measurement."""
         return tuple(attempt for attempt in self.attempts if attempt.problem is not None)
 
@@ -102,9 +102,9 @@ def _of_outcome(job: Job, outcome: JobOutcome) -> Measured:
     )
 
 
-def _of_scenario_run(run: ScenarioRun) -> Attempt:
+def _of_scenario_run(run: ScenarioRun) -> ScenarioAttempt:
     score = read_score(run.score)
-    return Attempt(
+    return ScenarioAttempt(
         run.scenario_id,
         run.state,
         score,
@@ -113,9 +113,9 @@ def _of_scenario_run(run: ScenarioRun) -> Attempt:
     )
 
 
-def _of_scenario_outcome(outcome: ScenarioOutcome) -> Attempt:
+def _of_scenario_outcome(outcome: ScenarioOutcome) -> ScenarioAttempt:
     score = read_score(outcome.score)
-    return Attempt(
+    return ScenarioAttempt(
         outcome.scenario_definition_id,
         outcome.state,
         score,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tm_cli.backends.runloop.judge import Baseline, Case, Judgement, hidden_by, judge
+from tm_cli.backends.runloop.judge import Baseline, BenchmarkJudgement, Case, hidden_by, judge
 from tm_cli.backends.runloop.measurements import Measured
 from tm_cli.gate.model import Basis, Comparison, Result
 from tm_cli.gate.verdict import Verdict
@@ -25,7 +25,7 @@ def job_result(job_id: str, cases: Sequence[Case], facts: dict[str, Any]) -> Res
     worst = min(judged, key=lambda pair: SEVERITY.index(pair[1].verdict))
     ordered = sorted(judged, key=lambda pair: SEVERITY.index(pair[1].verdict))
     several = len(judged) > 1
-    joined = Judgement(
+    joined = BenchmarkJudgement(
         worst[1].verdict,
         tuple(reason for _, found in ordered for reason in found.reasons),
         tuple(
@@ -48,7 +48,7 @@ def job_result(job_id: str, cases: Sequence[Case], facts: dict[str, Any]) -> Res
 
 def failed_result(run_id: str, reason: str, facts: dict[str, Any]) -> Result:
     """Return the FAIL of a run that has nothing to be judged by."""
-    return _result(run_id, Judgement(Verdict.FAIL, (reason,)), facts, Basis(), {})
+    return _result(run_id, BenchmarkJudgement(Verdict.FAIL, (reason,)), facts, Basis(), {})
 
 
 def baseline_result(baseline: Baseline) -> Result | None:
@@ -78,7 +78,11 @@ def with_failure(result: Result, reason: str) -> Result:
 
 
 def _result(
-    run_id: str, found: Judgement, facts: dict[str, Any], basis: Basis, metrics: dict[str, Any]
+    run_id: str,
+    found: BenchmarkJudgement,
+    facts: dict[str, Any],
+    basis: Basis,
+    metrics: dict[str, Any],
 ) -> Result:
     return Result(
         run_id,

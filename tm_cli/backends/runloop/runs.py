@@ -16,7 +16,7 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.backends.runloop.start import NotFoundGrace, Starter, check_started
+from tm_cli.backends.runloop.start import BenchmarkStarter, NotFoundGrace, check_started
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -79,7 +79,7 @@ class RunloopBackend(Backend):
         """Return the run or job of this id, which was started elsewhere."""
         return self._as_run(run_id, "", None)
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return self._not_found.retry_pause(error)
 
@@ -139,7 +139,7 @@ class BenchmarkRuns(RunloopBackend):
         """Start one run; when the answer is lost, it is found by its mark, not started again."""
         token = self._make_token()
         name = self._wish.name or f"tm-{token}"
-        starter = Starter(
+        starter = BenchmarkStarter(
             self._clock,
             send=lambda: self._send(name, token),
             find=lambda: self._find_started(name, token),

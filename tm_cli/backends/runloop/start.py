@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.retry import Attempts, retry_pause
 from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import BenchmarkRun, Payload
+from tm_cli.api.runloop.models import BenchmarkRun, RunloopPayload
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
@@ -18,7 +18,7 @@ REPLICA_LAG = 30.0
 """Seconds after a start in which a replica may not know the run yet."""
 
 
-Started = TypeVar("Started", bound=Payload)
+Started = TypeVar("Started", bound=RunloopPayload)
 """A run or a job."""
 
 ATTEMPTS = 3
@@ -30,7 +30,7 @@ REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
 """Statuses of a server that did not act; after all others a run may exist."""
 
 
-class Starter(Generic[Started]):
+class BenchmarkStarter(Generic[Started]):
     """Sends one start; `find` searches for what it made, by a mark that no other start has."""
 
     def __init__(

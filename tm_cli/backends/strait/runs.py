@@ -104,7 +104,7 @@ class StraitRuns(Backend):
         except HttpError as error:
             if error.status == 404 and not error.from_api and _is_before_lineage(found):
                 return ()
-            if error.status == 401 or self.observed_nothing(error) is not None:
+            if error.status == 401 or self.retry_pause(error) is not None:
                 raise
             raise Undecided(
                 f"run {clean(found.id)} is {clean(found.status)}, and whether another run "
@@ -187,7 +187,7 @@ class StraitRuns(Backend):
             if client.without_retries().get_run(run_id).status != "canceled":
                 raise
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return retry_pause(error, _may_read_again)
 

@@ -12,7 +12,7 @@ from tm_cli.api.trafficmorph.client import Client
 from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
 from tm_cli.backends.trafficmorph import correlation
 from tm_cli.backends.trafficmorph.results import as_result, second_target
-from tm_cli.backends.trafficmorph.start import Starter, list_own
+from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -27,8 +27,6 @@ _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
 class TrafficMorphRuns(Backend):
-    """The runs of one profile."""
-
     def __init__(
         self,
         client: Client,
@@ -54,7 +52,7 @@ class TrafficMorphRuns(Backend):
         self._resume_flags = tuple(resume_flags)
         self._terms = terms or {}
         self._needs_baseline = needs_baseline
-        self._starter = Starter(
+        self._starter = RunStarter(
             client, clock, profile_id, region=region, tags=tags, own_tag=own_tag, terms=terms
         )
         self._curve = planned_curve(profile) if profile else None
@@ -169,7 +167,7 @@ class TrafficMorphRuns(Backend):
         """Stop whatever runs on this profile; the caller knows that it is the right run."""
         self._stop_client.stop_run(self._profile_id)
 
-    def observed_nothing(self, error: TmError) -> float | None:
+    def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
         return retry_pause(error)
 

@@ -32,7 +32,7 @@ class StartResult:
     asked_at: datetime
 
 
-class Starter:
+class RunStarter:
     """Starts one run of a profile.
 
     `own_tag` is a tag that no other start has; it is what a run is recognised by when the answer to

@@ -107,7 +107,7 @@ def start(
             if drive is not None:  # the driver writes to the same screen
                 behavior = replace(behavior, redraws=False)
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
-        return start_only(runs, runs.plan(request, gate), gate)
+        return start_only(runs, gate, partial(runs.plan, request, gate))
 
 
 @app.command("wait")

@@ -103,15 +103,6 @@ class BenchmarkGate(RunloopGate):
             run_ids = [self._only_run_named(name)]
         return [self._attached(get_run(self.client, run_id), gate) for run_id in run_ids]
 
-    def attach_remembered(
-        self, entries: Sequence[RememberedRun], gate: Gate
-    ) -> list[FollowedRun[Backend]]:
-        remembered = [self.remembered(entry) for entry in entries]
-        return [
-            self._remembered_run(entry, found, gate)
-            for entry, found in zip(entries, remembered, strict=True)
-        ]
-
     def _planned(
         self, benchmark: Benchmark, request: BenchmarkStart, gate: Gate
     ) -> FollowedRun[Backend]:
@@ -140,7 +131,7 @@ class BenchmarkGate(RunloopGate):
         name = clean(benchmark.name or run.benchmark_id or run.name or run.id)
         return self._existing(run, name, terms, gate)
 
-    def _remembered_run(
+    def reattach(
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
     ) -> FollowedRun[Backend]:
         client, run = self.client, get_run(self.client, entry.run_id)

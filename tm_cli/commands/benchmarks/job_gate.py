@@ -133,15 +133,6 @@ class BenchmarkJobGate(RunloopGate):
         """Return jobs that are there already; fix now what a start would have fixed."""
         return [self._attached(job_id, self.rules, gate) for job_id in job_ids]
 
-    def attach_remembered(
-        self, entries: Sequence[RememberedRun], gate: Gate
-    ) -> list[FollowedRun[Backend]]:
-        remembered = [self.remembered(entry) for entry in entries]
-        return [
-            self._remembered_job(entry, found, gate)
-            for entry, found in zip(entries, remembered, strict=True)
-        ]
-
     def start(self, run: FollowedRun[Backend]) -> StartOutcome:
         found = run.runs.start()
         text = f"started job {clean(found.run_id)}: {found.status}"
@@ -157,7 +148,7 @@ class BenchmarkJobGate(RunloopGate):
         terms = self._terms(rules, expected, agents, job.benchmark_id, job.scenario_ids, than=job)
         return self._existing(job.id, clean(job.name or job.id), terms, gate)
 
-    def _remembered_job(
+    def reattach(
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
     ) -> FollowedRun[Backend]:
         was_not_sought = found.choice is None and found.rules.needs_baseline

@@ -107,7 +107,7 @@ def start(
         jobs = BenchmarkJobGate(session, rules, benchmark_options.read_baseline(baseline, None))
         if wait:
             return start_and_wait(jobs, gate, behavior, partial(jobs.plan, request))
-        return start_only(jobs, jobs.plan(request, gate), gate)
+        return start_only(jobs, gate, partial(jobs.plan, request, gate))
 
 
 @app.command("wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from tm_cli.commands.benchmarks.actions import (
     stop_client,
 )
 from tm_cli.commands.benchmarks.options import require_a_rule
-from tm_cli.commands.shared.follow import ServerLimits
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
 from tm_cli.gate.backend import Backend
@@ -111,7 +112,22 @@ class RunloopGate(GateCommand[Backend]):
         """Return the requests that we allow ourselves."""
         return ServerLimits(self.server, PER_MINUTE // PER_POLL)
 
-    def remembered(self, entry: RememberedRun) -> RememberedBenchmark:
+    @abstractmethod
+    def reattach(
+        self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
+    ) -> FollowedRun[Backend]:
+        """Return what an earlier call has started, to be judged by what was fixed then."""
+
+    def attach_remembered(
+        self, entries: Sequence[RememberedRun], gate: Gate
+    ) -> list[FollowedRun[Backend]]:
+        remembered = [self._read_memory(entry) for entry in entries]
+        return [
+            self.reattach(entry, found, gate)
+            for entry, found in zip(entries, remembered, strict=True)
+        ]
+
+    def _read_memory(self, entry: RememberedRun) -> RememberedBenchmark:
         """Return what was remembered; rules given now replace those of then."""
         found = RememberedBenchmark.from_document(entry.details)
         if self.rules != Rules():

@@ -53,10 +53,7 @@ def init(
     ] = None,
     allow_public_targets: Annotated[
         bool,
-        typer.Option(
-            "--allow-public-targets",
-            help="Allow load on a public target (you own it).",
-        ),
+        typer.Option("--allow-public-targets", help="Allow load on a public target (you own it)."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite existing files that differ.")
@@ -94,7 +91,7 @@ def init(
     if not check:
         return _set_up(session, flags)
     if any(value not in (None, False) for value in flags.values()):
-        raise UsageError("--check looks at what is there and takes no other option")
+        raise UsageError("--check takes no other option")
     from tm_cli.commands.init.check import check_setup
 
     return check_setup(session)
@@ -102,29 +99,28 @@ def init(
 
 def _set_up(session: Session, flags: dict[str, Any]) -> int:
     from tm_cli.commands.init.questions import read_answers
-    from tm_cli.setup import plan as surroundings
-    from tm_cli.setup.plan import plan, read_text, write
+    from tm_cli.setup.plan import plan, read_text, usual_platform, write
 
     cwd = session.context.cwd
-    answers = read_answers(session, flags, usual=surroundings.usual_platform(cwd))
+    answers = read_answers(session, flags, usual=usual_platform(cwd))
     _check_place(session, answers)
     changes = plan(answers, lambda path: read_text(cwd, path), force=flags["force"])
     write(cwd, changes)
-    return _tell(session, answers, changes)
+    return _print(session, answers, changes)
 
 
 def _check_place(session: Session, answers: Answers) -> None:
-    """Refuse what would come to nothing: a pipeline that no platform finds, a name that is taken.
+    """Refuse a pipeline that the platform would not find, and a name that is taken.
 
-    A file that is no profile document is never replaced by one.
+    A file that is not a profile document is never replaced by one.
     """
     from tm_cli.backends.trafficmorph.profile_documents import read_document
     from tm_cli.errors import ConfigurationError
-    from tm_cli.setup import plan as surroundings
     from tm_cli.setup.answers import document_path
+    from tm_cli.setup.plan import top_for
 
     cwd = session.context.cwd
-    if surroundings.needs_the_top(answers.platform) and (top := surroundings.above(cwd)):
+    if top := top_for(answers.platform, cwd):
         raise UsageError(
             f"this is not the top of the repository, where {answers.platform} looks for pipelines",
             hint=f"run it in {top}, or with --ci make or none here",
@@ -134,11 +130,11 @@ def _check_place(session: Session, answers: Answers) -> None:
         return
     try:
         read_document(cwd / path)
-    except ConfigurationError as problem:
-        raise ConfigurationError(problem.message, hint="choose another --name") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, hint="choose another --name") from None
 
 
-def _tell(session: Session, answers: Answers, changes: Sequence[Change]) -> int:
+def _print(session: Session, answers: Answers, changes: Sequence[Change]) -> int:
     from tm_cli.render.tables import columns
     from tm_cli.setup.plan import next_commands, notes
 

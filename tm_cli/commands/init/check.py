@@ -1,13 +1,11 @@
-"""Reads the flags and variables of gates in pipelines as tm itself would."""
+"""`tm init --check`: whether settings, profiles and pipelines of a set-up can work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-import typer
 
 from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_document, read_document
 from tm_cli.cli.session import Session
@@ -17,178 +15,211 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.verdict import Verdict, parse_fail_on
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
-from tm_cli.setup import gitlab, makefile
+from tm_cli.setup import gitlab
+from tm_cli.setup import makefile as make
 from tm_cli.setup.answers import is_out_of_reach
-from tm_cli.setup.check.gate_commands import Call, Step, is_open
-from tm_cli.setup.check.gitlab import include_line, includes
-from tm_cli.setup.check.makefile import gate_targets
-from tm_cli.setup.check.model import Finding, Status
-from tm_cli.setup.check.requirements import key_finding, remark_on_package, server_finding
-from tm_cli.setup.check.scripts import read_pipeline
-from tm_cli.setup.documents import is_ignored
+from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
+from tm_cli.setup.check.github import github_jobs
+from tm_cli.setup.check.gitlab import gitlab_jobs
+from tm_cli.setup.check.makefile import Makefile, read_makefile, targets_that_need
+from tm_cli.setup.check.model import Job, table
+from tm_cli.setup.check.requirements import plain_key, server_and_key
+from tm_cli.setup.check.shell_script import is_available, is_open
+from tm_cli.setup.documents import is_ignored, read_yaml
+from tm_cli.setup.pipelines import include_line, includes
 from tm_cli.setup.plan import read_text
+from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.values.text import clean
-
-_VERDICTS = ("--fail-on", "--fail-on-verdict")
-_OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
-
-
-def complaint(tree: Any, call: Call) -> str | None:
-    """Say why the program would not take the command line; None when it would."""
-    if call.is_make:
-        return None
-    try:
-        node, rest = leaf(tree, call.words)
-        if call.is_open or {"-h", "--help", "--version"} & set(call.words):
-            return _unknown_flag(node, rest)
-        node.make_context("tm", list(rest), obj=None)
-    except typer.TyperException as problem:
-        return problem.format_message()
-    except KeyError as problem:
-        return f"there is no command {problem}"
-    return None
-
-
-def leaf(tree: Any, words: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """Return the command that the words name, and the rest of them; KeyError for an unknown one."""
-    call = Call(words)
-    node, rest = tree, list(call.path)
-    leading = list(words[: len(words) - len(rest)])
-    while hasattr(node, "commands") and rest and not rest[0].startswith("-"):
-        node = node.commands[rest.pop(0)]
-    return node, leading + rest
-
-
-def _unknown_flag(node: Any, words: list[str]) -> str | None:
-    known = {"-h", "--help"}
-    for option in node.params:
-        known |= {*option.opts, *option.secondary_opts}
-    given = (word.partition("=")[0] for word in words if word.startswith("--"))
-    return next((f"there is no option {flag}" for flag in given if flag not in known), None)
-
-
-def action_call(inputs: Mapping[str, str], *, usual: str) -> Call:
-    """Return the command that the GitHub action runs, as far as its values matter here.
-
-    `usual` are the verdicts that it adds where its input names none, "" for none.
-    """
-    words = ["runs", "start", "--wait"]
-    words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
-    for check in inputs.get("assert", "").splitlines():
-        words += ["--assert", check] if check.strip() else []
-    if (verdicts := inputs.get("fail-on") or usual) not in {"", "none"}:
-        words.append(f"--fail-on={verdicts}")
-    return Call(tuple(words))
-
-
-def flag_values(call: Call) -> Iterator[tuple[str, str]]:
-    """The flags of a call, each with its value; an open value is passed over."""
-    for word, following in zip(call.words, (*call.words[1:], ""), strict=True):
-        flag, sign, value = word.partition("=")
-        if flag.startswith("--") and not is_open(value if sign else following):
-            yield flag, value if sign else following
-
-
-def wrong_values(call: Call, environ: Mapping[str, str]) -> Iterator[str]:
-    """Say which values of a gate on runs this version refuses, each with the reason."""
-    for flag, value in flag_values(call):
-        if problem := _problem_of_flag(flag, value):
-            yield f"{flag} {value!r}: {problem}"
-    for definition in DEFINITIONS.values():
-        text = environ.get(definition.variable, "")
-        plain = bool(text) and not is_open(text) and not definition.secret
-        if plain and (problem := _problem(definition.read, text)):
-            yield f"{definition.variable}: {problem}"
-
-
-def _problem_of_flag(flag: str, value: str) -> str | None:
-    if flag in _VERDICTS:
-        return _problem(parse_fail_on, value)
-    if flag == "--assert":
-        return _problem(parse_check, value)
-    if flag == "--report":
-        form, sign, path = value.partition("=")
-        if form.lower() not in set(Format) or not sign or not path.strip():
-            return f"write FORMAT=FILE, with one of {', '.join(Format)}"
-    for definition in DEFINITIONS.values():
-        if not definition.own_prefix and definition.flag == flag and not definition.secret:
-            return _problem(definition.read, value)
-    return None
-
-
-def _problem(read: Any, text: str) -> str | None:
-    try:
-        read(text)
-    except (ValueError, TmError) as problem:
-        return clean(problem)
-    return None
-
-
-def verdict_remark(call: Call, environ: Mapping[str, str], settings: Settings | None) -> str | None:
-    """Say when a gate on runs lets FAIL through; its own flag goes before variable and file."""
-    flags = {word.partition("=")[0] for word in call.words}
-    text: str | None = None
-    if flags & set(_VERDICTS):
-        text = next((value for flag, value in flag_values(call) if flag in _VERDICTS), None)
-        if not text:
-            return None  # a variable stands there, or what is refused anyway
-    else:
-        from_files = settings.value("fail_on") if settings is not None else None
-        text = environ.get("TM_FAIL_ON") or from_files
-    if not text:
-        return None if "--assert" in flags else "passes whatever the verdict is: add --fail-on"
-    if is_open(text) or _problem(parse_fail_on, text):
-        return None
-    return None if Verdict.FAIL in parse_fail_on(text) else "lets FAIL pass: add it to --fail-on"
-
 
 _PLACES = (
     ".github/workflows/*.yml",
     ".github/workflows/*.yaml",
     gitlab.PATH,
     ".gitlab/*.yml",
-    *makefile.MAKEFILES,
+    *make.MAKEFILES,
     "*.mk",
 )
+_NO_USER = ".tm/no-user"
+"""No user's settings count: the set-up has to work for everybody."""
+_OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
 
 
-@dataclass(frozen=True, slots=True)
-class Pipelines:
-    """The findings, and the profile documents that gates name, relative to the directory.
+def check_setup(session: Session) -> int:
+    """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
+    cwd = session.context.cwd
+    results: list[CheckResult] = []
+    settings = _settings(session, results)
+    pipelines = PipelineCheck(cwd, session.tree, settings)
+    of_pipelines = pipelines.results()
+    return _emit(
+        session, [*results, *_profiles(cwd, pipelines.named), *of_pipelines, _ignored(cwd)]
+    )
 
-    Each document comes with the server that is asked for its load, None where that is not known.
+
+def _emit(session: Session, results: list[CheckResult]) -> int:
+    from tm_cli.render.doctor import result_data, results_table
+    from tm_cli.render.formats.json_document import error_document, to_json
+
+    data = {"checks": [result_data(item) for item in results]}
+    statuses = [result.status for result in results]
+    if count := statuses.count(Status.PROBLEM):
+        error = ConfigurationError(f"the set-up has {count} problem{_s(count)}")
+    elif Status.SKIPPED in statuses:  # a check that was not made is not an ok
+        error = ConfigurationError("not all of the set-up was checked")
+    else:
+        return session.emit(data, lambda: results_table(session.terminal, results))
+    if session.wants_json:
+        session.terminal.result(to_json(error_document(error, data)))
+    else:
+        session.terminal.result(results_table(session.terminal, results))
+    session.terminal.note(f"tm: {error.message}")
+    return int(ExitCode.CONFIGURATION)
+
+
+@dataclass(slots=True)
+class PipelineCheck:
+    """Checks every pipeline below a directory.
+
+    `tree` is the command tree of tm. `named` collects the profile documents of gates, each with
+    the server that is asked for its load, None where that is not known.
     """
 
-    findings: list[Finding]
-    named: dict[str, str | None]
+    cwd: Path
+    tree: Any
+    settings: Settings | None
+    named: dict[str, str | None] = field(default_factory=dict)
 
+    def results(self) -> list[CheckResult]:
+        """Return what is found in all pipelines."""
+        results: list[CheckResult] = []
+        pipelines = dict(self._pipelines(results))
+        jobs = {
+            path: list(read.jobs()) if isinstance(read, Makefile) else read
+            for path, read in pipelines.items()
+        }
+        for path, own in jobs.items():
+            results += [found for job in own for found in plain_key(path, job.variables)]
+        if not is_available():
+            return [*results, _without_parser(list(jobs))]
+        targets = self._targets([read for read in pipelines.values() if isinstance(read, Makefile)])
+        gates = 0
+        for path, own in jobs.items():
+            count, found = self._check(path, own, targets)
+            gates += count
+            results += found
+        if not gates:
+            text = "nothing here runs a gate, `tm runs start PROFILE --wait`"
+            results.append(problem("pipeline", text))
+        return [item for number, item in enumerate(results) if item not in results[:number]]
 
-def check_pipelines(cwd: Path, tree: Any, settings: Settings | None) -> Pipelines:
-    """Look at every pipeline that is there."""
-    findings: list[Finding] = []
-    named: dict[str, str | None] = {}
-    gates = 0
-    paths = _paths(cwd)
-    for path in paths:
-        try:
-            steps = read_pipeline(path, read_text(cwd, path) or "", _targets(cwd, paths))
-        except (ValueError, TmError) as problem:
-            findings.append(Finding.problem(path, f"cannot be read: {problem}"))
-            continue
-        if not steps:
-            continue
-        gates += sum(step.gates * step.runs + len(step.doubts) for step in steps)
-        found = [finding for step in steps for finding in _step(path, step, tree, settings)]
-        findings += found or [Finding.ok(path, _story(steps))]
-        findings += _joined(cwd, path)
-        for step in steps:
-            named |= dict.fromkeys(_named(step, tree), _server(step, settings))
-            findings += _variables(path, step, settings)
-    if not gates:
-        findings.append(
-            Finding.problem("pipeline", "nothing here runs a gate, `tm runs start PROFILE --wait`")
-        )
-    return Pipelines(list(dict.fromkeys(findings)), named)
+    def _pipelines(self, results: list[CheckResult]) -> Iterator[tuple[str, list[Job] | Makefile]]:
+        for path in _paths(self.cwd):
+            try:
+                yield path, _read(path, read_text(self.cwd, path) or "")
+            except (ValueError, TmError) as error:
+                results.append(problem(path, f"cannot be read: {clean(error)}"))
+
+    def _targets(self, makefiles: list[Makefile]) -> set[str]:
+        """The targets of make that run a gate."""
+        found = {
+            job.name
+            for makefile in makefiles
+            for job in makefile.jobs()
+            if any(call.is_gate for script in job.scripts for call in find_calls(script, self.tree))
+        }
+        return targets_that_need(found, makefiles)
+
+    def _check(
+        self, path: str, jobs: list[Job], targets: set[str]
+    ) -> tuple[int, list[CheckResult]]:
+        """Return how many gates run in a pipeline, or may, and what is found in it."""
+        found: list[CheckResult] = []
+        further: list[CheckResult] = []
+        commands = gates = running = 0
+        for job in jobs:
+            calls = [
+                call for script in job.scripts for call in find_calls(script, self.tree, targets)
+            ]
+            commands += len(calls)
+            calls += [] if job.inputs is None else [self._action(job)]
+            own = [call for call in calls if call.is_gate]
+            gates += len(own)
+            running += job.runs * len(own) + sum(call.is_mention for call in calls)
+            found += self._check_job(f"{path}: {job.name}", job, calls)
+            if any(call.is_of_runs for call in own):
+                server = self._server(job)
+                further += server_and_key(path, server, job.variables)
+                self.named |= dict.fromkeys(_documents(job, own), server)
+        if not commands + gates:
+            return 0, []
+        names = f"{gates} gate{_s(gates)}; {commands} command{_s(commands)} of tm, all known"
+        return running, [*(found or [ok(path, names)]), *self._included(path), *further]
+
+    def _check_job(self, place: str, job: Job, calls: list[Call]) -> Iterator[CheckResult]:
+        for call in calls:
+            if call.refused:
+                yield problem(place, f"`{call.line}` is not taken: {call.refused}")
+                continue
+            for remark in call.remarks:
+                yield CheckResult(place, remark.status, f"`{call.line}`: {remark.text}")
+            if call.is_of_runs:
+                for text in self._wrong_values(call, job.environ):
+                    yield problem(place, f"`{call.line}` {text}")
+        for remark in job.remarks if any(call.is_gate for call in calls) else ():
+            yield CheckResult(place, remark.status, remark.text)
+
+    def _action(self, job: Job) -> Call:
+        """The command that the GitHub action runs, as far as its values matter here."""
+        inputs = job.inputs or {}
+        words = ["runs", "start", "--wait"]
+        words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
+        for check in inputs.get("assert", "").splitlines():
+            words += ["--assert", check] if check.strip() else []
+        named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        verdicts = inputs.get("fail-on") or ("" if named else "FAIL")
+        words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
+        return read_call(self.tree, [*words, "--", *inputs.get("profile", "").split()])
+
+    def _setting(self, name: str) -> Any:
+        return self.settings.value(name) if self.settings is not None else None
+
+    def _server(self, job: Job) -> str | None:
+        server = (job.inputs or {}).get("base-url") or job.environ.get("TM_BASE_URL")
+        return server or self._setting("base_url") or None
+
+    def _wrong_values(self, call: Call, environ: Mapping[str, str]) -> Iterator[str]:
+        """Say which values this version refuses, and which let FAIL pass."""
+        for flag, read, value in _values(call):
+            if not is_open(value) and (reason := _reason(read, value)):
+                yield f"is not taken: {flag} {value!r}: {reason}"
+        for definition in DEFINITIONS.values():
+            value = environ.get(definition.variable, "")
+            plain = value and not is_open(value) and not definition.secret
+            if plain and (reason := _reason(definition.read, value)):
+                yield f"is not taken: {definition.variable}: {reason}"
+        verdicts = call.options.get("fail_on")
+        if verdicts is None:
+            verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        if not verdicts:
+            if not call.options.get("checks"):
+                yield "passes whatever the verdict is: add --fail-on"
+        elif not (
+            is_open(verdicts) or _reason(parse_fail_on, verdicts)
+        ) and Verdict.FAIL not in parse_fail_on(verdicts):
+            yield "lets FAIL pass: add it to --fail-on"
+
+    def _included(self, path: str) -> Iterator[CheckResult]:
+        """A file that another one has to include."""
+        paths = _paths(self.cwd)
+        if path.startswith(".gitlab/"):
+            others = [gitlab.PATH, *(other for other in paths if other.startswith(".gitlab/"))]
+        elif path.endswith(".mk"):
+            others = [other for other in paths if other in make.MAKEFILES or other[-3:] == ".mk"]
+        else:
+            return
+        if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
+            check = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
+            yield problem(check, f"does not include {path}; add: {include_line(path)}")
 
 
 def _paths(cwd: Path) -> list[str]:
@@ -201,194 +232,119 @@ def _paths(cwd: Path) -> list[str]:
     return list(found.values())  # a disk that ignores case finds one makefile under two names
 
 
-def _targets(cwd: Path, paths: Sequence[str]) -> frozenset[str]:
-    """The targets of make that run a gate."""
-    texts = []
-    for path in paths:
-        if not path.endswith((".yml", ".yaml")):
-            try:
-                texts.append(read_text(cwd, path) or "")
-            except TmError:
-                continue  # said where the makefile itself is looked at
-    return gate_targets(texts)
+def _read(path: str, text: str) -> list[Job] | Makefile:
+    if not path.endswith((".yml", ".yaml")):
+        return read_makefile(text)
+    document = table(read_yaml(text))
+    try:
+        return list(github_jobs(document) if ".github/" in path else gitlab_jobs(document))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
-def _story(steps: list[Step]) -> str:
-    gates, calls = sum(step.gates for step in steps), sum(len(step.calls) for step in steps)
-    plural = "" if gates == 1 else "s"
-    return f"{gates} gate{plural}; {calls} command{'' if calls == 1 else 's'} of tm, all known"
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
-def _step(path: str, step: Step, tree: Any, settings: Settings | None) -> Iterator[Finding]:
-    what = f"{path}: {step.place}"
-    for call in step.calls:
-        said = f"`{'make' if call.is_make else 'tm'} {' '.join(call.words)}`"
-        if problem := complaint(tree, call):
-            yield Finding.problem(what, f"{said} is not taken: {problem}")
-        elif call.is_gate:
-            if call.lost:
-                yield Finding(call.lost.status, what, f"{said}: {call.lost.message}")
-            if call.is_of_runs:
-                for wrong in _values(call, step, settings):
-                    yield Finding.problem(what, f"{said} {wrong}")
-    if step.inputs is not None:
-        named = step.environ.get("TM_FAIL_ON") or (settings and settings.value("fail_on"))
-        action = action_call(step.inputs, usual="" if named else "FAIL")
-        for wrong in _values(action, step, settings):
-            yield Finding.problem(what, f"the action {wrong}")
-    yield from (doubt.at(what) for doubt in step.doubts)
-    if step.gates:
-        yield from (remark.at(what) for remark in step.remarks)
+def _without_parser(paths: list[str]) -> CheckResult:
+    """The only result for scripts where the parser is missing; it is not an ok."""
+    return skipped(
+        "pipelines",
+        f"not checked: whether {', '.join(paths) or 'a pipeline'} runs a gate, and fails with it",
+        "pip install 'tm-cli[check]'",
+    )
 
 
-def _values(call: Call, step: Step, settings: Settings | None) -> Iterator[str]:
-    """Say what is wrong with the values of a gate on runs."""
-    for wrong in wrong_values(call, step.environ):
-        yield f"is not taken: {wrong}"
-    if remark := verdict_remark(call, step.environ, settings):
-        yield remark
+def _documents(job: Job, gates: list[Call]) -> Iterator[str]:
+    """The profile documents of gates on runs, relative to the repository."""
+    for call in gates:
+        profile = call.options.get("profile") or () if call.is_of_runs else ()
+        for name in [profile] if isinstance(profile, str) else profile:
+            if names_document(name) and not is_open(name):
+                yield str(PurePosixPath(job.directory) / name)
 
 
-def _named(step: Step, tree: Any) -> set[str]:
-    """The profile documents of gates, as far as they stand in the line."""
-    subjects: list[str] = (step.inputs or {}).get("profile", "").split()
-    for call in step.calls:
-        if call.is_gate and call.is_of_runs and not call.is_open:
-            try:
-                node, rest = leaf(tree, call.words)
-                profile = node.make_context("tm", rest, obj=None).params.get("profile") or ()
-            except (typer.TyperException, KeyError):
-                continue
-            subjects += [profile] if isinstance(profile, str) else profile
-    return {
-        str(PurePosixPath(step.directory) / name)
-        for name in subjects
-        if names_document(name) and "$" not in name
+def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
+    """The options with values that tm itself reads: flag, reader and text."""
+    readers: dict[str, tuple[str, Any]] = {
+        "fail_on": ("--fail-on", parse_fail_on),
+        "checks": ("--assert", parse_check),
+        "report": ("--report", _read_report),
     }
+    for definition in DEFINITIONS.values():
+        if not definition.own_prefix and definition.flag and not definition.secret:
+            readers.setdefault(definition.name, (definition.flag, definition.read))
+    for name, (flag, read) in readers.items():
+        given = [] if call.options.get(name) is None else call.options[name]
+        for value in [given] if isinstance(given, str) else list(given):
+            yield flag, read, value
 
 
-def _joined(cwd: Path, path: str) -> Iterator[Finding]:
-    """A file that others have to include."""
-    if path.startswith(".gitlab/"):
-        others = [gitlab.PATH, *(other for other in _paths(cwd) if other.startswith(".gitlab/"))]
-    elif path.endswith(".mk"):
-        others = [
-            other for other in _paths(cwd) if other in makefile.MAKEFILES or other[-3:] == ".mk"
-        ]
-    else:
-        return
-    if not any(includes(read_text(cwd, other) or "", path) for other in others):
-        what = gitlab.PATH if path.startswith(".gitlab/") else makefile.PATH
-        yield Finding.problem(what, f"does not include {path}; add: {include_line(path)}")
+def _read_report(text: str) -> None:
+    form, sign, path = text.partition("=")
+    if form.lower() not in set(Format) or not sign or not path.strip():
+        raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
 
 
-def _server(step: Step, settings: Settings | None) -> str | None:
-    server = (step.inputs or {}).get("base-url") or step.environ.get("TM_BASE_URL")
-    if not server and settings is not None:
-        server = settings.value("base_url")
-    return server or None
+def _reason(read: Any, text: str) -> str | None:
+    try:
+        read(text)
+    except (ValueError, TmError) as error:
+        return clean(error)
+    return None
 
 
-def _variables(path: str, step: Step, settings: Settings | None) -> Iterator[Finding]:
-    if step.inputs is None and not any(call.is_gate and call.is_of_runs for call in step.calls):
-        return
-    environ = dict(step.environ)
-    if "api-key" in (step.inputs or {}):
-        environ["TM_API_KEY"] = (step.inputs or {})["api-key"]
-    server = _server(step, settings)
-    if remark := remark_on_package(step, server):
-        yield remark.at(f"{path}: {step.place}")
-    for finding in (server_finding(path, server), key_finding(path, server, environ)):
-        if finding is not None:
-            yield finding
-
-
-_NOBODY = ".tm/nobody"
-"""No user's settings count: the set-up has to work for everybody."""
-
-
-def check_setup(session: Session) -> int:
-    """Print what was found; CONFIGURATION when something cannot work, else OK."""
-    cwd = session.context.cwd
-    findings: list[Finding] = []
-    settings = _settings(session, findings)
-    pipelines = check_pipelines(cwd, session.tree, settings)
-    findings += _profiles(cwd, pipelines.named)
-    findings += pipelines.findings
-    findings.append(_ignored(cwd))
-    return _emit(session, findings)
-
-
-def _emit(session: Session, findings: list[Finding]) -> int:
-    from tm_cli.render.formats.json_document import error_document, to_json
-    from tm_cli.render.tables import columns
-
-    data = {"checks": [finding.data for finding in findings]}
-    rows = [(str(finding.status), finding.what, finding.message) for finding in findings]
-    broken = sum(finding.status is Status.PROBLEM for finding in findings)
-    head = ("STATUS", "WHAT", "FOUND")
-    if not broken:
-        return session.emit(data, lambda: columns(session.terminal, head, rows))
-    error = ConfigurationError(f"the set-up has {broken} problem{'s' if broken > 1 else ''}")
-    if session.wants_json:
-        session.terminal.result(to_json(error_document(error, data)))
-    else:
-        session.terminal.result(columns(session.terminal, head, rows))
-    session.terminal.note(f"tm: {error.message}")
-    return int(ExitCode.CONFIGURATION)
-
-
-def _settings(session: Session, findings: list[Finding]) -> Settings | None:
+def _settings(session: Session, results: list[CheckResult]) -> Settings | None:
     """Read the project's settings, each of them."""
     cwd, owners = session.context.cwd, session.context.environ
     try:
-        settings = load_settings({}, {}, cwd=cwd, user_dir=cwd / _NOBODY, owners=owners)
+        settings = load_settings({}, {}, cwd=cwd, user_dir=cwd / _NO_USER, owners=owners)
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
-    except TmError as problem:
-        findings.append(Finding.problem("tm.toml", problem.message))
+    except TmError as error:
+        results.append(problem_from("tm.toml", error))
         return None
-    for file in settings.ignored:
-        message = f"{clean(file.message)}; {file.hint}"
-        findings.append(Finding.problem(_short(cwd, file.path), message))
+    results += (
+        problem(_short(cwd, file.path), file.message, file.hint) for file in settings.ignored
+    )
     if settings.ignored:
         return settings
     if settings.project is None:
-        findings.append(Finding.problem("tm.toml", "there is none; `tm init` writes one"))
+        results.append(problem("tm.toml", "there is none; `tm init` writes one"))
     else:
-        said = f"fails on {verdicts}" if verdicts else "names no fail_on"
-        findings.append(Finding.ok(_short(cwd, settings.project.path), said))
+        text = f"fails on {verdicts}" if verdicts else "names no fail_on"
+        results.append(ok(_short(cwd, settings.project.path), text))
     return settings
 
 
-def _profiles(cwd: Path, named: Mapping[str, str | None]) -> Iterator[Finding]:
+def _profiles(cwd: Path, named: Mapping[str, str | None]) -> Iterator[CheckResult]:
     """The documents that pipelines name, with their servers, and those at the top."""
     servers = {Path(name): server for name, server in named.items()}
     paths = servers.keys() | {
         path.relative_to(cwd) for path in cwd.iterdir() if _looks_like_a_profile(path)
     }
     if not paths:
-        yield Finding.problem("profiles", "there is no profile document; `tm init` writes one")
+        yield problem("profiles", "there is no profile document; `tm init` writes one")
     for path in sorted(paths):
         try:
             document = read_document(cwd / path)
-        except ConfigurationError as problem:
-            yield Finding.problem(path.as_posix(), problem.message)
+        except ConfigurationError as error:
+            yield problem_from(path.as_posix(), error)
         else:
             yield _target(path, document, servers.get(path))
 
 
-def _target(path: Path, document: Mapping[str, Any], server: str | None) -> Finding:
+def _target(path: Path, document: Mapping[str, Any], server: str | None) -> CheckResult:
     url = str(document.get("endpointUrl") or document.get("targetUrl") or "")
     try:
         lost = server is not None and "$" not in server and is_out_of_reach(url, server)
     except ValueError:
         lost = False  # the server says what is wrong with it
     if lost:
-        said = f"its target is this machine, and the server at {server} would load its own"
-        return Finding.problem(path.as_posix(), said)
-    return Finding.ok(path.as_posix(), f"profile {document['name']!r}")
+        text = f"its target is this machine, and the server at {server} would load its own"
+        return problem(path.as_posix(), text)
+    return ok(path.as_posix(), f"profile {document['name']!r}")
 
 
 def _looks_like_a_profile(path: Path) -> bool:
@@ -398,14 +354,14 @@ def _looks_like_a_profile(path: Path) -> bool:
     return b"points" in text and (b"endpointUrl" in text or b"targetUrl" in text)
 
 
-def _ignored(cwd: Path) -> Finding:
+def _ignored(cwd: Path) -> CheckResult:
     for directory in (cwd, *cwd.parents):
         path = directory / ".gitignore"
         if path.is_file() and is_ignored(path.read_text(encoding="utf-8", errors="replace")):
-            return Finding.ok(_short(cwd, path), "leaves .tm/ out")
+            return ok(_short(cwd, path), "leaves .tm/ out")
         if (directory / ".git").exists():
             break
-    return Finding.problem(".gitignore", "does not leave .tm/ out: add the line .tm/")
+    return problem(".gitignore", "does not leave .tm/ out: add the line .tm/")
 
 
 def _short(cwd: Path, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The questions of `tm init`: flags, then a person, then defaults."""
+"""The answers of `tm init`: options, then questions, then defaults."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ T = TypeVar("T")
 
 
 def read_answers(session: Session, flags: Mapping[str, Any], *, usual: Platform) -> Answers:
-    """Return the answers: a flag that is there, else what a person says, else a default.
+    """Return the answers: of the options, else of the user, else the defaults.
 
-    Raises UsageError for a value that cannot be used, and where one is missing and nobody is there
-    to ask.
+    Raises UsageError for an invalid value, and for a missing one where there is no terminal.
     """
     known = _known(flags)
     if not flags["yes"]:
         _ask(session, known, usual)
     if "url" not in known:
         raise UsageError("--url is missing", hint="--yes takes defaults, but not for the target")
-    return _whole({"rate": _rate(RATE), "seconds": _seconds(DURATION), "platform": usual} | known)
+    return _whole(
+        {"rate": read_rate(RATE), "seconds": read_seconds(DURATION), "platform": usual} | known
+    )
 
 
 def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ask(session: Session, known: dict[str, Any], usual: Platform) -> None:
-    """Put what a person answers into `known`."""
+    """Put the answers of the user into `known`."""
     missing = [
         flag
         for flag, field in (
@@ -80,53 +81,55 @@ def _ask(session: Session, known: dict[str, Any], usual: Platform) -> None:
         return
     if session.terminal.keyboard is None:
         raise UsageError(
-            f"there is nobody to ask; give {', '.join(missing)}",
+            f"not a terminal; pass {', '.join(missing)}",
             hint="tm init --url http://localhost:8080/ --rate 20 --duration 1m --ci github; "
             "with --yes only --url is needed",
         )
-    session.terminal.note("Three questions; Enter takes what stands in brackets.")
+    session.terminal.note("Press Enter to accept the default in brackets.")
     if "url" not in known:
-        known["url"] = _answer(session, "What to load, a URL:", read_target)
+        known["url"] = _answer(session, "URL to test:", read_target)
     _ask_load(session, known)
     if "platform" not in known:
         known["platform"] = _answer(
-            session, f"Which pipeline: github, gitlab, make or none [{usual}]:", _platform, usual
+            session, f"Pipeline, github, gitlab, make or none [{usual}]:", _platform, usual
         )
     _ask_permission(session, known)
 
 
 def _ask_load(session: Session, known: dict[str, Any]) -> None:
     if "rate" not in known and "seconds" not in known:
-        question = f"How much, requests per second and how long [{RATE} for {DURATION}]:"
+        question = f"Requests per second and duration [{RATE} for {DURATION}]:"
         known["rate"], known["seconds"] = _answer(
             session, question, read_load, f"{RATE} for {DURATION}"
         )
     elif "rate" not in known:
         known["rate"] = _answer(session, f"Requests per second [{RATE}]:", read_rate, RATE)
     elif "seconds" not in known:
-        known["seconds"] = _answer(session, f"How long [{DURATION}]:", read_seconds, DURATION)
+        known["seconds"] = _answer(
+            session, f"Duration of a run [{DURATION}]:", read_seconds, DURATION
+        )
 
 
 def _ask_permission(session: Session, known: dict[str, Any]) -> None:
-    """Load on a public address needs somebody who says that it is theirs."""
+    """Load on a public address needs an owner who allows it."""
     if (
         known.get("server", LOCAL) == LOCAL
         and may_be_public(known["url"])
         and "public" not in known
     ):
-        question = "That may be a public address. Is it yours, may it be loaded [no]:"
+        question = "That may be a public address. Do you own it, and allow the load [no]:"
         known["public"] = _answer(session, question, _yes, "no")
 
 
 def _answer(
     session: Session, question: str, read: Callable[[str], T], default: str | None = None
 ) -> T:
-    """Ask until the answer can be used; raises UsageError when the person leaves."""
+    """Ask until the answer is valid; raises UsageError at the end of the input."""
     while (line := session.terminal.ask(question)) is not None:
         try:
             return read(line or default or "")
-        except ValueError as problem:
-            session.terminal.note(f"  {clean(problem)}")
+        except ValueError as error:
+            session.terminal.note(f"  {clean(error)}")
     raise UsageError("nothing was entered, and nothing written")
 
 
@@ -149,24 +152,16 @@ def _fail_on(text: str) -> str:
     return ",".join(verdict for verdict in GATED if verdict in verdicts)
 
 
-def _rate(text: str) -> float:
-    return read_rate(text)
-
-
-def _seconds(text: str) -> int:
-    return read_seconds(text)
-
-
 def _read(flag: str, read: Callable[[str], Any], text: str) -> Any:
     try:
         return read(text)
-    except ValueError as problem:
-        raise UsageError(f"{flag} is not usable: {problem}") from None
+    except ValueError as error:
+        raise UsageError(f"invalid {flag}: {error}") from None
 
 
 def _whole(known: dict[str, Any]) -> Answers:
     known.setdefault("name", name_from(known["url"]))
     try:
         return check_whole(Answers(**known))
-    except ValueError as problem:
-        raise UsageError(f"this cannot be set up: {problem}") from None
+    except ValueError as error:
+        raise UsageError(f"this cannot be set up: {error}") from None

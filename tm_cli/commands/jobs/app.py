@@ -126,7 +126,7 @@ def start(
             report=wait_options.report,
         )
         if not dry_run:
-            return start_only(runs, runs.plan(request), gate)
+            return start_only(runs, gate, partial(runs.plan, request))
         if wait or len(job) != 1:
             raise UsageError("--dry-run takes one JOB and no --wait: nothing is started")
         return runs.rehearse(request)

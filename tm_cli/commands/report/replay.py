@@ -82,7 +82,6 @@ def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Repo
 
 
 def explain(session: Session, file: str) -> int:
-    """Print why the gate decided as it did."""
     outcome = load(session.context.cwd / file)
     sentence, details = explanation(outcome)
     data = {
@@ -95,7 +94,6 @@ def explain(session: Session, file: str) -> int:
 
 
 def show(session: Session, file: str) -> int:
-    """Print a saved report as the summary of a gate."""
     outcome = load(session.context.cwd / file)
     return session.emit(as_document(outcome), lambda: _summary(session, outcome))
 
@@ -194,5 +192,4 @@ class _Page(HTMLParser):
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths name one file."""
     return os.path.realpath(one) == os.path.realpath(other)  # `resolve` raises for a loop

@@ -95,7 +95,7 @@ def start(
         runs = gating.RunGate(session)
         if wait:
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
-        return start_only(runs, runs.plan(request), gate)
+        return start_only(runs, gate, partial(runs.plan, request))
 
 
 @app.command("wait")
@@ -172,7 +172,7 @@ def stop(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.STOP)
+    return controls.control(session, profile, controls.RunAction.STOP)
 
 
 @app.command("pause")
@@ -184,7 +184,7 @@ def pause(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.PAUSE)
+    return controls.control(session, profile, controls.RunAction.PAUSE)
 
 
 @app.command("resume")
@@ -196,4 +196,4 @@ def resume(session: Session, profile: options.Profile) -> int:
     """
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, profile, controls.Action.RESUME)
+    return controls.control(session, profile, controls.RunAction.RESUME)

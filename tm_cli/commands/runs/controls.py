@@ -14,24 +14,24 @@ from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
 
-class Action(Enum):
+class RunAction(Enum):
     STOP = "stop"
     PAUSE = "pause"
     RESUME = "resume"
 
 
 _METHODS = {
-    Action.STOP: Client.stop_run,
-    Action.PAUSE: Client.pause_run,
-    Action.RESUME: Client.resume_run,
+    RunAction.STOP: Client.stop_run,
+    RunAction.PAUSE: Client.pause_run,
+    RunAction.RESUME: Client.resume_run,
 }
 
 
-def control(session: Session, text: str, action: Action) -> int:
+def control(session: Session, text: str, action: RunAction) -> int:
     """Do it once and say how the run is afterwards."""
     subject = resolve_profile(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
-    if action is Action.PAUSE and answer.status == "IDLE":
+    if action is RunAction.PAUSE and answer.status == "IDLE":
         raise TmError(f"nothing was paused: {subject.name} has no run", code="nothing_runs")
     return session.emit(
         {

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tm_cli.commands.shared.report_sinks import Report
-from tm_cli.gate.events import Event, Started
+from tm_cli.gate.events import Event, RunStarted
 from tm_cli.gate.outcome import Evidence
 from tm_cli.render.formats.github import annotated, assignment, outputs
 from tm_cli.render.formats.gitlab import section_end, section_start
@@ -30,8 +29,8 @@ SECTION = "tm_gate"
 class GitHub:
     """The runner of GitHub Actions: outputs at once, summary and annotations at the end.
 
-    `output` and `summary` are the files that the runner named; None leaves that part out. `token`
-    is text that no value holds.
+    `output` and `summary` are the files that the runner named; None leaves that part out. `reports`
+    are formats and files of reports, and `token` is text that no value holds.
     """
 
     terminal: Terminal
@@ -39,7 +38,7 @@ class GitHub:
     output: Path | None = None
     summary: Path | None = None
     annotates: bool = True
-    reports: Sequence[Report] = ()
+    reports: Sequence[tuple[str, Path]] = ()
     _run_ids: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -49,12 +48,12 @@ class GitHub:
 
     def begin(self, undecided: Evidence) -> None:
         """Set the outputs as undecided: of several assignments the last one counts."""
-        files = [(f"report-{report.format}", str(report.path)) for report in self.reports]
+        files = [(f"report-{form}", str(path)) for form, path in self.reports]
         self._set(("run-id", ""), *outputs(undecided), *files)
 
     def note(self, position: int, event: Event) -> None:
         """Name a run as soon as it is there, so that a later step can find it in any case."""
-        if isinstance(event, Started) and event.run.run_id:
+        if isinstance(event, RunStarted) and event.run.run_id:
             self._run_ids[position] = clean(event.run.run_id)
             self._set(("run-id", ",".join(self._run_ids[n] for n in sorted(self._run_ids))))
 

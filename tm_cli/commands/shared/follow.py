@@ -11,7 +11,7 @@ from tm_cli.commands.shared.last_start import LastStart
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
-from tm_cli.gate.events import Decided, Ended, Event, Observed, Started
+from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
@@ -94,7 +94,7 @@ def follow(
 
         def handle(position: int, event: Event) -> None:
             outcomes[position].note(event)
-            if isinstance(event, Started) and memory is not None:
+            if isinstance(event, RunStarted) and memory is not None:
                 memory.note(position, event.run.run_id)
             wait.reports.note(position, event)
             view.show(event, position)
@@ -140,7 +140,7 @@ class _Outcome:
 
     def note(self, event: Event) -> None:
         match event:
-            case Started(run):
+            case RunStarted(run):
                 self.status = run.status or None
             case Observed(progress) | Ended(progress):
                 self.status = progress.status

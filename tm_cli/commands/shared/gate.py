@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+from tm_cli.api.retry import LONGEST_PAUSE
+from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import Session
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
@@ -80,6 +82,10 @@ class GateCommand(ABC, Generic[Runs]):
             if outcome.resume:
                 self.session.note(f"tm: wait for it with: {outcome.resume}")
 
+    def limit_pauses(self, gate: Gate) -> None:
+        """Let a server that asks for a pause have it as long as the gate waits."""
+        self.session.limit_pauses(min(gate.wait_timeout, LONGEST_PAUSE))
+
     def remember(self, runs: Sequence[FollowedRun[Runs]]) -> LastStart:
         """Begin to write down for `--last` what is started."""
         return LastStart(
@@ -107,13 +113,17 @@ class GateCommand(ABC, Generic[Runs]):
         return replace(gate, fail_on=self.default_fail_on)
 
 
-def start_only(command: GateCommand[Runs], runs: Sequence[FollowedRun[Runs]], gate: Gate) -> int:
-    """Start the runs and return at once.
+def start_only(
+    command: GateCommand[Runs], gate: Gate, plan: Callable[[], Sequence[FollowedRun[Runs]]]
+) -> int:
+    """Start the runs that `plan` returns, and return at once.
 
     `gate` is what a later wait may use. Whatever is raised on the way comes out, after what has
     been started by then was printed.
     """
-    session, memory = command.session, command.remember(runs)
+    command.limit_pauses(gate)
+    runs, session = plan(), command.session
+    memory = command.remember(runs)
     started: list[StartOutcome] = []
     try:
         for position, run in enumerate(runs):
@@ -150,6 +160,7 @@ def start_and_wait(
 ) -> int:
     """Start the runs that `plan` returns, wait for their verdicts and exit by the worst."""
     wait.reports.begin()
+    command.limit_pauses(gate)
     gate = command.with_default_fail_on(gate)
     runs = plan(gate)
     effect = command.stopping if wait.stop_on_interrupt else command.detaching
@@ -165,6 +176,7 @@ def wait_for(
 ) -> int:
     """Wait for the runs of an earlier start, which `attach` returns, and exit by the worst."""
     wait.reports.begin()
+    command.limit_pauses(gate)
     gate = command.with_default_fail_on(gate)
     return _follow(command, attach(gate), gate, wait)
 
@@ -174,6 +186,7 @@ def wait_for_last(
 ) -> int:
     """Wait for the runs of the last start, judged as then where flags say nothing now."""
     wait.reports.begin()
+    command.limit_pauses(gate)
     for entry in entries:
         if entry.server != command.server:
             raise ConfigurationError(
@@ -182,6 +195,8 @@ def wait_for_last(
             )
     details = entries[0].details
     gate = complete_gate(command.session, gate, details, command.remembered_checks)
+    if not gate.fail_on:  # neither a flag nor the start has chosen
+        gate = replace(gate, fail_on=read_fail_on(command.session, None))
     gate = command.with_default_fail_on(gate)
     return _follow(command, command.attach_remembered(entries, gate), gate, wait)
 

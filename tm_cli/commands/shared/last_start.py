@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import Session
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
@@ -140,7 +139,7 @@ def complete_gate(
     `read_checks` returns the checks that `details` hold. Raises ConfigurationError when they are
     unusable.
     """
-    gate = _with_verdicts(session, gate, details.get("fail_on"))
+    gate = _with_remembered_verdicts(session, gate, details.get("fail_on"))
     if gate.checks:
         return gate
     try:
@@ -152,12 +151,9 @@ def complete_gate(
     return replace(gate, checks=checks)
 
 
-def _with_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
-    """Complete a gate whose flags name no verdicts: by those of the start, else of the settings."""
-    if gate.fail_on:
+def _with_remembered_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
+    if gate.fail_on or not remembered:
         return gate
-    if not remembered:
-        return replace(gate, fail_on=read_fail_on(session, None))
     try:
         chosen = parse_fail_on(remembered)
     except (AttributeError, ValueError) as problem:

@@ -260,7 +260,7 @@ def _github(session: Session, reports: Sequence[Report]) -> Sink:
         output=_file(session, "GITHUB_OUTPUT"),
         summary=step_summary(session) if session.settings.value("github_summary") else None,
         annotates=session.settings.value("github_annotations"),
-        reports=reports,
+        reports=[(report.format, report.path) for report in reports],
     )
 
 

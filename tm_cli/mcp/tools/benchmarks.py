@@ -61,7 +61,7 @@ def start_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:
     runs = BenchmarkGate(session, rules, baseline)
     if arguments.get("wait"):
         return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
-    return start_only(runs, runs.plan(request, gate), gate)
+    return start_only(runs, gate, partial(runs.plan, request, gate))
 
 
 def wait_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:

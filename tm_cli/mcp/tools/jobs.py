@@ -54,7 +54,7 @@ def start_job(session: CallSession, arguments: dict[str, Any]) -> int:
     request = JobStart((arguments["job"],), body)
     runs = JobGate(session, bundle.read_wait())
     if not arguments.get("wait"):
-        return start_only(runs, runs.plan(request), gate)
+        return start_only(runs, gate, partial(runs.plan, request))
     return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
 
 

@@ -32,7 +32,7 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     runs = RunGate(session)
     if arguments.get("wait"):
         return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
-    return start_only(runs, runs.plan(request), gate)
+    return start_only(runs, gate, partial(runs.plan, request))
 
 
 def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
@@ -55,7 +55,7 @@ def show_status(session: CallSession, arguments: dict[str, Any]) -> int:
 def control(action: str, session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.runs import controls
 
-    return controls.control(session, str(arguments["profile_id"]), controls.Action(action))
+    return controls.control(session, str(arguments["profile_id"]), controls.RunAction(action))
 
 
 RUN_TOOLS = (
@@ -122,7 +122,7 @@ RUN_TOOLS = (
     Tool(
         "tm_stop_run",
         "Stop a traffic run",
-        "Stop the run of a profile, whoever started it; a stopped run never has a verdict.",
+        "Stop the run of a profile, even if started elsewhere; a stopped run never has a verdict.",
         Effect.ENDS,
         partial(control, "stop"),
         {"profile_id": shared.PROFILE_ID},

@@ -1,4 +1,4 @@
-"""The series of every run as CSV, beside those of the baseline; without any, its numbers."""
+"""The time series of every run and its baseline as CSV; without any, its numbers."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def series_csv(outcome: Evidence) -> str:
-    """Return a row for each moment of each run; a run without series has one for each number.
+    """Return a row for each sample of each run; a run without series has one for each number.
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
-    paper = io.StringIO()
-    writer = csv.writer(paper, lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEAD)
     for record in outcome.reported:
         writer.writerows(_rows(record))
-    return paper.getvalue()
+    return buffer.getvalue()
 
 
 def _rows(record: Record) -> Iterator[list[str]]:
@@ -90,6 +90,6 @@ def _plain(value: float | None) -> str:
 
 
 def harmless(text: str) -> str:
-    """A cell that no spreadsheet computes."""
+    """Return a cell that spreadsheets do not evaluate."""
     shown = clean(text)
     return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -1,4 +1,4 @@
-"""What GitHub's runner reads: annotations in the log, assignments in files."""
+"""Annotations, outputs and file assignments for the runner of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tm_cli.values.text import clean
 
 MOST_REASONS = 5
 MOST_ANNOTATIONS = 10
-"""What the runner keeps of one kind and step."""
+"""The runner keeps this many of one kind and step."""
 
 _PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
-"""What is said of a run that does not fail the step; of any other verdict, a notice."""
+"""Levels of a run that does not fail the step; any other verdict is a notice."""
 
 
 def annotated(outcome: Evidence) -> list[str]:
-    """Return a workflow command for each run that is not simply good."""
+    """Return a workflow command for each run that is not a plain PASS."""
     found = (_annotation(record) for record in outcome.reported)
     return [line for line in found if line][:MOST_ANNOTATIONS]
 
@@ -32,15 +32,13 @@ def _annotation(record: Record) -> str | None:
     if level is None or end.abandoned:
         return None
     decision = end.decision
-    failed = [item.reason for item in decision.checks if item.passed is not True]
-    reasons = list(end.result.reasons) if end.result else []
-    lines = [decision.message, *failed, *reasons][: MOST_REASONS + 1]
+    lines = _reasons(end)[: MOST_REASONS + 1]
     if decision.hint and not decision.is_gated:
         lines.append(f"hint: {decision.hint}")
     if decision.exit_code is not ExitCode.OK:
         lines.append(f"exit {int(decision.exit_code)} ({decision.exit_code.name})")
     title = f"tm: {outcome_word(end)}, {record.subject}"
-    text = "\n".join(clean(line) for line in lines)
+    text = "\n".join(map(clean, lines))
     return f"::{level} title={_property(clean(title))}::{_data(text)}"
 
 
@@ -51,7 +49,7 @@ def _level(end: Decided) -> str | None:
 
 
 def outputs(outcome: Evidence) -> Iterator[tuple[str, str]]:
-    """Yield name and value of what later steps may read; of several runs, of the deciding one."""
+    """Yield names and values of the step's outputs; of several runs, of the deciding one."""
     end = leading(outcome).end
     result = end.result
     yield "verdict", clean((result.verdict_text if result else None) or "")
@@ -80,7 +78,7 @@ def assignment(name: str, value: str, token: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """One line of ASCII that no runner obeys, should a later step print it."""
+    """Return one line of ASCII that is not a workflow command when a later step prints it."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False).replace("#", "\\u0023")
 
 

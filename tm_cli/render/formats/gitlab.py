@@ -1,4 +1,4 @@
-"""What GitLab reads beside JUnit: variables for later jobs, and sections of the log."""
+"""Variables for later jobs of GitLab CI, and sections of its job log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST = 200
 
 
 def dotenv(outcome: Evidence) -> str:
-    """Return variables that are safe to source; of several runs those of the deciding one."""
+    """Return variables that are safe to source; of several runs, those of the deciding one."""
     record = leading(outcome)
     end = record.end
     facts = end.result.facts if end.result else {}
@@ -31,12 +31,11 @@ def dotenv(outcome: Evidence) -> str:
 
 
 def section_start(name: str, title: str, now: datetime) -> str:
-    """Return the mark that begins a collapsed section of the log; `title` is our own text."""
+    """Return the marker that begins a collapsed section of the log; `title` is our own text."""
     return f"\x1b[0Ksection_start:{int(now.timestamp())}:{name}[collapsed=true]\r\x1b[0K{title}"
 
 
 def section_end(name: str, now: datetime) -> str:
-    """Return the mark that ends it."""
     return f"\x1b[0Ksection_end:{int(now.timestamp())}:{name}\r\x1b[0K"
 
 
@@ -45,5 +44,5 @@ def _known(value: object) -> str:
 
 
 def _safe(text: str) -> str:
-    """Only characters that neither a shell nor a parser of such files takes for its own."""
+    """Keep only characters without a meaning to shells and parsers of such files."""
     return _UNSAFE.sub("_", text)[:LONGEST]

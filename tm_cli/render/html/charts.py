@@ -34,7 +34,6 @@ class Chart:
     theirs: tuple[str, ...]
 
     def shown(self, value: float | None) -> str:
-        """Return a value as people read it."""
         if self.name == "rates":
             return rate(value)
         if self.name == "times":
@@ -66,7 +65,6 @@ class Side:
         )
 
     def has(self, names: Sequence[str]) -> bool:
-        """Whether anything is known of these quantities."""
         return any(self.values[name] for name in names)
 
 

@@ -48,7 +48,6 @@ def element(name: str, /, *children: Child, **attributes: str | int | bool | Non
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """Return the children one after the other."""
     return Markup("".join(_child(child) for child in children if child is not None))
 
 

@@ -115,7 +115,6 @@ def _foot(document: Mapping[str, Any]) -> Markup:
 
 
 def style() -> str:
-    """Return the style sheet of a page."""
     return f"{_asset(LIBRARY_STYLE)}\n{_asset('report.css')}"
 
 

@@ -1,0 +1,1 @@
+"""Reads pipelines: do their gates run, and does a failing gate fail the pipeline?"""

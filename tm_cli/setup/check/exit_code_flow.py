@@ -1,197 +1,254 @@
-"""What becomes of a gate's exit code in a script: it counts, is lost, or nobody can tell. Pure.
+"""Decides whether a script propagates the exit code of a gate.
 
-The rule is simple on purpose: a gate that stands alone counts where the script ends with it or
-stops at a failure; saving the code counts where `exit` with it follows. The rest is said aloud.
+The rule is an allow-list. A gate counts where it stands alone and the script ends with it or stops
+at a failure; a saved code counts where `exit` with it follows. Everything else is reported, either
+as lost or as not checked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tm_cli.setup.check.model import Remark, Status
-from tm_cli.setup.check.shell_script import Command
+from tm_cli.setup.check.model import Remark, Shell, not_checked, problem, warning
+from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, text_of
 
-_ALONE = frozenset({"", "\n", ";"})
-_PIPES = frozenset({"|", "|&"})
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_ENDS = frozenset({"exit", "exec", "return"})
+_CHANGES_THE_SHELL = frozenset({"eval", "source", ".", "alias", "enable", "shopt", "unalias"})
+_OPTIONS = frozenset({"errexit", "errtrace", "noglob", "nounset", "pipefail", "verbose", "xtrace"})
+_OF_A_CANCELLED_JOB = frozenset({"INT", "TERM", "HUP", "QUIT", "SIGINT", "SIGTERM", "SIGHUP"})
+_HARMLESS_TRAP = re.compile(r"(?:echo|kill|printf|rm|wait) [^;&|()`\n]*")
+_FAILING_BLOCK = re.compile(
+    r"\{\s+(?:(?:echo|printf) [^;&|()`$\n]*[;\n]\s*)*exit [1-9][0-9]?\s*[;\n]\s*\}"
+)
 _LATER = re.compile(r"GITHUB_(?:OUTPUT|ENV)")
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """How the platform runs a script: whether it stops at a failure, whether pipes keep one."""
+class _Lost(Exception):
+    """The exit code of the gate does not count, or it cannot be known."""
 
-    stops: bool = False
-    pipefail: bool = False
-    is_posix: bool = True
+    def __init__(self, remark: Remark) -> None:
+        self.remark = remark
 
 
-PLAIN = Shell()
-"""A script that somebody runs with `sh`, as make does with each line."""
+def exit_code_remark(script: ShellScript, gate: Command, shell: Shell) -> Remark | None:
+    """Return why the exit code of a gate may not be that of the script, None where it is."""
+    try:
+        _check_script(script)
+        options = {"errexit": shell.stops, "pipefail": shell.pipefail}
+        skipped = _check_before(script, gate, options)
+        flow = _Flow(script, options)
+        flow.follow(gate)
+    except _Lost as lost:
+        return lost.remark
+    return skipped
 
 
-def loss(
-    commands: Sequence[Command], number: int, shell: Shell, *, replaces: bool = False
-) -> Remark | None:
-    """Return why the exit code of a gate may not count, None where it does.
+def _check_script(script: ShellScript) -> None:
+    """Raise _Lost for what may change the meaning of everything else."""
+    for command in script.commands:
+        words = command.effective
+        name, line = words[0] if words else "", " ".join(words[:3])
+        if name == "set":
+            _switched(words[1:])
+        changes_it = name in _CHANGES_THE_SHELL and not line.endswith("/activate")
+        if name == "trap" and not set(words[2:]) <= _OF_A_CANCELLED_JOB:
+            changes_it = _HARMLESS_TRAP.fullmatch(words[1]) is None
+        if changes_it or (is_open(name) and "/" not in name):
+            raise _Lost(not_checked(f"the exit code of a gate; `{line}` may change the shell"))
 
-    `replaces` says that the gate takes the place of the shell, as after `exec`.
+
+def _check_before(script: ShellScript, gate: Command, options: dict[str, bool]) -> Remark | None:
+    """Apply `set` to the options; look for an end of the script before the gate."""
+    skipped = None
+    for command in script.commands:
+        if command.node.start_byte >= gate.node.start_byte:
+            break
+        words, certain = command.effective, _is_statement(command.node)
+        if words[:1] == ("set",):
+            for name, on in _switched(words[1:]).items():
+                options[name] = on and (certain or options.get(name, False))
+        is_exec = command.words[0] == "exec" and len(command.words) > 1
+        if is_exec or words[:1] in {("exit",), ("return",)}:
+            line = " ".join(command.words)
+            if certain:
+                raise _Lost(problem(f"it is never reached: `{line}` precedes it"))
+            if is_exec or not (_is_failure(words[1:]) or _follows_failure(command)):
+                skipped = warning(f"it is skipped where `{line}` is reached before it")
+    return skipped
+
+
+class _Flow:
+    """The way of one exit code to the end of the script.
+
+    `needs_end` says that a failure does not stop the shell, as in `cd app && tm ...`; `saved` is
+    the variable that holds the code, `ends` that the script ends there, as in `tm ... || exit 1`.
     """
-    gate, earlier = commands[number], commands[:number]
-    if problem := _not_alone(gate) or _never_reached(earlier) or _trapped(commands):
-        return problem
-    end, pipefail = number, _option(earlier, "pipefail", "", shell.pipefail)
-    while commands[end].after in _PIPES:
-        if not pipefail:
-            return Remark("a pipe drops its exit code: `set -o pipefail`, or redirect instead")
-        end += 1
-        if end == len(commands):
-            return Remark("cannot tell whether its exit code counts: the pipe leads nowhere")
-    if replaces and gate.after in _ALONE:
-        return _skipped(earlier)
-    rest = commands[end + 1 :]
-    if _is_sent_away(commands[end:]):
-        return Remark("it runs in the background, and its exit code may be lost")
-    stops = _option(earlier, "errexit", "e", shell.stops) and gate.before != "&&"
-    if not shell.is_posix and (rest or commands[end].after not in _ALONE):
-        return Remark("cannot tell whether its exit code counts: it is not the last in this shell")
-    return _after(commands[end].after, rest, stops=stops) or _skipped(earlier)
 
+    def __init__(self, script: ShellScript, options: dict[str, bool]) -> None:
+        self.script, self.options = script, options
+        self.needs_end = self.ends = self.is_piped = False
+        self.saved: str | None = None
 
-def _not_alone(gate: Command) -> Remark | None:
-    if gate.is_negated:
-        return Remark("`!` turns its exit code round")
-    if gate.inside:
-        return Remark(f"its exit code may be lost here, inside `{gate.inside}`: let it stand alone")
-    if gate.before == "||":
-        return Remark("it runs only if what stands before `||` fails")
-    if gate.before in _PIPES | {")"}:
-        return Remark("cannot tell whether its exit code counts: let it stand alone in its line")
-    return None
+    def follow(self, gate: Command) -> None:
+        """Raise _Lost unless the code gets to the end."""
+        self.end = gate.node.end_byte
+        statement = self._climb(gate.node)
+        after = statement.next_sibling
+        if after is not None and after.type == "&":
+            raise _Lost(problem("it runs in the background, and its exit code may be lost"))
+        replaces_the_shell = gate.words[0] == "exec" and not (self.needs_end or self.is_piped)
+        if not (self.ends or replaces_the_shell):
+            self._check_rest(statement)
 
+    def _climb(self, node: Node) -> Node:
+        """Go from the gate up to the statement of the script that it is in."""
+        while (parent := node.parent) is not None and parent.type != "program":
+            match parent.type:
+                case "redirected_statement":
+                    _check_redirects(parent, node)
+                case "pipeline":
+                    self._check_pipeline(parent, node)
+                case "list" if len(parent.children) == 3:
+                    self._check_list(parent, node)
+                case "negated_command":
+                    raise _Lost(problem("`!` turns its exit code round"))
+                case kind:
+                    kind = kind.removesuffix("_statement").replace("_", " ")
+                    text = f"its exit code may be lost inside `{kind}`: let it stand alone"
+                    raise _Lost(problem(text))
+            node = parent
+        return node
 
-def _never_reached(earlier: Sequence[Command]) -> Remark | None:
-    for command in earlier:
-        ends = command.words[0] in {"exit", "return"} or (
-            command.words[0] == "exec" and len(command.words) > 1
+    def _check_pipeline(self, pipeline: Node, node: Node) -> None:
+        self.is_piped = True
+        bodies = [child.child_by_field_name("body") for child in pipeline.children]
+        kinds = {child.type for child in [*pipeline.children, *bodies] if child is not None}
+        if "negated_command" in kinds:
+            raise _Lost(problem("`!` turns its exit code round"))
+        if kinds & {"list", "pipeline"}:  # the parser takes `|&` and `>` for weaker than `&&`
+            raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
+        if node != pipeline.children[-1] and not self.options["pipefail"]:
+            text = "a pipe drops its exit code: `set -o pipefail`, or redirect instead"
+            raise _Lost(problem(text))
+
+    def _check_list(self, parent: Node, node: Node) -> None:
+        left, operator, right = parent.children
+        if operator.type == "&&":
+            self.needs_end = True
+        elif node != left:
+            raise _Lost(problem("it runs only if what precedes `||` fails"))
+        elif not self.ends and self.saved is None:
+            self._check_alternative(right)
+
+    def _check_alternative(self, right: Node) -> None:
+        """What follows `||` has to fail, or to save the code."""
+        words, text = self.script.words_of(right), " ".join(text_of(right).split())
+        self.saved = _saves(right)
+        self.end, self.needs_end = right.end_byte, False
+        self.ends = _FAILING_BLOCK.fullmatch(text_of(right)) is not None or (
+            words[:1] == ("exit",) and (words[1:] in {(), ("$?",)} or _is_failure(words[1:]))
         )
-        if ends and not command.inside and command.before in {*_ALONE, "&"}:
-            return Remark(f"it is never reached: `{' '.join(command.words)}` stands before it")
-    return None
+        if not self.ends and self.saved is None:
+            raise _Lost(problem(f"`|| {text[:40]}` drops its exit code"))
+
+    def _check_rest(self, statement: Node) -> None:
+        following = statement.next_named_sibling
+        while following is not None and following.type == "comment":
+            following = following.next_named_sibling
+        if self.saved is not None:
+            return self._check_saved(self.saved)
+        if following is None or (self.options["errexit"] and not self.needs_end):
+            return None
+        if _is_statement(following):
+            if self.script.words_of(following) in {("exit",), ("exit", "$?")}:
+                return None
+            if (name := _saves(following)) is not None:
+                self.end = following.end_byte
+                return self._check_saved(name)
+        if self.needs_end:
+            raise _Lost(problem("`&&` drops its exit code: nothing stops"))
+        text = f"`{' '.join(text_of(following).split())[:40]}` follows"
+        raise _Lost(problem(f"its exit code may be lost: {text}, and nothing stops at a failure"))
+
+    def _check_saved(self, name: str) -> None:
+        """Whether the saved code becomes that of the script."""
+        for command in self.script.commands:
+            if command.node.start_byte < self.end:
+                continue
+            if {command.name, *command.effective[:1]} & _ENDS:
+                between = self.script.source[self.end : command.node.start_byte].decode()
+                ours = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
+                if ours and _is_statement(command.node) and not _may_assign(between, name):
+                    return
+                break
+        if _LATER.search(self.script.source[self.end :].decode()):
+            raise _Lost(not_checked("whether a later step fails by the saved exit code"))
+        raise _Lost(problem(f'its exit code is saved and may be lost: end with `exit "${name}"`'))
 
 
-def _skipped(earlier: Sequence[Command]) -> Remark | None:
-    for command in earlier:
-        if "exit" not in command.words or command.words[0] in {"echo", "printf", "trap"}:
-            continue
-        code = command.words[command.words.index("exit") + 1 :]
-        after_failure = command.before == "||" and code in {(), ("$?",)}
-        if not (after_failure or (code and _is_failure(code[0]))):
-            return Remark("it is skipped where the `exit` before it is reached", Status.TODO)
-    return None
+def _check_redirects(statement: Node, node: Node) -> None:
+    """A here document may hold the rest of the line: `tm ... <<EOF || true`."""
+    for child in statement.children:
+        kinds = {part.type.removeprefix("heredoc_") for part in child.children}
+        is_heredoc = child != node and child.type == "heredoc_redirect"
+        if is_heredoc and kinds - {"<<", "<<-", "start", "body", "end"}:
+            raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
 
 
-def _trapped(commands: Sequence[Command]) -> Remark | None:
-    """A trap at the end of the script may exit with a code of its own."""
-    for command in commands:
-        if command.words[0] == "trap" and {"EXIT", "0", "ERR"} & set(command.words[2:]):
-            action = command.words[1]
-            if "exit" in action or re.fullmatch(r"\w+|\$.*", action):
-                return Remark(f"cannot tell whether `trap {action}` keeps its exit code")
-    return None
+def _switched(words: Sequence[str]) -> dict[str, bool]:
+    """Return the options that the words of `set` switch; raise _Lost for what else they may do."""
+    changes: dict[str, bool] = {}
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            break
+        names = ["errexit"] if "e" in word else []
+        names += [next(rest, "")] if "o" in word else []
+        if not re.fullmatch(r"[-+][eEfouvx]+", word) or not set(names) <= _OPTIONS:
+            text = f"the exit code of a gate; `set {' '.join(words)}` may change the shell"
+            raise _Lost(not_checked(text))
+        changes |= dict.fromkeys(names, word[0] == "-")
+    return changes
 
 
-def _option(earlier: Sequence[Command], name: str, letter: str, start: bool) -> bool:
-    """Whether an option of the shell is on after these commands; in doubt it is off."""
-    on = start
-    for command in earlier:
-        if command.words[0] != "set":
-            continue
-        certain = _is_plain(command)
-        for sign in _signs(command.words[1:], name, letter):
-            on = sign == "-" and (on or certain)
-    return on
+def _is_statement(node: Node) -> bool:
+    """Whether a node is a statement of the script itself, not sent to the background."""
+    after, parent = node.next_sibling, node.parent
+    in_background = after is not None and after.type == "&"
+    return parent is not None and parent.type == "program" and not in_background
 
 
-def _signs(words: Sequence[str], name: str, letter: str) -> Iterator[str]:
-    """The sign of each mention of an option among the words of `set`."""
-    rest = list(words)
-    while rest and re.fullmatch(r"[-+][a-zA-Z]+", rest[0]):
-        word = rest.pop(0)
-        if letter and letter in word[1:]:
-            yield word[0]
-        if word.endswith("o") and rest and rest.pop(0) == name:
-            yield word[0]
-
-
-def _after(operator: str, rest: Sequence[Command], *, stops: bool) -> Remark | None:
-    match operator:
-        case "||":
-            return _otherwise(rest)
-        case "&&":
-            chained = all(command.after == "&&" for command in rest[:-1])
-            ends = bool(rest) and rest[-1].after in _ALONE
-            chained = chained and not any(command.is_negated for command in rest)
-            return None if chained and ends else Remark("`&&` drops its exit code: nothing stops")
-        case _ if operator not in _ALONE:
-            return Remark("cannot tell whether its exit code counts: let it stand alone")
-    if not rest or stops:
-        return None
-    if rest[0].words in {("exit", "$?"), ("exit",)} and _is_plain(rest[0]):
-        return None
-    if (name := _saves(rest[0])) and not rest[0].inside:
-        return _kept(rest[1:], name)
-    return Remark(
-        f"its exit code may be lost: `{rest[0].words[0]}` follows, and nothing stops at a failure"
+def _follows_failure(command: Command) -> bool:
+    """Whether it is the `exit` of `... || exit`, which passes the failure on."""
+    before = command.node.prev_sibling
+    return (
+        before is not None
+        and before.type == "||"
+        and command.words
+        in {
+            ("exit",),
+            ("exit", "$?"),
+        }
     )
 
 
-def _is_sent_away(commands: Sequence[Command]) -> bool:
-    """Whether the list of commands that begins here ends with `&`."""
-    ends = (command.after for command in commands if command.after not in {"&&", "||", *_PIPES})
-    return next(ends, "") == "&"
+def _is_failure(words: Sequence[str]) -> bool:
+    """Whether `exit` with these words is a failure for certain."""
+    return len(words) == 1 and re.fullmatch(r"[1-9][0-9]?|1[0-9][0-9]", words[0]) is not None
 
 
-def _otherwise(rest: Sequence[Command]) -> Remark | None:
-    """What follows `||`."""
-    if not rest or rest[0].inside:
-        return Remark("cannot tell whether what follows `||` keeps its exit code")
-    command = rest[0]
-    if command.words[0] == "exit" and command.after not in _PIPES:
-        fails = command.words[1:] in ((), ("$?",)) or _is_failure(command.words[1])
-        return None if fails else Remark(f"`|| {' '.join(command.words)}` drops its exit code")
-    if (name := _saves(command)) and command.after in _ALONE:
-        return _kept(rest[1:], name)
-    return Remark(f"`|| {command.words[0]}` drops its exit code")
+def _saves(node: Node) -> str | None:
+    """The variable that takes the exit code: `code=$?`."""
+    found = re.fullmatch(r"([A-Za-z_]\w*)=\"?\$\{?\?\}?\"?", text_of(node))
+    return found[1] if found and node.type == "variable_assignment" else None
 
 
-def _is_failure(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) % 256 != 0
-
-
-def _is_plain(command: Command) -> bool:
-    return not command.inside and {command.before, command.after} <= _ALONE
-
-
-def _saves(command: Command) -> str | None:
-    """The variable that takes the exit code."""
-    found = re.fullmatch(r"([A-Za-z_]\w*)=\$\{?\?\}?", command.words[0])
-    return found[1] if found and len(command.words) == 1 else None
-
-
-def _kept(rest: Sequence[Command], name: str) -> Remark | None:
-    """Whether the saved code becomes that of the script."""
-    for command in rest:
-        if any(word.startswith(f"{name}=") for word in command.words):
-            break
-        if command.words[0] == "exit":
-            ours = command.words[1:] in {(f"${name}",), (f"${{{name}}}",)}
-            if ours and _is_plain(command):
-                return None
-            break
-    if any(_LATER.search(text) for command in rest for text in (*command.files, *command.words)):
-        return Remark(
-            "cannot tell whether a later step fails by the saved exit code: look", Status.TODO
-        )
-    return Remark(f'its exit code is saved and may be lost: end with `exit "${name}"`')
+def _may_assign(text: str, name: str) -> bool:
+    """Whether a text may change a variable: by `=`, by arithmetic, or by a builtin."""
+    builtins = "declare|export|for|getopts|let|local|mapfile|printf|read|readonly|typeset|unset"
+    return re.search(rf"\b{name}\b *(?:\+|:)?=|\(\(|\b(?:{builtins})\b", text) is not None

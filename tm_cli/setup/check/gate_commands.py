@@ -1,195 +1,168 @@
-"""Finds the calls of `tm` in a script, and what becomes of their exit codes. Pure."""
+"""Finds the calls of `tm` in scripts; the command tree knows the flags, and what is a gate."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field, replace
+from itertools import chain, combinations
+from typing import Any
 
-from tm_cli.setup.check.exit_code_flow import PLAIN, Shell, loss
-from tm_cli.setup.check.model import Remark
-from tm_cli.setup.check.shell_script import Command, is_assignment, read_script
-from tm_cli.setup.pipelines import is_waiting_block
+from tm_cli.setup.check.exit_code_flow import exit_code_remark
+from tm_cli.setup.check.model import Remark, Script, not_checked, problem
+from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, program_name
+from tm_cli.setup.pipelines import SOFT_WORDS, waiting_block
 
-SYSTEMS = frozenset({"runs", "benchmarks", "jobs"})
-
-_RUNNERS = frozenset({"uv", "poetry", "pipenv", "hatch", "pdm", "rye"})
-"""`uv run tm` ends as tm does."""
-_QUIET = frozenset({"exec", "time", "command", "env", "nohup", "nice", "sudo"})
-_WITH_VALUE = frozenset({"-k", "-s", "-n", "-u", "-a"})
-_GLOBAL_WITH_VALUE = frozenset(
-    {"--base-url", "--api-key", "--api-key-file", "--context", "--timeout"}
-)
-_SAYING = frozenset({"echo", "printf"})
-_MENTION = re.compile(
-    r"\btm(?:\.exe|_cli)?['\"]?\s[^\n]*?\b(?:wait\b|exec\b|(?:gate|report)\s+eval\b)"
-)
-_OPEN = re.compile(r"[$`*?]")
+_PRINTS = frozenset({"echo", "printf"})
+_MENTION = re.compile(r"(?<![\w.-])tm(?:\.exe|_cli)?['\"]?\s([^\n]*)")
+_FORGIVING_MAKE = re.compile(r"--ignore-errors|--dry-run|--just-print|-[a-zA-Z]*[int][a-zA-Z]*")
+_WARNING = re.compile(r"(::warning title=Load test::)[^\"$`\\]*(?=\")")
+_HELP = frozenset({"-h", "--help", "--version"})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The words after `tm`, and what is wrong with its exit code, if anything is.
+    """A call of `tm`, or of make for a target with a gate.
 
-    `is_make` marks a call of make whose target holds a gate; its words are those after `make`.
+    `refused` is why this version of tm would not take the command line, `options` are the texts of
+    its options by parameter. `remarks` say what is wrong with it in its script. A mention is a gate
+    in a text that the check cannot follow, such as a string.
     """
 
-    words: tuple[str, ...]
-    lost: Remark | None = None
-    is_make: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the shell would put something in the place of a word."""
-        return any(is_open(word) for word in self.words)
-
-    @property
-    def is_gate(self) -> bool:
-        """Whether it waits for a verdict."""
-        if self.is_make:
-            return True
-        if {"-h", "--help", "--version"} & set(self.words):
-            return False
-        path = self.path
-        waits = path[1:2] == ("wait",) or path[:3] == ("benchmarks", "jobs", "wait")
-        starts = {word.partition("=")[0] for word in self.words} & {"--wait", "--exec"}
-        if path[:1] in {("gate",), ("report",)}:
-            return path[1:2] == ("eval",)
-        return waits or bool(starts)
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The words from the first that is no option."""
-        words = list(self.words)
-        while words and words[0].startswith("-"):
-            takes_one = words[0] in _GLOBAL_WITH_VALUE
-            words = words[2 if takes_one else 1 :]
-        return tuple(words)
+    line: str
+    path: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_gate: bool = False
+    refused: str | None = None
+    remarks: tuple[Remark, ...] = ()
+    is_mention: bool = False
 
     @property
     def is_of_runs(self) -> bool:
-        """Whether it concerns a traffic run; other systems have keys and verdicts of their own."""
-        return not self.is_make and self.path[:1] == ("runs",)
+        """Whether it gates traffic runs; other systems have keys and verdicts of their own."""
+        return self.is_gate and self.path[:1] == ("runs",)
 
 
-def is_open(word: str) -> bool:
-    """Whether the shell or the platform would put something else in the place of the word."""
-    return _OPEN.search(word) is not None
+def read_call(tree: Any, words: Collection[str]) -> Call:
+    """Return what the command line of `tm` with these words does."""
+    import typer
+
+    line, rest = f"tm {' '.join(words)}", list(words)
+    node, options = tree, dict[str, Any]()
+    path: tuple[str, ...] = ()
+    wants_help = bool(_HELP & set(words))
+    try:
+        while hasattr(node, "commands"):
+            if wants_help and not [word for word in rest if not word.startswith("-")]:
+                return Call(line, path)
+            rest = _parse(node, rest)[1]
+            name = rest.pop(0) if rest else ""
+            if name not in node.commands:
+                return Call(line, path, refused=f"there is no command {name!r}")
+            node, path = node.commands[name], (*path, name)
+        options = _parse(node, rest)[0]
+        is_gate = not wants_help and _waits(node, path, options)
+        if not wants_help and not any(map(is_open, words)):
+            node.make_context("tm", rest, obj=None)
+    except typer.TyperException as error:
+        flags = {word.partition("=")[0] for word in words}
+        given = {item.name: True for item in node.params if flags & set(item.opts)}
+        is_gate = not wants_help and _waits(node, path, given)
+        return Call(line, path, options, is_gate, refused=error.format_message())
+    return Call(line, path, options, is_gate)
 
 
-def find_calls(
-    text: str, shell: Shell = PLAIN, *, targets: Collection[str] = ()
-) -> tuple[list[Call], list[Remark]]:
-    """Return the calls in a script, and remarks on what looks like a gate and cannot be read.
+def _parse(node: Any, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Take the words apart as the program does, without converting or asking anything."""
+    context = node.context_class(node, info_name="tm")
+    context.allow_interspersed_args = not hasattr(node, "commands")
+    options, rest, _order = node.make_parser(context).parse_args(list(words))
+    return options, rest
+
+
+def _waits(node: Any, path: tuple[str, ...], options: Mapping[str, Any]) -> bool:
+    """Whether a command ends with the exit code of a verdict: always, or where it waits."""
+    flags = {flag: item.name for item in node.params for flag in item.opts}
+    if "--fail-on" not in flags or path == ("init",):
+        return False
+    waiting = [flags[flag] for flag in ("--wait", "--exec") if flag in flags]
+    return not waiting or any(options.get(name) for name in waiting)
+
+
+def find_calls(script: Script, tree: Any, targets: Collection[str] = ()) -> list[Call]:
+    """Return the calls in a script; the last ones stand for gates that could not be read.
 
     `targets` are those of make that run a gate.
     """
-    script = read_script(text)
-    known = shell.is_posix and is_waiting_block(text)
-    calls = []
-    doubts = [_doubt(part) for part in script.unread if _MENTION.search(part)]
-    for number, command in enumerate(script.commands):
-        if (call := _call(command, targets)) is not None:
-            if call.is_gate and not known:
-                lost = loss(script.commands, number, shell, replaces=command.words[0] == "exec")
-                call = Call(call.words, call.lost or lost, call.is_make)
-            calls.append(call)
-        else:
-            doubts += _hidden(command)
-    return calls, doubts
+    if not script.shell.is_posix and re.search(r"[|&;\n`$]", script.text.strip()):
+        return list(_mentions(script.text, tree, "this shell is not read"))
+    shell = ShellScript(script.text)
+    if not shell.is_readable:
+        return list(_mentions(script.text, tree, "the script cannot be followed"))
+    found = []
+    seen = [
+        command.node
+        for command in shell.commands
+        if command.name in _PRINTS
+        and not any("`" in word or "$(" in word for word in command.words)
+    ]
+    is_known = is_waiting_block(script.text)
+    for command in shell.commands:
+        call = _call(command, tree, targets)
+        if call is None:
+            continue
+        seen.append(command.node)
+        if call.is_gate:
+            lost = None if is_known else exit_code_remark(shell, command, script.shell)
+            dropped = problem(script.lost) if script.lost else None
+            remarks = [remark for remark in (*call.remarks, lost, dropped) if remark]
+            call = replace(call, remarks=tuple(remarks[:1]))
+        found.append(call)
+    return [*found, *_mentions(shell.without(seen), tree, "it is not a command of the script")]
 
 
-def _doubt(text: str) -> Remark:
-    return Remark(f"cannot tell what becomes of the exit code of a gate in {_short(text)!r}")
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
-
-
-def _hidden(command: Command) -> Iterator[Remark]:
-    """Gates in the arguments of something else."""
-    whole = " ".join(command.words)
-    runs_it = re.search(r"\$\(|`", whole)
-    if _MENTION.search(whole) and (runs_it or command.words[0] not in _SAYING):
-        yield _doubt(whole)
-
-
-def _call(command: Command, targets: Collection[str]) -> Call | None:
-    rest = _bare(list(command.words))
-    if rest and _name(rest[0]) == "tm":
-        return Call(tuple(rest[1:]))
-    if rest[1:3] == ["-m", "tm_cli"] and _name(rest[0]).startswith("python"):
-        return Call(tuple(rest[3:]))
-    elsewhere = any(word.startswith(("-C", "-f", "--directory", "--file")) for word in rest)
-    is_make = bool(rest) and _name(rest[0]) in {"make", "gmake"} and not elsewhere
-    if is_make and set(rest[1:]) & set(targets):
-        return Call(tuple(rest[1:]), _forgiven_by_make(rest[1:]), is_make=True)
+def _call(command: Command, tree: Any, targets: Collection[str]) -> Call | None:
+    words = command.effective
+    program = program_name(words[0]) if words else ""
+    if program == "tm":
+        return read_call(tree, words[1:])
+    if words[1:3] == ("-m", "tm_cli") and program.startswith("python"):
+        return read_call(tree, words[3:])
+    elsewhere = any(word.startswith(("-C", "-f", "--directory", "--file")) for word in words)
+    if program in {"make", "gmake"} and not elsewhere and set(words[1:]) & set(targets):
+        forgiven = [word for word in words[1:] if _FORGIVING_MAKE.fullmatch(word)]
+        remarks = [problem(f"`make {word}` drops the exit code of the gate") for word in forgiven]
+        return Call(" ".join(words), is_gate=True, remarks=tuple(remarks))
     return None
 
 
-def _forgiven_by_make(words: list[str]) -> Remark | None:
-    for word in words:
-        if re.fullmatch(r"--ignore-errors|--dry-run|--just-print|-[a-zA-Z]*[int][a-zA-Z]*", word):
-            return Remark(f"`make {word}` drops the exit code of the gate")
-    return None
+def _mentions(text: str, tree: Any, reason: str) -> Iterator[Call]:
+    """Gates in what is not a command: in strings, here documents, other shells."""
+    for found in _MENTION.finditer(text.replace("\\\n", " ")):
+        call = read_call(tree, re.split(r"[\s'\"`();&|]+", found[1].strip()))
+        if call.is_gate:
+            line = " ".join(found[0].split())
+            short = line if len(line) <= 60 else line[:57] + "..."
+            remark = not_checked(f"the exit code of this gate; {reason}")
+            yield Call(short, remarks=(remark,), is_mention=True)
 
 
-def _name(word: str) -> str:
-    return PurePosixPath(word.replace("\\", "/")).name.removesuffix(".exe")
+def is_waiting_block(text: str) -> bool:
+    """Whether a script is the block that `tm init` writes, whatever its warnings say."""
+    lines = _plain(text)
+    if len(lines) < 2 or not lines[1].endswith(" &"):
+        return False
+    command = lines[1].removesuffix(" &")
+    children = ShellScript(command).root.children
+    if [child.type for child in children] != ["command"] or children[0].has_error:
+        return False
+    choices = chain.from_iterable(
+        combinations(SOFT_WORDS, count) for count in range(len(SOFT_WORDS) + 1)
+    )
+    return any(lines == _plain(waiting_block(command, soft)) for soft in choices)
 
 
-def _bare(words: list[str]) -> list[str]:
-    """The words from the program on, without what only changes how it runs."""
-    while words:
-        first = _name(words[0])
-        if is_assignment(words[0]):
-            words = words[1:]
-        elif first in _QUIET:
-            words = _without_options(words[1:])
-        elif first == "timeout":
-            words = _without_options(words[1:])[1:]
-        elif first in _RUNNERS and words[1:2] == ["run"]:
-            words = _without_options(words[2:])
-        else:
-            break
-    return words
-
-
-def _without_options(words: list[str]) -> list[str]:
-    while words and words[0].startswith("-"):
-        words = words[2 if words[0] in _WITH_VALUE else 1 :]
-    return words
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Calls of `tm` that share an environment; `place` names the job.
-
-    `directory` is where they run, relative to the repository.
-    `remarks` say what the platform does with a gate here, `doubts` where one may hide; `runs` is
-    False where the platform never comes here. `inputs` are those of the GitHub action, where a
-    step uses it. `installs` are the lines that may install tm.
-    """
-
-    place: str
-    calls: tuple[Call, ...]
-    environ: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[Remark, ...] = ()
-    doubts: tuple[Remark, ...] = ()
-    inputs: Mapping[str, str] | None = None
-    directory: str = "."
-    runs: bool = True
-    installs: tuple[str, ...] = ()
-
-    @property
-    def gates(self) -> int:
-        """How many gates it has."""
-        return sum(call.is_gate for call in self.calls) + (self.inputs is not None)
-
-    @property
-    def is_of_tm(self) -> bool:
-        """Whether there is anything to look at."""
-        return bool(self.calls or self.doubts) or self.inputs is not None
+def _plain(script: str) -> list[str]:
+    """The lines without indentation, comments and the words of warnings."""
+    bare = (re.sub(r"(?:^|\s)#.*", "", line).strip() for line in script.splitlines())
+    return [_WARNING.sub(r"\1", line) for line in bare if line]

@@ -1,20 +1,18 @@
-"""Reads makefiles. Pure."""
+"""Reads makefiles."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tm_cli.setup.check.gate_commands import Step, find_calls
-from tm_cli.setup.check.model import Remark
+from tm_cli.setup.check.model import Job, Remark, Script, problem
 
 _SETTING = re.compile(r"^ *(?:(export|override)\s+)?(\w+)\s*[?:+]{0,3}=\s*([^#]*?)\s*(?:#.*)?$")
 _RULE = re.compile(r"^([^\s#:=][^#:=]*?)\s*::?(?!=)([^;#]*)(?:;([^#]*))?")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]")
 _FORGIVING_FLAGS = re.compile(r"(?:^|\s)(?:-\w*i\w*|--ignore-errors)(?:\s|$)")
-_TM = re.compile(r"(?:\S*[/\\])?tm(?:\.exe)?|\S*python\S* -m tm_cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,35 @@ class Makefile:
     needs: Mapping[str, list[str]]
     variables: Mapping[str, str]
     exported: Mapping[str, str]
+
+    def jobs(self) -> Iterator[Job]:
+        """Return the targets with recipes; each line is a script of its own."""
+        for target, recipe in self.recipes.items():
+            lines = [self._expanded(line) for line in recipe]
+            scripts = ["\n".join(lines)] if ".ONESHELL" in self.needs else lines
+            yield Job(
+                target,
+                tuple(map(_script, scripts)),
+                environ=self.exported,
+                remarks=tuple(self._forgiven(target)),
+            )
+
+    def _expanded(self, line: str) -> str:
+        """The line with the values of variables, `tm` for a TM that comes from elsewhere."""
+        known = {"TM": "tm", **self.variables}
+
+        def value(found: re.Match[str]) -> str:
+            text = known.get(found[1], "$")
+            return f"${found[1]}" if "$" in text else text
+
+        return _REFERENCE.sub(value, line).replace("$$", "$")
+
+    def _forgiven(self, target: str) -> Iterator[Remark]:
+        ignored = self.needs.get(".IGNORE")
+        if ignored is not None and (not ignored or target in ignored):
+            yield problem(".IGNORE makes every exit code a success")
+        if _FORGIVING_FLAGS.search(self.variables.get("MAKEFLAGS", "")):
+            yield problem("MAKEFLAGS makes every exit code a success")
 
 
 def read_makefile(text: str) -> Makefile:
@@ -50,71 +77,18 @@ def read_makefile(text: str) -> Makefile:
     return Makefile(recipes, needs, variables, exported)
 
 
-def make_steps(text: str) -> Iterator[Step]:
-    """Return the targets of a makefile as steps."""
-    makefile = read_makefile(text)
-    for target, recipe in makefile.recipes.items():
-        yield _step(target, recipe, makefile)
-
-
-def gate_targets(texts: Iterable[str]) -> frozenset[str]:
-    """Return the targets that run a gate, themselves or by what they need."""
-    makefiles = [read_makefile(text) for text in texts]
-    found = {
-        target
-        for makefile in makefiles
-        for target, recipe in makefile.recipes.items()
-        if _step(target, recipe, makefile).gates
-    }
+def targets_that_need(found: set[str], makefiles: Sequence[Makefile]) -> set[str]:
+    """Return the targets in `found` and all that need one of them."""
     size = -1
     while size != len(found):
         size = len(found)
         for makefile in makefiles:
-            found |= {name for name, needed in makefile.needs.items() if found & set(needed)}
-    return frozenset(found - {".PHONY"})
+            found = found | {name for name, needs in makefile.needs.items() if found & set(needs)}
+    return found - {".PHONY"}
 
 
-def _step(target: str, recipe: list[str], makefile: Makefile) -> Step:
-    lines = [_expanded(line, makefile.variables) for line in recipe]
-    scripts = ["\n".join(lines)] if ".ONESHELL" in makefile.needs else lines
-    calls, doubts, remarks = [], [], []
-    for script in scripts:
-        bare = script.lstrip("@+- ")
-        found, unread = find_calls(bare)  # each line is a script of its own
-        calls += found
-        doubts += unread
-        if "-" in script[: len(script) - len(bare)] and any(call.is_gate for call in found):
-            remarks.append(Remark("a `-` before the command makes every exit code a success"))
-    return Step(
-        place=target,
-        calls=tuple(calls),
-        environ=makefile.exported,
-        remarks=(*remarks, *_forgiven(target, makefile), *_other_program(recipe, makefile)),
-        doubts=tuple(doubts),
-        installs=tuple(makefile.variables.get("TM_PACKAGE", "").splitlines()),
-    )
-
-
-def _expanded(line: str, variables: Mapping[str, str]) -> str:
-    """The line with `tm` for the variables that stand for it."""
-
-    def value(found: re.Match[str]) -> str:
-        is_tm = found[1] == "TM" or _TM.fullmatch(variables.get(found[1], ""))
-        return "tm" if is_tm else f"${found[1]}"
-
-    return _REFERENCE.sub(value, line).replace("$$", "$")
-
-
-def _forgiven(target: str, makefile: Makefile) -> Iterator[Remark]:
-    ignored = makefile.needs.get(".IGNORE")
-    if ignored is not None and (not ignored or target in ignored):
-        yield Remark(".IGNORE makes every exit code a success")
-    if _FORGIVING_FLAGS.search(makefile.variables.get("MAKEFLAGS", "")):
-        yield Remark("MAKEFLAGS makes every exit code a success")
-
-
-def _other_program(recipe: list[str], makefile: Makefile) -> Iterator[Remark]:
-    program = makefile.variables.get("TM")
-    used = any("$(TM)" in line or "${TM}" in line for line in recipe)
-    if used and program is not None and not _TM.fullmatch(program) and "$" not in program:
-        yield Remark(f"TM is `{program}`, not tm")
+def _script(line: str) -> Script:
+    bare = line.lstrip("@+- ")
+    ignored = "-" in line[: len(line) - len(bare)]
+    lost = "a `-` before the command makes every exit code a success" if ignored else None
+    return Script(bare, lost=lost)

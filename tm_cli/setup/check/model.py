@@ -1,60 +1,75 @@
-"""What a check of a set-up has found. Pure."""
+"""A pipeline as the check sees it: jobs with scripts, and what the platform makes of a failure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tm_cli.values.check_result import Status
 
 
-class Status(StrEnum):
-    """TODO is what no file can show, such as a secret of the platform."""
-
-    OK = "ok"
-    TODO = "to do"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What is wrong with a gate, whose place is told by whoever found it."""
-
-    message: str
-    status: Status = Status.PROBLEM
-
-    def at(self, place: str) -> Finding:
-        """Return the finding for a place."""
-        return Finding(self.status, place, self.message)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: how it is, what was looked at, what was found."""
+class Remark(NamedTuple):
+    """What is wrong with a gate, or with the job it runs in."""
 
     status: Status
-    what: str
-    message: str
+    text: str
 
-    @classmethod
-    def ok(cls, what: str, message: str) -> Self:
-        """It can work."""
-        return cls(Status.OK, what, message)
 
-    @classmethod
-    def todo(cls, what: str, message: str) -> Self:
-        """It has to be done where no file shows it."""
-        return cls(Status.TODO, what, message)
+def problem(text: str) -> Remark:
+    """The gate does not run, or its failure does not count."""
+    return Remark(Status.PROBLEM, text)
 
-    @classmethod
-    def problem(cls, what: str, message: str) -> Self:
-        """It cannot work, or not as it should."""
-        return cls(Status.PROBLEM, what, message)
+
+def warning(text: str) -> Remark:
+    """Somebody has to look at what no file shows."""
+    return Remark(Status.WARNING, text)
+
+
+def not_checked(text: str) -> Remark:
+    """The check cannot know; that is not an ok."""
+    return Remark(Status.SKIPPED, f"not checked: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """How the platform runs a script: whether it stops at a failure, whether pipes keep one."""
+
+    stops: bool = False
+    pipefail: bool = False
+    is_posix: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of a job; `lost` says why the platform drops its exit code, if it does."""
+
+    text: str
+    shell: Shell = Shell()
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Scripts that share an environment.
+
+    `directory` is where they run, relative to the repository. `remarks` hold for every gate in it;
+    `runs` is False where the platform never comes here. `inputs` are those of the GitHub action.
+    """
+
+    name: str
+    scripts: tuple[Script, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    inputs: Mapping[str, str] | None = None
+    directory: str = "."
+    runs: bool = True
 
     @property
-    def data(self) -> dict[str, str]:
-        """The JSON form."""
-        return {"status": self.status.value, "what": self.what, "message": self.message}
+    def variables(self) -> dict[str, str]:
+        """The environment, with the key that the GitHub action is given."""
+        key = (self.inputs or {}).get("api-key")
+        return {**self.environ, **({} if key is None else {"TM_API_KEY": key})}
 
 
 def table(value: Any) -> Mapping[str, Any]:
@@ -83,3 +98,12 @@ def lines(script: Any) -> Iterator[str]:
     elif isinstance(script, list):
         for item in script:
             yield from lines(item)
+
+
+def key_in_paths(paths: Iterator[str]) -> Iterator[Remark]:
+    """Say where a cache or an artifact would take the embedded server's key along."""
+    for path in paths:
+        plain = path.strip().strip("\"'").removeprefix("./").rstrip("/")
+        whole = plain in {".tm", ".tm/*", ".tm/**", ".tm/**/*", "**/.tm", "**/.tm/**"}
+        if whole or plain.endswith(".tm/api-key"):
+            yield problem(f"it keeps {path.strip()} with the key in it: keep .tm/tm.db only")
