@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tm_cli.completion import Candidate
 from tm_cli.errors import TmError
 from tm_cli.runtime.environment import AppContext
 
@@ -22,14 +23,6 @@ _SERVER_FLAGS = ("base_url", "api_key", "api_key_file", "context")
 
 MOST_FILES = 200
 DOCUMENTS = (".yaml", ".yml", ".json")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A word to insert at the cursor, and a short description."""
-
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +176,7 @@ def complete_servers() -> Words:
 
 def complete_verdicts(incomplete: str) -> Words:
     """Each verdict once, after those already in the list."""
-    from tm_cli.gate.verdict import GATED
+    from tm_cli.values.verdict import GATED
 
     *there, _ = incomplete.split(",")
     used = {word.strip().upper() for word in there}

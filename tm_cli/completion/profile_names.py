@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.completion.candidates import Candidate
+from tm_cli.completion import Candidate
 from tm_cli.errors import TmError
 from tm_cli.runtime.announcement import find_running
 from tm_cli.runtime.environment import AppContext

@@ -1,29 +1,17 @@
-"""`tm auth`: keys that stand in no variable and in no file of a project."""
+"""`tm auth`: store, check and remove API keys."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import LONGEST_PAUSE, Session, command
-from tm_cli.settings import RUNLOOP, STRAIT, TRAFFICMORPH
+from tm_cli.cli.options import System
+from tm_cli.cli.session import Session, command
 
 app = App()
-
-
-class System(StrEnum):
-    """Whose key."""
-
-    TRAFFICMORPH = "trafficmorph"
-    RUNLOOP = "runloop"
-    STRAIT = "strait"
 
 
 SystemOption = Annotated[System, typer.Option("--system", help="System that the key belongs to.")]
@@ -84,32 +72,3 @@ def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> i
 
     removed = remove_key(session, system.value)
     return session.emit(removed.data(), removed.summary)
-
-
-_CHEAPEST = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
-_UNKNOWN_ROUTE = 404
-
-
-def check_key(connection: Connection, system: str) -> None:
-    """Ask the server for something small that only a valid key gets.
-
-    Raises HttpError for a key that is refused, NotReached or NotUnderstood when nothing is known.
-    """
-    transport = Transport(connection)
-    try:
-        if system == TRAFFICMORPH:
-            client = Client(transport, connection.clock)
-            _read_account(client.pausing_at_most(LONGEST_PAUSE))
-        elif not isinstance(transport.get(_CHEAPEST[system], {"limit": 1}), (dict, list)):
-            raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
-    finally:
-        transport.close()
-
-
-def _read_account(client: Client) -> None:
-    try:
-        client.get_account()
-    except HttpError as error:
-        if error.status != _UNKNOWN_ROUTE:  # early servers have no accounts
-            raise
-        client.list_profiles()

@@ -99,7 +99,7 @@ def _status(session: Session, context: str | None, endpoint: Endpoint, *, check:
 
 
 def _state(session: Session, endpoint: Endpoint) -> str:
-    from tm_cli.commands.auth.app import check_key
+    from tm_cli.commands.auth.login import check_key
 
     check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
     return WORKS
