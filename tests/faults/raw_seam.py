@@ -26,8 +26,8 @@ from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.policy import Decision, Gate, from_error
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import drive
-from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.signals import SignalReceived
+from tm_cli.values.verdict import Verdict
 
 
 @dataclass(frozen=True)

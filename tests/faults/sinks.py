@@ -17,6 +17,7 @@ from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
+from tm_cli.commands.shared.follow import open_view
 from tm_cli.errors import TmError
 from tm_cli.gate.events import (
     Attempt,
@@ -32,7 +33,6 @@ from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.comparisons import comparison_markdown
 from tm_cli.render.explanation import explanation
 from tm_cli.render.formats.csv import series_csv
@@ -40,16 +40,16 @@ from tm_cli.render.formats.github import annotated, assignment
 from tm_cli.render.formats.github import outputs as github_outputs
 from tm_cli.render.formats.gitlab import dotenv
 from tm_cli.render.formats.json_document import document, error_document, to_json
-from tm_cli.render.formats.junit import junit
+from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.progress import open_view
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 Say = Callable[[], str]
 STRINGS_PER_CASE = 10
@@ -146,16 +146,6 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     )
     yield "json error", to_json(error_document(case.problem)), False
     yield "error", _errors(case), False
-    yield (
-        "junit",
-        junit(
-            [
-                Record("tm", case.run.subject, ending=case.ending),
-                Record("tm", clean(case.run.run_id)),
-            ]
-        ),
-        False,
-    )
     yield from _reports(case)
     for live in (False, True):
         for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
@@ -173,6 +163,7 @@ def _reports(case: Case) -> Iterator[tuple[str, str, bool]]:
     found = Evidence(records, gate, exit_code_of(records), datetime.now(UTC))
     yield "markdown report", markdown(found), False
     yield "json report", to_json(report_document(found)), False
+    yield "junit", junit_report(found), False
     yield "csv", series_csv(found), False
     yield "dotenv", dotenv(found), False
     yield "metrics", openmetrics(found), False

@@ -11,7 +11,7 @@ from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import Wakeup, drive
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 GATE = Gate(frozenset({Verdict.FAIL}), polling=PollingPolicy(interval=60.0), wait_timeout=600.0)
 

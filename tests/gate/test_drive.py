@@ -13,8 +13,8 @@ from tm_cli.gate.model import Phase, Progress, Result, Run
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import consume, drive
-from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.signals import SignalReceived
+from tm_cli.values.verdict import Verdict
 
 
 class QuickSystem(Backend):

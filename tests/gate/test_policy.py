@@ -12,7 +12,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.model import Result
 from tm_cli.gate.policy import WORST_FIRST, Gate, decide, from_error, worst
-from tm_cli.gate.verdict import GATED, Verdict, parse_fail_on, read_verdict
+from tm_cli.values.verdict import GATED, Verdict, parse_fail_on, read_verdict
 
 CODES = {
     Verdict.FAIL: ExitCode.FAIL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tm_cli.gate.model import Phase, Progress
-from tm_cli.gate.polling import PollingPolicy, pause_before_look, pause_before_scan
+from tm_cli.gate.polling import PollingPolicy, pause_before_poll, pause_before_scan
 
 POLL_INTERACTIVE = PollingPolicy(max_interval=5.0)
 
@@ -53,12 +53,12 @@ def progress(elapsed=None, duration=None, phase=Phase.ACTIVE):
     ],
 )
 def test_pause_by_policy(look, policy, overdue, pause):
-    assert pause_before_look(look, policy, overdue=overdue) == pytest.approx(pause)
+    assert pause_before_poll(look, policy, overdue=overdue) == pytest.approx(pause)
 
 
 @pytest.mark.parametrize("look", [None, progress(59, 60), progress(60, 60)])
 def test_fixed_interval_is_kept(look):
-    assert pause_before_look(look, PollingPolicy(interval=7.0), overdue=3) == 7.0
+    assert pause_before_poll(look, PollingPolicy(interval=7.0), overdue=3) == 7.0
 
 
 @pytest.mark.parametrize(

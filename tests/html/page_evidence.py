@@ -16,9 +16,9 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate, decide
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html import html
 from tm_cli.report.writer import report_document
+from tm_cli.values.verdict import Verdict
 
 MADE = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
 CHECKS = tuple(parse_check(text) for text in ("p95<100ms", "errors<1%", "p99.9<1s"))

@@ -33,10 +33,10 @@ from tm_cli.gate.events import Decided
 from tm_cli.gate.model import Basis
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate, decide
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.html.charts import chart_data
 from tm_cli.report.reader import read_report
 from tm_cli.report.writer import report_document
+from tm_cli.values.verdict import Verdict
 
 ASSETS = Path(__file__).parents[2] / "tm_cli" / "render" / "html" / "assets"
 VENDORED = {

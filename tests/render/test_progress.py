@@ -6,10 +6,11 @@ import io
 
 import pytest
 
+from tm_cli.commands.shared.follow import open_view
 from tm_cli.gate.events import Awaited, Ended, Observed, RunStarted, Unobserved
 from tm_cli.gate.model import Phase, Progress, Run
 from tm_cli.render.live import LiveView
-from tm_cli.render.progress import PlainView, SilentView, describe, open_view
+from tm_cli.render.progress import PlainView, SilentView, describe
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
 from tm_cli.runtime.terminal import Terminal
 

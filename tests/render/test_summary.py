@@ -11,9 +11,9 @@ from tm_cli.gate.checks import apply_check, parse_check
 from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.policy import Decision
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.summary import run_summary
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.verdict import Verdict
 
 RUN = Run("r1", "checkout", "COMPLETED", None)
 PASSED = Result("r1", Verdict.PASS, "PASS")

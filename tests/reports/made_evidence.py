@@ -14,7 +14,7 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
-from tm_cli.gate.verdict import GATED, Verdict, read_verdict
+from tm_cli.values.verdict import GATED, Verdict, read_verdict
 
 MADE_AT = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
 STRICT = Gate(fail_on=frozenset({Verdict.FAIL, Verdict.WARN}))

@@ -148,3 +148,38 @@ def test_document_of_json_output_says_what_is_missing():
 def test_anything_else_is_no_evidence(found):
     with pytest.raises(InvalidReport):
         read_report(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("data", "decision", "judged"), 1, "data.decision.judged: expected true or false"),
+        (("data", "checks", 0, "check"), 7, "data.checks[0].check: expected a text"),
+        (
+            ("data", "comparisons", 0, "value"),
+            "7",
+            "comparisons[0].value: expected a finite number",
+        ),
+        (("data", "course", "p95", 0), [], "data.course.p95[0]: expected a finite number"),
+        (("data", "run_id"), True, "data.run_id: expected a number or a text"),
+        (("data", "facts"), [], "data.facts: expected an object"),
+        (("data", "notes"), {}, "data.notes: expected a list"),
+        (("report", "gate", "fail_on", 0), "PASS", "gate.fail_on[0]: PASS cannot fail a gate"),
+        (("report", "gate", "confirm"), -1, "report.gate.confirm: expected at least 0"),
+        (("exit_code",), 9, "exit_code: unknown exit code"),
+        (("schema_version",), 2, "schema_version: 2 is not supported, this tm reads 1"),
+        (("data",), {"runs": []}, "data.runs: expected at least 1 item"),
+        (("data", "waited"), DROPPED, "data.waited: missing"),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_message_names_the_wrong_key(path, value, message):
+    with pytest.raises(InvalidReport) as refusal:
+        read_report(changed(document("pass"), path, value))
+    assert message in str(refusal.value)
+
+
+def test_message_names_the_run_of_several():
+    path = ("data", "runs", 1, "decision", "hint")
+    with pytest.raises(InvalidReport, match=r"data\.runs\[1\]\.decision\.hint: expected a text"):
+        read_report(changed(document("several"), path, 7))

@@ -11,7 +11,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.outcome import KeptCheck, contradiction, replay
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 
 def with_checks(*texts: str, gate: Gate = ONLY_FAIL) -> Gate:

@@ -7,7 +7,7 @@ import pytest
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected, judge
 from tm_cli.backends.runloop.measurements import Measured, ScenarioAttempt
 from tm_cli.backends.runloop.rules import Rules, parse_share, read_score
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 ALL = frozenset({"a", "b", "c"})
 

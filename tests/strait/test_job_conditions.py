@@ -11,7 +11,7 @@ from tm_cli.backends.strait.conditions import (
     parse_result_check,
 )
 from tm_cli.gate.model import Result
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 RETURNED = {
     "score": 0.93,

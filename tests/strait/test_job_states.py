@@ -5,7 +5,7 @@ from strait_world import MOVES, TERMINAL
 
 from tm_cli.backends.strait import results
 from tm_cli.gate.model import Phase
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 
 def test_every_status_of_the_contract_is_known():

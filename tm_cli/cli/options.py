@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
     from tm_cli.gate.policy import Gate
-    from tm_cli.gate.verdict import Verdict
+    from tm_cli.values.verdict import Verdict
+
+
+class System(StrEnum):
+    """The systems that tm gates on."""
+
+    TRAFFICMORPH = "trafficmorph"
+    RUNLOOP = "runloop"
+    STRAIT = "strait"
 
 
 class ComparisonFormat(StrEnum):
@@ -281,7 +289,7 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
 
 def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
     """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
-    from tm_cli.gate.verdict import parse_fail_on
+    from tm_cli.values.verdict import parse_fail_on
 
     text = session.setting("fail_on", flag)
     return frozenset() if text is None else parse_fail_on(text)
@@ -289,7 +297,7 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
 
 def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
     """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
-    from tm_cli.gate.verdict import GATED
+    from tm_cli.values.verdict import GATED
 
     for word in words:
         has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")

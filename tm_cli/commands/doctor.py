@@ -1,27 +1,19 @@
-"""`tm doctor`: can a gate work here, and if not, what has to be done?"""
+"""`tm doctor`: check that a gate can work here."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from tm_cli import __version__
 from tm_cli.cli.app import App
+from tm_cli.cli.options import System
 from tm_cli.cli.session import Session, command
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import TRAFFICMORPH, Settings
 
 app = App()
-
-
-class System(StrEnum):
-    """The systems that tm gates on."""
-
-    TRAFFICMORPH = "trafficmorph"
-    RUNLOOP = "runloop"
-    STRAIT = "strait"
 
 
 @app.command("doctor")

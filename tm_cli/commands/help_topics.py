@@ -8,11 +8,11 @@ from typing import Any
 
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.verdict import GATED, Verdict
 from tm_cli.render.tables import columns
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.settings import DEFINITIONS, Definition, Source
 from tm_cli.values.durations import format_duration
+from tm_cli.values.verdict import GATED, Verdict
 
 _GATE = """\
 A gate starts a run, waits for it, finds the verdict of exactly that run and turns it

@@ -176,7 +176,7 @@ def complete_servers() -> Words:
 
 def complete_verdicts(incomplete: str) -> Words:
     """Each verdict once, after those already in the list."""
-    from tm_cli.gate.verdict import GATED
+    from tm_cli.values.verdict import GATED
 
     *there, _ = incomplete.split(",")
     used = {word.strip().upper() for word in there}

@@ -15,7 +15,7 @@ from tm_cli.values.text import clean
 NEARLY = 0.9
 """The part of a quota from which on it is worth a warning."""
 
-READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
+SMALLEST_READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
 """The cheapest read of each system that knows no accounts."""
 
 
@@ -39,7 +39,7 @@ def check_account(client: Client) -> Iterator[CheckResult]:
 def check_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
     """Try the key on the cheapest read of another system."""
     try:
-        transport.get(READS[system], {"limit": 1})
+        transport.get(SMALLEST_READS[system], {"limit": 1})
     except ApiError as error:
         yield problem_from("access", error)
         return

@@ -31,8 +31,8 @@ from tm_cli.gate.polling import (
     POLL_DEFAULT,
     REPLACEMENT_GRACE,
     ResponseTracker,
-    needs_first_look,
-    pause_before_look,
+    needs_first_poll,
+    pause_before_poll,
     pause_before_scan,
 )
 from tm_cli.runtime.clock import Clock, reads_of_a_wait
@@ -78,7 +78,7 @@ class Follow:
         return Decided(decision, self.run, self.result, self.earlier, abandoned, self.baseline)
 
     def _confirmed(self, decision: Decision) -> Decision:
-        """Say what a repetition showed; only when all runs agree is the gate red."""
+        """Note what a repetition showed; only when all runs agree does the gate fail."""
         if not self.earlier or decision.exit_code is not ExitCode.OK:
             return decision
         before = self.earlier[0].decision.message
@@ -93,7 +93,7 @@ class Follow:
         is_over = False
         first = self._just_started(run)
         while not is_over:
-            last = yield from self._watch(run, deadline, first)
+            last = yield from self._poll_until_over(run, deadline, first)
             first = None
             self._seen_active = False
             yield Ended(last)
@@ -115,17 +115,17 @@ class Follow:
         return run
 
     def _just_started(self, run: Run) -> Progress | None:
-        """What the answer to the start says already; None when it must be looked up."""
-        if run.asked_at is None or needs_first_look(run.duration, self._gate.polling):
+        """Return what the answer to the start shows; None when the run must be polled."""
+        if run.asked_at is None or needs_first_poll(run.duration, self._gate.polling):
             return None
         return Progress(Phase.ACTIVE, run.status, is_ours=True, elapsed=0.0, duration=run.duration)
 
-    def _watch(
+    def _poll_until_over(
         self, run: Run, deadline: float, last: Progress | None
     ) -> Generator[Step, None, Progress]:
-        """Look until the run is over; `last` is what is known of it already."""
+        """Poll until the run is over; `last` is what is known of it already."""
         seen_at = self._clock.monotonic()
-        pause = pause_before_look(last, self._gate.polling) if last else 0.0
+        pause = pause_before_poll(last, self._gate.polling) if last else 0.0
         due_since: float | None = None
         at_least = 0.0
         while True:
@@ -146,7 +146,7 @@ class Follow:
             known = last.after(now - seen_at) if last else None
             due_since = (due_since or now) if known and known.remaining == 0 else None
             overdue = now - due_since if due_since is not None else 0.0
-            pause = pause_before_look(known, self._gate.polling, overdue=overdue)
+            pause = pause_before_poll(known, self._gate.polling, overdue=overdue)
             pause = max(min(pause, POLL_DEFAULT) if failed else pause, at_least)
 
     def _pause(
@@ -170,10 +170,10 @@ class Follow:
         )
 
     def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
-        """Find the result; False when the run turns out to be going on."""
+        """Find the result; False when the run turns out to be still running."""
         began, deadline = self._clock.monotonic(), self._verdict_deadline()
         while True:
-            missing, at_least = self._look_for_result(run, deadline)
+            missing, at_least = self._read_result(run, deadline)
             if self.result is not None and (self.result.verdict or self.result.final):
                 with reads_of_a_wait(self._verdict_deadline(), self._clock):
                     self.result = self._system.confirm(run, self.result)
@@ -187,17 +187,17 @@ class Follow:
                 self._give_up(run, missing, replaced=replaced)
                 return True
             if self.result is None and not at_least:
-                goes_on, at_least = self._look_again(run, last, deadline)
+                goes_on, at_least = self._recheck(run, last, deadline)
                 if goes_on:
                     return False
             yield Awaited(missing.reason if missing else "the verdict is not there yet")
             pause = max(pause_before_scan(waited, self._gate.polling), at_least)
             yield Pause(min(pause, remaining))
 
-    def _look_again(self, run: Run, last: Progress, deadline: float) -> tuple[bool, float]:
-        """Doubt an end that did not name our run: a stale replica may have shown it.
+    def _recheck(self, run: Run, last: Progress, deadline: float) -> tuple[bool, float]:
+        """Read again after an end that did not name this run: it may be from a stale replica.
 
-        Return whether the run goes on after all, and the least pause before the next read.
+        Return whether the run is still running after all, and the least pause before the next read.
         """
         if last.is_ours or last.phase is Phase.REPLACED:
             return False, 0.0
@@ -207,7 +207,7 @@ class Follow:
             return False, self._tolerate(error)
         return now.is_ours and now.phase in (Phase.ACTIVE, Phase.PAUSED), 0.0
 
-    def _look_for_result(self, run: Run, deadline: float) -> tuple[Missing | None, float]:
+    def _read_result(self, run: Run, deadline: float) -> tuple[Missing | None, float]:
         """Update `result`; return what is missing and the least pause before the next scan."""
         try:
             with reads_of_a_wait(deadline, self._clock):
@@ -263,7 +263,7 @@ class Follow:
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
-        """Say what an interruption leaves behind, a sentence and a hint; stop our run if asked."""
+        """Return a sentence and a hint on what an interruption leaves; stop the run if asked."""
         if self._starting:
             return "interrupted while the start was sent; it may have happened", None
         if self.run is None:
@@ -276,7 +276,7 @@ class Follow:
         return f"interrupted; {_name(self.run)} is still running", resume
 
     def abandon(self) -> Decided:
-        """Stop our run, because another one has failed the gate already."""
+        """Stop the run, because another one has failed the gate already."""
         if self.run is not None:
             self._stopped(self.run)
         message = "canceled: another run failed the gate (--fail-fast)"

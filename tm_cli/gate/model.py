@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Basis:
     against: str | None = None
 
     @property
-    def is_duet(self) -> bool:
+    def is_ab_run(self) -> bool:
         return self.against is not None
 
     @property
     def other(self) -> str:
         """What people call the other side of the comparison."""
-        return "other target" if self.is_duet else "baseline"
+        return "other target" if self.is_ab_run else "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class Progress:
     """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
     The series are the newest buckets, oldest first. `is_ours` says that the server itself named
-    our run as the active one. A run of many parts tells how many of them are in which state
-    (`items`) and how many there should be (`expected`).
+    our run as the active one. A run of many parts counts them by state
+    (`items`) and knows how many there should be (`expected`).
     """
 
     phase: Phase

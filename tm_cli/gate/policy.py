@@ -11,7 +11,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.model import Result
 from tm_cli.gate.polling import PollingPolicy
-from tm_cli.gate.verdict import KNOWN, Verdict
+from tm_cli.values.verdict import KNOWN, Verdict
 
 _GATE_CODES = {
     Verdict.FAIL: ExitCode.FAIL,

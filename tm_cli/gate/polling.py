@@ -45,12 +45,12 @@ class PollingPolicy:
     budget_interval: float = 0.0
 
 
-def needs_first_look(duration: float | None, policy: PollingPolicy) -> bool:
+def needs_first_poll(duration: float | None, policy: PollingPolicy) -> bool:
     """Whether to poll right after the start: not when unattended and the end is known."""
     return policy.interval is not None or policy.max_interval <= POLL_DEFAULT or not duration
 
 
-def pause_before_look(
+def pause_before_poll(
     progress: Progress | None, policy: PollingPolicy, *, overdue: float = 0.0
 ) -> float:
     """Return the pause before the next poll of a run that is still running.

@@ -11,9 +11,9 @@ from typing import Any
 from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import GATED
 from tm_cli.mcp.session import CallSession
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import GATED
 
 Schema = dict[str, Any]
 

@@ -6,9 +6,9 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import GATED
 from tm_cli.render.summary import MARKS, failed_checks, leading, verdict_word
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import GATED
 
 MOST_DETAILS = 20
 

@@ -47,23 +47,6 @@ class View(Protocol):
         ...
 
 
-def open_view(
-    terminal: Terminal, clock: Clock, *, quiet: bool, subjects: Sequence[str] = ("",)
-) -> View:
-    """Choose the view that fits the terminal and the number of runs."""
-    if quiet:
-        return SilentView()
-    if terminal.live and len(subjects) > 1:
-        from tm_cli.render.live import LiveTable
-
-        return LiveTable(terminal, subjects)
-    if terminal.live:
-        from tm_cli.render.live import LiveView
-
-        return LiveView(terminal, clock)
-    return PlainView(terminal, clock, subjects)
-
-
 class SilentView:
     def __enter__(self) -> SilentView:
         return self

@@ -10,11 +10,11 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision
-from tm_cli.gate.verdict import Verdict
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 NO_VERDICT = "NO VERDICT"
 

@@ -22,9 +22,9 @@ from pydantic import (
 )
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.verdict import GATED
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import GATED
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict

@@ -16,22 +16,11 @@ from tm_cli.gate.events import Attempt, Decided
 from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
 from tm_cli.gate.outcome import Evidence, KeptCheck, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
-from tm_cli.gate.verdict import Verdict, read_verdict
-from tm_cli.report.document import (
-    BaselineData,
-    CheckData,
-    ComparisonData,
-    DecisionData,
-    EarlierRun,
-    GateData,
-    Origin,
-    ReportDocument,
-    ReportedRun,
-    SeriesData,
-)
+from tm_cli.report import document as doc
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict, read_verdict
 
-_REPORT = TypeAdapter(ReportDocument)
+_REPORT = TypeAdapter(doc.ReportDocument)
 
 
 class InvalidReport(ValueError):
@@ -54,7 +43,7 @@ def read_report(document: Any) -> Evidence:
     return outcome
 
 
-def _validated(document: Any) -> ReportDocument:
+def _validated(document: Any) -> doc.ReportDocument:
     if isinstance(document, Mapping) and "schema_version" in document and "report" not in document:
         raise InvalidReport("it has no `report`: `--report json=FILE` writes it, `--json` does not")
     try:
@@ -70,8 +59,6 @@ _EXPECTED = {
     "int_type": "expected a whole number",
     "list_type": "expected a list",
     "dict_type": "expected an object",
-    "typed_dict_type": "expected an object",
-    "literal_error": "expected one of {expected}",
     "greater_than_equal": "expected at least {ge}",
     "too_short": "expected at least {min_length} item",
     "value_error": "{error}",
@@ -82,7 +69,8 @@ _EXPECTED = {
 def _first_error(problem: ValidationError) -> str:
     """Return the path of the first wrong field and what is wrong with it."""
     error = problem.errors(include_url=False, include_input=False)[0]
-    text = _EXPECTED.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
+    template = _EXPECTED.get(error["type"])
+    text = template.format_map(error.get("ctx", {})) if template else error["msg"]
     path = ""
     for position, step in enumerate(error["loc"]):
         if position == 1 and step in ("one", "several"):
@@ -102,10 +90,10 @@ def _refuse_contradictions(outcome: Evidence) -> None:
         raise InvalidReport(problem)
 
 
-def _runs(data: Any) -> list[ReportedRun]:
+def _runs(data: Any) -> list[doc.ReportedRun]:
     if "runs" not in data:
         return [data]
-    runs: list[ReportedRun] = data["runs"]
+    runs: list[doc.ReportedRun] = data["runs"]
     for run in runs:
         if _exit_code(run, run["subject"]) is not _exit_code(run["decision"], run["subject"]):
             raise InvalidReport(f"{run['subject']}: exit_code and decision differ")
@@ -122,7 +110,7 @@ def _exit_code(item: Any, where: str) -> ExitCode:
     return code
 
 
-def _moment(report: Origin) -> datetime:
+def _moment(report: doc.Origin) -> datetime:
     try:
         made_at = datetime.fromisoformat(report["made_at"])
     except ValueError:
@@ -132,7 +120,7 @@ def _moment(report: Origin) -> datetime:
     return made_at
 
 
-def _gate(data: GateData) -> Gate:
+def _gate(data: doc.GateData) -> Gate:
     return Gate(
         fail_on=frozenset(map(Verdict, data["fail_on"])),
         checks=tuple(map(_condition, data["checks"])),
@@ -150,7 +138,7 @@ def _condition(text: str) -> Condition:
         return KeptCheck(text)
 
 
-def _error(report: ReportDocument, code: ExitCode) -> TmError:
+def _error(report: doc.ReportDocument, code: ExitCode) -> TmError:
     data = report["error"]
     if data is None:
         raise InvalidReport("it has neither data nor an error")
@@ -162,7 +150,7 @@ def _error(report: ReportDocument, code: ExitCode) -> TmError:
     return error
 
 
-def _record(run: ReportedRun, gate: Gate) -> Record:
+def _record(run: doc.ReportedRun, gate: Gate) -> Record:
     subject, status = run["subject"], run["status"]
     result = _whole_result(run)
     if run["verdict_pending"] is not (result is None or result.verdict is None):
@@ -180,7 +168,7 @@ def _record(run: ReportedRun, gate: Gate) -> Record:
     return Record(run["system"], subject, run["subject_id"], status, end)
 
 
-def _attempt(run: EarlierRun, gate: Gate, subject: str) -> Attempt:
+def _attempt(run: doc.EarlierRun, gate: Gate, subject: str) -> Attempt:
     decision = _decision(run, gate)
     if run["exit_name"] != decision.exit_code.name:
         raise InvalidReport(f"{subject}: exit_name and decision of an earlier run differ")
@@ -188,8 +176,8 @@ def _attempt(run: EarlierRun, gate: Gate, subject: str) -> Attempt:
     return Attempt(decision, started, _result(run), _baseline(run["baseline"]))
 
 
-def _decision(run: ReportedRun | EarlierRun, gate: Gate) -> Decision:
-    data: DecisionData = run["decision"]
+def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
+    data: doc.DecisionData = run["decision"]
     return Decision(
         _exit_code(data, "decision"),
         data["message"],
@@ -202,7 +190,7 @@ def _decision(run: ReportedRun | EarlierRun, gate: Gate) -> Decision:
     )
 
 
-def _check(data: CheckData, gate: Gate) -> CheckResult:
+def _check(data: doc.CheckData, gate: Gate) -> CheckResult:
     text, passed, reason = data["check"], data["passed"], data["reason"]
     condition = next((check for check in gate.checks if check.text == text), None)
     if condition is None:
@@ -212,7 +200,7 @@ def _check(data: CheckData, gate: Gate) -> CheckResult:
     return CheckResult(condition, passed, reason)
 
 
-def _result(run: ReportedRun | EarlierRun) -> Result | None:
+def _result(run: doc.ReportedRun | doc.EarlierRun) -> Result | None:
     """Return what was recorded of the run; None when there was no record."""
     verdict, metrics, facts = run["verdict"], run["metrics"], run["facts"]
     if metrics is None:
@@ -236,7 +224,7 @@ def _result(run: ReportedRun | EarlierRun) -> Result | None:
     )
 
 
-def _whole_result(run: ReportedRun) -> Result | None:
+def _whole_result(run: doc.ReportedRun) -> Result | None:
     """Add what an earlier run has not."""
     result = _result(run)
     return result and replace(
@@ -248,7 +236,7 @@ def _whole_result(run: ReportedRun) -> Result | None:
     )
 
 
-def _basis(run: ReportedRun) -> Basis:
+def _basis(run: doc.ReportedRun) -> Basis:
     against = run["against"]
     return Basis(
         baseline=run["baseline_run_id"],
@@ -261,7 +249,7 @@ def _basis(run: ReportedRun) -> Basis:
     )
 
 
-def _comparison(data: ComparisonData) -> Comparison:
+def _comparison(data: doc.ComparisonData) -> Comparison:
     other_names = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
     values = cast("Mapping[str, Any]", data)
     return Comparison(
@@ -269,14 +257,14 @@ def _comparison(data: ComparisonData) -> Comparison:
     )
 
 
-def _baseline(data: BaselineData | None, series: SeriesData | None = None) -> Result | None:
+def _baseline(data: doc.BaselineData | None, series: doc.SeriesData | None = None) -> Result | None:
     if data is None:
         return None
     metrics = dict(data["metrics"])
     return Result(None, None, None, metrics=metrics, facts=data["facts"], series=_series(series))
 
 
-def _series(data: SeriesData | None) -> Course:
+def _series(data: doc.SeriesData | None) -> Course:
     """Return a run over time from lists of one length; empty for null."""
     if data is None:
         return ()

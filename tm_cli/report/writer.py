@@ -14,20 +14,7 @@ from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate
 
 if TYPE_CHECKING:  # the types import pydantic, which a gate without a report need not wait for
-    from tm_cli.report.document import (
-        BaselineData,
-        CheckData,
-        ComparisonData,
-        DecisionData,
-        EarlierRun,
-        ErrorData,
-        GateData,
-        Judged,
-        OwnExit,
-        ReportDocument,
-        ReportedRun,
-        SeriesData,
-    )
+    from tm_cli.report import document as doc
 
 _FACTS = (
     "id", "profileName", "startedAt", "finishedAt", "durationSeconds", "targetUrl", "region",
@@ -46,19 +33,14 @@ _EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
 
 def as_document(outcome: Evidence) -> dict[str, Any]:
     """Return the document of `--json`."""
-    report = report_document(outcome)
-    data: Any = report["data"]
-    if data is not None and "runs" in data:
-        data = {"runs": [_without_details(run) for run in data["runs"]]}
-    elif data is not None:
-        data = _without_details(data)
-    return {
-        "schema_version": report["schema_version"],
-        "exit_code": report["exit_code"],
-        "exit_name": report["exit_name"],
-        "data": data,
-        "error": report["error"],
-    }
+    report: dict[str, Any] = {**report_document(outcome)}
+    del report["report"]
+    data = report["data"]
+    if data and "runs" in data:
+        report["data"] = {"runs": [_without_details(run) for run in data["runs"]]}
+    elif data:
+        report["data"] = _without_details(data)
+    return report
 
 
 def run_data(record: Record) -> dict[str, Any]:
@@ -66,7 +48,7 @@ def run_data(record: Record) -> dict[str, Any]:
     return _without_details(_run(record))
 
 
-def _without_details(run: ReportedRun) -> dict[str, Any]:
+def _without_details(run: doc.ReportedRun) -> dict[str, Any]:
     data = {key: value for key, value in run.items() if key not in _DETAILS}
     data["earlier_runs"] = [
         {key: value for key, value in earlier.items() if key not in _EARLIER_DETAILS}
@@ -75,7 +57,7 @@ def _without_details(run: ReportedRun) -> dict[str, Any]:
     return data
 
 
-def report_document(outcome: Evidence) -> ReportDocument:
+def report_document(outcome: Evidence) -> doc.ReportDocument:
     """Return the document of a report file, from which the outcome can be read back."""
     code, records = outcome.exit_code, outcome.records
     runs = [_run(record, several=len(records) > 1) for record in records]
@@ -93,7 +75,7 @@ def report_document(outcome: Evidence) -> ReportDocument:
     }
 
 
-def _error(outcome: Evidence) -> ErrorData | None:
+def _error(outcome: Evidence) -> doc.ErrorData | None:
     """Return what decided the exit code, unless it was a verdict."""
     if not outcome.records:
         if outcome.error is None:
@@ -107,11 +89,11 @@ def _error(outcome: Evidence) -> ErrorData | None:
     return error
 
 
-def error_data(error: TmError) -> ErrorData:
+def error_data(error: TmError) -> doc.ErrorData:
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
-def _decision_error(decision: Decision) -> ErrorData | None:
+def _decision_error(decision: Decision) -> doc.ErrorData | None:
     if decision.exit_code is ExitCode.OK or decision.is_gated:
         return None
     return {
@@ -121,7 +103,7 @@ def _decision_error(decision: Decision) -> ErrorData | None:
     }
 
 
-def _gate(gate: Gate) -> GateData:
+def _gate(gate: Gate) -> doc.GateData:
     return {
         "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
         "checks": [check.text for check in gate.checks],
@@ -131,7 +113,7 @@ def _gate(gate: Gate) -> GateData:
     }
 
 
-def _run(record: Record, *, several: bool = False) -> ReportedRun:
+def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
     """Return the fields of the official tool's result, and ours; unknown ones are None.
 
     As there, `run_id` is the history id of an ended run and `started_run_id` the id that the start
@@ -141,7 +123,7 @@ def _run(record: Record, *, several: bool = False) -> ReportedRun:
     result, decision, baseline = ending.result, ending.decision, ending.baseline
     facts = result.facts if result else {}
     basis = result.basis if result else Basis()
-    own_exit: OwnExit = _own_exit(decision) if several else {}
+    own_exit: doc.OwnExit = _own_exit(decision) if several else {}
     return {
         "run_id": facts.get("id"),
         "started_run_id": ending.run.run_id if ending.run else None,
@@ -175,7 +157,7 @@ def _run(record: Record, *, several: bool = False) -> ReportedRun:
     }
 
 
-def _own_exit(decision: Decision) -> OwnExit:
+def _own_exit(decision: Decision) -> doc.OwnExit:
     return {
         "exit_code": int(decision.exit_code),
         "exit_name": decision.exit_code.name,
@@ -183,7 +165,7 @@ def _own_exit(decision: Decision) -> OwnExit:
     }
 
 
-def _earlier(attempt: Attempt) -> EarlierRun:
+def _earlier(attempt: Attempt) -> doc.EarlierRun:
     result, decision = attempt.result, attempt.decision
     return {
         "run_id": result.facts.get("id") if result else None,
@@ -199,7 +181,7 @@ def _earlier(attempt: Attempt) -> EarlierRun:
     }
 
 
-def _judged(result: Result | None, baseline: Result | None) -> Judged:
+def _judged(result: Result | None, baseline: Result | None) -> doc.Judged:
     return {
         "final": result is not None and result.final,
         "note": result.note if result else None,
@@ -209,13 +191,13 @@ def _judged(result: Result | None, baseline: Result | None) -> Judged:
     }
 
 
-def _baseline(baseline: Result | None) -> BaselineData | None:
+def _baseline(baseline: Result | None) -> doc.BaselineData | None:
     if baseline is None:
         return None
     return {"metrics": _metrics(baseline), "facts": _facts(baseline.facts)}
 
 
-def _decision(decision: Decision) -> DecisionData:
+def _decision(decision: Decision) -> doc.DecisionData:
     return {
         "exit_code": int(decision.exit_code),
         "exit_name": decision.exit_code.name,
@@ -227,14 +209,14 @@ def _decision(decision: Decision) -> DecisionData:
     }
 
 
-def _checks(decision: Decision) -> list[CheckData]:
+def _checks(decision: Decision) -> list[doc.CheckData]:
     return [
         {"check": item.check.text, "passed": item.passed, "reason": item.reason}
         for item in decision.checks
     ]
 
 
-def comparison_data(item: Comparison) -> ComparisonData:
+def comparison_data(item: Comparison) -> doc.ComparisonData:
     """Return one comparison by the names of the API; every key is there."""
     return {
         "metric": item.metric,
@@ -274,7 +256,7 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _series(series: Course) -> SeriesData | None:
+def _series(series: Course) -> doc.SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
     if not series:
         return None

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.gate.verdict import GATED, parse_fail_on
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
+from tm_cli.values.verdict import GATED, parse_fail_on
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"

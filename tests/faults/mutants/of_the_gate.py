@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "verdict-in-any-case",
-        "tm_cli.gate.verdict",
+        "tm_cli.values.verdict",
         "read_verdict",
         "return Verdict(text) if text in KNOWN else Verdict.UNKNOWN",
         "return Verdict(text.strip().upper()) if text.strip().upper() in KNOWN "

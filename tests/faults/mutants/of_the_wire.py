@@ -200,7 +200,7 @@ MUTANTS = (
     ),
     Mutant(
         "empty-gate",
-        "tm_cli.gate.verdict",
+        "tm_cli.values.verdict",
         "parse_fail_on",
         '        raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")',
         "        return frozenset()",

@@ -29,7 +29,7 @@ from tm_cli.backends.strait.results import is_news
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns
 from tm_cli.backends.strait.trigger import TriggerRequest
 from tm_cli.commands.jobs.client import PER_MINUTE, TRIGGERS_PER_MINUTE
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 DIALECT = Dialect(
     before_start={"list": "snapshot", "run": "subject"},

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tm_cli.backends.runloop.measurements import Measured, ScenarioAttempt
 from tm_cli.backends.runloop.rules import TOLERANCE, share
 from tm_cli.gate.model import Comparison
-from tm_cli.gate.verdict import Verdict
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 MOST_ROWS = 100
 """Differences that are listed; the others are counted."""

@@ -24,8 +24,8 @@ from tm_cli.backends.runloop.measurements import (
 )
 from tm_cli.backends.runloop.rules import TOLERANCE, Rules, listed, points, share
 from tm_cli.gate.model import Comparison
-from tm_cli.gate.verdict import Verdict
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from tm_cli.backends.runloop.judge import Baseline, BenchmarkJudgement, Case, hidden_by, judge
 from tm_cli.backends.runloop.measurements import Measured
 from tm_cli.gate.model import Basis, Comparison, Result
-from tm_cli.gate.verdict import Verdict
+from tm_cli.values.verdict import Verdict
 
 SEVERITY = (None, Verdict.FAIL, Verdict.NO_BASELINE, Verdict.WARN, Verdict.PASS)
 """The worst first; None, for what cannot be judged, is worse than a FAIL (section 8)."""

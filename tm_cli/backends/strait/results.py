@@ -11,9 +11,9 @@ from tm_cli.api import strict_json
 from tm_cli.api.strait.models import JobRun
 from tm_cli.backends.strait.conditions import SECONDS
 from tm_cli.gate.model import Phase, Progress, Result
-from tm_cli.gate.verdict import Verdict
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 COMPLETED = "completed"
 DEAD_LETTER = "dead_letter"

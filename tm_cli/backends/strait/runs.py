@@ -24,9 +24,9 @@ from tm_cli.backends.strait.trigger import Trigger, TriggerRequest, TriggerResul
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
-from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 Listen = Callable[[str, Callable[[], None]], None]
 """Opens the stream of a run, and calls the function when its status may have changed."""

@@ -9,9 +9,9 @@ from typing import Any
 from tm_cli.api.trafficmorph.models import HistoryRow
 from tm_cli.backends.trafficmorph.comparisons import read_basis, read_comparisons
 from tm_cli.gate.model import Course, Moment, Result
-from tm_cli.gate.verdict import read_verdict
 from tm_cli.values.numbers import as_number
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import read_verdict
 
 _METRICS = (
     "totalRequests",

@@ -16,10 +16,10 @@ from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
-from tm_cli.gate.verdict import Verdict
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.load_curve import Curve
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict
 
 PAGE_SIZE = 20
 LAST_PAGE = 9
@@ -152,7 +152,7 @@ class TrafficMorphRuns(Backend):
 
     def find_baseline(self, result: Result) -> Result | None:
         """Return the second target of an A/B run, else fetch the baseline run."""
-        if result.basis.is_duet:
+        if result.basis.is_ab_run:
             return second_target(result.facts)
         baseline = result.facts.get("autoCompareBaselineRunId")
         if type(baseline) is not int:
@@ -177,7 +177,7 @@ def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
 
     A server that ignores an option must not pass the gate with the answer to another question.
     """
-    if "againstUrl" in terms and not result.basis.is_duet:
+    if "againstUrl" in terms and not result.basis.is_ab_run:
         return "the run was judged without the other target that --against named"
     asked, used = terms.get("baselineRunId"), result.basis.baseline
     if asked is None or used == asked:

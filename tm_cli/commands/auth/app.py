@@ -1,25 +1,17 @@
-"""`tm auth`: stored API keys."""
+"""`tm auth`: store, check and remove API keys."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
+from tm_cli.cli.options import System
 from tm_cli.cli.session import Session, command
 
 app = App()
-
-
-class System(StrEnum):
-    """The systems that have a key."""
-
-    TRAFFICMORPH = "trafficmorph"
-    RUNLOOP = "runloop"
-    STRAIT = "strait"
 
 
 SystemOption = Annotated[System, typer.Option("--system", help="System that the key belongs to.")]

@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError, NotReached
+from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.transport import Connection, Transport
+from tm_cli.cli.session import LONGEST_PAUSE
+from tm_cli.doctor.account import SMALLEST_READS
 from tm_cli.errors import ConfigurationError, TmError, UsageError
-from tm_cli.settings import DEFINITIONS, Endpoint, MissingKey, Source
+from tm_cli.settings import (
+    DEFINITIONS,
+    TRAFFICMORPH,
+    Endpoint,
+    MissingKey,
+    Source,
+)
 from tm_cli.settings.credentials import KEYRING
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.text import clean
@@ -116,8 +126,6 @@ def _enter(session: Session, url: str) -> ApiKey:
 
 
 def _try(session: Session, endpoint: Endpoint, key: ApiKey) -> None:
-    from tm_cli.commands.auth.status import check_key
-
     try:
         check_key(session.connector.reach(endpoint, key), endpoint.system)
     except ApiError as error:
@@ -148,3 +156,31 @@ def _place(place: str) -> str:
 
 def _named(place: str) -> str:
     return "the system keyring" if place == KEYRING else place
+
+
+_UNKNOWN_ROUTE = 404
+
+
+def check_key(connection: Connection, system: str) -> None:
+    """Ask the server for something small that only a valid key gets.
+
+    Raises HttpError for a key that is refused, NotReached or NotUnderstood when nothing is known.
+    """
+    transport = Transport(connection)
+    try:
+        if system == TRAFFICMORPH:
+            client = Client(transport, connection.clock)
+            _read_account(client.pausing_at_most(LONGEST_PAUSE))
+        elif not isinstance(transport.get(SMALLEST_READS[system], {"limit": 1}), (dict, list)):
+            raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
+    finally:
+        transport.close()
+
+
+def _read_account(client: Client) -> None:
+    try:
+        client.get_account()
+    except HttpError as error:
+        if error.status != _UNKNOWN_ROUTE:  # early servers have no accounts
+            raise
+        client.list_profiles()

@@ -6,21 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.transport import Connection, Transport
-from tm_cli.cli.session import LONGEST_PAUSE
+from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.settings import (
-    RUNLOOP,
-    STRAIT,
-    SYSTEMS,
-    TRAFFICMORPH,
-    Endpoint,
-    MissingKey,
-    Settings,
-)
+from tm_cli.settings import SYSTEMS, Endpoint, MissingKey, Settings
 from tm_cli.settings.definitions import ENDPOINT
 from tm_cli.values.text import clean
 from tm_cli.values.urls import LOCAL
@@ -36,9 +25,6 @@ _WORST_FIRST = (
     ExitCode.USAGE,
     ExitCode.ERROR,
 )
-
-_CHEAPEST = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
-_UNKNOWN_ROUTE = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +99,8 @@ def _status(session: Session, context: str | None, endpoint: Endpoint, *, check:
 
 
 def _state(session: Session, endpoint: Endpoint) -> str:
+    from tm_cli.commands.auth.login import check_key
+
     check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
     return WORKS
 
@@ -149,28 +137,3 @@ def show_statuses(session: Session, statuses: Sequence[KeyStatus]) -> int:
     if not any(item.source for item in statuses):
         session.terminal.note("tm: no key is configured; `tm auth login` stores one")
     return code
-
-
-def check_key(connection: Connection, system: str) -> None:
-    """Ask the server for something small that only a valid key gets.
-
-    Raises HttpError for a key that is refused, NotReached or NotUnderstood when nothing is known.
-    """
-    transport = Transport(connection)
-    try:
-        if system == TRAFFICMORPH:
-            client = Client(transport, connection.clock)
-            _read_account(client.pausing_at_most(LONGEST_PAUSE))
-        elif not isinstance(transport.get(_CHEAPEST[system], {"limit": 1}), (dict, list)):
-            raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
-    finally:
-        transport.close()
-
-
-def _read_account(client: Client) -> None:
-    try:
-        client.get_account()
-    except HttpError as error:
-        if error.status != _UNKNOWN_ROUTE:  # early servers have no accounts
-            raise
-        client.list_profiles()

@@ -27,10 +27,10 @@ from tm_cli.commands.shared.last_start import RememberedRun
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import format_fail_on
 from tm_cli.render.tables import age
 from tm_cli.runtime.subprocesses import find_program, split_command
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import format_fail_on
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from tm_cli.commands.shared.last_start import RememberedRun
 from tm_cli.errors import UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import format_fail_on
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import format_fail_on
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, server_flags, unusable
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.settings import RUNLOOP
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 RUN, JOB = "run", "job"
 

@@ -46,14 +46,14 @@ def _picture(session: Session, row: HistoryRow, result: Result) -> list[str]:
     series = read_series(row.document())
     if not series:
         return []
-    is_duet = result.basis.is_duet
+    is_ab_run = result.basis.is_ab_run
     drawn = draw_series(
         session.terminal,
         series,
         other=_other_series(session, row, result),
         other_name=result.basis.other,
         duration=row.duration_seconds,
-        draws_other_rates=is_duet,
+        draws_other_rates=is_ab_run,
     )
     said = [f"  {line}" for line in remarkable_moments(series, row.duration_seconds)]
     return [*said, "", drawn] if drawn else said
@@ -61,7 +61,7 @@ def _picture(session: Session, row: HistoryRow, result: Result) -> list[str]:
 
 def _other_series(session: Session, row: HistoryRow, result: Result) -> Course:
     """The course of a duet's other side, else of the baseline run as far as it can be read."""
-    if result.basis.is_duet:
+    if result.basis.is_ab_run:
         return read_series(row.against if isinstance(row.against, Mapping) else {})
     if not isinstance(result.basis.baseline, int):
         return ()

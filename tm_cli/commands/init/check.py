@@ -13,7 +13,6 @@ from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
-from tm_cli.gate.verdict import Verdict, parse_fail_on
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.setup import gitlab
 from tm_cli.setup import makefile as make
@@ -30,6 +29,7 @@ from tm_cli.setup.pipelines import include_line, includes
 from tm_cli.setup.plan import read_text
 from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict, parse_fail_on
 
 _PLACES = (
     ".github/workflows/*.yml",

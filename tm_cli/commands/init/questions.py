@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from tm_cli.cli.session import Session
 from tm_cli.errors import UsageError
-from tm_cli.gate.verdict import GATED, parse_fail_on
 from tm_cli.setup.answers import (
     Answers,
     Platform,
@@ -24,6 +23,7 @@ from tm_cli.setup.answers import (
 )
 from tm_cli.values.text import clean
 from tm_cli.values.urls import LOCAL
+from tm_cli.values.verdict import GATED, parse_fail_on
 
 RATE, DURATION = "20", "1m"
 """Enough requests for the judge to say something about p99."""

@@ -28,9 +28,9 @@ from tm_cli.commands.shared.last_start import RememberedRun, server_flags
 from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.settings import STRAIT
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
     from tm_cli.api.strait.models import JobRun

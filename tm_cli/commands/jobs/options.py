@@ -22,7 +22,7 @@ from tm_cli.values.text import clean
 if TYPE_CHECKING:
     from tm_cli.gate.checks import Condition
     from tm_cli.gate.policy import Gate
-    from tm_cli.gate.verdict import Verdict
+    from tm_cli.values.verdict import Verdict
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Job run id.")]
 RunIds = Annotated[list[str], typer.Argument(metavar="RUN...", help="Job run ids.")]
@@ -142,7 +142,7 @@ def check_run_id(run_id: str) -> str:
 def read_canceled_as(text: str | None) -> Verdict | None:
     """Return the verdict on a run that was ended from outside; None where the flag is not given."""
     from tm_cli.backends.strait.results import CANCELED_VERDICTS
-    from tm_cli.gate.verdict import Verdict
+    from tm_cli.values.verdict import Verdict
 
     if text is None:
         return None

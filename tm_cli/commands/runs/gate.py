@@ -27,11 +27,11 @@ from tm_cli.commands.shared.last_start import RememberedRun, gate_document, serv
 from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Check
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import format_fail_on
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 from tm_cli.values.urls import LOCAL, check_url, require_another
+from tm_cli.values.verdict import format_fail_on
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph.models import AccountFeatures

@@ -19,9 +19,11 @@ from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.render.formats.json_document import to_json
-from tm_cli.render.progress import open_view
+from tm_cli.render.progress import PlainView, SilentView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
+from tm_cli.runtime.clock import Clock
+from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import clean
 from tm_cli.values.urls import is_loopback
 
@@ -107,6 +109,23 @@ def follow(
     code = wait.reports.finish(evidence)
     print_outcome(session, replace(evidence, exit_code=code))
     return int(code)
+
+
+def open_view(
+    terminal: Terminal, clock: Clock, *, quiet: bool, subjects: Sequence[str] = ("",)
+) -> View:
+    """Choose the view that fits the terminal and the number of runs."""
+    if quiet:
+        return SilentView()
+    if terminal.live and len(subjects) > 1:
+        from tm_cli.render.live import LiveTable
+
+        return LiveTable(terminal, subjects)
+    if terminal.live:
+        from tm_cli.render.live import LiveView
+
+        return LiveView(terminal, clock)
+    return PlainView(terminal, clock, subjects)
 
 
 def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Outcome]) -> None:

@@ -16,8 +16,8 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import Verdict, format_fail_on
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 Runs = TypeVar("Runs", bound=Backend)
 

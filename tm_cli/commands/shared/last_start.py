@@ -14,10 +14,10 @@ from tm_cli.cli.session import Session
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import format_fail_on, parse_fail_on
 from tm_cli.runtime.files import write_whole
 from tm_cli.settings import DEFINITIONS, project_root
 from tm_cli.values.text import clean
+from tm_cli.values.verdict import format_fail_on, parse_fail_on
 
 
 @dataclass(frozen=True, slots=True)

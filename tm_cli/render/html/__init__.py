@@ -7,9 +7,6 @@ from typing import Any
 
 from tm_cli.gate.outcome import Evidence
 
-DATA_ELEMENT = "tm-evidence"
-"""The id of the element that holds the JSON document."""
-
 
 def html(outcome: Evidence, document: Mapping[str, Any]) -> str:
     """Return the page; `document` is the JSON form of the outcome, which the page embeds.

@@ -9,6 +9,9 @@ from typing import Any
 
 from tm_cli.values.text import clean
 
+DATA_ELEMENT = "tm-evidence"
+"""The id of the element that holds the JSON document."""
+
 MOST_ROWS = 250
 
 _KINDS = {"PASS": "pass", "WARN": "warn", "FAIL": "fail", "NO_BASELINE": "none"}

@@ -7,10 +7,10 @@ from tm_cli.gate.events import Attempt
 from tm_cli.gate.model import Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.verdict import GATED
 from tm_cli.render.explanation import explanation
 from tm_cli.render.html.markup import Markup, colour_of, element, prose, table, verdict_mark
 from tm_cli.render.summary import leading, outcome_word, verdict_word
+from tm_cli.values.verdict import GATED
 
 _VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
 

@@ -9,9 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 from tm_cli.gate.outcome import Evidence
-from tm_cli.render.html import DATA_ELEMENT
 from tm_cli.render.html.charts import chart_data
-from tm_cli.render.html.markup import Markup, data_block, element, joined, text
+from tm_cli.render.html.markup import DATA_ELEMENT, Markup, data_block, element, joined, text
 from tm_cli.render.html.overview import overview
 from tm_cli.render.html.run import run_section
 from tm_cli.render.summary import leading
