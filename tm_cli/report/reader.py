@@ -111,7 +111,7 @@ def _exit_code(item: Any, where: str) -> ExitCode:
     return code
 
 
-def _moment(report: doc.Origin) -> datetime:
+def _moment(report: doc.ReportInfo) -> datetime:
     try:
         made_at = datetime.fromisoformat(report["made_at"])
     except ValueError:
