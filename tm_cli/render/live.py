@@ -23,7 +23,7 @@ from tm_cli.gate.events import (
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress, Run
-from tm_cli.render.progress import describe_repetition, items, state
+from tm_cli.render.progress import View, describe_repetition, items, state
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
@@ -38,7 +38,7 @@ UNDER_WAY = frozenset({"pending", "queued", "running", "scoring"})
 """States of a part that is not done."""
 
 
-class _RedrawnView:
+class _RedrawnView(View):
     def __init__(self, terminal: Terminal) -> None:
         self._live = Live(
             console=terminal.console(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Self
 
 from tm_cli.gate.events import (
     Attempt,
@@ -23,42 +23,24 @@ from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import clean
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 HEARTBEAT = 60.0
 """Seconds between two lines while nothing changes."""
 
 
-class View(Protocol):
-    """Shows the events of a gate while they happen."""
+class View:
+    """Shows the events of a gate while they happen; this one shows nothing."""
 
-    def __enter__(self) -> View: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def show(self, event: Event, position: int = 0) -> None:
-        """Show an event of the run at `position`."""
-        ...
-
-
-class SilentView:
-    def __enter__(self) -> SilentView:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
         pass
 
     def show(self, event: Event, position: int = 0) -> None:
-        pass
+        """Show an event of the run at `position`."""
 
 
-class PlainView(SilentView):
+class PlainView(View):
     """A line per change, and at most one a minute for each run without any."""
 
     def __init__(self, terminal: Terminal, clock: Clock, subjects: Sequence[str] = ("",)) -> None:

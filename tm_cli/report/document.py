@@ -255,8 +255,8 @@ class GateData(TypedDict):
     verdict_timeout_seconds: Number | None
 
 
-class Origin(TypedDict):
-    """Who wrote the report, and by which gate; null in a report that no gate has filled."""
+class ReportInfo(TypedDict):
+    """Which `tm` wrote the report, when, and what its gate accepted; null while undecided."""
 
     tm_version: str
     made_at: Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -285,4 +285,4 @@ class ReportDocument(TypedDict):
     exit_name: CodeName
     data: Data | None
     error: ErrorData | None
-    report: Origin
+    report: ReportInfo

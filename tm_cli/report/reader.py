@@ -17,6 +17,7 @@ from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
 from tm_cli.gate.outcome import Evidence, KeptCheck, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.report import document as doc
+from tm_cli.report.writer import COMPARISON_KEYS
 from tm_cli.values.text import clean
 from tm_cli.values.verdict import Verdict, read_verdict
 
@@ -110,7 +111,7 @@ def _exit_code(item: Any, where: str) -> ExitCode:
     return code
 
 
-def _moment(report: doc.Origin) -> datetime:
+def _moment(report: doc.ReportInfo) -> datetime:
     try:
         made_at = datetime.fromisoformat(report["made_at"])
     except ValueError:
@@ -250,11 +251,9 @@ def _basis(run: doc.ReportedRun) -> Basis:
 
 
 def _comparison(data: doc.ComparisonData) -> Comparison:
-    other_names = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
     values = cast("Mapping[str, Any]", data)
-    return Comparison(
-        **{f.name: values[other_names.get(f.name, f.name)] for f in fields(Comparison)}
-    )
+    names = (field.name for field in fields(Comparison))
+    return Comparison(**{name: values[COMPARISON_KEYS.get(name, name)] for name in names})
 
 
 def _baseline(data: doc.BaselineData | None, series: doc.SeriesData | None = None) -> Result | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
 
 from tm_cli import __version__
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Attempt
-from tm_cli.gate.model import Basis, Comparison, Course, Result
+from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result
 from tm_cli.gate.outcome import Evidence, Record
 from tm_cli.gate.policy import Decision, Gate
 
@@ -24,6 +25,9 @@ _FACTS = (
 
 _SERIES = frozenset({"rpsSeries", "latencySeries"})
 """Left out of the other target of an A/B run; `baseline_course` has them."""
+
+COMPARISON_KEYS = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
+"""Fields of a comparison whose keys have other names."""
 
 _JUDGED = frozenset({"final", "note", "also", "facts", "baseline"})
 _DETAILS = _JUDGED | {"started", "abandoned", "course", "baseline_course"}
@@ -218,23 +222,9 @@ def _checks(decision: Decision) -> list[doc.CheckData]:
 
 def comparison_data(item: Comparison) -> doc.ComparisonData:
     """Return one comparison by the names of the API; every key is there."""
-    return {
-        "metric": item.metric,
-        "unit": item.unit,
-        "value": item.value,
-        "baseline": item.baseline,
-        "change": item.change,
-        "ciLow": item.ci_low,
-        "ciHigh": item.ci_high,
-        "pValue": item.p_value,
-        "noise": item.noise,
-        "warn": item.warn,
-        "fail": item.fail,
-        "verdict": item.verdict,
-        "significant": item.significant,
-        "than": item.than,
-        "reason": item.reason,
-    }
+    names = (field.name for field in fields(Comparison))
+    data = {COMPARISON_KEYS.get(name, name): getattr(item, name) for name in names}
+    return cast("doc.ComparisonData", data)
 
 
 def _other_target(against: Any) -> dict[str, Any] | None:
@@ -260,12 +250,6 @@ def _series(series: Course) -> doc.SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
     if not series:
         return None
-    return {
-        "t": [sample.t for sample in series],
-        "rps": [sample.rps for sample in series],
-        "planned": [sample.planned for sample in series],
-        "bad": [sample.bad for sample in series],
-        "p50": [sample.p50 for sample in series],
-        "p95": [sample.p95 for sample in series],
-        "p99": [sample.p99 for sample in series],
-    }
+    names = (field.name for field in fields(Moment))
+    data = {name: [getattr(sample, name) for sample in series] for name in names}
+    return cast("doc.SeriesData", data)

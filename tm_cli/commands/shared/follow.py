@@ -19,7 +19,7 @@ from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.render.formats.json_document import to_json
-from tm_cli.render.progress import PlainView, SilentView, View
+from tm_cli.render.progress import PlainView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
 from tm_cli.runtime.clock import Clock
@@ -116,7 +116,7 @@ def open_view(
 ) -> View:
     """Choose the view that fits the terminal and the number of runs."""
     if quiet:
-        return SilentView()
+        return View()
     if terminal.live and len(subjects) > 1:
         from tm_cli.render.live import LiveTable
 
