@@ -8,7 +8,8 @@ import pytest
 from werkzeug.wrappers import Response
 
 from announced import Stranger, announce, proves_itself
-from tm_cli.completion.profile_names import Profile, Source, profile_candidates, read_profiles
+from tm_cli.completion.candidates import profile_candidates
+from tm_cli.completion.profile_names import Profile, Source, read_profiles
 from tm_cli.runtime.environment import AppContext
 from tm_cli.values.api_key import ApiKey
 from trafficmorph_api import KEY

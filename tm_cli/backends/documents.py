@@ -47,7 +47,7 @@ def _parse_yaml(text: str) -> Any:
                 key = self.construct_object(node_of_key, deep=True)
                 if isinstance(key, Hashable):  # the others are refused by the library
                     if key in seen:
-                        raise ValueError(f"the key {clean(key, longest=40)!r} is there twice")
+                        raise ValueError(f"duplicate key {clean(key, longest=40)!r}")
                     seen.add(key)
             return super().construct_mapping(node, deep=deep)
 

@@ -295,7 +295,7 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
     return frozenset() if text is None else parse_fail_on(text)
 
 
-def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
+def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:
     """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
     from tm_cli.values.verdict import GATED
 

@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.completion.candidates import Candidate
 from tm_cli.errors import TmError
 from tm_cli.runtime.announcement import find_running
 from tm_cli.runtime.environment import AppContext
@@ -49,19 +48,6 @@ class Source:
     key: ApiKey
     whose: str
     ca_file: str | None = None
-
-
-def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]:
-    """Return names, or the id of a profile whose name cannot be typed or would be misread."""
-    found = [
-        Candidate(item.name, f"profile {item.number}")
-        if _is_typable(item.name)
-        else Candidate(str(item.number), clean(item.name))
-        for item in profiles
-    ]
-    if current.isdigit():
-        found += [Candidate(str(item.number), clean(item.name)) for item in profiles]
-    return found
 
 
 def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | None:
@@ -146,7 +132,7 @@ def _write_cache(path: Path, at: float, profiles: list[Profile]) -> None:
         return  # without a cache, the next tab asks again
 
 
-def _is_typable(name: str) -> bool:
+def is_typable(name: str) -> bool:
     """Whether the name can be typed in a shell and tm would read it as a name."""
     return (
         name == clean(name, longest=len(name) + 1)

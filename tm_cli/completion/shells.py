@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tm_cli.completion.candidates import Candidate, Completions
+from tm_cli.completion import Candidate
+from tm_cli.completion.candidates import Completions
 from tm_cli.values.text import clean
 
 

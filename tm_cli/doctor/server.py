@@ -108,7 +108,7 @@ def _unreachable(place: Place, error: Exception) -> CheckResult:
         case socket.gaierror():
             return skipped("connection", "the name has no address")
         case TimeoutError():
-            text, fix = f"{where} does not answer", "look for a firewall or VPN in between"
+            text, fix = f"{where} does not answer", "check for a firewall or VPN in between"
         case http.client.HTTPException():
             text, fix = f"{where} does not answer in HTTP", "is another program at this port?"
         case _:

@@ -105,7 +105,7 @@ def new_server(calls: Calls) -> Server:
     ) -> types.CallToolResult:
         tool = tools.get(params.name)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"there is no tool {clean(params.name)!r}")
+            raise MCPError(types.INVALID_PARAMS, f"unknown tool {clean(params.name)!r}")
         report = context.session.report_progress
         structure = await calls.perform(tool, params.arguments or {}, report)
         return _as_result(tool, structure)

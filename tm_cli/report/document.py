@@ -165,7 +165,7 @@ class SeriesData(TypedDict):
 
 
 class Judged(TypedDict):
-    """What a decision rests on, apart from verdict and metrics."""
+    """What a decision is based on, apart from verdict and metrics."""
 
     final: Annotated[
         bool,

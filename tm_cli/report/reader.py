@@ -24,7 +24,7 @@ _REPORT = TypeAdapter(doc.ReportDocument)
 
 
 class InvalidReport(ValueError):
-    """A document that lacks, contradicts or mistypes something that its decision rests on."""
+    """A document that lacks, contradicts or mistypes something that its decision is based on."""
 
 
 def read_report(document: Any) -> Evidence:

@@ -17,7 +17,7 @@ def read_secret(prompt: str) -> str:
     Raises UsageError when nothing can be read, and when the terminal would show what is entered.
     """
     if sys.stdin is None:
-        raise UsageError("there is no standard input to read the key from")
+        raise UsageError("cannot read the key: standard input is closed")
     if sys.stdin.isatty():
         return _ask(prompt)
     try:

@@ -66,9 +66,9 @@ class UnusedRule:
 async def wait_until_unused(
     leases: Leases, is_busy: Callable[[], bool], monotonic: Callable[[], float]
 ) -> None:
-    """Close the leases once none is held and nothing is going on, for long enough.
+    """Close the leases once none has been held and no run active for long enough.
 
-    Nothing is awaited in between, so that no lease is granted by a server that is leaving.
+    Nothing is awaited in between, so that no lease is granted by a server that is stopping.
     """
     rule = UnusedRule(monotonic())
     while not rule.should_exit(

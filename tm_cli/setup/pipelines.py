@@ -1,4 +1,4 @@
-"""The one command that every pipeline runs, and what its exit codes mean to the pipeline."""
+"""What all pipelines share, and the makefile: the gate's command, and what its exit codes mean."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ MARK = "written by `tm init`"
 """In the first line of a pipeline that `tm init --force` may replace."""
 HISTORY = ".tm/tm.db"
 """The history of the embedded server, without its key."""
+MAKEFILE = "Makefile"
+MAKEFILES = ("GNUmakefile", "makefile", MAKEFILE)
+INCLUDED_MAKEFILE = "load-test.mk"
+"""Where the targets go when there is a makefile already."""
 USUAL_STAGE = "test"
 SOFT_WORDS = {
     ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
@@ -124,3 +128,34 @@ def _of_gitlab(text: str) -> Iterator[str]:
 def _of_make(text: str) -> Iterator[str]:
     for line in re.findall(r"^ *[-s]?include\s+([^#\n]*)", text, re.MULTILINE):
         yield from line.split()
+
+
+def makefile_text(answers: Answers) -> str:
+    """Return a makefile with the gate and the installation of tm."""
+    command = gate_command(answers, every_verdict=False).removeprefix("tm ")
+    return f"""\
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+# make prints the exit code of tm (`Error 2`), but ends with 2 itself whatever that code was.
+TM ?= tm
+# What `make install-tm` installs: this version, or a wheel, or a URL.
+TM_PACKAGE ?= {package(answers)}
+
+{_variables(answers)}
+.PHONY: {JOB} install-tm
+
+{JOB}:
+\t$(TM) {command}
+
+install-tm:
+\tpython3 -m pip install "$(TM_PACKAGE)"
+"""
+
+
+def _variables(answers: Answers) -> str:
+    if not answers.is_local:
+        return f"# TM_API_KEY comes from the environment.\nexport TM_BASE_URL ?= {answers.server}\n"
+    public = "export TM_ALLOW_PUBLIC_TARGETS ?= true\n" if answers.public else ""
+    return (
+        "ifdef CI # elsewhere, tm takes the embedded server of its own accord\n"
+        f"export TM_BASE_URL ?= local\nendif\n{public}"
+    )

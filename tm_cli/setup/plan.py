@@ -15,7 +15,7 @@ from pathlib import Path
 from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_whole
-from tm_cli.setup import github, gitlab, makefile
+from tm_cli.setup import github, gitlab, pipelines
 from tm_cli.setup.answers import Answers, Platform, document_path, is_here, may_be_public
 from tm_cli.setup.documents import is_ignored, profile_text, settings_text, with_ignored
 from tm_cli.setup.pipelines import MARK, include_line, soft_codes, stage_for
@@ -94,11 +94,11 @@ def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
         case Platform.GITLAB:
             yield gitlab.PATH, gitlab.pipeline_text(answers)
         case Platform.MAKE if any(
-            _not_written_by_tm(read(name)) is not None for name in makefile.MAKEFILES
+            _not_written_by_tm(read(name)) is not None for name in pipelines.MAKEFILES
         ):
-            yield makefile.INCLUDED, makefile.makefile_text(answers)
+            yield pipelines.INCLUDED_MAKEFILE, pipelines.makefile_text(answers)
         case Platform.MAKE:
-            yield makefile.PATH, makefile.makefile_text(answers)
+            yield pipelines.MAKEFILE, pipelines.makefile_text(answers)
 
 
 def _not_written_by_tm(text: str | None) -> str | None:
@@ -208,8 +208,8 @@ def _joining(changes: Sequence[Change]) -> Iterator[str]:
     paths = {change.path for change in changes}
     if gitlab.INCLUDED in paths:
         yield f"Add to {gitlab.PATH}: {include_line(gitlab.INCLUDED)}"
-    if makefile.INCLUDED in paths:
-        yield f"Add to your makefile: {include_line(makefile.INCLUDED)}"
+    if pipelines.INCLUDED_MAKEFILE in paths:
+        yield f"Add to your makefile: {include_line(pipelines.INCLUDED_MAKEFILE)}"
 
 
 def _target(answers: Answers) -> Iterator[str]:

@@ -54,7 +54,7 @@ def find_benchmark(client: Client, text: str) -> Benchmark:
             code="ambiguous_benchmark",
         )
     raise Refused(
-        f"there is no benchmark {clean(text)}",
+        f"unknown benchmark {clean(text)}",
         hint="`tm benchmarks catalog` lists them",
         code="unknown_benchmark",
     )

@@ -76,7 +76,7 @@ def start(
 
     tm benchmarks start bmd_1 --wait --min-score 0.85 --baseline last --match branch=main
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, benchmark)
+    options.reject_space_after_comma(gate_options.fail_on, benchmark)
     rules = rule_options.read()
     waits = wait or drive is not None
     if waits:
@@ -138,7 +138,7 @@ def wait(
 
     tm benchmarks wait --last
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, run or [])
+    options.reject_space_after_comma(gate_options.fail_on, run or [])
     if [bool(run), name is not None, last].count(True) != 1:
         raise UsageError("name runs by their ids, or one with --name, or give --last")
     rules = rule_options.read()

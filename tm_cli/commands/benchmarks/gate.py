@@ -72,7 +72,7 @@ def _read_command(session: Session, text: str) -> tuple[str, ...]:
     program = find_program(words[0], session.context.environ)
     if program is None:
         raise UsageError(
-            f"--exec: there is no program {words[0]!r}",
+            f"--exec: cannot find the program {words[0]!r}",
             hint="it is run without a shell: name a program, or `sh -c '...'`",
         )
     return (program, *words[1:])
@@ -198,7 +198,7 @@ class BenchmarkGate(RunloopGate):
         if len(found) == 1:
             return found[0].id
         if not found:
-            raise TmError(f"there is no run named {clean(name)}", code="unknown_run")
+            raise TmError(f"no run is named {clean(name)}", code="unknown_run")
         ids = ", ".join(clean(run.id) for run in found[:5])
         raise TmError(
             f"{len(found)} runs are named {clean(name)}: {ids}",

@@ -81,7 +81,7 @@ def start(
 
     tm benchmarks job start bmd_1 --agent coder:fast --wait --min-score 85%
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, [benchmark] if benchmark else [])
+    options.reject_space_after_comma(gate_options.fail_on, [benchmark] if benchmark else [])
     rules = rule_options.read()
     if wait:
         benchmark_options.require_a_rule(rules)
@@ -126,7 +126,7 @@ def wait(
 
     tm benchmarks job wait bmj_1 --min-score 85%
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, job_id)
+    options.reject_space_after_comma(gate_options.fail_on, job_id)
     rules = rule_options.read()
     benchmark_options.require_a_rule(rules)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:

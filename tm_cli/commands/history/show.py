@@ -93,7 +93,7 @@ def not_found_as_error(history_id: int) -> Iterator[None]:
         if error.status not in _NOT_THERE or not error.from_api:
             raise
         raise TmError(
-            f"there is no run {history_id} in the history",
+            f"run {history_id} is not in the history",
             hint="`tm history list` shows what is there",
             code="unknown_run",
         ) from None

@@ -15,7 +15,6 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.setup import gitlab
-from tm_cli.setup import makefile as make
 from tm_cli.setup.answers import is_out_of_reach
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.github import github_jobs
@@ -25,7 +24,7 @@ from tm_cli.setup.check.model import Job, table
 from tm_cli.setup.check.requirements import plain_key, server_and_key
 from tm_cli.setup.check.shell_script import is_available, is_open
 from tm_cli.setup.documents import is_ignored, read_yaml
-from tm_cli.setup.pipelines import include_line, includes
+from tm_cli.setup.pipelines import MAKEFILE, MAKEFILES, include_line, includes
 from tm_cli.setup.plan import read_text
 from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
 from tm_cli.values.text import clean
@@ -36,7 +35,7 @@ _PLACES = (
     ".github/workflows/*.yaml",
     gitlab.PATH,
     ".gitlab/*.yml",
-    *make.MAKEFILES,
+    *MAKEFILES,
     "*.mk",
 )
 _NO_USER = ".tm/no-user"
@@ -214,11 +213,11 @@ class PipelineCheck:
         if path.startswith(".gitlab/"):
             others = [gitlab.PATH, *(other for other in paths if other.startswith(".gitlab/"))]
         elif path.endswith(".mk"):
-            others = [other for other in paths if other in make.MAKEFILES or other[-3:] == ".mk"]
+            others = [other for other in paths if other in MAKEFILES or other[-3:] == ".mk"]
         else:
             return
         if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
-            check = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
+            check = gitlab.PATH if path.startswith(".gitlab/") else MAKEFILE
             yield problem(check, f"does not include {path}; add: {include_line(path)}")
 
 

@@ -84,7 +84,7 @@ def start(
 
     tm jobs start nightly-export --payload '{"rows": 100}' --wait --assert 'exported>=100'
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, job)
+    options.reject_space_after_comma(gate_options.fail_on, job)
     _refuse_keys(idempotency_key, concurrency_key, debounce_key, batch_key)
     if confirm and idempotency_key is not None:
         raise UsageError(
@@ -159,7 +159,7 @@ def wait(
     tm jobs wait --last
     """
     run_ids = run or []
-    options.refuse_torn_verdicts(gate_options.fail_on, run_ids)
+    options.reject_space_after_comma(gate_options.fail_on, run_ids)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, last=last)
         job_wait = gate_options.read_wait()

@@ -109,7 +109,7 @@ def not_found_as_error(run_id: str) -> Iterator[None]:
         if error.status != 404 or not error.from_api:
             raise
         raise TmError(
-            f"there is no run {clean(run_id)} for this: {error.message}",
+            f"run {clean(run_id)} was not found: {error.message}",
             hint="`tm jobs list` shows the runs of the key's project and environment",
             code="unknown_run",
         ) from None

@@ -285,9 +285,7 @@ def read_page(session: Session, run: str, part: str, **query: str | None) -> Pag
     with client_for_run(session, run) as client:
         page = client.list_part(run, part, **query)
     if page.has_more or page.next_cursor:
-        session.terminal.note(
-            f"tm: there are more than {LARGEST_PAGE}, and the server cannot list the rest"
-        )
+        session.terminal.note(f"tm: the server lists only the first {LARGEST_PAGE}")
     return page
 
 

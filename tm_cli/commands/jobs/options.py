@@ -148,7 +148,7 @@ def read_canceled_as(text: str | None) -> Verdict | None:
         return None
     word = text.strip().upper()
     if word not in CANCELED_VERDICTS:
-        raise UsageError(f"--canceled-as: {text!r} is neither FAIL nor WARN")
+        raise UsageError(f"--canceled-as: invalid verdict {text!r}: expected FAIL or WARN")
     return Verdict(word)
 
 

@@ -57,7 +57,7 @@ def evaluate(
     """
     from tm_cli.commands.report import replay
 
-    options.refuse_torn_verdicts(fail_on, [file])
+    options.reject_space_after_comma(fail_on, [file])
     return replay.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
 
 

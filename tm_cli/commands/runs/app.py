@@ -69,7 +69,7 @@ def start(
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, profile)
+    options.reject_space_after_comma(gate_options.fail_on, profile)
     if not wait:
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
@@ -128,7 +128,7 @@ def wait(
 
     tm runs wait --last
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
+    options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs import gate as gating

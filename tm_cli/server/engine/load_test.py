@@ -124,7 +124,7 @@ class LoadTest:
         self._recorder.replan()
 
     def pause(self) -> None:
-        """Hold the curve; requests already due or under way go on."""
+        """Hold the curve; requests already due or under way continue."""
         self._may_go_on.clear()
         self._clock.pause()
         self._events.write("paused", elapsed=round(self._clock.elapsed(), 3))

@@ -130,7 +130,7 @@ class Recorder:
         bucket.has_changed = True
 
     def gave_up(self, bucket: OpenBucket) -> None:
-        """A request was due, but will not be sent any more."""
+        """A request was due, but will not be sent."""
         bucket.unsent += 1
         self.unsent += 1
         self.window.unsent += 1

@@ -31,7 +31,7 @@ def middle(index: int) -> float:
 def rate(count: int, index: int, end: float) -> float:
     """`count` per second over the part of the bucket that lies before curve second `end`.
 
-    A part shorter than a second counts as one: a few requests at its very beginning are no peak.
+    A part shorter than a second counts as one: a few requests at its very beginning are not a peak.
     """
     part = min(BUCKET_SECONDS, end - index * BUCKET_SECONDS)
     return round(count / max(part, 1.0), 3)

@@ -1,4 +1,4 @@
-"""Runs on disk while they go on: the run itself and its buckets."""
+"""Active runs on disk: the run itself and its buckets."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RunStore:
             )
 
     def unfinished(self) -> list[ServerRun]:
-        """Runs without a history row: going on, or cut short when a server died.
+        """Runs without a history row: active, or cut short when a server died.
 
         What is damaged has a neutral value; the row itself stays as it is.
         """

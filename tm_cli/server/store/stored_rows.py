@@ -37,7 +37,7 @@ def checked(row: sqlite3.Row) -> StoredRow:
     """The row with neutral values for what is damaged; such a row has no verdict.
 
     Series are only shown, and addresses only compared: without them a verdict still stands, but
-    nothing is compared any more.
+    nothing is compared with the run.
     """
     values: dict[str, Any] = {}
     damaged = []

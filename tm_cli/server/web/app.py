@@ -21,7 +21,7 @@ async def lease(request: Request) -> Response:
     """Keep the server alive for as long as this response stays open."""
     leases = Services.of(request).leases
     if leases.is_closed:
-        raise Refusal("The server is leaving", status=503)
+        raise Refusal("The server is stopping", status=503)
     stream = leases.hold()
     await anext(stream)  # the lease counts before the response is sent
     return StreamingResponse(stream, media_type="text/plain")

@@ -97,7 +97,7 @@ class EnginePaused:
 
 @dataclass(frozen=True, slots=True)
 class EngineResumed:
-    """Dispatch goes on."""
+    """Dispatch continues."""
 
     elapsed: Seconds
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """A worker that can be started; `name` is for people."""
+    """A worker that can be started; `name` is for messages."""
 
     name: str
     start: Callable[[EngineJob], Awaitable[RunningEngine]]
@@ -104,7 +104,7 @@ class WorkerGroup:
             reason = f"no message for {patience:g} s"
         except ValueError as error:
             reason = str(error)
-        except Exception:  # a bug; the others go on
+        except Exception:  # a bug; the others continue
             logger.exception("the events of worker %d could not be processed", index)
             reason = "its events could not be processed"
         reason = reason or engine.last_error or "it ended without a final event"
