@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from faults.clock import VirtualClock
 from faults.hostile import text
 from tm_cli.api.responses import RawAnswer, understand
-from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
+from tm_cli.api.trafficmorph import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
@@ -34,16 +34,14 @@ from tm_cli.gate.model import Result, Run
 from tm_cli.gate.outcome import Evidence, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
 from tm_cli.render.comparisons import comparison_markdown
-from tm_cli.render.explanation import explanation
+from tm_cli.render.formats.ci_log import annotated, assignment, dotenv
+from tm_cli.render.formats.ci_log import outputs as github_outputs
 from tm_cli.render.formats.csv import series_csv
-from tm_cli.render.formats.github import annotated, assignment
-from tm_cli.render.formats.github import outputs as github_outputs
-from tm_cli.render.formats.gitlab import dotenv
 from tm_cli.render.formats.json_document import document, error_document, to_json
 from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.summary import run_summary
+from tm_cli.render.summary import explanation, run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
 from tm_cli.runtime.environment import AppContext

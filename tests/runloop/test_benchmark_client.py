@@ -13,8 +13,7 @@ import pytest
 from runloop_world import ZIP
 
 from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import Job
+from tm_cli.api.runloop import Client, Job, explain
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import UsageError
 from tm_cli.values.api_key import ApiKey

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.api.strait.client import explain_strait_error
+from tm_cli.api.strait import explain_strait_error
 
 
 @pytest.mark.parametrize(

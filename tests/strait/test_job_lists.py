@@ -4,8 +4,7 @@ import pytest
 from strait_api import as_json
 from strait_world import World
 
-from tm_cli.api.strait.client import collect
-from tm_cli.api.strait.models import Page
+from tm_cli.api.strait import Page, collect
 from tm_cli.exit_codes import ExitCode
 
 

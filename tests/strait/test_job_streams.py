@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from strait_api import KEY
 
-from tm_cli.api.strait.client import stream_path
-from tm_cli.api.strait.event_stream import Listener
+from tm_cli.api.event_stream import Listener
+from tm_cli.api.strait import stream_path
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.backends.strait.results import is_news
 from tm_cli.exit_codes import ExitCode
@@ -311,16 +311,16 @@ def test_stream_has_a_limit(jobs, strait, run):
     ],
 )
 def test_message_is_one_harmless_line(content, line):
-    from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.listener import _line
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     assert _line(Message("message", json.dumps(content)), as_json=False) == line
     assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
 
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
-    from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.listener import _line
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     message = Message("message", '{"a": "\\x1b"}')
     assert _line(message, as_json=False).startswith("unreadable: ")

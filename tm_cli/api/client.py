@@ -1,9 +1,9 @@
-"""What the clients of all APIs share: repeated reads, single writes, answers that are checked."""
+"""Following the cursors of a list, with an end whatever the server does."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
@@ -15,6 +15,35 @@ from tm_cli.runtime.clock import Clock, read_deadline
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply, Transport
+
+P = TypeVar("P")
+
+MOST_PAGES = 1000
+
+
+def follow_cursors(
+    fetch: Callable[[str | None], P],
+    next_cursor: Callable[[P], str | None],
+    *,
+    cursor: str | None = None,
+) -> Iterator[tuple[P, str | None]]:
+    """Yield each page from `cursor` on, with the cursor that leads to the next one.
+
+    That is None on the last page: one without a cursor, one whose cursor was used before, and the
+    last of MOST_PAGES.
+    """
+    used = {cursor}
+    while True:
+        page = fetch(cursor)
+        following = next_cursor(page)
+        if following in used or len(used) == MOST_PAGES:
+            following = None
+        yield page, following
+        if following is None:
+            return
+        cursor = following
+        used.add(cursor)
+
 
 T = TypeVar("T")
 READ_ATTEMPTS = 3

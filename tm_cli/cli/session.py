@@ -18,8 +18,7 @@ from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
-    from tm_cli.api.trafficmorph.client import Client
-    from tm_cli.api.trafficmorph.models import Account
+    from tm_cli.api.trafficmorph import Account, Client
     from tm_cli.api.transport import Connection
     from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
@@ -100,7 +99,7 @@ class Session:
     @cached_property
     def client(self) -> Client:
         """A client of the configured server."""
-        from tm_cli.api.trafficmorph.client import Client
+        from tm_cli.api.trafficmorph import Client
         from tm_cli.api.transport import Transport
 
         transport = Transport(self.connection)

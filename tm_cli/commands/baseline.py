@@ -14,7 +14,7 @@ from tm_cli.errors import TmError
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import BaselinePin
+    from tm_cli.api.trafficmorph import BaselinePin
     from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()

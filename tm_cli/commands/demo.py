@@ -24,7 +24,7 @@ def demo(session: Session) -> int:
 
     tm demo
     """
-    from tm_cli.demo.script import run
+    from tm_cli.demo.demo import run
     from tm_cli.runtime.local_server import is_server_installed
 
     if not is_server_installed():

@@ -38,7 +38,7 @@ def run_doctor(
     from tm_cli.doctor.doctor import Doctor
     from tm_cli.doctor.machine import SystemMachine
     from tm_cli.doctor.network import SystemNetwork
-    from tm_cli.render.doctor import conclusion, result_data, results_table
+    from tm_cli.render.check_results import conclusion, result_data, results_table
     from tm_cli.render.formats.json_document import document, to_json
     from tm_cli.values.check_result import worst
 

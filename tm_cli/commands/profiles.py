@@ -17,7 +17,7 @@ from tm_cli.runtime.files import write_whole
 from tm_cli.values.text import clean
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import Profile
+    from tm_cli.api.trafficmorph import Profile
     from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()

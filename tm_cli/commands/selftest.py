@@ -53,7 +53,7 @@ def selftest(
 
 
 def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
-    from tm_cli.render.selftest import listing, scenario_data
+    from tm_cli.render.check_results import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
@@ -94,7 +94,7 @@ def _found(session: Session, program: str | None) -> str | None:
 
 
 def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
-    from tm_cli.render.selftest import failure, line, result_data, summary
+    from tm_cli.render.check_results import failure, line, scenario_result_data, summary
     from tm_cli.selftest.runner import run_scenarios
 
     results: list[ScenarioResult] = []
@@ -107,7 +107,7 @@ def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str 
                 session.terminal.result(line(result, width))
     error = failure(results)
     if session.wants_json:
-        data = {"scenarios": [result_data(result) for result in results]}
+        data = {"scenarios": [scenario_result_data(result) for result in results]}
         return session.emit(data, str, error=error)
     if error is not None:
         raise error

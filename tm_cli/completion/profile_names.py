@@ -93,7 +93,7 @@ def _ask(context: AppContext, source: Source, patience: float) -> list[Profile] 
 
 
 def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile]:
-    from tm_cli.api.trafficmorph.client import Client
+    from tm_cli.api.trafficmorph import Client
     from tm_cli.api.transport import Connection, Transport
 
     connection = Connection(

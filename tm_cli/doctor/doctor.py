@@ -7,9 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import Client
 from tm_cli.api.transport import Connection, Transport, verification
-from tm_cli.doctor.account import check_account, check_reading
 from tm_cli.doctor.configuration import (
     Target,
     check_endpoint,
@@ -19,7 +18,7 @@ from tm_cli.doctor.configuration import (
 )
 from tm_cli.doctor.machine import LocalServer, Machine, check_local_server, check_software
 from tm_cli.doctor.network import Network
-from tm_cli.doctor.server import Place, check_server
+from tm_cli.doctor.server import Place, check_account, check_reading, check_server
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.runtime.announcement import Announcement, find_running_in_checked
 from tm_cli.runtime.environment import AppContext

@@ -17,9 +17,8 @@ from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Event, RunStarted
 from tm_cli.mcp.results import Meter, Note, as_note, as_structure
-from tm_cli.mcp.schema import read
+from tm_cli.mcp.schema import Tool, read
 from tm_cli.mcp.session import CallSession, open_session
-from tm_cli.mcp.tool import Tool
 from tm_cli.render.formats.json_document import error_document
 from tm_cli.runtime.clock import SLICE, Clock
 from tm_cli.runtime.local_server import EmbeddedServer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from tm_cli.cli import options
@@ -189,3 +190,36 @@ def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     if "poll_interval_seconds" in arguments:
         polling = replace(polling, interval=float(arguments["poll_interval_seconds"]))
     return replace(gate, polling=polling, **chosen)  # type: ignore[arg-type]
+
+
+Perform = Callable[[CallSession, dict[str, Any]], int]
+"""Does it with checked arguments, prints the JSON document and returns its exit code."""
+
+
+class Effect(Enum):
+    """What a call does to the world beyond."""
+
+    READS = "reads"
+    STARTS = "starts"
+    ENDS = "ends"
+    ADJUSTS = "adjusts"
+    RESUMES = "resumes"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool; the result of a gate has the fields of the gate at its top, others have `data`."""
+
+    name: str
+    title: str
+    description: str
+    effect: Effect
+    perform: Perform
+    properties: Mapping[str, Schema]
+    required: tuple[str, ...] = ()
+    is_gate: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """JSON Schema of the arguments."""
+        return input_schema(self.properties, self.required)

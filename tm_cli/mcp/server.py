@@ -23,7 +23,7 @@ from tm_cli import __version__
 from tm_cli.cli.session import Session
 from tm_cli.mcp.calls import Calls
 from tm_cli.mcp.results import headline, is_error
-from tm_cli.mcp.tool import Effect, Tool
+from tm_cli.mcp.schema import Effect, Tool
 from tm_cli.mcp.tools import INSTRUCTIONS, TOOLS
 from tm_cli.render.formats.json_document import to_json
 from tm_cli.runtime.standard_streams import read_some

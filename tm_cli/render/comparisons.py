@@ -7,17 +7,9 @@ from collections.abc import Sequence
 
 from tm_cli.gate.checks import measure
 from tm_cli.gate.model import Comparison, Result
-from tm_cli.render.tables import (
-    columns,
-    fitting,
-    hidden_columns,
-    milliseconds,
-    percent,
-    rate,
-)
+from tm_cli.render.tables import columns, fitting, hidden_columns, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.numbers import as_number
-from tm_cli.values.text import clean
+from tm_cli.values.text import as_number, clean
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
 

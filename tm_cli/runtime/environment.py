@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.runtime.clock import Clock, SystemClock
-from tm_cli.runtime.secret_prompt import read_secret
-from tm_cli.runtime.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal, read_secret
 
 if TYPE_CHECKING:
     from tm_cli.runtime.local_server import EmbeddedServer

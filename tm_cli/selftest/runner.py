@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import Client
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import TmError
 from tm_cli.runtime import child_environment

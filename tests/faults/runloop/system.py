@@ -25,8 +25,7 @@ from faults.runloop.schedules import generate, must_be_decided
 from faults.runloop.world import BENCHMARK, Truth, World
 from faults.schedules import Schedule
 from faults.system import Dialect, Subject
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import BenchmarkRun
+from tm_cli.api.runloop import BenchmarkRun, Client, explain
 from tm_cli.backends.runloop.baseline import (
     BaselineWish,
     expect,

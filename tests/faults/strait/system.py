@@ -23,7 +23,7 @@ from faults.strait.wish import LONGEST
 from faults.strait.world import USER_KEY, Truth, World
 from faults.system import Dialect, Subject
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.strait.client import Client, explain_strait_error
+from tm_cli.api.strait import Client, explain_strait_error
 from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
 from tm_cli.backends.strait.results import is_news
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns

@@ -23,7 +23,7 @@ from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.schedules import generate, must_be_decided
 from faults.trafficmorph.world import PROFILE, Truth, World
 from tm_cli.api.responses import explain_error
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import Client
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 
 DIALECT = Dialect(

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
+from tm_cli.api.runloop import Benchmark, BenchmarkRun, Client
 from tm_cli.backends.runloop.judge import Baseline, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, Measured, of_run
 from tm_cli.backends.runloop.rules import Rules, read_score

@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import Any, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import Job
+from tm_cli.api.runloop import Client, Job
 from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineWish
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Measured, of_job

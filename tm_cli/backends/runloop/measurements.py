@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.api.runloop.models import BenchmarkRun, Job, JobOutcome, ScenarioOutcome, ScenarioRun
+from tm_cli.api.runloop import BenchmarkRun, Job, JobOutcome, ScenarioOutcome, ScenarioRun
 from tm_cli.backends.runloop.rules import read_score
 from tm_cli.values.text import clean
 

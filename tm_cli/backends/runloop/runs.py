@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any, Required, TypedDict, TypeVar, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import BenchmarkRun
+from tm_cli.api.runloop import BenchmarkRun, Client
 from tm_cli.backends.runloop.baseline import NOT_THERE, unknown_run
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.api import strict_json
-from tm_cli.api.strait.models import JobRun
+from tm_cli.api.strait import JobRun
 from tm_cli.backends.strait.conditions import SECONDS
 from tm_cli.gate.model import Phase, Progress, Result
 from tm_cli.values.durations import format_duration

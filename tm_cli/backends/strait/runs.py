@@ -10,8 +10,7 @@ from datetime import datetime
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import RequestBudget, is_transient, retry_pause
-from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
-from tm_cli.api.strait.models import JobRun, Page
+from tm_cli.api.strait import LARGEST_PAGE, Client, JobRun, Page, as_run
 from tm_cli.backends.strait.results import (
     DEAD_LETTER,
     Lineage,

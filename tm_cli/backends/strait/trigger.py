@@ -12,8 +12,7 @@ from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached
 from tm_cli.api.retry import Attempts, RequestBudget
-from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
-from tm_cli.api.strait.models import JobRun, Triggered
+from tm_cli.api.strait import LARGEST_PAGE, Client, JobRun, Triggered, as_run
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration

@@ -8,8 +8,7 @@ from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
 from tm_cli.api.retry import retry_pause
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
+from tm_cli.api.trafficmorph import Bucket, Client, HistoryRow, LiveStatus, Profile
 from tm_cli.backends.trafficmorph import correlation
 from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import RunStarter, list_own

@@ -10,8 +10,7 @@ from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
 from tm_cli.api.retry import Attempts
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
+from tm_cli.api.trafficmorph import Client, HistoryRow, LiveStatus, RunControl
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.text import clean

@@ -38,7 +38,7 @@ def login(
 
     tm auth login --context staging --system runloop < key.txt
     """
-    from tm_cli.commands.auth.login import store_key
+    from tm_cli.commands.auth.keys import store_key
 
     stored = store_key(session, system.value, check=not no_check)
     if session.flags.get("base_url"):
@@ -56,7 +56,7 @@ def status(session: Session, *, no_check: NoCheck = False) -> int:
 
     tm auth status
     """
-    from tm_cli.commands.auth.status import key_statuses, show_statuses
+    from tm_cli.commands.auth.keys import key_statuses, show_statuses
 
     return show_statuses(session, key_statuses(session, check=not no_check))
 
@@ -68,7 +68,7 @@ def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> i
 
     tm auth logout --context staging
     """
-    from tm_cli.commands.auth.login import remove_key
+    from tm_cli.commands.auth.keys import remove_key
 
     removed = remove_key(session, system.value)
     return session.emit(removed.data(), removed.summary)

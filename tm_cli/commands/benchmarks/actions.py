@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import BenchmarkRun, ScenarioRun
+from tm_cli.api.runloop import BenchmarkRun, Client, ScenarioRun, explain
 from tm_cli.api.transport import Connection
-from tm_cli.backends.runloop.documents import read_run_profile
 from tm_cli.backends.runloop.measurements import FINISHED
 from tm_cli.backends.runloop.rules import read_score
+from tm_cli.backends.runloop.start import read_run_profile
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import Session
 from tm_cli.errors import OutputError, TmError, WaitTimeout

@@ -148,8 +148,8 @@ def wait(
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, last=last)
         from tm_cli.commands.benchmarks.gate import BenchmarkGate
-        from tm_cli.commands.benchmarks.last_start import wait_for_last_benchmarks
         from tm_cli.commands.shared.gate import wait_for
+        from tm_cli.commands.shared.last_gate import wait_for_last_benchmarks
 
         if last:
             return wait_for_last_benchmarks(session, gate, behavior, rules, chosen)
@@ -214,7 +214,7 @@ def compare(
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
     from tm_cli.commands.benchmarks import views as benchmark_comparing
-    from tm_cli.commands.history.compare import read_format
+    from tm_cli.commands.history.show import read_format
 
     chosen = read_format(form, wants_json=session.wants_json)
     return benchmark_comparing.compare(session, first, second, chosen)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
+from tm_cli.api.runloop import Benchmark, BenchmarkRun
 from tm_cli.backends.runloop.baseline import (
     BaselineWish,
     expect,
@@ -14,11 +14,11 @@ from tm_cli.backends.runloop.baseline import (
     get_run,
     pin_baseline,
 )
-from tm_cli.backends.runloop.documents import read_run_profile
 from tm_cli.backends.runloop.driven_runs import DrivenRuns, Driver
 from tm_cli.backends.runloop.judge import Baseline
 from tm_cli.backends.runloop.rules import share
 from tm_cli.backends.runloop.runs import BenchmarkRuns, StartWish, Terms
+from tm_cli.backends.runloop.start import read_run_profile
 from tm_cli.cli.session import Session
 from tm_cli.commands.benchmarks.terms import RUN, RememberedBenchmark, RunloopGate
 from tm_cli.commands.shared.ci_platforms import ci_metadata

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.api.runloop.models import Job
+from tm_cli.api.runloop import Job
 from tm_cli.backends.runloop.baseline import LAST, expect, find_benchmark
-from tm_cli.backends.runloop.documents import read_job_spec
 from tm_cli.backends.runloop.jobs import BenchmarkJobs, get_job, pin_job
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules
+from tm_cli.backends.runloop.start import read_job_spec
 from tm_cli.cli.session import Session
 from tm_cli.commands.benchmarks.terms import JOB, RememberedBenchmark, RunloopGate
 from tm_cli.commands.shared.follow import FollowedRun

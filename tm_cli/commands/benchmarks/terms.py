@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from tm_cli.api.runloop.client import Client
+from tm_cli.api.runloop import Client
 from tm_cli.backends.runloop.baseline import BaselineWish
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun, Job, ScenarioRun
+from tm_cli.api.runloop import Benchmark, BenchmarkRun, Job, ScenarioRun
 from tm_cli.backends.runloop.baseline import find_benchmark, get_run, measure
 from tm_cli.backends.runloop.differences import compare_scenarios
 from tm_cli.backends.runloop.jobs import get_job

@@ -13,7 +13,7 @@ from tm_cli.cli.session import Session, command
 from tm_cli.completion.candidates import complete_profiles
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
+    from tm_cli.api.trafficmorph import HistoryPage, HistoryRow
 
 app = App()
 
@@ -108,7 +108,7 @@ def compare(
 
     tm history compare 42 41 --format markdown
     """
-    from tm_cli.commands.history import compare as comparing
+    from tm_cli.commands.history import show as comparing
 
     chosen = comparing.read_format(form, wants_json=session.wants_json)
     return comparing.compare(session, first, second, chosen)

@@ -13,7 +13,7 @@ from tm_cli.commands.jobs import options
 from tm_cli.errors import TmError, UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.client import Client
+    from tm_cli.api.strait import Client
 
 app = App()
 
@@ -208,7 +208,7 @@ def _emit(session: Session, answer: dict[str, Any], lines: str, left_out: str | 
 
 
 def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
-    from tm_cli.commands.jobs.tables import value_text
+    from tm_cli.commands.jobs.list import value_text
 
     found = answer.get("results")
     items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -217,7 +217,7 @@ def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 
 def _counted(answer: dict[str, Any], count: str, names: str) -> str:
-    from tm_cli.commands.jobs.tables import value_text
+    from tm_cli.commands.jobs.list import value_text
 
     found = answer.get(names)
     ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]

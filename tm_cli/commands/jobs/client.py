@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tm_cli.api.errors import ApiError, HttpError, NotReached
+from tm_cli.api.event_stream import Listener, Message, OnMessage
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.strait.client import Client, as_job, explain_strait_error, stream_path
-from tm_cli.api.strait.event_stream import Listener, Message, OnMessage
-from tm_cli.api.strait.models import Job
+from tm_cli.api.strait import Client, Job, as_job, explain_strait_error, stream_path
 from tm_cli.api.transport import Connection
 from tm_cli.backends.strait.results import is_news
 from tm_cli.backends.strait.runs import Listen

@@ -14,8 +14,7 @@ from tm_cli.cli.session import Session, command
 from tm_cli.commands.jobs import options as job_options
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.client import Client
-    from tm_cli.api.strait.models import JobRun
+    from tm_cli.api.strait import Client, JobRun
 
 app = App()
 debug_app = App()

@@ -13,7 +13,7 @@ from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import Job
+    from tm_cli.api.strait import Job
 
 app = App()
 
@@ -46,9 +46,9 @@ def list_jobs(
 
     tm jobs definitions list --tag team=core
     """
-    from tm_cli.api.strait.client import collect
+    from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     key, equals, value = (tag or "").partition("=")
     query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
@@ -103,7 +103,7 @@ def create(
 
 
 def _describe(job: Job) -> str:
-    from tm_cli.commands.jobs.tables import member_lines
+    from tm_cli.commands.jobs.list import member_lines
     from tm_cli.values.text import clean
 
     document = job.document()

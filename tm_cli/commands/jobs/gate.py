@@ -33,7 +33,7 @@ from tm_cli.values.text import clean
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import JobRun
+    from tm_cli.api.strait import JobRun
 
 
 @dataclass(frozen=True, slots=True)

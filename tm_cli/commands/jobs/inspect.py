@@ -14,7 +14,7 @@ from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import JobRun, Page
+    from tm_cli.api.strait import JobRun, Page
 
 
 app = App()
@@ -45,7 +45,7 @@ def show(session: Session, run: job_options.RunId) -> int:
 
 
 def _describe(run: JobRun) -> str:
-    from tm_cli.commands.jobs.tables import member_lines
+    from tm_cli.commands.jobs.list import member_lines
     from tm_cli.values.text import clean
 
     document = run.document()
@@ -86,7 +86,7 @@ def dependencies(session: Session, run: job_options.RunId) -> int:
 
 
 def _runs(session: Session, run: str, part: str) -> int:
-    from tm_cli.commands.jobs.tables import run_table
+    from tm_cli.commands.jobs.list import run_table
 
     page = read_page(session, run, part)
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
@@ -230,7 +230,7 @@ def _older_part(session: Session, run: str, part: str) -> int:
 def _items(
     session: Session, run: str, part: str, fields: Mapping[str, str], **query: str | None
 ) -> int:
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     page = read_page(session, run, part, **query)
     return session.emit(page.document(), lambda: item_table(session.terminal, page.data, fields))
@@ -244,7 +244,7 @@ def _entries(
     query: dict[str, Any],
 ) -> int:
     from tm_cli.commands.jobs.client import client_for_run
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     with client_for_run(session, run) as client:
         found = client.list_entries(run, part, **query)
@@ -260,14 +260,14 @@ def _members_of(items: Sequence[Any]) -> dict[str, str]:
 
 
 def _emit_part(session: Session, document: Any) -> int:
-    from tm_cli.commands.jobs.tables import describe_members
+    from tm_cli.commands.jobs.list import describe_members
 
     return session.emit(document, lambda: describe_members(document))
 
 
 def _contents(document: Any) -> str:
     """How much of what is in a bundle."""
-    from tm_cli.commands.jobs.tables import describe_members
+    from tm_cli.commands.jobs.list import describe_members
 
     if not isinstance(document, Mapping):
         return describe_members(document)
@@ -279,7 +279,7 @@ def _contents(document: Any) -> str:
 
 def read_page(session: Session, run: str, part: str, **query: str | None) -> Page:
     """Return what the server can list of a part; tells when that is not all."""
-    from tm_cli.api.strait.client import LARGEST_PAGE
+    from tm_cli.api.strait import LARGEST_PAGE
     from tm_cli.commands.jobs.client import client_for_run
 
     with client_for_run(session, run) as client:

@@ -106,7 +106,7 @@ def schema(session: Session) -> int:
 
     tm report schema
     """
-    from tm_cli.report.schema import schema_text
+    from tm_cli.report.document import schema_text
 
     session.terminal.result(schema_text())
     return 0

@@ -14,12 +14,7 @@ from typing import Any
 
 from tm_cli.api import strict_json
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError
-from tm_cli.api.review_comments import (
-    MergeRequest,
-    PullRequest,
-    explain,
-    replace_comment,
-)
+from tm_cli.api.review_comments import MergeRequest, PullRequest, explain, replace_comment
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.session import Session
 from tm_cli.commands.report.replay import load

@@ -16,9 +16,8 @@ from tm_cli.commands.shared.report_sinks import Report, Reports, read_reports
 from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
 from tm_cli.gate.outcome import Evidence, replay
 from tm_cli.gate.policy import Gate
-from tm_cli.render.explanation import explanation
 from tm_cli.render.html.markup import DATA_ELEMENT
-from tm_cli.render.summary import run_summary
+from tm_cli.render.summary import explanation, run_summary
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
 from tm_cli.values.text import clean

@@ -134,14 +134,14 @@ def wait(
         from tm_cli.commands.runs import gate as gating
         from tm_cli.commands.runs.gate import read_comparison
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last
+        from tm_cli.commands.shared.last_gate import wait_for_last_start
 
         if last:
             if (profile, run_id, baseline, against) != (None, None, None, None):
                 raise UsageError(
                     "--last stands alone, without PROFILE, --run-id, --baseline and --against"
                 )
-            return wait_for_last(session, gate, behavior)
+            return wait_for_last_start(session, gate, behavior)
         if profile is None or run_id is None:
             raise UsageError("name PROFILE and --run-id, or give --last")
         if not run_id.strip():

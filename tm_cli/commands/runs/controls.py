@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import LiveStatus
+from tm_cli.api.trafficmorph import Client, LiveStatus
 from tm_cli.cli.session import Session
 from tm_cli.commands.runs.profile_argument import ProfileRef, resolve_profile
 from tm_cli.errors import TmError

@@ -8,8 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Profile
+from tm_cli.api.trafficmorph import Client, Profile
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
@@ -34,7 +33,7 @@ from tm_cli.values.urls import LOCAL, check_url, require_another
 from tm_cli.values.verdict import format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import AccountFeatures
+    from tm_cli.api.trafficmorph import AccountFeatures
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Profile, ProfileSummary
+from tm_cli.api.trafficmorph import Client, Profile, ProfileSummary
 from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import clean

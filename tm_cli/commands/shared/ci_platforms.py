@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tm_cli.gate.events import Event, RunStarted
 from tm_cli.gate.outcome import Evidence
-from tm_cli.render.formats.github import annotated, assignment, outputs
-from tm_cli.render.formats.gitlab import section_end, section_start
+from tm_cli.render.formats.ci_log import annotated, assignment, outputs, section_end, section_start
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.files import append as append_bytes

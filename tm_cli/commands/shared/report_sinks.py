@@ -154,7 +154,7 @@ def rendered(form: Format, evidence: Evidence) -> str:
 
             return series_csv(evidence)
         case Format.DOTENV:
-            from tm_cli.render.formats.gitlab import dotenv
+            from tm_cli.render.formats.ci_log import dotenv
 
             return dotenv(evidence)
         case Format.METRICS:

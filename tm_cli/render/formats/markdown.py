@@ -19,8 +19,7 @@ from tm_cli.render.summary import (
     verdict_word,
 )
 from tm_cli.render.tables import codes, percent, rate
-from tm_cli.values.numbers import as_number
-from tm_cli.values.text import clean
+from tm_cli.values.text import as_number, clean
 
 MOST_SUBJECTS = 100
 MOST_REASONS = 30

@@ -11,8 +11,7 @@ from typing import Any
 from tm_cli.gate.outcome import Evidence
 from tm_cli.render.html.charts import chart_data
 from tm_cli.render.html.markup import DATA_ELEMENT, Markup, data_block, element, joined, text
-from tm_cli.render.html.overview import overview
-from tm_cli.render.html.run import run_section
+from tm_cli.render.html.run import overview, run_section
 from tm_cli.render.summary import leading
 
 LIBRARY = "uplot/uPlot.iife.min.js"

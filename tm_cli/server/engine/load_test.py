@@ -20,8 +20,7 @@ from locust.env import Environment
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
-from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.report import EngineReport
+from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, TargetClient
 

@@ -12,8 +12,8 @@ from typing import Any
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.live_run import LiveRun
+from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import Results, no_results, summarize_partial
-from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.web.bodies import Refusal

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from tm_cli.server.runs.run import ServerRun
+from tm_cli.server.runs.progress import ServerRun
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
-from tm_cli.server.timestamps import read_time, wire_time
+from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.workers.engine_events import EngineBucket
 
 _UNKNOWN = "1970-01-01T00:00:00Z"

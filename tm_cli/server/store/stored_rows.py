@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
+from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
-from tm_cli.server.runs.run import RunOutcome
-from tm_cli.server.timestamps import read_time
 from tm_cli.server.validation import (
     MAX_COUNT,
     Count,
@@ -24,6 +23,7 @@ from tm_cli.server.validation import (
     Finite,
     Measure,
     Text,
+    read_time,
     refuse_constant,
 )
 
