@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script, Shell
 from tm_cli.setup.pipelines import waiting_block
@@ -24,7 +24,7 @@ BASH = Shell(stops=True, pipefail=True)
 """`shell: bash` of GitHub, and GitLab."""
 MAKE = Shell()
 
-TREE = command()
+TREE = root_command()
 
 KEPT = [
     (DEFAULT, "G"),

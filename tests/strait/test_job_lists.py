@@ -4,7 +4,7 @@ import pytest
 from strait_api import as_json
 from strait_world import World
 
-from tm_cli.api.strait import Page, collect
+from tm_cli.api.strait import RunPage, collect
 from tm_cli.exit_codes import ExitCode
 
 
@@ -19,7 +19,7 @@ def pages(*found):
 
 
 def page(*ids, cursor=None):
-    return Page(data=[{"id": name} for name in ids], next_cursor=cursor, has_more=bool(cursor))
+    return RunPage(data=[{"id": name} for name in ids], next_cursor=cursor, has_more=bool(cursor))
 
 
 def ids(found):
@@ -52,7 +52,7 @@ def test_list_comes_to_an_end_whatever_the_server_does(answers):
 
 
 def test_items_without_an_id_are_kept():
-    found = collect(pages(Page(data=[{"n": 1}, {"n": 2}])), most=10)
+    found = collect(pages(RunPage(data=[{"n": 1}, {"n": 2}])), most=10)
     assert len(found.data) == 2
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WrapValidator
 
-from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.errors import ApiError, InvalidResponse
 from tm_cli.api.retry import LONGEST_PAUSE, Attempts, describe_pause, is_transient, requested_pause
 from tm_cli.runtime.clock import Clock, read_deadline
 
@@ -131,7 +131,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def as_object(document: Any) -> dict[str, Any]:
     """Return a JSON object as it is; raises NotUnderstood for anything else."""
     if not isinstance(document, dict):
-        raise NotUnderstood("the server's answer is not a JSON object")
+        raise InvalidResponse("the server's answer is not a JSON object")
     return document
 
 
@@ -142,7 +142,7 @@ def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise NotUnderstood(
+        raise InvalidResponse(
             f"the server's answer to {path} has an unusable {field}: {first['msg']}"
         ) from None
 

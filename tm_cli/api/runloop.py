@@ -9,8 +9,8 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
 from tm_cli.api.client import JsonClient, Payload, follow_cursors, given
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.responses import Explanation
+from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
+from tm_cli.api.responses import ErrorBody
 from tm_cli.api.retry import is_transient
 from tm_cli.errors import UsageError
 from tm_cli.runtime.clock import Clock
@@ -172,7 +172,7 @@ class RunOfJob(RunloopPayload):
     state: State = ""
 
 
-class Job(RunloopPayload):
+class BenchmarkJob(RunloopPayload):
     """A benchmark job, which the service runs itself."""
 
     id: Id
@@ -224,7 +224,7 @@ class ScenarioPage(ListingPage):
 
 
 class JobPage(ListingPage):
-    items: Annotated[list[Job], Field(alias="jobs")]
+    items: Annotated[list[BenchmarkJob], Field(alias="jobs")]
 
 
 PAGE_SIZE = 500
@@ -233,10 +233,10 @@ BUSY = 409
 """Sent for a moment of contention; a read may be repeated after it, as after any 5xx."""
 
 
-Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, Job)
+Listed = TypeVar("Listed", Benchmark, BenchmarkRun, ScenarioRun, Scenario, BenchmarkJob)
 
 
-class Client(JsonClient):
+class RunloopClient(JsonClient):
     """The operations of one Runloop server; see JsonClient.
 
     `make_token` names each write for `x-request-id`. Every method also raises UsageError for an id
@@ -344,16 +344,16 @@ class Client(JsonClient):
 
     def create_job(
         self, spec: Mapping[str, Any], *, name: str | None = None, request_id: str | None = None
-    ) -> Job:
+    ) -> BenchmarkJob:
         """Create a job once; the service runs it."""
         return self._post(
-            Job, "benchmark_jobs", {**given({"name": name}), "spec": spec}, request_id
+            BenchmarkJob, "benchmark_jobs", {**given({"name": name}), "spec": spec}, request_id
         )
 
-    def get_job(self, job_id: str) -> Job:
-        return self._get_object(Job, "benchmark_jobs", job_id)
+    def get_job(self, job_id: str) -> BenchmarkJob:
+        return self._get_object(BenchmarkJob, "benchmark_jobs", job_id)
 
-    def list_jobs(self, **filters: str | None) -> list[Job]:
+    def list_jobs(self, **filters: str | None) -> list[BenchmarkJob]:
         """Return all jobs; `name` and `search` filter."""
         return self._list(JobPage, "benchmark_jobs", filters)
 
@@ -391,16 +391,16 @@ class Client(JsonClient):
         return {"x-request-id": request_id or f"tm-{self._make_token()}"}
 
 
-def explain(document: Any) -> Explanation:
+def read_runloop_error(document: Any) -> ErrorBody:
     """Read the body of an error. Its shape is not published: any object may be one."""
     if not isinstance(document, dict):
-        return Explanation()
+        return ErrorBody()
     inner = document.get("error")
     error = inner if isinstance(inner, dict) else document
     texts = [error.get("message"), inner, error.get("detail")]
     text = next((item for item in texts if isinstance(item, str) and item), None)
     code = error.get("code")
-    return Explanation(text, code if isinstance(code, str) and code else None, from_api=True)
+    return ErrorBody(text, code if isinstance(code, str) and code else None, from_api=True)
 
 
 def _segment(object_id: str) -> str:
@@ -412,7 +412,7 @@ def _segment(object_id: str) -> str:
 
 def _same(found: Listed, object_id: str) -> Listed:
     if found.id != object_id:
-        raise NotUnderstood(
+        raise InvalidResponse(
             f"the server was asked for {object_id} and answered with another object"
         )
     return found
@@ -429,7 +429,7 @@ def read_all(fetch: Callable[[str | None], ListingPage], what: str) -> list[Any]
         found.update((item.id, item) for item in page.items)
         if page.has_more and following is None:
             why = "its cursor leads nowhere" if page.items else "an empty page promises more"
-            raise NotUnderstood(f"the listing of {what} is incomplete: {why}")
+            raise InvalidResponse(f"the listing of {what} is incomplete: {why}")
     return list(found.values())
 
 

@@ -24,9 +24,9 @@ from tm_cli.api.client import (
     given,
     parse_payload,
 )
-from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.responses import Explanation
-from tm_cli.values.text import clean
+from tm_cli.api.errors import InvalidResponse
+from tm_cli.api.responses import ErrorBody
+from tm_cli.values.text import sanitize
 
 
 def _empty_for_null(value: Any) -> Any:
@@ -52,7 +52,7 @@ class JobRun(Payload):
     finished_at: Instant = None
 
 
-class Job(Payload):
+class JobDefinition(Payload):
     """The description that runs are made from."""
 
     id: StrictStr
@@ -80,7 +80,7 @@ class Triggered(Payload):
         return bool(self.debounced or self.buffered or self.batch)
 
 
-class Page(Payload):
+class RunPage(Payload):
     """One page of a list; without a `next_cursor` it is the last."""
 
     data: Annotated[list[dict[str, Any]], BeforeValidator(_empty_for_null)]
@@ -103,21 +103,21 @@ KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
-class Client(JsonClient):
+class StraitClient(JsonClient):
     root = "v1"
 
     # Jobs.
 
-    def list_jobs(self, **query: str | int | None) -> Page:
+    def list_jobs(self, **query: str | int | None) -> RunPage:
         """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
-        return self._get(Page.model_validate, "jobs", given(query))
+        return self._get(RunPage.model_validate, "jobs", given(query))
 
-    def get_job(self, job_id: str) -> Job:
+    def get_job(self, job_id: str) -> JobDefinition:
         """Return one job by its id; a slug is not found here."""
-        return self._get(Job.model_validate, f"jobs/{_part(job_id)}")
+        return self._get(JobDefinition.model_validate, f"jobs/{_part(job_id)}")
 
-    def create_job(self, description: Mapping[str, Any]) -> Job:
-        return self._send(Job.model_validate, "POST", "jobs", description)
+    def create_job(self, description: Mapping[str, Any]) -> JobDefinition:
+        return self._send(JobDefinition.model_validate, "POST", "jobs", description)
 
     def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
         """Trigger a run once, and return whether the answer is that to an earlier request.
@@ -129,7 +129,7 @@ class Client(JsonClient):
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
         answer = parse_payload(Triggered.model_validate, path, reply.document)
         if not answer.id and not answer.is_kept:
-            raise NotUnderstood("the answer to the trigger names no run")
+            raise InvalidResponse("the answer to the trigger names no run")
         return answer, replayed
 
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,12 +144,12 @@ class Client(JsonClient):
 
     # Runs.
 
-    def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
+    def list_runs(self, **query: str | int | Sequence[str] | None) -> RunPage:
         """Return one page of runs, newest first, by the filters of the API."""
-        return self._get(Page.model_validate, "runs", given(query))
+        return self._get(RunPage.model_validate, "runs", given(query))
 
-    def list_dead_letters(self, **query: str | int | None) -> Page:
-        return self._get(Page.model_validate, "runs/dlq", given(query))
+    def list_dead_letters(self, **query: str | int | None) -> RunPage:
+        return self._get(RunPage.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
         """Return one run; raises NotUnderstood for an answer about another one."""
@@ -184,13 +184,13 @@ class Client(JsonClient):
 
     # What a run has left behind.
 
-    def list_part(self, run_id: str, part: str, **query: str | None) -> Page:
+    def list_part(self, run_id: str, part: str, **query: str | None) -> RunPage:
         """Return one page of `children`, `events`, `checkpoints`, `outputs` or `lineage`.
 
         The server does not honour the cursors of these lists: following them repeats or loops.
         """
         return self._get(
-            Page.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
+            RunPage.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
         )
 
     def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
@@ -213,8 +213,8 @@ def as_run(item: Mapping[str, Any]) -> JobRun:
     return parse_payload(JobRun.model_validate, "runs", item)
 
 
-def as_job(item: Mapping[str, Any]) -> Job:
-    return parse_payload(Job.model_validate, "jobs", item)
+def as_job(item: Mapping[str, Any]) -> JobDefinition:
+    return parse_payload(JobDefinition.model_validate, "jobs", item)
 
 
 def stream_path(run_id: str, part: str | None = None) -> str:
@@ -233,7 +233,7 @@ def _part(name: str) -> str:
 
 def _same(found: JobRun, run_id: str) -> JobRun:
     if found.id != run_id:
-        raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
+        raise InvalidResponse(f"the server answered with run {sanitize(found.id)} instead")
     return found
 
 
@@ -241,7 +241,7 @@ def _array(document: Any) -> list[Any]:
     if document is None:
         return []
     if not isinstance(document, list):
-        raise NotUnderstood("the server's answer is not a JSON array")
+        raise InvalidResponse("the server's answer is not a JSON array")
     return document
 
 
@@ -249,11 +249,11 @@ def _anything(document: Any) -> Any:
     return document
 
 
-Fetch = Callable[[str | None, int], Page]
+Fetch = Callable[[str | None, int], RunPage]
 """Returns the page after a cursor, of at most so many items."""
 
 
-def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
+def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
     """Return the first `most` items as one page, whose cursor leads to the next ones.
 
     A cursor that comes back, and a page without any new item, end the list.
@@ -272,24 +272,24 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
         rest = following if len(items) > before else None
         if rest is None or len(items) >= most:
             break
-    return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
+    return RunPage(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
 
 
-def explain_strait_error(document: Any) -> Explanation:
+def read_strait_error(document: Any) -> ErrorBody:
     """Read `{"error": {"code", "message", "details"}}` and the other forms that servers use.
 
     Decide on the HTTP status: many different errors carry the code `internal_error`.
     """
     if not isinstance(document, dict):
-        return Explanation()
+        return ErrorBody()
     error = document.get("error")
     if isinstance(error, str) and error:
-        return Explanation(error, from_api=True)
+        return ErrorBody(error, from_api=True)
     if isinstance(error, dict):
         code = _text(error.get("code"))
-        return Explanation(_with_details(error), code, from_api=code is not None)
+        return ErrorBody(_with_details(error), code, from_api=code is not None)
     code = _text(document.get("code"))
-    return Explanation(_text(document.get("message")), code, from_api=code in BILLING_CODES)
+    return ErrorBody(_text(document.get("message")), code, from_api=code in BILLING_CODES)
 
 
 def _with_details(error: dict[str, Any]) -> str | None:

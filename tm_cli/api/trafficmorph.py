@@ -237,7 +237,7 @@ class RunComparison(CamelCasePayload):
 T = TypeVar("T")
 
 
-class Client(JsonClient):
+class TrafficMorphClient(JsonClient):
     root = "api/v1"
 
     def list_profiles(self) -> list[ProfileSummary]:

@@ -99,6 +99,6 @@ def _tm(
 
 
 @cache
-def command() -> Any:
+def root_command() -> Any:
     """Return the root command, built once for all calls of a process."""
     return get_command(app)

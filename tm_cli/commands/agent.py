@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.values.urls import LOCAL, is_plain_http
@@ -24,9 +24,9 @@ app = App()
 
 
 @app.command("agent")
-@command
+@with_session
 def run_agent(
-    session: Session,
+    session: CommandContext,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", help="URL of the `tm serve` to join. [TM_BASE_URL]"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.completion.candidates import Words, command_names, find_position
 from tm_cli.errors import UsageError
@@ -264,9 +264,9 @@ def complete_words(ctx: typer.Context) -> Words:
 
 
 @app.command("help")
-@command
+@with_session
 def help_(
-    session: Session,
+    session: CommandContext,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -294,12 +294,12 @@ def _listed() -> dict[str, str]:
     return {name: topic.summary for name, topic in TOPICS.items()}
 
 
-def _list(session: Session) -> str:
+def _list(session: CommandContext) -> str:
     table = columns(session.terminal, ("TOPIC", "WHAT IT EXPLAINS"), list(_listed().items()))
     return f"{table}\n\n`tm help TOPIC` prints one; `tm help runs start` is the help of a command."
 
 
-def _show_command(session: Session, words: list[str]) -> int:
+def _show_command(session: CommandContext, words: list[str]) -> int:
     """Print a command's own help; raises UsageError when the words name none."""
     node = session.tree
     for number, word in enumerate(words):

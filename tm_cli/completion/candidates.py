@@ -11,10 +11,10 @@ import typer
 
 from tm_cli.completion import Candidate
 from tm_cli.errors import TmError
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 
 if TYPE_CHECKING:
-    from tm_cli.completion.profile_names import Profile
+    from tm_cli.completion.profile_names import CachedProfile
     from tm_cli.settings import Settings
 
 Words = list[str | tuple[str, str]]
@@ -94,7 +94,7 @@ class CursorPosition:
 
 
 def find_position(
-    root: Any, environment: AppContext, words: Sequence[str]
+    root: Any, environment: Environment, words: Sequence[str]
 ) -> CursorPosition | None:
     """Follow complete words from the root of the tree; None when they name no command."""
     position = CursorPosition(typer.Context(root, info_name="tm", obj=environment))
@@ -102,7 +102,7 @@ def find_position(
 
 
 def complete(
-    root: Any, environment: AppContext, before: Sequence[str], current: str
+    root: Any, environment: Environment, before: Sequence[str], current: str
 ) -> Completions:
     """Return what can be inserted at the cursor after the words `before` it."""
     position = find_position(root, environment, before)
@@ -231,19 +231,19 @@ def _profiles(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     return profile_candidates(profile_names.read_profiles(ctx.obj, source), incomplete)
 
 
-def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]:
+def profile_candidates(profiles: list[CachedProfile], current: str) -> list[Candidate]:
     """Return names, or the id of a profile whose name cannot be typed or would be misread."""
     from tm_cli.completion.profile_names import is_typable
-    from tm_cli.values.text import clean
+    from tm_cli.values.text import sanitize
 
     found = [
         Candidate(item.name, f"profile {item.number}")
         if is_typable(item.name)
-        else Candidate(str(item.number), clean(item.name))
+        else Candidate(str(item.number), sanitize(item.name))
         for item in profiles
     ]
     if current.isdigit():
-        found += [Candidate(str(item.number), clean(item.name)) for item in profiles]
+        found += [Candidate(str(item.number), sanitize(item.name)) for item in profiles]
     return found
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.api.errors import ApiError, HttpError
-from tm_cli.api.trafficmorph import Client
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import NamedProxy, Transport, choose_proxy
 from tm_cli.doctor.network import Network, ProbeResult, Route
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 NEARLY = 0.9
 """The part of a quota from which on it is worth a warning."""
@@ -27,7 +27,7 @@ SMALLEST_READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
 """The cheapest read of each system that knows no accounts."""
 
 
-def check_account(client: Client) -> Iterator[CheckResult]:
+def check_account(client: TrafficMorphClient) -> Iterator[CheckResult]:
     """Try the key on the account and on the history."""
     try:
         yield from _account(client.get_account().document())
@@ -71,7 +71,7 @@ def _plan(
     features = account.get("features")
     named = [k for k, v in features.items() if v is True] if isinstance(features, dict) else []
     words += [f"with {', '.join(sorted(named))}"] if named else []
-    facts = {"plan": clean(plan) if plan else None, "limits": _counts(limits)}
+    facts = {"plan": sanitize(plan) if plan else None, "limits": _counts(limits)}
     text = "; ".join(words)
     if account.get("trialExpired") is True:
         fix = "the server refuses every request of such an account: choose a plan"
@@ -98,7 +98,7 @@ def _capacity(limits: Mapping[str, Any], usage: Mapping[str, Any]) -> CheckResul
     return ok("capacity", text, active=active, most=most)
 
 
-def _history(client: Client) -> CheckResult:
+def _history(client: TrafficMorphClient) -> CheckResult:
     try:
         page = client.list_history(size=1)
     except ApiError as error:

@@ -13,7 +13,7 @@ from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
 from tm_cli.mcp.session import CallSession
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import GATED
 
 Schema = dict[str, Any]
@@ -101,7 +101,7 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     _refuse_unknown(given, schema)
     for problem in Draft202012Validator(schema).iter_errors(given):
         where = ".".join(str(step) for step in problem.absolute_path)
-        message = clean(
+        message = sanitize(
             f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_MESSAGE
         )
         raise UsageError(message, hint="nothing was sent")
@@ -119,7 +119,7 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            shown = clean(name, longest=LONGEST_MESSAGE)
+            shown = sanitize(name, longest=LONGEST_MESSAGE)
             raise UsageError(f"unknown argument {shown!r}", hint=f"{hint}nothing was sent")
 
 

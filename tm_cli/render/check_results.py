@@ -10,7 +10,7 @@ from tm_cli.render.tables import columns
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.selftest.scenarios import ScenarioResult, SelftestScenario
 from tm_cli.values.check_result import CheckResult, Status, worst
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -70,8 +70,8 @@ def _status(status: Status) -> Text:
 def _text(item: CheckResult) -> Text:
     from rich.text import Text
 
-    text = Text(clean(item.text))
-    return text.append(f"\nfix: {clean(item.fix)}", style="bold") if item.fix else text
+    text = Text(sanitize(item.text))
+    return text.append(f"\nfix: {sanitize(item.fix)}", style="bold") if item.fix else text
 
 
 _MAX_NAMES = 5
@@ -96,7 +96,7 @@ def line(result: ScenarioResult, width: int) -> str:
 
 
 def _details(result: ScenarioResult) -> list[str]:
-    details = [f"| {clean(text)}" for text in result.last_lines]
+    details = [f"| {sanitize(text)}" for text in result.last_lines]
     if result.runs != result.scenario.runs:
         details.append(f"runs started: {result.runs}, expected {result.scenario.runs}")
     return details

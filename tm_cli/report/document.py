@@ -26,7 +26,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.policy import GATED_CODES
-from tm_cli.values.text import as_number, clean
+from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import GATED
 
 if sys.version_info >= (3, 12):
@@ -47,7 +47,7 @@ def _number(value: object) -> float:
 def _identifier(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("expected a number or a text")
-    return clean(value) if isinstance(value, str) else value
+    return sanitize(value) if isinstance(value, str) else value
 
 
 def _exit_code(value: int) -> int:
@@ -74,7 +74,7 @@ Identifier = Annotated[
 ]
 """What a server calls a run or a subject."""
 
-ShownText = Annotated[str, AfterValidator(clean)]
+ShownText = Annotated[str, AfterValidator(sanitize)]
 Code = Annotated[
     int, AfterValidator(_exit_code), WithJsonSchema({"enum": [int(code) for code in ExitCode]})
 ]

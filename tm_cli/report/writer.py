@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from tm_cli import __version__
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Attempt
-from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.events import RunAttempt
+from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
 
 if TYPE_CHECKING:  # the types import pydantic, which a gate without a report need not wait for
@@ -35,7 +35,7 @@ _EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
 """Keys that only the report has."""
 
 
-def as_document(outcome: Evidence) -> dict[str, Any]:
+def as_document(outcome: GateOutcome) -> dict[str, Any]:
     """Return the document of `--json`."""
     report: dict[str, Any] = {**report_document(outcome)}
     del report["report"]
@@ -61,7 +61,7 @@ def _without_details(run: doc.ReportedRun) -> dict[str, Any]:
     return data
 
 
-def report_document(outcome: Evidence) -> doc.ReportDocument:
+def report_document(outcome: GateOutcome) -> doc.ReportDocument:
     """Return the document of a report file, from which the outcome can be read back."""
     code, records = outcome.exit_code, outcome.records
     runs = [_run(record, several=len(records) > 1) for record in records]
@@ -79,7 +79,7 @@ def report_document(outcome: Evidence) -> doc.ReportDocument:
     }
 
 
-def _error(outcome: Evidence) -> doc.ErrorData | None:
+def _error(outcome: GateOutcome) -> doc.ErrorData | None:
     """Return what decided the exit code, unless it was a verdict."""
     if not outcome.records:
         if outcome.error is None:
@@ -169,7 +169,7 @@ def _own_exit(decision: Decision) -> doc.OwnExit:
     }
 
 
-def _earlier(attempt: Attempt) -> doc.EarlierRun:
+def _earlier(attempt: RunAttempt) -> doc.EarlierRun:
     result, decision = attempt.result, attempt.decision
     return {
         "run_id": result.facts.get("id") if result else None,
@@ -246,10 +246,10 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _series(series: Course) -> doc.SeriesData | None:
+def _series(series: TimeSeries) -> doc.SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
     if not series:
         return None
-    names = (field.name for field in fields(Moment))
+    names = (field.name for field in fields(Sample))
     data = {name: [getattr(sample, name) for sample in series] for name in names}
     return cast("doc.SeriesData", data)

@@ -38,7 +38,7 @@ from tm_cli.server.workers.agent_protocol import (
 )
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND, EngineProcess
 from tm_cli.values.api_key import ApiKey
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback
 
 HEARTBEAT = 0.5
@@ -93,7 +93,7 @@ class RunTask:
             error_text = await self._run(await self._allowed(first_line))
         except (Refusal, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, Refusal) else f"cannot start the run: {error}"
-            self._post_failure(clean(reason))
+            self._post_failure(sanitize(reason))
         finally:
             self.kill()
             self._post(Frame(self._run_id, over=error_text))
@@ -126,7 +126,7 @@ class RunTask:
             pulse.cancel()
             engine.hang_up()
             await engine.close()
-        return clean(engine.last_error or "")
+        return sanitize(engine.last_error or "")
 
     def _post_failure(self, message: str) -> None:
         self._post(Frame(self._run_id, line=json.dumps({"event": "failed", "message": message})))
@@ -149,13 +149,13 @@ class RunTasks:
             task = asyncio.create_task(run_task.run(frame.line))
             self._tasks[frame.run] = run_task, task
             task.add_done_callback(lambda done: self._ended(frame.run, done))
-            self._log(f"run {clean(frame.run)}: started")
+            self._log(f"run {sanitize(frame.run)}: started")
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[run_id]
         if not task.cancelled() and (bug := task.exception()):
-            self._log(f"run {clean(run_id)}: internal error: {bug!r}")
-        self._log(f"run {clean(run_id)}: ended")
+            self._log(f"run {sanitize(run_id)}: internal error: {bug!r}")
+        self._log(f"run {sanitize(run_id)}: ended")
 
     async def leave(self) -> None:
         """End all runs at once, because the server is gone."""
@@ -201,7 +201,7 @@ _NUMBER = re.compile(r"\[Errno ([0-9]{1,5})\]")
 def why_closed(error: ConnectionClosed) -> str:
     if error.rcvd is None:
         return "connection lost"
-    code, reason = error.rcvd.code, clean(error.rcvd.reason)
+    code, reason = error.rcvd.code, sanitize(error.rcvd.reason)
     if code in _STOPS:
         return "the server is stopping or restarting"
     detail = f": {reason}" if reason else ""
@@ -215,9 +215,9 @@ def why_closed(error: ConnectionClosed) -> str:
 def why_not_opened(error: Exception, *, is_encrypted: bool) -> str:
     match error:
         case ssl.SSLCertVerificationError():
-            return f"{clean(error.verify_message)} (TM_CA_FILE names certificates to trust)"
+            return f"{sanitize(error.verify_message)} (TM_CA_FILE names certificates to trust)"
         case ssl.SSLError():
-            reason = clean(getattr(error, "reason", None) or error)
+            reason = sanitize(getattr(error, "reason", None) or error)
             return f"the TLS handshake failed ({reason}); does the server use plain http?"
         case InvalidMessage() if not is_encrypted:
             return "the response was not HTTP; if the server has a certificate, use https"
@@ -226,8 +226,8 @@ def why_not_opened(error: Exception, *, is_encrypted: bool) -> str:
         case ConnectionRefusedError():
             return "connection refused"
         case socket.gaierror():
-            return f"unknown host name ({clean(error.strerror)})"
-    return _without_numbers(error) or clean(error) or type(error).__name__
+            return f"unknown host name ({sanitize(error.strerror)})"
+    return _without_numbers(error) or sanitize(error) or type(error).__name__
 
 
 def _without_numbers(error: Exception) -> str:
@@ -280,7 +280,7 @@ class ServerConnection:
             raise _refused(error) from None
         except InvalidURI as error:
             raise ConfigurationError(
-                f"cannot connect to {options.server}: {clean(error)}"
+                f"cannot connect to {options.server}: {sanitize(error)}"
             ) from None
         except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
             reason = why_not_opened(error, is_encrypted=options.tls is not None)
@@ -331,7 +331,7 @@ def _refused(error: InvalidStatus) -> Exception:
 
 def _reason(body: bytes | bytearray | None) -> str:
     try:
-        return clean(json.loads(body or b"")["error"])
+        return sanitize(json.loads(body or b"")["error"])
     except (ValueError, KeyError, TypeError):
         return ""
 

@@ -34,7 +34,7 @@ from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
-from tm_cli.server.web.listener import Endpoint, ServeOptions, WebServer, open_listeners
+from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
 from tm_cli.server.web.services import Leases, Quota, Services, wait_until_unused
 from tm_cli.server.workers.agent_protocol import PATH
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
@@ -108,7 +108,7 @@ class EmbeddedServer:
         options: ServeOptions,
         database: Database,
         key: str,
-        open_listeners: Sequence[Endpoint],
+        open_listeners: Sequence[ListeningSocket],
         clock: Clock,
     ) -> None:
         self._options = options

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.runtime.device_paths import find_device
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 from tm_cli.setup import pipelines
 from tm_cli.setup import pipelines as github
 from tm_cli.setup import pipelines as gitlab
@@ -154,7 +154,7 @@ def write(directory: Path, changes: Iterable[Change]) -> None:
             elif change.action in (Action.REPLACED, Action.EXTENDED):
                 if find_device(place) is None:
                     place = place.resolve()  # a link stays a link
-                write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
+                write_atomic(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
         except OSError as error:
             raise OutputError(
                 f"cannot write {change.path}: {error.strerror or error}",

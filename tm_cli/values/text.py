@@ -14,7 +14,7 @@ LONGEST = 500
 _WORKFLOW_COMMAND = re.compile(r"##(?=\w*\[)")  # GitHub, Azure and TeamCity find it mid-line
 
 
-def clean(text: object, *, longest: int = LONGEST) -> str:
+def sanitize(text: object, *, longest: int = LONGEST) -> str:
     """Return `text` as one harmless line.
 
     Control and format characters (escape sequences, bidi overrides, zero-width joiners) and lone

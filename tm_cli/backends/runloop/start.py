@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop import BenchmarkRun, Client, RunloopPayload
+from tm_cli.api.runloop import BenchmarkRun, RunloopClient, RunloopPayload
 from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -139,7 +139,7 @@ class BenchmarkStarter(Generic[Started]):
 
 def _did_nothing(error: ApiError) -> bool:
     """Whether the start certainly had no effect, so that it may be sent again."""
-    if isinstance(error, NotReached):
+    if isinstance(error, ConnectionFailed):
         return not error.maybe_sent
     return isinstance(error, HttpError) and error.status == TOO_MANY
 
@@ -155,9 +155,9 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises NotUnderstood when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise NotUnderstood("the answer is about another benchmark")
+        raise InvalidResponse("the answer is about another benchmark")
     if run.id in known:
-        raise NotUnderstood("the answer names a run that was there before")
+        raise InvalidResponse("the answer names a run that was there before")
     return run
 
 
@@ -189,4 +189,4 @@ class NotFoundGrace:
         """Return the least pause in seconds before the next read; None when that is useless."""
         if self.excuses(error):
             return 1.0
-        return retry_pause(error, Client.may_read_again)
+        return retry_pause(error, RunloopClient.may_read_again)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
-from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result
-from tm_cli.values.text import as_number, clean
+from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
 
 REGRESSION = 10.0
@@ -56,7 +56,7 @@ def read_comparisons(document: Any) -> tuple[Comparison, ...]:
 
 def _comparison(item: Mapping[str, Any]) -> Comparison:
     return Comparison(
-        metric=clean(item["metric"]),
+        metric=sanitize(item["metric"]),
         unit=_text(item.get("unit")) or "",
         value=as_number(item.get("value")),
         baseline=as_number(item.get("baseline")),
@@ -85,7 +85,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return clean(value) if isinstance(value, str) and value else None
+    return sanitize(value) if isinstance(value, str) and value else None
 
 
 def read_contract_comparison(answer: RunComparison) -> tuple[Comparison, ...]:
@@ -129,7 +129,7 @@ def _entries(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(document, Mapping):
         for name, entry in document.items():
             if isinstance(entry, Mapping):
-                yield clean(name), entry
+                yield sanitize(name), entry
 
 
 def newer_first(first: HistoryRow, second: HistoryRow) -> tuple[HistoryRow, HistoryRow]:
@@ -162,7 +162,7 @@ def _pairs(
         for name in new:
             value, before = as_number(new[name]), as_number(old.get(name))
             if value is not None and before is not None:
-                yield clean(name), "ms", value, before, 1
+                yield sanitize(name), "ms", value, before, 1
 
 
 def _compared(name: str, unit: str, value: float, before: float, direction: int) -> Comparison:
@@ -211,7 +211,7 @@ _NAMES = {
 _TIMES = ("t", "time", "second", "x")
 
 
-def read_series(facts: Mapping[str, Any]) -> Course:
+def read_series(facts: Mapping[str, Any]) -> TimeSeries:
     """Return the moments of a history row, or of the second target of an A/B run."""
     found: dict[float, dict[str, float]] = {}
     for field in ("rpsSeries", "latencySeries"):
@@ -220,7 +220,7 @@ def read_series(facts: Mapping[str, Any]) -> Course:
             t, values = _read(item, index)
             if t is not None and values:
                 found.setdefault(t, {}).update(values)
-    return tuple(Moment(t, **found[t]) for t in sorted(found))
+    return tuple(Sample(t, **found[t]) for t in sorted(found))
 
 
 def _read(item: Any, index: int) -> tuple[float | None, dict[str, float]]:
@@ -255,10 +255,12 @@ def as_result(row: HistoryRow) -> Result:
         metrics=_metrics(facts),
         facts=facts,
         final=cut_off,
-        note=f"the run was {clean(row.outcome).lower()}, so it has no verdict" if cut_off else None,
+        note=f"the run was {sanitize(row.outcome).lower()}, so it has no verdict"
+        if cut_off
+        else None,
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
-        notes=(*(clean(text) for text in row.notes), *_addresses(facts)),
+        notes=(*(sanitize(text) for text in row.notes), *_addresses(facts)),
         series=read_series(facts),
     )
 
@@ -333,7 +335,7 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
         shown = _shown_addresses(counts) if isinstance(counts, Mapping) else {}
         if len(shown) > 1:
             listed = ", ".join(f"{name} {count:,}" for name, count in shown.items())
-            notes.append(f"{title}: {clean(listed)}")
+            notes.append(f"{title}: {sanitize(listed)}")
     return notes
 
 
@@ -351,4 +353,4 @@ def _reasons(document: Any) -> tuple[str, ...]:
     if document in (None, "", [], {}):
         return ()
     items = document if isinstance(document, list) else [document]
-    return tuple(clean(item if isinstance(item, str) else json.dumps(item)) for item in items)
+    return tuple(sanitize(item if isinstance(item, str) else json.dumps(item)) for item in items)

@@ -9,7 +9,7 @@ import typer
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.options import System
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 
 app = App()
 
@@ -25,9 +25,12 @@ def auth() -> None:
 
 
 @app.command("login")
-@command
+@with_session
 def login(
-    session: Session, *, system: SystemOption = System.TRAFFICMORPH, no_check: NoCheck = False
+    session: CommandContext,
+    *,
+    system: SystemOption = System.TRAFFICMORPH,
+    no_check: NoCheck = False,
 ) -> int:
     """Read an API key from a prompt or a pipe, check it with its server and store it.
 
@@ -47,8 +50,8 @@ def login(
 
 
 @app.command("status")
-@command
-def status(session: Session, *, no_check: NoCheck = False) -> int:
+@with_session
+def status(session: CommandContext, *, no_check: NoCheck = False) -> int:
     """Show each key: where it is stored, its server, whether the server accepts it.
 
     Checks all systems and contexts. Shows no part of a key. Exits with 0 if there is at least
@@ -62,8 +65,8 @@ def status(session: Session, *, no_check: NoCheck = False) -> int:
 
 
 @app.command("logout")
-@command
-def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> int:
+@with_session
+def logout(session: CommandContext, *, system: SystemOption = System.TRAFFICMORPH) -> int:
     """Remove a server's stored key from this machine; the key itself stays valid.
 
     tm auth logout --context staging

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
-from tm_cli.api.trafficmorph import Client
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.session import LONGEST_PAUSE
 from tm_cli.doctor.server import SMALLEST_READS
@@ -25,11 +25,11 @@ from tm_cli.settings import (
 from tm_cli.settings.credentials import KEYRING
 from tm_cli.settings.definitions import ENDPOINT
 from tm_cli.values.api_key import ApiKey
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
-    from tm_cli.cli.session import Session
+    from tm_cli.cli.session import CommandContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class StoredFor:
     def summary(self) -> str:
         """What people read."""
         tried = "the server takes it" if self.checked else "it was not checked"
-        return clean(f"stored the key for {self.base_url} in {_named(self.place)}; {tried}")
+        return sanitize(f"stored the key for {self.base_url} in {_named(self.place)}; {tried}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class Removed:
     def summary(self) -> str:
         """What people read."""
         if not self.places:
-            return clean(f"no key is stored for {self.base_url}")
+            return sanitize(f"no key is stored for {self.base_url}")
         where = " and ".join(_named(place) for place in self.places)
-        return clean(f"removed the key for {self.base_url} from {where}")
+        return sanitize(f"removed the key for {self.base_url} from {where}")
 
 
-def store_key(session: Session, system: str, *, check: bool) -> StoredFor:
+def store_key(session: CommandContext, system: str, *, check: bool) -> StoredFor:
     """Read a key, try it unless `check` is false, store it.
 
     Raises UsageError for what cannot be a key and HttpError, NotReached or NotUnderstood when the
@@ -95,7 +95,7 @@ def store_key(session: Session, system: str, *, check: bool) -> StoredFor:
     return StoredFor(system, url, place, checked=check)
 
 
-def remove_key(session: Session, system: str) -> Removed:
+def remove_key(session: CommandContext, system: str) -> Removed:
     """Remove the stored key of a server; what is not there needs no removing."""
     endpoint, url = _server(session, system)
     removed = Removed(system, url, endpoint.settings.stored.remove(system, url))
@@ -103,7 +103,7 @@ def remove_key(session: Session, system: str) -> Removed:
     return removed
 
 
-def _server(session: Session, system: str) -> tuple[Endpoint, str]:
+def _server(session: CommandContext, system: str) -> tuple[Endpoint, str]:
     """Whose server it is about; its flags mean the system that was asked for."""
     for flag in ("api_key", "api_key_file"):
         if session.flags.get(flag) is not None:
@@ -122,37 +122,37 @@ def _server(session: Session, system: str) -> tuple[Endpoint, str]:
     return endpoint, endpoint.base_url
 
 
-def _enter(session: Session, url: str) -> ApiKey:
-    text = session.context.read_secret(f"API key for {clean(url)} (not shown): ")
+def _enter(session: CommandContext, url: str) -> ApiKey:
+    text = session.context.read_secret(f"API key for {sanitize(url)} (not shown): ")
     try:
         return ApiKey(text)
     except ValueError as problem:
         raise UsageError(f"{problem}; nothing was stored") from None
 
 
-def _try(session: Session, endpoint: Endpoint, key: ApiKey) -> None:
+def _try(session: CommandContext, endpoint: Endpoint, key: ApiKey) -> None:
     try:
         check_key(session.connector.reach(endpoint, key), endpoint.system)
     except ApiError as error:
         error.message = f"the key was not stored: {error.message}"
-        if isinstance(error, NotReached):
+        if isinstance(error, ConnectionFailed):
             error.hint = "--no-check stores a key without asking the server"
         elif error.hint and "config show" in error.hint:
             error.hint = f"check the key, and whether it is one for {endpoint.base_url}"
         raise
 
 
-def _say_what_wins(session: Session, endpoint: Endpoint) -> None:
+def _say_what_wins(session: CommandContext, endpoint: Endpoint) -> None:
     """Tell of a key that commands use in spite of the stored one."""
     try:
         found = Endpoint(endpoint.settings, endpoint.system).credential
     except MissingKey:
         return
     except TmError as problem:
-        session.note(f"tm: commands cannot use a key here: {clean(problem.message)}")
+        session.note(f"tm: commands cannot use a key here: {sanitize(problem.message)}")
         return
     if found.origin.source is not Source.STORED:
-        session.note(f"tm: commands use another key here: {clean(found.origin)}")
+        session.note(f"tm: commands use another key here: {sanitize(found.origin)}")
 
 
 def _place(place: str) -> str:
@@ -174,15 +174,15 @@ def check_key(connection: Connection, system: str) -> None:
     transport = Transport(connection)
     try:
         if system == TRAFFICMORPH:
-            client = Client(transport, connection.clock)
+            client = TrafficMorphClient(transport, connection.clock)
             _read_account(client.pausing_at_most(LONGEST_PAUSE))
         elif not isinstance(transport.get(SMALLEST_READS[system], {"limit": 1}), (dict, list)):
-            raise NotUnderstood(f"{connection.base_url} does not answer as {system} does")
+            raise InvalidResponse(f"{connection.base_url} does not answer as {system} does")
     finally:
         transport.close()
 
 
-def _read_account(client: Client) -> None:
+def _read_account(client: TrafficMorphClient) -> None:
     try:
         client.get_account()
     except HttpError as error:
@@ -224,7 +224,7 @@ class KeyStatus:
         }
 
 
-def key_statuses(session: Session, *, check: bool) -> list[KeyStatus]:
+def key_statuses(session: CommandContext, *, check: bool) -> list[KeyStatus]:
     """Return the status of every system without a context or in the current one, then of others.
 
     Each key is sent to its own server, unless `check` is false.
@@ -256,7 +256,9 @@ def _endpoints(settings: Settings) -> Iterator[tuple[str | None, Endpoint]]:
                 yield name, chosen.endpoint(system)
 
 
-def _status(session: Session, context: str | None, endpoint: Endpoint, *, check: bool) -> KeyStatus:
+def _status(
+    session: CommandContext, context: str | None, endpoint: Endpoint, *, check: bool
+) -> KeyStatus:
     status = KeyStatus(context, endpoint.system, "no server")
     try:
         status = replace(status, base_url=endpoint.base_url)
@@ -272,7 +274,7 @@ def _status(session: Session, context: str | None, endpoint: Endpoint, *, check:
         return replace(status, state=_trouble(problem), problem=problem)
 
 
-def _state(session: Session, endpoint: Endpoint) -> str:
+def _state(session: CommandContext, endpoint: Endpoint) -> str:
 
     check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
     return WORKS
@@ -282,14 +284,14 @@ def _trouble(problem: TmError) -> str:
     match problem:
         case HttpError() if problem.exit_code is ExitCode.AUTHENTICATION:
             return "refused"
-        case NotReached():
+        case ConnectionFailed():
             return "server not reached"
         case ApiError():
             return "not known"
     return "not usable"
 
 
-def show_statuses(session: Session, statuses: Sequence[KeyStatus]) -> int:
+def show_statuses(session: CommandContext, statuses: Sequence[KeyStatus]) -> int:
     """Print the statuses and return the exit code that they mean."""
     from tm_cli.render.tables import listed
 
@@ -306,7 +308,7 @@ def show_statuses(session: Session, statuses: Sequence[KeyStatus]) -> int:
         return code
     for item in statuses:
         if item.problem is not None:
-            session.terminal.note(f"tm: {item.system}: {clean(item.problem.message)}")
+            session.terminal.note(f"tm: {item.system}: {sanitize(item.problem.message)}")
     if not any(item.source for item in statuses):
         session.terminal.note("tm: no key is configured; `tm auth login` stores one")
     return code

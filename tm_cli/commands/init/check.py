@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_document, read_document
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
@@ -38,7 +38,7 @@ from tm_cli.values.check_result import (
     skipped,
     warning,
 )
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 from tm_cli.values.verdict import Verdict, parse_fail_on
 
@@ -101,7 +101,7 @@ _NO_USER = ".tm/no-user"
 _OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
 
 
-def check_setup(session: Session) -> int:
+def check_setup(session: CommandContext) -> int:
     """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
     cwd = session.context.cwd
     results: list[CheckResult] = []
@@ -113,7 +113,7 @@ def check_setup(session: Session) -> int:
     )
 
 
-def _emit(session: Session, results: list[CheckResult]) -> int:
+def _emit(session: CommandContext, results: list[CheckResult]) -> int:
     from tm_cli.render.check_results import result_data, results_table
     from tm_cli.render.formats.json_document import error_document, to_json
 
@@ -174,7 +174,7 @@ class PipelineCheck:
             try:
                 yield path, _read(path, read_text(self.cwd, path) or "")
             except (ValueError, TmError) as error:
-                results.append(problem(path, f"cannot be read: {clean(error)}"))
+                results.append(problem(path, f"cannot be read: {sanitize(error)}"))
 
     def _targets(self, makefiles: list[Makefile]) -> set[str]:
         """The targets of make that run a gate."""
@@ -350,11 +350,11 @@ def _reason(read: Any, text: str) -> str | None:
     try:
         read(text)
     except (ValueError, TmError) as error:
-        return clean(error)
+        return sanitize(error)
     return None
 
 
-def _settings(session: Session, results: list[CheckResult]) -> Settings | None:
+def _settings(session: CommandContext, results: list[CheckResult]) -> Settings | None:
     """Read the project's settings, each of them."""
     cwd, owners = session.context.cwd, session.context.environ
     try:

@@ -12,7 +12,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import bulk, controls, definitions, inspect, stream
 from tm_cli.commands.jobs import list as list_commands
 from tm_cli.commands.jobs import options as job_options
@@ -30,9 +30,9 @@ def jobs() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     *,
     job: Annotated[list[str], typer.Argument(metavar="JOB...", help="Job ids or slugs.")],
     wait: Annotated[
@@ -140,9 +140,9 @@ def _refuse_keys(*keys: str | None) -> None:
 
 
 @app.command("wait")
-@command
+@with_session
 def wait(
-    session: Session,
+    session: CommandContext,
     *,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")

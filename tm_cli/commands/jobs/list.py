@@ -11,16 +11,16 @@ import typer
 from tm_cli.api.strait import as_run
 from tm_cli.backends.strait.results import seconds_of
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
 from tm_cli.render.tables import columns, instant
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait import Page
+    from tm_cli.api.strait import RunPage
 
 LONGEST_VALUE = 200
 """Characters of a JSON value in a table."""
@@ -63,14 +63,14 @@ def value_text(value: Any) -> str | None:
     if value is None:
         return None
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return clean(shown, longest=LONGEST_VALUE)
+    return sanitize(shown, longest=LONGEST_VALUE)
 
 
 def member_lines(document: Mapping[str, Any]) -> list[str]:
     """Return a line per member of an object, but for those without a value."""
-    width = max((len(clean(name)) for name in document), default=0)
+    width = max((len(sanitize(name)) for name in document), default=0)
     return [
-        f"  {clean(name):<{width}}  {shown}"
+        f"  {sanitize(name):<{width}}  {shown}"
         for name, value in document.items()
         if (shown := value_text(value)) not in (None, "")
     ]
@@ -102,9 +102,9 @@ ERROR_CLASSES = (
 
 
 @app.command("list")
-@command
+@with_session
 def list_runs(
-    session: Session,
+    session: CommandContext,
     status: Annotated[
         list[str] | None,
         typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
@@ -169,9 +169,9 @@ def list_runs(
 
 
 @app.command("dlq")
-@command
+@with_session
 def list_dead_letters(
-    session: Session, limit: options.Limit = 50, cursor: options.Cursor = None
+    session: CommandContext, limit: options.Limit = 50, cursor: options.Cursor = None
 ) -> int:
     """List the runs in the dead-letter queue, newest first.
 
@@ -189,11 +189,11 @@ def list_dead_letters(
     return _show(session, page)
 
 
-def _show(session: Session, page: Page) -> int:
-    from tm_cli.values.text import clean
+def _show(session: CommandContext, page: RunPage) -> int:
+    from tm_cli.values.text import sanitize
 
     if page.next_cursor and not session.wants_json:
-        session.note(f"tm: there are more; go on with --cursor {clean(page.next_cursor)}")
+        session.note(f"tm: there are more; go on with --cursor {sanitize(page.next_cursor)}")
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
 
 

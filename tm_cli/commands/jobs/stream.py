@@ -12,17 +12,17 @@ import typer
 from tm_cli.api.errors import ApiError
 from tm_cli.api.event_stream import Message
 from tm_cli.api.retry import is_transient
-from tm_cli.api.strait import Client
-from tm_cli.backends.strait.results import TERMINAL, is_news, read_message
+from tm_cli.api.strait import StraitClient
+from tm_cli.backends.strait.results import TERMINAL, may_change_status, read_message
 from tm_cli.cli import options
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
 from tm_cli.commands.jobs.client import not_found_as_error, open_server
 from tm_cli.errors import UsageError, WaitTimeout
 from tm_cli.runtime.clock import reads_of_a_wait
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 POLL_INTERVAL = 15.0
 """Seconds between two polls of a run whose stream is silent: many ends are never announced."""
@@ -50,7 +50,7 @@ class _Inbox:
         return found
 
 
-def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) -> int:
+def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: float) -> int:
     """Print every message; return OK when the run has ended, whatever its status.
 
     Raises WaitTimeout when it is still running after `limit` seconds.
@@ -66,7 +66,8 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
         now = clock.monotonic()
         if now >= deadline:
             raise WaitTimeout(
-                f"timed out after {format_duration(limit)}; run {clean(run_id)} is still running",
+                f"timed out after {format_duration(limit)}; "
+                f"run {sanitize(run_id)} is still running",
                 hint="raise --wait-timeout",
             )
         due = polled_at + (LEAST_PAUSE if has_news else POLL_INTERVAL)
@@ -78,11 +79,11 @@ def listen_to(session: Session, run_id: str, *, part: str | None, limit: float) 
             polled_at, has_news = clock.monotonic(), False
         has_news = _print(session, inbox.take()) or has_news
     _print(session, inbox.take())
-    session.note(f"tm: run {clean(run_id)} is {clean(status)}")
+    session.note(f"tm: run {sanitize(run_id)} is {sanitize(status)}")
     return 0
 
 
-def _poll(client: Client, run_id: str) -> str | None:
+def _poll(client: StraitClient, run_id: str) -> str | None:
     """Return the status; None when this poll has shown nothing."""
     try:
         return client.without_retries().get_run(run_id).status
@@ -92,12 +93,12 @@ def _poll(client: Client, run_id: str) -> str | None:
         return None
 
 
-def _print(session: Session, messages: list[Message | None]) -> bool:
+def _print(session: CommandContext, messages: list[Message | None]) -> bool:
     """Print messages; return whether they may show a new status."""
     for message in messages:
         if message is not None:
             session.terminal.result(_line(message, as_json=session.wants_json))
-    return any(message is None or is_news(message.data) for message in messages)
+    return any(message is None or may_change_status(message.data) for message in messages)
 
 
 def _line(message: Message, *, as_json: bool) -> str:
@@ -107,35 +108,35 @@ def _line(message: Message, *, as_json: bool) -> str:
         if content is None:
             shown["text"] = message.data
         return json.dumps(shown, ensure_ascii=True).replace("#", "\\u0023")
-    return _describe(content) if content is not None else f"unreadable: {clean(message.data)}"
+    return _describe(content) if content is not None else f"unreadable: {sanitize(message.data)}"
 
 
 def _describe(content: dict[str, Any]) -> str:
     """A message as a line for people."""
     match content:
         case {"type": "status_change", "to": to}:
-            reason = f": {clean(content['error'])}" if content.get("error") else ""
-            return f"status {clean(content.get('from', '?'))} -> {clean(to)}{reason}"
+            reason = f": {sanitize(content['error'])}" if content.get("error") else ""
+            return f"status {sanitize(content.get('from', '?'))} -> {sanitize(to)}{reason}"
         case {"chunk": chunk}:
-            return clean(chunk)
+            return sanitize(chunk)
         case {"data": {"percent": percent}}:
-            return f"{clean(percent)} % {clean(content.get('message', ''))}".rstrip()
+            return f"{sanitize(percent)} % {sanitize(content.get('message', ''))}".rstrip()
         case {"message": message}:
-            return f"{clean(content.get('level', 'info'))} {clean(message)}"
+            return f"{sanitize(content.get('level', 'info'))} {sanitize(message)}"
         case {"status": status}:
-            return f"status {clean(status)}"
+            return f"status {sanitize(status)}"
         case {"error": error}:
-            return f"the stream says: {clean(error)}"
-    return clean(json.dumps(content, ensure_ascii=False))
+            return f"the stream says: {sanitize(error)}"
+    return sanitize(json.dumps(content, ensure_ascii=False))
 
 
 app = App()
 
 
 @app.command("stream")
-@command
+@with_session
 def stream(
-    session: Session,
+    session: CommandContext,
     run: job_options.RunId,
     chunks: Annotated[
         bool, typer.Option("--chunks", help="Print the text that the job streams.")

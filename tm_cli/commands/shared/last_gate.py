@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.backends.runloop.baseline import BaselineWish
+from tm_cli.backends.runloop.baseline import BaselineSelection
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.gate import BenchmarkGate
 from tm_cli.commands.benchmarks.job_gate import BenchmarkJobGate
 from tm_cli.commands.benchmarks.terms import RUN, RunloopGate
@@ -23,7 +23,11 @@ from tm_cli.gate.policy import Gate
 
 
 def wait_for_last_benchmarks(
-    session: Session, gate: Gate, wait: WaitBehavior, rules: Rules, baseline: BaselineWish
+    session: CommandContext,
+    gate: Gate,
+    wait: WaitBehavior,
+    rules: Rules,
+    baseline: BaselineSelection,
 ) -> int:
     """Wait for what `tm benchmarks` started last; rules given now replace those of then."""
     entries = read_last_start(session)
@@ -36,10 +40,10 @@ def wait_for_last_benchmarks(
 
 
 def benchmark_gate(
-    session: Session,
+    session: CommandContext,
     entries: Sequence[RememberedRun],
     rules: Rules | None = None,
-    baseline: BaselineWish | None = None,
+    baseline: BaselineSelection | None = None,
 ) -> RunloopGate:
     """Return the gate over what was started last: runs or jobs."""
     is_run = entries[0].details.get("kind") == RUN
@@ -47,7 +51,7 @@ def benchmark_gate(
 
 
 def wait_for_last_start(
-    session: Session, gate: Gate, wait: WaitBehavior, job_wait: JobWaitOptions | None = None
+    session: CommandContext, gate: Gate, wait: WaitBehavior, job_wait: JobWaitOptions | None = None
 ) -> int:
     """Wait for the runs of the last start; `job_wait` counts where they are job runs."""
     entries = read_last_start(session)
@@ -55,7 +59,7 @@ def wait_for_last_start(
 
 
 def _command(
-    session: Session, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
+    session: CommandContext, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
 ) -> shared.GateCommand[Any]:
     match entries[0].system:
         case RunGate.system:

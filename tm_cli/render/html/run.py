@@ -8,9 +8,9 @@ from typing import Any
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult
-from tm_cli.gate.events import Attempt
+from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Comparison, Result
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate
 from tm_cli.render.comparisons import compared_rows, comparison_cells, known_columns
 from tm_cli.render.html.charts import charts
@@ -41,7 +41,7 @@ from tm_cli.values.verdict import GATED
 _VERDICTS = frozenset({ExitCode.FAIL, ExitCode.WARN, ExitCode.NO_BASELINE})
 
 
-def overview(outcome: Evidence) -> Markup:
+def overview(outcome: GateOutcome) -> Markup:
     """Return the outcome, what its exit code means and what the gate asked for."""
     records = outcome.reported
     word, kind = _outcome(outcome)
@@ -58,7 +58,7 @@ def overview(outcome: Evidence) -> Markup:
     )
 
 
-def _outcome(outcome: Evidence) -> tuple[str, str]:
+def _outcome(outcome: GateOutcome) -> tuple[str, str]:
     """Return the word for the whole and the verdict whose colour it has.
 
     Several runs without a gate are not green.
@@ -78,7 +78,7 @@ def outcome_mark(record: Record) -> Markup:
     return verdict_mark(outcome_word(end), _kind(end.decision.exit_code, end.result))
 
 
-def attempt_mark(attempt: Attempt) -> Markup:
+def attempt_mark(attempt: RunAttempt) -> Markup:
     """Return the name of the exit code that one run of several would have had."""
     code = attempt.decision.exit_code
     return verdict_mark(code.name, _kind(code, attempt.result))
@@ -91,7 +91,7 @@ def _kind(code: ExitCode, result: Result | None) -> str:
     return code.name if code in _VERDICTS else "unknown"
 
 
-def _code(outcome: Evidence) -> list[Markup]:
+def _code(outcome: GateOutcome) -> list[Markup]:
     code = outcome.exit_code
     rows = [
         element("dt", "Exit code"),
@@ -103,7 +103,7 @@ def _code(outcome: Evidence) -> list[Markup]:
     return rows
 
 
-def _gate(outcome: Evidence) -> list[Markup]:
+def _gate(outcome: GateOutcome) -> list[Markup]:
     if outcome.error is not None:
         return []
     return [element("dt", "Gate"), element("dd", _gate_text(outcome.gate))]
@@ -121,7 +121,7 @@ def _gate_text(gate: Gate) -> str:
     return "; ".join(parts)
 
 
-def _runs(outcome: Evidence) -> Markup:
+def _runs(outcome: GateOutcome) -> Markup:
     rows = [
         (
             element("a", record.subject, href=f"#run-{n}"),
@@ -246,7 +246,7 @@ def _checks(checks: tuple[CheckResult, ...]) -> Markup | None:
     return _titled("Checks", table("Conditions on metrics", head, rows, words={1, 2}))
 
 
-def _earlier(attempts: tuple[Attempt, ...]) -> Markup | None:
+def _earlier(attempts: tuple[RunAttempt, ...]) -> Markup | None:
     """Return the runs that this one was to confirm."""
     if not attempts:
         return None
@@ -264,7 +264,7 @@ def _earlier(attempts: tuple[Attempt, ...]) -> Markup | None:
     return _titled("Earlier runs", table(caption, head, rows, words={1, 2, 3}))
 
 
-def _why(attempt: Attempt) -> list[str]:
+def _why(attempt: RunAttempt) -> list[str]:
     reasons = list(attempt.result.reasons) if attempt.result else []
     return reasons + failed_checks(attempt.decision) or [attempt.decision.message]
 
