@@ -62,13 +62,18 @@ def test_every_command_says_what_it_does_and_every_option_what_it_means(words, n
         assert option.hidden if option.param_type_name == "option" and not option.help else True
 
 
-@pytest.mark.parametrize("words", [(), ("runs",), ("benchmarks", "job")], ids=" ".join)
-def test_a_group_alone_prints_its_help_and_succeeds(tm, capsys, words):
-    assert tm(*words).exit_code == ExitCode.OK
+def test_tm_alone_prints_its_help_and_succeeds(tm, capsys):
+    assert tm().exit_code == ExitCode.OK
     alone = capsys.readouterr()
-    assert tm(*words, "--help").exit_code == ExitCode.OK
+    assert tm("--help").exit_code == ExitCode.OK
     assert alone == capsys.readouterr()
-    assert alone.out.startswith("Usage: " + " ".join(("tm", *words, "COMMAND")))
+    assert alone.out.startswith("Usage: tm COMMAND")
+
+
+@pytest.mark.parametrize("words", [("runs",), ("benchmarks", "job")], ids=" ".join)
+def test_a_group_alone_may_be_a_gate_that_lost_its_words(tm, capsys, words):
+    assert tm(*words).exit_code == ExitCode.USAGE
+    assert capsys.readouterr().out.startswith("Usage: " + " ".join(("tm", *words, "COMMAND")))
 
 
 def test_options_without_a_command_are_a_mistake(tm):

@@ -42,7 +42,7 @@ URLS = (
 )  # fmt: skip
 KEYS = ("", " ", "\n", "tm_a\nb", "tm_a\r", "tm_\x00", "tm_\x7f", "\x1b[2J")
 COMMANDS = (
-    (), ("runs",), ("runs", "strat", "42"), ("run",), ("Runs",), ("--nonsense",), ("runs", "start"),
+    ("runs",), ("runs", "strat", "42"), ("run",), ("Runs",), ("--nonsense",), ("runs", "start"),
     ("runs", "start", "42", "--wait", "--nonsense"), ("runs", "wait", "42"), ("history", "show"),
     ("runs", "start", "42", "--fail-on", "FAIL"), ("runs", "start", "42", "--fail-on"),
     ("runs", "wait", "42", "--run-id"), ("runs", "wait", "42", "--run-id", " "), ("profiles", "x"),

@@ -32,7 +32,10 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group whose help is a `HelpPage`; without a command it prints that and succeeds.
+    """A group whose help is a `HelpPage`, which it prints when no command is given.
+
+    `tm` alone succeeds. `tm runs` alone does not: its words may be those of a gate, lost to an
+    empty variable.
 
     It reads options of its own only when one is given: Typer coerces even an option that is not
     there, `--help` included, and imports pydantic for it.
@@ -48,7 +51,9 @@ class Group(TyperGroup):
         """Parse up to the name of the command."""
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help())
-            ctx.exit()
+            if ctx.parent is None:
+                ctx.exit()
+            ctx.fail("Missing command.")
         self._is_command_first = bool(args) and not args[0].startswith("-")
         try:
             if self._is_command_first:  # typer would repeat the values of an earlier call
