@@ -30,7 +30,7 @@ from pictures_animation import animation
 from pictures_browser import SCHEMES, find_browser, photograph
 from pictures_github import VARIABLES, find_mermaid, forge, take_picture
 from pictures_recording import Piece, frames, record, shortened
-from tm_cli.demo.target import DemoService
+from tm_cli.demo.demo import DemoService
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 WIDTH = 100

@@ -10,8 +10,8 @@ from typing import Any
 
 from tm_cli.cli.global_options import GLOBAL_OPTIONS
 from tm_cli.cli.help_page import describe, paragraphs, usage, value_name
-from tm_cli.cli.root import command as root_command
-from tm_cli.report.schema import schema_text
+from tm_cli.cli.root import root_command
+from tm_cli.report.document import schema_text
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "commands.md"

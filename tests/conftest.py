@@ -19,7 +19,7 @@ from pytest_httpserver import HTTPServer
 from faults import scale
 from tiers import Tiers
 from tm_cli.main import main
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
 from trafficmorph_api import KEY, TOKEN, ScriptedServer
 
@@ -104,7 +104,7 @@ def tm(tmp_path: Path, clock: FakeClock) -> Callable[..., Outcome]:
         make_token: Callable[[], str] = lambda: TOKEN,
     ) -> Outcome:
         out, err = io.StringIO(), io.StringIO()
-        context = AppContext(
+        context = Environment(
             environ=environ if environ is not None else {},
             terminal=Terminal(
                 out,

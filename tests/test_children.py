@@ -17,7 +17,7 @@ import psutil
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tm_cli.demo import script as demo
+from tm_cli.demo import demo
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime import child_environment
 from tm_cli.runtime.local_server import launch

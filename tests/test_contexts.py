@@ -391,4 +391,4 @@ def test_config_show_names_the_context(tm, choice):
 def test_unknown_context_exits_78(tm):
     result = tm("--context", "stagign", "runs", "status", "checkout")
     assert result.exit_code == 78
-    assert "there is no context 'stagign'" in result.stderr
+    assert "unknown context 'stagign'" in result.stderr

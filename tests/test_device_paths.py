@@ -21,7 +21,7 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime import device_paths
 from tm_cli.runtime.device_paths import find_device
-from tm_cli.runtime.files import append, write_whole
+from tm_cli.runtime.files import append, write_atomic
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.setup.plan import read_text
 
@@ -94,7 +94,7 @@ def test_each_way_to_a_descriptor_of_ours_is_written_behind_what_is_there(links,
         file.flush()
         places = links(file.fileno())
         for place in places:
-            write_whole(place, "report ")
+            write_atomic(place, "report ")
         file.write("end")
     assert (tmp_path / "o").read_text() == "1 " + "report " * len(places) + "end"
     assert all(place.is_symlink() for place in places[:3])
@@ -104,11 +104,11 @@ def test_a_socket_and_a_deleted_file_are_descriptors_as_well(tmp_path):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         (tmp_path / "link").symlink_to(DESCRIPTORS / str(ours.fileno()))
-        write_whole(tmp_path / "link", "report")
+        write_atomic(tmp_path / "link", "report")
         assert theirs.recv(100) == b"report"
     with (tmp_path / "gone").open("w+") as file:
         (tmp_path / "gone").unlink()
-        write_whole(DESCRIPTORS / str(file.fileno()), "report")
+        write_atomic(DESCRIPTORS / str(file.fileno()), "report")
         assert file.read() == "" or file.seek(0) == 0
         file.seek(0)
         assert file.read() == "report"
@@ -118,7 +118,7 @@ def test_a_socket_and_a_deleted_file_are_descriptors_as_well(tmp_path):
 def test_a_terminal_is_written_to(tmp_path):
     master, terminal = pty.openpty()
     (tmp_path / "link").symlink_to(os.ttyname(terminal))
-    write_whole(tmp_path / "link", "report")
+    write_atomic(tmp_path / "link", "report")
     assert os.read(master, 100) == b"report"
     os.close(master)
     os.close(terminal)
@@ -127,7 +127,7 @@ def test_a_terminal_is_written_to(tmp_path):
 
 def test_a_link_to_the_null_device_stays_one(tmp_path):
     (tmp_path / "report.json").symlink_to("/dev/null")
-    write_whole(tmp_path / "report.json", "report")
+    write_atomic(tmp_path / "report.json", "report")
     assert (tmp_path / "report.json").readlink() == Path("/dev/null")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
@@ -136,7 +136,7 @@ def test_a_link_to_the_null_device_stays_one(tmp_path):
 def test_a_link_to_a_file_is_replaced_and_the_file_is_left_alone(tmp_path, target):
     (tmp_path / "target.json").write_text("old")
     (tmp_path / "link").symlink_to(target)
-    write_whole(tmp_path / "link", "report")
+    write_atomic(tmp_path / "link", "report")
     assert not (tmp_path / "link").is_symlink()
     assert (tmp_path / "link").read_text() == "report"
     assert (tmp_path / "target.json").read_text() == "old"
@@ -202,7 +202,7 @@ def test_a_pipe_without_reader_loses_the_report_and_ends(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to("pipe")
     monkeypatch.setattr(device_paths, "PATIENCE", 0.1)
     with pytest.raises(OSError, match="no process has read from it"):
-        write_whole(tmp_path / "link", "report")
+        write_atomic(tmp_path / "link", "report")
     with pytest.raises(OSError, match="no process has read from it"):
         append(tmp_path / "pipe", b"report")
     assert (tmp_path / "pipe").is_fifo()
@@ -212,7 +212,7 @@ def test_a_reader_that_takes_nothing_loses_the_report_and_ends(tmp_path, monkeyp
     reader, writer = os.pipe()
     monkeypatch.setattr(device_paths, "PATIENCE", 0.1)
     with pytest.raises(OSError, match="has taken nothing"):
-        write_whole(DESCRIPTORS / str(writer), "x" * 2_000_000)
+        write_atomic(DESCRIPTORS / str(writer), "x" * 2_000_000)
     os.close(reader)
     os.close(writer)
 
@@ -229,7 +229,7 @@ def test_a_slow_reader_gets_all_of_a_large_report(tmp_path, blocks):
 
     thread = threading.Thread(target=take)
     thread.start()
-    write_whole(DESCRIPTORS / str(writer), "x" * 500_000)
+    write_atomic(DESCRIPTORS / str(writer), "x" * 500_000)
     os.close(writer)
     thread.join()
     os.close(reader)
@@ -271,14 +271,14 @@ def test_what_another_user_left_where_everyone_may_write_is_refused(tmp_path, wh
         place.symlink_to(DESCRIPTORS / "1" if what == "link to a descriptor" else target)
     os.lchown(place, 12345, 12345)
     with pytest.raises(PermissionError, match="of another user"):
-        write_whole(place / "victim" if what == "directory" else place, "report")
+        write_atomic(place / "victim" if what == "directory" else place, "report")
     assert (tmp_path / "victim").read_text() == "old"
 
 
 def test_a_secret_is_written_to_files_only(tmp_path):
     (tmp_path / "key").symlink_to("/dev/null")
     with pytest.raises(OSError, match="not a file"):
-        write_whole(tmp_path / "key", "secret", mode=0o600)
+        write_atomic(tmp_path / "key", "secret", mode=0o600)
     assert (tmp_path / "key").is_symlink()
 
 

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.runtime.local_server import EmbeddedServer, launch
+from tm_cli.runtime.local_server import LocalServerLease, launch
 
 pytestmark = pytest.mark.process
 
@@ -34,7 +34,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def has_left(server: EmbeddedServer, data_dir: Path) -> bool:
+def has_left(server: LocalServerLease, data_dir: Path) -> bool:
     return not (data_dir / "server.json").exists()
 
 
@@ -161,7 +161,7 @@ def test_a_start_that_loses_a_race_waits_for_the_end_of_the_other_server(data_di
     """The other one writes into the same log, behind the refusal of the one that lost."""
     data_dir.mkdir(mode=0o700)
     log = data_dir / "server.log"
-    found: list[EmbeddedServer] = []
+    found: list[LocalServerLease] = []
     thread = threading.Thread(target=lambda: found.append(launch(data_dir)))
     with FileLock(data_dir / "server.lock"):
         thread.start()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.responses import RawAnswer, explain_error, understand
+from tm_cli.api.errors import HttpError, InvalidResponse
+from tm_cli.api.responses import RawAnswer, parse_response, read_error
 from tm_cli.exit_codes import ExitCode
 from trafficmorph_api import KEY, row
 
@@ -71,13 +71,13 @@ def test_verdict_that_rests_on_the_key(gate, tm, server):
     ids=["redirect", "content-type", "repeated-key", "error", "escaped"],
 )
 def test_error_of_the_transport_hides_it(answer):
-    with pytest.raises((HttpError, NotUnderstood)) as caught:
-        understand(answer, explain_error, secret=KEY)
+    with pytest.raises((HttpError, InvalidResponse)) as caught:
+        parse_response(answer, read_error, secret=KEY)
     assert KEY not in f"{caught.value!r} {caught.value.message} {caught.value.hint}"
     assert "***" in caught.value.message
 
 
 def test_document_too_deep_to_be_searched_is_no_answer():
     deep = b"[" * 100_000 + b"]" * 100_000
-    with pytest.raises(NotUnderstood, match="too deeply"):
-        understand(RawAnswer("GET /x", 200, JSON, deep), explain_error, secret=KEY)
+    with pytest.raises(InvalidResponse, match="too deeply"):
+        parse_response(RawAnswer("GET /x", 200, JSON, deep), read_error, secret=KEY)

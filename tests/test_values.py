@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import format_duration, parse_duration
-from tm_cli.values.text import LONGEST, clean
+from tm_cli.values.text import LONGEST, sanitize
 from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
 
 
@@ -160,12 +160,12 @@ def test_key_shows_itself_nowhere():
     ],
 )
 def test_hostile_text_is_one_harmless_line(text, shown):
-    assert clean(text) == shown
+    assert sanitize(text) == shown
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=2000))
 def test_clean_text_holds_nothing_that_steers_a_terminal(text):
-    shown = clean(text)
+    shown = sanitize(text)
     assert len(shown) <= LONGEST
     assert all(ord(character) >= 0x20 and ord(character) != 0x7F for character in shown)
     assert "##[" not in shown

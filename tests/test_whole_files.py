@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and devices are POSIX")
 
@@ -39,7 +39,7 @@ class Unwritable(str):
 def test_the_file_is_replaced_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("old")
-    write_whole(path, "neu: ü\n")
+    write_atomic(path, "neu: ü\n")
     assert path.read_bytes() == "neu: ü\n".encode()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -48,7 +48,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_no_draft(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("old")
     with pytest.raises(OSError, match="no space left"):
-        write_whole(path, Unwritable("new"))
+        write_atomic(path, Unwritable("new"))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -58,7 +58,7 @@ def test_a_private_file_replaces_one_that_others_could_read(tmp_path):
     path = tmp_path / "key"
     path.write_text("old")
     path.chmod(0o644)
-    write_whole(path, b"secret", mode=0o600)
+    write_atomic(path, b"secret", mode=0o600)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -68,7 +68,7 @@ def test_a_pipe_stays_one_and_is_written_to(tmp_path):
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_whole(path, "all of it")
+        write_atomic(path, "all of it")
         assert os.read(reader, 100) == b"all of it"
     finally:
         os.close(reader)

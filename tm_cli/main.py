@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from tm_cli.runtime.environment import AppContext
+    from tm_cli.runtime.environment import Environment
 
 
 def run() -> None:
@@ -37,7 +37,7 @@ def run() -> None:
     sys.exit(code)
 
 
-def main(argv: Sequence[str] | None = None, context: AppContext | None = None) -> int:
+def main(argv: Sequence[str] | None = None, context: Environment | None = None) -> int:
     """Run tm once and return its exit code, which `exit_codes.ExitCode` lists."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"] and context is None:  # nothing else is imported for this

@@ -43,7 +43,7 @@ ONLY_IN = {
     "gevent": "server/engine",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
-    "httpx2": "api/middleware.py api/network.py api/strait/event_stream.py api/transport.py",
+    "httpx2": "api/middleware.py api/network.py api/event_stream.py api/transport.py",
     "jsonschema": "mcp/schema.py",
     "keyring": "settings/credentials.py",
     "locust": "server/engine",
@@ -57,7 +57,7 @@ ONLY_IN = {
     "tree_sitter_bash": "setup/check/shell_script.py",
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
-    "websockets": "server/agent server/web",
+    "websockets": "server/agent.py server/web",
     "yaml": "backends commands/profiles.py setup",
 }
 """Libraries, and the only places that may import them."""

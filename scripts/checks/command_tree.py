@@ -12,7 +12,7 @@ from tm_cli.cli import root
 @cache
 def command() -> Any:
     """The tree, built once: nothing here changes it."""
-    return root.command()
+    return root.root_command()
 
 
 def leaves(node: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

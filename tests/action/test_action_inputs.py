@@ -9,7 +9,7 @@ import pytest
 
 from action.composite_runner import ACTION, action
 from action.programs import make_recorder
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.settings import DEFINITIONS
 
 pytestmark = pytest.mark.process
@@ -58,7 +58,9 @@ HOSTILE = (
 
 
 def start_options():
-    return {option.name: option for option in command().commands["runs"].commands["start"].params}
+    return {
+        option.name: option for option in root_command().commands["runs"].commands["start"].params
+    }
 
 
 def test_every_input_is_an_option_an_argument_a_setting_or_the_actions_own():

@@ -9,7 +9,7 @@ import pytest
 
 from action.programs import make_real
 from faults.scale import whole
-from tm_cli.demo.target import DemoService
+from tm_cli.demo.demo import DemoService
 from tm_cli.exit_codes import ExitCode
 
 pytestmark = [pytest.mark.process, whole]

@@ -79,9 +79,9 @@ def test_example_becomes_a_command_line_that_tm_takes(step, make_runner, tmp_pat
 
 def parse(words):
     """Parse a command line as the program would; raises its usage error."""
-    from tm_cli.cli.root import command
+    from tm_cli.cli.root import root_command
 
-    node, path = command(), ["tm"]
+    node, path = root_command(), ["tm"]
     while hasattr(node, "commands"):
         path.append(words[0])
         node, words = node.commands[words[0]], words[1:]

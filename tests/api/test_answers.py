@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tm_cli.api.errors import HttpError, NotUnderstood
-from tm_cli.api.responses import RawAnswer, understand
+from tm_cli.api.errors import HttpError, InvalidResponse
+from tm_cli.api.responses import RawAnswer, parse_response
 
 JSON = {"content-type": "application/json"}
 
@@ -23,7 +23,7 @@ def answer(status=200, content=b"{}", headers=JSON):
     ],
 )
 def test_good_answer(status, content, headers, document):
-    assert understand(answer(status, content, headers)) == document
+    assert parse_response(answer(status, content, headers)) == document
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_good_answer(status, content, headers, document):
     ],
 )
 def test_answer_that_the_api_cannot_have_sent(status, content, headers):
-    with pytest.raises(NotUnderstood):
-        understand(answer(status, content, headers))
+    with pytest.raises(InvalidResponse):
+        parse_response(answer(status, content, headers))
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def test_answer_that_the_api_cannot_have_sent(status, content, headers):
 )
 def test_error_is_explained_as_far_as_the_body_goes(status, content, message, from_api):
     with pytest.raises(HttpError) as caught:
-        understand(answer(status, content))
+        parse_response(answer(status, content))
     assert (caught.value.message, caught.value.from_api) == (message, from_api)

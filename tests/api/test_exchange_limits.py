@@ -17,7 +17,7 @@ import trustme
 from faults import unending
 from faults.socket_server import read_message
 from faults.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer
-from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.errors import ConnectionFailed, InvalidResponse
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.runtime.clock import SystemClock, reads_end_at
@@ -47,7 +47,7 @@ def transport(url, *, timeout=TIMEOUT, clock=None, **options):
 def ends_soon(seconds=SOON):
     """Expect NotReached or NotUnderstood, and soon."""
     began = time.monotonic()
-    with pytest.raises((NotReached, NotUnderstood)) as caught:
+    with pytest.raises((ConnectionFailed, InvalidResponse)) as caught:
         yield caught
     assert time.monotonic() - began < seconds
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
+from tm_cli.api.errors import ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import LONGEST_PAUSE, is_transient, pause_before_retry, read_retry_after
 
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
@@ -47,8 +47,8 @@ def test_any_retry_after_is_harmless(value):
 @pytest.mark.parametrize(
     ("error", "nothing"),
     [
-        (NotReached("x", maybe_sent=True), True),
-        (NotUnderstood("x"), True),
+        (ConnectionFailed("x", maybe_sent=True), True),
+        (InvalidResponse("x"), True),
         *[(HttpError("x", status=status), True) for status in (408, 425, 429, 500, 502, 503, 504)],
         *[(HttpError("x", status=status), False) for status in (400, 401, 403, 404, 409, 501)],
     ],

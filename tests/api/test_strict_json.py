@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tm_cli.api.client import parse_payload
 from tm_cli.api.strict_json import _unique, parse, parse_answer
-from tm_cli.api.trafficmorph.models import LiveStatus
+from tm_cli.api.trafficmorph import LiveStatus
 from tm_cli.values.api_key import hide
 
 DOCUMENTS = st.recursive(

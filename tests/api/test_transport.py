@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import trustme
 
-from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.errors import ConnectionFailed, InvalidResponse
 from tm_cli.api.middleware import LARGEST_BODY, Exchange, KeyAuth
 from tm_cli.api.transport import Connection, Transport, _proxy
 from tm_cli.errors import ConfigurationError
@@ -92,7 +92,7 @@ def test_certificate_of_the_named_authority_is_trusted(connect, tls, authority, 
 
 
 def test_unknown_certificate_gets_no_request_and_no_key(connect, tls):
-    with Server(tls) as server, pytest.raises(NotReached) as caught:
+    with Server(tls) as server, pytest.raises(ConnectionFailed) as caught:
         connect(f"https://localhost:{server.port}/").get("x")
     assert caught.value.maybe_sent is False
     assert server.asked == []
@@ -114,7 +114,7 @@ def test_path_prefix_and_its_encoding_are_kept(connect):
 
 
 def test_endless_body_is_cut(connect):
-    with Server(body=b" " * (LARGEST_BODY + 1)) as server, pytest.raises(NotUnderstood):
+    with Server(body=b" " * (LARGEST_BODY + 1)) as server, pytest.raises(InvalidResponse):
         connect(f"http://127.0.0.1:{server.port}/").get("x")
 
 
@@ -196,7 +196,7 @@ def test_bug_of_tm_is_not_taken_for_a_broken_connection(connect):
 @pytest.mark.parametrize("error", [RuntimeError("x"), KeyError("x"), ConnectionResetError("x")])
 def test_what_the_library_raises_while_it_reads_is_a_broken_connection(connect, error):
     transport = connect("http://127.0.0.1:1/", transport=Answering(b"[", error))
-    with pytest.raises(NotReached) as caught:
+    with pytest.raises(ConnectionFailed) as caught:
         transport.post("x")
     assert caught.value.maybe_sent
 
@@ -230,6 +230,6 @@ def test_header_of_the_user_may_hold_any_text(connect):
 def test_failed_exchange_is_reported_as_unanswered(connect):
     seen: list[Exchange] = []
     wire = Answering(b"[", ConnectionResetError("x"))
-    with pytest.raises(NotReached):
+    with pytest.raises(ConnectionFailed):
         connect("http://127.0.0.1:1/", transport=wire, on_exchange=seen.append).get("x")
     assert [item.outcome for item in seen] == ["no answer"]

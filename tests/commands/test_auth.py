@@ -174,7 +174,7 @@ def test_key_is_never_an_argument(tm, flag):
         ([], 78, "no server is configured"),
         (["--base-url", "local"], 64, "a key of its own"),
         (["--base-url", "http://tm.example"], 64, "unencrypted"),
-        (["--context", "typo"], 78, "no context 'typo'"),
+        (["--context", "typo"], 78, "unknown context 'typo'"),
         (["--system", "typo"], 64, "typo"),
         (["--system", "strait", "--base-url", "local"], 64, "TrafficMorph only"),
     ],

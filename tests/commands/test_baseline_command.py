@@ -48,7 +48,7 @@ def test_run_that_is_not_there_is_named(gate, server):
     server.features(baselinePins=True).error("GET", "/history/99", 400, "Run history not found")
     result = gate("baseline", "pin", "99")
     assert result.exit_code == ExitCode.ERROR
-    assert "there is no run 99 in the history" in result.stderr
+    assert "run 99 is not in the history" in result.stderr
 
 
 def test_run_without_a_profile_cannot_be_pinned(gate, server):

@@ -347,14 +347,14 @@ def test_run_that_is_not_in_the_history_is_named(gate, server, argv, method):
     result = gate(*argv)
     assert result.exit_code == ExitCode.ERROR
     assert result.stderr.splitlines() == [
-        "tm: there is no run 99 in the history",
+        "tm: run 99 is not in the history",
         "hint: `tm history list` shows what is there",
     ]
 
 
 def test_page_of_a_gateway_is_not_taken_for_a_missing_run(gate, server):
     server.answer("GET", "/history/99", code=404, text="<html>", content_type="text/html")
-    assert "there is no run" not in gate("history", "show", "99").stderr
+    assert "is not in the history" not in gate("history", "show", "99").stderr
 
 
 @pytest.mark.parametrize(

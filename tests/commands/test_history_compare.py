@@ -164,7 +164,7 @@ def test_run_that_is_not_there_is_named(gate, server, status):
     server.error("GET", "/history/9", 400, "Run history not found")
     result = gate("history", "compare", "7", "9")
     assert result.exit_code == ExitCode.ERROR
-    assert "there is no run 9 in the history" in result.stderr
+    assert "run 9 is not in the history" in result.stderr
     assert "tm history list" in result.stderr
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tm_cli.completion.candidates import Candidate, Completions
+from tm_cli.completion import Candidate
+from tm_cli.completion.candidates import Completions
 from tm_cli.completion.shells import SCRIPTS, Shell, read_typed, write_completions
 from tm_cli.exit_codes import ExitCode
 

@@ -8,8 +8,9 @@ import pytest
 from werkzeug.wrappers import Response
 
 from announced import Stranger, announce, proves_itself
-from tm_cli.completion.profile_names import Profile, Source, profile_candidates, read_profiles
-from tm_cli.runtime.environment import AppContext
+from tm_cli.completion.candidates import profile_candidates
+from tm_cli.completion.profile_names import CachedProfile, ProfileSource, read_profiles
+from tm_cli.runtime.environment import Environment
 from tm_cli.values.api_key import ApiKey
 from trafficmorph_api import KEY
 
@@ -128,8 +129,8 @@ def test_a_silent_server_is_left_alone(httpserver, clock, tmp_path):
     httpserver.expect_request("/api/v1/profiles").respond_with_handler(
         lambda _request: Response(status=500 if answer.wait(10) else 200)
     )
-    source = Source(httpserver.url_for("/"), ApiKey(KEY), "variable TM_API_KEY")
-    context = replace(AppContext.system(), clock=clock, find_state_dir=lambda: tmp_path)
+    source = ProfileSource(httpserver.url_for("/"), ApiKey(KEY), "variable TM_API_KEY")
+    context = replace(Environment.system(), clock=clock, find_state_dir=lambda: tmp_path)
     try:
         assert read_profiles(context, source, patience=0.05) == []
         assert read_profiles(context, source, patience=0.05) == []  # remembered
@@ -151,11 +152,11 @@ def test_a_silent_server_is_left_alone(httpserver, clock, tmp_path):
     ],
 )
 def test_a_name_that_would_mean_something_else_is_offered_as_its_id(name, value):
-    (found,) = profile_candidates([Profile(7, name)], "")
+    (found,) = profile_candidates([CachedProfile(7, name)], "")
     assert found.value == value
     assert "\x1b" not in found.note
 
 
 def test_digits_are_completed_to_ids():
-    found = profile_candidates([Profile(42, "checkout")], "4")
+    found = profile_candidates([CachedProfile(42, "checkout")], "4")
     assert [item.value for item in found] == ["checkout", "42"]

@@ -4,9 +4,8 @@ import pytest
 
 from checks.pages import bare, page, rows, section
 from tm_cli.server.engine.job import DEFAULT_SLOTS, REQUEST_TIMEOUT
-from tm_cli.server.leases import NEVER_USED_GRACE, UNUSED_GRACE
-from tm_cli.server.runs.run import RunOutcome
-from tm_cli.server.web.services import Quota
+from tm_cli.server.runs.progress import RunOutcome
+from tm_cli.server.web.services import NEVER_USED_GRACE, UNUSED_GRACE, Quota
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}

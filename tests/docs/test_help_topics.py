@@ -5,7 +5,7 @@ import re
 import pytest
 
 from checks.pages import ROOT
-from tm_cli.commands.help_topics import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
+from tm_cli.commands.help import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.doctor.configuration import OTHER_VARIABLES
 from tm_cli.exit_codes import ExitCode

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.zygote import _text_to
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.main import run
 
 AT_ONCE = 4
@@ -175,7 +175,7 @@ def import_everything() -> None:
         __import__(name)
     names_of_commands()
     with redirect_stdout(io.StringIO()):
-        command()(["--help"], standalone_mode=False)
+        root_command()(["--help"], standalone_mode=False)
 
 
 def names_of_commands() -> list[tuple[str, ...]]:
@@ -185,7 +185,7 @@ def names_of_commands() -> list[tuple[str, ...]]:
         inner = getattr(node, "commands", {})
         return [words] + [found for name in inner for found in walk((*words, name), inner[name])]
 
-    return walk((), command())
+    return walk((), root_command())
 
 
 if __name__ == "__main__":

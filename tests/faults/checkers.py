@@ -13,6 +13,7 @@ from faults.plan import Menu
 from faults.recorder import Op, Recording
 from faults.schedules import GATED, Schedule
 from faults.system import system_of
+from tm_cli.gate.events import Ended, Observed, RunStarted, Unobserved
 
 VERDICTS = ("PASS", *GATED)
 DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 64, 69, 70, 73, 77, 78, 129, 130, 143}
@@ -22,7 +23,7 @@ LONGEST_PAUSE = 300.0
 TWO_REQUESTS = 61.0
 """Seconds: a look at the status and, where that is missing, at the profile, both very slow."""
 
-LOOKS = frozenset({"Observed", "Unobserved"})
+LOOKS = frozenset({Observed.__name__, Unobserved.__name__})
 REPLACEMENT_GRACE = 3.0
 """How long the row of a replaced run is looked for; one last look may come before its time."""
 
@@ -110,7 +111,7 @@ def i8_is_bounded(schedule: Schedule, recording: Recording) -> Iterator[str]:
     """No scan begins after its deadline, but for one; no look is awaited for long after its own."""
     if recording.broken and recording.broken.startswith(("Hang", "ImpossibleSleep")):
         yield f"I8 {recording.broken}"
-    ended, started = recording.moment("Ended"), recording.moment("Started")
+    ended, started = recording.moment(Ended), recording.moment(RunStarted)
     if ended is not None:
         deadline = ended + schedule.verdict_timeout + OUTWAITED
         scan = system_of(schedule).DIALECT.scan
@@ -185,9 +186,9 @@ def _asked(op: Op, unpaced: frozenset[str]) -> float | None:
 
 def _is_last_look(schedule: Schedule, recording: Recording, op: Op) -> bool:
     for event, limit in (
-        ("Started", schedule.wait_timeout),
-        ("Ended", schedule.verdict_timeout),
-        ("Ended", REPLACEMENT_GRACE),
+        (RunStarted, schedule.wait_timeout),
+        (Ended, schedule.verdict_timeout),
+        (Ended, REPLACEMENT_GRACE),
     ):
         since = recording.moment(event)
         if since is not None and op.began >= since + limit - OUTWAITED:

@@ -17,8 +17,8 @@ from faults.recorder import Recording
 from faults.schedules import Schedule
 from faults.system import system_of
 from faults.wire import Lost, Wire
-from tm_cli.api.errors import NotReached, NotUnderstood
-from tm_cli.api.responses import Explain, RawAnswer, understand
+from tm_cli.api.errors import ConnectionFailed, InvalidResponse
+from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import TmError
 from tm_cli.gate.events import Decided, RunStarted
@@ -42,7 +42,7 @@ class Received:
 class RawTransport:
     """tm's transport seam."""
 
-    def __init__(self, wire: Wire, explain: Explain, budget: RequestBudget | None) -> None:
+    def __init__(self, wire: Wire, explain: ErrorReader, budget: RequestBudget | None) -> None:
         self._wire = wire
         self._explain = explain
         self._budget = budget
@@ -74,11 +74,11 @@ class RawTransport:
         try:
             reply = self._wire.exchange(request)
         except Lost as lost:
-            raise NotReached(f"{where}: {lost}", maybe_sent=lost.maybe_sent) from None
+            raise ConnectionFailed(f"{where}: {lost}", maybe_sent=lost.maybe_sent) from None
         if "content-encoding" in reply.headers:
-            raise NotUnderstood(f"{where} answered with a compressed body")
+            raise InvalidResponse(f"{where} answered with a compressed body")
         answer = RawAnswer(where, reply.status, reply.headers, reply.body)
-        return Received(understand(answer, self._explain), reply.status, reply.headers)
+        return Received(parse_response(answer, self._explain), reply.status, reply.headers)
 
 
 class Simulation:

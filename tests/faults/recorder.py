@@ -49,8 +49,9 @@ class Recording:
     attached: bool = False
     ended: float = 0.0
 
-    def moment(self, name: str) -> float | None:
-        """When the last event of this name came; None when it never did."""
+    def moment(self, kind: type) -> float | None:
+        """When the last event of this kind came; None when it never did."""
+        name = kind.__name__
         return next((at for at, event in reversed(self.moments) if event == name), None)
 
     def starts(self) -> list[Op]:

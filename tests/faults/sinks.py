@@ -12,43 +12,41 @@ from typing import Any, NoReturn
 
 from faults.clock import VirtualClock
 from faults.hostile import text
-from tm_cli.api.responses import RawAnswer, understand
-from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus
+from tm_cli.api.responses import RawAnswer, parse_response
+from tm_cli.api.trafficmorph import HistoryRow, LiveStatus
 from tm_cli.backends.trafficmorph.results import as_result
 from tm_cli.backends.trafficmorph.runs import from_status
 from tm_cli.cli.error_handler import explain
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.errors import TmError
 from tm_cli.gate.events import (
-    Attempt,
     Awaited,
     Decided,
     Ended,
     Event,
     Observed,
     Repeated,
+    RunAttempt,
     RunStarted,
 )
 from tm_cli.gate.events import Unobserved as Unanswered
 from tm_cli.gate.model import Result, Run
-from tm_cli.gate.outcome import Evidence, Record, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Gate, decide, from_error
 from tm_cli.render.comparisons import comparison_markdown
-from tm_cli.render.explanation import explanation
+from tm_cli.render.formats.ci_log import annotated, assignment, dotenv
+from tm_cli.render.formats.ci_log import outputs as github_outputs
 from tm_cli.render.formats.csv import series_csv
-from tm_cli.render.formats.github import annotated, assignment
-from tm_cli.render.formats.github import outputs as github_outputs
-from tm_cli.render.formats.gitlab import dotenv
 from tm_cli.render.formats.json_document import document, error_document, to_json
 from tm_cli.render.formats.junit import junit_report
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.render.formats.openmetrics import openmetrics
-from tm_cli.render.summary import run_summary
+from tm_cli.render.summary import explanation, run_summary
 from tm_cli.render.tables import columns
 from tm_cli.report.writer import report_document, run_data
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 Say = Callable[[], str]
@@ -61,7 +59,7 @@ class Case:
     def __init__(self, chance: random.Random) -> None:
         self._say: Say = lambda: text(chance)
         say = self._say
-        self.run = Run(say(), clean(say()), clean(say()), datetime.now(UTC), None)
+        self.run = Run(say(), sanitize(say()), sanitize(say()), datetime.now(UTC), None)
         self.result = as_result(HistoryRow.model_validate(self._row(chance)))
         self.status = LiveStatus.model_validate(
             {
@@ -80,7 +78,7 @@ class Case:
             from_error(self.problem, gate) if chance.random() < 0.3 else self.decision,
             self.run,
             self.result,
-            (Attempt(self.decision, self.run, self.result),),
+            (RunAttempt(self.decision, self.run, self.result),),
         )
 
     def _row(self, chance: random.Random) -> dict[str, Any]:
@@ -115,7 +113,7 @@ class Case:
         body = json.dumps({chance.choice(("error", "message")): say(), "code": say()}).encode()
         headers = {"content-type": kind, "location": say(), "retry-after": say()}
         try:
-            understand(RawAnswer(clean(say()), status, headers, body))
+            parse_response(RawAnswer(sanitize(say()), status, headers, body))
         except TmError as error:
             return error
         return TmError(say(), hint=say())
@@ -128,7 +126,7 @@ class Case:
             Unanswered(self._say(), 1.0),
             Ended(looked),
             Awaited(self._say()),
-            Repeated(Attempt(self.decision, self.run, self.result), 1),
+            Repeated(RunAttempt(self.decision, self.run, self.result), 1),
             self.ending,
         ]
 
@@ -148,7 +146,7 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
     yield "error", _errors(case), False
     yield from _reports(case)
     for live in (False, True):
-        for subjects in ((case.run.subject,), (case.run.subject, clean(case.run.run_id))):
+        for subjects in ((case.run.subject,), (case.run.subject, sanitize(case.run.run_id))):
             yield f"view of {len(subjects)}", _view(case, subjects, live=live), live
     for terminal in (_terminal()[0], _terminal(out_is_terminal=True)[0]):
         shown = columns(terminal, ("A", "B"), [(case.run.run_id, _verdict(case.result))])
@@ -157,10 +155,10 @@ def outputs(case: Case) -> Iterator[tuple[str, str, bool]]:
 
 def _reports(case: Case) -> Iterator[tuple[str, str, bool]]:
     """Every format of a report that others read, of two runs."""
-    names = (case.run.subject, clean(case.run.run_id))
-    records = tuple(Record("tm", name, 1, clean(name), case.ending) for name in names)
+    names = (case.run.subject, sanitize(case.run.run_id))
+    records = tuple(Record("tm", name, 1, sanitize(name), case.ending) for name in names)
     gate = Gate(fail_on=frozenset({Verdict.FAIL}))
-    found = Evidence(records, gate, exit_code_of(records), datetime.now(UTC))
+    found = GateOutcome(records, gate, exit_code_of(records), datetime.now(UTC))
     yield "markdown report", markdown(found), False
     yield "json report", to_json(report_document(found)), False
     yield "junit", junit_report(found), False
@@ -196,7 +194,7 @@ def _errors(case: Case) -> str:
     def forbidden(*_arguments: object) -> NoReturn:
         raise AssertionError("no directory and no server is needed to tell an error")
 
-    context = AppContext(
+    context = Environment(
         environ={},
         terminal=terminal,
         clock=VirtualClock(),

@@ -9,7 +9,7 @@ from faults.clock import VirtualClock
 from faults.httpx_seam import BASE_URL
 from faults.messages import Reply
 from faults.trafficmorph.bodies import SPOILT
-from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.errors import InvalidResponse
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.values.api_key import ApiKey
 
@@ -63,7 +63,7 @@ def accepts(name: str) -> bool:
     """Whether an unusable answer is taken for a usable one."""
     try:
         transport(UNUSABLE[name]).get("api/v1/profiles/42/status")
-    except NotUnderstood:
+    except InvalidResponse:
         return False
     return True
 

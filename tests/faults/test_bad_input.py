@@ -16,7 +16,7 @@ from faults.report import say
 from faults.scale import seeds
 from faults.volume import in_pieces
 from tm_cli.main import main
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
 
 pytestmark = pytest.mark.volume
@@ -41,7 +41,7 @@ def commit(mistake: Mistake, directory: Path) -> tuple[int, str, str]:
     environ = dict(mistake.environ)
     if environ.get("TM_API_KEY_FILE") in mistake.files:
         environ["TM_API_KEY_FILE"] = str(work / environ["TM_API_KEY_FILE"])
-    context = AppContext(
+    context = Environment(
         environ=environ,
         terminal=Terminal(out, err, width=100),
         clock=VirtualClock(),

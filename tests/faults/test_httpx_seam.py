@@ -10,7 +10,7 @@ from faults.httpx_seam import BASE_URL
 from faults.report import say
 from faults.scale import seeds
 from faults.volume import run_all
-from tm_cli.api.errors import NotReached
+from tm_cli.api.errors import ConnectionFailed
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.values.api_key import ApiKey
 
@@ -104,7 +104,7 @@ def maybe_sent_after(name: str) -> bool | None:
     wire = Raising(make(exceptions()[name]))
     try:
         transport(wire).post("api/v1/profiles/42/start")
-    except NotReached as error:
+    except ConnectionFailed as error:
         return error.maybe_sent if wire.requests == 1 else None
     return None
 
@@ -117,7 +117,7 @@ def test_exception_says_whether_the_start_may_have_left(name):
 @pytest.mark.parametrize("kind", [OSError, ConnectionResetError, RuntimeError, ValueError])
 def test_foreign_exception_counts_as_sent(kind):
     """What leaks through the library proves nothing."""
-    with pytest.raises(NotReached) as caught:
+    with pytest.raises(ConnectionFailed) as caught:
         transport(Raising(kind("simulated"))).post("api/v1/profiles/42/start")
     assert caught.value.maybe_sent
 
@@ -131,6 +131,6 @@ def test_each_start_has_a_connection_of_its_own():
             seen.append(self)
 
     reaching = transport(Remembering(httpx2.ConnectError("simulated")))
-    with pytest.raises(NotReached):
+    with pytest.raises(ConnectionFailed):
         reaching.post("api/v1/profiles/42/start")
     assert len(seen) == 1

@@ -250,6 +250,7 @@ def test_gate_does_not_wait_for_longer_than_its_limit_before_it_starts(gate_on, 
     assert clock.monotonic() - began < SOON
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("argv", "stuck", "code"),
     [

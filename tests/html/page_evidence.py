@@ -12,9 +12,9 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import apply_check, parse_check
-from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.events import Decided, RunAttempt
+from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate, decide
 from tm_cli.render.html import html
 from tm_cli.report.writer import report_document
@@ -53,16 +53,16 @@ COMPARISONS = (
 )  # fmt: skip
 
 
-def series(length: int = 36, *, slower: float = 1.0, failing: bool = True) -> Course:
+def series(length: int = 36, *, slower: float = 1.0, failing: bool = True) -> TimeSeries:
     """A run of `length` moments, five seconds each, that swings up and down twice."""
     return tuple(_moment(n, length, slower, failing) for n in range(length))
 
 
-def _moment(n: int, length: int, slower: float, failing: bool) -> Moment:
+def _moment(n: int, length: int, slower: float, failing: bool) -> Sample:
     swing = 0.5 - 0.5 * math.cos(4 * math.pi * n / length)
     wobble = (n * 7919 % 101) / 101
     p50 = (45 + 12 * swing + 4 * wobble) * slower
-    return Moment(
+    return Sample(
         n * 5 + 2.5,
         rps=60 + 138 * swing + 3 * wobble,
         planned=60 + 140 * swing,
@@ -103,16 +103,16 @@ def record(ours: Result | None = None, theirs: Result | None = None, **changes: 
     ours, theirs = ours or result(), theirs or baseline()
     run = Run(ours.run_id, "checkout", "COMPLETED", None)
     decision = decide(ours, GATE)
-    earlier: tuple[Attempt, ...] = ()
+    earlier: tuple[RunAttempt, ...] = ()
     if decision.is_gated:
         first = replace(ours, series=(), facts=FACTS | {"id": 40})
-        earlier = (Attempt(decide(first, GATE), replace(run, run_id="5d00"), first, theirs),)
+        earlier = (RunAttempt(decide(first, GATE), replace(run, run_id="5d00"), first, theirs),)
     end = Decided(decision, run, ours, earlier, baseline=theirs)
     return replace(Record("trafficmorph", "checkout", 7, "COMPLETED", end), **changes)
 
 
-def evidence(*records: Record, code: ExitCode = ExitCode.FAIL) -> Evidence:
-    return Evidence(records or (record(),), GATE, code, MADE)
+def evidence(*records: Record, code: ExitCode = ExitCode.FAIL) -> GateOutcome:
+    return GateOutcome(records or (record(),), GATE, code, MADE)
 
 
 def passed(**changes: Any) -> Record:
@@ -135,14 +135,14 @@ def undecided(subject: str = "search") -> Record:
     return Record("trafficmorph", subject, 8, "COMPLETED", Decided(decision, run, None))
 
 
-def unfinished() -> Evidence:
+def unfinished() -> GateOutcome:
     """What stands in a report before anything was sent."""
     error = TmError("tm did not come to its end", code="undecided")
     error.exit_code = ExitCode.UNDECIDED
-    return Evidence((), Gate(), ExitCode.UNDECIDED, MADE, error)
+    return GateOutcome((), Gate(), ExitCode.UNDECIDED, MADE, error)
 
 
-def hostile(word: str) -> Evidence:
+def hostile(word: str) -> GateOutcome:
     """Evidence every text of which is `word`."""
     check = apply_check(CHECKS[0], METRICS, None)
     comparison = Comparison(word, word, 1.0, 2.0, 3.0, verdict=word, than=word, reason=word)
@@ -154,13 +154,13 @@ def hostile(word: str) -> Evidence:
     )  # fmt: skip
     decision = Decision(ExitCode.UNDECIDED, word, word, word, True, (replace(check, reason=word),))
     run = Run(word, word, word, None, resume=word)
-    attempt = Attempt(decision, run, ours, None)
+    attempt = RunAttempt(decision, run, ours, None)
     end = Decided(decision, run, ours, (attempt,), baseline=baseline(facts=facts, series=series(4)))
     ends = Record(word, word, word, word, end)
-    return Evidence((ends, ends), GATE, ExitCode.UNDECIDED, MADE)
+    return GateOutcome((ends, ends), GATE, ExitCode.UNDECIDED, MADE)
 
 
-def page_of(found: Evidence) -> str:
+def page_of(found: GateOutcome) -> str:
     return html(found, report_document(found))
 
 

@@ -31,7 +31,7 @@ from tm_cli.commands.report.replay import load
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
 from tm_cli.gate.model import Basis
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate, decide
 from tm_cli.render.html.charts import chart_data
 from tm_cli.report.reader import read_report
@@ -125,7 +125,7 @@ def test_nothing_but_a_known_pass_is_green(verdict, text, colour):
     ours = result(verdict=verdict, verdict_text=text)
     end = Decided(decide(ours, Gate()), None, ours)
     one = Record("trafficmorph", "checkout", ending=end)
-    alone = Evidence((one,), Gate(), ExitCode.OK, MADE)
+    alone = GateOutcome((one,), Gate(), ExitCode.OK, MADE)
     assert end.decision.exit_code is ExitCode.OK
     assert colours(alone) == (colour, f"mark {colour}")
     assert colours(replace(alone, records=(one, one))) == ("unknown", "mark unknown")

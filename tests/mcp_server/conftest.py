@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tm_cli.cli.global_options import GLOBAL_OPTIONS
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.mcp.calls import Calls
 from tm_cli.mcp.server import new_server
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
 
 TESTS = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def in_memory(tmp_path, clock):
 
     def open_assistant(environ=None, **seams):
         log = io.StringIO()
-        context = AppContext(
+        context = Environment(
             environ=environ or {},
             terminal=Terminal(None, log),
             clock=seams.get("clock", clock),
@@ -77,7 +77,7 @@ def in_memory(tmp_path, clock):
             launch=seams.get("launch", _no_launch),
             make_token=lambda: "0123456789abcdef",
         )
-        calls = Calls(Session(context, flags=dict.fromkeys(GLOBAL_OPTIONS)))
+        calls = Calls(CommandContext(context, flags=dict.fromkeys(GLOBAL_OPTIONS)))
         assistant = opened.enter_context(Assistant(lambda: new_server(calls)))
         assistant.log = log
         return assistant

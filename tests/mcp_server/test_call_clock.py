@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tm_cli.mcp.calls import CallClock, KeptServers
-from tm_cli.runtime.local_server import EmbeddedServer
+from tm_cli.runtime.local_server import LocalServerLease
 from tm_cli.runtime.signals import SignalReceived
 
 
@@ -60,7 +60,7 @@ class Launcher:
 
     def __call__(self, data_dir):
         self.leases.append(Lease())
-        return EmbeddedServer("http://127.0.0.1/", data_dir, self.pid, False, self.leases[-1])
+        return LocalServerLease("http://127.0.0.1/", data_dir, self.pid, False, self.leases[-1])
 
 
 def test_an_embedded_server_stays_up_between_calls_and_no_longer():

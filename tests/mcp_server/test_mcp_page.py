@@ -4,8 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from tm_cli.mcp.schema import read
-from tm_cli.mcp.tool import Effect
+from tm_cli.mcp.schema import Effect, read
 from tm_cli.mcp.tools import TOOLS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")

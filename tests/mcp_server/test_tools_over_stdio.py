@@ -165,7 +165,7 @@ def test_a_run_of_a_profile_that_is_not_there_is_refused(assistant):
 
 
 def test_an_unknown_tool_is_an_error(assistant):
-    with pytest.raises(Exception, match="there is no tool"):
+    with pytest.raises(Exception, match="unknown tool"):
         assistant.call("tm_start_everything")
 
 

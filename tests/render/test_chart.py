@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tm_cli.gate.model import Moment
+from tm_cli.gate.model import Sample
 from tm_cli.render.chart import (
     ASCII,
     BRAILLE,
@@ -28,7 +28,7 @@ def terminal(*, encoding="utf-8", **options):
 
 def series(count=12, *, step=5.0, factor=1.0):
     return tuple(
-        Moment(step / 2 + step * n, 10.0 + n, 12.0 + n, 0.0, *(factor * v for v in (8, 20, 30 + n)))
+        Sample(step / 2 + step * n, 10.0 + n, 12.0 + n, 0.0, *(factor * v for v in (8, 20, 30 + n)))
         for n in range(count)
     )
 
@@ -92,18 +92,18 @@ def test_line_rises_with_its_values_and_stays_above_a_lower_band():
 
 
 def test_run_of_nothing_but_zeros_is_drawn_at_the_bottom():
-    drawn = draw_series(terminal(), (Moment(2.5, 0.0, 0.0), Moment(7.5, 0.0, 0.0)))
+    drawn = draw_series(terminal(), (Sample(2.5, 0.0, 0.0), Sample(7.5, 0.0, 0.0)))
     assert "requests/s" in drawn
 
 
 def test_run_without_series_draws_and_says_nothing():
     assert draw_series(terminal(), ()) == ""
-    assert draw_series(terminal(), (Moment(2.5, bad=0.5),)) == ""
+    assert draw_series(terminal(), (Sample(2.5, bad=0.5),)) == ""
     assert remarkable_moments(()) == []
 
 
 def test_slowest_moment_is_that_of_the_highest_known_quantile():
-    samples = (Moment(2.5, p50=9.0, p95=10.0), Moment(7.5, p50=1.0, p95=11.0))
+    samples = (Sample(2.5, p50=9.0, p95=10.0), Sample(7.5, p50=1.0, p95=11.0))
     assert remarkable_moments(samples) == ["slowest 5s to 10s: p50 1.0 ms, p95 11 ms"]
 
 

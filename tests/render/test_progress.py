@@ -10,7 +10,7 @@ from tm_cli.commands.shared.follow import open_view
 from tm_cli.gate.events import Awaited, Ended, Observed, RunStarted, Unobserved
 from tm_cli.gate.model import Phase, Progress, Run
 from tm_cli.render.live import LiveView
-from tm_cli.render.progress import PlainView, SilentView, describe
+from tm_cli.render.progress import PlainView, View, describe
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
 from tm_cli.runtime.terminal import Terminal
 
@@ -108,7 +108,7 @@ def test_live_view_draws_phase_rates_codes_and_warnings(terminal, clock):
 
 
 def test_view_fits_the_terminal(terminal, clock):
-    assert type(open_view(terminal, clock, quiet=True)) is SilentView
+    assert type(open_view(terminal, clock, quiet=True)) is View
     assert type(open_view(terminal, clock, quiet=False)) is PlainView
     terminal.live = True
     assert type(open_view(terminal, clock, quiet=False)) is LiveView

@@ -8,7 +8,7 @@ import pytest
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import apply_check, parse_check
-from tm_cli.gate.events import Attempt, Decided
+from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result, Run
 from tm_cli.gate.policy import Decision
 from tm_cli.render.summary import run_summary
@@ -39,7 +39,7 @@ def test_a_verdict_that_did_not_count_is_told_after_why(code):
 def test_a_repeated_run_names_the_checks_that_it_failed():
     checks = [apply_check(parse_check(text), {"avgRps": 10}, None) for text in ("rps>9", "rps>11")]
     failed = Decision(ExitCode.FAIL, "1 of 2 checks failed", checks=tuple(checks))
-    earlier = (Attempt(failed, Run("r0", "checkout", "", None), PASSED),)
+    earlier = (RunAttempt(failed, Run("r0", "checkout", "", None), PASSED),)
     terminal = Terminal(io.StringIO(), io.StringIO())
     ending = Decided(Decision(ExitCode.OK, ""), RUN, PASSED, earlier)
     last = run_summary(terminal, ending).splitlines()[-1]

@@ -10,9 +10,9 @@ from typing import Any
 from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
-from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
-from tm_cli.gate.outcome import Evidence, Record, exit_code_of
+from tm_cli.gate.events import Decided, RunAttempt
+from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
 from tm_cli.values.verdict import GATED, Verdict, read_verdict
 
@@ -23,9 +23,9 @@ ONLY_FAIL = Gate(fail_on=frozenset({Verdict.FAIL}))
 CHECKED = replace(STRICT, checks=tuple(map(parse_check, ("p95<400ms", "errors<1%", "p99<+10%"))))
 
 
-def series(p95: float) -> Course:
+def series(p95: float) -> TimeSeries:
     return tuple(
-        Moment(2.5 + 5 * n, 10.0 + n, 10.0 + n, 0.0 if n else 0.1, p95 / 2, p95 + n, p95 * 1.5)
+        Sample(2.5 + 5 * n, 10.0 + n, 10.0 + n, 0.0 if n else 0.1, p95 / 2, p95 + n, p95 * 1.5)
         for n in range(6)
     )
 
@@ -94,20 +94,20 @@ def broken(error: TmError, found: Result | None = None, gate: Gate = STRICT) -> 
     return Decided(from_error(error, gate), run_of(found), found)
 
 
-def evidence(*ends: Decided, gate: Gate = STRICT, names: tuple[str, ...] = ()) -> Evidence:
+def evidence(*ends: Decided, gate: Gate = STRICT, names: tuple[str, ...] = ()) -> GateOutcome:
     named = names or ("checkout", "search", "login")
     records = tuple(
         Record("trafficmorph", name, 40 + n, "COMPLETED", end)
         for n, (name, end) in enumerate(zip(named, ends, strict=False), start=2)
     )
-    return Evidence(records, gate, exit_code_of(records), MADE_AT)
+    return GateOutcome(records, gate, exit_code_of(records), MADE_AT)
 
 
-def attempt(found: Result, gate: Gate = STRICT) -> Attempt:
-    return Attempt(judged(found, gate), run_of(found), found, BASELINE)
+def attempt(found: Result, gate: Gate = STRICT) -> RunAttempt:
+    return RunAttempt(judged(found, gate), run_of(found), found, BASELINE)
 
 
-def _not_confirmed() -> Evidence:
+def _not_confirmed() -> GateOutcome:
     gate = replace(CHECKED, confirm=2)
     passed = result("PASS", 8)
     decision = replace(judged(passed, gate), message="accepted; not confirmed by a repetition")
@@ -117,20 +117,20 @@ def _not_confirmed() -> Evidence:
     )
 
 
-def _duet() -> Evidence:
+def _duet() -> GateOutcome:
     address = "http://127.0.0.1:8081/checkout"
     against = {"targetUrl": address, "totalRequests": 300, "latencyQuantiles": {"p95": 20.0}}
     found = result("PASS", basis=Basis(against=address), facts={"id": 7, "against": against})
     return evidence(ended(found))
 
 
-def _error() -> Evidence:
+def _error() -> GateOutcome:
     error = TmError("the server refused the key (HTTP 401)", hint="check it", code="authentication")
     error.exit_code = ExitCode.AUTHENTICATION
-    return Evidence((), Gate(), error.exit_code, MADE_AT, error)
+    return GateOutcome((), Gate(), error.exit_code, MADE_AT, error)
 
 
-def _several() -> Evidence:
+def _several() -> GateOutcome:
     given_up = Decision(
         ExitCode.UNDECIDED, "given up, because another run failed the gate", code="abandoned",
         matched=True,
@@ -142,7 +142,7 @@ def _several() -> Evidence:
     )
 
 
-def _confirmed() -> Evidence:
+def _confirmed() -> GateOutcome:
     gate = replace(STRICT, confirm=1)
     red = result("FAIL", 8, 31.0)
     end = Decided(
@@ -152,7 +152,7 @@ def _confirmed() -> Evidence:
     return evidence(end, gate=gate)
 
 
-def _scores() -> Evidence:
+def _scores() -> GateOutcome:
     """A benchmark run: its id is its history id, and its numbers are scores of scenarios."""
     rows = (
         Comparison("score", "%", 80.0, 90.0, -10.0, fail=-3.0, verdict="FAIL", than="baseline"),
@@ -167,10 +167,10 @@ def _scores() -> Evidence:
     )  # fmt: skip
     end = Decided(decide(found, STRICTEST), Run("bmr_5", "agents", "completed", None), found)
     record = Record("runloop", "agents", "bmd_1", "completed", end)
-    return Evidence((record,), STRICTEST, exit_code_of((record,)), MADE_AT)
+    return GateOutcome((record,), STRICTEST, exit_code_of((record,)), MADE_AT)
 
 
-def _returned() -> Evidence:
+def _returned() -> GateOutcome:
     """A job run: it is compared with nothing."""
     found = Result(
         "0192f0a4", Verdict.PASS, "PASS", reasons=("the job run is completed, after 2.5s",),
@@ -179,10 +179,10 @@ def _returned() -> Evidence:
     )  # fmt: skip
     end = Decided(decide(found, STRICT), Run("0192f0a4", "export", "completed", None), found)
     record = Record("strait", "export", "job-1", "completed", end)
-    return Evidence((record,), STRICT, exit_code_of((record,)), MADE_AT)
+    return GateOutcome((record,), STRICT, exit_code_of((record,)), MADE_AT)
 
 
-ALL: dict[str, Evidence] = {
+ALL: dict[str, GateOutcome] = {
     "pass": evidence(ended(result("PASS"), CHECKED), gate=CHECKED),
     "fail": evidence(ended(result("FAIL", p95=26.0))),
     "warn": evidence(ended(result("WARN", p95=23.0))),

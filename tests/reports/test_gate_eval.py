@@ -7,7 +7,7 @@ import json
 import pytest
 
 from made_evidence import ALL
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.formats.json_document import to_json
@@ -172,4 +172,4 @@ def test_older_name_of_the_command_does_the_same(tm, saved, words):
 
 
 def test_older_name_is_not_in_the_help():
-    assert command().commands["gate"].hidden
+    assert root_command().commands["gate"].hidden

@@ -12,7 +12,7 @@ from faults.github_runner import commands
 from made_evidence import ALL
 from tm_cli.commands.shared.ci_platforms import LARGEST_SUMMARY, GitHub
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.formats.github import annotated, assignment
+from tm_cli.render.formats.ci_log import annotated, assignment
 from tm_cli.runtime.signals import SignalReceived
 from tm_cli.runtime.terminal import Terminal
 from trafficmorph_api import KEY, RUN, row

@@ -11,7 +11,7 @@ import pytest
 
 from made_evidence import ALL, ended, evidence, result
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.formats.gitlab import dotenv
+from tm_cli.render.formats.ci_log import dotenv
 from tm_cli.render.formats.openmetrics import openmetrics
 from tm_cli.settings import DEFINITIONS
 from trafficmorph_api import KEY, row

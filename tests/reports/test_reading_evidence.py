@@ -145,7 +145,7 @@ def test_document_of_json_output_says_what_is_missing():
 
 
 @pytest.mark.parametrize("found", [None, [], "x", 3, {}, {"schema_version": 1}])
-def test_anything_else_is_no_evidence(found):
+def test_anything_else_is_refused(found):
     with pytest.raises(InvalidReport):
         read_report(found)
 

@@ -13,8 +13,8 @@ from junitparser import Error, Failure, JUnitXml
 from made_evidence import ALL
 from tm_cli.commands.report.replay import load
 from tm_cli.commands.shared.report_sinks import Format, rendered
-from tm_cli.render.explanation import explanation
-from tm_cli.render.formats.github import annotated, outputs
+from tm_cli.render.formats.ci_log import annotated, outputs
+from tm_cli.render.summary import explanation
 
 GOOD = [name for name, evidence in ALL.items() if evidence.exit_code == 0]
 

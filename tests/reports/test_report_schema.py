@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from made_evidence import ALL
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.formats.json_document import SCHEMA_VERSION
-from tm_cli.report.schema import schema_text
+from tm_cli.report.document import schema_text
 from tm_cli.report.writer import report_document
 
 TEXT = schema_text()

@@ -12,9 +12,8 @@ import httpx2
 import pytest
 from runloop_world import ZIP
 
-from tm_cli.api.errors import HttpError, NotReached, NotUnderstood
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import Job
+from tm_cli.api.errors import ConnectionFailed, HttpError, InvalidResponse
+from tm_cli.api.runloop import BenchmarkJob, RunloopClient, read_runloop_error
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import UsageError
 from tm_cli.values.api_key import ApiKey
@@ -60,10 +59,10 @@ def client(clock):
             clock=clock,
             environ={},
             bearer=True,
-            explain=explain,
+            explain=read_runloop_error,
             transport=wire,
         )
-        return Client(Transport(connection), clock, lambda: "token")
+        return RunloopClient(Transport(connection), clock, lambda: "token")
 
     return make
 
@@ -196,7 +195,7 @@ def test_listing_follows_its_cursor_and_keeps_the_last_copy(client):
     ],
 )
 def test_incomplete_listing_is_an_error(client, documents):
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(InvalidResponse):
         client(pages(*documents)).list_runs()
 
 
@@ -218,7 +217,7 @@ def test_refused_read_is_not_repeated(client, status):
 def test_write_is_sent_once(client, reply):
     wire = Wire(reply)
     for call in ("start_run", "cancel_run", "complete_run", "score_scenario_run"):
-        with pytest.raises((HttpError, NotReached)):
+        with pytest.raises((HttpError, ConnectionFailed)):
             getattr(client(wire), call)("x")
     assert len(wire.seen) == 4
 
@@ -243,7 +242,7 @@ ODD = [
 
 @pytest.mark.parametrize("reply", ODD)
 def test_answer_that_is_no_run_is_an_error(client, reply):
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(InvalidResponse):
         client(Wire(reply)).get_run("bmr_1")
 
 
@@ -261,7 +260,7 @@ def test_answer_that_is_no_run_is_an_error(client, reply):
     ],
 )
 def test_error_of_any_shape_is_read(body, text):
-    assert explain(body).text == text
+    assert read_runloop_error(body).text == text
 
 
 @pytest.mark.parametrize(
@@ -269,7 +268,7 @@ def test_error_of_any_shape_is_read(body, text):
 )
 def test_archive_that_is_none_is_an_error(client, kind, content):
     wire = Wire(httpx2.Response(200, content=content, headers={"content-type": kind}))
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(InvalidResponse):
         client(wire).download_run_logs("bmr_1")
 
 
@@ -280,7 +279,7 @@ def test_secrets_of_a_run_reach_no_document(client):
     ).get_run("bmr_1")
     assert "s3cret" not in json.dumps(run.document())
     agent = {"name": "a", "agent_environment": {"environment_variables": secret}}
-    job = Job.model_validate(
+    job = BenchmarkJob.model_validate(
         {"id": "x", "job_spec": {"agent_configs": [agent]}, "job_source": {"inline_yaml": "s3cret"}}
     )
     assert "s3cret" not in json.dumps(job.document())

@@ -17,8 +17,8 @@ from runloop_world import KEY
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.main import main
-from tm_cli.runtime.environment import AppContext
-from tm_cli.runtime.subprocesses import ProcessDriver, split_command
+from tm_cli.runtime.environment import Environment
+from tm_cli.runtime.subprocesses import SubprocessGroup, split_command
 from tm_cli.runtime.terminal import Terminal
 
 pytestmark = pytest.mark.process
@@ -63,7 +63,7 @@ def drive(tm, url, tmp_path, clock):
 
     def run(driver, *flags, environ=None):
         out, err = io.StringIO(), io.StringIO()
-        context = AppContext(
+        context = Environment(
             environ={
                 "RUNLOOP_BASE_URL": url,
                 "RUNLOOP_API_KEY": KEY,
@@ -303,7 +303,7 @@ def test_output_of_the_driver_goes_to_standard_error(really, world):
 
 
 def test_process_reports_its_exit_code_once_it_ended():
-    driver = ProcessDriver([sys.executable, "-c", "raise SystemExit(4)"], dict(os.environ))
+    driver = SubprocessGroup([sys.executable, "-c", "raise SystemExit(4)"], dict(os.environ))
     wait_until(lambda: driver.poll() is not None)
     assert driver.poll() == 4
     driver.ask_to_end()

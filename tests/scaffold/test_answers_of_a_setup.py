@@ -3,9 +3,11 @@
 import pytest
 
 from tm_cli.setup.answers import (
+    duration,
     is_here,
     may_be_public,
     name_from,
+    number,
     read_load,
     read_name,
     read_rate,
@@ -14,7 +16,6 @@ from tm_cli.setup.answers import (
     read_target,
     stem,
 )
-from tm_cli.setup.documents import duration, number
 
 
 @pytest.mark.parametrize(

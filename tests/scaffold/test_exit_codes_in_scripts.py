@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script, Shell
 from tm_cli.setup.pipelines import waiting_block
@@ -24,7 +24,7 @@ BASH = Shell(stops=True, pipefail=True)
 """`shell: bash` of GitHub, and GitLab."""
 MAKE = Shell()
 
-TREE = command()
+TREE = root_command()
 
 KEPT = [
     (DEFAULT, "G"),
@@ -166,6 +166,8 @@ DOUBTFUL = [
     (DEFAULT, "set -n\nG"),
     (DEFAULT, "false || exec true\nG"),
     (MAKE, ": || exec 3>&1 | G"),
+    (MAKE, "G &> log"),
+    (MAKE, "G || exit 1 &> log"),
     (MAKE, "G || code=$? && true && exit 0\nexit $code"),
     (DEFAULT, "A=1 B=2\nset +e\nG\ntrue"),
 ]
@@ -200,13 +202,14 @@ def test_real_shell_ends_with_the_code_of_a_gate_that_counts(tmp_path, shell, sc
 
 
 def code_of(script, shell, directory):
-    """What bash ends with where the gate ends with 5."""
+    """What the shell ends with where the gate ends with 5."""
     tm = directory / "tm"
     tm.write_text("#!/bin/sh\nexit 5\n", encoding="utf-8")
     tm.chmod(0o755)
     options = ["-e"] * shell.stops + ["-o", "pipefail"] * shell.pipefail
+    program = "sh" if shell == MAKE else "bash"
     return subprocess.run(
-        ["bash", *options, "-c", whole(script)], cwd=directory, check=False, timeout=20,
+        [program, *options, "-c", whole(script)], cwd=directory, check=False, timeout=20,
         env={"PATH": f"{directory}{os.pathsep}{os.environ['PATH']}", "X": "true"},
         stdin=subprocess.DEVNULL, capture_output=True,
     ).returncode  # fmt: skip
@@ -229,7 +232,7 @@ GATES = [
     "G <<EOF | cat\nx\nEOF", "time ! G", "coproc G", "for i in 1; do G; done", "f() { G; }",
     "G || { echo bad; exit 1; }", "G || { exit 0; }", "G || (exit 1)", "G || code=$?",
     "G || exit 3", "G || exit $?", "G || exit 3 | cat", "G || f", "G |& cat",
-    "G | cat || exit 1", "true && G",
+    "G &> log", "G || exit 1 &> log",    "G | cat || exit 1", "true && G",
 ]  # fmt: skip
 JOINTS = ["\n", "\n", "\n", "; ", " && ", " || ", " | ", " & "]
 

@@ -129,6 +129,7 @@ def test_edit_of_the_written_gitlab_job_is_seen(edited, old, new, said):
     [
         ("\t$(TM)", "\t-$(TM)", "`-` before"),
         ("\t$(TM)", "\t@-$(TM)", "`-` before"),
+        ("\t$(TM)", "\t-test -f x && exit 0; $(TM)", "`-` before"),
         ("FAIL,WARN", "FAIL,WARN; echo done", "may be lost"),
         ("FAIL,WARN", "FAIL,WARN || true", "drops"),
         ("FAIL,WARN", "FAIL,WARN | tee log", "a pipe drops"),

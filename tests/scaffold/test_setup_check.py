@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tm_cli.cli.root import command
+from tm_cli.cli.root import root_command
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script
 
@@ -220,4 +220,6 @@ def test_nonsense_in_a_pipeline_is_no_crash(tm, path, text):
     ],
 )
 def test_calls_are_found_in_shell(line, words):
-    assert [call.line.removeprefix("tm ") for call in find_calls(Script(line), command())] == words
+    assert [
+        call.line.removeprefix("tm ") for call in find_calls(Script(line), root_command())
+    ] == words

@@ -14,7 +14,7 @@ from pipeline_runners import Platform, gitlab_color, run_github, run_gitlab
 
 from faults.scale import whole
 from tm_cli import __version__
-from tm_cli.demo.target import DemoService
+from tm_cli.demo.demo import DemoService
 from tm_cli.exit_codes import ExitCode
 
 GITHUB, GITLAB = ".github/workflows/load.yml", ".gitlab-ci.yml"

@@ -15,7 +15,7 @@ import pytest
 
 from faults.scale import whole
 from tm_cli.exit_codes import ExitCode
-from tm_cli.render.selftest import failure
+from tm_cli.render.check_results import failure
 from tm_cli.selftest.runner import ScenarioRunner, run_scenarios
 from tm_cli.selftest.scenarios import SCENARIOS
 

@@ -4,8 +4,7 @@ import asyncio
 import threading
 
 from running_server import FAKE_ENGINE, PATIENCE, eventually
-from tm_cli.server.agent.agent import Agent
-from tm_cli.server.agent.connection import AgentOptions
+from tm_cli.server.agent import Agent, AgentOptions
 from tm_cli.values.api_key import ApiKey
 
 

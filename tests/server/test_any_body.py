@@ -74,6 +74,7 @@ def send(api, path, data):
     return answer
 
 
+@pytest.mark.process
 @patient
 @given(change=changes)
 def test_any_profile_is_saved_or_refused_and_what_is_saved_can_be_used(shared_api, change):
@@ -96,6 +97,7 @@ def test_any_document_is_imported_or_refused(shared_api, change):
         shared_api.delete(f"/profiles/{answer.json()['id']}")
 
 
+@pytest.mark.process
 @settings(patient, max_examples=15)  # each start that is accepted costs a process
 @given(data=values)
 def test_any_start_body_starts_or_is_refused(shared_api, data):

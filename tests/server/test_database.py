@@ -8,8 +8,8 @@ import pytest
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import SystemClock
+from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import summarize
-from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryFilter, HistoryStore, StoredVerdict

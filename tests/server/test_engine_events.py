@@ -11,7 +11,7 @@ from hdrh.histogram import HdrHistogram
 from running_agent import RunningAgent
 from running_server import Api
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.histograms import UnreadableHistogram, add_encoded, check_encoded, new_histogram
+from tm_cli.server.validation import UnreadableHistogram, add_encoded, check_encoded, new_histogram
 from tm_cli.server.workers.agent_protocol import Frame
 from tm_cli.server.workers.engine_events import parse_event
 from tm_cli.server.workers.remote_workers import RemoteEngine

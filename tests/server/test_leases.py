@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from running_server import Api
-from tm_cli.server.leases import UnusedRule
+from tm_cli.server.web.services import UnusedRule
 
 
 @pytest.mark.parametrize(

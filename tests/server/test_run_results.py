@@ -5,9 +5,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.histograms import UnreadableHistogram
 from tm_cli.server.runs.progress import RunState
 from tm_cli.server.runs.results import summarize, summarize_partial
+from tm_cli.server.validation import UnreadableHistogram
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineFailed,

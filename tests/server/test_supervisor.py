@@ -9,7 +9,7 @@ import pytest
 from running_server import FAKE_ENGINE
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.runs.run import ServerRun
+from tm_cli.server.runs.progress import ServerRun
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryFilter, HistoryStore

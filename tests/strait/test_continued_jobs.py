@@ -6,7 +6,7 @@ import pytest
 from strait_api import Problem, Reply, as_json, envelope
 from strait_world import Course
 
-from tm_cli.api.strait.models import JobRun
+from tm_cli.api.strait import JobRun
 from tm_cli.backends.strait.results import later_runs
 from tm_cli.exit_codes import ExitCode
 

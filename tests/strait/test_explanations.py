@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.api.strait.client import explain_strait_error
+from tm_cli.api.strait import read_strait_error
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ from tm_cli.api.strait.client import explain_strait_error
     ],
 )
 def test_explanation(document, text, code, from_api):
-    found = explain_strait_error(document)
+    found = read_strait_error(document)
     assert (found.text, found.code, found.from_api) == (text, code, from_api)

@@ -4,8 +4,7 @@ import pytest
 from strait_api import as_json
 from strait_world import World
 
-from tm_cli.api.strait.client import collect
-from tm_cli.api.strait.models import Page
+from tm_cli.api.strait import RunPage, collect
 from tm_cli.exit_codes import ExitCode
 
 
@@ -20,7 +19,7 @@ def pages(*found):
 
 
 def page(*ids, cursor=None):
-    return Page(data=[{"id": name} for name in ids], next_cursor=cursor, has_more=bool(cursor))
+    return RunPage(data=[{"id": name} for name in ids], next_cursor=cursor, has_more=bool(cursor))
 
 
 def ids(found):
@@ -53,7 +52,7 @@ def test_list_comes_to_an_end_whatever_the_server_does(answers):
 
 
 def test_items_without_an_id_are_kept():
-    found = collect(pages(Page(data=[{"n": 1}, {"n": 2}])), most=10)
+    found = collect(pages(RunPage(data=[{"n": 1}, {"n": 2}])), most=10)
     assert len(found.data) == 2
 
 
@@ -162,7 +161,7 @@ def test_list_that_cannot_be_paged_is_asked_for_once(jobs, strait, part):
     result = jobs(part, run.id, "--json")
     assert result.exit_code == ExitCode.OK
     assert len(result.json["data"]["data"]) == 100
-    assert "the server cannot list the rest" in result.stderr
+    assert "the server lists only the first" in result.stderr
     assert strait.sent("GET", f"/v1/runs/{{run}}/{part}") == 1
     assert strait.api.log[-1].query["limit"] == ["100"]
     assert "cursor" not in strait.api.log[-1].query

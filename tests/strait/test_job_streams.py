@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from strait_api import KEY
 
-from tm_cli.api.strait.client import stream_path
-from tm_cli.api.strait.event_stream import Listener
+from tm_cli.api.event_stream import Listener
+from tm_cli.api.strait import stream_path
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.backends.strait.results import is_news
+from tm_cli.backends.strait.results import may_change_status
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.values.api_key import ApiKey
@@ -93,7 +93,7 @@ def channel(strait, run, part="status"):
     ],
 )
 def test_what_may_speak_of_a_new_status_is_news(data, news):
-    assert is_news(data) is news
+    assert may_change_status(data) is news
 
 
 def test_messages_are_heard_as_they_come(listen, strait, run):
@@ -186,12 +186,12 @@ def real_tm(strait, tmp_path, *argv):
     import io
 
     from tm_cli.main import main
-    from tm_cli.runtime.environment import AppContext
+    from tm_cli.runtime.environment import Environment
     from tm_cli.runtime.terminal import Terminal
 
     out = io.StringIO()
     context = replace(
-        AppContext.system(),
+        Environment.system(),
         environ=strait.environ,
         terminal=Terminal(out, out),
         cwd=tmp_path,
@@ -311,16 +311,16 @@ def test_stream_has_a_limit(jobs, strait, run):
     ],
 )
 def test_message_is_one_harmless_line(content, line):
-    from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.listener import _line
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     assert _line(Message("message", json.dumps(content)), as_json=False) == line
     assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
 
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
-    from tm_cli.api.strait.event_stream import Message
-    from tm_cli.commands.jobs.listener import _line
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
 
     message = Message("message", '{"a": "\\x1b"}')
     assert _line(message, as_json=False).startswith("unreadable: ")

@@ -1,20 +1,49 @@
-"""What the clients of all APIs share: repeated reads, single writes, answers that are checked."""
+"""Following the cursors of a list, with an end whatever the server does."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WrapValidator
 
-from tm_cli.api.errors import ApiError, NotUnderstood
+from tm_cli.api.errors import ApiError, InvalidResponse
 from tm_cli.api.retry import LONGEST_PAUSE, Attempts, describe_pause, is_transient, requested_pause
 from tm_cli.runtime.clock import Clock, read_deadline
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply, Transport
+
+P = TypeVar("P")
+
+MOST_PAGES = 1000
+
+
+def follow_cursors(
+    fetch: Callable[[str | None], P],
+    next_cursor: Callable[[P], str | None],
+    *,
+    cursor: str | None = None,
+) -> Iterator[tuple[P, str | None]]:
+    """Yield each page from `cursor` on, with the cursor that leads to the next one.
+
+    That is None on the last page: one without a cursor, one whose cursor was used before, and the
+    last of MOST_PAGES.
+    """
+    used = {cursor}
+    while True:
+        page = fetch(cursor)
+        following = next_cursor(page)
+        if following in used or len(used) == MOST_PAGES:
+            following = None
+        yield page, following
+        if following is None:
+            return
+        cursor = following
+        used.add(cursor)
+
 
 T = TypeVar("T")
 READ_ATTEMPTS = 3
@@ -102,7 +131,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def as_object(document: Any) -> dict[str, Any]:
     """Return a JSON object as it is; raises NotUnderstood for anything else."""
     if not isinstance(document, dict):
-        raise NotUnderstood("the server's answer is not a JSON object")
+        raise InvalidResponse("the server's answer is not a JSON object")
     return document
 
 
@@ -113,7 +142,7 @@ def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise NotUnderstood(
+        raise InvalidResponse(
             f"the server's answer to {path} has an unusable {field}: {first['msg']}"
         ) from None
 

@@ -18,7 +18,7 @@ class ApiError(TmError):
     """A request failed."""
 
 
-class NotReached(ApiError):
+class ConnectionFailed(ApiError):
     """No complete answer arrived."""
 
     exit_code = ExitCode.UNAVAILABLE
@@ -29,7 +29,7 @@ class NotReached(ApiError):
         self.maybe_sent = maybe_sent
 
 
-class NotUnderstood(ApiError):
+class InvalidResponse(ApiError):
     """A complete answer arrived that the API cannot have sent."""
 
     slug = "bad_response"

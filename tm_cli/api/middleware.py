@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 import httpx2
 
-from tm_cli.api.errors import NotUnderstood
+from tm_cli.api.errors import InvalidResponse
 from tm_cli.api.network import ExchangeLimits
 from tm_cli.api.retry import RequestBudget
 from tm_cli.runtime.clock import read_deadline
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -128,7 +128,7 @@ class ReportingTransport(_Layer):
 
         def report() -> None:
             seconds = self._clock.monotonic() - began
-            url = clean(str(request.url.copy_with(query=None)))
+            url = sanitize(str(request.url.copy_with(query=None)))
             self._report(Exchange(request.method, url, outcome[0], seconds))
 
         try:
@@ -175,7 +175,7 @@ class LimitingTransport(_Layer):
         for piece in body:
             size += len(piece)
             if size > largest or self._limits.is_mostly_framing(size):
-                raise NotUnderstood(f"{describe_request(request)} answered with too large a body")
+                raise InvalidResponse(f"{describe_request(request)} answered with too large a body")
             if self._limits.is_over:
                 raise httpx2.ReadTimeout("the answer came too slowly", request=request)
             yield piece
@@ -188,7 +188,7 @@ class LimitingTransport(_Layer):
 
 def describe_request(request: httpx2.Request) -> str:
     """Return method and address, without the query, for messages."""
-    return clean(f"{request.method} {request.url.copy_with(query=None)}")
+    return sanitize(f"{request.method} {request.url.copy_with(query=None)}")
 
 
 def _stream(response: httpx2.Response) -> httpx2.SyncByteStream:

@@ -120,7 +120,7 @@ class LimitedTransport(httpx2.BaseTransport):
         return httpx2.Response(
             answer.status,
             headers=answer.headers,
-            stream=_Body(answer.stream),
+            stream=_MappedBody(answer.stream),
             extensions=answer.extensions,
         )
 
@@ -128,7 +128,7 @@ class LimitedTransport(httpx2.BaseTransport):
         self._pool.close()
 
 
-class _Body(httpx2.SyncByteStream):
+class _MappedBody(httpx2.SyncByteStream):
     """The body of an answer, with the errors of httpx2."""
 
     def __init__(self, stream: Any) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.api import strict_json
-from tm_cli.api.errors import HttpError, NotUnderstood
+from tm_cli.api.errors import HttpError, InvalidResponse
 from tm_cli.api.retry import describe_pause, read_retry_after
 from tm_cli.values.api_key import hide
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RawAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class ErrorBody:
     """The body of an error: a sentence and a code for programs, as the server wrote them.
 
     `from_api` says that the body is the API's own, not that of a gateway in front of it.
@@ -35,22 +35,24 @@ class Explanation:
     from_api: bool = False
 
 
-Explain = Callable[[Any], Explanation]
+ErrorReader = Callable[[Any], ErrorBody]
 """Reads the parsed JSON of an error; None stands for a body that is not JSON."""
 
 
-def explain_error(document: Any) -> Explanation:
+def read_error(document: Any) -> ErrorBody:
     """Read `{"error": sentence, "code": word}`, as TrafficMorph writes it (section 5)."""
     envelope = document if isinstance(document, dict) else {}
     text, code = envelope.get("error") or envelope.get("message"), envelope.get("code")
-    return Explanation(
+    return ErrorBody(
         text if isinstance(text, str) else None,
         code if isinstance(code, str) and code else None,
         from_api=isinstance(envelope.get("error"), str),
     )
 
 
-def understand(answer: RawAnswer, explain: Explain = explain_error, *, secret: str = "") -> Any:
+def parse_response(
+    answer: RawAnswer, explain: ErrorReader = read_error, *, secret: str = ""
+) -> Any:
     """Return the JSON of a 2xx answer; None for 204.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
@@ -58,7 +60,7 @@ def understand(answer: RawAnswer, explain: Explain = explain_error, *, secret: s
     """
     status, where = answer.status, answer.where
     if 300 <= status < 400:
-        raise NotUnderstood(
+        raise InvalidResponse(
             f"{where} redirects to {_header(answer, 'location', secret) or 'nowhere'}",
             hint="redirects are not followed, because the key would go along; fix the base URL",
         )
@@ -67,18 +69,18 @@ def understand(answer: RawAnswer, explain: Explain = explain_error, *, secret: s
     if status == 204:
         return None
     if status not in {200, 201, 202}:
-        raise NotUnderstood(f"{where} answered with the unexpected status {status}")
+        raise InvalidResponse(f"{where} answered with the unexpected status {status}")
     if not _is_json(answer):
         kind = _header(answer, "content-type", secret) or "a body without a Content-Type"
-        raise NotUnderstood(
+        raise InvalidResponse(
             f"{where} answered with {kind} instead of JSON",
             hint="a login page or a proxy may answer in the server's place",
         )
     try:
         return _parsed(answer, secret)
     except ValueError as problem:
-        reason = clean(hide(str(problem), secret))
-        raise NotUnderstood(f"{where} answered with unusable JSON: {reason}") from None
+        reason = sanitize(hide(str(problem), secret))
+        raise InvalidResponse(f"{where} answered with unusable JSON: {reason}") from None
 
 
 def _parsed(answer: RawAnswer, secret: str) -> Any:
@@ -90,16 +92,16 @@ def _parsed(answer: RawAnswer, secret: str) -> Any:
 
 
 def _header(answer: RawAnswer, name: str, secret: str) -> str:
-    return clean(hide(answer.headers.get(name, ""), secret))
+    return sanitize(hide(answer.headers.get(name, ""), secret))
 
 
-def _http_error(answer: RawAnswer, explain: Explain, secret: str) -> HttpError:
+def _http_error(answer: RawAnswer, explain: ErrorReader, secret: str) -> HttpError:
     status, body = answer.status, explain(_json_or_none(answer, secret))
-    api_code = clean(body.code) if body.code else None
+    api_code = sanitize(body.code) if body.code else None
     shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = f"{clean(body.text)} ({shown})" if body.text else f"the server answered {shown}"
+    message = f"{sanitize(body.text)} ({shown})" if body.text else f"the server answered {shown}"
     retry_after = read_retry_after(answer.headers)
-    hint = _HINTS.get(api_code or clean(body.text or "")) or _HINTS.get(str(status))
+    hint = _HINTS.get(api_code or sanitize(body.text or "")) or _HINTS.get(str(status))
     if hint is None and status == 429:
         pause = describe_pause(retry_after) if retry_after else "a minute"
         hint = f"the account's request budget is used up; wait {pause}"

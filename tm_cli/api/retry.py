@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.errors import TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
@@ -29,7 +29,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 def is_transient(error: ApiError) -> bool:
     """Whether a failed read says nothing about the server's state, so that it may be repeated."""
     match error:
-        case NotReached() | NotUnderstood():
+        case ConnectionFailed() | InvalidResponse():
             return True
         case HttpError():
             return error.status in TRANSIENT_STATUSES
@@ -126,7 +126,7 @@ class RequestBudget:
         delay, now = self._window.delay(), self._clock.monotonic()
         if deadline is not None and now + delay > deadline and delay > 0:
             self._clock.sleep(max(deadline - now, 0.0))
-            raise NotReached(
+            raise ConnectionFailed(
                 f"{self.per_minute} requests have been sent in this minute, which is the limit",
                 maybe_sent=False,
             )

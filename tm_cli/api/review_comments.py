@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.responses import Explanation
+from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
+from tm_cli.api.responses import ErrorBody
 from tm_cli.api.transport import Transport
 
 MOST_PAGES = 30
@@ -43,7 +43,7 @@ class ReviewThread:
         query: dict[str, str | int] = {"per_page": PAGE_SIZE, "page": number, **self._order}
         found = self._transport.get(self._comments, query)
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise NotUnderstood("the comments: expected a list of objects")
+            raise InvalidResponse("the comments: expected a list of objects")
         return [
             Comment(item["id"], str(item.get("body") or ""), self._is_ours(item.get(self._author)))
             for item in found
@@ -55,7 +55,7 @@ class ReviewThread:
         document = self._transport.post(self._comments, {"body": body})
         number = document.get("id") if isinstance(document, dict) else None
         if type(number) is not int:
-            raise NotUnderstood("the new comment has no id")
+            raise InvalidResponse("the new comment has no id")
         return number
 
     def update(self, comment: int, body: str) -> None:
@@ -167,8 +167,8 @@ def _drop_others(thread: ReviewThread, marker: str, *, keep: int) -> None:
             thread.delete(comment)
 
 
-def explain(document: Any) -> Explanation:
+def explain(document: Any) -> ErrorBody:
     """Read the body of an error: `{"message": sentence}`."""
     message = document.get("message") if isinstance(document, dict) else None
     text = message if isinstance(message, str) else None
-    return Explanation(text, from_api=text is not None)
+    return ErrorBody(text, from_api=text is not None)

@@ -62,7 +62,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key[:LONGEST_SHOWN]!r} is there twice")
+            raise ValueError(f"duplicate key {key[:LONGEST_SHOWN]!r}")
         found[key] = value
     return found
 

@@ -19,7 +19,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.errors import NotReached, NotUnderstood
+from tm_cli.api.errors import ConnectionFailed, InvalidResponse
 from tm_cli.api.middleware import (
     LARGEST_BODY,
     BudgetTransport,
@@ -30,12 +30,12 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import Explain, RawAnswer, explain_error, understand
+from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.values.api_key import hide
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback, is_plain_http
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Connection:
     timeout: float = 30.0
     environ: Mapping[str, str]
     bearer: bool = False
-    explain: Explain = explain_error
+    explain: ErrorReader = read_error
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
@@ -122,7 +122,7 @@ class Transport:
         """GET `path` and return its JSON; on a kept connection, and again on a new server."""
         try:
             return self._send(self._client, "GET", path, params=params).document
-        except NotReached as error:
+        except ConnectionFailed as error:
             if error.maybe_sent or self._connection.reconnect is None:
                 raise
         self._client.close()
@@ -171,8 +171,10 @@ class Transport:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code != httpx2.codes.OK or kind != accept:
             self._parse(request, response, content[:LARGEST_BODY])
-            shown = clean(self.without_key(kind))
-            raise NotUnderstood(f"{describe_request(request)} answered with {shown}, not {accept}")
+            shown = sanitize(self.without_key(kind))
+            raise InvalidResponse(
+                f"{describe_request(request)} answered with {shown}, not {accept}"
+            )
         return content
 
     @contextmanager
@@ -256,7 +258,7 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        return understand(answer, self._connection.explain, secret=self._secret())
+        return parse_response(answer, self._connection.explain, secret=self._secret())
 
     def _secret(self) -> str:
         return self._connection.key.reveal().decode(errors="replace")
@@ -277,15 +279,15 @@ class Transport:
                 raise
             raise self._not_reached(request, error) from None
 
-    def _not_reached(self, request: httpx2.Request, error: Exception) -> NotReached:
+    def _not_reached(self, request: httpx2.Request, error: Exception) -> ConnectionFailed:
         message, hint = next(
             (message, hint) for kinds, message, hint in _FAILURES if isinstance(error, kinds)
         )
-        shown = clean(self.without_key(str(error))) or type(error).__name__
+        shown = sanitize(self.without_key(str(error))) or type(error).__name__
         seconds = request.extensions["timeout"]["read"]
         if not request.extensions.get("is_stream"):
             seconds = min(self._limits.seconds, seconds)
-        return NotReached(
+        return ConnectionFailed(
             message.format(
                 where=describe_request(request), seconds=format_duration(seconds), error=shown
             ),
@@ -298,7 +300,7 @@ def _read(response: httpx2.Response) -> bytes:
     """Read the body as it came, without decoding it."""
     if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         where = describe_request(response.request)
-        raise NotUnderstood(f"{where} answered with a compressed body")
+        raise InvalidResponse(f"{where} answered with a compressed body")
     return b"".join(response.iter_raw())
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tm_cli.api import strict_json
 from tm_cli.errors import ConfigurationError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def _parse_yaml(text: str) -> Any:
                 key = self.construct_object(node_of_key, deep=True)
                 if isinstance(key, Hashable):  # the others are refused by the library
                     if key in seen:
-                        raise ValueError(f"the key {clean(key, longest=40)!r} is there twice")
+                        raise ValueError(f"duplicate key {sanitize(key, longest=40)!r}")
                     seen.add(key)
             return super().construct_mapping(node, deep=deep)
 
@@ -63,4 +63,4 @@ def _describe(error: Any) -> str:
     """Name the line and the problem, without the text around it, which may hold a secret."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     where = f", line {mark.line + 1}" if mark else ""
-    return f"invalid YAML{where}" + (f": {clean(problem)}" if problem else "")
+    return f"invalid YAML{where}" + (f": {sanitize(problem)}" if problem else "")

@@ -15,7 +15,7 @@ from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
-    from tm_cli.runtime.environment import AppContext
+    from tm_cli.runtime.environment import Environment
     from tm_cli.settings import Settings
     from tm_cli.values.api_key import ApiKey
 
@@ -37,7 +37,7 @@ class Connector:
     `on_exchange` is called with each request, `note` with a line that is not a result.
     """
 
-    context: AppContext
+    context: Environment
     settings: Settings
     owner: Owner
     note: Callable[[str], None]

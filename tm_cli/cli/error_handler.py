@@ -11,12 +11,12 @@ import typer
 
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.signals import SignalReceived, lost_signal, signals_raised
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
-def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
+def run_guarded(arguments: Sequence[str], context: Environment | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
     with signals_raised(restore=context is not None):
         try:
@@ -27,17 +27,17 @@ def run_guarded(arguments: Sequence[str], context: AppContext | None) -> int:
 
 def _run_here(arguments: Sequence[str]) -> int:
     try:
-        context = AppContext.system()
+        context = Environment.system()
     except OSError as problem:
         error = ConfigurationError(
             f"cannot use the current directory: {problem.strerror}",
             hint="it may have been deleted; change to another one",
         )
-        return _report(error, arguments, AppContext.system(Path(os.sep)))
+        return _report(error, arguments, Environment.system(Path(os.sep)))
     return _run(arguments, context)
 
 
-def _run(arguments: Sequence[str], context: AppContext) -> int:
+def _run(arguments: Sequence[str], context: Environment) -> int:
     try:
         return _invoke(arguments, context)
     except TmError as error:
@@ -54,11 +54,13 @@ def _run(arguments: Sequence[str], context: AppContext) -> int:
         return _report_bug(error, arguments, context)
 
 
-def _invoke(arguments: Sequence[str], context: AppContext) -> int:
-    from tm_cli.cli.root import command
+def _invoke(arguments: Sequence[str], context: Environment) -> int:
+    from tm_cli.cli.root import root_command
 
     try:
-        code = command()(args=list(arguments), prog_name="tm", obj=context, standalone_mode=False)
+        code = root_command()(
+            args=list(arguments), prog_name="tm", obj=context, standalone_mode=False
+        )
     except typer.TyperException as problem:
         raise _usage_error(problem) from None
     except typer.Abort:
@@ -76,7 +78,7 @@ def _usage_error(problem: typer.TyperException) -> UsageError:
     return UsageError(message.removesuffix("."), hint=f"`{path} --help` describes its options")
 
 
-def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> int:
+def _report(error: TmError, arguments: Sequence[str], context: Environment) -> int:
     if "--json" in arguments:
         from tm_cli.render.formats.json_document import error_document, to_json
 
@@ -85,19 +87,19 @@ def _report(error: TmError, arguments: Sequence[str], context: AppContext) -> in
     return int(error.exit_code)
 
 
-def explain(error: TmError, context: AppContext) -> None:
+def explain(error: TmError, context: Environment) -> None:
     """Print the message and the hint to standard error."""
     context.terminal.note(f"tm: {_shown(error.message, context)}")
     if error.hint:
         context.terminal.note(f"hint: {_shown(error.hint, context)}")
 
 
-def _shown(text: str, context: AppContext) -> str:
+def _shown(text: str, context: Environment) -> str:
     """Remove keys before a long text is cut, which could leave a part of one, and afterwards."""
-    return _without_keys(clean(_without_keys(text, context.environ)), context.environ)
+    return _without_keys(sanitize(_without_keys(text, context.environ)), context.environ)
 
 
-def _report_bug(error: Exception, arguments: Sequence[str], context: AppContext) -> int:
+def _report_bug(error: Exception, arguments: Sequence[str], context: Environment) -> int:
     import traceback
 
     message = _without_keys(f"{type(error).__name__}: {error}", context.environ)

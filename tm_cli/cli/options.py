@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
 from tm_cli.runtime.signals import InterruptAction
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -219,7 +219,7 @@ class GateOptions:
 
     def read(
         self,
-        session: Session,
+        session: CommandContext,
         *,
         checks: list[str] | None = None,
         confirm: int = 0,
@@ -256,7 +256,7 @@ class WaitOptions:
     gitlab: GitLab = None
 
     @contextmanager
-    def open(self, session: Session, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
+    def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
         Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
@@ -277,7 +277,7 @@ LONGEST_TAG = 60
 _TAG = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
+def confirm_deletion(session: CommandContext, what: str, *, yes: bool) -> None:
     """Ask before something is lost; without a terminal, `--yes` is required."""
     if yes:
         return
@@ -287,7 +287,7 @@ def confirm_deletion(session: Session, what: str, *, yes: bool) -> None:
         raise UsageError("nothing was deleted")
 
 
-def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
+def read_fail_on(session: CommandContext, flag: str | None) -> frozenset[Verdict]:
     """Return the verdicts that fail the gate; an empty flag is a mistake, not a default."""
     from tm_cli.values.verdict import parse_fail_on
 
@@ -295,7 +295,7 @@ def read_fail_on(session: Session, flag: str | None) -> frozenset[Verdict]:
     return frozenset() if text is None else parse_fail_on(text)
 
 
-def refuse_torn_verdicts(fail_on: str | None, words: Sequence[str]) -> None:
+def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:
     """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
     from tm_cli.values.verdict import GATED
 
@@ -380,7 +380,7 @@ def read_pairs(
             raise UsageError(f"{flag}: {key!r} is given twice")
         if longest is not None and (len(key) > longest[0] or len(value) > longest[1]):
             raise UsageError(
-                f"{flag}: {clean(text, longest=60)!r} is too long",
+                f"{flag}: {sanitize(text, longest=60)!r} is too long",
                 hint=f"at most {longest[0]} characters before the =, {longest[1]} after it",
             )
         pairs[key] = value

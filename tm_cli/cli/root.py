@@ -9,9 +9,8 @@ import typer
 from typer.main import get_command
 
 from tm_cli import VERSION_LINE
-from tm_cli.cli.app import App
+from tm_cli.cli.app import App, Entry, LazyGroup
 from tm_cli.cli.global_options import group
-from tm_cli.cli.lazy import Entry, LazyGroup
 
 _GATES = "Gates"
 _SERVER = "Server"
@@ -100,6 +99,6 @@ def _tm(
 
 
 @cache
-def command() -> Any:
+def root_command() -> Any:
     """Return the root command, built once for all calls of a process."""
     return get_command(app)

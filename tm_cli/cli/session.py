@@ -12,14 +12,13 @@ import typer
 
 from tm_cli.cli.global_options import with_global_options
 from tm_cli.exit_codes import ExitCode
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
-    from tm_cli.api.trafficmorph.client import Client
-    from tm_cli.api.trafficmorph.models import Account
+    from tm_cli.api.trafficmorph import Account, TrafficMorphClient
     from tm_cli.api.transport import Connection
     from tm_cli.cli.connections import Connector
     from tm_cli.errors import TmError
@@ -31,7 +30,7 @@ requests per minute."""
 
 
 @dataclass
-class Session:
+class CommandContext:
     """One command's view of the world; clients are made when first used.
 
     `tree` is the root command, for commands that tell about others; `system` is what the flags
@@ -39,7 +38,7 @@ class Session:
     server asks for it.
     """
 
-    context: AppContext
+    context: Environment
     flags: Mapping[str, Any]
     wants_json: bool = False
     quiet: bool = False
@@ -67,7 +66,7 @@ class Session:
             system=self.system,
         )
         for file in settings.ignored:
-            self.terminal.note(f"tm: {clean(file.message)}; {file.hint}")
+            self.terminal.note(f"tm: {sanitize(file.message)}; {file.hint}")
         return settings
 
     def setting(self, name: str, flag: str | None) -> Any:
@@ -98,14 +97,14 @@ class Session:
         return self.connector.connect_to(system)
 
     @cached_property
-    def client(self) -> Client:
+    def client(self) -> TrafficMorphClient:
         """A client of the configured server."""
-        from tm_cli.api.trafficmorph.client import Client
+        from tm_cli.api.trafficmorph import TrafficMorphClient
         from tm_cli.api.transport import Transport
 
         transport = Transport(self.connection)
         self._open.callback(transport.close)
-        return Client(transport, self.context.clock).pausing_at_most(self.longest_pause)
+        return TrafficMorphClient(transport, self.context.clock).pausing_at_most(self.longest_pause)
 
     @cached_property
     def account(self) -> Account:
@@ -161,8 +160,8 @@ class Session:
         return int(code)
 
 
-def command(function: Callable[..., int]) -> Callable[..., int]:
-    """Let a command take a Session, and give it the global options after its own."""
+def with_session(function: Callable[..., int]) -> Callable[..., int]:
+    """Let a command take a CommandContext, and give it the global options after its own."""
 
     def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
         session = _session(ctx.obj, options)
@@ -188,8 +187,8 @@ def _noun(ctx: typer.Context) -> str:
     return str(inner.info_name)
 
 
-def _session(context: AppContext, options: dict[str, Any]) -> Session:
-    session = Session(
+def _session(context: Environment, options: dict[str, Any]) -> CommandContext:
+    session = CommandContext(
         context,
         wants_json=options.pop("json"),
         quiet=options.pop("quiet"),

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.values.urls import LOCAL, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.server.agent.connection import AgentOptions
+    from tm_cli.server.agent import AgentOptions
     from tm_cli.settings import Settings
 
 app = App()
 
 
 @app.command("agent")
-@command
+@with_session
 def run_agent(
-    session: Session,
+    session: CommandContext,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", help="URL of the `tm serve` to join. [TM_BASE_URL]"),
@@ -71,7 +71,7 @@ def run_agent(
     settings = replace(session.settings, flags={**session.flags, **given})
     allow_public = allow_public_targets or settings.value("allow_public_targets")
     try:
-        from tm_cli.server.agent.agent import Agent
+        from tm_cli.server.agent import Agent
 
         options = _options(settings, name, workers=workers, allow_public=allow_public)
     except ModuleNotFoundError as missing:
@@ -88,7 +88,7 @@ def run_agent(
 def _options(
     settings: Settings, name: str | None, *, workers: int, allow_public: bool
 ) -> AgentOptions:
-    from tm_cli.server.agent.connection import AgentOptions
+    from tm_cli.server.agent import AgentOptions
     from tm_cli.server.workers.agent_protocol import agent_name, agent_refusal, region_refusal
 
     region = settings.value("region")

@@ -9,12 +9,12 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import TmError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import BaselinePin
+    from tm_cli.api.trafficmorph import BaselinePin
     from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()
@@ -32,8 +32,8 @@ def baseline() -> None:
 
 
 @app.command("pin")
-@command
-def pin(session: Session, history_id: options.HistoryId) -> int:
+@with_session
+def pin(session: CommandContext, history_id: options.HistoryId) -> int:
     """Use a run as the baseline of its profile until it is unpinned.
 
     tm baseline pin 42
@@ -45,13 +45,13 @@ def pin(session: Session, history_id: options.HistoryId) -> int:
     if row.profile_id is None:
         raise TmError(f"the server does not say of which profile run {history_id} is")
     pinned = session.client.pin_baseline(row.profile_id, history_id)
-    name = clean(row.profile_name or f"profile {row.profile_id}")
+    name = sanitize(row.profile_name or f"profile {row.profile_id}")
     return session.emit(pinned.document(), lambda: f"pinned {_describe(pinned, name)}")
 
 
 @app.command("unpin")
-@command
-def unpin(session: Session, profile: options.Profile, region: Region = None) -> int:
+@with_session
+def unpin(session: CommandContext, profile: options.Profile, region: Region = None) -> int:
     """Let the server select the baseline again.
 
     tm baseline unpin checkout
@@ -66,8 +66,8 @@ def unpin(session: Session, profile: options.Profile, region: Region = None) -> 
 
 
 @app.command("show")
-@command
-def show(session: Session, profile: options.Profile, region: Region = None) -> int:
+@with_session
+def show(session: CommandContext, profile: options.Profile, region: Region = None) -> int:
     """Show the pinned run.
 
     tm baseline show checkout
@@ -78,13 +78,13 @@ def show(session: Session, profile: options.Profile, region: Region = None) -> i
     return session.emit(pinned.document(), lambda: _shown(pinned, subject, where or "local"))
 
 
-def _require_pins(session: Session) -> None:
+def _require_pins(session: CommandContext) -> None:
     from tm_cli.commands.runs.gate import require_features
 
     require_features(session, [("baseline_pins", "pin a baseline")])
 
 
-def _subject(session: Session, text: str) -> ProfileRef:
+def _subject(session: CommandContext, text: str) -> ProfileRef:
     from tm_cli.commands.runs.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd)
@@ -92,7 +92,7 @@ def _subject(session: Session, text: str) -> ProfileRef:
 
 def _shown(pinned: BaselinePin, subject: ProfileRef, region: str) -> str:
     if pinned.history_id is None:
-        where = clean(pinned.region or region)
+        where = sanitize(pinned.region or region)
         return (
             f"no run is pinned for {subject.name} in {where}; "
             "the server chooses the newest comparable run that passed"
@@ -110,11 +110,11 @@ def _describe(pinned: BaselinePin, name: str) -> str:
     from tm_cli.render.tables import instant
 
     facts = [
-        clean(pinned.auto_verdict) if pinned.auto_verdict else None,
+        sanitize(pinned.auto_verdict) if pinned.auto_verdict else None,
         f"started {started}" if (started := instant(pinned.started_at)) else None,
     ]
     known = ", ".join(fact for fact in facts if fact)
-    where = clean(pinned.region or "local")
+    where = sanitize(pinned.region or "local")
     return (
         f"run {pinned.history_id}"
         + (f" ({known})" if known else "")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.shells import SCRIPTS, Shell
 from tm_cli.exit_codes import ExitCode
 
@@ -16,9 +16,9 @@ app = App()
 
 
 @app.command("completion")
-@command
+@with_session
 def completion(
-    session: Session,
+    session: CommandContext,
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="Shell to write the script for.")],
     words: Annotated[
         list[str] | None,
@@ -41,7 +41,7 @@ def completion(
     return int(ExitCode.OK)
 
 
-def _candidates(session: Session, shell: Shell, words: Sequence[str]) -> str:
+def _candidates(session: CommandContext, shell: Shell, words: Sequence[str]) -> str:
     from tm_cli.completion.candidates import complete
     from tm_cli.completion.shells import read_typed, write_completions
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import TmError
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.thresholds import format_threshold
 
 app = App()
@@ -20,7 +20,7 @@ _MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _SettingRow:
     """A name, what JSON has, what people read, and an origin."""
 
     name: str
@@ -36,8 +36,8 @@ def config() -> None:
 
 
 @app.command("show")
-@command
-def show(session: Session) -> int:
+@with_session
+def show(session: CommandContext) -> int:
     """Show all settings and limits with their values and origins; keys are masked.
 
     tm config show
@@ -53,7 +53,7 @@ def show(session: Session) -> int:
     return session.emit(data, lambda: listed(session.terminal, head, cells))
 
 
-def _settings(session: Session) -> Iterator[_Row]:
+def _settings(session: CommandContext) -> Iterator[_SettingRow]:
     used = {system: _origin_of_key(session, system) for system in SYSTEMS}
     keys = {
         setting_name(system, name): used[system]
@@ -65,35 +65,35 @@ def _settings(session: Session) -> Iterator[_Row]:
         if name in keys:
             yield _key_row(setting, keys[name])
         else:
-            yield _Row(name, setting.value, _shown(setting), str(setting.origin))
+            yield _SettingRow(name, setting.value, _shown(setting), str(setting.origin))
 
 
-def _limits(session: Session) -> Iterator[_Row]:
+def _limits(session: CommandContext) -> Iterator[_SettingRow]:
     for name, (value, origin) in session.settings.thresholds.items():
-        yield _Row(f"gate.{name}", value, format_threshold(name, value), str(origin))
+        yield _SettingRow(f"gate.{name}", value, format_threshold(name, value), str(origin))
 
 
-def _origin_of_key(session: Session, system: str) -> Origin | None:
+def _origin_of_key(session: CommandContext, system: str) -> Origin | None:
     """Where the key of a system is taken from; says why it is not, unless there is none."""
     try:
         return session.settings.endpoint(system).credential.origin
     except MissingKey:
         return None
     except TmError as problem:
-        session.note(f"tm: {clean(problem.message)}")
+        session.note(f"tm: {sanitize(problem.message)}")
         return None
 
 
-def _key_row(setting: Setting, used: Origin | None) -> _Row:
+def _key_row(setting: Setting, used: Origin | None) -> _SettingRow:
     """A key or its file; one that is there and not used is said to be so."""
     name, secret = setting.definition.name, setting.definition.secret
     if secret and used is not None and used.source is Source.STORED:
-        return _Row(name, _MASK, _MASK, str(used))
+        return _SettingRow(name, _MASK, _MASK, str(used))
     if setting.value is None:
-        return _Row(name, None, "-", str(setting.origin))
+        return _SettingRow(name, None, "-", str(setting.origin))
     value = _MASK if secret else setting.value
     origin = str(setting.origin) if setting.origin == used else f"{setting.origin}, not used"
-    return _Row(name, value, str(value), origin)
+    return _SettingRow(name, value, str(value), origin)
 
 
 def _shown(item: Setting) -> str:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
@@ -14,8 +14,8 @@ app = App()
 
 
 @app.command("demo")
-@command
-def demo(session: Session) -> int:
+@with_session
+def demo(session: CommandContext) -> int:
     """Watch a gate pass and fail, in about a minute.
 
     Starts a small service on this machine and tests it with real load three times; before the
@@ -24,7 +24,7 @@ def demo(session: Session) -> int:
 
     tm demo
     """
-    from tm_cli.demo.script import run
+    from tm_cli.demo.demo import run
     from tm_cli.runtime.local_server import is_server_installed
 
     if not is_server_installed():

@@ -9,7 +9,7 @@ import typer
 from tm_cli import __version__
 from tm_cli.cli.app import App
 from tm_cli.cli.options import System
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import TRAFFICMORPH, Settings
 
@@ -17,9 +17,9 @@ app = App()
 
 
 @app.command("doctor")
-@command
+@with_session
 def run_doctor(
-    session: Session,
+    session: CommandContext,
     system: Annotated[
         System | None,
         typer.Option(help="System to check. [all that are configured]"),
@@ -38,7 +38,7 @@ def run_doctor(
     from tm_cli.doctor.doctor import Doctor
     from tm_cli.doctor.machine import SystemMachine
     from tm_cli.doctor.network import SystemNetwork
-    from tm_cli.render.doctor import conclusion, result_data, results_table
+    from tm_cli.render.check_results import conclusion, result_data, results_table
     from tm_cli.render.formats.json_document import document, to_json
     from tm_cli.values.check_result import worst
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 
@@ -11,8 +11,8 @@ app = App()
 
 
 @app.command("mcp")
-@command
-def mcp(session: Session) -> int:
+@with_session
+def mcp(session: CommandContext) -> int:
     """Run a Model Context Protocol (MCP) server on standard input and output.
 
     An MCP client starts it; it ends when its input is closed. Server and key come from flags,

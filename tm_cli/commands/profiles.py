@@ -11,13 +11,13 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import OutputError, UsageError
-from tm_cli.runtime.files import write_whole
-from tm_cli.values.text import clean
+from tm_cli.runtime.files import write_atomic
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import Profile
+    from tm_cli.api.trafficmorph import Profile
     from tm_cli.commands.runs.profile_argument import ProfileRef
 
 app = App()
@@ -30,8 +30,8 @@ def profiles() -> None:
 
 
 @app.command("list")
-@command
-def list_profiles(session: Session) -> int:
+@with_session
+def list_profiles(session: CommandContext) -> int:
     """List the profiles of the server, the most recently updated first.
 
     tm profiles list
@@ -47,8 +47,8 @@ def list_profiles(session: Session) -> int:
 
 
 @app.command("show")
-@command
-def show(session: Session, profile: options.Profile) -> int:
+@with_session
+def show(session: CommandContext, profile: options.Profile) -> int:
     """Show a profile.
 
     tm profiles show checkout
@@ -60,8 +60,8 @@ def show(session: Session, profile: options.Profile) -> int:
 
 
 @app.command("get", hidden=True)
-@command
-def get(session: Session, profile: options.Profile) -> int:
+@with_session
+def get(session: CommandContext, profile: options.Profile) -> int:
     """Print one profile as the server sends it, for scripts of the Go tm."""
     from tm_cli.commands.runs.profile_argument import find_profile
     from tm_cli.render.formats.json_document import to_json
@@ -72,9 +72,9 @@ def get(session: Session, profile: options.Profile) -> int:
 
 
 @app.command("export")
-@command
+@with_session
 def export(
-    session: Session,
+    session: CommandContext,
     profile: options.Profile,
     output: Annotated[
         Path | None,
@@ -100,7 +100,7 @@ def export(
         return 0
     path = session.context.cwd / output
     try:
-        write_whole(path, _serialised(document, path))
+        write_atomic(path, _serialised(document, path))
     except OSError as problem:
         raise OutputError(f"cannot write {output}: {problem.strerror}") from None
     session.note(f"tm: wrote {output}")
@@ -108,9 +108,9 @@ def export(
 
 
 @app.command("import")
-@command
+@with_session
 def import_profile(
-    session: Session,
+    session: CommandContext,
     document: Annotated[str, typer.Argument(metavar="FILE", help="Profile document.")],
 ) -> int:
     """Create a profile from a document, or overwrite the profile of that name.
@@ -125,16 +125,16 @@ def import_profile(
         require_features(session, [LIMITS], ending="; nothing was imported")
     imported = session.client.import_profile(portable)
     for warning in imported.warnings:
-        session.terminal.note(f"tm: the server warns: {clean(warning)}")
+        session.terminal.note(f"tm: the server warns: {sanitize(warning)}")
     return session.emit(
         _without_secret(imported.document()),
-        lambda: f"imported profile {imported.id}: {clean(imported.name)}",
+        lambda: f"imported profile {imported.id}: {sanitize(imported.name)}",
     )
 
 
 @app.command("delete")
-@command
-def delete(session: Session, profile: options.Profile, yes: options.Yes = False) -> int:
+@with_session
+def delete(session: CommandContext, profile: options.Profile, yes: options.Yes = False) -> int:
     """Delete a profile: its current run is stopped, its history is kept.
 
     tm profiles delete checkout --yes
@@ -148,7 +148,7 @@ def delete(session: Session, profile: options.Profile, yes: options.Yes = False)
     )
 
 
-def _stored(session: Session, text: str) -> ProfileRef:
+def _stored(session: CommandContext, text: str) -> ProfileRef:
     from tm_cli.commands.runs.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd)
@@ -180,5 +180,5 @@ def _describe(profile: Profile) -> str:
         ("region", profile.region),
         ("status", profile.status),
     ]
-    lines = [f"  {name:<14}{clean(value)}" for name, value in rows if value not in (None, "")]
-    return "\n".join([clean(profile.name), *lines])
+    lines = [f"  {name:<14}{sanitize(value)}" for name, value in rows if value not in (None, "")]
+    return "\n".join([sanitize(profile.name), *lines])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 
@@ -22,9 +22,9 @@ app = App()
 
 
 @app.command("selftest")
-@command
+@with_session
 def selftest(
-    session: Session,
+    session: CommandContext,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Run only this scenario; repeatable."),
@@ -52,8 +52,8 @@ def selftest(
     return _play(session, scenarios, _found(session, program))
 
 
-def _list(session: Session, scenarios: Sequence[SelftestScenario]) -> int:
-    from tm_cli.render.selftest import listing, scenario_data
+def _list(session: CommandContext, scenarios: Sequence[SelftestScenario]) -> int:
+    from tm_cli.render.check_results import listing, scenario_data
 
     data = {"scenarios": [scenario_data(scenario) for scenario in scenarios]}
     return session.emit(data, lambda: listing(scenarios))
@@ -83,7 +83,7 @@ def _chosen(
     return [known[name] for name in dict.fromkeys(names)] or scenarios
 
 
-def _found(session: Session, program: str | None) -> str | None:
+def _found(session: CommandContext, program: str | None) -> str | None:
     """The whole path of the program, because scenarios have directories of their own."""
     if program is None:
         return None
@@ -93,8 +93,10 @@ def _found(session: Session, program: str | None) -> str | None:
     return str(session.context.cwd / found)
 
 
-def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str | None) -> int:
-    from tm_cli.render.selftest import failure, line, result_data, summary
+def _play(
+    session: CommandContext, scenarios: Sequence[SelftestScenario], program: str | None
+) -> int:
+    from tm_cli.render.check_results import failure, line, scenario_result_data, summary
     from tm_cli.selftest.runner import run_scenarios
 
     results: list[ScenarioResult] = []
@@ -107,7 +109,7 @@ def _play(session: Session, scenarios: Sequence[SelftestScenario], program: str 
                 session.terminal.result(line(result, width))
     error = failure(results)
     if session.wants_json:
-        data = {"scenarios": [result_data(result) for result in results]}
+        data = {"scenarios": [scenario_result_data(result) for result in results]}
         return session.emit(data, str, error=error)
     if error is not None:
         raise error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
 
@@ -24,9 +24,9 @@ app = App()
 
 
 @app.command("serve")
-@command
+@with_session
 def serve(
-    session: Session,
+    session: CommandContext,
     host: Annotated[
         str,
         typer.Option(
@@ -118,7 +118,7 @@ def serve(
     return int(ExitCode.OK)
 
 
-def _announce(session: Session, info: ServerInfo) -> None:
+def _announce(session: CommandContext, info: ServerInfo) -> None:
     if session.wants_json:
         values = {name: value for name, value in asdict(info).items() if value is not None}
         document = {name: _plain(value) for name, value in values.items()}
@@ -131,7 +131,7 @@ def _announce(session: Session, info: ServerInfo) -> None:
     session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {key_file})"')
 
 
-def _path(session: Session, given: Path | None) -> Path | None:
+def _path(session: CommandContext, given: Path | None) -> Path | None:
     return None if given is None else session.context.cwd / given.expanduser()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tm_cli import VERSION_LINE, __version__
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 
 app = App()
 
 
 @app.command("version")
-@command
-def version(session: Session) -> int:
+@with_session
+def version(session: CommandContext) -> int:
     """Print the version of tm and of its API specification.
 
     tm version

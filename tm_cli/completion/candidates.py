@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tm_cli.completion import Candidate
 from tm_cli.errors import TmError
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.environment import Environment
 
 if TYPE_CHECKING:
+    from tm_cli.completion.profile_names import CachedProfile
     from tm_cli.settings import Settings
 
 Words = list[str | tuple[str, str]]
@@ -22,14 +24,6 @@ _SERVER_FLAGS = ("base_url", "api_key", "api_key_file", "context")
 
 MOST_FILES = 200
 DOCUMENTS = (".yaml", ".yml", ".json")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A word to insert at the cursor, and a short description."""
-
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ class CursorPosition:
 
 
 def find_position(
-    root: Any, environment: AppContext, words: Sequence[str]
+    root: Any, environment: Environment, words: Sequence[str]
 ) -> CursorPosition | None:
     """Follow complete words from the root of the tree; None when they name no command."""
     position = CursorPosition(typer.Context(root, info_name="tm", obj=environment))
@@ -108,7 +102,7 @@ def find_position(
 
 
 def complete(
-    root: Any, environment: AppContext, before: Sequence[str], current: str
+    root: Any, environment: Environment, before: Sequence[str], current: str
 ) -> Completions:
     """Return what can be inserted at the cursor after the words `before` it."""
     position = find_position(root, environment, before)
@@ -234,9 +228,23 @@ def _profiles(ctx: typer.Context, incomplete: str) -> list[Candidate]:
         return []
     if source is None:
         return []
-    return profile_names.profile_candidates(
-        profile_names.read_profiles(ctx.obj, source), incomplete
-    )
+    return profile_candidates(profile_names.read_profiles(ctx.obj, source), incomplete)
+
+
+def profile_candidates(profiles: list[CachedProfile], current: str) -> list[Candidate]:
+    """Return names, or the id of a profile whose name cannot be typed or would be misread."""
+    from tm_cli.completion.profile_names import is_typable
+    from tm_cli.values.text import sanitize
+
+    found = [
+        Candidate(item.name, f"profile {item.number}")
+        if is_typable(item.name)
+        else Candidate(str(item.number), sanitize(item.name))
+        for item in profiles
+    ]
+    if current.isdigit():
+        found += [Candidate(str(item.number), sanitize(item.name)) for item in profiles]
+    return found
 
 
 def _settings(ctx: typer.Context) -> Settings:

@@ -13,14 +13,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.completion.candidates import Candidate
 from tm_cli.errors import TmError
 from tm_cli.runtime.announcement import find_running
-from tm_cli.runtime.environment import AppContext
-from tm_cli.runtime.files import make_private_dir, write_whole
+from tm_cli.runtime.environment import Environment
+from tm_cli.runtime.files import make_private_dir, write_atomic
 from tm_cli.settings import TRAFFICMORPH, Settings
 from tm_cli.values.api_key import ApiKey
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 
 LIFETIME = 60.0
@@ -34,7 +33,7 @@ PROOF_PATIENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class CachedProfile:
     """The id and name of a profile."""
 
     number: int
@@ -42,7 +41,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ProfileSource:
     """A server and its key; `whose` distinguishes accounts on the same server."""
 
     base_url: str
@@ -51,20 +50,7 @@ class Source:
     ca_file: str | None = None
 
 
-def profile_candidates(profiles: list[Profile], current: str) -> list[Candidate]:
-    """Return names, or the id of a profile whose name cannot be typed or would be misread."""
-    found = [
-        Candidate(item.name, f"profile {item.number}")
-        if _is_typable(item.name)
-        else Candidate(str(item.number), clean(item.name))
-        for item in profiles
-    ]
-    if current.isdigit():
-        found += [Candidate(str(item.number), clean(item.name)) for item in profiles]
-    return found
-
-
-def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | None:
+def find_source(settings: Settings, data_dir: Callable[[], Path]) -> ProfileSource | None:
     """Return the server to ask; None without a server or key. Never starts the embedded one."""
     try:
         endpoint = settings.endpoint(TRAFFICMORPH)
@@ -72,14 +58,16 @@ def find_source(settings: Settings, data_dir: Callable[[], Path]) -> Source | No
             running = find_running(data_dir(), settings.environ, PROOF_PATIENCE)
             if running is None:
                 return None
-            return Source(running.base_url, running.key, str(running.key_file))
+            return ProfileSource(running.base_url, running.key, str(running.key_file))
         found, url = endpoint.credential, str(endpoint.base_url)
-        return Source(url, found.key, str(found.origin), settings.value("ca_file"))
+        return ProfileSource(url, found.key, str(found.origin), settings.value("ca_file"))
     except TmError:
         return None
 
 
-def read_profiles(context: AppContext, source: Source, patience: float = PATIENCE) -> list[Profile]:
+def read_profiles(
+    context: Environment, source: ProfileSource, patience: float = PATIENCE
+) -> list[CachedProfile]:
     """Return profiles at most a minute old, or older ones if the server does not respond."""
     path = _cache_file(context, source)
     at, cached = _read_cache(path)
@@ -92,9 +80,11 @@ def read_profiles(context: AppContext, source: Source, patience: float = PATIENC
     return profiles
 
 
-def _ask(context: AppContext, source: Source, patience: float) -> list[Profile] | None:
+def _ask(
+    context: Environment, source: ProfileSource, patience: float
+) -> list[CachedProfile] | None:
     """Ask in a separate thread, which is abandoned if it takes too long, as DNS may."""
-    answers: list[list[Profile]] = []
+    answers: list[list[CachedProfile]] = []
 
     def ask() -> None:
         with suppress(Exception):  # a later command reports the error
@@ -106,8 +96,8 @@ def _ask(context: AppContext, source: Source, patience: float) -> list[Profile] 
     return answers[0] if answers else None
 
 
-def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile]:
-    from tm_cli.api.trafficmorph.client import Client
+def _fetch(context: Environment, source: ProfileSource, patience: float) -> list[CachedProfile]:
+    from tm_cli.api.trafficmorph import TrafficMorphClient
     from tm_cli.api.transport import Connection, Transport
 
     connection = Connection(
@@ -119,37 +109,37 @@ def _fetch(context: AppContext, source: Source, patience: float) -> list[Profile
         ca_file=source.ca_file,
     )
     with closing(Transport(connection)) as transport:
-        found = Client(transport, context.clock).without_retries().list_profiles()
-    return [Profile(item.id, item.name) for item in found]
+        found = TrafficMorphClient(transport, context.clock).without_retries().list_profiles()
+    return [CachedProfile(item.id, item.name) for item in found]
 
 
-def _cache_file(context: AppContext, source: Source) -> Path:
+def _cache_file(context: Environment, source: ProfileSource) -> Path:
     name = hashlib.sha256(f"{source.base_url}\n{source.whose}".encode()).hexdigest()[:16]
     return context.find_state_dir() / "completion" / f"{name}.json"
 
 
-def _read_cache(path: Path) -> tuple[float, list[Profile]]:
+def _read_cache(path: Path) -> tuple[float, list[CachedProfile]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        profiles = [Profile(int(number), str(name)) for number, name in document["profiles"]]
+        profiles = [CachedProfile(int(number), str(name)) for number, name in document["profiles"]]
         return float(document["at"]), profiles
     except (OSError, ValueError, KeyError, TypeError):
         return float("-inf"), []
 
 
-def _write_cache(path: Path, at: float, profiles: list[Profile]) -> None:
+def _write_cache(path: Path, at: float, profiles: list[CachedProfile]) -> None:
     content = {"at": at, "profiles": [[item.number, item.name] for item in profiles]}
     try:
         make_private_dir(path.parent)
-        write_whole(path, json.dumps(content))
+        write_atomic(path, json.dumps(content))
     except OSError:
         return  # without a cache, the next tab asks again
 
 
-def _is_typable(name: str) -> bool:
+def is_typable(name: str) -> bool:
     """Whether the name can be typed in a shell and tm would read it as a name."""
     return (
-        name == clean(name, longest=len(name) + 1)
+        name == sanitize(name, longest=len(name) + 1)
         and not name.startswith(("-", "~"))
         and not name.isdigit()
         and "/" not in name

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tm_cli.completion.candidates import Candidate, Completions
-from tm_cli.values.text import clean
+from tm_cli.completion import Candidate
+from tm_cli.completion.candidates import Completions
+from tm_cli.values.text import sanitize
 
 
 class Shell(StrEnum):
@@ -88,7 +89,7 @@ def write_completions(shell: Shell, found: Completions, typed: Typed, words: Seq
 
 def _is_clean(item: Candidate) -> bool:
     """A file's name may hold anything, even line breaks and escape sequences."""
-    return item.value == clean(item.value, longest=len(item.value) + 1)
+    return item.value == sanitize(item.value, longest=len(item.value) + 1)
 
 
 def _line(shell: Shell, item: Candidate, typed: Typed, words: Sequence[str]) -> str:
@@ -96,7 +97,7 @@ def _line(shell: Shell, item: Candidate, typed: Typed, words: Sequence[str]) -> 
         breaks = words[1] if len(words) > 1 else "=:"
         return _for_bash(item.value, typed.raw, breaks)
     value = _for_powershell(item.value) if shell is Shell.POWERSHELL else item.value
-    return f"{value}\t{clean(item.note, longest=LONGEST_NOTE)}"
+    return f"{value}\t{sanitize(item.note, longest=LONGEST_NOTE)}"
 
 
 def _for_bash(value: str, raw: str, breaks: str) -> str:

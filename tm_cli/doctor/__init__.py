@@ -1,1 +1,1 @@
-"""Looks whether a gate can work here: small checks, each with a finding and its fix."""
+"""Checks whether a gate can work here; each check has a result and a fix."""

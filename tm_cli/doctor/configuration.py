@@ -62,7 +62,7 @@ def _is_configured(endpoint: Endpoint) -> bool:
 
 
 def check_settings(settings: Settings) -> Iterator[CheckResult]:
-    """Read every setting, look for files that are not read and for mistyped variables."""
+    """Read every setting, check for files that are not read and for mistyped variables."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:

@@ -7,9 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Connection, Transport, verification
-from tm_cli.doctor.account import check_account, check_reading
 from tm_cli.doctor.configuration import (
     Target,
     check_endpoint,
@@ -19,10 +18,10 @@ from tm_cli.doctor.configuration import (
 )
 from tm_cli.doctor.machine import LocalServer, Machine, check_local_server, check_software
 from tm_cli.doctor.network import Network
-from tm_cli.doctor.server import Place, check_server
+from tm_cli.doctor.server import Place, check_account, check_reading, check_server
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.runtime.announcement import Announcement, find_running_in_checked
-from tm_cli.runtime.environment import AppContext
+from tm_cli.runtime.announcement import ServerAnnouncement, find_running_in_checked
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.trusted_files import check_data_dir
 from tm_cli.settings import TRAFFICMORPH, Settings
 from tm_cli.values.check_result import CheckResult, Status, problem_from, skipped, without_key
@@ -42,7 +41,7 @@ class Doctor:
     `load_settings` raises ConfigurationError where a file is broken; `find_data_dir` raises it too.
     """
 
-    context: AppContext
+    context: Environment
     systems: Sequence[str]
     version: str
     network: Network
@@ -131,7 +130,9 @@ class Doctor:
 
     def _asked(self, system: str, transport: Transport) -> Iterator[CheckResult]:
         if system == TRAFFICMORPH:
-            return check_account(Client(transport, self.context.clock).without_retries())
+            return check_account(
+                TrafficMorphClient(transport, self.context.clock).without_retries()
+            )
         return check_reading(transport, system)
 
     def _about_local(self, target: Target) -> Iterator[CheckResult]:
@@ -157,7 +158,7 @@ class Doctor:
             return error
         return None
 
-    def _local_connection(self, running: Announcement) -> Connection:
+    def _local_connection(self, running: ServerAnnouncement) -> Connection:
         return Connection(
             base_url=running.base_url,
             key=running.key,

@@ -154,7 +154,7 @@ def check_software(machine: Machine, version: str) -> Iterator[CheckResult]:
 
 
 def check_local_server(machine: Machine, server: LocalServer) -> Iterator[CheckResult]:
-    """Look whether the embedded server could run; it is not started."""
+    """Check whether the embedded server could run; it is not started."""
     lacking = machine.extras().get("local", [])
     if lacking and not server.is_wanted:
         yield skipped("embedded server", "not installed, and not needed for this server")

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 STEP_TIMEOUT = 5.0
-"""Seconds for each step of a look."""
+"""Seconds for each step of a probe."""
 
 TOTAL_TIMEOUT = 15.0
 """Seconds for all steps together: a server may send its headers a byte at a time."""
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where to look: a base URL, the address of an http proxy or None, and whom to trust."""
+    """The way to a server: a base URL, the address of an http proxy or None, and whom to trust."""
 
     base_url: str
     proxy: str | None = None

@@ -13,7 +13,7 @@ from operator import ge, gt, le, lt
 from typing import Any, Protocol
 
 from tm_cli.gate.model import Result
-from tm_cli.values.numbers import as_number
+from tm_cli.values.text import as_number
 
 _FORM = re.compile(
     r"(?P<metric>p[0-9]{1,2}(?:\.[0-9]{1,3})?|errors|success|rps|requests)\s*"

@@ -48,7 +48,7 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RunAttempt:
     """One run of a subject, what was decided about it, and the baseline that was read for that."""
 
     decision: Decision
@@ -61,7 +61,7 @@ class Attempt:
 class Repeated:
     """A run would fail the gate; another one follows to confirm it."""
 
-    attempt: Attempt
+    attempt: RunAttempt
     left: int
 
 
@@ -77,7 +77,7 @@ class Decided:
     decision: Decision
     run: Run | None
     result: Result | None
-    earlier: tuple[Attempt, ...] = ()
+    earlier: tuple[RunAttempt, ...] = ()
     abandoned: bool = False
     baseline: Result | None = None
 

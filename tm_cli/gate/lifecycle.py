@@ -14,13 +14,13 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import (
     NEWS_PAUSE,
-    Attempt,
     Awaited,
     Decided,
     Ended,
     Observed,
     Pause,
     Repeated,
+    RunAttempt,
     RunStarted,
     Step,
     Unobserved,
@@ -55,7 +55,7 @@ class Follow:
         self.run: Run | None = None
         self.result: Result | None = None
         self.baseline: Result | None = None
-        self.earlier: tuple[Attempt, ...] = ()
+        self.earlier: tuple[RunAttempt, ...] = ()
 
     def steps(self) -> Iterator[Step]:
         """Yield events and pauses; the last event is Decided, whatever goes wrong."""
@@ -68,7 +68,7 @@ class Follow:
             if not decision.is_gated or left <= 0:
                 yield self.decided(self._confirmed(decision))
                 return
-            attempt = Attempt(decision, self.run, self.result, self.baseline)
+            attempt = RunAttempt(decision, self.run, self.result, self.baseline)
             self.earlier = (*self.earlier, attempt)
             yield Repeated(attempt, left)
             self._attach_to = self.run = self.result = self.baseline = None

@@ -68,7 +68,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Sample:
     """Some seconds of a run around second `t`; rates per second, times in milliseconds.
 
     `bad` is the share of the requests that failed, 0 to 1. Unknown values are None.
@@ -83,11 +83,11 @@ class Moment:
     p99: float | None = None
 
 
-Course = tuple[Moment, ...]
+TimeSeries = tuple[Sample, ...]
 """A run over time, in order of time."""
 
 
-def known_points(series: Course, quantity: str) -> list[tuple[float, float]]:
+def known_points(series: TimeSeries, quantity: str) -> list[tuple[float, float]]:
     """Return seconds and known values of one field of the samples."""
     found = ((sample.t, getattr(sample, quantity)) for sample in series)
     return [(t, value) for t, value in found if value is not None]
@@ -180,7 +180,7 @@ class Result:
     basis: Basis = field(default_factory=Basis)
     comparisons: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = ()
-    series: Course = ()
+    series: TimeSeries = ()
     also: frozenset[Verdict] = frozenset()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition
-from tm_cli.gate.events import Attempt, Decided
+from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result
 from tm_cli.gate.policy import Decision, Gate, decide, from_error, worst
 
@@ -38,7 +38,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GateOutcome:
     """All subjects of one call, the gate that judged them and the exit code of the whole.
 
     `error` is what ended the call before its gates had ended. `made_at` is the wall clock.
@@ -88,7 +88,7 @@ class KeptCheck:
         return CheckResult(self, self.passed, reason)
 
 
-def replay(outcome: Evidence, gate: Gate) -> Evidence:
+def replay(outcome: GateOutcome, gate: Gate) -> GateOutcome:
     """Return the outcome as `gate` decides it.
 
     What was decided without a verdict, by an error or a signal, stays as it was: there is nothing
@@ -100,7 +100,7 @@ def replay(outcome: Evidence, gate: Gate) -> Evidence:
     return replace(outcome, records=records, gate=gate, exit_code=exit_code_of(records))
 
 
-def contradiction(outcome: Evidence) -> str | None:
+def contradiction(outcome: GateOutcome) -> str | None:
     """Return what does not fit the outcome's own decisions; None when all of it does."""
     for record in outcome.records:
         end = record.end
@@ -112,7 +112,7 @@ def contradiction(outcome: Evidence) -> str | None:
     return None
 
 
-def _problem(attempt: Attempt, gate: Gate) -> str | None:
+def _problem(attempt: RunAttempt, gate: Gate) -> str | None:
     saved = attempt.decision
     if not saved.judged:
         return "it passed without a judgement" if saved.exit_code == 0 else None
@@ -131,7 +131,7 @@ def _end(end: Decided, gate: Gate) -> Decided:
     if end.abandoned:
         return end
     attempts = (*end.earlier, _last(end))
-    earlier: list[Attempt] = []
+    earlier: list[RunAttempt] = []
     for attempt in attempts:
         decided = replace(attempt, decision=_judge(attempt, gate))
         if not decided.decision.is_gated or attempt is attempts[-1]:
@@ -142,11 +142,11 @@ def _end(end: Decided, gate: Gate) -> Decided:
     )
 
 
-def _last(end: Decided) -> Attempt:
-    return Attempt(end.decision, end.run, end.result, end.baseline)
+def _last(end: Decided) -> RunAttempt:
+    return RunAttempt(end.decision, end.run, end.result, end.baseline)
 
 
-def _judge(attempt: Attempt, gate: Gate) -> Decision:
+def _judge(attempt: RunAttempt, gate: Gate) -> Decision:
     if attempt.result is None or not attempt.decision.judged:
         return attempt.decision
     checks = tuple(_as_kept(check, attempt.decision) for check in gate.checks)

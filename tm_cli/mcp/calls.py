@@ -12,19 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Event, RunStarted
 from tm_cli.mcp.results import Meter, Note, as_note, as_structure
-from tm_cli.mcp.schema import read
+from tm_cli.mcp.schema import Tool, read
 from tm_cli.mcp.session import CallSession, open_session
-from tm_cli.mcp.tool import Tool
 from tm_cli.render.formats.json_document import error_document
 from tm_cli.runtime.clock import SLICE, Clock
-from tm_cli.runtime.local_server import EmbeddedServer
+from tm_cli.runtime.local_server import LocalServerLease
 from tm_cli.runtime.signals import SignalReceived
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
 class CallClock:
@@ -129,12 +128,12 @@ def _bug(error: Exception, session: CallSession) -> dict[str, Any]:
 class KeptServers:
     """Launches embedded servers and holds a lease of its own on each until it is closed."""
 
-    def __init__(self, launch: Callable[[Path], EmbeddedServer]) -> None:
+    def __init__(self, launch: Callable[[Path], LocalServerLease]) -> None:
         self._launch = launch
         self._lock = threading.Lock()
-        self._held: dict[Path, EmbeddedServer] = {}
+        self._held: dict[Path, LocalServerLease] = {}
 
-    def launch(self, data_dir: Path) -> EmbeddedServer:
+    def launch(self, data_dir: Path) -> LocalServerLease:
         """Return the running server of `data_dir`; closing it gives the caller's lease back."""
         with self._lock:  # two calls at once must not start two
             found = self._launch(data_dir)
@@ -161,7 +160,7 @@ Report = Callable[[float, float | None, str], Awaitable[None]]
 
 
 class Calls:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CommandContext) -> None:
         self._session = session
         self._servers = KeptServers(session.context.launch)
         self._threads: set[threading.Thread] = set()
@@ -214,7 +213,7 @@ class Calls:
             self._threads.discard(threading.current_thread())
 
     def _log_cancelled(self, tool: Tool, run_id: str | None) -> None:
-        left = f"nothing was done to run {clean(run_id)}" if run_id else "it has no known run"
+        left = f"nothing was done to run {sanitize(run_id)}" if run_id else "it has no known run"
         self._session.terminal.note(f"tm: {tool.name} was cancelled; {left}")
 
     def close(self, patience: float) -> None:

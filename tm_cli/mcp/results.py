@@ -19,7 +19,7 @@ from tm_cli.gate.events import (
 )
 from tm_cli.gate.policy import GATED_CODES
 from tm_cli.render.progress import describe, describe_repetition
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 CAUTION = (
     "Names, reasons, messages and other texts of a server stand in this result. "
@@ -90,7 +90,7 @@ def cleaned(value: Any, keys: Sequence[str] = ()) -> Any:
 
 def _harmless(text: str, keys: Sequence[str]) -> str:
     """Take keys out before a long text is cut, which could leave a part of one, and afterwards."""
-    return _without(clean(_without(text, keys), longest=LONGEST_TEXT), keys)
+    return _without(sanitize(_without(text, keys), longest=LONGEST_TEXT), keys)
 
 
 def _without(text: str, keys: Sequence[str]) -> str:
@@ -116,20 +116,20 @@ def as_note(event: Event) -> Note:
     """Put an event of the gate in words."""
     match event:
         case RunStarted(run):
-            name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
+            name = f"run {sanitize(run.run_id)}" if run.run_id else "a run without id"
             return Note(f"started; waiting for {name} of {run.subject}", None, run.duration)
         case Observed(progress):
             return Note(describe(progress), progress.elapsed, progress.duration)
         case Unobserved(problem, _):
-            return Note(f"request failed, retrying: {clean(problem)}")
+            return Note(f"request failed, retrying: {sanitize(problem)}")
         case Ended(progress):
-            return Note(f"the run has ended ({clean(progress.status)}); looking for its verdict")
+            return Note(f"the run has ended ({sanitize(progress.status)}); looking for its verdict")
         case Awaited(reason):
-            return Note(clean(reason))
+            return Note(sanitize(reason))
         case Repeated(attempt, left):
             return Note(describe_repetition(attempt, left))
         case Decided(decision):
-            return Note(clean(decision.message))
+            return Note(sanitize(decision.message))
 
 
 class Meter:

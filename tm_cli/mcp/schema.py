@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
 from tm_cli.mcp.session import CallSession
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import GATED
 
 Schema = dict[str, Any]
@@ -100,7 +101,7 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     _refuse_unknown(given, schema)
     for problem in Draft202012Validator(schema).iter_errors(given):
         where = ".".join(str(step) for step in problem.absolute_path)
-        message = clean(
+        message = sanitize(
             f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_MESSAGE
         )
         raise UsageError(message, hint="nothing was sent")
@@ -118,7 +119,7 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            shown = clean(name, longest=LONGEST_MESSAGE)
+            shown = sanitize(name, longest=LONGEST_MESSAGE)
             raise UsageError(f"unknown argument {shown!r}", hint=f"{hint}nothing was sent")
 
 
@@ -189,3 +190,36 @@ def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     if "poll_interval_seconds" in arguments:
         polling = replace(polling, interval=float(arguments["poll_interval_seconds"]))
     return replace(gate, polling=polling, **chosen)  # type: ignore[arg-type]
+
+
+Perform = Callable[[CallSession, dict[str, Any]], int]
+"""Does it with checked arguments, prints the JSON document and returns its exit code."""
+
+
+class Effect(Enum):
+    """What a call does to the world beyond."""
+
+    READS = "reads"
+    STARTS = "starts"
+    ENDS = "ends"
+    ADJUSTS = "adjusts"
+    RESUMES = "resumes"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool; the result of a gate has the fields of the gate at its top, others have `data`."""
+
+    name: str
+    title: str
+    description: str
+    effect: Effect
+    perform: Perform
+    properties: Mapping[str, Schema]
+    required: tuple[str, ...] = ()
+    is_gate: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """JSON Schema of the arguments."""
+        return input_schema(self.properties, self.required)

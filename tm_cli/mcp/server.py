@@ -20,14 +20,14 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from tm_cli import __version__
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.mcp.calls import Calls
 from tm_cli.mcp.results import headline, is_error
-from tm_cli.mcp.tool import Effect, Tool
+from tm_cli.mcp.schema import Effect, Tool
 from tm_cli.mcp.tools import INSTRUCTIONS, TOOLS
 from tm_cli.render.formats.json_document import to_json
 from tm_cli.runtime.standard_streams import read_some
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 CHUNK = 65536
 
@@ -71,7 +71,7 @@ PATIENCE = 2.0
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def run(session: Session) -> None:
+def run(session: CommandContext) -> None:
     """Serve one client; standard output is the protocol's alone."""
     if sys.stdin is None or sys.stdout is None:
         return
@@ -80,7 +80,7 @@ def run(session: Session) -> None:
     anyio.run(partial(_serve, session, sys.stdin.fileno()))
 
 
-async def _serve(session: Session, descriptor: int) -> None:
+async def _serve(session: CommandContext, descriptor: int) -> None:
     calls = Calls(session)
     try:
         with anyio.CancelScope() as scope, _signals_calling(scope.cancel):
@@ -105,7 +105,7 @@ def new_server(calls: Calls) -> Server:
     ) -> types.CallToolResult:
         tool = tools.get(params.name)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"there is no tool {clean(params.name)!r}")
+            raise MCPError(types.INVALID_PARAMS, f"unknown tool {sanitize(params.name)!r}")
         report = context.session.report_progress
         structure = await calls.perform(tool, params.arguments or {}, report)
         return _as_result(tool, structure)

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.gate.events import Event
-from tm_cli.gate.outcome import Evidence
+from tm_cli.gate.outcome import GateOutcome
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.api_key import KEY_VARIABLES
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
     from tm_cli.api.transport import Connection
-    from tm_cli.runtime.local_server import EmbeddedServer
+    from tm_cli.runtime.local_server import LocalServerLease
 
 OnEvent = Callable[[Event], None]
 
@@ -34,19 +34,19 @@ class EventSink:
     on_event: OnEvent
     wants_baseline: bool = False
 
-    def begin(self, undecided: Evidence) -> None:
+    def begin(self, undecided: GateOutcome) -> None:
         """Nothing is written before a call has ended."""
 
     def note(self, position: int, event: Event) -> None:
         self.on_event(event)
 
-    def finish(self, evidence: Evidence) -> bool:
+    def finish(self, evidence: GateOutcome) -> bool:
         """The result holds the outcome."""
         return True
 
 
 @dataclass
-class CallSession(Session):
+class CallSession(CommandContext):
     """One call's session, with output streams in memory."""
 
     stdout: io.StringIO = field(default_factory=io.StringIO)
@@ -83,16 +83,19 @@ class CallSession(Session):
     def messages(self) -> list[str]:
         """The lines on standard error."""
         lines = (line.removeprefix("tm: ") for line in self.stderr.getvalue().splitlines())
-        return [clean(line) for line in lines if line.strip()]
+        return [sanitize(line) for line in lines if line.strip()]
 
     def show_exchange(self, exchange: Exchange) -> None:
         """Print the request for `--verbose` where the client keeps its log."""
         if self.log is not None:
-            Session(replace(self.context, terminal=self.log), {}).show_exchange(exchange)
+            CommandContext(replace(self.context, terminal=self.log), {}).show_exchange(exchange)
 
 
 def open_session(
-    outer: Session, clock: Clock, launch: Callable[[Path], EmbeddedServer], on_event: OnEvent
+    outer: CommandContext,
+    clock: Clock,
+    launch: Callable[[Path], LocalServerLease],
+    on_event: OnEvent,
 ) -> CallSession:
     """Return a session with the flags of `tm mcp` and streams of its own."""
     stdout, stderr = io.StringIO(), io.StringIO()

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from tm_cli.gate.model import Course, Moment, known_points
+from tm_cli.gate.model import Sample, TimeSeries, known_points
 from tm_cli.render.tables import milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
@@ -36,9 +36,9 @@ _NEIGHBOURS = 1
 
 def draw_series(
     terminal: Terminal,
-    series: Course,
+    series: TimeSeries,
     *,
-    other: Course = (),
+    other: TimeSeries = (),
     other_name: str = "baseline",
     duration: float | None = None,
     draws_other_rates: bool = False,
@@ -65,12 +65,12 @@ def draw_series(
     return terminal.sketch(drawn).rstrip("\n")
 
 
-def remarkable_moments(series: Course, duration: float | None = None) -> list[str]:
+def remarkable_moments(series: TimeSeries, duration: float | None = None) -> list[str]:
     """Return when the run was slowest and when it failed most, in sentences."""
     lines = []
     half = _width(series) / 2
 
-    def span(sample: Moment) -> str:
+    def span(sample: Sample) -> str:
         begin, end = max(sample.t - half, 0.0), _end(sample.t, half, duration)
         return f"{format_duration(begin)} to {format_duration(end)}"
 
@@ -89,7 +89,7 @@ def remarkable_moments(series: Course, duration: float | None = None) -> list[st
     return lines
 
 
-def _rates(scale: Scale, series: Course, whose: str) -> list[Text]:
+def _rates(scale: Scale, series: TimeSeries, whose: str) -> list[Text]:
     achieved = known_points(series, "rps")
     if not achieved:
         return []
@@ -110,7 +110,7 @@ def _rates(scale: Scale, series: Course, whose: str) -> list[Text]:
 
 
 def _times(
-    scale: Scale, series: Course, other: Course, quantile: str, style: str, other_name: str
+    scale: Scale, series: TimeSeries, other: TimeSeries, quantile: str, style: str, other_name: str
 ) -> list[Text]:
     line = known_points(series, quantile)
     if not line:
@@ -149,13 +149,13 @@ def _around(points: Points, pick: Callable[[list[float]], float]) -> Points:
     ]
 
 
-def _slowness(sample: Moment) -> float | None:
+def _slowness(sample: Sample) -> float | None:
     return next(
         (value for value in (sample.p99, sample.p95, sample.p50) if value is not None), None
     )
 
 
-def _width(series: Course) -> float:
+def _width(series: TimeSeries) -> float:
     """Return the median distance of two samples in seconds."""
     gaps = sorted(after.t - before.t for before, after in pairwise(series))
     return gaps[(len(gaps) - 1) // 2] if gaps else 5.0

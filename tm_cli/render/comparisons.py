@@ -7,17 +7,9 @@ from collections.abc import Sequence
 
 from tm_cli.gate.checks import measure
 from tm_cli.gate.model import Comparison, Result
-from tm_cli.render.tables import (
-    columns,
-    fitting,
-    hidden_columns,
-    milliseconds,
-    percent,
-    rate,
-)
+from tm_cli.render.tables import columns, fitting, hidden_columns, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.numbers import as_number
-from tm_cli.values.text import clean
+from tm_cli.values.text import as_number, sanitize
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
 
@@ -141,7 +133,7 @@ def known_columns(rows: Sequence[Sequence[object]], *, keep: int) -> list[int]:
 
 def escaped(text: str) -> str:
     """Return `text` as Markdown that shows it as it is: no markup, no link, no mention."""
-    shown = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = sanitize(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _LINKS.sub(r"\1<!-- -->", _SPECIAL.sub(r"\\\1", shown))
 
 
@@ -159,7 +151,7 @@ def comparison_cells(item: Comparison) -> tuple[str, ...]:
     name = f"{item.metric} (reference)" if item.than == "reference" else item.metric
     mark = " *" if item.significant else ""
     return (
-        clean(name),
+        sanitize(name),
         _value(item.value, item.unit),
         _value(item.baseline, item.unit),
         _change(item) + mark,
@@ -170,7 +162,7 @@ def comparison_cells(item: Comparison) -> tuple[str, ...]:
         if item.p_value >= 0.001
         else "<0.001",
         _limits(item),
-        clean(item.verdict or "-"),
+        sanitize(item.verdict or "-"),
     )
 
 
@@ -184,7 +176,7 @@ def _value(value: float | None, unit: str) -> str:
             return percent(value)
         case "/s":
             return f"{rate(value)}/s"
-    return f"{value:,.6g}" + (f" {clean(unit)}" if unit and unit != "requests" else "")
+    return f"{value:,.6g}" + (f" {sanitize(unit)}" if unit and unit != "requests" else "")
 
 
 def _change(item: Comparison) -> str:

@@ -23,12 +23,12 @@ from tm_cli.gate.events import (
     Unobserved,
 )
 from tm_cli.gate.model import Phase, Progress, Run
-from tm_cli.render.progress import describe_repetition, items, state
+from tm_cli.render.progress import View, describe_repetition, items, state
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 FRAMES_PER_SECOND = 4
 BAR_WIDTH = 30
@@ -38,7 +38,7 @@ UNDER_WAY = frozenset({"pending", "queued", "running", "scoring"})
 """States of a part that is not done."""
 
 
-class _RedrawnView:
+class _RedrawnView(View):
     def __init__(self, terminal: Terminal) -> None:
         self._live = Live(
             console=terminal.console(),
@@ -78,9 +78,9 @@ class LiveView(_RedrawnView):
                 ended = isinstance(event, Ended)
                 self._note = Text("looking for the verdict" if ended else "", style="dim")
             case Unobserved(problem, _):
-                self._note = Text(f"request failed, retrying: {clean(problem)}", style="yellow")
+                self._note = Text(f"request failed, retrying: {sanitize(problem)}", style="yellow")
             case Awaited(reason):
-                self._note = Text(clean(reason), style="dim")
+                self._note = Text(sanitize(reason), style="dim")
             case Repeated(attempt, left):
                 self._progress = None
                 self._live.console.print(Text(f"tm: {describe_repetition(attempt, left)}"))
@@ -93,7 +93,9 @@ class LiveView(_RedrawnView):
                 parts += [self._timeline(self._progress), self._items(self._progress)]
             elif self._progress.elapsed is not None or self._progress.codes:
                 parts += [self._timeline(self._progress), self._numbers(self._progress)]
-            parts += [Text(f"! {clean(text)}", style="yellow") for text in self._progress.warnings]
+            parts += [
+                Text(f"! {sanitize(text)}", style="yellow") for text in self._progress.warnings
+            ]
         if self._note.plain:
             parts.append(self._note)
         return Group(*parts)
@@ -104,8 +106,8 @@ class LiveView(_RedrawnView):
         phase = self._progress.phase if self._progress else Phase.ACTIVE
         style = "yellow" if phase in (Phase.PAUSED, Phase.REPLACED) else "cyan"
         return Text.assemble(
-            (clean(self._run.subject), "bold"),
-            f"  run {clean(self._run.run_id or 'without id')}  ",
+            (sanitize(self._run.subject), "bold"),
+            f"  run {sanitize(self._run.run_id or 'without id')}  ",
             (state(self._progress) if self._progress else phase.value, style),
         )
 
@@ -132,7 +134,7 @@ class LiveView(_RedrawnView):
         """Return a line on the parts of a run, and how many of them are done."""
         line = Table.grid(padding=(0, 1))
         done = sum(n for name, n in progress.items.items() if name not in UNDER_WAY)
-        cells: list[RenderableType] = [Text(clean(items(progress)))]
+        cells: list[RenderableType] = [Text(sanitize(items(progress)))]
         if progress.expected:
             cells.insert(0, _bar(progress.expected, done))
         line.add_row(*cells)
@@ -145,7 +147,7 @@ class LiveView(_RedrawnView):
         table.add_column(style="dim")
         table.add_row("requests/s", rate(progress.rps) + planned, sparkline(progress.rps_series))
         table.add_row("p95", milliseconds(progress.p95_ms), sparkline(progress.p95_series))
-        table.add_row("responses", Text(clean(codes(progress.codes)) or "-"), f"errors {errors}")
+        table.add_row("responses", Text(sanitize(codes(progress.codes)) or "-"), f"errors {errors}")
         return table
 
 
@@ -162,7 +164,7 @@ class LiveTable(_RedrawnView):
     """The active runs, and those that have ended as far as there is room."""
 
     def __init__(self, terminal: Terminal, subjects: Sequence[str]) -> None:
-        self._rows = [_Row(clean(subject)) for subject in subjects]
+        self._rows = [_Row(sanitize(subject)) for subject in subjects]
         super().__init__(terminal)  # draws at once
 
     def show(self, event: Event, position: int = 0) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Self
 
 from tm_cli.gate.events import (
-    Attempt,
     Awaited,
     Decided,
     Ended,
     Event,
     Observed,
     Repeated,
+    RunAttempt,
     RunStarted,
     Unobserved,
 )
@@ -21,44 +21,26 @@ from tm_cli.render.tables import codes, milliseconds, percent, rate
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from tm_cli.values.text import sanitize
 
 HEARTBEAT = 60.0
 """Seconds between two lines while nothing changes."""
 
 
-class View(Protocol):
-    """Shows the events of a gate while they happen."""
+class View:
+    """Shows the events of a gate while they happen; this one shows nothing."""
 
-    def __enter__(self) -> View: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def show(self, event: Event, position: int = 0) -> None:
-        """Show an event of the run at `position`."""
-        ...
-
-
-class SilentView:
-    def __enter__(self) -> SilentView:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
         pass
 
     def show(self, event: Event, position: int = 0) -> None:
-        pass
+        """Show an event of the run at `position`."""
 
 
-class PlainView(SilentView):
+class PlainView(View):
     """A line per change, and at most one a minute for each run without any."""
 
     def __init__(self, terminal: Terminal, clock: Clock, subjects: Sequence[str] = ("",)) -> None:
@@ -70,23 +52,23 @@ class PlainView(SilentView):
     def show(self, event: Event, position: int = 0) -> None:
         match event:
             case RunStarted(run):
-                name = f"run {clean(run.run_id)}" if run.run_id else "a run without id"
+                name = f"run {sanitize(run.run_id)}" if run.run_id else "a run without id"
                 self._write(position, event, f"waiting for {name} of {run.subject}")
             case Observed(progress):
                 # The first buckets and each warning are changes; numbers alone are not.
                 change = (state(progress), progress.warnings, progress.rps is not None)
                 self._write(position, change, describe(progress))
             case Unobserved(problem, _):
-                text = f"request failed, retrying: {clean(problem)}"
+                text = f"request failed, retrying: {sanitize(problem)}"
                 self._write(position, (Unobserved, problem), text)
             case Ended(progress):
                 self._write(position, Ended, f"{_ending(progress)}; looking for its verdict")
             case Awaited(reason):
-                self._write(position, (Awaited, reason), clean(reason))
+                self._write(position, (Awaited, reason), sanitize(reason))
             case Repeated(attempt, left):
                 self._write(position, event, describe_repetition(attempt, left))
             case Decided() if len(self._prefixes) > 1:
-                self._write(position, event, clean(event.decision.message))
+                self._write(position, event, sanitize(event.decision.message))
 
     def _write(self, position: int, change: object, text: str) -> None:
         now = self._clock.monotonic()
@@ -96,11 +78,13 @@ class PlainView(SilentView):
             self._terminal.note(f"tm: {self._prefixes[position]}{text}")
 
 
-def describe_repetition(attempt: Attempt, left: int) -> str:
+def describe_repetition(attempt: RunAttempt, left: int) -> str:
     """Return that a run would fail the gate and is repeated first."""
-    name = f"run {clean(attempt.run.run_id)}" if attempt.run and attempt.run.run_id else "the run"
+    name = (
+        f"run {sanitize(attempt.run.run_id)}" if attempt.run and attempt.run.run_id else "the run"
+    )
     times = "once more" if left == 1 else f"up to {left} times more"
-    return f"{name}: {clean(attempt.decision.message)}; starting it {times} to confirm"
+    return f"{name}: {sanitize(attempt.decision.message)}; starting it {times} to confirm"
 
 
 def describe(progress: Progress) -> str:
@@ -120,13 +104,13 @@ def describe(progress: Progress) -> str:
         parts.append(codes(progress.codes))
     if progress.bad_ratio:
         parts.append(f"{percent(progress.bad_ratio * 100)} errors")
-    return clean(", ".join([*parts, *(f"warning: {text}" for text in progress.warnings)]))
+    return sanitize(", ".join([*parts, *(f"warning: {text}" for text in progress.warnings)]))
 
 
 def state(progress: Progress) -> str:
     """Return the server's word for the state of an active run, else ours."""
     if progress.phase is Phase.ACTIVE and progress.status:
-        return clean(progress.status).lower()
+        return sanitize(progress.status).lower()
     return progress.phase.value
 
 

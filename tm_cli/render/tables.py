@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -95,7 +95,7 @@ def _cell(value: object) -> Text:
 
     if isinstance(value, Text):
         return value
-    return Text("-" if value is None or value == "" else clean(value))
+    return Text("-" if value is None or value == "" else sanitize(value))
 
 
 def instant(moment: datetime | None) -> str | None:

@@ -7,6 +7,7 @@ readers ignore what they do not know.
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated, Any, cast
 
@@ -17,13 +18,15 @@ from pydantic import (
     Field,
     PlainValidator,
     Tag,
+    TypeAdapter,
     WithJsonSchema,
     with_config,
 )
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.values.numbers import as_number
-from tm_cli.values.text import clean
+from tm_cli.gate.policy import GATED_CODES
+from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import GATED
 
 if sys.version_info >= (3, 12):
@@ -44,7 +47,7 @@ def _number(value: object) -> float:
 def _identifier(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("expected a number or a text")
-    return clean(value) if isinstance(value, str) else value
+    return sanitize(value) if isinstance(value, str) else value
 
 
 def _exit_code(value: int) -> int:
@@ -71,7 +74,7 @@ Identifier = Annotated[
 ]
 """What a server calls a run or a subject."""
 
-ShownText = Annotated[str, AfterValidator(clean)]
+ShownText = Annotated[str, AfterValidator(sanitize)]
 Code = Annotated[
     int, AfterValidator(_exit_code), WithJsonSchema({"enum": [int(code) for code in ExitCode]})
 ]
@@ -165,7 +168,7 @@ class SeriesData(TypedDict):
 
 
 class Judged(TypedDict):
-    """What a decision rests on, apart from verdict and metrics."""
+    """What a decision is based on, apart from verdict and metrics."""
 
     final: Annotated[
         bool,
@@ -255,8 +258,8 @@ class GateData(TypedDict):
     verdict_timeout_seconds: Number | None
 
 
-class Origin(TypedDict):
-    """Who wrote the report, and by which gate; null in a report that no gate has filled."""
+class ReportInfo(TypedDict):
+    """Which `tm` wrote the report, when, and what its gate accepted; null while undecided."""
 
     tm_version: str
     made_at: Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -285,4 +288,63 @@ class ReportDocument(TypedDict):
     exit_name: CodeName
     data: Data | None
     error: ErrorData | None
-    report: Origin
+    report: ReportInfo
+
+
+_EXIT = {
+    "description": "Each exit code has one name.",
+    "oneOf": [
+        {"properties": {"exit_code": {"const": int(code)}, "exit_name": {"const": code.name}}}
+        for code in ExitCode
+    ],
+}
+_WITHOUT_ERROR = sorted(map(int, {ExitCode.OK, *GATED_CODES}))
+_ERRORS = [
+    {
+        "if": {"properties": {"data": {"type": "null"}}},
+        "then": {"properties": {"error": {"type": "object"}, "exit_code": {"not": {"const": 0}}}},
+    },
+    {
+        "if": {"properties": {"exit_code": {"enum": _WITHOUT_ERROR}}},
+        "then": {"properties": {"error": {"type": "null"}}},
+        "else": {"properties": {"error": {"type": "object"}}},
+    },
+]
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """A title would repeat its key."""
+        return False
+
+    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
+        """Write `"type": [..., "null"]` where that is enough."""
+        found = super().nullable_schema(schema)
+        options: list[JsonSchemaValue] = found.get("anyOf", [])
+        if len(options) != 2 or "type" not in options[0]:
+            return found
+        kinds = options[0]["type"]
+        return options[0] | {"type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
+
+    def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        """Add what the types do not say: which codes, names and errors go together."""
+        found = super().generate(schema, mode)
+        one_of_several = found["$defs"]["SeveralRuns"]["properties"]["runs"]["items"]
+        one_of_several["required"] = ["exit_code", "exit_name", "error"]
+        for definition in (found, one_of_several, *found["$defs"].values()):
+            definition.pop("title", None)
+            if {"exit_code", "exit_name"} <= set(definition.get("required", ())):
+                definition["allOf"] = [{"$ref": "#/$defs/Exit"}]
+        found["$defs"]["Exit"] = _EXIT
+        found["allOf"] += _ERRORS
+        return {
+            "$schema": self.schema_dialect,
+            "title": "Report of a tm gate, version 1",
+            **found,
+        }
+
+
+def schema_text() -> str:
+    """Return the schema as `docs/schemas/report-1.json` has it."""
+    schema = TypeAdapter(ReportDocument).json_schema(schema_generator=_Generator)
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -12,33 +12,34 @@ from pydantic import TypeAdapter, ValidationError
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import CheckResult, Condition, parse_check
-from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.model import Basis, Comparison, Course, Moment, Result, Run
-from tm_cli.gate.outcome import Evidence, KeptCheck, Record, contradiction, exit_code_of
+from tm_cli.gate.events import Decided, RunAttempt
+from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, KeptCheck, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.report import document as doc
-from tm_cli.values.text import clean
+from tm_cli.report.writer import COMPARISON_KEYS
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict, read_verdict
 
 _REPORT = TypeAdapter(doc.ReportDocument)
 
 
 class InvalidReport(ValueError):
-    """A document that lacks, contradicts or mistypes something that its decision rests on."""
+    """A document that lacks, contradicts or mistypes something that its decision is based on."""
 
 
-def read_report(document: Any) -> Evidence:
+def read_report(document: Any) -> GateOutcome:
     """Return what the writer wrote down; raises InvalidReport for anything else."""
     report = _validated(document)
     made_at, code = _moment(report["report"]), _exit_code(report, "the document")
     data, gate_data = report["data"], report["report"]["gate"]
     if data is None:
-        return Evidence((), Gate(), code, made_at, _error(report, code))
+        return GateOutcome((), Gate(), code, made_at, _error(report, code))
     if gate_data is None:
         raise InvalidReport("report.gate: missing")
     gate = _gate(gate_data)
     records = tuple(_record(run, gate) for run in _runs(data))
-    outcome = Evidence(records, gate, code, made_at)
+    outcome = GateOutcome(records, gate, code, made_at)
     _refuse_contradictions(outcome)
     return outcome
 
@@ -79,7 +80,7 @@ def _first_error(problem: ValidationError) -> str:
     return f"{path or 'the document'}: {text}"
 
 
-def _refuse_contradictions(outcome: Evidence) -> None:
+def _refuse_contradictions(outcome: GateOutcome) -> None:
     own = exit_code_of(outcome.records)
     is_lost = own is ExitCode.OK and outcome.exit_code is ExitCode.OUTPUT
     if outcome.exit_code is not own and not is_lost:
@@ -110,7 +111,7 @@ def _exit_code(item: Any, where: str) -> ExitCode:
     return code
 
 
-def _moment(report: doc.Origin) -> datetime:
+def _moment(report: doc.ReportInfo) -> datetime:
     try:
         made_at = datetime.fromisoformat(report["made_at"])
     except ValueError:
@@ -168,12 +169,12 @@ def _record(run: doc.ReportedRun, gate: Gate) -> Record:
     return Record(run["system"], subject, run["subject_id"], status, end)
 
 
-def _attempt(run: doc.EarlierRun, gate: Gate, subject: str) -> Attempt:
+def _attempt(run: doc.EarlierRun, gate: Gate, subject: str) -> RunAttempt:
     decision = _decision(run, gate)
     if run["exit_name"] != decision.exit_code.name:
         raise InvalidReport(f"{subject}: exit_name and decision of an earlier run differ")
     started = Run(run["started_run_id"], subject, "", None)
-    return Attempt(decision, started, _result(run), _baseline(run["baseline"]))
+    return RunAttempt(decision, started, _result(run), _baseline(run["baseline"]))
 
 
 def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
@@ -245,16 +246,14 @@ def _basis(run: doc.ReportedRun) -> Basis:
         reference=run["reference_run_id"],
         against=None
         if against is None
-        else clean(against.get("targetUrl") or "") or "another target",
+        else sanitize(against.get("targetUrl") or "") or "another target",
     )
 
 
 def _comparison(data: doc.ComparisonData) -> Comparison:
-    other_names = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
     values = cast("Mapping[str, Any]", data)
-    return Comparison(
-        **{f.name: values[other_names.get(f.name, f.name)] for f in fields(Comparison)}
-    )
+    names = (field.name for field in fields(Comparison))
+    return Comparison(**{name: values[COMPARISON_KEYS.get(name, name)] for name in names})
 
 
 def _baseline(data: doc.BaselineData | None, series: doc.SeriesData | None = None) -> Result | None:
@@ -264,12 +263,12 @@ def _baseline(data: doc.BaselineData | None, series: doc.SeriesData | None = Non
     return Result(None, None, None, metrics=metrics, facts=data["facts"], series=_series(series))
 
 
-def _series(data: doc.SeriesData | None) -> Course:
+def _series(data: doc.SeriesData | None) -> TimeSeries:
     """Return a run over time from lists of one length; empty for null."""
     if data is None:
         return ()
     values = cast("Mapping[str, list[float]]", data)
-    columns = [values[f.name] for f in fields(Moment)]
+    columns = [values[f.name] for f in fields(Sample)]
     if len({len(column) for column in columns}) != 1:
         raise InvalidReport("the lists of a series differ in length")
-    return tuple(Moment(*values) for values in zip(*columns, strict=True))
+    return tuple(Sample(*values) for values in zip(*columns, strict=True))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
 
 from tm_cli import __version__
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Attempt
-from tm_cli.gate.model import Basis, Comparison, Course, Result
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.events import RunAttempt
+from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
 
 if TYPE_CHECKING:  # the types import pydantic, which a gate without a report need not wait for
@@ -25,13 +26,16 @@ _FACTS = (
 _SERIES = frozenset({"rpsSeries", "latencySeries"})
 """Left out of the other target of an A/B run; `baseline_course` has them."""
 
+COMPARISON_KEYS = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
+"""Fields of a comparison whose keys have other names."""
+
 _JUDGED = frozenset({"final", "note", "also", "facts", "baseline"})
 _DETAILS = _JUDGED | {"started", "abandoned", "course", "baseline_course"}
 _EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
 """Keys that only the report has."""
 
 
-def as_document(outcome: Evidence) -> dict[str, Any]:
+def as_document(outcome: GateOutcome) -> dict[str, Any]:
     """Return the document of `--json`."""
     report: dict[str, Any] = {**report_document(outcome)}
     del report["report"]
@@ -57,7 +61,7 @@ def _without_details(run: doc.ReportedRun) -> dict[str, Any]:
     return data
 
 
-def report_document(outcome: Evidence) -> doc.ReportDocument:
+def report_document(outcome: GateOutcome) -> doc.ReportDocument:
     """Return the document of a report file, from which the outcome can be read back."""
     code, records = outcome.exit_code, outcome.records
     runs = [_run(record, several=len(records) > 1) for record in records]
@@ -75,7 +79,7 @@ def report_document(outcome: Evidence) -> doc.ReportDocument:
     }
 
 
-def _error(outcome: Evidence) -> doc.ErrorData | None:
+def _error(outcome: GateOutcome) -> doc.ErrorData | None:
     """Return what decided the exit code, unless it was a verdict."""
     if not outcome.records:
         if outcome.error is None:
@@ -165,7 +169,7 @@ def _own_exit(decision: Decision) -> doc.OwnExit:
     }
 
 
-def _earlier(attempt: Attempt) -> doc.EarlierRun:
+def _earlier(attempt: RunAttempt) -> doc.EarlierRun:
     result, decision = attempt.result, attempt.decision
     return {
         "run_id": result.facts.get("id") if result else None,
@@ -218,23 +222,9 @@ def _checks(decision: Decision) -> list[doc.CheckData]:
 
 def comparison_data(item: Comparison) -> doc.ComparisonData:
     """Return one comparison by the names of the API; every key is there."""
-    return {
-        "metric": item.metric,
-        "unit": item.unit,
-        "value": item.value,
-        "baseline": item.baseline,
-        "change": item.change,
-        "ciLow": item.ci_low,
-        "ciHigh": item.ci_high,
-        "pValue": item.p_value,
-        "noise": item.noise,
-        "warn": item.warn,
-        "fail": item.fail,
-        "verdict": item.verdict,
-        "significant": item.significant,
-        "than": item.than,
-        "reason": item.reason,
-    }
+    names = (field.name for field in fields(Comparison))
+    data = {COMPARISON_KEYS.get(name, name): getattr(item, name) for name in names}
+    return cast("doc.ComparisonData", data)
 
 
 def _other_target(against: Any) -> dict[str, Any] | None:
@@ -256,16 +246,10 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _series(series: Course) -> doc.SeriesData | None:
+def _series(series: TimeSeries) -> doc.SeriesData | None:
     """Return a list for each quantity, all of one length; None for an empty series."""
     if not series:
         return None
-    return {
-        "t": [sample.t for sample in series],
-        "rps": [sample.rps for sample in series],
-        "planned": [sample.planned for sample in series],
-        "bad": [sample.bad for sample in series],
-        "p50": [sample.p50 for sample in series],
-        "p95": [sample.p95 for sample in series],
-        "p99": [sample.p99 for sample in series],
-    }
+    names = (field.name for field in fields(Sample))
+    data = {name: [getattr(sample, name) for sample in series] for name in names}
+    return cast("doc.SeriesData", data)

@@ -40,7 +40,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)")
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class ServerAnnouncement:
     """A server of this user on this machine, as it is announced; it may have been killed since."""
 
     host: str
@@ -62,7 +62,7 @@ class Announcement:
 
 def find_running(
     data_dir: Path, environ: Mapping[str, str], patience: float
-) -> Announcement | None:
+) -> ServerAnnouncement | None:
     """Return the server of `data_dir` if it proves within `patience` seconds that it is there.
 
     None as well for a directory that is not to be believed.
@@ -76,7 +76,7 @@ def find_running(
 
 def find_running_in_checked(
     data_dir: Path, environ: Mapping[str, str], patience: float
-) -> Announcement | None:
+) -> ServerAnnouncement | None:
     """Return the same for a directory that was checked."""
     said = read_announcement(data_dir, environ)
     if said is None or (proven := connect_proven(said, patience)) is None:
@@ -85,7 +85,7 @@ def find_running_in_checked(
     return said
 
 
-def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> Announcement | None:
+def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> ServerAnnouncement | None:
     """Return where the server of a directory that was checked says it is; None if not believed.
 
     It is believed when it names loopback and the key file that lies with it, and when only
@@ -100,7 +100,7 @@ def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> Announcemen
         if not _is_same_path(info["api_key_file"], key_file):
             return None
         key = ApiKey(read_key(data_dir, environ))
-        return Announcement(host, port, _pid(info["pid"]), key, key_file)
+        return ServerAnnouncement(host, port, _pid(info["pid"]), key, key_file)
     except (ConfigurationError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -129,7 +129,7 @@ def _plain(path: str | Path) -> str:
     return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - `resolve` would look there
 
 
-def connect_proven(said: Announcement, patience: float) -> socket.socket | None:
+def connect_proven(said: ServerAnnouncement, patience: float) -> socket.socket | None:
     """Connect to the server; None unless it proves within `patience` seconds that it has the key.
 
     What is sent over this connection afterwards goes to the server that has proved it.
@@ -162,7 +162,7 @@ def proof_of_identity(key: bytes, challenge: str, host: str, port: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerReply:
     """Status and body; of a body without a length, nothing."""
 
     status: int
@@ -170,8 +170,12 @@ class Answer:
 
 
 def exchange(
-    connection: socket.socket, said: Announcement, target: str, deadline: float, key: bytes = b""
-) -> Answer:
+    connection: socket.socket,
+    said: ServerAnnouncement,
+    target: str,
+    deadline: float,
+    key: bytes = b"",
+) -> ServerReply:
     """Send a GET and return the answer, and leave the connection open.
 
     Whatever comes back, it takes until `deadline` (monotonic) at most. Raises OSError when it
@@ -189,7 +193,7 @@ def exchange(
     length = int(found[1]) if found else 0
     while len(body) < length:
         body += _receive(connection, deadline)
-    return Answer(int(status[1]), body[:length])
+    return ServerReply(int(status[1]), body[:length])
 
 
 def _read_until(connection: socket.socket, end: bytes, deadline: float) -> bytes:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.runtime.clock import Clock, SystemClock
-from tm_cli.runtime.secret_prompt import read_secret
-from tm_cli.runtime.terminal import Terminal
+from tm_cli.runtime.terminal import Terminal, read_secret
 
 if TYPE_CHECKING:
-    from tm_cli.runtime.local_server import EmbeddedServer
-    from tm_cli.runtime.subprocesses import ProcessDriver
+    from tm_cli.runtime.local_server import LocalServerLease
+    from tm_cli.runtime.subprocesses import SubprocessGroup
 
 
 def _make_token() -> str:
@@ -23,14 +22,14 @@ def _make_token() -> str:
     return secrets.token_hex(8)
 
 
-def _spawn(words: Sequence[str], environ: Mapping[str, str]) -> ProcessDriver:
-    from tm_cli.runtime.subprocesses import ProcessDriver
+def _spawn(words: Sequence[str], environ: Mapping[str, str]) -> SubprocessGroup:
+    from tm_cli.runtime.subprocesses import SubprocessGroup
 
-    return ProcessDriver(words, environ)
+    return SubprocessGroup(words, environ)
 
 
 @dataclass(frozen=True, slots=True)
-class AppContext:
+class Environment:
     """The seams: environment, terminal, time, directories and the embedded server.
 
     `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
@@ -47,13 +46,13 @@ class AppContext:
     cwd: Path
     find_user_dir: Callable[[], Path]
     find_state_dir: Callable[[], Path]
-    launch: Callable[[Path], EmbeddedServer]
+    launch: Callable[[Path], LocalServerLease]
     make_token: Callable[[], str] = _make_token
     read_secret: Callable[[str], str] = read_secret
-    spawn: Callable[[Sequence[str], Mapping[str, str]], ProcessDriver] = _spawn
+    spawn: Callable[[Sequence[str], Mapping[str, str]], SubprocessGroup] = _spawn
 
     @classmethod
-    def system(cls, cwd: Path | None = None) -> AppContext:
+    def system(cls, cwd: Path | None = None) -> Environment:
         """The real world; raises OSError where the current directory is gone and none is given."""
         _drop_unusable_sizes()
         return cls(
@@ -104,7 +103,7 @@ def _at_home(find: Callable[..., Path], variable: str) -> Path:
         ) from None
 
 
-def _launch(data_dir: Path) -> EmbeddedServer:
+def _launch(data_dir: Path) -> LocalServerLease:
     from tm_cli.runtime.local_server import launch
 
     return launch(data_dir)

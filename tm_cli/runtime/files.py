@@ -14,7 +14,7 @@ _numbers = itertools.count()
 _drafts: set[Path] = set()
 
 
-def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+def write_atomic(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
     """Replace `path` by a file with this content, whole or not at all; text becomes UTF-8.
 
     A link to a file is replaced, not followed. What is or leads to a device, a pipe or an open

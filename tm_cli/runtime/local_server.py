@@ -22,7 +22,12 @@ from typing import BinaryIO
 from tm_cli.errors import ConfigurationError, TmError, Unavailable
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime import child_environment
-from tm_cli.runtime.announcement import Announcement, connect_proven, exchange, read_announcement
+from tm_cli.runtime.announcement import (
+    ServerAnnouncement,
+    connect_proven,
+    exchange,
+    read_announcement,
+)
 from tm_cli.runtime.trusted_files import LOG_FILE, check_data_dir, open_data_file, prepare_data_dir
 
 LONGEST_START = 30.0
@@ -33,7 +38,7 @@ LEASE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedServer:
+class LocalServerLease:
     """A running server and our lease on it."""
 
     base_url: str
@@ -52,7 +57,7 @@ def is_server_installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("uvicorn", "locust"))
 
 
-def launch(data_dir: Path) -> EmbeddedServer:
+def launch(data_dir: Path) -> LocalServerLease:
     """Return the server of `data_dir`, started if none runs there.
 
     Raises ConfigurationError when the extra `local` is missing, the directory is not to be trusted,
@@ -89,7 +94,7 @@ def launch(data_dir: Path) -> EmbeddedServer:
     raise _no_start(data_dir)
 
 
-def _take_lease(said: Announcement, *, started_here: bool) -> EmbeddedServer | None:
+def _take_lease(said: ServerAnnouncement, *, started_here: bool) -> LocalServerLease | None:
     """Take a lease from the server if it is there; another program at its port gets no key."""
     if (connection := connect_proven(said, PROOF_TIMEOUT)) is None:
         return None
@@ -97,7 +102,9 @@ def _take_lease(said: Announcement, *, started_here: bool) -> EmbeddedServer | N
     with suppress(OSError, ValueError):
         answer = exchange(connection, said, "/tm/lease", deadline, key=said.key.reveal())
         if answer.status == http.HTTPStatus.OK:
-            return EmbeddedServer(said.base_url, said.key_file, said.pid, started_here, connection)
+            return LocalServerLease(
+                said.base_url, said.key_file, said.pid, started_here, connection
+            )
     connection.close()
     return None
 

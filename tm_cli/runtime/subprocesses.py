@@ -36,7 +36,7 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     return shutil.which(name, path=environ.get("PATH"))
 
 
-class ProcessDriver:
+class SubprocessGroup:
     """A running command; both its streams go to our standard error, its input is empty."""
 
     def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:

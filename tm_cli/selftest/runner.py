@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import TmError
 from tm_cli.runtime import child_environment
@@ -148,7 +148,7 @@ class ScenarioRunner:
         scenario: SelftestScenario,
         work: Path,
         server: ScriptedServer,
-        client: Client,
+        client: TrafficMorphClient,
         profile_id: int,
         proxy: FaultProxy,
     ) -> ScenarioResult:
@@ -193,19 +193,19 @@ async def _wait(
 
 
 @asynccontextmanager
-async def _client(server: ScriptedServer) -> AsyncIterator[Client]:
+async def _client(server: ScriptedServer) -> AsyncIterator[TrafficMorphClient]:
     """A client that bypasses the fault proxy."""
     clock = SystemClock()
     key = ApiKey(server.key_file.read_text(encoding="utf-8").strip())
     base_url = f"http://127.0.0.1:{server.port}/"
     transport = Transport(Connection(base_url=base_url, key=key, clock=clock, environ={}))
     try:
-        yield Client(transport, clock)
+        yield TrafficMorphClient(transport, clock)
     finally:
         transport.close()
 
 
-async def _prepare(client: Client, scenario: SelftestScenario) -> int:
+async def _prepare(client: TrafficMorphClient, scenario: SelftestScenario) -> int:
     """Create the earlier runs, and the one that keeps the server busy; return the profile's id."""
     profile_id = (await asyncio.to_thread(client.import_profile, _PROFILE)).id
     for number in range(len(scenario.earlier)):
@@ -218,7 +218,7 @@ async def _prepare(client: Client, scenario: SelftestScenario) -> int:
     return profile_id
 
 
-async def _judged(client: Client, count: int) -> None:
+async def _judged(client: TrafficMorphClient, count: int) -> None:
     async with asyncio.timeout(TIMEOUT):
         while True:
             rows = (await asyncio.to_thread(client.list_history)).content

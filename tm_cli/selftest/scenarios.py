@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.exit_codes import ExitCode
 from tm_cli.selftest.fault_proxy import FaultProxy, Faults, flaky_reads, lost_start, no_faults
 from tm_cli.selftest.scripted_server import Ending, ScriptedRun
@@ -32,7 +32,7 @@ class Child(Protocol):
 class ScenarioContext:
     """What a side action can use while tm waits; `client` connects to the server directly."""
 
-    client: Client
+    client: TrafficMorphClient
     profile_id: int
     proxy: FaultProxy
     child: Child

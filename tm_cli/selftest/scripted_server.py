@@ -18,10 +18,10 @@ from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.histograms import new_histogram
 from tm_cli.server.server import EmbeddedServer
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.profiles import SettingStore
+from tm_cli.server.validation import new_histogram
 from tm_cli.server.web.listener import ServeOptions, open_listeners
 from tm_cli.server.web.services import Services
 from tm_cli.server.workers.engine_events import (

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.announcement import find_running_in_checked, read_announcement
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 from tm_cli.runtime.trusted_files import (
     DATABASE,
     INFO_FILE,
@@ -113,7 +113,7 @@ class DataDir:
     def _new_key(self, settings: SettingStore) -> str:
         key = "tm_" + secrets.token_hex(32)
         settings.put(_DIGEST, digest_of(key))
-        write_whole(self.key_file, key + "\n", mode=0o600)
+        write_atomic(self.key_file, key + "\n", mode=0o600)
         # Some file systems know no permissions; then the key would be refused from now on.
         return read_key(self.path, os.environ)
 
@@ -127,4 +127,4 @@ class DataDir:
             "pid": info.pid,
             "api_key_file": os.path.realpath(info.api_key_file),
         }
-        write_whole(self.info_file, json.dumps(content) + "\n", mode=0o600)
+        write_atomic(self.info_file, json.dumps(content) + "\n", mode=0o600)

@@ -1,4 +1,4 @@
-"""The embedded server: its services, its web servers, its log on standard error."""
+"""The application: routes under `/api/v1`, lease, identity and agents, one error envelope."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
+from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
-from tm_cli.server.leases import Leases, wait_until_unused
+from tm_cli.server.routes import account, history, profiles, runs
+from tm_cli.server.routes import profiles as baselines
+from tm_cli.server.routes.workers import join
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
@@ -23,14 +31,73 @@ from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.targets import TargetRule
-from tm_cli.server.web.app import create_app
+from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
-from tm_cli.server.web.guard import Guard, IdentityProof, digest_of
-from tm_cli.server.web.listener import Endpoint, ServeOptions, WebServer, open_listeners
-from tm_cli.server.web.services import Quota, Services
+from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
+from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
+from tm_cli.server.web.services import Leases, Quota, Services, wait_until_unused
+from tm_cli.server.workers.agent_protocol import PATH
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 from tm_cli.values.sliding_window import SlidingWindow
+
+
+async def lease(request: Request) -> Response:
+    """Keep the server alive for as long as this response stays open."""
+    leases = Services.of(request).leases
+    if leases.is_closed:
+        raise Refusal("The server is stopping", status=503)
+    stream = leases.hold()
+    await anext(stream)  # the lease counts before the response is sent
+    return StreamingResponse(stream, media_type="text/plain")
+
+
+async def identity(request: Request) -> Response:
+    """Prove to clients that have not sent their key that this server has it."""
+    proof = Services.of(request).identity.prove(request.query_params, request.scope)
+    return PlainTextResponse(proof)
+
+
+def create_app(services: Services) -> Starlette:
+    operations = [
+        *profiles.ROUTES,
+        *runs.ROUTES,
+        *baselines.BASELINE_ROUTES,
+        *history.ROUTES,
+        *account.ROUTES,
+    ]
+    api = Mount("/api/v1", app=Router(operations, redirect_slashes=False))
+    app = Starlette(
+        routes=[
+            api,
+            Route(IDENTITY_PATH, identity, methods=["GET"]),
+            Route("/tm/lease", lease, methods=["GET"]),
+            WebSocketRoute(f"/{PATH}", join),
+        ],
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _not_routed,
+            Exception: _broken,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for it
+    return refusal_response(error)
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Answer for a bug; Starlette raises it again for the log."""
+    return JSONResponse({"error": "Internal server error"}, 500)
 
 
 class EmbeddedServer:
@@ -41,7 +108,7 @@ class EmbeddedServer:
         options: ServeOptions,
         database: Database,
         key: str,
-        open_listeners: Sequence[Endpoint],
+        open_listeners: Sequence[ListeningSocket],
         clock: Clock,
     ) -> None:
         self._options = options

@@ -13,10 +13,9 @@ from tm_cli.settings.definitions import (
     Definition,
     setting_name,
 )
-from tm_cli.settings.endpoints import Credential, Endpoint, MissingKey
 from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
 from tm_cli.settings.resolution import Context, Origin, Setting, Source
-from tm_cli.settings.settings import Settings, load_settings
+from tm_cli.settings.settings import Credential, Endpoint, MissingKey, Settings, load_settings
 
 __all__ = [
     "DEFINITIONS",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.runtime.files import make_private_dir, write_whole
+from tm_cli.runtime.files import make_private_dir, write_atomic
 from tm_cli.values.api_key import ApiKey
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def write_stored(path: Path, content: dict[str, str]) -> None:
     make_private_dir(path.parent)
     if os.name == "posix":
         path.parent.chmod(stat.S_IRWXU)
-    write_whole(path, json.dumps(content), mode=0o600)
+    write_atomic(path, json.dumps(content), mode=0o600)
 
 
 def read_stored(path: Path, system: str, base_url: str) -> ApiKey:

@@ -229,7 +229,7 @@ def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
     try:
         thresholds = read_thresholds(table.get(GATE, {}))
     except ValueError as problem:
-        raise ConfigurationError(f"{path} is not usable: {problem}") from None
+        raise ConfigurationError(f"invalid settings file {path}: {problem}") from None
     return ConfigFile(path, _texts(path, settings), thresholds)
 
 
@@ -280,7 +280,7 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
     try:
         return _load(data)
     except RecursionError:
-        raise ConfigurationError(f"{path} is not usable: it is nested too deeply") from None
+        raise ConfigurationError(f"invalid settings file {path}: nested too deeply") from None
     except ValueError as problem:
         raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
 

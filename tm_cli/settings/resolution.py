@@ -149,7 +149,7 @@ def find_context(chosen: Setting, tables: Mapping[str, Mapping[str, str]]) -> Co
     if name not in tables:
         known = ", ".join(sorted(tables)) or "none"
         raise ConfigurationError(
-            f"there is no context {name!r}, which {chosen.origin} chooses; there are: {known}",
+            f"unknown context {name!r}, selected by {chosen.origin}; contexts: {known}",
             hint=f"add a table [contexts.{name}] to your own file, "
             f"or choose {NO_CONTEXT!r} to go without",
         )

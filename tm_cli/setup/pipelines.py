@@ -1,22 +1,27 @@
-"""The one command that every pipeline runs, and what its exit codes mean to the pipeline."""
+"""What all pipelines share, and the makefile: the gate's command, and what its exit codes mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from textwrap import indent
 from typing import Any
 
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
-from tm_cli.setup.answers import Answers, document_path
-from tm_cli.setup.documents import read_yaml, wait_timeout
+from tm_cli.setup import pins
+from tm_cli.setup.answers import Answers, document_path, is_here, read_yaml, stem, wait_timeout
 
 JOB = "load-test"
 MARK = "written by `tm init`"
 """In the first line of a pipeline that `tm init --force` may replace."""
 HISTORY = ".tm/tm.db"
 """The history of the embedded server, without its key."""
+MAKEFILE = "Makefile"
+MAKEFILES = ("GNUmakefile", "makefile", MAKEFILE)
+INCLUDED_MAKEFILE = "load-test.mk"
+"""Where the targets go when there is a makefile already."""
 USUAL_STAGE = "test"
 SOFT_WORDS = {
     ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
@@ -124,3 +129,266 @@ def _of_gitlab(text: str) -> Iterator[str]:
 def _of_make(text: str) -> Iterator[str]:
     for line in re.findall(r"^ *[-s]?include\s+([^#\n]*)", text, re.MULTILINE):
         yield from line.split()
+
+
+def makefile_text(answers: Answers) -> str:
+    """Return a makefile with the gate and the installation of tm."""
+    command = gate_command(answers, every_verdict=False).removeprefix("tm ")
+    return f"""\
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+# make prints the exit code of tm (`Error 2`), but ends with 2 itself whatever that code was.
+TM ?= tm
+# What `make install-tm` installs: this version, or a wheel, or a URL.
+TM_PACKAGE ?= {package(answers)}
+
+{_variables(answers)}
+.PHONY: {JOB} install-tm
+
+{JOB}:
+\t$(TM) {command}
+
+install-tm:
+\tpython3 -m pip install "$(TM_PACKAGE)"
+"""
+
+
+def _variables(answers: Answers) -> str:
+    if not answers.is_local:
+        return f"# TM_API_KEY comes from the environment.\nexport TM_BASE_URL ?= {answers.server}\n"
+    public = "export TM_ALLOW_PUBLIC_TARGETS ?= true\n" if answers.public else ""
+    return (
+        "ifdef CI # elsewhere, tm takes the embedded server of its own accord\n"
+        f"export TM_BASE_URL ?= local\nendif\n{public}"
+    )
+
+
+GITLAB_PATH = ".gitlab-ci.yml"
+INCLUDED = ".gitlab/load-test.yml"
+"""Where the job goes when there is a `.gitlab-ci.yml` already."""
+REPORT = "load-test.xml"
+
+
+def pipeline_text(answers: Answers, stage: str = "test") -> str:
+    """Return a pipeline with one job, which may as well be included; `stage` is a plain word."""
+    return f"""\
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+# FAIL and everything undecided fail the pipeline; see allow_failure for the rest.
+{JOB}:
+  stage: {stage}
+  image: {pins.image()}
+  timeout: {job_minutes(answers)} minutes
+{_rules(answers)}  variables:
+    # What pip installs. A CI/CD variable TM_PACKAGE of the project replaces it: a wheel, a URL.
+    TM_PACKAGE: "{package(answers)}"
+{_gitlab_server(answers)}{_cache(answers)}{_gitlab_service(answers)}  script:
+    - python -m pip install "$TM_PACKAGE" || exit 1 # pip has a 3 of its own
+    - {gate_command(answers, every_verdict=True)} --report junit={REPORT}
+{_soft(answers)}  artifacts:
+    when: always
+    reports:
+      junit: {REPORT}
+"""
+
+
+def _rules(answers: Answers) -> str:
+    policies = ("pull", "pull-push") if answers.is_local else ()
+    conditions = (
+        '$CI_PIPELINE_SOURCE == "merge_request_event"',
+        "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
+    )
+    text = "  rules:\n"
+    for number, condition in enumerate(conditions):
+        text += f"    - if: {condition}\n"
+        if policies:
+            text += f"      variables: {{TM_CACHE_POLICY: {policies[number]}}}\n"
+    return text
+
+
+def _gitlab_server(answers: Answers) -> str:
+    if not answers.is_local:
+        return (
+            f'    TM_BASE_URL: "{answers.server}"\n'
+            "    # TM_API_KEY is a masked CI/CD variable of the project.\n"
+            f"  resource_group: {JOB} # two runs of one profile replace each other\n"
+        )
+    text = "    TM_BASE_URL: local # the embedded server\n"
+    if answers.public:
+        text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
+    why = "two at a time would lose a run from the history"
+    return f"{text}  resource_group: {JOB}-$CI_COMMIT_REF_SLUG # {why}\n"
+
+
+def _cache(answers: Answers) -> str:
+    """Runs of the default branch are what merge requests are compared with."""
+    if not answers.is_local:
+        return ""
+    return f"""\
+  cache:
+    key: tm-{stem(answers.name)}
+    paths: ["{HISTORY}"]
+    policy: $TM_CACHE_POLICY # only the default branch writes
+    when: always # a job that warns counts as failed
+    unprotect: true # else merge requests do not see the runs of a protected branch
+  after_script: # before the cache is written
+    - for _ in $(seq 20); do if [ ! -e .tm/server.json ]; then break; fi; sleep 0.25; done
+    - if [ -e {HISTORY}-journal ]; then rm -f {HISTORY}; fi # not whole: the older cache stays
+"""
+
+
+def _gitlab_service(answers: Answers) -> str:
+    if not is_here(answers.url):
+        return ""
+    return (
+        "  # The target is this machine: start the service at the beginning of the script, and\n"
+        f"  # wait until the address in {document_path(answers.name)} answers.\n"
+    )
+
+
+def _soft(answers: Answers) -> str:
+    codes = soft_codes(answers)
+    if not codes:
+        return ""
+    story = ", ".join(f"{int(code)} is {code.name}" for code in codes)
+    numbers = ", ".join(str(int(code)) for code in codes)
+    return f"  allow_failure:\n    exit_codes: [{numbers}] # {story}\n"
+
+
+GITHUB_PATH = ".github/workflows/load.yml"
+
+
+def workflow_text(answers: Answers) -> str:
+    """Return the workflow: a job that installs tm, runs the gate and keeps the history."""
+    group = f"{JOB}-${{{{ github.ref }}}}" if answers.is_local else JOB
+    return f"""\
+# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+# FAIL and everything undecided make the job red; {_soft_story(answers)}
+# The same as an action: `uses: trafficmorph/tm@v{__version__}` with the input `profile`.
+name: load test
+
+on:
+  push:
+    branches: [main, master] # these runs are what pull requests are compared with
+  pull_request:
+  workflow_dispatch:
+
+permissions:
+  contents: read
+
+concurrency:{_why_group(answers)}
+  group: {group}
+
+jobs:
+  {JOB}:
+    runs-on: ubuntu-latest
+    timeout-minutes: {job_minutes(answers)}
+    env:
+      # What pip installs. The variable TM_PACKAGE of the repository replaces it: a wheel, a URL.
+      TM_PACKAGE: ${{{{ vars.TM_PACKAGE || '{package(answers)}' }}}}
+{_github_server(answers)}
+    steps:
+      - uses: {pins.actions()["actions/checkout"]}
+        with:
+          persist-credentials: false
+      - uses: {pins.actions()["actions/setup-python"]}
+        with:
+          python-version: "{pins.python_version()}"
+      - name: Install tm
+        shell: bash
+        run: python -m pip install "$TM_PACKAGE"
+{_github_service(answers)}{_restore(answers)}{_gate(answers)}{_save(answers)}"""
+
+
+def _soft_story(answers: Answers) -> str:
+    names = [code.name for code in soft_codes(answers)]
+    if not names:
+        return "so does every verdict but PASS."
+    return f"{' and '.join(names)} only {'warn' if len(names) > 1 else 'warns'}."
+
+
+def _why_group(answers: Answers) -> str:
+    return "" if answers.is_local else " # two runs of one profile replace each other"
+
+
+def _github_server(answers: Answers) -> str:
+    if not answers.is_local:
+        return (
+            f"      TM_BASE_URL: {answers.server}\n"
+            "      # A secret of the repository; pull requests from forks do not get it.\n"
+            "      TM_API_KEY: ${{ secrets.TM_API_KEY }}"
+        )
+    text = "      TM_BASE_URL: local # the embedded server"
+    if answers.public:
+        text += '\n      TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target'
+    return text
+
+
+def _github_service(answers: Answers) -> str:
+    if not is_here(answers.url):
+        return ""
+    return (
+        "      # The target is this machine: start the service in a step here, and wait until\n"
+        f"      # the address in {document_path(answers.name)} answers.\n"
+    )
+
+
+def _key(answers: Answers) -> str:
+    """The beginning of the cache's key: the branch that a pull request goes to, or the own one."""
+    return f"tm:{stem(answers.name)}:${{{{ github.base_ref || github.ref_name }}}}:"
+
+
+def _restore(answers: Answers) -> str:
+    if not answers.is_local:
+        return ""
+    return f"""\
+      - name: Fetch earlier runs
+        uses: {pins.actions()["actions/cache/restore"]}
+        with:
+          path: {HISTORY}
+          key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"
+          restore-keys: "{_key(answers)}"
+"""
+
+
+def _gate(answers: Answers) -> str:
+    soft = soft_codes(answers)
+    script = waiting_block(gate_command(answers, every_verdict=True), soft)
+    return f"""\
+{_annotated(soft)}      - name: Load test
+        shell: bash
+        run: |
+{indent(script, " " * 10)}"""
+
+
+def _annotated(soft: Sequence[ExitCode]) -> str:
+    if not soft:
+        return ""
+    names = " and ".join(code.name for code in soft)
+    return f"      # tm itself annotates {names} in red, too; the job stays green all the same.\n"
+
+
+def _save(answers: Answers) -> str:
+    if not answers.is_local:
+        return ""
+    return f"""\
+      - name: Let the embedded server end
+        id: end
+        if: ${{{{ !cancelled() && github.event_name != 'pull_request' }}}}
+        shell: bash
+        run: |
+          for _ in $(seq 40); do
+            if [ ! -e .tm/server.json ]; then break; fi
+            sleep 0.25
+          done
+          # In use, or left with a journal, the database is not whole by itself.
+          if [ ! -e .tm/server.json ] && [ ! -e {HISTORY}-journal ]; then
+            echo "whole=true" >> "$GITHUB_OUTPUT"
+          else
+            echo "::warning title=Load test::no history is kept: its server has not ended"
+          fi
+      - name: Keep the history
+        if: ${{{{ !cancelled() && steps.end.outputs.whole == 'true' }}}}
+        uses: {pins.actions()["actions/cache/save"]}
+        with:
+          path: {HISTORY}
+          key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"
+"""

@@ -14,10 +14,21 @@ from pathlib import Path
 
 from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.runtime.device_paths import find_device
-from tm_cli.runtime.files import write_whole
-from tm_cli.setup import github, gitlab, makefile
-from tm_cli.setup.answers import Answers, Platform, document_path, is_here, may_be_public
-from tm_cli.setup.documents import is_ignored, profile_text, settings_text, with_ignored
+from tm_cli.runtime.files import write_atomic
+from tm_cli.setup import pipelines
+from tm_cli.setup import pipelines as github
+from tm_cli.setup import pipelines as gitlab
+from tm_cli.setup.answers import (
+    Answers,
+    Platform,
+    document_path,
+    is_here,
+    is_ignored,
+    may_be_public,
+    profile_text,
+    settings_text,
+    with_ignored,
+)
 from tm_cli.setup.pipelines import MARK, include_line, soft_codes, stage_for
 
 MIN_REQUESTS = 200
@@ -88,17 +99,19 @@ def _has_settings_elsewhere(read: Read) -> bool:
 def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
     match answers.platform:
         case Platform.GITHUB:
-            yield github.PATH, github.workflow_text(answers)
-        case Platform.GITLAB if (present := _not_written_by_tm(read(gitlab.PATH))) is not None:
+            yield github.GITHUB_PATH, github.workflow_text(answers)
+        case Platform.GITLAB if (
+            present := _not_written_by_tm(read(gitlab.GITLAB_PATH))
+        ) is not None:
             yield gitlab.INCLUDED, gitlab.pipeline_text(answers, stage_for(present))
         case Platform.GITLAB:
-            yield gitlab.PATH, gitlab.pipeline_text(answers)
+            yield gitlab.GITLAB_PATH, gitlab.pipeline_text(answers)
         case Platform.MAKE if any(
-            _not_written_by_tm(read(name)) is not None for name in makefile.MAKEFILES
+            _not_written_by_tm(read(name)) is not None for name in pipelines.MAKEFILES
         ):
-            yield makefile.INCLUDED, makefile.makefile_text(answers)
+            yield pipelines.INCLUDED_MAKEFILE, pipelines.makefile_text(answers)
         case Platform.MAKE:
-            yield makefile.PATH, makefile.makefile_text(answers)
+            yield pipelines.MAKEFILE, pipelines.makefile_text(answers)
 
 
 def _not_written_by_tm(text: str | None) -> str | None:
@@ -141,7 +154,7 @@ def write(directory: Path, changes: Iterable[Change]) -> None:
             elif change.action in (Action.REPLACED, Action.EXTENDED):
                 if find_device(place) is None:
                     place = place.resolve()  # a link stays a link
-                write_whole(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
+                write_atomic(place, change.text, mode=stat.S_IMODE(place.stat().st_mode))
         except OSError as error:
             raise OutputError(
                 f"cannot write {change.path}: {error.strerror or error}",
@@ -207,9 +220,9 @@ def _files(changes: Sequence[Change]) -> Iterator[str]:
 def _joining(changes: Sequence[Change]) -> Iterator[str]:
     paths = {change.path for change in changes}
     if gitlab.INCLUDED in paths:
-        yield f"Add to {gitlab.PATH}: {include_line(gitlab.INCLUDED)}"
-    if makefile.INCLUDED in paths:
-        yield f"Add to your makefile: {include_line(makefile.INCLUDED)}"
+        yield f"Add to {gitlab.GITLAB_PATH}: {include_line(gitlab.INCLUDED)}"
+    if pipelines.INCLUDED_MAKEFILE in paths:
+        yield f"Add to your makefile: {include_line(pipelines.INCLUDED_MAKEFILE)}"
 
 
 def _target(answers: Answers) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.values.api_key import ApiKey
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
 class Status(StrEnum):
@@ -41,17 +41,17 @@ class CheckResult:
 
 def ok(check: str, text: str, /, **facts: Any) -> CheckResult:
     """Nothing is wrong."""
-    return CheckResult(check, Status.OK, clean(text), facts=facts)
+    return CheckResult(check, Status.OK, sanitize(text), facts=facts)
 
 
 def warning(check: str, text: str, fix: str | None = None, /, **facts: Any) -> CheckResult:
     """A gate works, but something needs attention."""
-    return CheckResult(check, Status.WARNING, clean(text), _clean_or_none(fix), facts=facts)
+    return CheckResult(check, Status.WARNING, sanitize(text), _clean_or_none(fix), facts=facts)
 
 
 def skipped(check: str, text: str, fix: str | None = None, /, **facts: Any) -> CheckResult:
     """It was not checked."""
-    return CheckResult(check, Status.SKIPPED, clean(text), _clean_or_none(fix), facts=facts)
+    return CheckResult(check, Status.SKIPPED, sanitize(text), _clean_or_none(fix), facts=facts)
 
 
 def problem(
@@ -63,7 +63,7 @@ def problem(
     **facts: Any,
 ) -> CheckResult:
     """A gate would end with `code`."""
-    return CheckResult(check, Status.PROBLEM, clean(text), _clean_or_none(fix), code, facts)
+    return CheckResult(check, Status.PROBLEM, sanitize(text), _clean_or_none(fix), code, facts)
 
 
 def problem_from(check: str, error: TmError, **facts: Any) -> CheckResult:
@@ -72,7 +72,7 @@ def problem_from(check: str, error: TmError, **facts: Any) -> CheckResult:
 
 
 def _clean_or_none(fix: str | None) -> str | None:
-    return clean(fix) if fix else None
+    return sanitize(fix) if fix else None
 
 
 def without_key(result: CheckResult, key: ApiKey) -> CheckResult:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 LONGEST = 500
 """Characters of one server-sent text that are shown."""
@@ -12,7 +14,7 @@ LONGEST = 500
 _WORKFLOW_COMMAND = re.compile(r"##(?=\w*\[)")  # GitHub, Azure and TeamCity find it mid-line
 
 
-def clean(text: object, *, longest: int = LONGEST) -> str:
+def sanitize(text: object, *, longest: int = LONGEST) -> str:
     """Return `text` as one harmless line.
 
     Control and format characters (escape sequences, bidi overrides, zero-width joiners) and lone
@@ -48,3 +50,13 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
 
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else otherwise
+
+
+def as_number(value: Any) -> float | None:
+    """Return a finite number, None for anything else; true and false are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer that no float holds
+        return None

@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from tm_cli.errors import UsageError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 LOCAL = "local"
 """The base URL that asks for the embedded server."""
@@ -109,7 +109,7 @@ def check_url(text: str) -> str:
         check_http_url(url, credentials="put them into the profile's headers")
     except ValueError as problem:
         raise UsageError(
-            f"--against: {clean(problem)}",
+            f"--against: {sanitize(problem)}",
             hint="e.g. http://localhost:8081/",
         ) from None
     return url

@@ -9,7 +9,7 @@ RUNS = "tm_cli.backends.runloop.runs"
 STARTING = "tm_cli.backends.runloop.start"
 DRIVEN = "tm_cli.backends.runloop.driven_runs"
 RULES = "tm_cli.backends.runloop.rules"
-LISTING = "tm_cli.api.runloop.client"
+LISTING = "tm_cli.api.runloop"
 
 MUTANTS = (
     Mutant(

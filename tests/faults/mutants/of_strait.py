@@ -9,7 +9,7 @@ ANSWERS = "tm_cli.backends.strait.trigger"
 CONDITIONS = "tm_cli.backends.strait.conditions"
 RESULTS = "tm_cli.backends.strait.results"
 NEWS = "tm_cli.backends.strait.results"
-CLIENT = "tm_cli.api.strait.client"
+CLIENT = "tm_cli.api.strait"
 LINEAGE = "tm_cli.backends.strait.results"
 
 MUTANTS = (

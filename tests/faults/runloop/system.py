@@ -25,18 +25,17 @@ from faults.runloop.schedules import generate, must_be_decided
 from faults.runloop.world import BENCHMARK, Truth, World
 from faults.schedules import Schedule
 from faults.system import Dialect, Subject
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import BenchmarkRun
+from tm_cli.api.runloop import BenchmarkRun, RunloopClient, read_runloop_error
 from tm_cli.backends.runloop.baseline import (
-    BaselineWish,
+    BaselineSelection,
     expect,
     find_benchmark,
     get_run,
-    pin_baseline,
+    select_baseline,
 )
 from tm_cli.backends.runloop.driven_runs import DrivenRuns
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.backends.runloop.runs import BenchmarkRuns, StartWish, Terms
+from tm_cli.backends.runloop.runs import BenchmarkRuns, BenchmarkTerms, StartOptions
 from tm_cli.commands.benchmarks.actions import PER_MINUTE
 
 DIALECT = Dialect(
@@ -44,7 +43,7 @@ DIALECT = Dialect(
     scan="run",
     unpaced=frozenset({"start", "list", "stop", "cancel", "complete"}),
     connection={"bearer": True},
-    explain=explain,
+    explain=read_runloop_error,
     per_minute=PER_MINUTE,
 )
 
@@ -61,13 +60,13 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
     """What `tm benchmarks start --wait` and `tm benchmarks wait` do before they wait."""
     world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
     tokens = map(str, itertools.count())
-    client = Client(transport, clock, lambda: next(tokens))
+    client = RunloopClient(transport, clock, lambda: next(tokens))
     names = {field.name for field in fields(Rules)}
     rules = Rules(
         **{field.name: getattr(wish, field.name) for field in fields(wish) if field.name in names}
     )
     than = get_run(client, world.waited_for()) if wish.waits else None
-    terms = _terms(client, rules, BaselineWish(wish.baseline), than)
+    terms = _terms(client, rules, BaselineSelection(wish.baseline), than)
     runs = BenchmarkRuns(
         client,
         clock,
@@ -75,7 +74,7 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
         subject="agents",
         terms=terms,
         make_token=lambda: next(tokens),
-        wish=StartWish(wish.name),
+        wish=StartOptions(wish.name),
     )
     if than is not None:
         return Subject(runs, attach_to=runs.attach(than.id))
@@ -91,14 +90,16 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
     return Subject(DrivenRuns(runs, clock, spawn, wait_timeout=limit))
 
 
-def _terms(client: Client, rules: Rules, wish: BaselineWish, than: BenchmarkRun | None) -> Terms:
+def _terms(
+    client: RunloopClient, rules: Rules, wish: BaselineSelection, than: BenchmarkRun | None
+) -> BenchmarkTerms:
     """Fix what the run is judged by, in the order of the commands."""
     benchmark = find_benchmark(client, than.benchmark_id or "" if than else BENCHMARK)
     if than is None:
         expected = expect(benchmark, rules)
-        return Terms(rules, expected, pin_baseline(client, benchmark.id, rules, wish))
-    baseline = pin_baseline(client, than.benchmark_id, rules, wish, than=than)
-    return Terms(rules, expect(benchmark, rules, to_run=False), baseline)
+        return BenchmarkTerms(rules, expected, select_baseline(client, benchmark.id, rules, wish))
+    baseline = select_baseline(client, than.benchmark_id, rules, wish, than=than)
+    return BenchmarkTerms(rules, expect(benchmark, rules, to_run=False), baseline)
 
 
 def expected(schedule: Schedule, recording: Recording) -> str:

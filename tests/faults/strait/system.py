@@ -23,9 +23,9 @@ from faults.strait.wish import LONGEST
 from faults.strait.world import USER_KEY, Truth, World
 from faults.system import Dialect, Subject
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.strait.client import Client, explain_strait_error
+from tm_cli.api.strait import StraitClient, read_strait_error
 from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
-from tm_cli.backends.strait.results import is_news
+from tm_cli.backends.strait.results import may_change_status
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns
 from tm_cli.backends.strait.trigger import TriggerRequest
 from tm_cli.commands.jobs.client import PER_MINUTE, TRIGGERS_PER_MINUTE
@@ -36,7 +36,7 @@ DIALECT = Dialect(
     scan="run",
     unpaced=frozenset({"start", "stop", "list"}),
     connection={"bearer": True},
-    explain=explain_strait_error,
+    explain=read_strait_error,
     repeats_under_a_key=True,
     per_minute=PER_MINUTE,
 )
@@ -56,7 +56,7 @@ def make_api(world: World, *, style: int) -> Api:
 def open_gate(simulation: Simulation, transport: Any) -> Subject:
     """What `tm jobs start --wait` and `tm jobs wait` build; the job is known already."""
     world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
-    client = Client(transport, clock)
+    client = StraitClient(transport, clock)
 
     def make_request(number: int) -> TriggerRequest:
         key = USER_KEY if wish.user_key else f"tm-{number}"
@@ -86,7 +86,9 @@ def _listener(simulation: Simulation) -> Callable[[str, Callable[[], None]], Non
     world, clock = simulation.world, simulation.clock
 
     def listen(run_id: str, ring: Callable[[], None]) -> None:
-        world.listen(run_id, lambda data: ring() if data is None or is_news(data) else None)
+        world.listen(
+            run_id, lambda data: ring() if data is None or may_change_status(data) else None
+        )
         until = clock.elapsed + LISTENS_FOR
 
         def tick() -> None:

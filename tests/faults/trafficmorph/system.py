@@ -22,8 +22,8 @@ from faults.trafficmorph.evidence import (
 from faults.trafficmorph.menu import MENU
 from faults.trafficmorph.schedules import generate, must_be_decided
 from faults.trafficmorph.world import PROFILE, Truth, World
-from tm_cli.api.responses import explain_error
-from tm_cli.api.trafficmorph.client import Client
+from tm_cli.api.responses import read_error
+from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 
 DIALECT = Dialect(
@@ -31,7 +31,7 @@ DIALECT = Dialect(
     scan="history",
     unpaced=frozenset({"start", "detail", "stop"}),
     connection={},
-    explain=explain_error,
+    explain=read_error,
 )
 
 
@@ -46,7 +46,7 @@ def make_api(world: World, *, style: int) -> Api:
 def open_gate(simulation: Simulation, transport: Any) -> Subject:
     schedule = simulation.schedule
     runs = TrafficMorphRuns(
-        Client(transport, simulation.clock),
+        TrafficMorphClient(transport, simulation.clock),
         simulation.clock,
         PROFILE,
         subject="checkout",

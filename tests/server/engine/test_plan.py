@@ -103,5 +103,5 @@ def test_the_seed_and_nothing_else_decides_the_sides() -> None:
 
 @pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 2), (0, 0), (0, -1)])
 def test_an_impossible_share_is_refused(index: int, count: int) -> None:
-    with pytest.raises(ValueError, match="no share"):
+    with pytest.raises(ValueError, match="invalid share"):
         Share(index, count)

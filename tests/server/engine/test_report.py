@@ -1,8 +1,7 @@
 import pytest
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.recorder import OpenBucket, Recorder
-from tm_cli.server.engine.report import EngineReport
+from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 
 DUET = {"against": {"target_url": "http://127.0.0.1:81/"}}
 

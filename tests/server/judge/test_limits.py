@@ -45,14 +45,14 @@ def test_every_limit_of_the_document_can_be_read_back() -> None:
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        ({"p96": {"warn": 1}}, "gate: p96: there is no such limit"),
+        ({"p96": {"warn": 1}}, "gate: p96: unknown threshold"),
         ({"p95": 5}, "gate: p95: it is neither an object with warn and fail, nor false"),
         ({"p95": {}}, "gate: p95: it has neither warn nor fail"),
         ({"p95": {"wran": 5}}, "gate: p95: it has 'wran', which is neither warn nor fail"),
         ({"p95": {"warn": 9, "fail": 5}}, "gate: p95: warn 9 is above fail 5"),
         ({"p95": {"warn": 40}}, "gate: p95: warn 40 is above fail 15"),
-        ({"p95": {"warn": True}}, "gate: p95: it is no number"),
-        ({"p95": {"warn": "5"}}, "gate: p95: it is no number"),
+        ({"p95": {"warn": True}}, "gate: p95: not a number"),
+        ({"p95": {"warn": "5"}}, "gate: p95: not a number"),
         ({"errors": {"fail": -1}}, "gate: errors: it must be finite and not negative"),
         ({"floorMs": math.nan}, "gate: floorMs: it must be finite and not negative"),
         ({"floorMs": 10**400}, "gate: floorMs: it must be finite and not negative"),

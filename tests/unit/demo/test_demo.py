@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tm_cli.demo import script
-from tm_cli.demo.target import DemoService
+from tm_cli.demo import demo
+from tm_cli.demo.demo import DemoService
 from tm_cli.exit_codes import ExitCode
 
 
@@ -24,12 +24,12 @@ def test_without_the_embedded_server_nothing_is_tried(tm, monkeypatch, missing):
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("command", "attempts"),
-    [("tm no-such-command", 1), ("tm version", script.ATTEMPTS)],
+    [("tm no-such-command", 1), ("tm version", demo.ATTEMPTS)],
     ids=["an error", "another verdict"],
 )
 def test_only_a_verdict_is_tried_again(tmp_path, command, attempts):
     lines = []
-    step = script.DemoStep("A step.", 0.1, command, ExitCode.WARN)
+    step = demo.DemoStep("A step.", 0.1, command, ExitCode.WARN)
     with DemoService(delay=0.1) as target:
-        assert not script.run_step(step, target, tmp_path, os.environ, lines.append)
+        assert not demo.run_step(step, target, tmp_path, os.environ, lines.append)
     assert lines.count(f"$ {command}") == attempts

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
+from tm_cli.api.runloop import Benchmark, BenchmarkRun, RunloopClient
 from tm_cli.backends.runloop.judge import Baseline, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, Measured, of_run
 from tm_cli.backends.runloop.rules import Rules, read_score
 from tm_cli.errors import Refused, TmError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 LAST = "last"
 """The baseline that asks for the newest run that could be one."""
@@ -22,14 +21,14 @@ ARCHIVED = "archived"
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineWish:
+class BaselineSelection:
     """Which run to compare with: an id, `last`, or None; `match` is metadata that it must have."""
 
     run: str | None = None
     match: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_benchmark(client: Client, text: str) -> Benchmark:
+def find_benchmark(client: RunloopClient, text: str) -> Benchmark:
     """Return the benchmark of this id, else the only one of exactly this name.
 
     Raises Refused when there is none, and when the benchmark API is not served at all.
@@ -49,12 +48,13 @@ def find_benchmark(client: Client, text: str) -> Benchmark:
         return client.get_benchmark(next(iter(named)))
     if named:
         raise Refused(
-            f"{len(named)} benchmarks are named {clean(text)}: {', '.join(map(clean, named))}",
+            f"{len(named)} benchmarks are named {sanitize(text)}: "
+            f"{', '.join(map(sanitize, named))}",
             hint="name one by its id",
             code="ambiguous_benchmark",
         )
     raise Refused(
-        f"there is no benchmark {clean(text)}",
+        f"unknown benchmark {sanitize(text)}",
         hint="`tm benchmarks catalog` lists them",
         code="unknown_benchmark",
     )
@@ -75,23 +75,23 @@ def expect(benchmark: Benchmark, rules: Rules, *, to_run: bool = True) -> Expect
     Raises Refused when it does not say what it holds, and where it is `to_run` and cannot be.
     """
     if to_run and benchmark.status == ARCHIVED:
-        raise Refused(f"benchmark {clean(benchmark.id)} is archived and cannot be run")
+        raise Refused(f"benchmark {sanitize(benchmark.id)} is archived and cannot be run")
     if benchmark.scenario_ids:
         return Expected(frozenset(benchmark.scenario_ids))
     if rules.expected:
         return Expected(count=rules.expected)
     raise Refused(
-        f"benchmark {clean(benchmark.id)} names no scenarios, so it is unknown when a run of it "
+        f"benchmark {sanitize(benchmark.id)} names no scenarios, so it is unknown when a run of it "
         "is complete",
         hint="say how many there must be with --expect N",
     )
 
 
-def pin_baseline(
-    client: Client,
+def select_baseline(
+    client: RunloopClient,
     benchmark_id: str | None,
     rules: Rules,
-    selection: BaselineWish,
+    selection: BaselineSelection,
     *,
     than: BenchmarkRun | None = None,
 ) -> Baseline:
@@ -112,11 +112,11 @@ def pin_baseline(
     return Baseline(measure(client, newest), choice=LAST)
 
 
-def measure(client: Client, run: BenchmarkRun) -> Measured:
+def measure(client: RunloopClient, run: BenchmarkRun) -> Measured:
     return of_run(run, client.list_scenario_runs(run.id))
 
 
-def get_run(client: Client, run_id: str) -> BenchmarkRun:
+def get_run(client: RunloopClient, run_id: str) -> BenchmarkRun:
     try:
         return client.get_run(run_id)
     except HttpError as error:
@@ -127,13 +127,13 @@ def get_run(client: Client, run_id: str) -> BenchmarkRun:
 
 def unknown_run(run_id: str) -> TmError:
     return TmError(
-        f"the server knows no benchmark run {clean(run_id)}",
+        f"the server knows no benchmark run {sanitize(run_id)}",
         hint="`tm benchmarks list` shows them; a benchmark API that is gone answers the same",
         code="unknown_run",
     )
 
 
-def _listed(client: Client, name: str, *, public: bool) -> list[Benchmark]:
+def _listed(client: RunloopClient, name: str, *, public: bool) -> list[Benchmark]:
     try:
         return client.list_benchmarks(public=public, name=name)
     except HttpError as error:
@@ -142,22 +142,22 @@ def _listed(client: Client, name: str, *, public: bool) -> list[Benchmark]:
         raise not_served(error) from None
 
 
-def _named(client: Client, run_id: str, benchmark_id: str | None) -> Measured:
+def _named(client: RunloopClient, run_id: str, benchmark_id: str | None) -> Measured:
     run = get_run(client, run_id)
     problem = None
     if run.state != COMPLETED:
-        problem = f"it is {clean(run.state) or 'in no state'}"
+        problem = f"it is {sanitize(run.state) or 'in no state'}"
     elif read_score(run.score) is None:
         problem = "it has no usable score"
     elif run.benchmark_id != benchmark_id:
         problem = "it is of another benchmark"
     if problem:
-        raise Refused(f"run {clean(run_id)} cannot be the baseline: {problem}")
+        raise Refused(f"run {sanitize(run_id)} cannot be the baseline: {problem}")
     return measure(client, run)
 
 
 def _newest(
-    client: Client, benchmark_id: str, match: Mapping[str, str], than: BenchmarkRun | None
+    client: RunloopClient, benchmark_id: str, match: Mapping[str, str], than: BenchmarkRun | None
 ) -> BenchmarkRun | None:
     """The newest run that could be compared with; the server's own filters are not relied on."""
     candidates = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tm_cli.backends.runloop.measurements import Measured, ScenarioAttempt
 from tm_cli.backends.runloop.rules import TOLERANCE, share
 from tm_cli.gate.model import Comparison
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 MOST_ROWS = 100
@@ -159,11 +159,11 @@ def _names(now: Measured, before: Measured | None) -> dict[str, str]:
     """The display name of each scenario; with its id where two share a name."""
     attempts = (*(before.attempts if before else ()), *now.attempts)
     named = {
-        item.scenario_id: clean(item.name or item.scenario_id, longest=LONGEST_NAME)
+        item.scenario_id: sanitize(item.name or item.scenario_id, longest=LONGEST_NAME)
         for item in attempts
     }
     shared = Counter(named.values())
     return {
-        scenario_id: name if shared[name] == 1 else f"{name} ({clean(scenario_id)})"
+        scenario_id: name if shared[name] == 1 else f"{name} ({sanitize(scenario_id)})"
         for scenario_id, name in named.items()
     }

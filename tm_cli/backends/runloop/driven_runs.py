@@ -15,7 +15,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 CANCEL_ATTEMPTS = 3
 AFTER_SIGNAL = 0.4
@@ -87,7 +87,7 @@ class DrivenRuns(Backend):
         except ApiError as error:
             if isinstance(error, HttpError) and error.status in NO_ACCESS:
                 raise
-            warning = f"the run could not be completed: {clean(error.message)}"
+            warning = f"the run could not be completed: {sanitize(error.message)}"
             return replace(seen, warnings=(*seen.warnings, warning))
         return self._runs.observe(run)
 
@@ -149,17 +149,17 @@ class DrivenRuns(Backend):
 
     def _canceled(self, run: Run) -> str:
         """Cancel the run and describe the result; one that was completed first stays completed."""
-        name, problem = f"run {clean(run.run_id)}", ""
+        name, problem = f"run {sanitize(run.run_id)}", ""
         for attempt in range(CANCEL_ATTEMPTS):
             if attempt:
                 self._clock.sleep(1.0)
             try:
                 return f"{name} is {self._runs.cancel(run)}"
             except ApiError as error:
-                problem = clean(error.message)
+                problem = sanitize(error.message)
                 if self._runs.retry_pause(error) is None:
                     break
-        advice = f"cancel it with `tm benchmarks cancel {clean(run.run_id)}`"
+        advice = f"cancel it with `tm benchmarks cancel {sanitize(run.run_id)}`"
         return f"{name} could not be canceled ({problem}): {advice}"
 
 

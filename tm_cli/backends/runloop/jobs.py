@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import Any, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import Job
-from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineWish
+from tm_cli.api.runloop import BenchmarkJob, RunloopClient
+from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineSelection
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Measured, of_job
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
@@ -19,7 +18,7 @@ from tm_cli.backends.runloop.start import BenchmarkStarter
 from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
 class BenchmarkJobs(RunloopBackend):
@@ -31,12 +30,12 @@ class BenchmarkJobs(RunloopBackend):
 
     def __init__(
         self,
-        client: Client,
+        client: RunloopClient,
         clock: Clock,
         *,
         rules: Rules,
         expected: Expected,
-        baseline: Job | None = None,
+        baseline: BenchmarkJob | None = None,
         choice: str | None = None,
         spec: Mapping[str, Any] | None = None,
         name: str | None = None,
@@ -62,7 +61,7 @@ class BenchmarkJobs(RunloopBackend):
             self._clock,
             send=lambda: self._client.create_job(self._spec, name=name, request_id=f"tm-{token}"),
             find=lambda: None if self._name else self._find_started(name),
-            hint=f"look for it with `tm benchmarks job list --name {clean(name)}`",
+            hint=f"look for it with `tm benchmarks job list --name {sanitize(name)}`",
         )
         job, asked_at = starter.start()
         self._stall, self._under_way, self._started = None, (), name
@@ -72,7 +71,7 @@ class BenchmarkJobs(RunloopBackend):
     def observe(self, run: Run) -> Progress:
         job = self._read(run)
         if job.state in ENDED:
-            return Progress(Phase.ENDED, clean(job.state), is_ours=True)
+            return Progress(Phase.ENDED, sanitize(job.state), is_ours=True)
         active = [item for item in job.in_progress_runs or [] if item.state in UNDER_WAY]
         self._under_way = tuple(item.benchmark_run_id for item in active)
         return self._active(job.id, job.state, self._items(job) or None, self._total(job))
@@ -80,12 +79,14 @@ class BenchmarkJobs(RunloopBackend):
     def find_result(self, run: Run) -> Result | Missing:
         job = self._read(run)
         if job.state not in ENDED:
-            raise Undecided(f"job {clean(job.id)} had ended and is {clean(job.state)} now")
+            raise Undecided(f"job {sanitize(job.id)} had ended and is {sanitize(job.state)} now")
         facts = job.document()
         measured = of_job(job)
         if job.state != COMPLETED and not measured:
-            why = f": {clean(job.failure_reason)}" if job.failure_reason else ""
-            return failed_result(job.id, f"job {clean(job.id)} is {clean(job.state)}{why}", facts)
+            why = f": {sanitize(job.failure_reason)}" if job.failure_reason else ""
+            return failed_result(
+                job.id, f"job {sanitize(job.id)} is {sanitize(job.state)}{why}", facts
+            )
         if not measured:
             return Result(
                 job.id, None, None, facts={**facts, "id": job.id}, note="the job has no outcome"
@@ -106,7 +107,7 @@ class BenchmarkJobs(RunloopBackend):
         if any(
             seen.get(name) != result.facts.get(name) for name in ("state", "benchmark_outcomes")
         ):
-            raise Undecided(f"job {clean(run.run_id)} changed while it was judged")
+            raise Undecided(f"job {sanitize(run.run_id)} changed while it was judged")
         return result
 
     def find_baseline(self, result: Result) -> Result | None:
@@ -116,7 +117,7 @@ class BenchmarkJobs(RunloopBackend):
 
     def stop(self, run: Run) -> None:
         """Cancel the runs of the job: the API cannot cancel the job itself."""
-        problem: TmError = Refused(f"job {clean(run.run_id)} has no run that could be canceled")
+        problem: TmError = Refused(f"job {sanitize(run.run_id)} has no run that could be canceled")
         is_canceled = False
         for run_id in self._under_way:
             try:
@@ -127,7 +128,7 @@ class BenchmarkJobs(RunloopBackend):
         if not is_canceled:
             raise problem
 
-    def _case(self, job: Job, measured: Measured) -> Case:
+    def _case(self, job: BenchmarkJob, measured: Measured) -> Case:
         """The expected scenarios are those fixed at the start, else those the job itself names."""
         expected = self._expected
         if expected.total is None:
@@ -140,23 +141,23 @@ class BenchmarkJobs(RunloopBackend):
         for before in of_job(self._baseline):
             if before.name == measured.name:
                 return Baseline(before, choice=self._choice)
-        return Baseline(why=f"job {clean(self._baseline.id)} has no {measured.name}")
+        return Baseline(why=f"job {sanitize(self._baseline.id)} has no {measured.name}")
 
-    def _find_started(self, name: str) -> Job | None:
+    def _find_started(self, name: str) -> BenchmarkJob | None:
         found = [job for job in self._reader.list_jobs(name=name) if job.name == name]
         return found[0] if len(found) == 1 else None
 
-    def _read(self, run: Run) -> Job:
+    def _read(self, run: Run) -> BenchmarkJob:
         job = self._read_by_id(self._reader.get_job, run, unknown_job)
         if self._started is not None and job.name != self._started:
             raise Undecided(
-                f"job {clean(job.id)} does not have the name of this start",
-                hint=f"look with `tm benchmarks job show {clean(job.id)}`",
+                f"job {sanitize(job.id)} does not have the name of this start",
+                hint=f"look with `tm benchmarks job show {sanitize(job.id)}`",
             )
         self._not_found.seen()
         return job
 
-    def _items(self, job: Job) -> dict[str, int]:
+    def _items(self, job: BenchmarkJob) -> dict[str, int]:
         """Scenarios by state, of agents that are done and of those under way."""
         states = [
             item.state for done in job.benchmark_outcomes or [] for item in done.scenario_outcomes
@@ -166,20 +167,20 @@ class BenchmarkJobs(RunloopBackend):
                 states += [item.state for item in self._reader.list_scenario_runs(run_id)]
         return count_states(states)
 
-    def _total(self, job: Job) -> int | None:
+    def _total(self, job: BenchmarkJob) -> int | None:
         each = self._expected.total or len(job.scenario_ids or ())
         return each * (self._agents or 1) or None
 
 
 def unknown_job(job_id: str) -> TmError:
     return TmError(
-        f"the server knows no benchmark job {clean(job_id)}",
+        f"the server knows no benchmark job {sanitize(job_id)}",
         hint="`tm benchmarks job list` shows them; a benchmark API that is gone answers the same",
         code="unknown_job",
     )
 
 
-def get_job(client: Client, job_id: str) -> Job:
+def get_job(client: RunloopClient, job_id: str) -> BenchmarkJob:
     try:
         return client.get_job(job_id)
     except HttpError as error:
@@ -188,15 +189,15 @@ def get_job(client: Client, job_id: str) -> Job:
         raise unknown_job(job_id) from None
 
 
-def pin_job(
-    client: Client,
+def select_baseline_job(
+    client: RunloopClient,
     rules: Rules,
-    selection: BaselineWish,
+    selection: BaselineSelection,
     *,
     benchmark_id: str | None,
     scenario_ids: frozenset[str] | None,
-    than: Job | None = None,
-) -> Job | None:
+    than: BenchmarkJob | None = None,
+) -> BenchmarkJob | None:
     """Choose the job to compare with; None when there is none.
 
     `than` is the job to be judged where it exists already. Raises Refused when the job that was
@@ -205,9 +206,11 @@ def pin_job(
     if selection.run is not None and selection.run != LAST:
         named = get_job(client, selection.run)
         if named.state != COMPLETED or not named.benchmark_outcomes:
-            raise Refused(f"job {clean(named.id)} cannot be the baseline: it is not completed")
+            raise Refused(f"job {sanitize(named.id)} cannot be the baseline: it is not completed")
         if not _is_alike(named, benchmark_id, scenario_ids):
-            raise Refused(f"job {clean(named.id)} cannot be the baseline: it is of other scenarios")
+            raise Refused(
+                f"job {sanitize(named.id)} cannot be the baseline: it is of other scenarios"
+            )
         return named
     if selection.run is None and not rules.needs_baseline:
         return None
@@ -222,13 +225,15 @@ def pin_job(
     return client.get_job(max(candidates)[1]) if candidates else None
 
 
-def _is_older(job: Job, than: Job) -> bool:
+def _is_older(job: BenchmarkJob, than: BenchmarkJob) -> bool:
     if job.create_time_ms is None or than.create_time_ms is None:
         return False
     return job.id != than.id and job.create_time_ms < than.create_time_ms
 
 
-def _is_alike(job: Job, benchmark_id: str | None, scenario_ids: frozenset[str] | None) -> bool:
+def _is_alike(
+    job: BenchmarkJob, benchmark_id: str | None, scenario_ids: frozenset[str] | None
+) -> bool:
     if benchmark_id is not None:
         return job.benchmark_id == benchmark_id
     return scenario_ids is not None and job.scenario_ids == scenario_ids

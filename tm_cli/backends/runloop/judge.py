@@ -24,7 +24,7 @@ from tm_cli.backends.runloop.measurements import (
 )
 from tm_cli.backends.runloop.rules import TOLERANCE, Rules, listed, points, share
 from tm_cli.gate.model import Comparison
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 
@@ -66,7 +66,7 @@ class Case:
         if before is None:
             return self.baseline.why
         if before.state != COMPLETED:
-            return f"{before.name} is {clean(before.state) or 'in no state'}"
+            return f"{before.name} is {sanitize(before.state) or 'in no state'}"
         if before.usable_score is None:
             return f"{before.name} has no usable score"
         if before.benchmark_id != self.run.benchmark_id:
@@ -147,7 +147,7 @@ def _failed(case: Case) -> Iterator[RuleOutcome]:
 
 def _unknown(case: Case) -> Iterator[RuleOutcome]:
     if case.run.state not in {COMPLETED, CANCELED, FAILED, TIMEOUT}:
-        state = clean(case.run.state) or "missing"
+        state = sanitize(case.run.state) or "missing"
         yield RuleOutcome(None, f"the state {state} of {case.run.name} is unknown to tm")
 
 
@@ -168,12 +168,12 @@ def _incomplete(case: Case) -> Iterator[RuleOutcome]:
         yield RuleOutcome(Verdict.FAIL, f"incomplete: {reason}")
     going = [attempt for attempt in run.attempts if attempt.state not in FINISHED]
     if going:
-        states = listed(sorted({clean(attempt.state) or "no state" for attempt in going}))
+        states = listed(sorted({sanitize(attempt.state) or "no state" for attempt in going}))
         reason = f"{len(going)} scenario runs had not ended ({states})"
         yield RuleOutcome(Verdict.FAIL, f"incomplete: {reason}")
     unknown = run.scenario_ids - case.expected.ids if case.expected.ids else frozenset()
     if unknown:
-        names = listed(clean(name) for name in sorted(unknown))
+        names = listed(sanitize(name) for name in sorted(unknown))
         yield RuleOutcome(Verdict.FAIL, f"the benchmark does not have what was run: {names}")
 
 
@@ -187,7 +187,7 @@ def _failed_scenarios(case: Case) -> Iterator[RuleOutcome]:
     failures, most = case.run.failures, case.rules.max_failed
     number = max(len(failures), case.run.reported_failures)
     if number > most:
-        named = listed(f"{clean(item.scenario_id)} ({item.problem})" for item in failures)
+        named = listed(f"{sanitize(item.scenario_id)} ({item.problem})" for item in failures)
         count = f"{number} of {len(case.run.attempts)} scenario runs"
         details = f": {named}" if named else ""
         yield RuleOutcome(Verdict.FAIL, f"{count} failed, {most} may{details}")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.api.runloop.models import BenchmarkRun, Job, JobOutcome, ScenarioOutcome, ScenarioRun
+from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, JobOutcome, ScenarioOutcome, ScenarioRun
 from tm_cli.backends.runloop.rules import read_score
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 COMPLETED = "completed"
 CANCELED = "canceled"
@@ -70,7 +70,7 @@ class Measured:
 def of_run(run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]) -> Measured:
     return Measured(
         run_id=run.id,
-        name=f"run {clean(run.id)}",
+        name=f"run {sanitize(run.id)}",
         state=run.state,
         score=run.score,
         attempts=tuple(_of_scenario_run(item) for item in scenario_runs),
@@ -79,17 +79,17 @@ def of_run(run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]) -> Measured:
     )
 
 
-def of_job(job: Job) -> list[Measured]:
+def of_job(job: BenchmarkJob) -> list[Measured]:
     """Return what each agent of a job shows; its average leaves out what was not completed."""
     return [_of_outcome(job, outcome) for outcome in job.benchmark_outcomes or []]
 
 
 def agent_name(outcome: JobOutcome) -> str:
-    model = f" ({clean(outcome.model_name)})" if outcome.model_name else ""
-    return f"agent {clean(outcome.agent_name or 'without a name')}{model}"
+    model = f" ({sanitize(outcome.model_name)})" if outcome.model_name else ""
+    return f"agent {sanitize(outcome.agent_name or 'without a name')}{model}"
 
 
-def _of_outcome(job: Job, outcome: JobOutcome) -> Measured:
+def _of_outcome(job: BenchmarkJob, outcome: JobOutcome) -> Measured:
     return Measured(
         run_id=outcome.benchmark_run_id or job.id,
         name=agent_name(outcome),
@@ -132,9 +132,9 @@ def _problem(
 ) -> str | None:
     if state in FINISHED - {COMPLETED, SCORED}:
         message = (reason or {}).get("exception_message") or (reason or {}).get("exception_type")
-        return f"{state}: {clean(message)}" if message else state
+        return f"{state}: {sanitize(message)}" if message else state
     if broken_scorers:
-        return f"its scorer {clean(broken_scorers[0])} failed"
+        return f"its scorer {sanitize(broken_scorers[0])} failed"
     if state in FINISHED and score is None:
         return f"{state} without a usable score"
     return None

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Required, TypedDict, TypeVar, Unpack
 
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import BenchmarkRun
+from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
+from tm_cli.api.runloop import BenchmarkRun, RunloopClient
 from tm_cli.backends.runloop.baseline import NOT_THERE, unknown_run
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
@@ -22,7 +21,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 T = TypeVar("T")
 MARK = "tm_start"
@@ -33,14 +32,14 @@ STALLED = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class StartWish:
+class StartOptions:
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     run_profile: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class BenchmarkTerms:
     """What a run is judged by, fixed before it starts."""
 
     rules: Rules
@@ -57,14 +56,16 @@ class BackendOptions(TypedDict, total=False):
 
     subject: Required[str]
     make_token: Required[Callable[[], str]]
-    stop_client: Client | None
+    stop_client: RunloopClient | None
     resume: Callable[[str], str] | None
 
 
 class RunloopBackend(Backend):
     """What runs and jobs share."""
 
-    def __init__(self, client: Client, clock: Clock, **options: Unpack[BackendOptions]) -> None:
+    def __init__(
+        self, client: RunloopClient, clock: Clock, **options: Unpack[BackendOptions]
+    ) -> None:
         self._client = client
         self._reader = client.without_retries()  # the gate repeats reads itself
         self._stop_client = options.get("stop_client") or client
@@ -85,7 +86,7 @@ class RunloopBackend(Backend):
 
     def _as_run(self, run_id: str, state: str, asked_at: datetime | None) -> Run:
         resume = self._resume(run_id) if self._resume else ""
-        return Run(run_id, self._subject, clean(state), asked_at, resume or None)
+        return Run(run_id, self._subject, sanitize(state), asked_at, resume or None)
 
     def _read_by_id(
         self, read: Callable[[str], T], run: Run, unknown: Callable[[str], TmError]
@@ -107,7 +108,7 @@ class RunloopBackend(Backend):
         warnings = self._stall.warnings(state, items, expected)
         return Progress(
             Phase.ACTIVE,
-            clean(state) or "no state",
+            sanitize(state) or "no state",
             is_ours=True,
             warnings=warnings,
             items=items or {},
@@ -120,18 +121,18 @@ class BenchmarkRuns(RunloopBackend):
 
     def __init__(
         self,
-        client: Client,
+        client: RunloopClient,
         clock: Clock,
         benchmark_id: str | None,
         *,
-        terms: Terms,
-        wish: StartWish | None = None,
+        terms: BenchmarkTerms,
+        wish: StartOptions | None = None,
         **options: Unpack[BackendOptions],
     ) -> None:
         super().__init__(client, clock, **options)
         self._benchmark_id = benchmark_id
         self._terms = terms
-        self._wish = wish or StartWish()
+        self._wish = wish or StartOptions()
         self._known: frozenset[str] = frozenset()
         self._token: str | None = None
 
@@ -143,7 +144,7 @@ class BenchmarkRuns(RunloopBackend):
             self._clock,
             send=lambda: self._send(name, token),
             find=lambda: self._find_started(name, token),
-            hint=f"look for it with `tm benchmarks list --name {clean(name)}`",
+            hint=f"look for it with `tm benchmarks list --name {sanitize(name)}`",
         )
         run, asked_at = starter.start()
         self._known |= {run.id}
@@ -154,7 +155,7 @@ class BenchmarkRuns(RunloopBackend):
     def observe(self, run: Run) -> Progress:
         seen = self._read(run)
         if seen.state in ENDED:
-            return Progress(Phase.ENDED, clean(seen.state), is_ours=True)
+            return Progress(Phase.ENDED, sanitize(seen.state), is_ours=True)
         items = self._items(seen.id)
         return self._active(seen.id, seen.state, items, self._terms.expected.total)
 
@@ -163,12 +164,13 @@ class BenchmarkRuns(RunloopBackend):
         seen = self._read(run)
         if seen.state not in ENDED:
             raise Undecided(
-                f"run {clean(seen.id)} had ended and is {clean(seen.state) or 'in no state'} now",
-                hint=f"look with `tm benchmarks show {clean(seen.id)}`",
+                f"run {sanitize(seen.id)} had ended and is "
+                f"{sanitize(seen.state) or 'in no state'} now",
+                hint=f"look with `tm benchmarks show {sanitize(seen.id)}`",
             )
         scenario_runs = self._reader.list_scenario_runs(seen.id)
         if any(item.benchmark_run_id not in (None, seen.id) for item in scenario_runs):
-            raise NotUnderstood("the listing of its scenario runs has those of another run")
+            raise InvalidResponse("the listing of its scenario runs has those of another run")
         terms = self._terms
         case = Case(of_run(seen, scenario_runs), terms.rules, terms.expected, terms.baseline)
         return run_result(case, seen.document())
@@ -186,7 +188,7 @@ class BenchmarkRuns(RunloopBackend):
         for name, now in (("state", seen.document().get("state")), ("score", seen.score)):
             if judged.get(name) != now and (name, judged.get(name)) != ("score", None):
                 raise Undecided(
-                    f"the {name} of run {clean(seen.id)} changed while it was judged",
+                    f"the {name} of run {sanitize(seen.id)} changed while it was judged",
                     hint=f"wait for it again: {run.resume}" if run.resume else None,
                 )
         return result
@@ -199,7 +201,7 @@ class BenchmarkRuns(RunloopBackend):
 
     def cancel(self, run: Run) -> str:
         """Cancel the run and return its state: `completed` when that came first."""
-        return clean(self._client.cancel_run(run.run_id or "").state)
+        return sanitize(self._client.cancel_run(run.run_id or "").state)
 
     def complete(self, run: Run) -> None:
         self._client.complete_run(run.run_id or "")
@@ -213,7 +215,7 @@ class BenchmarkRuns(RunloopBackend):
             request_id=f"tm-{token}",
         )
         if answer.metadata.get(MARK) != token:
-            raise NotUnderstood("the answer is about a run of another start")
+            raise InvalidResponse("the answer is about a run of another start")
         return check_started(answer, self._benchmark_id or "", self._known)
 
     def _find_started(self, name: str, token: str) -> BenchmarkRun | None:
@@ -226,11 +228,11 @@ class BenchmarkRuns(RunloopBackend):
     def _read(self, run: Run) -> BenchmarkRun:
         seen = self._read_by_id(self._reader.get_run, run, unknown_run)
         if self._benchmark_id is not None and seen.benchmark_id not in (None, self._benchmark_id):
-            raise NotUnderstood("the answer is about a run of another benchmark")
+            raise InvalidResponse("the answer is about a run of another benchmark")
         if self._token is not None and seen.metadata.get(MARK) != self._token:
             raise Undecided(
-                f"run {clean(seen.id)} does not carry the mark of this start ({MARK})",
-                hint=f"look with `tm benchmarks show {clean(seen.id)}`",
+                f"run {sanitize(seen.id)} does not carry the mark of this start ({MARK})",
+                hint=f"look with `tm benchmarks show {sanitize(seen.id)}`",
             )
         self._not_found.seen()
         return seen
@@ -253,7 +255,7 @@ class StallDetector:
 
     def __init__(self, clock: Clock, run_id: str) -> None:
         self._clock = clock
-        self._run_id = clean(run_id)
+        self._run_id = sanitize(run_id)
         self._last: Mapping[str, int] | None = None
         self._since = clock.monotonic()
 
@@ -263,7 +265,7 @@ class StallDetector:
         """Return warnings about a run that goes on; `items` counts scenario runs by state."""
         found = []
         if state not in UNDER_WAY:
-            found.append(f"the state {clean(state) or 'without a name'} is unknown to tm")
+            found.append(f"the state {sanitize(state) or 'without a name'} is unknown to tm")
         if items is not None and items != self._last:
             self._last, self._since = dict(items), self._clock.monotonic()
         if self._last is not None and self._clock.monotonic() - self._since >= STALLED:
@@ -287,4 +289,4 @@ class StallDetector:
 
 def count_states(states: list[str]) -> dict[str, int]:
     """How many scenario runs are in each state, the most frequent first."""
-    return {clean(state) or "no state": n for state, n in Counter(states).most_common()}
+    return {sanitize(state) or "no state": n for state, n in Counter(states).most_common()}

@@ -1,18 +1,62 @@
-"""Starting a benchmark run or job exactly once, and finding it when the answer is lost."""
+"""Files that say how a run or a job is to be made, in JSON or YAML."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop.client import Client
-from tm_cli.api.runloop.models import BenchmarkRun, RunloopPayload
+from tm_cli.api.runloop import BenchmarkRun, RunloopClient, RunloopPayload
+from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
+from tm_cli.values.text import did_you_mean
+
+PROFILE_KEYS = frozenset({"purpose", "envVars", "secrets", "launchParameters", "mounts"})
+"""What a run profile may hold; the API ignores other keys."""
+
+SPEC_TYPES = {"benchmark": "agent_configs", "scenarios": "agent_configs", "harbor": "inline_yaml"}
+"""The types of a job, and the key that each of them needs."""
+
+
+def read_run_profile(path: Path) -> dict[str, Any]:
+    """Return the run profile in `path`; raises ConfigurationError for what the API would ignore."""
+    return read_document(path, "run profile", _check_run_profile)
+
+
+def read_job_spec(path: Path) -> dict[str, Any]:
+    """Return the specification of a job; raises ConfigurationError when it cannot be one."""
+    return read_document(path, "job specification", _check_job_spec)
+
+
+def _check_run_profile(document: Any) -> dict[str, Any]:
+    found, keys = _mapping(document), f"the keys are {', '.join(sorted(PROFILE_KEYS))}"
+    for key in found:
+        if key not in PROFILE_KEYS:
+            raise ValueError(f"unknown key {key!r}; " + did_you_mean(key, PROFILE_KEYS, keys))
+    return found
+
+
+def _check_job_spec(document: Any) -> dict[str, Any]:
+    found = _mapping(document)
+    kind = found.get("type")
+    needed = SPEC_TYPES.get(kind) if isinstance(kind, str) else None
+    if needed is None:
+        raise ValueError(f"type must be one of {', '.join(SPEC_TYPES)}")
+    if needed not in found:
+        raise ValueError(f"{needed} is missing")
+    return found
+
+
+def _mapping(document: Any) -> dict[str, Any]:
+    if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
+        raise ValueError("expected a mapping of keys to values")
+    return dict(document)
+
 
 REPLICA_LAG = 30.0
 """Seconds after a start in which a replica may not know the run yet."""
@@ -95,7 +139,7 @@ class BenchmarkStarter(Generic[Started]):
 
 def _did_nothing(error: ApiError) -> bool:
     """Whether the start certainly had no effect, so that it may be sent again."""
-    if isinstance(error, NotReached):
+    if isinstance(error, ConnectionFailed):
         return not error.maybe_sent
     return isinstance(error, HttpError) and error.status == TOO_MANY
 
@@ -111,9 +155,9 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises NotUnderstood when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise NotUnderstood("the answer is about another benchmark")
+        raise InvalidResponse("the answer is about another benchmark")
     if run.id in known:
-        raise NotUnderstood("the answer names a run that was there before")
+        raise InvalidResponse("the answer names a run that was there before")
     return run
 
 
@@ -145,4 +189,4 @@ class NotFoundGrace:
         """Return the least pause in seconds before the next read; None when that is useless."""
         if self.excuses(error):
             return 1.0
-        return retry_pause(error, Client.may_read_again)
+        return retry_pause(error, RunloopClient.may_read_again)

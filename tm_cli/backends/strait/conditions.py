@@ -14,7 +14,7 @@ from tm_cli.api import strict_json
 from tm_cli.gate.checks import CheckResult, Condition
 from tm_cli.gate.model import Result
 from tm_cli.values.durations import format_duration, parse_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 _RELATION = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*")
 _WORD = re.compile(r"[^\W\d][\w.-]*")
@@ -58,7 +58,7 @@ class ResultCheck:
         except NotThere:
             return CheckResult(self, None, f"{self.text}: the result has no such value")
         passed = _compared(value, self.relation, self.wanted)
-        shown = clean(json.dumps(value, ensure_ascii=False), longest=LONGEST_SHOWN)
+        shown = sanitize(json.dumps(value, ensure_ascii=False), longest=LONGEST_SHOWN)
         if passed is None:
             return CheckResult(self, None, f"{self.text}: {shown} cannot be compared so")
         return CheckResult(self, passed, f"{self.text}: it is {shown}")

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.api import strict_json
-from tm_cli.api.strait.models import JobRun
+from tm_cli.api.strait import JobRun
 from tm_cli.backends.strait.conditions import SECONDS
 from tm_cli.gate.model import Phase, Progress, Result
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 COMPLETED = "completed"
@@ -114,7 +114,7 @@ def read_message(data: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def is_news(data: str) -> bool:
+def may_change_status(data: str) -> bool:
     """Whether a message may be about a new status.
 
     One that cannot be read may. Those of job code, of which there can be thousands, are not.
@@ -126,15 +126,15 @@ def is_news(data: str) -> bool:
 def as_progress(lineage: Lineage) -> Progress:
     """Return the progress of a run that is known to be the right one."""
     run = lineage.current
-    status = clean(run.status)
+    status = sanitize(run.status)
     if run is not lineage.run:
-        status = f"{status} in continuation {clean(run.id)}"
+        status = f"{status} in continuation {sanitize(run.id)}"
     warnings = []
     if run.status not in STATUSES:
-        unknown = clean(run.status)
+        unknown = sanitize(run.status)
         warnings.append(f"this version of tm does not know the status {unknown}, and waits on")
     if run.status not in TERMINAL and run.error:
-        warnings.append(f"attempt {_failed_attempt(run)} failed: {clean(run.error)}")
+        warnings.append(f"attempt {_failed_attempt(run)} failed: {sanitize(run.error)}")
     return Progress(phase_of(run.status), status, is_ours=True, warnings=tuple(warnings))
 
 
@@ -168,11 +168,11 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
     lasted = f", after {format_duration(took)}" if took is not None and took >= 0 else ""
     name = "the job run"
     if run is not lineage.run:
-        name = f"run {clean(run.id)}, which continues the job run,"
-    reasons = [f"{name} is {clean(run.status)}{attempts}{lasted}"]
+        name = f"run {sanitize(run.id)}, which continues the job run,"
+    reasons = [f"{name} is {sanitize(run.status)}{attempts}{lasted}"]
     if run.error and run.status != COMPLETED:
-        kind = f" ({clean(run.error_class)})" if run.error_class else ""
-        reasons.append(f"{clean(run.error)}{kind}")
+        kind = f" ({sanitize(run.error_class)})" if run.error_class else ""
+        reasons.append(f"{sanitize(run.error)}{kind}")
     if run.status in STOPPED_FROM_OUTSIDE:
         reasons.append("it was ended from outside, which says nothing about the job itself")
     return reasons

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import RequestBudget, is_transient, retry_pause
-from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
-from tm_cli.api.strait.models import JobRun, Page
+from tm_cli.api.strait import LARGEST_PAGE, JobRun, RunPage, StraitClient, as_run
 from tm_cli.backends.strait.results import (
     DEAD_LETTER,
     Lineage,
@@ -25,7 +24,7 @@ from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 Listen = Callable[[str, Callable[[], None]], None]
@@ -40,11 +39,11 @@ class StraitRuns(Backend):
     run, where that is wanted. `notify` shows the user a line.
     """
 
-    client: Client
+    client: StraitClient
     clock: Clock
     subject: str
     canceled_as: Verdict = Verdict.WARN
-    stop_client: Client | None = None
+    stop_client: StraitClient | None = None
     listen: Listen | None = None
     notify: Callable[[str], None] = field(default=lambda _text: None)
     resume_flags: Sequence[str] = ()
@@ -59,8 +58,8 @@ class StraitRuns(Backend):
         return self._as_run(run_id, status, None)
 
     def _as_run(self, run_id: str, status: str, asked_at: datetime | None) -> Run:
-        words = ["tm", "jobs", "wait", clean(run_id), *self.resume_flags]
-        return Run(run_id, self.subject, clean(status), asked_at, shlex.join(words))
+        words = ["tm", "jobs", "wait", sanitize(run_id), *self.resume_flags]
+        return Run(run_id, self.subject, sanitize(status), asked_at, shlex.join(words))
 
     def notify_on_change(self, notify: Callable[[], None]) -> bool:
         """Remember what to call; the stream is opened with the first observation."""
@@ -89,7 +88,7 @@ class StraitRuns(Backend):
         except HttpError as error:
             if error.status == 404 and error.from_api:
                 raise Undecided(
-                    f"the server no longer knows run {clean(run.run_id)}",
+                    f"the server no longer knows run {sanitize(run.run_id)}",
                     hint="it may have been deleted, or the key may be for another environment",
                 ) from None
             raise
@@ -107,19 +106,19 @@ class StraitRuns(Backend):
             if error.status == 401 or self.retry_pause(error) is not None:
                 raise
             raise Undecided(
-                f"run {clean(found.id)} is {clean(found.status)}, and whether another run "
+                f"run {sanitize(found.id)} is {sanitize(found.status)}, and whether another run "
                 f"continues it could not be read: {error.message}",
-                hint=f"look with `tm jobs lineage {clean(found.id)}`",
+                hint=f"look with `tm jobs lineage {sanitize(found.id)}`",
             ) from None
         lineage = [as_run(item) for item in page.data]
         statuses = [item.status for item in lineage if item.id == found.id]
         is_known = statuses or (lineage == [] and _is_before_lineage(found))
         if not is_known or not _is_whole(page):
-            raise NotUnderstood(f"the lineage of run {clean(found.id)} is not all there")
+            raise InvalidResponse(f"the lineage of run {sanitize(found.id)} is not all there")
         if any(status != found.status for status in statuses):  # one of the two is from a cache
-            raise NotUnderstood(
-                f"run {clean(found.id)} is {clean(found.status)}, and {clean(statuses[0])} in its "
-                "lineage"
+            raise InvalidResponse(
+                f"run {sanitize(found.id)} is {sanitize(found.status)}, and "
+                f"{sanitize(statuses[0])} in its lineage"
             )
         return later_runs(found, lineage)
 
@@ -153,7 +152,7 @@ class StraitRuns(Backend):
             seen = self._read_lineage(run)
         if seen.unfinished:
             current = seen.current
-            return Missing(f"run {clean(current.id)} is {clean(current.status)} again")
+            return Missing(f"run {sanitize(current.id)} is {sanitize(current.status)} again")
         return as_result(seen, self.canceled_as)
 
     def confirm(self, run: Run, result: Result) -> Result:
@@ -166,7 +165,7 @@ class StraitRuns(Backend):
             if page.data:
                 note = (
                     "child runs that it has started are not part of the verdict: "
-                    f"`tm jobs children {clean(run.run_id)}` lists them"
+                    f"`tm jobs children {sanitize(run.run_id)}` lists them"
                 )
                 return replace(result, notes=(*result.notes, note))
         return result
@@ -236,7 +235,7 @@ class TriggeredRuns(StraitRuns):
             return self._as_run(result.run_id, result.status, asked_at)
         note = describe_old(result)
         if not self.plan.reuses:
-            name = clean(result.run_id)
+            name = sanitize(result.run_id)
             raise Undecided(
                 f"{note}; nothing new was started",
                 hint=f"wait for that run with `tm jobs wait {name}`, take it with --reuse, "
@@ -255,7 +254,7 @@ class TriggeredRuns(StraitRuns):
     def _checked(self, found: JobRun) -> JobRun:
         """Return the run if this start has made it."""
         if self._made_by is not None and not self._made_by.made(found):
-            name = clean(found.id)
+            name = sanitize(found.id)
             raise Undecided(
                 f"run {name} does not carry the idempotency key of this start: another trigger "
                 "has made it, or its key was reset",
@@ -271,7 +270,7 @@ def _may_read_again(error: ApiError) -> bool:
     return is_transient(error)
 
 
-def _is_whole(page: Page) -> bool:
+def _is_whole(page: RunPage) -> bool:
     """Whether nothing is missing; a full page must say so itself."""
     if page.has_more or page.next_cursor:
         return False
@@ -286,4 +285,6 @@ def _is_before_lineage(found: JobRun) -> bool:
 def describe_old(result: TriggerResult) -> str:
     """Say that the server has answered with a run that it had already."""
     made = f", made at {result.made_at:%Y-%m-%d %H:%M:%SZ}" if result.made_at else ""
-    return f"the server handed back run {clean(result.run_id or '')}{made}, which was there before"
+    return (
+        f"the server handed back run {sanitize(result.run_id or '')}{made}, which was there before"
+    )

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
 from tm_cli.api.retry import Attempts, RequestBudget
-from tm_cli.api.strait.client import LARGEST_PAGE, Client, as_run
-from tm_cli.api.strait.models import JobRun, Triggered
+from tm_cli.api.strait import LARGEST_PAGE, JobRun, StraitClient, Triggered, as_run
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 ATTEMPTS = 5
 MOST_WAITING = 300.0
@@ -90,7 +89,7 @@ class TriggerResult:
     kept: str | None = None
 
 
-def take_snapshot(client: Client, clock: Clock, request: TriggerRequest) -> Snapshot:
+def take_snapshot(client: StraitClient, clock: Clock, request: TriggerRequest) -> Snapshot:
     """Find the newest run where that may be needed; raises ApiError."""
     if not request.needs_snapshot:
         return Snapshot(clock.now())
@@ -106,7 +105,7 @@ def _ignore(_text: str) -> None:
 class Trigger:
     """Sends one request, as often as it takes to learn its outcome."""
 
-    client: Client
+    client: StraitClient
     clock: Clock
     request: TriggerRequest
     snapshot: Snapshot
@@ -168,9 +167,9 @@ class Trigger:
             run = self.client.get_run(answer.id)
         except ApiError as error:
             raise StartUnknown(
-                f"run {clean(answer.id)} came back, and it could not be read whether it is new: "
+                f"run {sanitize(answer.id)} came back, and it could not be read whether it is new: "
                 f"{error.message}",
-                hint=f"look with `tm jobs show {clean(answer.id)}`",
+                hint=f"look with `tm jobs show {sanitize(answer.id)}`",
             ) from None
         return self._judged(run, repeats_another=repeats_another)
 
@@ -185,8 +184,8 @@ class Trigger:
         """Decide whether a run is old or of this start; only a generated key proves the latter."""
         if not self.made(run) and not self.request.may_merge:
             raise StartUnknown(
-                f"run {clean(run.id)} came back, which does not carry the key of this start",
-                hint=f"look with `tm jobs show {clean(run.id)}`",
+                f"run {sanitize(run.id)} came back, which does not carry the key of this start",
+                hint=f"look with `tm jobs show {sanitize(run.id)}`",
             )
         is_older = self.snapshot.is_older(run, self.clock.now())
         if self.request.is_unique and self.made(run):
@@ -200,7 +199,7 @@ class Trigger:
         for run in [] if is_refused_key(error) else self._newest():
             if run.idempotency_key == self.request.key and run.job_id == self.request.job_id:
                 return self._judged(run)
-        key = clean(self.request.key)
+        key = sanitize(self.request.key)
         raise StartUnknown(
             f"the job may or may not have been triggered: {error.message}",
             hint="look with `tm jobs list`; it is safe to start it again with "
@@ -244,7 +243,7 @@ def is_refusal(error: ApiError) -> bool:
 def may_have_started(error: ApiError) -> bool:
     """Whether the server may have made a run before this answer, or without any."""
     match error:
-        case NotReached():
+        case ConnectionFailed():
             return error.maybe_sent
         case HttpError() if error.status == 429:
             return MAYBE_MADE in error.message
@@ -255,6 +254,6 @@ def may_have_started(error: ApiError) -> bool:
 
 def refusal(error: ApiError) -> TmError:
     """Return what to raise when nothing was started."""
-    if isinstance(error, NotReached) or is_refused_key(error):
+    if isinstance(error, ConnectionFailed) or is_refused_key(error):
         return error
     return Refused(f"not started: {error.message}", hint=error.hint, code=error.code)

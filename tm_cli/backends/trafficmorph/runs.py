@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tm_cli.api.errors import ApiError, HttpError, NotUnderstood
+from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import retry_pause
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Bucket, HistoryRow, LiveStatus, Profile
+from tm_cli.api.trafficmorph import Bucket, HistoryRow, LiveStatus, Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph import correlation
 from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import RunStarter, list_own
@@ -18,7 +17,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.load_curve import Curve
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
 PAGE_SIZE = 20
@@ -29,7 +28,7 @@ _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 class TrafficMorphRuns(Backend):
     def __init__(
         self,
-        client: Client,
+        client: TrafficMorphClient,
         clock: Clock,
         profile_id: int,
         *,
@@ -39,7 +38,7 @@ class TrafficMorphRuns(Backend):
         own_tag: str | None = None,
         terms: Mapping[str, Any] | None = None,
         profile: Profile | None = None,
-        stop_client: Client | None = None,
+        stop_client: TrafficMorphClient | None = None,
         resume_flags: Sequence[str] = (),
         needs_baseline: bool = False,
     ) -> None:
@@ -77,7 +76,7 @@ class TrafficMorphRuns(Backend):
             run_id = None
         resume = None
         if run_id is not None:
-            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", clean(run_id)]
+            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", sanitize(run_id)]
             resume = shlex.join([*words, *self._resume_flags])
         return Run(run_id, self._subject, status, asked_at, resume, self._duration)
 
@@ -87,16 +86,16 @@ class TrafficMorphRuns(Backend):
             try:
                 status = self._reader.get_run_status(self._profile_id)
                 if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
-                    raise NotUnderstood("the status still shows the previous run")
+                    raise InvalidResponse("the status still shows the previous run")
                 return from_status(run, status, self._curve)
             except HttpError as error:
                 if error.status == 400:  # the profile is gone; its history is not
-                    return Progress(Phase.ENDED, clean(error.message))
+                    return Progress(Phase.ENDED, sanitize(error.message))
                 if error.status != 404:
                     raise
                 self._has_status = False
         state = self._reader.get_profile(self._profile_id).status or ""
-        return Progress(phase_of(state), clean(state))
+        return Progress(phase_of(state), sanitize(state))
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
@@ -116,7 +115,7 @@ class TrafficMorphRuns(Backend):
                 break
         if found := scan.exact or scan.legacy:
             return _agreed([seen[position] for position in found])
-        return Missing(clean(correlation.explain_missing(scan, identity)))
+        return Missing(sanitize(correlation.explain_missing(scan, identity)))
 
     def _correlated(self, row: HistoryRow) -> correlation.Row:
         """What counts for matching; a row of another profile never matches."""
@@ -211,7 +210,7 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
     newest = buckets[-1] if buckets else None
     return Progress(
         phase,
-        clean(status.status or "no status"),
+        sanitize(status.status or "no status"),
         is_ours=run.run_id is not None and status.run_id == run.run_id,
         elapsed=status.elapsed_seconds,
         duration=status.duration_seconds,

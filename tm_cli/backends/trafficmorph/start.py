@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached, NotUnderstood
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import HistoryRow, LiveStatus, RunControl
+from tm_cli.api.trafficmorph import HistoryRow, LiveStatus, RunControl, TrafficMorphClient
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 OUR_TRIGGER = "api"
 """Snapshot and scan use the same filter, so that scheduled and web runs are never candidates."""
@@ -41,7 +40,7 @@ class RunStarter:
 
     def __init__(
         self,
-        client: Client,
+        client: TrafficMorphClient,
         clock: Clock,
         profile_id: int,
         *,
@@ -80,7 +79,7 @@ class RunStarter:
         rows = list_own(self._client, self._profile_id, page=0, size=1)
         self._snapshot = rows[0] if rows else None
         if self._snapshot is not None and self._snapshot.id is None:
-            raise NotUnderstood("the newest history row has no usable id; nothing was started")
+            raise InvalidResponse("the newest history row has no usable id; nothing was started")
 
     def start(self) -> StartResult:
         """Send the start; repeat it only while nothing can have reached the server.
@@ -96,7 +95,7 @@ class RunStarter:
                     self._profile_id, region=self._region, tags=self._tags, terms=self._terms
                 )
                 self._check(answer)
-            except NotReached as error:
+            except ConnectionFailed as error:
                 if error.maybe_sent:
                     return self._recognise(asked_at, error.message)
                 self._clock.sleep(attempts.next_pause(error))
@@ -110,9 +109,9 @@ class RunStarter:
     def _check(self, answer: RunControl) -> None:
         """An answer that breaks the contract proves nothing about the start."""
         if answer.profile_id is not None and answer.profile_id != self._profile_id:
-            raise NotUnderstood("the answer is about another profile")
+            raise InvalidResponse("the answer is about another profile")
         if self.is_from_before(answer.run_id):
-            raise NotUnderstood("the answer names a run that had ended before")
+            raise InvalidResponse("the answer names a run that had ended before")
 
     def _recognise(self, asked_at: datetime, reason: str) -> StartResult:
         """Find the run by its own tag after a lost answer; nothing else is adopted."""
@@ -120,8 +119,8 @@ class RunStarter:
         if now is not None and now.run_id and self._own_tag and self._own_tag in now.tags:
             return StartResult(now.run_id, now.status or "", asked_at)
         name = self._profile_id
-        active = clean(now.run_id) if now and now.run_id else "ID"
-        state = f"; the profile is {clean(now.status or 'unknown')} now" if now else ""
+        active = sanitize(now.run_id) if now and now.run_id else "ID"
+        state = f"; the profile is {sanitize(now.status or 'unknown')} now" if now else ""
         raise StartUnknown(
             f"the run may or may not have started: {reason}; tm does not repeat a start{state}",
             hint=f"look with `tm runs status {name}`; if that run is yours, "
@@ -148,7 +147,9 @@ def _refusal(error: ApiError) -> TmError | None:
     return None
 
 
-def list_own(client: Client, profile_id: int, *, page: int, size: int) -> list[HistoryRow]:
+def list_own(
+    client: TrafficMorphClient, profile_id: int, *, page: int, size: int
+) -> list[HistoryRow]:
     """Return one page of the profile's runs that were started through the API."""
     return client.list_history(
         page=page, size=size, profileId=profile_id, triggeredBy=OUR_TRIGGER

@@ -9,7 +9,7 @@ import typer
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.options import System
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 
 app = App()
 
@@ -25,9 +25,12 @@ def auth() -> None:
 
 
 @app.command("login")
-@command
+@with_session
 def login(
-    session: Session, *, system: SystemOption = System.TRAFFICMORPH, no_check: NoCheck = False
+    session: CommandContext,
+    *,
+    system: SystemOption = System.TRAFFICMORPH,
+    no_check: NoCheck = False,
 ) -> int:
     """Read an API key from a prompt or a pipe, check it with its server and store it.
 
@@ -38,7 +41,7 @@ def login(
 
     tm auth login --context staging --system runloop < key.txt
     """
-    from tm_cli.commands.auth.login import store_key
+    from tm_cli.commands.auth.keys import store_key
 
     stored = store_key(session, system.value, check=not no_check)
     if session.flags.get("base_url"):
@@ -47,8 +50,8 @@ def login(
 
 
 @app.command("status")
-@command
-def status(session: Session, *, no_check: NoCheck = False) -> int:
+@with_session
+def status(session: CommandContext, *, no_check: NoCheck = False) -> int:
     """Show each key: where it is stored, its server, whether the server accepts it.
 
     Checks all systems and contexts. Shows no part of a key. Exits with 0 if there is at least
@@ -56,19 +59,19 @@ def status(session: Session, *, no_check: NoCheck = False) -> int:
 
     tm auth status
     """
-    from tm_cli.commands.auth.status import key_statuses, show_statuses
+    from tm_cli.commands.auth.keys import key_statuses, show_statuses
 
     return show_statuses(session, key_statuses(session, check=not no_check))
 
 
 @app.command("logout")
-@command
-def logout(session: Session, *, system: SystemOption = System.TRAFFICMORPH) -> int:
+@with_session
+def logout(session: CommandContext, *, system: SystemOption = System.TRAFFICMORPH) -> int:
     """Remove a server's stored key from this machine; the key itself stays valid.
 
     tm auth logout --context staging
     """
-    from tm_cli.commands.auth.login import remove_key
+    from tm_cli.commands.auth.keys import remove_key
 
     removed = remove_key(session, system.value)
     return session.emit(removed.data(), removed.summary)

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.runloop.client import Client, explain
-from tm_cli.api.runloop.models import BenchmarkRun, ScenarioRun
+from tm_cli.api.runloop import BenchmarkRun, RunloopClient, ScenarioRun, read_runloop_error
 from tm_cli.api.transport import Connection
-from tm_cli.backends.runloop.documents import read_run_profile
 from tm_cli.backends.runloop.measurements import FINISHED
 from tm_cli.backends.runloop.rules import read_score
+from tm_cli.backends.runloop.start import read_run_profile
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.errors import OutputError, TmError, WaitTimeout
 from tm_cli.runtime.clock import reads_of_a_wait
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 from tm_cli.settings import RUNLOOP
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 PER_MINUTE = 300
 """Requests that we allow ourselves; the service publishes no limit."""
@@ -27,28 +26,28 @@ SCORE_PAUSE = 2.0
 """Seconds between two polls for a score."""
 
 
-def benchmark_client(session: Session) -> Client:
+def benchmark_client(session: CommandContext) -> RunloopClient:
     """Return a client; raises ConfigurationError when no key is configured."""
     budget = RequestBudget(session.context.clock, PER_MINUTE)
     return _client(session, replace(runloop_connection(session), budget=budget))
 
 
-def stop_client(session: Session) -> Client:
+def stop_client(session: CommandContext) -> RunloopClient:
     return _client(session, for_a_stop(runloop_connection(session)))
 
 
-def runloop_connection(session: Session) -> Connection:
-    return replace(session.connect_to(RUNLOOP), explain=explain)
+def runloop_connection(session: CommandContext) -> Connection:
+    return replace(session.connect_to(RUNLOOP), explain=read_runloop_error)
 
 
-def _client(session: Session, connection: Connection) -> Client:
+def _client(session: CommandContext, connection: Connection) -> RunloopClient:
     transport = open_transport(session, connection)
-    client = Client(transport, session.context.clock, session.context.make_token)
+    client = RunloopClient(transport, session.context.clock, session.context.make_token)
     return client.pausing_at_most(session.longest_pause)
 
 
 def start_scenario(
-    session: Session,
+    session: CommandContext,
     scenario_id: str,
     *,
     run: str | None,
@@ -67,7 +66,7 @@ def start_scenario(
     return emit_state(session, "scenario run", started)
 
 
-def score_and_wait(session: Session, run_id: str, limit: float) -> int:
+def score_and_wait(session: CommandContext, run_id: str, limit: float) -> int:
     """Ask for a score and poll until it is there, for at most `limit` seconds.
 
     Raises TmError when the scenario run ends without one, WaitTimeout when it is still running.
@@ -77,26 +76,26 @@ def score_and_wait(session: Session, run_id: str, limit: float) -> int:
     found = client.score_scenario_run(run_id)
     while found.state not in FINISHED:
         if clock.monotonic() >= deadline:
-            raise WaitTimeout(f"scenario run {clean(run_id)} is still {clean(found.state)}")
+            raise WaitTimeout(f"scenario run {sanitize(run_id)} is still {sanitize(found.state)}")
         clock.sleep(SCORE_PAUSE)
         with reads_of_a_wait(deadline, clock):
             found = client.get_scenario_run(run_id)
     if read_score(found.score) is None:
-        raise TmError(f"scenario run {clean(run_id)} is {clean(found.state)} without a score")
+        raise TmError(f"scenario run {sanitize(run_id)} is {sanitize(found.state)} without a score")
     return emit_state(session, "scenario run", found)
 
 
-def emit_state(session: Session, what: str, found: BenchmarkRun | ScenarioRun) -> int:
-    text = f"{what} {clean(found.id)} is {clean(found.state) or 'in no state'}"
+def emit_state(session: CommandContext, what: str, found: BenchmarkRun | ScenarioRun) -> int:
+    text = f"{what} {sanitize(found.id)} is {sanitize(found.state) or 'in no state'}"
     return session.emit(found.document(), lambda: text)
 
 
-def save_archive(session: Session, content: bytes, output: str) -> int:
+def save_archive(session: CommandContext, content: bytes, output: str) -> int:
     """Write an archive of logs in one step; what is in it is not unpacked."""
     path = session.context.cwd / output
     try:
-        write_whole(path, content)
+        write_atomic(path, content)
     except OSError as problem:
         raise OutputError(f"cannot write {path}: {problem.strerror}") from None
     data = {"file": str(path), "bytes": len(content)}
-    return session.emit(data, lambda: f"wrote {len(content):,} bytes to {clean(output)}")
+    return session.emit(data, lambda: f"wrote {len(content):,} bytes to {sanitize(output)}")

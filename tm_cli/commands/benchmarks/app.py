@@ -12,7 +12,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.benchmarks import options as benchmark_options
 from tm_cli.commands.benchmarks.jobs import app as job_app
 from tm_cli.commands.benchmarks.scenarios import app as scenario_app
@@ -30,9 +30,9 @@ def benchmarks() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     *,
     benchmark: Annotated[
         list[str], typer.Argument(metavar="BENCHMARK...", help="Benchmark ids or exact names.")
@@ -76,7 +76,7 @@ def start(
 
     tm benchmarks start bmd_1 --wait --min-score 0.85 --baseline last --match branch=main
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, benchmark)
+    options.reject_space_after_comma(gate_options.fail_on, benchmark)
     rules = rule_options.read()
     waits = wait or drive is not None
     if waits:
@@ -111,9 +111,9 @@ def start(
 
 
 @app.command("wait")
-@command
+@with_session
 def wait(
-    session: Session,
+    session: CommandContext,
     *,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Benchmark run ids.")
@@ -138,7 +138,7 @@ def wait(
 
     tm benchmarks wait --last
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, run or [])
+    options.reject_space_after_comma(gate_options.fail_on, run or [])
     if [bool(run), name is not None, last].count(True) != 1:
         raise UsageError("name runs by their ids, or one with --name, or give --last")
     rules = rule_options.read()
@@ -148,8 +148,8 @@ def wait(
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, last=last)
         from tm_cli.commands.benchmarks.gate import BenchmarkGate
-        from tm_cli.commands.benchmarks.last_start import wait_for_last_benchmarks
         from tm_cli.commands.shared.gate import wait_for
+        from tm_cli.commands.shared.last_gate import wait_for_last_benchmarks
 
         if last:
             return wait_for_last_benchmarks(session, gate, behavior, rules, chosen)
@@ -161,9 +161,9 @@ def wait(
 
 
 @app.command("list")
-@command
+@with_session
 def list_runs(
-    session: Session,
+    session: CommandContext,
     benchmark: Annotated[
         str | None, typer.Option(metavar="ID", help="Filter by benchmark id.")
     ] = None,
@@ -190,8 +190,8 @@ def list_runs(
 
 
 @app.command("show")
-@command
-def show(session: Session, run: benchmark_options.RunId) -> int:
+@with_session
+def show(session: CommandContext, run: benchmark_options.RunId) -> int:
     """Show a run with all its scenario runs.
 
     tm benchmarks show bmr_7
@@ -202,9 +202,9 @@ def show(session: Session, run: benchmark_options.RunId) -> int:
 
 
 @app.command("compare")
-@command
+@with_session
 def compare(
-    session: Session,
+    session: CommandContext,
     first: Annotated[str, typer.Argument(metavar="A", help="Run id.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Id of the run to compare with.")],
     form: options.Format = options.ComparisonFormat.TABLE,
@@ -214,15 +214,15 @@ def compare(
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
     from tm_cli.commands.benchmarks import views as benchmark_comparing
-    from tm_cli.commands.history.compare import read_format
+    from tm_cli.commands.history.show import read_format
 
     chosen = read_format(form, wants_json=session.wants_json)
     return benchmark_comparing.compare(session, first, second, chosen)
 
 
 @app.command("complete")
-@command
-def complete(session: Session, run: benchmark_options.RunId) -> int:
+@with_session
+def complete(session: CommandContext, run: benchmark_options.RunId) -> int:
     """Complete a run: no more scenarios can be started in it.
 
     tm benchmarks complete bmr_7
@@ -233,8 +233,8 @@ def complete(session: Session, run: benchmark_options.RunId) -> int:
 
 
 @app.command("cancel")
-@command
-def cancel(session: Session, run: benchmark_options.RunId) -> int:
+@with_session
+def cancel(session: CommandContext, run: benchmark_options.RunId) -> int:
     """Cancel a run and its scenario runs; a canceled run fails every gate.
 
     tm benchmarks cancel bmr_7
@@ -245,8 +245,10 @@ def cancel(session: Session, run: benchmark_options.RunId) -> int:
 
 
 @app.command("logs")
-@command
-def logs(session: Session, run: benchmark_options.RunId, output: benchmark_options.File) -> int:
+@with_session
+def logs(
+    session: CommandContext, run: benchmark_options.RunId, output: benchmark_options.File
+) -> int:
     """Download a run's logs as a zip archive.
 
     tm benchmarks logs bmr_7 --output logs.zip
@@ -257,9 +259,9 @@ def logs(session: Session, run: benchmark_options.RunId, output: benchmark_optio
 
 
 @app.command("catalog")
-@command
+@with_session
 def catalog(
-    session: Session,
+    session: CommandContext,
     public: Annotated[bool, typer.Option("--public", help="Include public benchmarks.")] = False,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
@@ -276,9 +278,9 @@ def catalog(
 
 
 @app.command("scenarios")
-@command
+@with_session
 def scenarios(
-    session: Session,
+    session: CommandContext,
     benchmark: Annotated[
         str, typer.Argument(metavar="BENCHMARK", help="Benchmark id or exact name.")
     ],

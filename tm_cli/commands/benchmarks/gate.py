@@ -6,20 +6,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun
+from tm_cli.api.runloop import Benchmark, BenchmarkRun
 from tm_cli.backends.runloop.baseline import (
-    BaselineWish,
+    BaselineSelection,
     expect,
     find_benchmark,
     get_run,
-    pin_baseline,
+    select_baseline,
 )
-from tm_cli.backends.runloop.documents import read_run_profile
 from tm_cli.backends.runloop.driven_runs import DrivenRuns, Driver
 from tm_cli.backends.runloop.judge import Baseline
 from tm_cli.backends.runloop.rules import share
-from tm_cli.backends.runloop.runs import BenchmarkRuns, StartWish, Terms
-from tm_cli.cli.session import Session
+from tm_cli.backends.runloop.runs import BenchmarkRuns, BenchmarkTerms, StartOptions
+from tm_cli.backends.runloop.start import read_run_profile
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.terms import RUN, RememberedBenchmark, RunloopGate
 from tm_cli.commands.shared.ci_platforms import ci_metadata
 from tm_cli.commands.shared.follow import FollowedRun
@@ -29,7 +29,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.render.tables import age
 from tm_cli.runtime.subprocesses import find_program, split_command
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import format_fail_on
 
 
@@ -38,18 +38,18 @@ class BenchmarkStart:
     """What the user asked to start; `command` are the words of the driver."""
 
     benchmarks: tuple[str, ...]
-    options: StartWish
+    options: StartOptions
     command: tuple[str, ...] = ()
 
 
 def read_start(
-    session: Session,
+    session: CommandContext,
     *,
     benchmarks: Sequence[str],
     name: str | None,
     metadata: Mapping[str, str],
     profile: str | None = None,
-    baseline: BaselineWish,
+    baseline: BaselineSelection,
     drive: str | None = None,
 ) -> BenchmarkStart:
     """Check all that needs no server; raises UsageError and ConfigurationError."""
@@ -60,10 +60,10 @@ def read_start(
     found = {**ci_metadata(session.context.environ), **metadata}
     run_profile = read_run_profile(session.context.cwd / profile) if profile else None
     command = _read_command(session, drive) if drive else ()
-    return BenchmarkStart(tuple(benchmarks), StartWish(name, found, run_profile), command)
+    return BenchmarkStart(tuple(benchmarks), StartOptions(name, found, run_profile), command)
 
 
-def _read_command(session: Session, text: str) -> tuple[str, ...]:
+def _read_command(session: CommandContext, text: str) -> tuple[str, ...]:
     """Return the words of a driver whose program is there; raises UsageError."""
     try:
         words = split_command(text)
@@ -72,7 +72,7 @@ def _read_command(session: Session, text: str) -> tuple[str, ...]:
     program = find_program(words[0], session.context.environ)
     if program is None:
         raise UsageError(
-            f"--exec: there is no program {words[0]!r}",
+            f"--exec: cannot find the program {words[0]!r}",
             hint="it is run without a shell: name a program, or `sh -c '...'`",
         )
     return (program, *words[1:])
@@ -86,7 +86,7 @@ class BenchmarkGate(RunloopGate):
         for text in request.benchmarks:
             benchmark = find_benchmark(self.client, text)
             if benchmark.id in [other.id for other in benchmarks]:
-                raise UsageError(f"benchmark {clean(text)} is named twice")
+                raise UsageError(f"benchmark {sanitize(text)} is named twice")
             benchmarks.append(benchmark)
             planned.append(self._planned(benchmark, request, gate))
         if not request.command:
@@ -107,8 +107,11 @@ class BenchmarkGate(RunloopGate):
         self, benchmark: Benchmark, request: BenchmarkStart, gate: Gate
     ) -> FollowedRun[Backend]:
         expected = expect(benchmark, self.rules)
-        baseline = pin_baseline(self.client, benchmark.id, self.rules, self.baseline)
-        terms, name = Terms(self.rules, expected, baseline), clean(benchmark.name or benchmark.id)
+        baseline = select_baseline(self.client, benchmark.id, self.rules, self.baseline)
+        terms, name = (
+            BenchmarkTerms(self.rules, expected, baseline),
+            sanitize(benchmark.name or benchmark.id),
+        )
         self._note_baseline(name, terms)
         runs = self._runs(benchmark.id, name, terms, gate, request.options)
         driven = (
@@ -119,16 +122,18 @@ class BenchmarkGate(RunloopGate):
     def _attached(self, run: BenchmarkRun, gate: Gate) -> FollowedRun[Backend]:
         if run.benchmark_id is None and self.rules.expected is None:
             raise UsageError(
-                f"run {clean(run.id)} belongs to no benchmark that says what a whole run is",
+                f"run {sanitize(run.id)} belongs to no benchmark that says what a whole run is",
                 hint="say how many scenarios there must be with --expect N",
             )
         benchmark = Benchmark(id=run.id)
         if run.benchmark_id is not None:
             benchmark = find_benchmark(self.client, run.benchmark_id)
-        baseline = pin_baseline(self.client, run.benchmark_id, self.rules, self.baseline, than=run)
-        terms = Terms(self.rules, expect(benchmark, self.rules, to_run=False), baseline)
-        self._note_baseline(clean(run.id), terms)
-        name = clean(benchmark.name or run.benchmark_id or run.name or run.id)
+        baseline = select_baseline(
+            self.client, run.benchmark_id, self.rules, self.baseline, than=run
+        )
+        terms = BenchmarkTerms(self.rules, expect(benchmark, self.rules, to_run=False), baseline)
+        self._note_baseline(sanitize(run.id), terms)
+        name = sanitize(benchmark.name or run.benchmark_id or run.name or run.id)
         return self._existing(run, name, terms, gate)
 
     def reattach(
@@ -137,18 +142,20 @@ class BenchmarkGate(RunloopGate):
         client, run = self.client, get_run(self.client, entry.run_id)
         was_not_sought = found.baseline is None and found.choice is None
         if self.baseline.run or self.baseline.match or was_not_sought:
-            baseline = pin_baseline(client, run.benchmark_id, found.rules, self.baseline, than=run)
+            baseline = select_baseline(
+                client, run.benchmark_id, found.rules, self.baseline, than=run
+            )
         elif found.baseline is None:
             baseline = Baseline(why=found.choice or "there is no earlier run")
         else:
-            before, chosen = get_run(client, found.baseline), BaselineWish(found.baseline)
-            baseline = pin_baseline(client, before.benchmark_id, found.rules, chosen)
+            before, chosen = get_run(client, found.baseline), BaselineSelection(found.baseline)
+            baseline = select_baseline(client, before.benchmark_id, found.rules, chosen)
             baseline = replace(baseline, choice=found.choice)
-        terms = Terms(found.rules, found.expected, baseline)
-        return self._existing(run, clean(entry.subject), terms, gate)
+        terms = BenchmarkTerms(found.rules, found.expected, baseline)
+        return self._existing(run, sanitize(entry.subject), terms, gate)
 
     def _existing(
-        self, run: BenchmarkRun, name: str, terms: Terms, gate: Gate
+        self, run: BenchmarkRun, name: str, terms: BenchmarkTerms, gate: Gate
     ) -> FollowedRun[Backend]:
         runs = self._runs(run.benchmark_id, name, terms, gate)
         return FollowedRun(name, runs, run.benchmark_id, attach_to=runs.attach(run.id))
@@ -157,15 +164,15 @@ class BenchmarkGate(RunloopGate):
         self,
         benchmark_id: str | None,
         name: str,
-        terms: Terms,
+        terms: BenchmarkTerms,
         gate: Gate,
-        options: StartWish | None = None,
+        options: StartOptions | None = None,
     ) -> BenchmarkRuns:
         before = terms.baseline.measured
         flags = self.resume_flags(gate, terms.rules, before.run_id if before else None)
 
         def resume(run_id: str) -> str:
-            return shlex.join(["tm", "benchmarks", "wait", clean(run_id), *map(clean, flags)])
+            return shlex.join(["tm", "benchmarks", "wait", sanitize(run_id), *map(sanitize, flags)])
 
         return BenchmarkRuns(
             self.client,
@@ -198,18 +205,20 @@ class BenchmarkGate(RunloopGate):
         if len(found) == 1:
             return found[0].id
         if not found:
-            raise TmError(f"there is no run named {clean(name)}", code="unknown_run")
-        ids = ", ".join(clean(run.id) for run in found[:5])
+            raise TmError(f"no run is named {sanitize(name)}", code="unknown_run")
+        ids = ", ".join(sanitize(run.id) for run in found[:5])
         raise TmError(
-            f"{len(found)} runs are named {clean(name)}: {ids}",
+            f"{len(found)} runs are named {sanitize(name)}: {ids}",
             hint="wait for one by its id",
             code="ambiguous_run",
         )
 
-    def _note_baseline(self, name: str, terms: Terms) -> None:
+    def _note_baseline(self, name: str, terms: BenchmarkTerms) -> None:
         before = terms.baseline.measured
         if before is not None:
-            text = f"baseline run {clean(before.run_id)}, score {share(before.usable_score or 0.0)}"
+            text = (
+                f"baseline run {sanitize(before.run_id)}, score {share(before.usable_score or 0.0)}"
+            )
             if before.began_ms is not None:
                 since = self.session.context.clock.now().timestamp() - before.began_ms / 1000
                 text += f", {age(since)} old"
@@ -218,7 +227,7 @@ class BenchmarkGate(RunloopGate):
             self.session.note(f"tm: {name}: no baseline: {terms.baseline.why}")
 
 
-def _remembered_terms(terms: Terms, gate: Gate) -> RememberedBenchmark:
+def _remembered_terms(terms: BenchmarkTerms, gate: Gate) -> RememberedBenchmark:
     before = terms.baseline.measured
     why = terms.baseline.why if terms.rules.needs_baseline else None
     return RememberedBenchmark(

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.api.runloop.models import Job
+from tm_cli.api.runloop import BenchmarkJob
 from tm_cli.backends.runloop.baseline import LAST, expect, find_benchmark
-from tm_cli.backends.runloop.documents import read_job_spec
-from tm_cli.backends.runloop.jobs import BenchmarkJobs, get_job, pin_job
+from tm_cli.backends.runloop.jobs import BenchmarkJobs, get_job, select_baseline_job
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.cli.session import Session
+from tm_cli.backends.runloop.start import read_job_spec
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.terms import JOB, RememberedBenchmark, RunloopGate
 from tm_cli.commands.shared.follow import FollowedRun
 from tm_cli.commands.shared.gate import StartOutcome
@@ -22,7 +22,7 @@ from tm_cli.errors import UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import format_fail_on
 
 
@@ -36,7 +36,7 @@ class BenchmarkJobStart:
 
 
 def read_start(
-    session: Session,
+    session: CommandContext,
     *,
     benchmark: str | None,
     scenarios: Sequence[str],
@@ -98,7 +98,7 @@ class JobTerms:
 
     rules: Rules
     expected: Expected
-    baseline: Job | None
+    baseline: BenchmarkJob | None
     choice: str | None
     agents: int | None
 
@@ -112,14 +112,14 @@ class BenchmarkJobGate(RunloopGate):
     def plan(self, request: BenchmarkJobStart, gate: Gate) -> list[FollowedRun[Backend]]:
         """Fix everything that the job is judged by, and start nothing."""
         spec, benchmark_id = dict(request.spec), None
-        expected, name = Expected(count=self.rules.expected), clean(request.name or "job")
+        expected, name = Expected(count=self.rules.expected), sanitize(request.name or "job")
         ids = spec.get("scenario_ids")
         scenario_ids = frozenset(map(str, ids)) if isinstance(ids, list) else None
         if request.benchmark is not None:
             benchmark = find_benchmark(self.client, request.benchmark)
             spec["benchmark_id"] = benchmark_id = benchmark.id
             expected = expect(benchmark, self.rules)
-            name = clean(benchmark.name or benchmark.id)
+            name = sanitize(benchmark.name or benchmark.id)
         elif scenario_ids:
             expected = Expected(scenario_ids)
         configs = spec.get("agent_configs")
@@ -135,7 +135,7 @@ class BenchmarkJobGate(RunloopGate):
 
     def start(self, run: FollowedRun[Backend]) -> StartOutcome:
         found = run.runs.start()
-        text = f"started job {clean(found.run_id)}: {found.status}"
+        text = f"started job {sanitize(found.run_id)}: {found.status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
     def _attached(self, job_id: str, rules: Rules, gate: Gate) -> FollowedRun[Backend]:
@@ -146,7 +146,7 @@ class BenchmarkJobGate(RunloopGate):
         configs = (job.job_spec or {}).get("agent_configs")
         agents = len(configs) if isinstance(configs, list) and configs else None
         terms = self._terms(rules, expected, agents, job.benchmark_id, job.scenario_ids, than=job)
-        return self._existing(job.id, clean(job.name or job.id), terms, gate)
+        return self._existing(job.id, sanitize(job.name or job.id), terms, gate)
 
     def reattach(
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
@@ -156,7 +156,7 @@ class BenchmarkJobGate(RunloopGate):
             return self._attached(entry.run_id, found.rules, gate)
         baseline = get_job(self.client, found.baseline) if found.baseline else None
         terms = JobTerms(found.rules, found.expected, baseline, found.choice, found.agents)
-        return self._existing(entry.run_id, clean(entry.subject), terms, gate)
+        return self._existing(entry.run_id, sanitize(entry.subject), terms, gate)
 
     def _existing(
         self, job_id: str, name: str, terms: JobTerms, gate: Gate
@@ -172,10 +172,10 @@ class BenchmarkJobGate(RunloopGate):
         benchmark_id: str | None,
         scenario_ids: frozenset[str] | None,
         *,
-        than: Job | None = None,
+        than: BenchmarkJob | None = None,
     ) -> JobTerms:
         """Choose the baseline, once and for all, and say which it is."""
-        baseline = pin_job(
+        baseline = select_baseline_job(
             self.client,
             rules,
             self.baseline,
@@ -184,8 +184,8 @@ class BenchmarkJobGate(RunloopGate):
             than=than,
         )
         if baseline is not None:
-            name = clean(baseline.name or "-")
-            self.session.note(f"tm: baseline job {clean(baseline.id)} ({name})")
+            name = sanitize(baseline.name or "-")
+            self.session.note(f"tm: baseline job {sanitize(baseline.id)} ({name})")
         elif rules.needs_baseline:
             self.session.note("tm: no baseline: there is no earlier job of the same scenarios")
         choice = self.baseline.run or (LAST if rules.needs_baseline else None)
@@ -203,7 +203,7 @@ class BenchmarkJobGate(RunloopGate):
         flags = self.resume_flags(gate, terms.rules, terms.baseline.id if terms.baseline else None)
 
         def resume(job_id: str) -> str:
-            words = ["tm", "benchmarks", "job", "wait", clean(job_id), *map(clean, flags)]
+            words = ["tm", "benchmarks", "job", "wait", sanitize(job_id), *map(sanitize, flags)]
             return shlex.join(words)
 
         return BenchmarkJobs(

@@ -11,7 +11,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.benchmarks import options as benchmark_options
 from tm_cli.errors import UsageError
 
@@ -25,9 +25,9 @@ def job() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     *,
     benchmark: Annotated[
         str | None, typer.Argument(metavar="[BENCHMARK]", help="Benchmark id or exact name.")
@@ -81,7 +81,7 @@ def start(
 
     tm benchmarks job start bmd_1 --agent coder:fast --wait --min-score 85%
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, [benchmark] if benchmark else [])
+    options.reject_space_after_comma(gate_options.fail_on, [benchmark] if benchmark else [])
     rules = rule_options.read()
     if wait:
         benchmark_options.require_a_rule(rules)
@@ -111,9 +111,9 @@ def start(
 
 
 @app.command("wait")
-@command
+@with_session
 def wait(
-    session: Session,
+    session: CommandContext,
     *,
     job_id: Annotated[list[str], typer.Argument(metavar="JOB...", help="Benchmark job ids.")],
     rule_options: benchmark_options.RuleOptions,
@@ -126,7 +126,7 @@ def wait(
 
     tm benchmarks job wait bmj_1 --min-score 85%
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, job_id)
+    options.reject_space_after_comma(gate_options.fail_on, job_id)
     rules = rule_options.read()
     benchmark_options.require_a_rule(rules)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
@@ -141,9 +141,9 @@ def wait(
 
 
 @app.command("list")
-@command
+@with_session
 def list_jobs(
-    session: Session,
+    session: CommandContext,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
@@ -160,9 +160,9 @@ def list_jobs(
 
 
 @app.command("show")
-@command
+@with_session
 def show(
-    session: Session,
+    session: CommandContext,
     job_id: Annotated[str, typer.Argument(metavar="JOB", help="Benchmark job id.")],
 ) -> int:
     """Show a job with the results of each agent in each scenario.

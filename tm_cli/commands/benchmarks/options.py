@@ -13,7 +13,7 @@ from tm_cli.cli.help_page import COMPARISON
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.backends.runloop.baseline import BaselineWish
+    from tm_cli.backends.runloop.baseline import BaselineSelection
     from tm_cli.backends.runloop.rules import Rules
 
 _RULES = "Rules"
@@ -151,16 +151,16 @@ def require_a_rule(rules: Rules) -> None:
         )
 
 
-def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineWish:
+def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineSelection:
     """Return which run to compare with; raises UsageError."""
-    from tm_cli.backends.runloop.baseline import LAST, BaselineWish
+    from tm_cli.backends.runloop.baseline import LAST, BaselineSelection
 
     pairs = options.read_pairs("--match", match)
     if run is not None and not run.strip():
         raise UsageError("--baseline is empty")
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
-    return BaselineWish(run, pairs)
+    return BaselineSelection(run, pairs)
 
 
 def _share(flag: str, text: str | None) -> float | None:

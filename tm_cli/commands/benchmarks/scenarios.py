@@ -9,7 +9,7 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.benchmarks import options as benchmark_options
 
 app = App()
@@ -24,9 +24,9 @@ def scenario() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     scenario_id: Annotated[str, typer.Argument(metavar="SCENARIO", help="Scenario id.")],
     run: Annotated[
         str | None,
@@ -55,9 +55,9 @@ def start(
 
 
 @app.command("list")
-@command
+@with_session
 def list_scenario_runs(
-    session: Session,
+    session: CommandContext,
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="Filter by benchmark run id.")
     ] = None,
@@ -78,8 +78,8 @@ def list_scenario_runs(
 
 
 @app.command("show")
-@command
-def show(session: Session, run: ScenarioRunId) -> int:
+@with_session
+def show(session: CommandContext, run: ScenarioRunId) -> int:
     """Show a scenario run.
 
     tm benchmarks scenario show scr_1
@@ -90,9 +90,9 @@ def show(session: Session, run: ScenarioRunId) -> int:
 
 
 @app.command("score")
-@command
+@with_session
 def score(
-    session: Session,
+    session: CommandContext,
     run: ScenarioRunId,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
     wait_timeout: options.WaitTimeout = None,
@@ -111,8 +111,8 @@ def score(
 
 
 @app.command("complete")
-@command
-def complete(session: Session, run: ScenarioRunId) -> int:
+@with_session
+def complete(session: CommandContext, run: ScenarioRunId) -> int:
     """Complete a scenario run and shut its machine down.
 
     tm benchmarks scenario complete scr_1
@@ -124,8 +124,8 @@ def complete(session: Session, run: ScenarioRunId) -> int:
 
 
 @app.command("cancel")
-@command
-def cancel(session: Session, run: ScenarioRunId) -> int:
+@with_session
+def cancel(session: CommandContext, run: ScenarioRunId) -> int:
     """Cancel a scenario run and shut its machine down.
 
     tm benchmarks scenario cancel scr_1
@@ -137,8 +137,8 @@ def cancel(session: Session, run: ScenarioRunId) -> int:
 
 
 @app.command("logs")
-@command
-def logs(session: Session, run: ScenarioRunId, output: benchmark_options.File) -> int:
+@with_session
+def logs(session: CommandContext, run: ScenarioRunId, output: benchmark_options.File) -> int:
     """Download a scenario run's logs as a zip archive.
 
     tm benchmarks scenario logs scr_1 --output logs.zip

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from tm_cli.api.runloop.client import Client
-from tm_cli.backends.runloop.baseline import BaselineWish
+from tm_cli.api.runloop import RunloopClient
+from tm_cli.backends.runloop.baseline import BaselineSelection
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.actions import (
     PER_MINUTE,
     benchmark_client,
@@ -91,17 +91,20 @@ class RunloopGate(GateCommand[Backend]):
     default_fail_on = frozenset({Verdict.FAIL, Verdict.NO_BASELINE})
 
     def __init__(
-        self, session: Session, rules: Rules | None = None, baseline: BaselineWish | None = None
+        self,
+        session: CommandContext,
+        rules: Rules | None = None,
+        baseline: BaselineSelection | None = None,
     ) -> None:
         super().__init__(session)
         self.rules = rules or Rules()
-        self.baseline = baseline or BaselineWish()
+        self.baseline = baseline or BaselineSelection()
 
     @cached_property
-    def client(self) -> Client:
+    def client(self) -> RunloopClient:
         return benchmark_client(self.session)
 
-    def stop_client(self) -> Client:
+    def stop_client(self) -> RunloopClient:
         return stop_client(self.session)
 
     @property

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tm_cli.api.runloop.models import Benchmark, BenchmarkRun, Job, ScenarioRun
+from tm_cli.api.runloop import Benchmark, BenchmarkJob, BenchmarkRun, ScenarioRun
 from tm_cli.backends.runloop.baseline import find_benchmark, get_run, measure
 from tm_cli.backends.runloop.differences import compare_scenarios
 from tm_cli.backends.runloop.jobs import get_job
 from tm_cli.backends.runloop.measurements import Measured, of_job, of_run
 from tm_cli.backends.runloop.rules import read_score, share
 from tm_cli.cli.options import ComparisonFormat as Format
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.actions import benchmark_client
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
@@ -21,18 +21,18 @@ from tm_cli.render.comparisons import comparison_markdown, comparison_table
 from tm_cli.render.tables import columns, instant
 from tm_cli.report.writer import comparison_data
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
-def compare(session: Session, first: str, second: str, chosen: Format) -> int:
+def compare(session: CommandContext, first: str, second: str, chosen: Format) -> int:
     """Compare two runs of one benchmark and print it; nothing is judged."""
     if first == second:
-        raise UsageError(f"run {clean(first)} is compared with itself", hint="name two runs")
+        raise UsageError(f"run {sanitize(first)} is compared with itself", hint="name two runs")
     client = benchmark_client(session)
     runs = [get_run(client, run_id) for run_id in (first, second)]
     if runs[0].benchmark_id != runs[1].benchmark_id:
         raise TmError(
-            f"runs {clean(first)} and {clean(second)} are of different benchmarks",
+            f"runs {sanitize(first)} and {sanitize(second)} are of different benchmarks",
             code="not_comparable",
         )
     newer, older = sorted(runs, key=lambda run: run.start_time_ms or 0, reverse=True)
@@ -66,16 +66,16 @@ def _score_comparison(now: Measured, before: Measured) -> Comparison:
 
 
 def _shown(
-    session: Session,
+    session: CommandContext,
     runs: tuple[BenchmarkRun, BenchmarkRun],
     items: list[Comparison],
     notes: tuple[str, ...],
     chosen: Format,
 ) -> str:
     newer, older = runs
-    names = (f"A: {clean(newer.id)}", f"B: {clean(older.id)}")
-    subject = clean(newer.benchmark_id or "benchmark")
-    title = f"{subject}: run {clean(newer.id)} compared with run {clean(older.id)}"
+    names = (f"A: {sanitize(newer.id)}", f"B: {sanitize(older.id)}")
+    subject = sanitize(newer.benchmark_id or "benchmark")
+    title = f"{subject}: run {sanitize(newer.id)} compared with run {sanitize(older.id)}"
     facts = [f"A is {_state(newer)}, B is {_state(older)}", *notes]
     if chosen is Format.MARKDOWN:
         return comparison_markdown(items, title=title, names=names, notes=facts)
@@ -84,7 +84,9 @@ def _shown(
 
 
 def _state(run: BenchmarkRun) -> str:
-    return f"{clean(run.state) or 'in no state'}, started {began(run.start_time_ms) or 'some time'}"
+    return (
+        f"{sanitize(run.state) or 'in no state'}, started {began(run.start_time_ms) or 'some time'}"
+    )
 
 
 def began(milliseconds: int | None) -> str | None:
@@ -100,14 +102,14 @@ def began(milliseconds: int | None) -> str | None:
 Filters = Mapping[str, str | None]
 
 
-def list_runs(session: Session, filters: Filters, limit: int) -> int:
+def list_runs(session: CommandContext, filters: Filters, limit: int) -> int:
     """Print the newest runs; the server promises no order, so all are read."""
     found = benchmark_client(session).list_runs(**filters)
     found.sort(key=lambda run: (run.start_time_ms or 0, run.id), reverse=True)
     return _emit_list(session, "runs", found, limit, _run_table)
 
 
-def show_run(session: Session, run_id: str) -> int:
+def show_run(session: CommandContext, run_id: str) -> int:
     client = benchmark_client(session)
     run = get_run(client, run_id)
     scenario_runs = client.list_scenario_runs(run.id)
@@ -115,48 +117,48 @@ def show_run(session: Session, run_id: str) -> int:
     return session.emit(data, lambda: _run_text(session, run, scenario_runs))
 
 
-def list_benchmarks(session: Session, filters: Filters, *, public: bool) -> int:
+def list_benchmarks(session: CommandContext, filters: Filters, *, public: bool) -> int:
     found = benchmark_client(session).list_benchmarks(public=public, **filters)
     return _emit_list(session, "benchmarks", found, len(found), _benchmark_table)
 
 
-def list_scenarios(session: Session, benchmark: str) -> int:
+def list_scenarios(session: CommandContext, benchmark: str) -> int:
     client = benchmark_client(session)
     found = client.list_scenarios(find_benchmark(client, benchmark).id)
 
-    def table(session: Session, items: Sequence[Any]) -> str:
+    def table(session: CommandContext, items: Sequence[Any]) -> str:
         return columns(session.terminal, ("ID", "NAME"), [(item.id, item.name) for item in items])
 
     return _emit_list(session, "scenarios", found, len(found), table)
 
 
-def list_jobs(session: Session, filters: Filters, limit: int) -> int:
+def list_jobs(session: CommandContext, filters: Filters, limit: int) -> int:
     found = benchmark_client(session).list_jobs(**filters)
     found.sort(key=lambda job: (job.create_time_ms or 0, job.id), reverse=True)
     return _emit_list(session, "jobs", found, limit, _job_table)
 
 
-def show_job(session: Session, job_id: str) -> int:
+def show_job(session: CommandContext, job_id: str) -> int:
     job = get_job(benchmark_client(session), job_id)
     return session.emit(job.document(), lambda: _job_text(session, job))
 
 
-def list_scenario_runs(session: Session, filters: Filters) -> int:
+def list_scenario_runs(session: CommandContext, filters: Filters) -> int:
     found = benchmark_client(session).list_all_scenario_runs(**filters)
     return _emit_list(session, "scenario_runs", found, len(found), _scenario_run_table)
 
 
-def show_scenario_run(session: Session, run_id: str) -> int:
+def show_scenario_run(session: CommandContext, run_id: str) -> int:
     found = benchmark_client(session).get_scenario_run(run_id)
     return session.emit(found.document(), lambda: _scenario_run_table(session, [found]))
 
 
 def _emit_list(
-    session: Session,
+    session: CommandContext,
     key: str,
     found: Sequence[Any],
     limit: int,
-    table: Callable[[Session, Sequence[Any]], str],
+    table: Callable[[CommandContext, Sequence[Any]], str],
 ) -> int:
     shown = found[:limit]
     code = session.emit({key: [item.document() for item in shown]}, lambda: table(session, shown))
@@ -165,7 +167,7 @@ def _emit_list(
     return code
 
 
-def _run_table(session: Session, runs: Sequence[BenchmarkRun]) -> str:
+def _run_table(session: CommandContext, runs: Sequence[BenchmarkRun]) -> str:
     head = ("ID", "BENCHMARK", "NAME", "STATE", "SCORE", "STARTED", "TOOK")
     rows = [
         (
@@ -182,7 +184,9 @@ def _run_table(session: Session, runs: Sequence[BenchmarkRun]) -> str:
     return columns(session.terminal, head, rows, least=("NAME", "TOOK", "BENCHMARK"))
 
 
-def _run_text(session: Session, run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]) -> str:
+def _run_text(
+    session: CommandContext, run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]
+) -> str:
     details = [
         ("benchmark", run.benchmark_id),
         ("name", run.name),
@@ -190,14 +194,14 @@ def _run_text(session: Session, run: BenchmarkRun, scenario_runs: Sequence[Scena
         ("took", _took(run.duration_ms)),
         ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
     ]
-    lines = [f"run {clean(run.id)}: {clean(run.state) or '-'}, score {_score(run.score)}"]
-    lines += [f"  {name} {clean(value)}" for name, value in details if value]
+    lines = [f"run {sanitize(run.id)}: {sanitize(run.state) or '-'}, score {_score(run.score)}"]
+    lines += [f"  {name} {sanitize(value)}" for name, value in details if value]
     if not scenario_runs:
         return "\n".join([*lines, "  no scenario has been started in it"])
     return "\n".join([*lines, _scenario_run_table(session, scenario_runs)])
 
 
-def _scenario_run_table(session: Session, runs: Sequence[ScenarioRun]) -> str:
+def _scenario_run_table(session: CommandContext, runs: Sequence[ScenarioRun]) -> str:
     head = ("SCENARIO RUN", "SCENARIO", "NAME", "STATE", "SCORE", "TOOK", "PROBLEM")
     rows = []
     for run in runs:
@@ -207,7 +211,7 @@ def _scenario_run_table(session: Session, runs: Sequence[ScenarioRun]) -> str:
     return columns(session.terminal, head, rows, least=("TOOK", "NAME"))
 
 
-def _benchmark_table(session: Session, benchmarks: Sequence[Benchmark]) -> str:
+def _benchmark_table(session: CommandContext, benchmarks: Sequence[Benchmark]) -> str:
     rows = [
         (item.id, item.name, len(item.scenario_ids or ()), item.status or None)
         for item in benchmarks
@@ -215,19 +219,19 @@ def _benchmark_table(session: Session, benchmarks: Sequence[Benchmark]) -> str:
     return columns(session.terminal, ("ID", "NAME", "SCENARIOS", "STATUS"), rows)
 
 
-def _job_table(session: Session, jobs: Sequence[Job]) -> str:
+def _job_table(session: CommandContext, jobs: Sequence[BenchmarkJob]) -> str:
     rows = [
         (job.id, job.name, job.benchmark_id, job.state, began(job.create_time_ms)) for job in jobs
     ]
     return columns(session.terminal, ("ID", "NAME", "BENCHMARK", "STATE", "CREATED"), rows)
 
 
-def _job_text(session: Session, job: Job) -> str:
-    lines = [f"job {clean(job.id)} ({clean(job.name or '-')}): {clean(job.state) or '-'}"]
+def _job_text(session: CommandContext, job: BenchmarkJob) -> str:
+    lines = [f"job {sanitize(job.id)} ({sanitize(job.name or '-')}): {sanitize(job.state) or '-'}"]
     if job.failure_reason:
-        lines.append(f"  {clean(job.failure_reason)}")
+        lines.append(f"  {sanitize(job.failure_reason)}")
     lines += [
-        f"  run {clean(item.benchmark_run_id)} is {clean(item.state)}"
+        f"  run {sanitize(item.benchmark_run_id)} is {sanitize(item.state)}"
         for item in job.in_progress_runs or []
     ]
     for measured in of_job(job):

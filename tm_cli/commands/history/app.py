@@ -9,11 +9,11 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.candidates import complete_profiles
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import HistoryPage, HistoryRow
+    from tm_cli.api.trafficmorph import HistoryPage, HistoryRow
 
 app = App()
 
@@ -25,9 +25,9 @@ def history() -> None:
 
 
 @app.command("list")
-@command
+@with_session
 def list_history(
-    session: Session,
+    session: CommandContext,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -79,8 +79,8 @@ def list_history(
 
 
 @app.command("show")
-@command
-def show(session: Session, history_id: options.HistoryId) -> int:
+@with_session
+def show(session: CommandContext, history_id: options.HistoryId) -> int:
     """Show a finished run in detail: over time and compared with its baseline.
 
     tm history show 42
@@ -90,9 +90,9 @@ def show(session: Session, history_id: options.HistoryId) -> int:
 
 
 @app.command("compare")
-@command
+@with_session
 def compare(
-    session: Session,
+    session: CommandContext,
     first: Annotated[
         int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
     ],
@@ -108,15 +108,15 @@ def compare(
 
     tm history compare 42 41 --format markdown
     """
-    from tm_cli.commands.history import compare as comparing
+    from tm_cli.commands.history import show as comparing
 
     chosen = comparing.read_format(form, wants_json=session.wants_json)
     return comparing.compare(session, first, second, chosen)
 
 
 @app.command("get", hidden=True)
-@command
-def get(session: Session, history_id: options.HistoryId) -> int:
+@with_session
+def get(session: CommandContext, history_id: options.HistoryId) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
     from tm_cli.render.formats.json_document import to_json
 
@@ -125,8 +125,8 @@ def get(session: Session, history_id: options.HistoryId) -> int:
 
 
 @app.command("delete")
-@command
-def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = False) -> int:
+@with_session
+def delete(session: CommandContext, history_id: options.HistoryId, yes: options.Yes = False) -> int:
     """Delete a finished run permanently; it is no longer used as a baseline.
 
     tm history delete 42 --yes
@@ -141,19 +141,19 @@ def delete(session: Session, history_id: options.HistoryId, yes: options.Yes = F
     )
 
 
-def _row(session: Session, history_id: int) -> HistoryRow:
+def _row(session: CommandContext, history_id: int) -> HistoryRow:
     from tm_cli.commands.history.show import find_ended_run
 
     return find_ended_run(session.client, history_id)
 
 
-def _profile_id(session: Session, text: str) -> int:
+def _profile_id(session: CommandContext, text: str) -> int:
     from tm_cli.commands.runs.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd).profile_id
 
 
-def _table(session: Session, page: HistoryPage) -> str:
+def _table(session: CommandContext, page: HistoryPage) -> str:
     from tm_cli.render.tables import columns, instant, percent, rate
 
     head = ("ID", "PROFILE", "STARTED", "VERDICT", "REQUESTS", "SUCCESS", "AVG RPS", "RUN")
@@ -181,7 +181,7 @@ def _unjudged(row: HistoryRow) -> str:
     return row.outcome.lower() if row.outcome not in (None, "COMPLETED") else "pending"
 
 
-def _describe(session: Session, row: HistoryRow) -> str:
+def _describe(session: CommandContext, row: HistoryRow) -> str:
     from tm_cli.commands.history.show import describe_run
 
     return describe_run(session, row)

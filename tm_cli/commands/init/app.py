@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
@@ -20,9 +20,9 @@ app = App()
 
 
 @app.command("init")
-@command
+@with_session
 def init(
-    session: Session,
+    session: CommandContext,
     url: Annotated[str | None, typer.Option(metavar="URL", help="URL to test.")] = None,
     rate: Annotated[
         str | None, typer.Option(metavar="RATE", help="Requests per second, e.g. 20.")
@@ -97,7 +97,7 @@ def init(
     return check_setup(session)
 
 
-def _set_up(session: Session, flags: dict[str, Any]) -> int:
+def _set_up(session: CommandContext, flags: dict[str, Any]) -> int:
     from tm_cli.commands.init.questions import read_answers
     from tm_cli.setup.plan import plan, read_text, usual_platform, write
 
@@ -109,7 +109,7 @@ def _set_up(session: Session, flags: dict[str, Any]) -> int:
     return _print(session, answers, changes)
 
 
-def _check_place(session: Session, answers: Answers) -> None:
+def _check_place(session: CommandContext, answers: Answers) -> None:
     """Refuse a pipeline that the platform would not find, and a name that is taken.
 
     A file that is not a profile document is never replaced by one.
@@ -134,7 +134,7 @@ def _check_place(session: Session, answers: Answers) -> None:
         raise ConfigurationError(error.message, hint="choose another --name") from None
 
 
-def _print(session: Session, answers: Answers, changes: Sequence[Change]) -> int:
+def _print(session: CommandContext, answers: Answers, changes: Sequence[Change]) -> int:
     from tm_cli.render.tables import columns
     from tm_cli.setup.plan import next_commands, notes
 

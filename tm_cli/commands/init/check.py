@@ -1,42 +1,99 @@
-"""`tm init --check`: whether settings, profiles and pipelines of a set-up can work."""
+"""Which server and key a pipeline's gate gets from its platform."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_document, read_document
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
-from tm_cli.setup import gitlab
-from tm_cli.setup import makefile as make
-from tm_cli.setup.answers import is_out_of_reach
+from tm_cli.setup import pipelines as gitlab
+from tm_cli.setup.answers import is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
-from tm_cli.setup.check.github import github_jobs
-from tm_cli.setup.check.gitlab import gitlab_jobs
-from tm_cli.setup.check.makefile import Makefile, read_makefile, targets_that_need
 from tm_cli.setup.check.model import Job, table
-from tm_cli.setup.check.requirements import plain_key, server_and_key
+from tm_cli.setup.check.pipelines import (
+    Makefile,
+    github_jobs,
+    gitlab_jobs,
+    read_makefile,
+    targets_that_need,
+)
 from tm_cli.setup.check.shell_script import is_available, is_open
-from tm_cli.setup.documents import is_ignored, read_yaml
-from tm_cli.setup.pipelines import include_line, includes
+from tm_cli.setup.pipelines import MAKEFILE, MAKEFILES, include_line, includes
 from tm_cli.setup.plan import read_text
-from tm_cli.values.check_result import CheckResult, Status, ok, problem, problem_from, skipped
-from tm_cli.values.text import clean
+from tm_cli.values.check_result import (
+    CheckResult,
+    Status,
+    ok,
+    problem,
+    problem_from,
+    skipped,
+    warning,
+)
+from tm_cli.values.text import sanitize
+from tm_cli.values.urls import LOCAL
 from tm_cli.values.verdict import Verdict, parse_fail_on
+
+_EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
+_VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
+
+
+def plain_key(path: str, environ: Mapping[str, str]) -> Iterator[CheckResult]:
+    """Look for an API key that is not a reference to a secret."""
+    key = environ.get("TM_API_KEY")
+    if key is not None and not _EXPRESSION.search(key) and not _VARIABLE.fullmatch(key):
+        yield problem("TM_API_KEY", f"{path} holds a key in plain text", "revoke that key")
+
+
+def server_and_key(
+    path: str, server: str | None, environ: Mapping[str, str]
+) -> Iterator[CheckResult]:
+    """Say what is missing for a gate on runs to find its server, and to get a key for it."""
+    is_gitlab = ".gitlab" in path
+    if not server and is_gitlab:
+        yield warning("TM_BASE_URL", f"{path} names no server: a CI/CD variable, or `local`")
+    elif not server and path.endswith((".yml", ".yaml")):
+        text = f"{path} names no server, and in CI tm chooses none: add it, or `local`"
+        yield problem("TM_BASE_URL", text)
+    found = _EXPRESSION.search(server or "")
+    if found and "||" not in found[0]:
+        yield warning(found[2], f"{path} takes the server's address from {_source(found)}")
+    if server != LOCAL and not environ.get("TM_API_KEY_FILE"):
+        yield from _key(path, server, environ.get("TM_API_KEY"))
+
+
+def _key(path: str, server: str | None, key: str | None) -> Iterator[CheckResult]:
+    found = _EXPRESSION.search(key or "")
+    if found and found[1] == "vars":
+        yield problem(found[2], f"{path} takes the key from a variable; use a secret")
+    elif found:
+        yield warning(found[2], f"{path} takes the key from {_source(found)}")
+    elif server and key is None and ".github/" in path:
+        text = f"{path} passes no key on: TM_API_KEY: ${{{{ secrets.TM_API_KEY }}}}"
+        yield problem("TM_API_KEY", text)
+    elif server and key is None and ".gitlab" in path:
+        yield warning("TM_API_KEY", f"{path} needs a masked CI/CD variable of the project")
+
+
+def _source(found: re.Match[str]) -> str:
+    kind = "secret" if found[1] == "secrets" else "variable"
+    return f"the {kind} {found[2]} of the repository"
+
 
 _PLACES = (
     ".github/workflows/*.yml",
     ".github/workflows/*.yaml",
-    gitlab.PATH,
+    gitlab.GITLAB_PATH,
     ".gitlab/*.yml",
-    *make.MAKEFILES,
+    *MAKEFILES,
     "*.mk",
 )
 _NO_USER = ".tm/no-user"
@@ -44,7 +101,7 @@ _NO_USER = ".tm/no-user"
 _OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
 
 
-def check_setup(session: Session) -> int:
+def check_setup(session: CommandContext) -> int:
     """Print the results; CONFIGURATION where something cannot work or was not checked, else OK."""
     cwd = session.context.cwd
     results: list[CheckResult] = []
@@ -56,8 +113,8 @@ def check_setup(session: Session) -> int:
     )
 
 
-def _emit(session: Session, results: list[CheckResult]) -> int:
-    from tm_cli.render.doctor import result_data, results_table
+def _emit(session: CommandContext, results: list[CheckResult]) -> int:
+    from tm_cli.render.check_results import result_data, results_table
     from tm_cli.render.formats.json_document import error_document, to_json
 
     data = {"checks": [result_data(item) for item in results]}
@@ -117,7 +174,7 @@ class PipelineCheck:
             try:
                 yield path, _read(path, read_text(self.cwd, path) or "")
             except (ValueError, TmError) as error:
-                results.append(problem(path, f"cannot be read: {clean(error)}"))
+                results.append(problem(path, f"cannot be read: {sanitize(error)}"))
 
     def _targets(self, makefiles: list[Makefile]) -> set[str]:
         """The targets of make that run a gate."""
@@ -212,13 +269,16 @@ class PipelineCheck:
         """A file that another one has to include."""
         paths = _paths(self.cwd)
         if path.startswith(".gitlab/"):
-            others = [gitlab.PATH, *(other for other in paths if other.startswith(".gitlab/"))]
+            others = [
+                gitlab.GITLAB_PATH,
+                *(other for other in paths if other.startswith(".gitlab/")),
+            ]
         elif path.endswith(".mk"):
-            others = [other for other in paths if other in make.MAKEFILES or other[-3:] == ".mk"]
+            others = [other for other in paths if other in MAKEFILES or other[-3:] == ".mk"]
         else:
             return
         if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
-            check = gitlab.PATH if path.startswith(".gitlab/") else make.PATH
+            check = gitlab.GITLAB_PATH if path.startswith(".gitlab/") else MAKEFILE
             yield problem(check, f"does not include {path}; add: {include_line(path)}")
 
 
@@ -290,11 +350,11 @@ def _reason(read: Any, text: str) -> str | None:
     try:
         read(text)
     except (ValueError, TmError) as error:
-        return clean(error)
+        return sanitize(error)
     return None
 
 
-def _settings(session: Session, results: list[CheckResult]) -> Settings | None:
+def _settings(session: CommandContext, results: list[CheckResult]) -> Settings | None:
     """Read the project's settings, each of them."""
     cwd, owners = session.context.cwd, session.context.environ
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.errors import UsageError
 from tm_cli.setup.answers import (
     Answers,
@@ -21,7 +21,7 @@ from tm_cli.setup.answers import (
     read_server,
     read_target,
 )
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 from tm_cli.values.verdict import GATED, parse_fail_on
 
@@ -31,7 +31,7 @@ RATE, DURATION = "20", "1m"
 T = TypeVar("T")
 
 
-def read_answers(session: Session, flags: Mapping[str, Any], *, usual: Platform) -> Answers:
+def read_answers(session: CommandContext, flags: Mapping[str, Any], *, usual: Platform) -> Answers:
     """Return the answers: of the options, else of the user, else the defaults.
 
     Raises UsageError for an invalid value, and for a missing one where there is no terminal.
@@ -65,7 +65,7 @@ def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
     return known | ({"public": True} if flags["allow_public_targets"] else {})
 
 
-def _ask(session: Session, known: dict[str, Any], usual: Platform) -> None:
+def _ask(session: CommandContext, known: dict[str, Any], usual: Platform) -> None:
     """Put the answers of the user into `known`."""
     missing = [
         flag
@@ -96,7 +96,7 @@ def _ask(session: Session, known: dict[str, Any], usual: Platform) -> None:
     _ask_permission(session, known)
 
 
-def _ask_load(session: Session, known: dict[str, Any]) -> None:
+def _ask_load(session: CommandContext, known: dict[str, Any]) -> None:
     if "rate" not in known and "seconds" not in known:
         question = f"Requests per second and duration [{RATE} for {DURATION}]:"
         known["rate"], known["seconds"] = _answer(
@@ -110,7 +110,7 @@ def _ask_load(session: Session, known: dict[str, Any]) -> None:
         )
 
 
-def _ask_permission(session: Session, known: dict[str, Any]) -> None:
+def _ask_permission(session: CommandContext, known: dict[str, Any]) -> None:
     """Load on a public address needs an owner who allows it."""
     if (
         known.get("server", LOCAL) == LOCAL
@@ -122,14 +122,14 @@ def _ask_permission(session: Session, known: dict[str, Any]) -> None:
 
 
 def _answer(
-    session: Session, question: str, read: Callable[[str], T], default: str | None = None
+    session: CommandContext, question: str, read: Callable[[str], T], default: str | None = None
 ) -> T:
     """Ask until the answer is valid; raises UsageError at the end of the input."""
     while (line := session.terminal.ask(question)) is not None:
         try:
             return read(line or default or "")
         except ValueError as error:
-            session.terminal.note(f"  {clean(error)}")
+            session.terminal.note(f"  {sanitize(error)}")
     raise UsageError("nothing was entered, and nothing written")
 
 

@@ -12,7 +12,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import bulk, controls, definitions, inspect, stream
 from tm_cli.commands.jobs import list as list_commands
 from tm_cli.commands.jobs import options as job_options
@@ -30,9 +30,9 @@ def jobs() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     *,
     job: Annotated[list[str], typer.Argument(metavar="JOB...", help="Job ids or slugs.")],
     wait: Annotated[
@@ -84,7 +84,7 @@ def start(
 
     tm jobs start nightly-export --payload '{"rows": 100}' --wait --assert 'exported>=100'
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, job)
+    options.reject_space_after_comma(gate_options.fail_on, job)
     _refuse_keys(idempotency_key, concurrency_key, debounce_key, batch_key)
     if confirm and idempotency_key is not None:
         raise UsageError(
@@ -140,9 +140,9 @@ def _refuse_keys(*keys: str | None) -> None:
 
 
 @app.command("wait")
-@command
+@with_session
 def wait(
-    session: Session,
+    session: CommandContext,
     *,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
@@ -159,7 +159,7 @@ def wait(
     tm jobs wait --last
     """
     run_ids = run or []
-    options.refuse_torn_verdicts(gate_options.fail_on, run_ids)
+    options.reject_space_after_comma(gate_options.fail_on, run_ids)
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, last=last)
         job_wait = gate_options.read_wait()
@@ -167,10 +167,10 @@ def wait(
         job_options.check_run_ids(run_ids)
         from tm_cli.commands.jobs.gate import JobGate
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last
+        from tm_cli.commands.shared.last_gate import wait_for_last_start
 
         if last:
-            return wait_for_last(session, gate, behavior, job_wait)
+            return wait_for_last_start(session, gate, behavior, job_wait)
         runs = JobGate(session, job_wait)
         return wait_for(runs, gate, behavior, partial(runs.attach, run_ids))
 

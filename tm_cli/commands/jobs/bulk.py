@@ -8,12 +8,12 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
 from tm_cli.errors import TmError, UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.client import Client
+    from tm_cli.api.strait import StraitClient
 
 app = App()
 
@@ -29,9 +29,9 @@ def bulk() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
     items: Annotated[
         str,
@@ -55,7 +55,7 @@ def start(
     return session.emit(answer, lambda: _lines(answer, ("id", "status")))
 
 
-def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
+def _triggers(session: CommandContext, text: str) -> list[dict[str, Any]]:
     items = options.read_payload(text, session.context.cwd)
     if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
         raise UsageError("--items: expected a JSON list of objects", hint='e.g. "[{}, {}]"')
@@ -68,8 +68,8 @@ def _triggers(session: Session, text: str) -> list[dict[str, Any]]:
 
 
 @app.command("cancel")
-@command
-def cancel(session: Session, run: options.RunIds) -> int:
+@with_session
+def cancel(session: CommandContext, run: options.RunIds) -> int:
     """Cancel up to 100 runs; fails if one of them cannot be canceled.
 
     tm jobs bulk cancel 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
@@ -82,9 +82,9 @@ def cancel(session: Session, run: options.RunIds) -> int:
 
 
 @app.command("cancel-all")
-@command
+@with_session
 def cancel_all(
-    session: Session,
+    session: CommandContext,
     job: Annotated[
         str | None, typer.Option(metavar="JOB", help="Filter by job id or slug.")
     ] = None,
@@ -120,7 +120,7 @@ def cancel_all(
     return session.emit(answer, lambda: _counted(answer, "canceled", "run_ids"))
 
 
-def _confirm(session: Session, what: str, *, yes: bool) -> None:
+def _confirm(session: CommandContext, what: str, *, yes: bool) -> None:
     if yes:
         return
     if not session.terminal.live:
@@ -130,8 +130,8 @@ def _confirm(session: Session, what: str, *, yes: bool) -> None:
 
 
 @app.command("replay")
-@command
-def replay(session: Session, run: options.RunIds) -> int:
+@with_session
+def replay(session: CommandContext, run: options.RunIds) -> int:
     """Repeat up to 100 failed runs as new runs.
 
     tm jobs bulk replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 0192f0a4-9a02-7b3c-8f51-6d0c1b7e4a22
@@ -149,9 +149,9 @@ def replay(session: Session, run: options.RunIds) -> int:
 
 
 @app.command("dlq-replay")
-@command
+@with_session
 def dlq_replay(
-    session: Session,
+    session: CommandContext,
     run: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
     ] = None,
@@ -190,7 +190,7 @@ def dlq_replay(
     return _emit(session, answer, _counted(answer, "count", "replayed"), left_out)
 
 
-def _client(session: Session) -> Client:
+def _client(session: CommandContext) -> StraitClient:
     from tm_cli.commands.jobs.client import open_client
 
     return open_client(session)
@@ -201,14 +201,14 @@ def _number(answer: dict[str, Any], name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _emit(session: Session, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
+def _emit(session: CommandContext, answer: dict[str, Any], lines: str, left_out: str | None) -> int:
     """Print the answer; one that leaves something out is a failure."""
     error = None if left_out is None else TmError(left_out, code="incomplete")
     return session.emit(answer, lambda: lines, error=error)
 
 
 def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
-    from tm_cli.commands.jobs.tables import value_text
+    from tm_cli.commands.jobs.list import value_text
 
     found = answer.get("results")
     items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -217,7 +217,7 @@ def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
 
 
 def _counted(answer: dict[str, Any], count: str, names: str) -> str:
-    from tm_cli.commands.jobs.tables import value_text
+    from tm_cli.commands.jobs.list import value_text
 
     found = answer.get(names)
     ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]

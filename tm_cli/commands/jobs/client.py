@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from tm_cli.api.errors import ApiError, HttpError, NotReached
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
+from tm_cli.api.event_stream import Listener, Message, OnMessage
 from tm_cli.api.retry import RequestBudget
-from tm_cli.api.strait.client import Client, as_job, explain_strait_error, stream_path
-from tm_cli.api.strait.event_stream import Listener, Message, OnMessage
-from tm_cli.api.strait.models import Job
+from tm_cli.api.strait import JobDefinition, StraitClient, as_job, read_strait_error, stream_path
 from tm_cli.api.transport import Connection
-from tm_cli.backends.strait.results import is_news
+from tm_cli.backends.strait.results import may_change_status
 from tm_cli.backends.strait.runs import Listen
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.options import check_run_id
 from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
 from tm_cli.settings import STRAIT
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 PER_MINUTE = 50
 """Requests: the smallest plan has 60, an address 100; streams need some in addition."""
@@ -36,16 +35,16 @@ MOST_STREAMS = 8
 class JobServer:
     """The configured server, as one command uses it."""
 
-    session: Session
+    session: CommandContext
     connection: Connection
-    client: Client
+    client: StraitClient
     triggers: RequestBudget
 
     @property
     def address(self) -> str:
         return self.connection.base_url
 
-    def stop_client(self) -> Client:
+    def stop_client(self) -> StraitClient:
         return _client(self.session, for_a_stop(self.connection))
 
     def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
@@ -62,34 +61,34 @@ class JobServer:
 
     def _listen(self, run_id: str, ring: Callable[[], None]) -> None:
         def hear(message: Message | None) -> None:
-            if message is None or is_news(message.data):
+            if message is None or may_change_status(message.data):
                 ring()
 
         self.listener(run_id, hear).start()
 
 
-def open_server(session: Session) -> JobServer:
+def open_server(session: CommandContext) -> JobServer:
     """Return the server that the settings name; sends nothing."""
     connection = replace(
         session.connect_to(STRAIT),
-        explain=explain_strait_error,
+        explain=read_strait_error,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
     triggers = RequestBudget(session.context.clock, TRIGGERS_PER_MINUTE)
     return JobServer(session, connection, _client(session, connection), triggers)
 
 
-def open_client(session: Session) -> Client:
+def open_client(session: CommandContext) -> StraitClient:
     return open_server(session).client
 
 
-def _client(session: Session, connection: Connection) -> Client:
+def _client(session: CommandContext, connection: Connection) -> StraitClient:
     transport = open_transport(session, connection)
-    return Client(transport, session.context.clock).pausing_at_most(session.longest_pause)
+    return StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
 
 
 @contextmanager
-def client_for_run(session: Session, run_id: str) -> Iterator[Client]:
+def client_for_run(session: CommandContext, run_id: str) -> Iterator[StraitClient]:
     """Return a client for requests about one run, and an error that names the run for a 404.
 
     Raises UsageError, before anything is sent, for what cannot be the id of a run.
@@ -109,7 +108,7 @@ def not_found_as_error(run_id: str) -> Iterator[None]:
         if error.status != 404 or not error.from_api:
             raise
         raise TmError(
-            f"there is no run {clean(run_id)} for this: {error.message}",
+            f"run {sanitize(run_id)} was not found: {error.message}",
             hint="`tm jobs list` shows the runs of the key's project and environment",
             code="unknown_run",
         ) from None
@@ -122,7 +121,7 @@ def start_unknown_if_lost() -> Iterator[None]:
         yield
     except ApiError as error:
         is_refused = isinstance(error, HttpError) and error.status < 500 and error.from_api
-        never_sent = isinstance(error, NotReached) and not error.maybe_sent
+        never_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
         no_access = isinstance(error, HttpError) and error.status in {401, 403, 429}
         if is_refused or never_sent or no_access:
             raise
@@ -149,7 +148,7 @@ class JobRef:
     window: str | None = None
 
 
-def find_job(client: Client, text: str) -> JobRef:
+def find_job(client: StraitClient, text: str) -> JobRef:
     """Return the job that `text` means; raises Refused when the server has none.
 
     A trigger takes ids only, so that a slug is looked up first. A key that may trigger but not read
@@ -162,7 +161,7 @@ def find_job(client: Client, text: str) -> JobRef:
     return _by_slug(client, text) or _by_id(client, text) or _refuse(text)
 
 
-def _by_slug(client: Client, text: str) -> JobRef | None:
+def _by_slug(client: StraitClient, text: str) -> JobRef | None:
     for item in client.list_jobs(slug=text).data:
         job = as_job(item)
         if job.slug == text:  # a server that overlooks the filter sends them all
@@ -170,7 +169,7 @@ def _by_slug(client: Client, text: str) -> JobRef | None:
     return None
 
 
-def _by_id(client: Client, text: str) -> JobRef | None:
+def _by_id(client: StraitClient, text: str) -> JobRef | None:
     try:
         job = client.get_job(text)
     except HttpError as error:
@@ -182,11 +181,11 @@ def _by_id(client: Client, text: str) -> JobRef | None:
     return _as_ref(job) if job.id == text else None
 
 
-def _as_ref(job: Job) -> JobRef:
+def _as_ref(job: JobDefinition) -> JobRef:
     window = "debounce" if job.debounce_window_secs else "batch" if job.batch_window_secs else None
     return JobRef(
         job.id,
-        clean(job.slug or job.name or job.id),
+        sanitize(job.slug or job.name or job.id),
         may_merge=bool(job.dedup_window_secs),
         window=window,
     )
@@ -194,7 +193,7 @@ def _as_ref(job: Job) -> JobRef:
 
 def _refuse(text: str) -> JobRef:
     raise Refused(
-        f"the server has no job {clean(text)!r}",
+        f"the server has no job {sanitize(text)!r}",
         hint="`tm jobs definitions list` shows the jobs of the key's project and environment",
         code="unknown_job",
     )

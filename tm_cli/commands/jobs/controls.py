@@ -10,20 +10,19 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.client import Client
-    from tm_cli.api.strait.models import JobRun
+    from tm_cli.api.strait import JobRun, StraitClient
 
 app = App()
 debug_app = App()
 
 
 @app.command("cancel")
-@command
-def cancel(session: Session, run: job_options.RunId) -> int:
+@with_session
+def cancel(session: CommandContext, run: job_options.RunId) -> int:
     """Cancel a run and its unfinished child runs.
 
     tm jobs cancel 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -32,9 +31,9 @@ def cancel(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("replay")
-@command
+@with_session
 def replay(
-    session: Session,
+    session: CommandContext,
     run: job_options.RunId,
     from_checkpoint: Annotated[
         int | None,
@@ -46,19 +45,19 @@ def replay(
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     from tm_cli.commands.jobs.client import client_for_run, start_unknown_if_lost
-    from tm_cli.values.text import clean
+    from tm_cli.values.text import sanitize
 
     with client_for_run(session, run) as client, start_unknown_if_lost():
         made = client.replay_run(run, from_checkpoint=from_checkpoint)
     data = {**made.document(), "replayed_run_id": run}
     return session.emit(
-        data, lambda: f"made run {clean(made.id)} from {clean(run)}: {clean(made.status)}"
+        data, lambda: f"made run {sanitize(made.id)} from {sanitize(run)}: {sanitize(made.status)}"
     )
 
 
 @app.command("dlq-replay")
-@command
-def dlq_replay(session: Session, run: job_options.RunId) -> int:
+@with_session
+def dlq_replay(session: CommandContext, run: job_options.RunId) -> int:
     """Move a run from the dead-letter queue back to the queue; its id stays the same.
 
     tm jobs dlq-replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -67,8 +66,8 @@ def dlq_replay(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("pause")
-@command
-def pause(session: Session, run: job_options.RunId) -> int:
+@with_session
+def pause(session: CommandContext, run: job_options.RunId) -> int:
     """Pause a run that is executing.
 
     tm jobs pause 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -77,8 +76,8 @@ def pause(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("resume")
-@command
-def resume(session: Session, run: job_options.RunId) -> int:
+@with_session
+def resume(session: CommandContext, run: job_options.RunId) -> int:
     """Return a paused run to the queue.
 
     tm jobs resume 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -87,8 +86,8 @@ def resume(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("restart")
-@command
-def restart(session: Session, run: job_options.RunId) -> int:
+@with_session
+def restart(session: CommandContext, run: job_options.RunId) -> int:
     """Restart a run that is executing or paused; its id stays the same.
 
     tm jobs restart 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -97,9 +96,9 @@ def restart(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("reschedule")
-@command
+@with_session
 def reschedule(
-    session: Session,
+    session: CommandContext,
     run: job_options.RunId,
     at: Annotated[str, typer.Option(metavar="TIME", help="New start time, ISO 8601.")],
     payload: job_options.Payload = None,
@@ -115,18 +114,18 @@ def reschedule(
 
 
 @app.command("reset-idempotency-key")
-@command
-def reset_idempotency_key(session: Session, run: job_options.RunId) -> int:
+@with_session
+def reset_idempotency_key(session: CommandContext, run: job_options.RunId) -> int:
     """Free a run's idempotency key, so that it can start a new run.
 
     tm jobs reset-idempotency-key 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
     from tm_cli.commands.jobs.client import client_for_run
-    from tm_cli.values.text import clean
+    from tm_cli.values.text import sanitize
 
     with client_for_run(session, run) as client:
         answer = client.reset_idempotency_key(run)
-    return session.emit(answer, lambda: f"the idempotency key of {clean(run)} is free")
+    return session.emit(answer, lambda: f"the idempotency key of {sanitize(run)} is free")
 
 
 @debug_app.callback()
@@ -136,8 +135,8 @@ def debug() -> None:
 
 
 @debug_app.command("on")
-@command
-def debug_on(session: Session, run: job_options.RunId) -> int:
+@with_session
+def debug_on(session: CommandContext, run: job_options.RunId) -> int:
     """Turn a run's debug mode on.
 
     tm jobs debug on 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -146,8 +145,8 @@ def debug_on(session: Session, run: job_options.RunId) -> int:
 
 
 @debug_app.command("off")
-@command
-def debug_off(session: Session, run: job_options.RunId) -> int:
+@with_session
+def debug_off(session: CommandContext, run: job_options.RunId) -> int:
     """Turn a run's debug mode off.
 
     tm jobs debug off 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -155,23 +154,23 @@ def debug_off(session: Session, run: job_options.RunId) -> int:
     return _set_debug(session, run, on=False)
 
 
-def _set_debug(session: Session, run: str, *, on: bool) -> int:
+def _set_debug(session: CommandContext, run: str, *, on: bool) -> int:
     from tm_cli.commands.jobs.client import client_for_run
-    from tm_cli.values.text import clean
+    from tm_cli.values.text import sanitize
 
     with client_for_run(session, run) as client:
         client.set_debug(run, on=on)
     word = "on" if on else "off"
     return session.emit(
-        {"run_id": run, "debug_mode": on}, lambda: f"{clean(run)}: debug mode is {word}"
+        {"run_id": run, "debug_mode": on}, lambda: f"{sanitize(run)}: debug mode is {word}"
     )
 
 
-def _move(session: Session, run: str, act: Callable[[Client], JobRun]) -> int:
+def _move(session: CommandContext, run: str, act: Callable[[StraitClient], JobRun]) -> int:
     """Do it once and say how the run is afterwards."""
     from tm_cli.commands.jobs.client import client_for_run
-    from tm_cli.values.text import clean
+    from tm_cli.values.text import sanitize
 
     with client_for_run(session, run) as client:
         moved = act(client)
-    return session.emit(moved.document(), lambda: f"{clean(moved.id)}: {clean(moved.status)}")
+    return session.emit(moved.document(), lambda: f"{sanitize(moved.id)}: {sanitize(moved.status)}")

@@ -8,12 +8,12 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import Job
+    from tm_cli.api.strait import JobDefinition
 
 app = App()
 
@@ -34,9 +34,9 @@ def definitions() -> None:
 
 
 @app.command("list")
-@command
+@with_session
 def list_jobs(
-    session: Session,
+    session: CommandContext,
     slug: Annotated[str | None, typer.Option(metavar="SLUG", help="Filter by slug.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
     limit: options.Limit = 50,
@@ -46,9 +46,9 @@ def list_jobs(
 
     tm jobs definitions list --tag team=core
     """
-    from tm_cli.api.strait.client import collect
+    from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     key, equals, value = (tag or "").partition("=")
     query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
@@ -62,9 +62,9 @@ def list_jobs(
 
 
 @app.command("show")
-@command
+@with_session
 def show(
-    session: Session,
+    session: CommandContext,
     job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
 ) -> int:
     """Show a job.
@@ -79,9 +79,9 @@ def show(
 
 
 @app.command("create")
-@command
+@with_session
 def create(
-    session: Session,
+    session: CommandContext,
     description: Annotated[
         str,
         typer.Argument(
@@ -102,10 +102,10 @@ def create(
     return session.emit(made.document(), lambda: _describe(made))
 
 
-def _describe(job: Job) -> str:
-    from tm_cli.commands.jobs.tables import member_lines
-    from tm_cli.values.text import clean
+def _describe(job: JobDefinition) -> str:
+    from tm_cli.commands.jobs.list import member_lines
+    from tm_cli.values.text import sanitize
 
     document = job.document()
     rest = {name: value for name, value in document.items() if name != "id"}
-    return "\n".join([clean(job.id), *member_lines(rest)])
+    return "\n".join([sanitize(job.id), *member_lines(rest)])

@@ -12,7 +12,7 @@ from tm_cli.api.errors import ApiError
 from tm_cli.backends.strait.conditions import split_conditions
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
 from tm_cli.backends.strait.trigger import TriggerRequest, TriggerResult
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.client import (
     PER_MINUTE,
     JobRef,
@@ -29,11 +29,11 @@ from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import STRAIT
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import JobRun
+    from tm_cli.api.strait import JobRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class JobGate(GateCommand[StraitRuns]):
     subject_key = "job_id"
     default_fail_on = frozenset({Verdict.FAIL, Verdict.WARN})
 
-    def __init__(self, session: Session, options: JobWaitOptions | None = None) -> None:
+    def __init__(self, session: CommandContext, options: JobWaitOptions | None = None) -> None:
         super().__init__(session)
         self._options = options or JobWaitOptions()
 
@@ -100,7 +100,7 @@ class JobGate(GateCommand[StraitRuns]):
         """Return the runs of the last start; a later wait must not be milder than it was."""
         found = []
         for entry in entries:
-            ref = JobRef(str(entry.subject_id), clean(entry.subject))
+            ref = JobRef(str(entry.subject_id), sanitize(entry.subject))
             remembered = entry.details.get("canceled_as") == Verdict.FAIL
             before = Verdict.FAIL if remembered else Verdict.WARN
             canceled_as = self._options.canceled_as or before
@@ -125,7 +125,7 @@ class JobGate(GateCommand[StraitRuns]):
         (ref,) = self._find_jobs(request)
         answer = self._server.client.rehearse(ref.job_id, request.body)
         warnings = answer.get("validation_warnings")
-        notes = [clean(text) for text in warnings] if isinstance(warnings, list) else []
+        notes = [sanitize(text) for text in warnings] if isinstance(warnings, list) else []
         lines = [f"{ref.name} would be triggered; nothing was started", *notes]
         return self.session.emit(answer, lambda: "\n  ".join(lines))
 
@@ -212,11 +212,11 @@ class JobGate(GateCommand[StraitRuns]):
 
         def name(run: JobRun) -> str:
             if run.job_id not in known:
-                known[run.job_id] = clean(run.job_id or "job")
+                known[run.job_id] = sanitize(run.job_id or "job")
                 if run.job_id:
                     with suppress(ApiError):
                         job = self._server.client.without_retries().get_job(run.job_id)
-                        known[run.job_id] = clean(job.slug or job.name or job.id)
+                        known[run.job_id] = sanitize(job.slug or job.name or job.id)
             return known[run.job_id]
 
         return name
@@ -227,4 +227,4 @@ def _describe(name: str, result: TriggerResult) -> str:
         return f"{name}: {result.kept}"
     if result.is_old:
         return f"{name}: {describe_old(result)}; nothing new was started"
-    return f"started run {clean(result.run_id)} of {name}: {clean(result.status)}"
+    return f"started run {sanitize(result.run_id)} of {name}: {sanitize(result.status)}"

@@ -9,12 +9,12 @@ import typer
 
 from tm_cli.cli import options
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
 from tm_cli.errors import Refused
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import JobRun, Page
+    from tm_cli.api.strait import JobRun, RunPage
 
 
 app = App()
@@ -31,8 +31,8 @@ STATE = {"KEY": "state_key", "VALUE": "value", "UPDATED": "updated_at"}
 
 
 @app.command("show")
-@command
-def show(session: Session, run: job_options.RunId) -> int:
+@with_session
+def show(session: CommandContext, run: job_options.RunId) -> int:
     """Show a run.
 
     tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -45,17 +45,17 @@ def show(session: Session, run: job_options.RunId) -> int:
 
 
 def _describe(run: JobRun) -> str:
-    from tm_cli.commands.jobs.tables import member_lines
-    from tm_cli.values.text import clean
+    from tm_cli.commands.jobs.list import member_lines
+    from tm_cli.values.text import sanitize
 
     document = run.document()
     rest = {name: value for name, value in document.items() if name not in {"id", "status"}}
-    return "\n".join([f"{clean(run.id)}: {clean(run.status)}", *member_lines(rest)])
+    return "\n".join([f"{sanitize(run.id)}: {sanitize(run.status)}", *member_lines(rest)])
 
 
 @app.command("children")
-@command
-def children(session: Session, run: job_options.RunId) -> int:
+@with_session
+def children(session: CommandContext, run: job_options.RunId) -> int:
     """List a run's child runs, oldest first.
 
     The server reports their initial status; `tm jobs show` shows the current one.
@@ -66,8 +66,8 @@ def children(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("lineage")
-@command
-def lineage(session: Session, run: job_options.RunId) -> int:
+@with_session
+def lineage(session: CommandContext, run: job_options.RunId) -> int:
     """List the runs that a run continues, oldest first.
 
     tm jobs lineage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -76,8 +76,8 @@ def lineage(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("dependencies")
-@command
-def dependencies(session: Session, run: job_options.RunId) -> int:
+@with_session
+def dependencies(session: CommandContext, run: job_options.RunId) -> int:
     """Show the dependencies that a run waits for.
 
     tm jobs dependencies 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -85,17 +85,17 @@ def dependencies(session: Session, run: job_options.RunId) -> int:
     return _emit_part(session, read_part(session, run, "dependency-status"))
 
 
-def _runs(session: Session, run: str, part: str) -> int:
-    from tm_cli.commands.jobs.tables import run_table
+def _runs(session: CommandContext, run: str, part: str) -> int:
+    from tm_cli.commands.jobs.list import run_table
 
     page = read_page(session, run, part)
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
 
 
 @app.command("events")
-@command
+@with_session
 def events(
-    session: Session,
+    session: CommandContext,
     run: job_options.RunId,
     level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Filter by level.")] = None,
     kind: Annotated[
@@ -111,8 +111,8 @@ def events(
 
 
 @app.command("checkpoints")
-@command
-def checkpoints(session: Session, run: job_options.RunId) -> int:
+@with_session
+def checkpoints(session: CommandContext, run: job_options.RunId) -> int:
     """List a run's checkpoints, newest first.
 
     tm jobs checkpoints 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -121,8 +121,8 @@ def checkpoints(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("outputs")
-@command
-def outputs(session: Session, run: job_options.RunId) -> int:
+@with_session
+def outputs(session: CommandContext, run: job_options.RunId) -> int:
     """List a run's outputs by key.
 
     tm jobs outputs 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -131,8 +131,8 @@ def outputs(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("state")
-@command
-def state(session: Session, run: job_options.RunId) -> int:
+@with_session
+def state(session: CommandContext, run: job_options.RunId) -> int:
     """List a run's stored state by key.
 
     tm jobs state 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -141,9 +141,9 @@ def state(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("resources")
-@command
+@with_session
 def resources(
-    session: Session,
+    session: CommandContext,
     run: job_options.RunId,
     since: Annotated[
         str | None,
@@ -175,8 +175,8 @@ def resources(
 
 
 @app.command("debug-bundle")
-@command
-def debug_bundle(session: Session, run: job_options.RunId) -> int:
+@with_session
+def debug_bundle(session: CommandContext, run: job_options.RunId) -> int:
     """Download all data of a run; with --json, unchanged.
 
     tm jobs debug-bundle 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11 --json
@@ -186,8 +186,8 @@ def debug_bundle(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("usage")
-@command
-def usage(session: Session, run: job_options.RunId) -> int:
+@with_session
+def usage(session: CommandContext, run: job_options.RunId) -> int:
     """Show a run's cost, on servers that report it.
 
     tm jobs usage 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -196,8 +196,8 @@ def usage(session: Session, run: job_options.RunId) -> int:
 
 
 @app.command("tool-calls")
-@command
-def tool_calls(session: Session, run: job_options.RunId) -> int:
+@with_session
+def tool_calls(session: CommandContext, run: job_options.RunId) -> int:
     """List a run's tool calls, on servers that report them.
 
     tm jobs tool-calls 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
@@ -205,7 +205,7 @@ def tool_calls(session: Session, run: job_options.RunId) -> int:
     return _older_part(session, run, "tool-calls")
 
 
-def _older_part(session: Session, run: str, part: str) -> int:
+def _older_part(session: CommandContext, run: str, part: str) -> int:
     """Show what newer servers have no more, or say so."""
     from tm_cli.api.errors import HttpError
     from tm_cli.commands.jobs.client import not_found_as_error, open_client
@@ -228,23 +228,23 @@ def _older_part(session: Session, run: str, part: str) -> int:
 
 
 def _items(
-    session: Session, run: str, part: str, fields: Mapping[str, str], **query: str | None
+    session: CommandContext, run: str, part: str, fields: Mapping[str, str], **query: str | None
 ) -> int:
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     page = read_page(session, run, part, **query)
     return session.emit(page.document(), lambda: item_table(session.terminal, page.data, fields))
 
 
 def _entries(
-    session: Session,
+    session: CommandContext,
     run: str,
     part: str,
     fields: Mapping[str, str] | None,
     query: dict[str, Any],
 ) -> int:
     from tm_cli.commands.jobs.client import client_for_run
-    from tm_cli.commands.jobs.tables import item_table
+    from tm_cli.commands.jobs.list import item_table
 
     with client_for_run(session, run) as client:
         found = client.list_entries(run, part, **query)
@@ -259,15 +259,15 @@ def _members_of(items: Sequence[Any]) -> dict[str, str]:
     return {name.upper(): name for name in dict.fromkeys(names) if name not in hidden}
 
 
-def _emit_part(session: Session, document: Any) -> int:
-    from tm_cli.commands.jobs.tables import describe_members
+def _emit_part(session: CommandContext, document: Any) -> int:
+    from tm_cli.commands.jobs.list import describe_members
 
     return session.emit(document, lambda: describe_members(document))
 
 
 def _contents(document: Any) -> str:
     """How much of what is in a bundle."""
-    from tm_cli.commands.jobs.tables import describe_members
+    from tm_cli.commands.jobs.list import describe_members
 
     if not isinstance(document, Mapping):
         return describe_members(document)
@@ -277,21 +277,19 @@ def _contents(document: Any) -> str:
     return f"{describe_members(counted)}\nthe whole bundle: --json"
 
 
-def read_page(session: Session, run: str, part: str, **query: str | None) -> Page:
+def read_page(session: CommandContext, run: str, part: str, **query: str | None) -> RunPage:
     """Return what the server can list of a part; tells when that is not all."""
-    from tm_cli.api.strait.client import LARGEST_PAGE
+    from tm_cli.api.strait import LARGEST_PAGE
     from tm_cli.commands.jobs.client import client_for_run
 
     with client_for_run(session, run) as client:
         page = client.list_part(run, part, **query)
     if page.has_more or page.next_cursor:
-        session.terminal.note(
-            f"tm: there are more than {LARGEST_PAGE}, and the server cannot list the rest"
-        )
+        session.terminal.note(f"tm: the server lists only the first {LARGEST_PAGE}")
     return page
 
 
-def read_part(session: Session, run: str, part: str) -> Any:
+def read_part(session: CommandContext, run: str, part: str) -> Any:
     """Return a part that is not a list."""
     from tm_cli.commands.jobs.client import client_for_run
 

@@ -1,18 +1,88 @@
-"""`tm jobs list|dlq`: runs, newest first."""
+"""Runs of jobs, and what they leave behind, as rows for people."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tm_cli.api.strait import as_run
+from tm_cli.backends.strait.results import seconds_of
 from tm_cli.cli.app import App
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
 from tm_cli.errors import UsageError
+from tm_cli.render.tables import columns, instant
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
-    from tm_cli.api.strait.models import Page
+    from tm_cli.api.strait import RunPage
+
+LONGEST_VALUE = 200
+"""Characters of a JSON value in a table."""
+
+
+def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
+    """Return a row per run."""
+    rows = []
+    for item in items:
+        run = as_run(item)
+        took = seconds_of(run)
+        rows.append(
+            (
+                run.id,
+                run.status,
+                run.attempt,
+                run.job_id,
+                run.triggered_by,
+                instant(run.created_at),
+                None if took is None or took < 0 else format_duration(took),
+                run.error,
+            )
+        )
+    head = ("RUN", "STATUS", "ATTEMPT", "JOB", "TRIGGERED BY", "CREATED", "TOOK", "ERROR")
+    return columns(terminal, head, rows, least=("TRIGGERED BY", "JOB", "TOOK"))
+
+
+def item_table(terminal: Terminal, items: Sequence[Any], fields: Mapping[str, str]) -> str:
+    """Return a row per item; `fields` names the member of the item for each head."""
+    rows = [[value_text(_member(item, name)) for name in fields.values()] for item in items]
+    return columns(terminal, tuple(fields), rows)
+
+
+def _member(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, Mapping) else None
+
+
+def value_text(value: Any) -> str | None:
+    """Return a JSON value in one harmless line; texts without their quotes."""
+    if value is None:
+        return None
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return sanitize(shown, longest=LONGEST_VALUE)
+
+
+def member_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a line per member of an object, but for those without a value."""
+    width = max((len(sanitize(name)) for name in document), default=0)
+    return [
+        f"  {sanitize(name):<{width}}  {shown}"
+        for name, value in document.items()
+        if (shown := value_text(value)) not in (None, "")
+    ]
+
+
+def describe_members(document: Any) -> str:
+    """Return a line per member of an object, or per item of a list."""
+    if isinstance(document, Mapping):
+        return "\n".join(member_lines(document))
+    items = document if isinstance(document, list) else [document]
+    return "\n".join(value_text(item) or "-" for item in items)
+
 
 app = App()
 
@@ -32,9 +102,9 @@ ERROR_CLASSES = (
 
 
 @app.command("list")
-@command
+@with_session
 def list_runs(
-    session: Session,
+    session: CommandContext,
     status: Annotated[
         list[str] | None,
         typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
@@ -86,7 +156,7 @@ def list_runs(
         "execution_mode": execution_mode,
         "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
     }
-    from tm_cli.api.strait.client import collect
+    from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
 
     client = open_client(session)
@@ -99,15 +169,15 @@ def list_runs(
 
 
 @app.command("dlq")
-@command
+@with_session
 def list_dead_letters(
-    session: Session, limit: options.Limit = 50, cursor: options.Cursor = None
+    session: CommandContext, limit: options.Limit = 50, cursor: options.Cursor = None
 ) -> int:
     """List the runs in the dead-letter queue, newest first.
 
     tm jobs dlq --limit 20
     """
-    from tm_cli.api.strait.client import collect
+    from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
 
     client = open_client(session)
@@ -119,12 +189,11 @@ def list_dead_letters(
     return _show(session, page)
 
 
-def _show(session: Session, page: Page) -> int:
-    from tm_cli.commands.jobs.tables import run_table
-    from tm_cli.values.text import clean
+def _show(session: CommandContext, page: RunPage) -> int:
+    from tm_cli.values.text import sanitize
 
     if page.next_cursor and not session.wants_json:
-        session.note(f"tm: there are more; go on with --cursor {clean(page.next_cursor)}")
+        session.note(f"tm: there are more; go on with --cursor {sanitize(page.next_cursor)}")
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
 
 

@@ -14,10 +14,10 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.help_page import GATE, WAITING
 from tm_cli.cli.options import read_pairs
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.gate.checks import Condition
@@ -98,7 +98,7 @@ class JobGateOptions:
     poll_interval: options.PollInterval = None
     no_stream: NoStream = False
 
-    def read(self, session: Session, *, confirm: int = 0, last: bool = False) -> Gate:
+    def read(self, session: CommandContext, *, confirm: int = 0, last: bool = False) -> Gate:
         """Return the gate that flags and settings describe; sends nothing."""
         bundle = options.GateOptions(
             self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
@@ -126,9 +126,9 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     """Return the ids; raises UsageError for what cannot be one, is there twice or is too much."""
     for position, run_id in enumerate(run_ids):
         if not run_id.strip() or len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-            raise UsageError(f"RUN: invalid run id {clean(run_id)!r}")
+            raise UsageError(f"RUN: invalid run id {sanitize(run_id)!r}")
         if run_id in run_ids[:position]:
-            raise UsageError(f"RUN: {clean(run_id)} is named twice")
+            raise UsageError(f"RUN: {sanitize(run_id)} is named twice")
     if most is not None and len(run_ids) > most:
         raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
@@ -148,7 +148,7 @@ def read_canceled_as(text: str | None) -> Verdict | None:
         return None
     word = text.strip().upper()
     if word not in CANCELED_VERDICTS:
-        raise UsageError(f"--canceled-as: {text!r} is neither FAIL nor WARN")
+        raise UsageError(f"--canceled-as: invalid verdict {text!r}: expected FAIL or WARN")
     return Verdict(word)
 
 
@@ -227,5 +227,5 @@ def read_json(flag: str, text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{flag}: invalid JSON {clean(text)!r}: {problem}") from None
+        raise UsageError(f"{flag}: invalid JSON {sanitize(text)!r}: {problem}") from None
     return text

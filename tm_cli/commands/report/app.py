@@ -9,7 +9,7 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
@@ -27,9 +27,9 @@ def report() -> None:
 
 
 @app.command("eval")
-@command
+@with_session
 def evaluate(
-    session: Session,
+    session: CommandContext,
     file: SavedReport,
     fail_on: Annotated[
         str | None,
@@ -57,13 +57,13 @@ def evaluate(
     """
     from tm_cli.commands.report import replay
 
-    options.refuse_torn_verdicts(fail_on, [file])
+    options.reject_space_after_comma(fail_on, [file])
     return replay.evaluate(session, file, fail_on=fail_on, checks=checks, reports=report or [])
 
 
 @app.command("explain")
-@command
-def explain(session: Session, file: SavedReport) -> int:
+@with_session
+def explain(session: CommandContext, file: SavedReport) -> int:
     """Explain in a sentence why a gate passed or failed, and list the reasons.
 
     tm report explain gate.json
@@ -74,8 +74,8 @@ def explain(session: Session, file: SavedReport) -> int:
 
 
 @app.command("show")
-@command
-def show(session: Session, file: SavedReport) -> int:
+@with_session
+def show(session: CommandContext, file: SavedReport) -> int:
     """Print the summary of a saved report; exits with 0 whatever its outcome.
 
     tm report show gate.json
@@ -86,8 +86,8 @@ def show(session: Session, file: SavedReport) -> int:
 
 
 @app.command("render")
-@command
-def render(session: Session, file: SavedReport, to: options.Report = None) -> int:
+@with_session
+def render(session: CommandContext, file: SavedReport, to: options.Report = None) -> int:
     """Write a saved report in other formats.
 
     tm report render gate.json --report markdown=gate.md --report html=gate.html
@@ -100,22 +100,22 @@ def render(session: Session, file: SavedReport, to: options.Report = None) -> in
 
 
 @app.command("schema")
-@command
-def schema(session: Session) -> int:
+@with_session
+def schema(session: CommandContext) -> int:
     """Print the JSON Schema of report files.
 
     tm report schema
     """
-    from tm_cli.report.schema import schema_text
+    from tm_cli.report.document import schema_text
 
     session.terminal.result(schema_text())
     return 0
 
 
 @app.command("comment")
-@command
+@with_session
 def comment(
-    session: Session,
+    session: CommandContext,
     file: SavedReport,
     name: Annotated[
         str, typer.Option(metavar="GATE", help="Name of the gate, if there are several.")

@@ -14,19 +14,14 @@ from typing import Any
 
 from tm_cli.api import strict_json
 from tm_cli.api.errors import NO_ACCESS, ApiError, HttpError
-from tm_cli.api.review_comments import (
-    MergeRequest,
-    PullRequest,
-    explain,
-    replace_comment,
-)
+from tm_cli.api.review_comments import MergeRequest, PullRequest, explain, replace_comment
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.report.replay import load
 from tm_cli.commands.shared.ci_platforms import append_summary
 from tm_cli.commands.shared.report_sinks import step_summary
 from tm_cli.errors import ConfigurationError, UsageError
-from tm_cli.gate.outcome import Evidence
+from tm_cli.gate.outcome import GateOutcome
 from tm_cli.render.comparisons import escaped
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.values.api_key import ApiKey
@@ -44,7 +39,9 @@ _PROJECT = re.compile(r"[0-9]{1,12}|[A-Za-z0-9._/-]{1,250}", re.ASCII)
 _PAGE = re.compile(r"https?://[A-Za-z0-9._~:/-]{1,300}", re.ASCII)
 
 
-def comment(session: Session, file: str, *, name: str, repo: str | None, number: int | None) -> int:
+def comment(
+    session: CommandContext, file: str, *, name: str, repo: str | None, number: int | None
+) -> int:
     """Put a saved report on a pull request, or into the summary where that is not permitted."""
     if not name.strip() or len(name) > LONGEST_NAME:
         raise UsageError(f"--name: it needs 1 to {LONGEST_NAME} characters")
@@ -70,7 +67,7 @@ def comment(session: Session, file: str, *, name: str, repo: str | None, number:
     )
 
 
-def _text(outcome: Evidence, name: str, footer: str, longest: int) -> str:
+def _text(outcome: GateOutcome, name: str, footer: str, longest: int) -> str:
     head = f"{marker_of(name)}\n" + ("" if name == "tm" else f"## {escaped(name)}\n\n")
     limit = longest - MARGIN - len(head.encode())
     return head + markdown(outcome, limit=limit, footer=footer)
@@ -82,7 +79,7 @@ def marker_of(name: str) -> str:
     return f"<!-- tm-gate {digest} -->"
 
 
-def _transport(session: Session, api_url: str, token: ApiKey) -> Transport:
+def _transport(session: CommandContext, api_url: str, token: ApiKey) -> Transport:
     connection = Connection(
         base_url=api_url,
         key=token,
@@ -99,7 +96,7 @@ def _transport(session: Session, api_url: str, token: ApiKey) -> Transport:
     return transport
 
 
-def _fall_back(session: Session, outcome: Evidence, review: Review, why: str) -> int:
+def _fall_back(session: CommandContext, outcome: GateOutcome, review: Review, why: str) -> int:
     """Write the step summary instead, where there is one."""
     summary: Path | None = step_summary(session) if review.is_on_github else None
     if summary is not None and append_summary(session.terminal, summary, outcome):
@@ -107,7 +104,7 @@ def _fall_back(session: Session, outcome: Evidence, review: Review, why: str) ->
     return _without(session, why)
 
 
-def _without(session: Session, why: str) -> int:
+def _without(session: CommandContext, why: str) -> int:
     session.terminal.note(f"tm: no comment was made: {why}")
     return session.emit({"comment": None, "number": None}, lambda: "no comment")
 

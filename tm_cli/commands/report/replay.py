@@ -10,18 +10,17 @@ from pathlib import Path
 
 from tm_cli.api import strict_json
 from tm_cli.cli.options import read_checks
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import print_outcome
 from tm_cli.commands.shared.report_sinks import Report, Reports, read_reports
 from tm_cli.errors import ConfigurationError, OutputError, TmError, UsageError
-from tm_cli.gate.outcome import Evidence, replay
+from tm_cli.gate.outcome import GateOutcome, replay
 from tm_cli.gate.policy import Gate
-from tm_cli.render.explanation import explanation
 from tm_cli.render.html.markup import DATA_ELEMENT
-from tm_cli.render.summary import run_summary
+from tm_cli.render.summary import explanation, run_summary
 from tm_cli.report.reader import InvalidReport, read_report
 from tm_cli.report.writer import as_document
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import parse_fail_on
 
 LARGEST = 256 * 1024 * 1024
@@ -29,7 +28,7 @@ LARGEST = 256 * 1024 * 1024
 
 
 def evaluate(
-    session: Session,
+    session: CommandContext,
     file: str,
     *,
     fail_on: str | None,
@@ -51,7 +50,7 @@ def evaluate(
     return int(code)
 
 
-def _changed(saved: Evidence, fail_on: str | None, checks: Sequence[str] | None) -> Gate:
+def _changed(saved: GateOutcome, fail_on: str | None, checks: Sequence[str] | None) -> Gate:
     """Return the gate of the report, in which each flag replaces its part."""
     gate = saved.gate
     if fail_on is not None:
@@ -69,7 +68,7 @@ def _changed(saved: Evidence, fail_on: str | None, checks: Sequence[str] | None)
     return gate
 
 
-def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Report, ...]:
+def _reports(session: CommandContext, flags: Sequence[str], source: Path) -> tuple[Report, ...]:
     """Return the reports to write, none of them over the file that is read."""
     reports = read_reports(flags, session.context.cwd, session.terminal)
     for report in reports:
@@ -81,7 +80,7 @@ def _reports(session: Session, flags: Sequence[str], source: Path) -> tuple[Repo
     return reports
 
 
-def explain(session: Session, file: str) -> int:
+def explain(session: CommandContext, file: str) -> int:
     outcome = load(session.context.cwd / file)
     sentence, details = explanation(outcome)
     data = {
@@ -93,23 +92,23 @@ def explain(session: Session, file: str) -> int:
     return session.emit(data, lambda: "\n".join([sentence, *(f"  {line}" for line in details)]))
 
 
-def show(session: Session, file: str) -> int:
+def show(session: CommandContext, file: str) -> int:
     outcome = load(session.context.cwd / file)
     return session.emit(as_document(outcome), lambda: _summary(session, outcome))
 
 
-def _summary(session: Session, outcome: Evidence) -> str:
+def _summary(session: CommandContext, outcome: GateOutcome) -> str:
     lines = []
     for record in outcome.reported:
         end = record.end
         if end.run is not None:
             lines.append(run_summary(session.terminal, end))
         decision = f"{record.subject}: {end.decision.message}"
-        lines.append(f"{clean(decision)} (exit {int(end.decision.exit_code)})")
+        lines.append(f"{sanitize(decision)} (exit {int(end.decision.exit_code)})")
     return "\n".join(lines)
 
 
-def render(session: Session, file: str, flags: Sequence[str]) -> int:
+def render(session: CommandContext, file: str, flags: Sequence[str]) -> int:
     """Write a saved report in other formats; raises OutputError."""
     path = session.context.cwd / file
     reports = _reports(session, flags, path)
@@ -125,12 +124,12 @@ def render(session: Session, file: str, flags: Sequence[str]) -> int:
     )
 
 
-def load(path: Path) -> Evidence:
+def load(path: Path) -> GateOutcome:
     """Read a report; raises ConfigurationError for a file that is not one."""
     try:
         return read_report(strict_json.parse(_document(_text(path))))
     except (InvalidReport, ValueError) as problem:
-        raise _unusable(path, clean(problem)) from None
+        raise _unusable(path, sanitize(problem)) from None
 
 
 def _text(path: Path) -> str:

@@ -11,7 +11,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE, LOAD
-from tm_cli.cli.session import Session, command
+from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 
@@ -25,9 +25,9 @@ def runs() -> None:
 
 
 @app.command("start")
-@command
+@with_session
 def start(
-    session: Session,
+    session: CommandContext,
     *,
     profile: Annotated[
         list[str],
@@ -69,7 +69,7 @@ def start(
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, profile)
+    options.reject_space_after_comma(gate_options.fail_on, profile)
     if not wait:
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
@@ -99,9 +99,9 @@ def start(
 
 
 @app.command("wait")
-@command
+@with_session
 def wait(
-    session: Session,
+    session: CommandContext,
     *,
     profile: Annotated[
         str | None,
@@ -128,20 +128,20 @@ def wait(
 
     tm runs wait --last
     """
-    options.refuse_torn_verdicts(gate_options.fail_on, [profile] if profile is not None else [])
+    options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs import gate as gating
         from tm_cli.commands.runs.gate import read_comparison
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last
+        from tm_cli.commands.shared.last_gate import wait_for_last_start
 
         if last:
             if (profile, run_id, baseline, against) != (None, None, None, None):
                 raise UsageError(
                     "--last stands alone, without PROFILE, --run-id, --baseline and --against"
                 )
-            return wait_for_last(session, gate, behavior)
+            return wait_for_last_start(session, gate, behavior)
         if profile is None or run_id is None:
             raise UsageError("name PROFILE and --run-id, or give --last")
         if not run_id.strip():
@@ -152,8 +152,8 @@ def wait(
 
 
 @app.command("status")
-@command
-def status(session: Session, profile: options.Profile) -> int:
+@with_session
+def status(session: CommandContext, profile: options.Profile) -> int:
     """Show the current run of a profile.
 
     tm runs status checkout
@@ -164,8 +164,8 @@ def status(session: Session, profile: options.Profile) -> int:
 
 
 @app.command("stop")
-@command
-def stop(session: Session, profile: options.Profile) -> int:
+@with_session
+def stop(session: CommandContext, profile: options.Profile) -> int:
     """Stop the current run of a profile; a stopped run has no verdict.
 
     tm runs stop checkout
@@ -176,8 +176,8 @@ def stop(session: Session, profile: options.Profile) -> int:
 
 
 @app.command("pause")
-@command
-def pause(session: Session, profile: options.Profile) -> int:
+@with_session
+def pause(session: CommandContext, profile: options.Profile) -> int:
     """Pause the current run of a profile.
 
     tm runs pause checkout
@@ -188,8 +188,8 @@ def pause(session: Session, profile: options.Profile) -> int:
 
 
 @app.command("resume")
-@command
-def resume(session: Session, profile: options.Profile) -> int:
+@with_session
+def resume(session: CommandContext, profile: options.Profile) -> int:
     """Resume the paused run of a profile where it was paused.
 
     tm runs resume checkout

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import LiveStatus
-from tm_cli.cli.session import Session
+from tm_cli.api.trafficmorph import LiveStatus, TrafficMorphClient
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.profile_argument import ProfileRef, resolve_profile
 from tm_cli.errors import TmError
 from tm_cli.render.tables import codes, milliseconds, rate
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
 class RunAction(Enum):
@@ -21,13 +20,13 @@ class RunAction(Enum):
 
 
 _METHODS = {
-    RunAction.STOP: Client.stop_run,
-    RunAction.PAUSE: Client.pause_run,
-    RunAction.RESUME: Client.resume_run,
+    RunAction.STOP: TrafficMorphClient.stop_run,
+    RunAction.PAUSE: TrafficMorphClient.pause_run,
+    RunAction.RESUME: TrafficMorphClient.resume_run,
 }
 
 
-def control(session: Session, text: str, action: RunAction) -> int:
+def control(session: CommandContext, text: str, action: RunAction) -> int:
     """Do it once and say how the run is afterwards."""
     subject = resolve_profile(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
@@ -39,20 +38,20 @@ def control(session: Session, text: str, action: RunAction) -> int:
             "run_id": answer.run_id,
             "status": answer.status,
         },
-        lambda: f"{subject.name}: {clean(answer.status or 'unknown')}",
+        lambda: f"{subject.name}: {sanitize(answer.status or 'unknown')}",
     )
 
 
-def show_status(session: Session, text: str) -> int:
+def show_status(session: CommandContext, text: str) -> int:
     subject = resolve_profile(session.client, text, session.context.cwd)
     status = session.client.get_run_status(subject.profile_id)
     return session.emit(status.document(), lambda: _describe(subject, status))
 
 
 def _describe(subject: ProfileRef, status: LiveStatus) -> str:
-    lines = [f"{subject.name}: {clean(status.status or 'unknown')}"]
+    lines = [f"{subject.name}: {sanitize(status.status or 'unknown')}"]
     if status.run_id:
-        lines.append(f"  run        {clean(status.run_id)}")
+        lines.append(f"  run        {sanitize(status.run_id)}")
     if status.elapsed_seconds is not None and status.duration_seconds:
         played = format_duration(status.elapsed_seconds)
         lines.append(f"  played     {played} of {format_duration(status.duration_seconds)}")
@@ -62,5 +61,5 @@ def _describe(subject: ProfileRef, status: LiveStatus) -> str:
     if status.recent_buckets:
         lines.append(f"  p95        {milliseconds(status.recent_buckets[-1].p95_ms)}")
     if status.response_code_counts:
-        lines.append(f"  responses  {clean(codes(status.response_code_counts))}")
+        lines.append(f"  responses  {sanitize(codes(status.response_code_counts))}")
     return "\n".join(lines)

@@ -8,12 +8,11 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Profile
+from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.profile_argument import (
     ProfileRef,
     check_profile_argument,
@@ -29,12 +28,12 @@ from tm_cli.gate.checks import Check
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, require_another
 from tm_cli.values.verdict import format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph.models import AccountFeatures
+    from tm_cli.api.trafficmorph import AccountFeatures
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
@@ -82,7 +81,7 @@ class ComparisonOptions:
 
 
 def read_comparison(
-    session: Session, *, baseline: int | None, against: str | None, profiles: Sequence[str]
+    session: CommandContext, *, baseline: int | None, against: str | None, profiles: Sequence[str]
 ) -> ComparisonOptions:
     """Return what flags and files set; sends nothing.
 
@@ -102,7 +101,7 @@ def read_comparison(
 
 
 def require_support(
-    session: Session, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+    session: CommandContext, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -124,7 +123,7 @@ def require_support(
 
 
 def require_features(
-    session: Session, needs: Sequence[tuple[str, str]], *, ending: str = ""
+    session: CommandContext, needs: Sequence[tuple[str, str]], *, ending: str = ""
 ) -> None:
     """Raise Refused unless the server says that it can do all of `needs`."""
     if not needs:
@@ -139,7 +138,7 @@ def require_features(
             )
 
 
-def _features(session: Session) -> AccountFeatures | None:
+def _features(session: CommandContext) -> AccountFeatures | None:
     from tm_cli.api.errors import HttpError
 
     try:
@@ -150,7 +149,7 @@ def _features(session: Session) -> AccountFeatures | None:
         raise
 
 
-def _document(session: Session, text: str) -> dict[str, Any] | None:
+def _document(session: CommandContext, text: str) -> dict[str, Any] | None:
     from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
 
     return read_document(session.context.cwd / text) if names_document(text) else None
@@ -203,7 +202,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, entries: Sequence[RememberedRun], gate: Gate
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         comparison = _read_comparison(entries[0].details)
-        refs = [ProfileRef(_profile_id(entry), clean(entry.subject)) for entry in entries]
+        refs = [ProfileRef(_profile_id(entry), sanitize(entry.subject)) for entry in entries]
         self._widen_budget(runs=len(entries))
         return [
             self._attached(ref, entry.run_id, comparison, gate)
@@ -232,7 +231,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             require_another(request.comparison.against, profile.target_url)
         if gate is not None and profile is not None:
             self._check_waitable(profile, gate)
-            ref = ProfileRef(ref.profile_id, clean(profile.name))
+            ref = ProfileRef(ref.profile_id, sanitize(profile.name))
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
 
     def _attached(
@@ -274,9 +273,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             needs_baseline=gate is not None and gate.needs_baseline,
         )
 
-    def _stop_client(self) -> Client:
+    def _stop_client(self) -> TrafficMorphClient:
         transport = open_transport(self.session, for_a_stop(self.session.connection))
-        return Client(transport, self.session.context.clock)
+        return TrafficMorphClient(transport, self.session.context.clock)
 
     def _own_tag(self, tags: Sequence[str]) -> str | None:
         """Return one more tag than the user's, which others may share; older servers take none."""
@@ -298,7 +297,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         refs = [upload_profile(session.client, text, session.context.cwd) for text in texts]
         for position, ref in enumerate(refs):
             for warning in ref.warnings:
-                session.note(f"tm: the server warns about {ref.name}: {clean(warning)}")
+                session.note(f"tm: the server warns about {ref.name}: {sanitize(warning)}")
             if ref.profile_id in [other.profile_id for other in refs[:position]]:
                 raise UsageError(
                     f"{ref.name} is named twice",
@@ -308,7 +307,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
 
     def _check_waitable(self, profile: Profile, gate: Gate) -> None:
         """Refuse a run without an end; warn of what the user may not have meant."""
-        name, note = clean(profile.name), self.session.terminal.note
+        name, note = sanitize(profile.name), self.session.terminal.note
         if profile.loop:
             raise UsageError(
                 f"{name} loops until it is stopped, so it never has a verdict",

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.trafficmorph.client import Client
-from tm_cli.api.trafficmorph.models import Profile, ProfileSummary
+from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
 from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
 from tm_cli.errors import ConfigurationError, Refused, UsageError
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 LARGEST_ID = 2**63 - 1
 
@@ -50,7 +49,7 @@ def _near_document(path: Path) -> str:
     return f"did you mean {near[0]}?" if near else "a profile's name or id is accepted as well"
 
 
-def upload_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
+def upload_profile(client: TrafficMorphClient, text: str, cwd: Path) -> ProfileRef:
     """Return the profile that `text` means, creating or overwriting it when it is a document.
 
     Raises Refused when the server does not accept the document, has no such profile, or has
@@ -67,10 +66,10 @@ def upload_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
                 f"the server does not accept {text}: {error.message}", code=error.code
             ) from None
         raise
-    return ProfileRef(imported.id, clean(imported.name), imported.warnings)
+    return ProfileRef(imported.id, sanitize(imported.name), imported.warnings)
 
 
-def resolve_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
+def resolve_profile(client: TrafficMorphClient, text: str, cwd: Path) -> ProfileRef:
     """Return the stored profile that `text` means, a document by the name in it; changes nothing.
 
     Raises Refused when the server has no such profile or several of that name.
@@ -80,10 +79,10 @@ def resolve_profile(client: Client, text: str, cwd: Path) -> ProfileRef:
         return ProfileRef(int(text), f"profile {int(text)}")
     name = read_document(cwd / text)["name"] if names_document(text) else text
     found = _by_name(client.list_profiles(), str(name))
-    return ProfileRef(found.id, clean(found.name))
+    return ProfileRef(found.id, sanitize(found.name))
 
 
-def find_profile(client: Client, subject: ProfileRef) -> Profile:
+def find_profile(client: TrafficMorphClient, subject: ProfileRef) -> Profile:
     """Return the stored profile; raises Refused when it is not there."""
     try:
         return client.get_profile(subject.profile_id)
@@ -102,8 +101,8 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     if not found:
         near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
         raise Refused(
-            f"the server has no profile named {clean(text)!r}",
-            hint=f"did you mean {clean(near[0])}?"
+            f"the server has no profile named {sanitize(text)!r}",
+            hint=f"did you mean {sanitize(near[0])}?"
             if near
             else "`tm profiles list` shows what is there; a path to a document works as well",
             code="unknown_profile",
@@ -111,7 +110,7 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     if len(found) > 1:
         ids = ", ".join(str(profile.id) for profile in found)
         raise Refused(
-            f"{len(found)} profiles are named {clean(text)!r}",
+            f"{len(found)} profiles are named {sanitize(text)!r}",
             hint=f"use an id: {ids}",
             code="ambiguous_profile",
         )

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tm_cli.gate.events import Event, RunStarted
-from tm_cli.gate.outcome import Evidence
-from tm_cli.render.formats.github import annotated, assignment, outputs
-from tm_cli.render.formats.gitlab import section_end, section_start
+from tm_cli.gate.outcome import GateOutcome
+from tm_cli.render.formats.ci_log import annotated, assignment, outputs, section_end, section_start
 from tm_cli.render.formats.markdown import markdown
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.files import append as append_bytes
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 LARGEST_SUMMARY = 1024 * 1024 - 4096
 """Bytes of one step's summary; the runner drops a larger one as a whole."""
@@ -46,7 +45,7 @@ class GitHub:
         """The summary shows it."""
         return self.summary is not None
 
-    def begin(self, undecided: Evidence) -> None:
+    def begin(self, undecided: GateOutcome) -> None:
         """Set the outputs as undecided: of several assignments the last one counts."""
         files = [(f"report-{form}", str(path)) for form, path in self.reports]
         self._set(("run-id", ""), *outputs(undecided), *files)
@@ -54,10 +53,10 @@ class GitHub:
     def note(self, position: int, event: Event) -> None:
         """Name a run as soon as it is there, so that a later step can find it in any case."""
         if isinstance(event, RunStarted) and event.run.run_id:
-            self._run_ids[position] = clean(event.run.run_id)
+            self._run_ids[position] = sanitize(event.run.run_id)
             self._set(("run-id", ",".join(self._run_ids[n] for n in sorted(self._run_ids))))
 
-    def finish(self, evidence: Evidence) -> bool:
+    def finish(self, evidence: GateOutcome) -> bool:
         """Set the outputs, append to the summary, annotate."""
         self._set(*outputs(evidence))
         self._summarise(evidence)
@@ -70,7 +69,7 @@ class GitHub:
             text = "".join(assignment(name, value, self.token) for name, value in pairs)
             self._append(self.output, text, "outputs")
 
-    def _summarise(self, evidence: Evidence) -> None:
+    def _summarise(self, evidence: GateOutcome) -> None:
         if self.summary is not None:
             append_summary(self.terminal, self.summary, evidence)
 
@@ -78,7 +77,7 @@ class GitHub:
         append(self.terminal, path, text, what)
 
 
-def append_summary(terminal: Terminal, path: Path, evidence: Evidence) -> bool:
+def append_summary(terminal: Terminal, path: Path, evidence: GateOutcome) -> bool:
     """Append the outcome to a step summary as far as there is room; whether that worked."""
     try:
         taken = path.stat().st_size if path.exists() else 0
@@ -110,13 +109,13 @@ class GitLab:
         """A log shows no baseline."""
         return False
 
-    def begin(self, undecided: Evidence) -> None:
+    def begin(self, undecided: GateOutcome) -> None:
         self.terminal.note(section_start(SECTION, "tm waits for the gate", self.clock.now()))
 
     def note(self, position: int, event: Event) -> None:
         """The view tells what happens."""
 
-    def finish(self, evidence: Evidence) -> bool:
+    def finish(self, evidence: GateOutcome) -> bool:
         """End the section, so that the result stands below it."""
         self.terminal.note(section_end(SECTION, self.clock.now()))
         return True

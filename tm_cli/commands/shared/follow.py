@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.last_start import LastStart
 from tm_cli.commands.shared.report_sinks import Reports
 from tm_cli.exit_codes import ExitCode
@@ -14,17 +14,17 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
-from tm_cli.gate.outcome import Evidence, Record, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.render.formats.json_document import to_json
-from tm_cli.render.progress import PlainView, SilentView, View
+from tm_cli.render.progress import PlainView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback
 
 BUDGET_SHARE = 0.7
@@ -66,7 +66,7 @@ class ServerLimits:
 
 
 def follow(
-    session: Session,
+    session: CommandContext,
     runs: Sequence[FollowedRun[Backend]],
     gate: Gate,
     wait: WaitBehavior,
@@ -105,7 +105,7 @@ def follow(
     if wait.reports.want_baseline:
         _find_baselines(runs, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
-    evidence = Evidence(records, gate, exit_code_of(records), clock.now())
+    evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
     code = wait.reports.finish(evidence)
     print_outcome(session, replace(evidence, exit_code=code))
     return int(code)
@@ -116,7 +116,7 @@ def open_view(
 ) -> View:
     """Choose the view that fits the terminal and the number of runs."""
     if quiet:
-        return SilentView()
+        return View()
     if terminal.live and len(subjects) > 1:
         from tm_cli.render.live import LiveTable
 
@@ -170,7 +170,7 @@ class _Outcome:
         return Record(self.system, self.subject, self.subject_id, self.status, self.decided)
 
 
-def print_outcome(session: Session, evidence: Evidence) -> None:
+def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     """Print what is known, whatever was decided."""
     if session.wants_json:
         session.terminal.result(to_json(as_document(evidence)))
@@ -178,15 +178,15 @@ def print_outcome(session: Session, evidence: Evidence) -> None:
         _print_record(session, record, several=len(evidence.records) > 1)
 
 
-def _print_record(session: Session, record: Record, *, several: bool) -> None:
+def _print_record(session: CommandContext, record: Record, *, several: bool) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.result(run_summary(terminal, ending))
     message = f"{record.subject}: {decision.message}" if several else decision.message
     if decision.exit_code is ExitCode.OK:
-        session.note(f"tm: {clean(message)}")
+        session.note(f"tm: {sanitize(message)}")
     elif not decision.is_gated or not ending.result:
-        terminal.note(f"tm: {clean(message)}")
+        terminal.note(f"tm: {sanitize(message)}")
     if decision.hint:
-        terminal.note(f"hint: {clean(decision.hint)}")
+        terminal.note(f"hint: {sanitize(decision.hint)}")

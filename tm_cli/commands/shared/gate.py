@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from tm_cli.api.retry import LONGEST_PAUSE
 from tm_cli.cli.options import read_fail_on
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 Runs = TypeVar("Runs", bound=Backend)
@@ -47,7 +47,7 @@ class GateCommand(ABC, Generic[Runs]):
     stopping: ClassVar[str] = "cancels the run"
     detaching: ClassVar[str] = "leaves the run going"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CommandContext) -> None:
         self.session = session
 
     @property
@@ -72,8 +72,8 @@ class GateCommand(ABC, Generic[Runs]):
     def start(self, run: FollowedRun[Runs]) -> StartOutcome:
         """Start a run that is not waited for."""
         found = run.runs.start()
-        name = clean(found.run_id or "without id")
-        text = f"started run {name} of {run.name}: {clean(found.status)}"
+        name = sanitize(found.run_id or "without id")
+        text = f"started run {name} of {run.name}: {sanitize(found.status)}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
@@ -190,7 +190,7 @@ def wait_for_last(
     for entry in entries:
         if entry.server != command.server:
             raise ConfigurationError(
-                f"the last run was started on {clean(entry.server)}, not on {command.server}",
+                f"the last run was started on {sanitize(entry.server)}, not on {command.server}",
                 hint=f"name that server with {command.url_variable}",
             )
     details = entries[0].details

@@ -1,25 +1,57 @@
-"""`wait --last`: waits for what was started last in this project, whichever backend it is on."""
+"""`--last` for benchmark runs and jobs: judged by what was fixed when they were started."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.cli.session import Session
-from tm_cli.commands.benchmarks.last_start import benchmark_gate
-from tm_cli.commands.benchmarks.terms import RunloopGate
+from tm_cli.backends.runloop.baseline import BaselineSelection
+from tm_cli.backends.runloop.rules import Rules
+from tm_cli.cli.session import CommandContext
+from tm_cli.commands.benchmarks.gate import BenchmarkGate
+from tm_cli.commands.benchmarks.job_gate import BenchmarkJobGate
+from tm_cli.commands.benchmarks.terms import RUN, RunloopGate
 from tm_cli.commands.jobs.gate import JobGate
 from tm_cli.commands.jobs.options import JobWaitOptions
 from tm_cli.commands.runs.gate import RunGate
 from tm_cli.commands.shared import gate as shared
 from tm_cli.commands.shared.follow import WaitBehavior
+from tm_cli.commands.shared.gate import wait_for_last
 from tm_cli.commands.shared.last_start import RememberedRun, read_last_start
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
 
 
-def wait_for_last(
-    session: Session, gate: Gate, wait: WaitBehavior, job_wait: JobWaitOptions | None = None
+def wait_for_last_benchmarks(
+    session: CommandContext,
+    gate: Gate,
+    wait: WaitBehavior,
+    rules: Rules,
+    baseline: BaselineSelection,
+) -> int:
+    """Wait for what `tm benchmarks` started last; rules given now replace those of then."""
+    entries = read_last_start(session)
+    if entries[0].system != RunloopGate.system:
+        raise ConfigurationError(
+            "what was started last in this project is not a benchmark",
+            hint="`tm runs wait --last` waits for it",
+        )
+    return wait_for_last(benchmark_gate(session, entries, rules, baseline), entries, gate, wait)
+
+
+def benchmark_gate(
+    session: CommandContext,
+    entries: Sequence[RememberedRun],
+    rules: Rules | None = None,
+    baseline: BaselineSelection | None = None,
+) -> RunloopGate:
+    """Return the gate over what was started last: runs or jobs."""
+    is_run = entries[0].details.get("kind") == RUN
+    return (BenchmarkGate if is_run else BenchmarkJobGate)(session, rules, baseline)
+
+
+def wait_for_last_start(
+    session: CommandContext, gate: Gate, wait: WaitBehavior, job_wait: JobWaitOptions | None = None
 ) -> int:
     """Wait for the runs of the last start; `job_wait` counts where they are job runs."""
     entries = read_last_start(session)
@@ -27,7 +59,7 @@ def wait_for_last(
 
 
 def _command(
-    session: Session, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
+    session: CommandContext, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
 ) -> shared.GateCommand[Any]:
     match entries[0].system:
         case RunGate.system:

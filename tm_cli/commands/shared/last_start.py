@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.errors import ConfigurationError, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 from tm_cli.settings import DEFINITIONS, project_root
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import format_fail_on, parse_fail_on
 
 
@@ -43,7 +43,7 @@ class LastStart:
     runs of an earlier call must not pass for those of this one.
     """
 
-    def __init__(self, session: Session, entries: Sequence[RememberedRun]) -> None:
+    def __init__(self, session: CommandContext, entries: Sequence[RememberedRun]) -> None:
         self._session = session
         self._entries = list(entries)
         self._path = _path(session)
@@ -57,7 +57,7 @@ class LastStart:
     def _write(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps([asdict(entry) for entry in self._entries]))
+            write_atomic(self._path, json.dumps([asdict(entry) for entry in self._entries]))
         except OSError as problem:
             with suppress(OSError):
                 self._path.unlink()
@@ -66,7 +66,7 @@ class LastStart:
             )
 
 
-def read_last_start(session: Session) -> list[RememberedRun]:
+def read_last_start(session: CommandContext) -> list[RememberedRun]:
     """Return what was started last; all of it is on one backend.
 
     Raises ConfigurationError when nothing usable is there, and StartUnknown when it is not known
@@ -80,9 +80,9 @@ def read_last_start(session: Session) -> list[RememberedRun]:
             "nothing has been started in this project yet", hint="start a run first, or name one"
         ) from None
     except (OSError, RecursionError, ValueError) as problem:
-        raise ConfigurationError(f"cannot read {path}: {clean(problem)}") from None
-    if unknown := [clean(entry.subject) for entry in found if not entry.run_id]:
-        known = [f"{clean(run.subject)} {clean(run.run_id)}" for run in found if run.run_id]
+        raise ConfigurationError(f"cannot read {path}: {sanitize(problem)}") from None
+    if unknown := [sanitize(entry.subject) for entry in found if not entry.run_id]:
+        known = [f"{sanitize(run.subject)} {sanitize(run.run_id)}" for run in found if run.run_id]
         raise StartUnknown(
             f"the last start of {', '.join(unknown)} has no run that is known here",
             hint="look at the server, and wait for a run by its id"
@@ -114,7 +114,7 @@ def _read(entry: Mapping[str, Any]) -> RememberedRun:
     return found
 
 
-def _path(session: Session) -> Path:
+def _path(session: CommandContext) -> Path:
     project = str(project_root(session.context.cwd)).encode("utf-8", "surrogateescape")
     name = hashlib.sha256(project).hexdigest()[:16]
     return session.context.find_state_dir() / "last" / f"{name}.json"
@@ -129,7 +129,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
 
 
 def complete_gate(
-    session: Session,
+    session: CommandContext,
     gate: Gate,
     details: Mapping[str, Any],
     read_checks: Callable[[Mapping[str, Any]], Sequence[Condition]],
@@ -147,11 +147,11 @@ def complete_gate(
     except (AttributeError, TypeError, UsageError, ValueError) as problem:
         raise unusable(problem) from None
     for check in checks:
-        session.note(f"tm: as at the start, this must hold: {clean(check.text)}")
+        session.note(f"tm: as at the start, this must hold: {sanitize(check.text)}")
     return replace(gate, checks=checks)
 
 
-def _with_remembered_verdicts(session: Session, gate: Gate, remembered: str | None) -> Gate:
+def _with_remembered_verdicts(session: CommandContext, gate: Gate, remembered: str | None) -> Gate:
     if gate.fail_on or not remembered:
         return gate
     try:
@@ -165,12 +165,12 @@ def _with_remembered_verdicts(session: Session, gate: Gate, remembered: str | No
 def unusable(problem: Exception | str, hint: str | None = None) -> ConfigurationError:
     """Return the error for a memory that cannot be used."""
     return ConfigurationError(
-        f"what was remembered of the last run cannot be used: {clean(problem)}",
+        f"what was remembered of the last run cannot be used: {sanitize(problem)}",
         hint=hint or "name the run instead of --last",
     )
 
 
-def server_flags(session: Session, system: str) -> list[str]:
+def server_flags(session: CommandContext, system: str) -> list[str]:
     """Return the flags of this call that named the context, and the server of this backend."""
     names = ("context", *(("base_url", "api_key_file") if session.system == system else ()))
     return [

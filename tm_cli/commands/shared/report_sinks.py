@@ -11,14 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from tm_cli.cli.session import Session
+from tm_cli.cli.session import CommandContext
 from tm_cli.errors import TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Event
-from tm_cli.gate.outcome import Evidence
+from tm_cli.gate.outcome import GateOutcome
 from tm_cli.gate.policy import Gate
 from tm_cli.runtime.device_paths import find_device
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 from tm_cli.runtime.terminal import Terminal
 
 _UNDECIDED = TmError("tm was terminated before it finished", code="undecided")
@@ -37,7 +37,7 @@ class Sink(Protocol):
         """Whether it shows the baseline run as well."""
         ...
 
-    def begin(self, undecided: Evidence) -> None:
+    def begin(self, undecided: GateOutcome) -> None:
         """Report that nothing is decided, before anything is sent; raises UsageError."""
         ...
 
@@ -45,7 +45,7 @@ class Sink(Protocol):
         """Take an event of the subject at `position`; one may come twice."""
         ...
 
-    def finish(self, evidence: Evidence) -> bool:
+    def finish(self, evidence: GateOutcome) -> bool:
         """Report the outcome; False when something that was asked for is lost."""
         ...
 
@@ -95,15 +95,15 @@ class Reports:
         for sink in self.sinks:
             sink.note(position, event)
 
-    def finish(self, evidence: Evidence) -> ExitCode:
+    def finish(self, evidence: GateOutcome) -> ExitCode:
         """Report the outcome everywhere; what is lost turns OK into OUTPUT, for later sinks too."""
         for sink in self.sinks:
             if not sink.finish(evidence) and evidence.exit_code is ExitCode.OK:
                 evidence = replace(evidence, exit_code=ExitCode.OUTPUT)
         return evidence.exit_code
 
-    def _error(self, error: TmError) -> Evidence:
-        return Evidence((), Gate(), error.exit_code, self.now(), error)
+    def _error(self, error: TmError) -> GateOutcome:
+        return GateOutcome((), Gate(), error.exit_code, self.now(), error)
 
 
 class Format(StrEnum):
@@ -129,7 +129,7 @@ WITHOUT_BASELINE = frozenset({Format.JUNIT, Format.DOTENV})
 """Formats that show nothing of the baseline run."""
 
 
-def rendered(form: Format, evidence: Evidence) -> str:
+def rendered(form: Format, evidence: GateOutcome) -> str:
     match form:
         case Format.JSON:
             from tm_cli.render.formats.json_document import to_json
@@ -154,7 +154,7 @@ def rendered(form: Format, evidence: Evidence) -> str:
 
             return series_csv(evidence)
         case Format.DOTENV:
-            from tm_cli.render.formats.gitlab import dotenv
+            from tm_cli.render.formats.ci_log import dotenv
 
             return dotenv(evidence)
         case Format.METRICS:
@@ -175,7 +175,7 @@ class Report:
     def wants_baseline(self) -> bool:
         return self.format not in WITHOUT_BASELINE
 
-    def begin(self, undecided: Evidence) -> None:
+    def begin(self, undecided: GateOutcome) -> None:
         """Take the place of an older report; raises UsageError when that cannot be."""
         try:
             if (device := find_device(self.path)) is not None:
@@ -188,7 +188,7 @@ class Report:
     def note(self, position: int, event: Event) -> None:
         """A file shows the end only."""
 
-    def finish(self, evidence: Evidence) -> bool:
+    def finish(self, evidence: GateOutcome) -> bool:
         try:
             self.write(evidence)
         except OSError as problem:
@@ -196,9 +196,9 @@ class Report:
             return False
         return True
 
-    def write(self, evidence: Evidence) -> None:
+    def write(self, evidence: GateOutcome) -> None:
         """Replace the file in one step, so that no reader finds half of it; raises OSError."""
-        write_whole(self.path, rendered(self.format, evidence))
+        write_atomic(self.path, rendered(self.format, evidence))
 
 
 def read_reports(flags: Sequence[str], cwd: Path, terminal: Terminal) -> tuple[Report, ...]:
@@ -230,7 +230,7 @@ def _report(flag: str, cwd: Path, terminal: Terminal) -> Report:
 
 
 def read_sinks(
-    session: Session, flags: Sequence[str], *, github: bool | None, gitlab: bool | None
+    session: CommandContext, flags: Sequence[str], *, github: bool | None, gitlab: bool | None
 ) -> Reports:
     """Return the places for one call; None leaves a platform to its environment.
 
@@ -251,7 +251,7 @@ def read_sinks(
     return Reports(tuple(sinks), now=clock.now)
 
 
-def _github(session: Session, reports: Sequence[Report]) -> Sink:
+def _github(session: CommandContext, reports: Sequence[Report]) -> Sink:
     from tm_cli.commands.shared.ci_platforms import GitHub
 
     return GitHub(
@@ -264,11 +264,11 @@ def _github(session: Session, reports: Sequence[Report]) -> Sink:
     )
 
 
-def step_summary(session: Session) -> Path | None:
+def step_summary(session: CommandContext) -> Path | None:
     """The file that the runner takes a summary from; None where it named none."""
     return _file(session, "GITHUB_STEP_SUMMARY")
 
 
-def _file(session: Session, variable: str) -> Path | None:
+def _file(session: CommandContext, variable: str) -> Path | None:
     name = session.context.environ.get(variable)
     return session.context.cwd / name if name else None

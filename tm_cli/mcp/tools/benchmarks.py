@@ -9,9 +9,8 @@ from tm_cli.backends.runloop.rules import Rules
 from tm_cli.commands.benchmarks import options
 from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import flag, optional, pairs, share, text, verdicts, whole
+from tm_cli.mcp.schema import Effect, Tool, flag, optional, pairs, share, text, verdicts, whole
 from tm_cli.mcp.session import CallSession
-from tm_cli.mcp.tool import Effect, Tool
 
 SHARES = ("min_score", "warn_score", "max_drop", "warn_drop", "coverage")
 RULES = {

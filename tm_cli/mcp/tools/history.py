@@ -6,9 +6,8 @@ from typing import Any
 
 from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Schema, choice, flag, optional, text, whole
+from tm_cli.mcp.schema import Effect, Schema, Tool, choice, flag, optional, text, whole
 from tm_cli.mcp.session import CallSession
-from tm_cli.mcp.tool import Effect, Tool
 
 FILTERS = {
     "profile_id": "profileId",
@@ -42,10 +41,10 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.cli.options import ComparisonFormat
-    from tm_cli.commands.history import compare
+    from tm_cli.commands.history import show
 
     first, second = arguments["run_id"], arguments["baseline_run_id"]
-    return compare.compare(session, first, second, ComparisonFormat.JSON)
+    return show.compare(session, first, second, ComparisonFormat.JSON)
 
 
 def _instant(name: str, written: str | None) -> str | None:

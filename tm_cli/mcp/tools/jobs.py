@@ -8,9 +8,8 @@ from typing import Any
 
 from tm_cli.commands.jobs import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import choice, items, optional, pairs, seconds, text, verdicts
+from tm_cli.mcp.schema import Effect, Tool, choice, items, optional, pairs, seconds, text, verdicts
 from tm_cli.mcp.session import CallSession
-from tm_cli.mcp.tool import Effect, Tool
 
 GATE = {
     "fail_on_verdict": verdicts(

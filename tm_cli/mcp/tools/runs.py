@@ -7,9 +7,8 @@ from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import items, optional, text
+from tm_cli.mcp.schema import Effect, Tool, items, optional, text
 from tm_cli.mcp.session import CallSession
-from tm_cli.mcp.tool import Effect, Tool
 
 ONLY_WHEN_WAITING = ("fail_on_verdict",)
 TAG = r"^[A-Za-z0-9._-]+$"

@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 
-from tm_cli.gate.model import Comparison, Course, Moment
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.model import Comparison, Sample, TimeSeries
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import plain_numbers
 from tm_cli.render.summary import verdict_word
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 _MEASURED = {
     "rps": "rps",
@@ -32,7 +32,7 @@ HEAD = (
 _FORMULA = ("=", "+", "-", "@")
 
 
-def series_csv(outcome: Evidence) -> str:
+def series_csv(outcome: GateOutcome) -> str:
     """Return a row for each sample of each run; a run without series has one for each number.
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
@@ -72,15 +72,15 @@ def _number(item: Comparison) -> list[str]:
     return [harmless(item.metric), harmless(item.unit), *values, harmless(item.verdict or "")]
 
 
-def _by_time(series: Course) -> dict[float, Moment]:
+def _by_time(series: TimeSeries) -> dict[float, Sample]:
     return {sample.t: sample for sample in series}
 
 
-def _values(sample: Moment | None) -> list[str]:
+def _values(sample: Sample | None) -> list[str]:
     return [_plain(_measured(sample, name) if sample else None) for name in _MEASURED]
 
 
-def _measured(sample: Moment, name: str) -> float | None:
+def _measured(sample: Sample, name: str) -> float | None:
     value: float | None = getattr(sample, name)
     return value * 100 if name == "bad" and value is not None else value
 
@@ -91,5 +91,5 @@ def _plain(value: float | None) -> str:
 
 def harmless(text: str) -> str:
     """Return a cell that spreadsheets do not evaluate."""
-    shown = clean(text)
+    shown = sanitize(text)
     return f"'{shown}" if shown.startswith(_FORMULA) else shown

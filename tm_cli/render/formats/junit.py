@@ -6,21 +6,21 @@ from xml.etree import ElementTree as ET
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
-from tm_cli.gate.outcome import Evidence
+from tm_cli.gate.outcome import GateOutcome
 from tm_cli.gate.policy import Decision
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 
-def junit_report(outcome: Evidence) -> str:
+def junit_report(outcome: GateOutcome) -> str:
     """Return the XML document. What is not known to be good is an error or a failure."""
     root = ET.Element("testsuites", name="tm")
     for record in outcome.reported:
-        element = ET.SubElement(root, "testsuite", name=clean(record.subject))
+        element = ET.SubElement(root, "testsuite", name=sanitize(record.subject))
         _add_properties(element, record.end)
         for name, kind, message in _cases(record.end):
-            case = ET.SubElement(element, "testcase", classname="tm", name=clean(name))
+            case = ET.SubElement(element, "testcase", classname="tm", name=sanitize(name))
             if kind:
-                ET.SubElement(case, kind, message=clean(message)).text = clean(message)
+                ET.SubElement(case, kind, message=sanitize(message)).text = sanitize(message)
         for attribute, kind in (("failures", "failure"), ("errors", "error")):
             element.set(attribute, str(len(element.findall(f"testcase/{kind}"))))
         if text := _comparisons(record.end):
@@ -48,7 +48,7 @@ def _add_properties(element: ET.Element, end: Decided) -> None:
     known = [(name, str(value)) for name, value in facts.items() if value is not None]
     properties = ET.SubElement(element, "properties") if known else element
     for name, value in known:
-        ET.SubElement(properties, "property", name=name, value=clean(value))
+        ET.SubElement(properties, "property", name=name, value=sanitize(value))
 
 
 def _comparisons(end: Decided) -> str:
@@ -59,7 +59,7 @@ def _comparisons(end: Decided) -> str:
     lines += [
         f"{item.verdict or '-'} {item.reason or item.metric}" for item in end.result.comparisons
     ]
-    return "\n".join(map(clean, lines))
+    return "\n".join(map(sanitize, lines))
 
 
 def _cases(end: Decided) -> list[tuple[str, str, str]]:

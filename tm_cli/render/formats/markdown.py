@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.events import Attempt, Decided
-from tm_cli.gate.model import Course, Result, known_points
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.events import Decided, RunAttempt
+from tm_cli.gate.model import Result, TimeSeries, known_points
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.summary import (
     MARKS,
@@ -19,8 +19,7 @@ from tm_cli.render.summary import (
     verdict_word,
 )
 from tm_cli.render.tables import codes, percent, rate
-from tm_cli.values.numbers import as_number
-from tm_cli.values.text import clean
+from tm_cli.values.text import as_number, sanitize
 
 MOST_SUBJECTS = 100
 MOST_REASONS = 30
@@ -36,7 +35,7 @@ _CHARTED = {"rps": "requests/s", "p95": "p95 in ms"}
 Points = Sequence[tuple[float, float]]
 
 
-def markdown(outcome: Evidence, *, limit: int | None = None, footer: str = "") -> str:
+def markdown(outcome: GateOutcome, *, limit: int | None = None, footer: str = "") -> str:
     """Return the outcome in at most `limit` bytes; `footer` is Markdown already.
 
     No text of a server is obeyed: no markup, no link, no mention.
@@ -48,7 +47,7 @@ def markdown(outcome: Evidence, *, limit: int | None = None, footer: str = "") -
     return joined([*sections, Section("links", 1, footer)], limit)
 
 
-def _overview(outcome: Evidence) -> str:
+def _overview(outcome: GateOutcome) -> str:
     """Return one line for each of several subjects, the worst of which decides."""
     code, records = outcome.exit_code, outcome.reported
     lines = [
@@ -162,14 +161,14 @@ def _measured(result: Result | None) -> list[str]:
     return lines + [f"note: {escaped(note)}" for note in result.notes[:MOST_NOTES]]
 
 
-def _earlier(attempt: Attempt) -> str:
+def _earlier(attempt: RunAttempt) -> str:
     run_id = attempt.run.run_id if attempt.run else None
     return (f"run `{_code(run_id)}`" if run_id else "a run") + escaped(earlier_text(attempt))
 
 
 def _code(text: str) -> str:
     """A text inside a code span, which no backtick may end."""
-    return clean(text).replace("`", "'").replace("<", "‹").replace("|", "¦")
+    return sanitize(text).replace("`", "'").replace("<", "‹").replace("|", "¦")
 
 
 def _charts(result: Result, baseline: Result | None) -> str:
@@ -186,7 +185,7 @@ def _charts(result: Result, baseline: Result | None) -> str:
     return "\n\n".join([*filter(None, charts), f"Blue: this run{legend}; seconds of the run."])
 
 
-def _chart(series: Course, other: Course, name: str) -> str:
+def _chart(series: TimeSeries, other: TimeSeries, name: str) -> str:
     ours, theirs = known_points(series, name), known_points(other, name)
     if len(ours) < 2:
         return ""

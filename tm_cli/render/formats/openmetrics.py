@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from tm_cli.gate.checks import measure
 from tm_cli.gate.model import Result
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import plain_numbers
 from tm_cli.render.summary import verdict_word
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 _QUANTILES = ("p50", "p90", "p95", "p99", "p99.9")
 _FAMILIES = {
@@ -27,7 +27,7 @@ _FAMILIES = {
 Gauge = tuple[str, dict[str, str], float]
 
 
-def openmetrics(outcome: Evidence) -> str:
+def openmetrics(outcome: GateOutcome) -> str:
     """Return gauges for every subject, families in a fixed order, ending in `# EOF`."""
     samples = [sample for record in outcome.reported for sample in _samples(record)]
     lines = []
@@ -80,4 +80,4 @@ def _labels(labels: dict[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return clean(text).replace("\\", "\\\\").replace('"', '\\"')
+    return sanitize(text).replace("\\", "\\\\").replace('"', '\\"')

@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields
 from statistics import fmean
 from typing import Any
 
-from tm_cli.gate.model import Course, Moment, known_points
+from tm_cli.gate.model import Sample, TimeSeries, known_points
 from tm_cli.gate.outcome import Record
 from tm_cli.render.chart import remarkable_moments
 from tm_cli.render.html.markup import Child, Markup, element, joined, table
 from tm_cli.render.tables import milliseconds, percent, rate
 from tm_cli.values.durations import format_duration
 
-_QUANTITIES = tuple(field.name for field in fields(Moment) if field.name != "t")
+_QUANTITIES = tuple(field.name for field in fields(Sample) if field.name != "t")
 _RATES = frozenset({"rps", "planned"})
 
 ROWS = 24
@@ -53,11 +53,11 @@ _NAMES = {"planned": "planned", "rps": "achieved", "bad": "failed"}
 class Side:
     """One run over time; `values` holds the known values of each quantity."""
 
-    series: Course
+    series: TimeSeries
     values: Mapping[str, Sequence[float]]
 
     @classmethod
-    def of(cls, series: Course) -> Side:
+    def of(cls, series: TimeSeries) -> Side:
         names = {name for chart in CHARTS for name in chart.ours}
         return cls(
             series,
@@ -102,19 +102,19 @@ def _drawn(record: Record, buckets: int) -> dict[str, Any]:
     }
 
 
-def _both_series(record: Record) -> tuple[Course, Course]:
+def _both_series(record: Record) -> tuple[TimeSeries, TimeSeries]:
     end = record.end
     ours = end.result.series if end.result else ()
     return ours, end.baseline.series if end.baseline and ours else ()
 
 
-def _span(ours: Course, theirs: Course) -> tuple[float, float]:
+def _span(ours: TimeSeries, theirs: TimeSeries) -> tuple[float, float]:
     times = [sample.t for series in (ours, theirs) for sample in (*series[:1], *series[-1:])]
     return min(times, default=0.0), max(times, default=0.0)
 
 
-def _columns(series: Course) -> dict[str, list[float | None]]:
-    names = [field.name for field in fields(Moment)]
+def _columns(series: TimeSeries) -> dict[str, list[float | None]]:
+    names = [field.name for field in fields(Sample)]
     return {name: [_short(getattr(sample, name)) for sample in series] for name in names}
 
 
@@ -163,7 +163,7 @@ def _range(chart: Chart, side: Side, names: Sequence[str]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _table(chart: Chart, ours: Course, theirs: Course, other: str) -> Markup:
+def _table(chart: Chart, ours: TimeSeries, theirs: TimeSeries, other: str) -> Markup:
     begin, end = _span(ours, theirs)
     buckets = min(ROWS, max(len(ours), len(theirs)))
     left, right = (
@@ -185,11 +185,11 @@ def _table(chart: Chart, ours: Course, theirs: Course, other: str) -> Markup:
     return table(f"{chart.title}: the {kind} of each bucket", head, rows)
 
 
-def _cells(chart: Chart, names: Sequence[str], sample: Moment | None) -> list[str]:
+def _cells(chart: Chart, names: Sequence[str], sample: Sample | None) -> list[str]:
     return [chart.shown(getattr(sample, name) if sample else None) for name in names]
 
 
-def downsampled(series: Course, *, begin: float, end: float, buckets: int) -> Course:
+def downsampled(series: TimeSeries, *, begin: float, end: float, buckets: int) -> TimeSeries:
     """Return at most two samples for each of `buckets` of equal length from `begin` to `end`.
 
     They hold the lowest and the highest of each quantity, in the order in which they came. A series
@@ -198,7 +198,7 @@ def downsampled(series: Course, *, begin: float, end: float, buckets: int) -> Co
     if len(series) <= 2 * buckets or end <= begin:
         return series
     width = (end - begin) / buckets
-    found: list[Moment] = []
+    found: list[Sample] = []
     for place, samples in _buckets(series, begin, width, buckets):
         if len(samples) == 1:
             found.append(samples[0])
@@ -206,13 +206,13 @@ def downsampled(series: Course, *, begin: float, end: float, buckets: int) -> Co
         pairs = {name: _extremes(samples, name) for name in _QUANTITIES}
         at = begin + place * width
         found += [
-            Moment(at + share * width, **{name: pair[n] for name, pair in pairs.items()})
+            Sample(at + share * width, **{name: pair[n] for name, pair in pairs.items()})
             for n, share in enumerate((0.25, 0.75))
         ]
     return tuple(found)
 
 
-def aggregated(series: Course, *, begin: float, end: float, buckets: int) -> Course:
+def aggregated(series: TimeSeries, *, begin: float, end: float, buckets: int) -> TimeSeries:
     """Return one sample for each bucket that has any, at its middle.
 
     Rates are the mean; response times and failures are the worst.
@@ -221,7 +221,7 @@ def aggregated(series: Course, *, begin: float, end: float, buckets: int) -> Cou
         return series[:1]
     width = (end - begin) / buckets
     return tuple(
-        Moment(
+        Sample(
             begin + (place + 0.5) * width, **{name: _summary(samples, name) for name in _QUANTITIES}
         )
         for place, samples in _buckets(series, begin, width, buckets)
@@ -229,10 +229,10 @@ def aggregated(series: Course, *, begin: float, end: float, buckets: int) -> Cou
 
 
 def _buckets(
-    series: Course, begin: float, width: float, buckets: int
-) -> Iterator[tuple[int, Course]]:
+    series: TimeSeries, begin: float, width: float, buckets: int
+) -> Iterator[tuple[int, TimeSeries]]:
     """Yield each bucket that has samples, with its place."""
-    place, samples = 0, list[Moment]()
+    place, samples = 0, list[Sample]()
     for sample in series:
         own = min(max(int((sample.t - begin) / width), 0), buckets - 1)
         if own != place and samples:
@@ -244,7 +244,7 @@ def _buckets(
         yield place, tuple(samples)
 
 
-def _extremes(samples: Course, name: str) -> tuple[float | None, float | None]:
+def _extremes(samples: TimeSeries, name: str) -> tuple[float | None, float | None]:
     values = [value for _, value in known_points(samples, name)]
     if not values:
         return None, None
@@ -252,7 +252,7 @@ def _extremes(samples: Course, name: str) -> tuple[float | None, float | None]:
     return (low, high) if values.index(low) <= values.index(high) else (high, low)
 
 
-def _summary(samples: Course, name: str) -> float | None:
+def _summary(samples: TimeSeries, name: str) -> float | None:
     values = [value for _, value in known_points(samples, name)]
     if not values:
         return None

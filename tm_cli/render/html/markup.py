@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Any
 
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 DATA_ELEMENT = "tm-evidence"
 """The id of the element that holds the JSON document."""
@@ -35,7 +35,7 @@ def text(value: object, *, longest: int = 500) -> Markup:
     """
     shown = str(value)
     before, after = " " * shown[:1].isspace(), " " * shown[-1:].isspace()
-    return Markup(f"{before}{escape(clean(shown, longest=longest))}{after}")
+    return Markup(f"{before}{escape(sanitize(shown, longest=longest))}{after}")
 
 
 def element(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Markup:
@@ -56,7 +56,7 @@ def joined(children: Iterable[Child]) -> Markup:
 
 def prose(sentence: str, *, longest: int = 500) -> Markup:
     """Return a sentence in which `backticks` mark what is typed."""
-    parts = clean(sentence, longest=longest).split("`")
+    parts = sanitize(sentence, longest=longest).split("`")
     if len(parts) % 2 == 0:
         return text(sentence, longest=longest)
     return joined(element("code", part) if n % 2 else part for n, part in enumerate(parts))

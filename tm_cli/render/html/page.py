@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from tm_cli.gate.outcome import Evidence
+from tm_cli.gate.outcome import GateOutcome
 from tm_cli.render.html.charts import chart_data
 from tm_cli.render.html.markup import DATA_ELEMENT, Markup, data_block, element, joined, text
-from tm_cli.render.html.overview import overview
-from tm_cli.render.html.run import run_section
+from tm_cli.render.html.run import overview, run_section
 from tm_cli.render.summary import leading
 
 LIBRARY = "uplot/uPlot.iife.min.js"
@@ -24,7 +23,7 @@ EMPTY_ICON = "data:,"
 """Without an icon, browsers ask the server of the page for one."""
 
 
-def page(outcome: Evidence, document: Mapping[str, Any]) -> str:
+def page(outcome: GateOutcome, document: Mapping[str, Any]) -> str:
     """Return the whole page; `document` is the report's JSON form, which it embeds."""
     css, javascript = style(), script()
     records = outcome.reported
@@ -60,13 +59,13 @@ def page(outcome: Evidence, document: Mapping[str, Any]) -> str:
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
-def _title(outcome: Evidence) -> str:
+def _title(outcome: GateOutcome) -> str:
     records = outcome.reported
     name = records[0].subject if len(records) == 1 else f"{len(records)} runs"
     return f"{outcome.exit_code.name}: {name} (tm report)"
 
 
-def _bar(outcome: Evidence, document: Mapping[str, Any]) -> Markup:
+def _bar(outcome: GateOutcome, document: Mapping[str, Any]) -> Markup:
     """Return version and time, and the buttons, which the script shows."""
     made = outcome.made_at
     return element(
@@ -89,7 +88,7 @@ def _bar(outcome: Evidence, document: Mapping[str, Any]) -> Markup:
     )
 
 
-def _file_name(outcome: Evidence) -> str:
+def _file_name(outcome: GateOutcome) -> str:
     """Return a name for the downloaded data, without text of a server."""
     return f"tm-{leading(outcome).end.decision.exit_code.name.lower()}-report.json"
 

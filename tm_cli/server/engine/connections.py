@@ -20,7 +20,7 @@ An address that is known to take longer gets three times as long as it took.
 """
 
 ATTEMPT = 2.0
-"""Seconds until an attempt to connect, for which no request waits any more, is given up."""
+"""Seconds until an attempt to connect that no request is waiting for is given up."""
 
 PAUSE = 5.0
 """Seconds for which an address that refuses or is silent is left out; then it is tried again."""

@@ -42,7 +42,7 @@ class RunClock:
             self._paused_at = self._monotonic()
 
     def resume(self) -> None:
-        """Let curve time go on from where it was paused; not after `stop`."""
+        """Continue curve time from where it was paused; not after `stop`."""
         if self._paused_at is not None and not self._is_stopped:
             self._zero += self._monotonic() - self._paused_at
             self._paused_at = None

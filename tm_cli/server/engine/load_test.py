@@ -20,8 +20,7 @@ from locust.env import Environment
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
-from tm_cli.server.engine.recorder import Recorder
-from tm_cli.server.engine.report import EngineReport
+from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, TargetClient
 
@@ -124,7 +123,7 @@ class LoadTest:
         self._recorder.replan()
 
     def pause(self) -> None:
-        """Hold the curve; requests already due or under way go on."""
+        """Hold the curve; requests already due or under way continue."""
         self._may_go_on.clear()
         self._clock.pause()
         self._events.write("paused", elapsed=round(self._clock.elapsed(), 3))

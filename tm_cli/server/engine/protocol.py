@@ -58,7 +58,7 @@ def execute_commands(lines: Iterator[bytes], load_test: Controllable) -> None:
     try:
         for line in lines:
             if not _carry_out(_object(line) or {}, load_test):
-                _LOG.warning("ignored a line that is no known command")
+                _LOG.warning("ignored a line that is not a known command")
     finally:
         load_test.abort()
 
@@ -158,7 +158,7 @@ _CHECKS = 10  # within the time that silence may last
 class Watchdog:
     """Passes lines on and remembers when the last one came. Durations are seconds.
 
-    A frozen process keeps its end of the pipe open, and the load would go on although its share
+    A frozen process keeps its end of the pipe open, and the load would continue although its share
     has been given to others.
     """
 

@@ -100,7 +100,7 @@ class TooManyInterimResponses(HTTPParseError):
 
 
 class ProtocolSwitched(HTTPParseError):
-    """101: what follows is not HTTP any more, and there is no final response."""
+    """Status 101: what follows is not HTTP, and there is no final response."""
 
 
 class ResponseHeadTooLarge(HTTPParseError):

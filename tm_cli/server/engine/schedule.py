@@ -72,7 +72,7 @@ class Share:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
-            raise ValueError(f"there is no share {self.index} of {self.count}")
+            raise ValueError(f"invalid share: {self.index} of {self.count}")
 
 
 WHOLE = Share()

@@ -103,7 +103,7 @@ def compare_response_times(
         level_mean = _level_mean(values) if than == BASELINE and not is_named else None
         odds = _odds(value, before, chance, level_mean)
         if odds and level_mean and name in within:
-            # what the newest run has of its own is no spread of the others
+            # the deviation of the newest run does not belong to the spread of the others
             others = noise(within[name], between_runs(values[:-1], within[name]))
             odds = replace(odds, by_other_alone=_by_chance(value, before, others))
         if than == REFERENCE and odds is not None:

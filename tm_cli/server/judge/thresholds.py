@@ -106,7 +106,7 @@ class Thresholds:
             case "throughput":
                 return replace(self, throughput=_bound(value, self.throughput))
         if key not in self.quantiles:
-            raise ValueError("there is no such limit")
+            raise ValueError("unknown threshold")
         bound = _bound(value, self.quantiles[key])
         return replace(self, quantiles=MappingProxyType({**self.quantiles, key: bound}))
 
@@ -136,7 +136,7 @@ def _sides(value: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("it is no number")
+        raise ValueError("not a number")
     if not 0 <= value <= _MAX_VALUE:
         raise ValueError("it must be finite and not negative")
     return float(value)

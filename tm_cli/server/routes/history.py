@@ -17,7 +17,7 @@ from tm_cli.server.profiles import display_name
 from tm_cli.server.runs.verdicts import comparison
 from tm_cli.server.store.history import HistoryFilter
 from tm_cli.server.store.stored_rows import StoredRow, damage
-from tm_cli.server.timestamps import read_time
+from tm_cli.server.validation import read_time
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.services import Services, path_id, whole_number
 

@@ -1,4 +1,4 @@
-"""Profiles: list, create, read, update, delete, export, import."""
+"""Pinned baselines: read, set, remove."""
 
 from __future__ import annotations
 
@@ -9,11 +9,61 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import ProfileFields, Schedule, StoredProfile
-from tm_cli.server.timestamps import wire_time
+from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, StoredProfile
+from tm_cli.server.runs.plan import usable_baseline
+from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import Refusal, read_json, read_model, validated
-from tm_cli.server.web.schemas import ProfileBody, ScheduleBody, Url
+from tm_cli.server.web.schemas import PinBody, ProfileBody, ScheduleBody, Url
 from tm_cli.server.web.services import Services, path_id
+
+
+async def get_baseline(request: Request) -> Response:
+    services = Services.of(request)
+    return JSONResponse(_pin_view(services, services.profile(request).id, _region(request)))
+
+
+async def pin_baseline(request: Request) -> Response:
+    """Pin a completed run of the profile; it holds for the region in which it ran."""
+    services = Services.of(request)
+    profile = services.profile(request)
+    wanted = (await read_model(request, PinBody)).history_id
+    row = usable_baseline(services, profile.id, wanted)
+    if row["against_url"]:
+        raise Refusal(f"Run {wanted} cannot be the baseline: it is an A/B run")
+    services.pins.pin(profile.id, row["region"], wanted)
+    return JSONResponse(_pin_view(services, profile.id, row["region"]))
+
+
+async def unpin_baseline(request: Request) -> Response:
+    services = Services.of(request)
+    services.pins.unpin(services.profile(request).id, _region(request))
+    return Response(status_code=204)
+
+
+def _region(request: Request) -> str:
+    return request.query_params.get("region") or LOCAL
+
+
+def _pin_view(services: Services, profile_id: int, region: str) -> dict[str, Any]:
+    pin = services.pins.find(profile_id, region)
+    row = services.history.find(pin.history_id) if pin else None
+    return {
+        "profileId": profile_id,
+        "region": region,
+        "historyId": pin.history_id if pin else None,
+        "pinnedAt": wire_time(pin.pinned_at) if pin and pin.pinned_at else None,
+        "exists": row is not None,
+        "runId": row["run_id"] if row else None,
+        "startedAt": row["started_at"] if row else None,
+        "autoVerdict": row["auto_verdict"] if row else None,
+    }
+
+
+BASELINE_ROUTES = [
+    Route("/profiles/{id}/baseline", get_baseline, methods=["GET"]),
+    Route("/profiles/{id}/baseline", pin_baseline, methods=["PUT"]),
+    Route("/profiles/{id}/baseline", unpin_baseline, methods=["DELETE"]),
+]
 
 FORMAT = "trafficmorph-profile-v1"
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")

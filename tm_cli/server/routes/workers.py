@@ -12,7 +12,7 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.guard import refusal_response
 from tm_cli.server.web.services import Services
 from tm_cli.server.workers.agent_protocol import agent_refusal, region_refusal
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _introduction(connection: HTTPConnection) -> tuple[str, str]:
     region, name, version = (query.get(field, "") for field in ("region", "name", "version"))
     if version != __version__:  # all workers of a run must number its requests alike
         raise Refusal(
-            f"the agent is tm {clean(version, longest=40) or '?'}, the server tm {__version__}: "
+            f"the agent is tm {sanitize(version, longest=40) or '?'}, the server tm {__version__}: "
             "both need the same version"
         )
     if refusal := region_refusal(region) or agent_refusal(name):

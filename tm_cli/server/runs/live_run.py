@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.runs.progress import RunState
-from tm_cli.server.runs.run import RunOutcome, ServerRun
+from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.workers.engine_events import (
     EngineBucket,

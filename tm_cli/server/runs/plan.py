@@ -16,7 +16,7 @@ from tm_cli.server.engine.job import Against, EngineJob
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
-from tm_cli.server.runs.run import ServerRun
+from tm_cli.server.runs.progress import ServerRun
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems

@@ -11,11 +11,18 @@ from pydantic import AfterValidator, Field
 
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.histograms import UnreadableHistogram, merge_encoded
 from tm_cli.server.judge.facts import Times
 from tm_cli.server.profiles import Wire
 from tm_cli.server.runs.progress import middle, rate, ratios
-from tm_cli.server.validation import MAX_COUNT, Count, Counts, Finite, Measure
+from tm_cli.server.validation import (
+    MAX_COUNT,
+    Count,
+    Counts,
+    Finite,
+    Measure,
+    UnreadableHistogram,
+    merge_encoded,
+)
 from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}

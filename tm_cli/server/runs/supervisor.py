@@ -12,13 +12,13 @@ from typing import Any
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.live_run import LiveRun
+from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import Results, no_results, summarize_partial
-from tm_cli.server.runs.run import RunOutcome, ServerRun
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.engine_events import Launch
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 STOP_GRACE = 12.0  # the engine drains for at most its request timeout, 10 s
 REPLACE_GRACE = 1.0  # the new run waits for the old engine; what is still in flight is forgone
@@ -121,7 +121,7 @@ class Supervisor:
             raise
         except Exception as error:
             logger.exception("the measurements of run %s cannot be read", run.run_id)
-            return no_results(), f"its measurements cannot be read: {clean(error)}"
+            return no_results(), f"its measurements cannot be read: {sanitize(error)}"
 
     async def _follow(self, live: LiveRun, *, after: LiveRun | None) -> None:
         """Follow a run from start to verdict; `after` is the run that it replaces."""

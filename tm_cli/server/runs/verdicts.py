@@ -29,7 +29,7 @@ from tm_cli.server.runs.results import SideResults, blocks, error_classes
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
-from tm_cli.server.timestamps import read_time
+from tm_cli.server.validation import read_time
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import Results, SideResults
-from tm_cli.server.runs.run import RunOutcome
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
-from tm_cli.server.timestamps import wire_time
-from tm_cli.server.validation import MAX_COUNT
+from tm_cli.server.validation import MAX_COUNT, wire_time
 
 EACH_TAG = "json_each(CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)"
 """The tags of a row as a table; tags that are damaged are none, and no error."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.profiles import ProfileFields, StoredProfile, name_key
 from tm_cli.server.store.database import Database
-from tm_cli.server.timestamps import read_time, wire_time
+from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Runs on disk while they go on: the run itself and its buckets."""
+"""Active runs on disk: the run itself and its buckets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from tm_cli.server.runs.run import ServerRun
+from tm_cli.server.runs.progress import ServerRun
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
-from tm_cli.server.timestamps import read_time, wire_time
+from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.workers.engine_events import EngineBucket
 
 _UNKNOWN = "1970-01-01T00:00:00Z"
@@ -56,7 +56,7 @@ class RunStore:
             )
 
     def unfinished(self) -> list[ServerRun]:
-        """Runs without a history row: going on, or cut short when a server died.
+        """Runs without a history row: active, or cut short when a server died.
 
         What is damaged has a neutral value; the row itself stays as it is.
         """

@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
+from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
-from tm_cli.server.runs.run import RunOutcome
-from tm_cli.server.timestamps import read_time
 from tm_cli.server.validation import (
     MAX_COUNT,
     Count,
@@ -24,6 +23,7 @@ from tm_cli.server.validation import (
     Finite,
     Measure,
     Text,
+    read_time,
     refuse_constant,
 )
 
@@ -37,7 +37,7 @@ def checked(row: sqlite3.Row) -> StoredRow:
     """The row with neutral values for what is damaged; such a row has no verdict.
 
     Series are only shown, and addresses only compared: without them a verdict still stands, but
-    nothing is compared any more.
+    nothing is compared with the run.
     """
     values: dict[str, Any] = {}
     damaged = []

@@ -118,7 +118,7 @@ class ClientConnections:
 
 
 class ClientConnection:
-    """One connection from its accept to its end, with a deadline for what its client owes."""
+    """One connection from its accept to its end, with a deadline for the next part of a request."""
 
     def __init__(self, connections: ClientConnections) -> None:
         self.transport: asyncio.Transport | None = None

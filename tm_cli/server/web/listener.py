@@ -61,7 +61,7 @@ class ServeOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ListeningSocket:
     """A listening socket; `names` are hosts that a request may give in addition to the address."""
 
     listener: socket.socket
@@ -88,7 +88,7 @@ class Endpoint:
 
 
 @contextmanager
-def open_listeners(options: ServeOptions) -> Iterator[list[Endpoint]]:
+def open_listeners(options: ServeOptions) -> Iterator[list[ListeningSocket]]:
     """Open the endpoint for this machine first, then, with TLS, the one for others.
 
     Raises ConfigurationError when a port is taken, or when the key could be read on its way.
@@ -98,11 +98,11 @@ def open_listeners(options: ServeOptions) -> Iterator[list[Endpoint]]:
         if tls is None:
             address = _loopback(options.host)
             inside = endpoints.enter_context(_listening(address, options.port))
-            yield [Endpoint(inside, names=options.hostnames)]
+            yield [ListeningSocket(inside, names=options.hostnames)]
             return
         outside = endpoints.enter_context(_listening(_address(options.host), options.port))
         inside = endpoints.enter_context(_listening("127.0.0.1", 0))
-        yield [Endpoint(inside), Endpoint(outside, tls, options.hostnames)]
+        yield [ListeningSocket(inside), ListeningSocket(outside, tls, options.hostnames)]
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:
@@ -179,7 +179,9 @@ def _claim_exclusively(listener: socket.socket) -> None:
 class WebServer(uvicorn.Server):
     """uvicorn without its signal handlers, which would raise the signal again at the end."""
 
-    def __init__(self, app: ASGIApp, endpoint: Endpoint, connections: ClientConnections) -> None:
+    def __init__(
+        self, app: ASGIApp, endpoint: ListeningSocket, connections: ClientConnections
+    ) -> None:
         super().__init__(_config(app))
         self._door = endpoint
         self._acceptor = Acceptor(endpoint.listener, endpoint.tls, connections, self._protocol)

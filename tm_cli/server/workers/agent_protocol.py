@@ -120,9 +120,9 @@ _MAX_REGION_LENGTH = 30
 _MAX_NAME_LENGTH = 60
 
 
-def region_refusal(name: str, *, reserved: str = "local") -> str | None:
-    if name == reserved:
-        return f"the region {reserved} is the server's own machine"
+def region_refusal(name: str) -> str | None:
+    if name == "local":
+        return "the region local is the server's own machine"
     return _refusal("region", name, _MAX_REGION_LENGTH)
 
 

@@ -12,7 +12,7 @@ from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.histograms import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
+from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
 from tm_cli.server.workers.engine_events import (
     AddressCounts,
     EngineBucket,

@@ -12,8 +12,6 @@ from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.histograms import check_encoded
-from tm_cli.server.timestamps import read_time
 from tm_cli.server.validation import (
     Count,
     Counts,
@@ -21,6 +19,8 @@ from tm_cli.server.validation import (
     Seconds,
     StatusCounts,
     Text,
+    check_encoded,
+    read_time,
     refuse_constant,
 )
 
@@ -97,7 +97,7 @@ class EnginePaused:
 
 @dataclass(frozen=True, slots=True)
 class EngineResumed:
-    """Dispatch goes on."""
+    """Dispatch continues."""
 
     elapsed: Seconds
 

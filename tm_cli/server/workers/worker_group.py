@@ -13,7 +13,7 @@ from tm_cli.server.engine.schedule import Share
 from tm_cli.server.workers.aggregate import WholePlan
 from tm_cli.server.workers.coordinator import Coordinator
 from tm_cli.server.workers.engine_events import EngineEvent, EngineStarted, RunningEngine
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 _TICK = 0.25
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """A worker that can be started; `name` is for people."""
+    """A worker that can be started; `name` is for messages."""
 
     name: str
     start: Callable[[EngineJob], Awaitable[RunningEngine]]
@@ -63,7 +63,7 @@ class WorkerGroup:
         try:
             self._engines[index] = await worker.start(job)
         except OSError as error:
-            reason = f"its load generator could not be started: {clean(error)}"
+            reason = f"its load generator could not be started: {sanitize(error)}"
             self._coordinator.on_worker_lost(index, reason, self._clock.monotonic())
 
     def send(self, command: str, **details: object) -> None:
@@ -104,11 +104,11 @@ class WorkerGroup:
             reason = f"no message for {patience:g} s"
         except ValueError as error:
             reason = str(error)
-        except Exception:  # a bug; the others go on
+        except Exception:  # a bug; the others continue
             logger.exception("the events of worker %d could not be processed", index)
             reason = "its events could not be processed"
         reason = reason or engine.last_error or "it ended without a final event"
-        self._coordinator.on_worker_lost(index, clean(reason), self._clock.monotonic())
+        self._coordinator.on_worker_lost(index, sanitize(reason), self._clock.monotonic())
         self._changed.set()
 
     async def _tick(self) -> None:

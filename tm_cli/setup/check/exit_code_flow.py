@@ -182,8 +182,8 @@ class _Flow:
                 continue
             if {command.name, *command.effective[:1]} & _ENDS:
                 between = self.script.source[self.end : command.node.start_byte].decode()
-                ours = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
-                if ours and _is_statement(command.node) and not _may_assign(between, name):
+                passes_on = command.words in {("exit", f"${name}"), ("exit", f"${{{name}}}")}
+                if passes_on and _is_statement(command.node) and not _may_assign(between, name):
                     return
                 break
         if _LATER.search(self.script.source[self.end :].decode()):
@@ -198,6 +198,8 @@ def _check_redirects(statement: Node, node: Node) -> None:
         is_heredoc = child != node and child.type == "heredoc_redirect"
         if is_heredoc and kinds - {"<<", "<<-", "start", "body", "end"}:
             raise _Lost(not_checked("the exit code of a gate: let it stand alone"))
+        if child != node and kinds & {"&>", "&>>"}:
+            raise _Lost(problem("in sh, `&>` sends it to the background: write `> log 2>&1`"))
 
 
 def _switched(words: Sequence[str]) -> dict[str, bool]:

@@ -115,7 +115,7 @@ def find_calls(script: Script, tree: Any, targets: Collection[str] = ()) -> list
         if call.is_gate:
             lost = None if is_known else exit_code_remark(shell, command, script.shell)
             dropped = problem(script.lost) if script.lost else None
-            remarks = [remark for remark in (*call.remarks, lost, dropped) if remark]
+            remarks = [remark for remark in (dropped, *call.remarks, lost) if remark]
             call = replace(call, remarks=tuple(remarks[:1]))
         found.append(call)
     return [*found, *_mentions(shell.without(seen), tree, "it is not a command of the script")]

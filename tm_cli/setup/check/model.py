@@ -22,7 +22,7 @@ def problem(text: str) -> Remark:
 
 
 def warning(text: str) -> Remark:
-    """Somebody has to look at what no file shows."""
+    """A person has to check what no file shows."""
     return Remark(Status.WARNING, text)
 
 

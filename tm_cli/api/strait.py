@@ -1,17 +1,98 @@
-"""A method per endpoint of Strait's job-run API."""
+"""The job-run API of Strait servers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from tm_cli.api.client import JsonClient, as_object, given, parse_payload
-from tm_cli.api.errors import NotUnderstood
-from tm_cli.api.paging import follow_cursors
-from tm_cli.api.responses import Explanation
-from tm_cli.api.strait.models import Job, JobRun, Page, Triggered
-from tm_cli.values.text import clean
+from pydantic import (
+    BeforeValidator,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from tm_cli.api.client import (
+    Instant,
+    JsonClient,
+    Lenient,
+    Payload,
+    as_object,
+    follow_cursors,
+    given,
+    parse_payload,
+)
+from tm_cli.api.errors import InvalidResponse
+from tm_cli.api.responses import ErrorBody
+from tm_cli.values.text import sanitize
+
+
+def _empty_for_null(value: Any) -> Any:
+    return [] if value is None else value
+
+
+class JobRun(Payload):
+    """One run of a job; its status alone says whether it is over."""
+
+    id: StrictStr
+    status: StrictStr
+    job_id: Lenient[StrictStr] = None
+    attempt: Lenient[StrictInt] = None
+    triggered_by: Lenient[StrictStr] = None
+    error: Lenient[StrictStr] = None
+    error_class: Lenient[StrictStr] = None
+    idempotency_key: Lenient[StrictStr] = None
+    continuation_of: Lenient[StrictStr] = None
+    lineage_depth: Lenient[StrictInt] = None
+    created_at: Instant = None
+    scheduled_at: Instant = None
+    started_at: Instant = None
+    finished_at: Instant = None
+
+
+class JobDefinition(Payload):
+    """The description that runs are made from."""
+
+    id: StrictStr
+    name: Lenient[StrictStr] = None
+    slug: Lenient[StrictStr] = None
+    dedup_window_secs: Lenient[StrictInt] = None
+    debounce_window_secs: Lenient[StrictInt] = None
+    batch_window_secs: Lenient[StrictInt] = None
+
+
+class Triggered(Payload):
+    """The answer to a trigger; a job that collects triggers names no run."""
+
+    id: Lenient[StrictStr] = None
+    status: Lenient[StrictStr] = None
+    idempotency_hit: Lenient[StrictBool] = None
+    debounced: Lenient[StrictBool] = None
+    buffered: Lenient[StrictBool] = None
+    batch: Lenient[StrictBool] = None
+    fire_at: Instant = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the job collects triggers before it runs."""
+        return bool(self.debounced or self.buffered or self.batch)
+
+
+class RunPage(Payload):
+    """One page of a list; without a `next_cursor` it is the last."""
+
+    data: Annotated[list[dict[str, Any]], BeforeValidator(_empty_for_null)]
+    next_cursor: Lenient[StrictStr] = None
+    has_more: Lenient[StrictBool] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_list(cls, document: Any) -> Any:
+        """The published reference shows lists without the envelope."""
+        return {"data": document} if isinstance(document, list) else document
+
 
 BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})
 """Errors of billing stand at the top of their document, without an envelope."""
@@ -22,21 +103,21 @@ KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
-class Client(JsonClient):
+class StraitClient(JsonClient):
     root = "v1"
 
     # Jobs.
 
-    def list_jobs(self, **query: str | int | None) -> Page:
+    def list_jobs(self, **query: str | int | None) -> RunPage:
         """Return one page of jobs, newest first: `slug`, `tag_key`, `tag_value`, `cursor`."""
-        return self._get(Page.model_validate, "jobs", given(query))
+        return self._get(RunPage.model_validate, "jobs", given(query))
 
-    def get_job(self, job_id: str) -> Job:
+    def get_job(self, job_id: str) -> JobDefinition:
         """Return one job by its id; a slug is not found here."""
-        return self._get(Job.model_validate, f"jobs/{_part(job_id)}")
+        return self._get(JobDefinition.model_validate, f"jobs/{_part(job_id)}")
 
-    def create_job(self, description: Mapping[str, Any]) -> Job:
-        return self._send(Job.model_validate, "POST", "jobs", description)
+    def create_job(self, description: Mapping[str, Any]) -> JobDefinition:
+        return self._send(JobDefinition.model_validate, "POST", "jobs", description)
 
     def trigger(self, job_id: str, body: Mapping[str, Any], key: str) -> tuple[Triggered, bool]:
         """Trigger a run once, and return whether the answer is that to an earlier request.
@@ -48,7 +129,7 @@ class Client(JsonClient):
         replayed = reply.headers.get(REPLAYED_HEADER, "").lower() == "true"
         answer = parse_payload(Triggered.model_validate, path, reply.document)
         if not answer.id and not answer.is_kept:
-            raise NotUnderstood("the answer to the trigger names no run")
+            raise InvalidResponse("the answer to the trigger names no run")
         return answer, replayed
 
     def rehearse(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,12 +144,12 @@ class Client(JsonClient):
 
     # Runs.
 
-    def list_runs(self, **query: str | int | Sequence[str] | None) -> Page:
+    def list_runs(self, **query: str | int | Sequence[str] | None) -> RunPage:
         """Return one page of runs, newest first, by the filters of the API."""
-        return self._get(Page.model_validate, "runs", given(query))
+        return self._get(RunPage.model_validate, "runs", given(query))
 
-    def list_dead_letters(self, **query: str | int | None) -> Page:
-        return self._get(Page.model_validate, "runs/dlq", given(query))
+    def list_dead_letters(self, **query: str | int | None) -> RunPage:
+        return self._get(RunPage.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
         """Return one run; raises NotUnderstood for an answer about another one."""
@@ -103,13 +184,13 @@ class Client(JsonClient):
 
     # What a run has left behind.
 
-    def list_part(self, run_id: str, part: str, **query: str | None) -> Page:
+    def list_part(self, run_id: str, part: str, **query: str | None) -> RunPage:
         """Return one page of `children`, `events`, `checkpoints`, `outputs` or `lineage`.
 
         The server does not honour the cursors of these lists: following them repeats or loops.
         """
         return self._get(
-            Page.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
+            RunPage.model_validate, _run(run_id, part), {**given(query), "limit": LARGEST_PAGE}
         )
 
     def list_entries(self, run_id: str, part: str, **query: str | int | None) -> list[Any]:
@@ -132,8 +213,8 @@ def as_run(item: Mapping[str, Any]) -> JobRun:
     return parse_payload(JobRun.model_validate, "runs", item)
 
 
-def as_job(item: Mapping[str, Any]) -> Job:
-    return parse_payload(Job.model_validate, "jobs", item)
+def as_job(item: Mapping[str, Any]) -> JobDefinition:
+    return parse_payload(JobDefinition.model_validate, "jobs", item)
 
 
 def stream_path(run_id: str, part: str | None = None) -> str:
@@ -152,7 +233,7 @@ def _part(name: str) -> str:
 
 def _same(found: JobRun, run_id: str) -> JobRun:
     if found.id != run_id:
-        raise NotUnderstood(f"the server answered with run {clean(found.id)} instead")
+        raise InvalidResponse(f"the server answered with run {sanitize(found.id)} instead")
     return found
 
 
@@ -160,7 +241,7 @@ def _array(document: Any) -> list[Any]:
     if document is None:
         return []
     if not isinstance(document, list):
-        raise NotUnderstood("the server's answer is not a JSON array")
+        raise InvalidResponse("the server's answer is not a JSON array")
     return document
 
 
@@ -168,11 +249,11 @@ def _anything(document: Any) -> Any:
     return document
 
 
-Fetch = Callable[[str | None, int], Page]
+Fetch = Callable[[str | None, int], RunPage]
 """Returns the page after a cursor, of at most so many items."""
 
 
-def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
+def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
     """Return the first `most` items as one page, whose cursor leads to the next ones.
 
     A cursor that comes back, and a page without any new item, end the list.
@@ -191,24 +272,24 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> Page:
         rest = following if len(items) > before else None
         if rest is None or len(items) >= most:
             break
-    return Page(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
+    return RunPage(data=list(items.values())[:most], next_cursor=rest, has_more=rest is not None)
 
 
-def explain_strait_error(document: Any) -> Explanation:
+def read_strait_error(document: Any) -> ErrorBody:
     """Read `{"error": {"code", "message", "details"}}` and the other forms that servers use.
 
     Decide on the HTTP status: many different errors carry the code `internal_error`.
     """
     if not isinstance(document, dict):
-        return Explanation()
+        return ErrorBody()
     error = document.get("error")
     if isinstance(error, str) and error:
-        return Explanation(error, from_api=True)
+        return ErrorBody(error, from_api=True)
     if isinstance(error, dict):
         code = _text(error.get("code"))
-        return Explanation(_with_details(error), code, from_api=code is not None)
+        return ErrorBody(_with_details(error), code, from_api=code is not None)
     code = _text(document.get("code"))
-    return Explanation(_text(document.get("message")), code, from_api=code in BILLING_CODES)
+    return ErrorBody(_text(document.get("message")), code, from_api=code in BILLING_CODES)
 
 
 def _with_details(error: dict[str, Any]) -> str | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
-from tm_cli.gate.outcome import Evidence, Record
+from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.summary import leading, outcome_word
-from tm_cli.values.text import clean
+from tm_cli.values.text import sanitize
 
 MOST_REASONS = 5
 MOST_ANNOTATIONS = 10
@@ -20,7 +22,7 @@ _PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
 """Levels of a run that does not fail the step; any other verdict is a notice."""
 
 
-def annotated(outcome: Evidence) -> list[str]:
+def annotated(outcome: GateOutcome) -> list[str]:
     """Return a workflow command for each run that is not a plain PASS."""
     found = (_annotation(record) for record in outcome.reported)
     return [line for line in found if line][:MOST_ANNOTATIONS]
@@ -38,8 +40,8 @@ def _annotation(record: Record) -> str | None:
     if decision.exit_code is not ExitCode.OK:
         lines.append(f"exit {int(decision.exit_code)} ({decision.exit_code.name})")
     title = f"tm: {outcome_word(end)}, {record.subject}"
-    text = "\n".join(map(clean, lines))
-    return f"::{level} title={_property(clean(title))}::{_data(text)}"
+    text = "\n".join(map(sanitize, lines))
+    return f"::{level} title={_property(sanitize(title))}::{_data(text)}"
 
 
 def _level(end: Decided) -> str | None:
@@ -48,15 +50,15 @@ def _level(end: Decided) -> str | None:
     return _PASSED.get(end.result.verdict_text or "" if end.result else "", "notice")
 
 
-def outputs(outcome: Evidence) -> Iterator[tuple[str, str]]:
+def outputs(outcome: GateOutcome) -> Iterator[tuple[str, str]]:
     """Yield names and values of the step's outputs; of several runs, of the deciding one."""
     end = leading(outcome).end
     result = end.result
-    yield "verdict", clean((result.verdict_text if result else None) or "")
+    yield "verdict", sanitize((result.verdict_text if result else None) or "")
     yield "outcome", outcome.exit_code.name
     yield "exit-code", str(int(outcome.exit_code))
     baseline = result.basis.baseline if result else None
-    yield "baseline-run-id", "" if baseline is None else clean(baseline)
+    yield "baseline-run-id", "" if baseline is None else sanitize(baseline)
     yield "metrics", _json(dict(result.metrics) if result else None)
     yield "reasons", _json(_reasons(end))
 
@@ -64,7 +66,7 @@ def outputs(outcome: Evidence) -> Iterator[tuple[str, str]]:
 def _reasons(end: Decided) -> list[str]:
     failed = [item.reason for item in end.decision.checks if item.passed is not True]
     reasons = list(end.result.reasons) if end.result else []
-    return [clean(text) for text in (end.decision.message, *failed, *reasons)]
+    return [sanitize(text) for text in (end.decision.message, *failed, *reasons)]
 
 
 def assignment(name: str, value: str, token: str) -> str:
@@ -88,3 +90,43 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:/,-]+")
+LONGEST = 200
+
+
+def dotenv(outcome: GateOutcome) -> str:
+    """Return variables that are safe to source; of several runs, those of the deciding one."""
+    record = leading(outcome)
+    end = record.end
+    facts = end.result.facts if end.result else {}
+    baseline = end.result.basis.baseline if end.result else None
+    values = {
+        "TM_EXIT_CODE": int(outcome.exit_code),
+        "TM_OUTCOME": outcome.exit_code.name,
+        "TM_VERDICT": (end.result.verdict_text if end.result else None) or "",
+        "TM_SUBJECT": record.subject,
+        "TM_RUN_ID": (end.run.run_id if end.run else None) or "",
+        "TM_HISTORY_ID": _known(facts.get("id")),
+        "TM_BASELINE_RUN_ID": _known(baseline),
+    }
+    return "".join(f"{name}={_safe(str(value))}\n" for name, value in values.items())
+
+
+def section_start(name: str, title: str, now: datetime) -> str:
+    """Return the marker that begins a collapsed section of the log; `title` is our own text."""
+    return f"\x1b[0Ksection_start:{int(now.timestamp())}:{name}[collapsed=true]\r\x1b[0K{title}"
+
+
+def section_end(name: str, now: datetime) -> str:
+    return f"\x1b[0Ksection_end:{int(now.timestamp())}:{name}\r\x1b[0K"
+
+
+def _known(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _safe(text: str) -> str:
+    """Keep only characters without a meaning to shells and parsers of such files."""
+    return _UNSAFE.sub("_", text)[:LONGEST]

@@ -1,1 +1,0 @@
-"""The benchmark part of the Runloop API."""

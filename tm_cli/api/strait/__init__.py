@@ -1,1 +1,0 @@
-"""The job-run API of Strait servers."""

@@ -1,1 +1,0 @@
-"""The TrafficMorph API, version 1."""

@@ -1,0 +1,309 @@
+"""Reads workflows of GitHub."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tm_cli.exit_codes import ExitCode
+from tm_cli.setup.check.model import (
+    Job,
+    Remark,
+    Script,
+    Shell,
+    key_in_paths,
+    lines,
+    problem,
+    table,
+    tables,
+    texts,
+    warning,
+)
+
+_ACTION = re.compile(r"[\w.-]+/tm@.+|\./")
+_BY_ITSELF = frozenset({"push", "pull_request", "pull_request_target", "merge_group", "schedule"})
+_ALWAYS = frozenset({"true", "always()", "success()", "!cancelled()", "success() || failure()"})
+_NEVER = frozenset({"false", "0", "''", "null"})
+
+
+def github_jobs(workflow: Mapping[Any, Any]) -> Iterator[Job]:
+    """Return the steps of a workflow, each as a job of its own with the name of its job."""
+    started = tuple(_started(workflow))
+    for name, job in tables(workflow.get("jobs")).items():
+        given = job.get("steps")
+        steps = (
+            [step for step in given if isinstance(step, Mapping)]
+            if (isinstance(given, list))
+            else []
+        )
+        of_job = (*started, *_conditions(job), *_kept(steps))
+        for step in steps:
+            levels = (workflow, job, step)
+            directory = step.get("working-directory") or _default("working-directory", *levels)
+            yield Job(
+                name,
+                (Script(str(step.get("run") or ""), _shell(*levels)),),
+                environ={key: text for level in levels for key, text in _environ(level)},
+                remarks=(*of_job, *_conditions(step)),
+                inputs=_inputs(step),
+                directory=str(directory or "."),
+                runs=_condition(job) not in _NEVER and _condition(step) not in _NEVER,
+            )
+
+
+def _environ(level: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    yield from texts(level.get("env")).items()
+
+
+def _shell(workflow: Mapping[Any, Any], job: Mapping[Any, Any], step: Mapping[Any, Any]) -> Shell:
+    """What the runner makes of `shell`; without one, `bash -e`, but on Windows PowerShell."""
+    name = str(step.get("shell") or _default("shell", workflow, job) or "")
+    if not name:
+        on_windows = "windows" in str(job.get("runs-on")).lower()
+        return Shell(stops=not on_windows, is_posix=not on_windows)
+    if name in {"bash", "sh"}:
+        return Shell(stops=True, pipefail=name == "bash")
+    words = name.split()
+    is_posix = any(re.search(r"(?:^|/)(?:ba|da|z|k)?sh$", word) for word in words)
+    stops = any(re.fullmatch(r"-[a-z]*e[a-z]*", word) for word in words) or "errexit" in words
+    return Shell(stops=stops, pipefail="pipefail" in words, is_posix=is_posix)
+
+
+def _default(key: str, *levels: Mapping[Any, Any]) -> str:
+    for level in reversed(levels):
+        run = table(table(level.get("defaults")).get("run"))
+        if key in run:
+            return str(run[key])
+    return ""
+
+
+def _started(workflow: Mapping[Any, Any]) -> Iterator[Remark]:
+    """Whether anything starts it; YAML reads the word `on` as true."""
+    events = workflow.get("on", workflow.get(True))
+    if not events:
+        yield problem("it never runs: the workflow has no `on:`")
+        return
+    names = set(map(str, events)) if isinstance(events, (list, Mapping)) else {str(events)}
+    if not names & _BY_ITSELF:
+        yield warning(f"it runs only on {', '.join(sorted(names))}")
+
+
+def _conditions(level: Mapping[str, Any]) -> Iterator[Remark]:
+    """What a job or a step says about its failure, and about when it runs."""
+    if level.get("continue-on-error", False) is not False:
+        yield problem("continue-on-error makes every exit code a success")
+    if (text := _condition(level)) in _NEVER:
+        yield problem("it never runs: `if: false`")
+    elif text and text not in _ALWAYS:
+        yield warning(f"it runs only if {text}")
+
+
+def _condition(level: Mapping[str, Any]) -> str:
+    if level.get("if") is None:
+        return ""
+    text = " ".join(str(level["if"]).split())
+    found = re.fullmatch(r"\$\{\{(.*)\}\}", text)
+    inner = (found[1] if found else text).strip()
+    return inner.lower() if inner.lower() in {"true", "false"} else inner
+
+
+def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
+    if not _ACTION.fullmatch(str(step.get("uses") or "")):
+        return None
+    given = {str(name): str(value) for name, value in table(step.get("with")).items()}
+    return given if "profile" in given else None
+
+
+def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
+    for step in steps:
+        if str(step.get("uses") or "").startswith(("actions/cache", "actions/upload-artifact")):
+            texts_of_paths = lines(table(step.get("with")).get("path"))
+            yield from key_in_paths(path for text in texts_of_paths for path in text.splitlines())
+
+
+_NOT_JOBS = frozenset({"default", "include", "stages", "variables", "workflow", "spec"})
+_RUNNER = Shell(stops=True, pipefail=True)
+"""The runner turns both on, and all lines of a job are one script."""
+_SOFT = (int(ExitCode.WARN), int(ExitCode.NO_BASELINE))
+_DEEPEST = 10
+
+
+def gitlab_jobs(pipeline: Mapping[Any, Any]) -> Iterator[Job]:
+    """Return the jobs of a pipeline."""
+    jobs = {name: job for name, job in tables(pipeline).items() if name not in _NOT_JOBS}
+    shared = texts(pipeline.get("variables"))
+    usual = {**_shared_keys(pipeline), **_shared_keys(table(pipeline.get("default")))}
+    extended = {name for job in jobs.values() for name in lines(job.get("extends"))}
+    for name in jobs:
+        if not (name.startswith(".") and name in extended):  # else checked where it is used
+            yield _job(name, {**usual, **_whole(name, jobs)}, shared)
+
+
+def _shared_keys(level: Mapping[Any, Any]) -> dict[str, Any]:
+    wanted = ("before_script", "after_script", "cache", "artifacts")
+    return {key: level[key] for key in wanted if key in level}
+
+
+def _whole(name: str, jobs: Mapping[str, Mapping[str, Any]], depth: int = 0) -> dict[str, Any]:
+    """A job with what it extends; tables are joined, all else is replaced."""
+    job = jobs.get(name, {})
+    whole: dict[str, Any] = {}
+    if depth < _DEEPEST:
+        for parent in lines(job.get("extends")):
+            whole = _joined(whole, _whole(parent, jobs, depth + 1))
+    return _joined(whole, job)
+
+
+def _joined(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _joined(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
+    }
+    return {**below, **above, **both}
+
+
+def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
+    script = "\n".join([*lines(job.get("before_script")), *lines(job.get("script"))])
+    late = "\n".join(lines(job.get("after_script")))
+    rules = job.get("rules")
+    levels = [job, *(rule for rule in lists(rules) if isinstance(rule, Mapping))]
+    never = tuple(_never(name, levels))
+    return Job(
+        name,
+        (
+            Script(script, _RUNNER),
+            Script(late, _RUNNER, lost="after_script drops the exit code of a gate"),
+        ),
+        environ={**shared, **texts(job.get("variables"))},
+        remarks=(
+            *never,
+            *(remark for level in levels for remark in _forgiven(level)),
+            *_kept_files(job),
+        ),
+        runs=not never,
+    )
+
+
+def lists(value: Any) -> list[Any]:
+    """Return a list, an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def _never(name: str, levels: list[Mapping[str, Any]]) -> Iterator[Remark]:
+    """Whether the job never runs; `levels` are the job and its rules."""
+    job, *rules = levels
+    if name.startswith("."):
+        yield problem("it never runs: the name of the job begins with a dot")
+    elif job.get("when") == "never" or (
+        rules and all(rule.get("when", job.get("when")) == "never" for rule in rules)
+    ):
+        yield problem("it never runs: `when: never`")
+
+
+def _forgiven(level: Mapping[str, Any]) -> Iterator[Remark]:
+    """What a job or a rule says about a failure, and about when it runs."""
+    allowed = level.get("allow_failure", False)
+    if isinstance(allowed, Mapping):
+        codes = allowed.get("exit_codes")
+        for code in codes if isinstance(codes, list) else [codes]:
+            if code not in _SOFT:
+                yield problem(f"allow_failure lets exit code {code} pass; only 3 and 4 are mild")
+    elif allowed is not False:
+        yield problem("allow_failure makes every exit code a success")
+    if level.get("when") == "manual":
+        yield warning("it runs only by hand, `when: manual`")
+
+
+def _kept_files(job: Mapping[str, Any]) -> Iterator[Remark]:
+    caches = job.get("cache")
+    for kept in [*(caches if isinstance(caches, list) else [caches]), job.get("artifacts")]:
+        yield from key_in_paths(lines(table(kept).get("paths")))
+
+
+_SETTING = re.compile(r"^ *(?:(export|override)\s+)?(\w+)\s*[?:+]{0,3}=\s*([^#]*?)\s*(?:#.*)?$")
+_RULE = re.compile(r"^([^\s#:=][^#:=]*?)\s*::?(?!=)([^;#]*)(?:;([^#]*))?")
+_REFERENCE = re.compile(r"\$[({](\w+)[)}]")
+_FORGIVING_FLAGS = re.compile(r"(?:^|\s)(?:-\w*i\w*|--ignore-errors)(?:\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Makefile:
+    """Recipes and prerequisites by target, and variables; `exported` are those for commands."""
+
+    recipes: Mapping[str, list[str]]
+    needs: Mapping[str, list[str]]
+    variables: Mapping[str, str]
+    exported: Mapping[str, str]
+
+    def jobs(self) -> Iterator[Job]:
+        """Return the targets with recipes; each line is a script of its own."""
+        for target, recipe in self.recipes.items():
+            lines = [self._expanded(line) for line in recipe]
+            scripts = ["\n".join(lines)] if ".ONESHELL" in self.needs else lines
+            yield Job(
+                target,
+                tuple(map(_script, scripts)),
+                environ=self.exported,
+                remarks=tuple(self._forgiven(target)),
+            )
+
+    def _expanded(self, line: str) -> str:
+        """The line with the values of variables, `tm` for a TM that comes from elsewhere."""
+        known = {"TM": "tm", **self.variables}
+
+        def value(found: re.Match[str]) -> str:
+            text = known.get(found[1], "$")
+            return f"${found[1]}" if "$" in text else text
+
+        return _REFERENCE.sub(value, line).replace("$$", "$")
+
+    def _forgiven(self, target: str) -> Iterator[Remark]:
+        ignored = self.needs.get(".IGNORE")
+        if ignored is not None and (not ignored or target in ignored):
+            yield problem(".IGNORE makes every exit code a success")
+        if _FORGIVING_FLAGS.search(self.variables.get("MAKEFLAGS", "")):
+            yield problem("MAKEFLAGS makes every exit code a success")
+
+
+def read_makefile(text: str) -> Makefile:
+    """Return what is in a makefile; conditions count as met."""
+    recipes: defaultdict[str, list[str]] = defaultdict(list)
+    needs: defaultdict[str, list[str]] = defaultdict(list)
+    variables: dict[str, str] = {}
+    exported: dict[str, str] = {}
+    targets: list[str] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("\t"):
+            for target in targets:
+                recipes[target].append(line.strip())
+        elif found := _SETTING.match(line):
+            variables[found[2]] = found[3]
+            if found[1] == "export":
+                exported[found[2]] = found[3]
+        elif found := _RULE.match(line):
+            targets = found[1].split()
+            for target in targets:
+                needs[target] += found[2].split()
+                recipes[target] += [found[3].strip()] if found[3] else []
+    return Makefile(recipes, needs, variables, exported)
+
+
+def targets_that_need(found: set[str], makefiles: Sequence[Makefile]) -> set[str]:
+    """Return the targets in `found` and all that need one of them."""
+    size = -1
+    while size != len(found):
+        size = len(found)
+        for makefile in makefiles:
+            found = found | {name for name, needs in makefile.needs.items() if found & set(needs)}
+    return found - {".PHONY"}
+
+
+def _script(line: str) -> Script:
+    bare = line.lstrip("@+- ")
+    ignored = "-" in line[: len(line) - len(bare)]
+    lost = "a `-` before the command makes every exit code a success" if ignored else None
+    return Script(bare, lost=lost)
