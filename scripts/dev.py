@@ -59,9 +59,9 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/engine.py"],
     ],
     "soak": [
-        ["tests/soak/kills_at_random.py"],
-        ["tests/faults/soak.py"],
-        ["tests/soak/real_verdicts.py"],
+        ["tests/simulation/soak/kills_at_random.py"],
+        ["tests/simulation/soak.py"],
+        ["tests/simulation/soak/real_verdicts.py"],
     ],
 }
 EXTRA_GROUPS = {"docs": "docs"}

@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 import pytest
 from pytest_httpserver import HTTPServer
 
-from faults import scale
-from tiers import Tiers
+from tests.services.trafficmorph import KEY, TOKEN, ScriptedServer
+from tests.simulation import scale
+from tests.tiers import Tiers
 from tm_cli.main import main
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
-from trafficmorph_api import KEY, TOKEN, ScriptedServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -40,6 +40,9 @@ def pytest_report_header() -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if terminalreporter.stats.get("failed"):
         terminalreporter.write_line(scale.description())
+
+
+pytest_plugins = ("tests.services.runloop_fixtures", "tests.services.strait.fixtures")
 
 
 @dataclass

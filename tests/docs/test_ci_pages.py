@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from checks.pages import Block, blocks, page
+from tests.services.trafficmorph import KEY, row
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.exit_codes import ExitCode
-from trafficmorph_api import KEY, row
 
 PAGES = ("ci.md", "gitlab-ci.md", "reports.md")
 TM = re.compile(r"(?:^|[\s'\"])(tm (?:runs|gate|report) [^'\n|]*)")

@@ -1,0 +1,98 @@
+"""`tm history show`: a run in words and as a picture."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.services.trafficmorph import comparison, detail, other_side, series, verdict_snapshot
+
+FULL = {"autoCompareSnapshot": verdict_snapshot(comparison()), **series(26.0)}
+
+
+def braille(text):
+    return [line for line in text.splitlines() if any(0x2800 <= ord(c) < 0x2900 for c in line)]
+
+
+def test_run_is_drawn_over_the_band_of_its_baseline(gate, server):
+    server.detail(**FULL).answer("GET", "/history/5", detail(5, **series(20.0)))
+    shown = gate("history", "show", "7").stdout
+    for title in ("requests/s: achieved", "p50: this run", "p95: this run", "p99: this run"):
+        assert title in shown
+    assert "planned ⠔⠔" in shown
+    assert "baseline ⠔⠔" in shown
+    assert braille(shown)
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_words_tell_the_slowest_and_the_worst_moment(gate, server):
+    server.detail(**FULL).answer("GET", "/history/5", detail(5))
+    shown = gate("history", "show", "7").stdout
+    assert "slowest 30s to 35s: p50 13 ms, p95 26 ms, p99 234 ms at 10 requests/s" in shown
+    assert "most failures 45s to 50s: 5.00 % of requests" in shown
+    assert "+24.5 to +35.5" in shown
+    assert "baseline run 5, 2h older (pinned); reference run 2" in shown
+
+
+def test_baseline_that_cannot_be_read_costs_only_its_band(gate, server):
+    server.detail(**FULL).error("GET", "/history/5", 400, "Run history not found")
+    result = gate("history", "show", "7")
+    assert "run 5, is not drawn: Run history not found" in result.stderr
+    assert "p95: this run" in result.stdout
+    assert "baseline ⠔⠔" not in result.stdout
+
+
+def test_duet_draws_both_sides_from_one_answer(gate, server):
+    server.detail(**FULL, against=other_side(), autoCompareBaselineRunId=None)
+    shown = gate("history", "show", "7").stdout
+    assert "requests/s of the other target" in shown
+    assert "other target ⠔⠔" in shown
+    assert "https://old.shop.example/checkout" in shown
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"rpsSeries": "[1, 2, 3]"},
+        {"rpsSeries": json.dumps([{"time": 2.5, "value": 4}, {"time": 7.5, "value": 5}])},
+        {"latencySeries": json.dumps([{"t": 5, "p95Ms": 4}])},
+        {"rpsSeries": json.dumps([{"t": 5, "rps": 4}, {"t": "x"}, None, 7, [1]])},
+    ],
+)
+def test_series_of_other_shapes_are_drawn_as_far_as_they_can_be_read(gate, server, found):
+    changes = {"autoCompareBaselineRunId": None, **found}
+    server.detail(**changes)
+    assert braille(gate("history", "show", "7").stdout)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"rpsSeries": None, "latencySeries": None},
+        {"rpsSeries": "no json"},
+        {"rpsSeries": '{"a": 1}'},
+        {"rpsSeries": json.dumps([{"t": -1, "rps": 4}, {"t": 1e300, "rps": 1e300}, {"rps": -4}])},
+        {"latencySeries": json.dumps([{"t": 2.5, "p95": "fast"}])},
+    ],
+)
+def test_series_that_cannot_be_read_are_not_drawn(gate, server, found):
+    server.detail(**found)
+    result = gate("history", "show", "7")
+    assert result.exit_code == 0
+    assert not braille(result.stdout)
+    assert "600 requests" in result.stdout
+
+
+def test_failures_are_told_apart_from_responses(gate, server):
+    server.detail(responseCodes=json.dumps({"200": 590, "TimeoutError": 10}))
+    shown = gate("history", "show", "7").stdout
+    assert "responses 200 × 590" in shown
+    assert "failures TimeoutError × 10" in shown
+
+
+def test_json_asks_for_one_row_only(gate, server):
+    server.detail(**FULL)
+    data = gate("history", "show", "7", "--json").json["data"]
+    assert data["autoCompareSnapshot"]["baselineChoice"] == "pinned"
+    assert len(data["rpsSeries"]) == 12

@@ -1,0 +1,327 @@
+"""Event streams: what they say only makes the next look come sooner."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from tests.services.strait.api import KEY
+from tm_cli.api.event_stream import Listener
+from tm_cli.api.strait import stream_path
+from tm_cli.api.transport import Connection, Transport
+from tm_cli.backends.strait.results import may_change_status
+from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.clock import SystemClock
+from tm_cli.values.api_key import ApiKey
+
+DEADLINE = 5.0
+STREAM = "GET /v1/runs/{run}/stream"
+
+
+def until(condition):
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+class Ears:
+    """Remembers what was heard."""
+
+    def __init__(self):
+        self.messages = []
+        self.changes = 0
+
+    def __call__(self, message):
+        if message is None:
+            self.changes += 1
+        else:
+            self.messages.append(message)
+
+
+@pytest.fixture
+def listen(strait):
+    transports, listeners = [], []
+
+    def start(run_id, part=None):
+        connection = Connection(
+            base_url=strait.server.url + "/",
+            key=ApiKey(KEY),
+            bearer=True,
+            clock=SystemClock(),
+            environ={},
+        )
+        transports.append(Transport(replace(connection)))
+        ears = Ears()
+        listeners.append(Listener(transports[-1], stream_path(run_id, part), ears))
+        listeners[-1].start()
+        return listeners[-1], ears
+
+    yield start
+    for listener in listeners:
+        listener.close()
+        assert not listener._thread.is_alive()
+    for transport in transports:
+        transport.close()
+
+
+@pytest.fixture
+def run(strait):
+    return strait.world.make_run(strait.job(holds="queued")["id"])
+
+
+def channel(strait, run, part="status"):
+    until(lambda: strait.server.streams[run.id, part])
+    return lambda data: strait.server.publish(run.id, part, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "news"),
+    [
+        ('{"type": "status_change", "to": "completed"}', True),
+        ('{"run_id": "r", "status": "completed"}', True),
+        ('{"error": "streaming not available"}', True),
+        ('{"type": "event", "event_type": "log", "message": "x"}', False),
+        ('{"type": "event", "event_type": "progress", "data": {"percent": 5}}', False),
+        ('{"type": "stream_chunk", "chunk": "x"}', False),
+        ('{"message": "\\x1b[31m"}', True),
+        ("", True),
+        ("[1]", True),
+        ('{"type": "of a newer server"}', True),
+    ],
+)
+def test_what_may_speak_of_a_new_status_is_news(data, news):
+    assert may_change_status(data) is news
+
+
+def test_messages_are_heard_as_they_come(listen, strait, run):
+    _, ears = listen(run.id)
+    say = channel(strait, run)
+    say('{"type": "status_change"}')
+    say('{"message": "caf\\xe9"}')
+    until(lambda: len(ears.messages) == 2)
+    assert [message.name for message in ears.messages] == ["message", "message"]
+    assert ears.changes == 1
+
+
+def test_stream_that_is_cut_is_opened_again(listen, strait, run):
+    _, ears = listen(run.id)
+    channel(strait, run)('{"n": 1}')
+    until(lambda: ears.messages)
+    from tests.services.strait.server import HANG_UP
+
+    strait.server.send(run.id, "status", HANG_UP)
+    until(lambda: strait.server.opened == 2)
+    channel(strait, run)('{"n": 2}')
+    until(lambda: len(ears.messages) == 2)
+
+
+def test_stream_of_a_run_that_is_over_is_given_up(listen, strait, run):
+    strait.world.cancel(run)
+    listener, ears = listen(run.id)
+    until(lambda: not listener._thread.is_alive())
+    assert ears.changes == 1
+
+
+@pytest.mark.parametrize("part", ["chunks", "logs"])
+def test_other_streams_have_their_own_address(listen, strait, run, part):
+    _, ears = listen(run.id, part)
+    channel(strait, run, part)('{"n": 1}')
+    until(lambda: ears.messages)
+
+
+def test_hanging_up_takes_no_time(listen, strait, run):
+    listener, _ = listen(run.id)
+    channel(strait, run)
+    began = time.monotonic()
+    listener.close()
+    assert time.monotonic() - began < 1.0
+
+
+def in_real_time(strait):
+    """Let the world go by the clock on the wall."""
+    strait.world.now = SystemClock().now
+
+
+def in_real_time_once_heard(strait):
+    """Let the world stand still until somebody listens, and go by the clock on the wall then."""
+    clock = SystemClock()
+    began, since = clock.now(), []
+
+    def now():
+        if strait.server.opened and not since:
+            since.append(clock.now())
+        return began + (clock.now() - since[0]) if since else began
+
+    strait.world.now = now
+
+
+def test_gate_hears_of_the_end_and_looks_at_once(strait, tmp_path):
+    in_real_time(strait)
+    strait.job(queued=0.2, executing=1.5, attempts=("failed",))
+    began = time.monotonic()
+    ticking = threading.Event()
+    ticker = threading.Thread(target=tick, args=(strait, ticking))
+    ticker.start()
+    try:
+        result = real_tm(strait, tmp_path, "start", "export", "--wait", "--poll-interval", "60s")
+    finally:
+        ticking.set()
+        ticker.join()
+    assert result == ExitCode.FAIL
+    assert time.monotonic() - began < 10
+
+
+def tick(strait, stop):
+    """Let the world move, and announce it, without anybody asking."""
+    while not stop.wait(0.05):
+        with strait.server.lock:
+            strait.world.settle()
+
+
+def real_tm(strait, tmp_path, *argv):
+    """Run tm by the clock on the wall."""
+    import io
+
+    from tm_cli.main import main
+    from tm_cli.runtime.environment import Environment
+    from tm_cli.runtime.terminal import Terminal
+
+    out = io.StringIO()
+    context = replace(
+        Environment.system(),
+        environ=strait.environ,
+        terminal=Terminal(out, out),
+        cwd=tmp_path,
+        find_user_dir=lambda: tmp_path,
+        find_state_dir=lambda: tmp_path / "state",
+    )
+    code = main(["jobs", *argv], context)
+    strait.output = out.getvalue()
+    return code
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"type": "status_change", "from": "executing", "to": "completed"},
+        {"run_id": "r", "status": "completed"},
+        {"status": "completed", "result": {"ok": True}},
+    ],
+    ids=["change", "late-result", "whole-run"],
+)
+def test_stream_that_lies_decides_nothing(jobs, strait, lie):
+    strait.job(executing=30.0, attempts=("failed",))
+    publish = strait.server.publish
+    strait.world.publish = lambda run, channel, _data: publish(run, channel, json.dumps(lie))
+    assert jobs("start", "export", "--wait").exit_code == ExitCode.FAIL
+
+
+def test_run_that_is_cancelled_in_silence_is_found_out(jobs, strait, clock):
+    job = strait.job(executing=600.0)
+    run = strait.world.make_run(job["id"])
+    sleep = clock.sleep
+
+    def canceled(seconds):
+        if clock.seconds > 1060 and run.status == "executing":
+            strait.world.cancel(run)
+        sleep(seconds)
+
+    clock.sleep = canceled
+    result = jobs("wait", run.id, "--fail-on", "WARN")
+    assert result.exit_code == ExitCode.WARN
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_gate_does_without_a_stream(jobs, strait, status):
+    from tests.services.strait.api import Problem, envelope
+
+    strait.job(attempts=("failed",))
+    for _ in range(50):
+        strait.api.fault(STREAM, envelope(Problem(status, "no stream for you")))
+    assert jobs("start", "export", "--wait").exit_code == ExitCode.FAIL
+
+
+def test_more_runs_than_streams_are_only_looked_at(jobs, strait):
+    slugs = [strait.job(f"job-{n}")["slug"] for n in range(9)]
+    assert jobs("start", *slugs, "--wait").exit_code == ExitCode.OK
+    assert strait.server.opened == 0
+
+
+# `tm jobs stream`.
+
+
+def test_stream_prints_until_the_run_is_over(strait, tmp_path):
+    in_real_time_once_heard(strait)
+    job = strait.job(queued=0.2, executing=1.0)
+    run = strait.world.make_run(job["id"])
+    ticking = threading.Event()
+    ticker = threading.Thread(target=tick, args=(strait, ticking))
+    ticker.start()
+    try:
+        code = real_tm(strait, tmp_path, "stream", run.id)
+    finally:
+        ticking.set()
+        ticker.join()
+    assert code == ExitCode.OK
+    assert "status executing -> completed" in strait.output
+    assert "is completed" in strait.output
+
+
+def test_stream_of_a_run_that_is_over_says_so(jobs, strait, run):
+    strait.world.cancel(run)
+    result = jobs("stream", run.id)
+    assert result.exit_code == ExitCode.OK
+    assert "is canceled" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("flag", [(), ("--chunks",), ("--logs",)])
+def test_stream_ends_although_the_end_is_never_announced(jobs, strait, flag):
+    job = strait.job(executing=100.0)
+    strait.world.publish = lambda *_message: None
+    run = strait.world.make_run(job["id"])
+    assert jobs("stream", run.id, *flag).exit_code == ExitCode.OK
+
+
+def test_stream_has_a_limit(jobs, strait, run):
+    result = jobs("stream", run.id, "--wait-timeout", "1m")
+    assert result.exit_code == ExitCode.WAIT_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            {"type": "status_change", "from": "queued", "to": "executing"},
+            "status queued -> executing",
+        ),
+        ({"to": "failed", "type": "status_change", "error": "no"}, "status ? -> failed: no"),
+        ({"type": "event", "message": "half way", "data": {"percent": 50}}, "50 % half way"),
+        (
+            {"type": "event", "level": "warn", "message": "::error::x\x1b[2J"},
+            "warn : :error::x [2J",
+        ),
+        ({"type": "stream_chunk", "chunk": "Hello\n"}, "Hello"),
+        ({"run_id": "r", "status": "completed"}, "status completed"),
+        ({"error": "streaming not available"}, "the stream says: streaming not available"),
+        ({"anything": 1}, '{"anything": 1}'),
+    ],
+)
+def test_message_is_one_harmless_line(content, line):
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
+
+    assert _line(Message("message", json.dumps(content)), as_json=False) == line
+    assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
+
+
+def test_message_that_cannot_be_read_is_shown_as_it_is():
+    from tm_cli.api.event_stream import Message
+    from tm_cli.commands.jobs.stream import _line
+
+    message = Message("message", '{"a": "\\x1b"}')
+    assert _line(message, as_json=False).startswith("unreadable: ")
+    assert json.loads(_line(message, as_json=True))["text"] == message.data

@@ -1,0 +1,522 @@
+"""Several runs, confirmation, checks, interruptions, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter, deque
+
+import pytest
+from werkzeug.wrappers import Response
+
+from tests.services.trafficmorph import KEY, PROFILE, RUN, detail, page, profile, row, status
+from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.signals import SignalReceived
+
+GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")
+
+
+class Fleet:
+    """A server with many profiles, each of which plays the verdicts it was given, run by run."""
+
+    def __init__(self, httpserver, clock):
+        self._clock = clock
+        self._verdicts = {}
+        self._runs = {}
+        self.calls = Counter()
+        self.times = deque()
+        self.busiest_minute = 0
+        self.duration = 60.0
+        self.durations = {}
+        self.per_minute = 60
+        self.failing_starts = {}
+        self.url = httpserver.url_for("/")
+        httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
+
+    def profile(self, number, *verdicts):
+        self._verdicts[number] = list(verdicts)
+
+    def _answer(self, request):
+        path = request.path.removeprefix("/api/v1/")
+        self._count(request.method, path)
+        if path.endswith("/start") and (code := self.failing_starts.get(int(path.split("/")[1]))):
+            return Response('{"error": "no slot"}', status=code, content_type="application/json")
+        return Response(json.dumps(self._document(request, path)), content_type="application/json")
+
+    def _count(self, method, path):
+        self.calls[method, re.sub(r"\d+", "N", path)] += 1
+        now = self._clock.monotonic()
+        self.times.append(now)
+        while now - self.times[0] >= 60:
+            self.times.popleft()
+        self.busiest_minute = max(self.busiest_minute, len(self.times))
+
+    def _document(self, request, path):
+        if path == "account":
+            return {"limits": {"apiRequestsPerMinute": self.per_minute}}
+        if path == "history":
+            return self._page(int(request.args["profileId"]), int(request.args["size"]))
+        kind, number, *verb = path.split("/")
+        number = int(number)
+        if kind == "history":
+            return detail(number, **self._row(*divmod(number, 1000)))
+        match verb:
+            case []:
+                return profile(id=number, name=f"p{number}", duration=self._duration(number))
+            case ["start"]:
+                self._runs.setdefault(number, []).append(self._clock.monotonic())
+            case ["stop"]:
+                self._runs[number][-1] = None
+            case ["status"]:
+                return self._status(number)
+        return {"runId": self._run_id(number), "status": "RUNNING", "profileId": number}
+
+    def _run_id(self, number):
+        return f"run-{number}-{len(self._runs[number])}"
+
+    def _duration(self, number):
+        return self.durations.get(number, self.duration)
+
+    def _status(self, number):
+        started = self._runs[number][-1]
+        if started is None:
+            return status("IDLE", profileId=number, runId=None)
+        duration = self._duration(number)
+        elapsed = min(self._clock.monotonic() - started, duration)
+        state = "COMPLETED" if elapsed >= duration else "RUNNING"
+        return status(
+            state,
+            profileId=number,
+            runId=self._run_id(number),
+            elapsedSeconds=elapsed,
+            durationSeconds=duration,
+        )
+
+    def _row(self, number, place):
+        verdict = self._verdicts[number][place]
+        return {
+            "id": number * 1000 + place,
+            "profileId": number,
+            "runId": f"run-{number}-{place + 1}",
+            "autoVerdict": verdict,
+        }
+
+    def _page(self, number, size):
+        ended = [
+            place
+            for place, started in enumerate(self._runs.get(number, []))
+            if started is not None and self._clock.monotonic() - started >= self._duration(number)
+        ]
+        rows = [row(**{"number": 0, **self._row(number, place)}) for place in reversed(ended)]
+        return page(*rows[:size])
+
+
+@pytest.fixture
+def fleet(httpserver, clock):
+    return Fleet(httpserver, clock)
+
+
+@pytest.fixture
+def run(tm, fleet):
+    def run(*argv, environ=None, **options):
+        settings = {"TM_BASE_URL": fleet.url, "TM_API_KEY": KEY, **(environ or {})}
+        return tm(*argv, environ=settings, **options)
+
+    return run
+
+
+# Several runs at once.
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (["PASS", "PASS", "PASS"], ExitCode.OK),
+        (["PASS", "WARN", "PASS"], ExitCode.WARN),
+        (["WARN", "FAIL", "PASS"], ExitCode.FAIL),
+        (["WARN", "PASS", "ODD"], ExitCode.UNDECIDED),
+        (["FAIL", "PASS", "ODD"], ExitCode.FAIL),
+    ],
+)
+def test_worst_of_several_runs_decides(run, fleet, verdicts, code):
+    for number, verdict in enumerate(verdicts, start=1):
+        fleet.profile(number, verdict)
+    result = run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL,WARN", "--json")
+    assert result.exit_code == result.json["exit_code"] == code
+    assert [entry["verdict"] for entry in result.json["data"]["runs"]] == verdicts
+    assert fleet.calls["POST", "profiles/N/start"] == 3
+
+
+def test_several_runs_are_waited_for_at_the_same_time(run, fleet, clock):
+    for number in (1, 2, 3):
+        fleet.profile(number, "PASS")
+    assert run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL").exit_code == 0
+    assert sum(clock.slept) < 2 * fleet.duration
+
+
+@pytest.mark.parametrize(("flags", "stops"), [(["--fail-fast"], 2), ([], 0)])
+def test_first_failure_stops_the_others_when_asked(run, fleet, clock, flags, stops):
+    for number, verdict in ((1, "PASS"), (2, "WARN"), (3, "PASS")):
+        fleet.profile(number, verdict)
+    fleet.durations = {1: 600.0, 2: 30.0, 3: 600.0}
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "WARN", "--json")
+    result = run(*argv, *flags)
+    assert result.exit_code == ExitCode.WARN
+    assert fleet.calls["POST", "profiles/N/stop"] == stops
+    assert (sum(clock.slept) < 100) is bool(stops)
+    names = [entry["exit_name"] for entry in result.json["data"]["runs"]]
+    assert names == (["UNDECIDED", "WARN", "UNDECIDED"] if stops else ["OK", "WARN", "OK"])
+
+
+def test_profile_named_twice_is_a_mistake_and_starts_nothing(run, fleet):
+    fleet.profile(1, "PASS")
+    assert run("runs", "start", "1", "1", "--wait").exit_code == ExitCode.USAGE
+    assert fleet.calls["POST", "profiles/N/start"] == 0
+
+
+def test_many_runs_stay_inside_the_budget_of_the_account(run, fleet):
+    numbers = [str(number) for number in range(1, 41)]
+    for number in numbers:
+        fleet.profile(int(number), "PASS")
+    fleet.duration, fleet.per_minute = 600.0, 50
+    result = run("runs", "start", *numbers, "--wait", "--fail-on", "FAIL", "--quiet")
+    assert result.exit_code == ExitCode.OK
+    assert fleet.busiest_minute <= 60  # the usual budget, until the account has told its own
+    assert len(fleet.times) <= 50
+    assert fleet.calls["GET", "account"] == 1
+
+
+def test_one_run_does_not_ask_for_the_account(run, fleet):
+    fleet.profile(1, "PASS")
+    run("runs", "start", "1", "--wait")
+    assert fleet.calls["GET", "account"] == 0
+
+
+def test_long_run_costs_fewer_requests_than_looking_every_five_seconds(run, fleet):
+    fleet.profile(1, "PASS")
+    fleet.duration = 300.0
+    run("runs", "start", "1", "--wait", "--fail-on", "FAIL")
+    assert fleet.calls["GET", "profiles/N/status"] < 300 / 5 / 2
+
+
+# Confirm before red.
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "confirm", "code", "runs"),
+    [
+        (["PASS"], "2", ExitCode.OK, 1),
+        (["FAIL", "PASS"], "2", ExitCode.OK, 2),
+        (["FAIL", "FAIL"], "1", ExitCode.FAIL, 2),
+        (["FAIL", "WARN", "PASS"], "2", ExitCode.OK, 3),
+        (["FAIL", "FAIL", "FAIL"], "2", ExitCode.FAIL, 3),
+        (["FAIL", "ODD"], "2", ExitCode.UNDECIDED, 2),
+    ],
+)
+def test_red_needs_every_repetition_to_agree(run, fleet, verdicts, confirm, code, runs):
+    fleet.profile(42, *verdicts)
+    result = run(*GATED, "--confirm", confirm, "--json")
+    assert result.exit_code == code
+    assert fleet.calls["POST", "profiles/N/start"] == runs
+    seen = [entry["verdict"] for entry in result.json["data"]["earlier_runs"]]
+    assert [*seen, result.json["data"]["verdict"]] == verdicts[:runs]
+
+
+def test_earlier_run_tells_the_check_that_it_failed(run, fleet):
+    fleet.profile(42, "PASS", "PASS")
+    argv = ("runs", "start", "42", "--wait", "--assert", "p95<20ms", "--confirm", "1")
+    result = run(*argv)
+    assert "whose verdict was PASS; it failed p95<20ms: p95 is 21 ms" in result.stdout
+    fleet.profile(42, "PASS", "PASS", "PASS", "PASS")
+    (earlier,) = run(*argv, "--json").json["data"]["earlier_runs"]
+    assert [check["passed"] for check in earlier["checks"]] == [False]
+
+
+# Checks beside the verdict.
+
+
+@pytest.mark.parametrize(
+    ("checks", "code"),
+    [
+        (["p95<400ms", "errors<1%"], ExitCode.OK),
+        (["p95<20ms"], ExitCode.FAIL),
+        (["p99.9<1s"], ExitCode.UNDECIDED),
+    ],
+)
+def test_checks_gate_beside_the_verdict(gate, server, checks, code):
+    server.until_ended().scan(row()).detail()
+    argv = [word for check in checks for word in ("--assert", check)]
+    result = gate("runs", "start", "42", "--wait", *argv, "--json")
+    assert result.exit_code == code
+    assert [entry["check"] for entry in result.json["data"]["checks"]] == checks
+
+
+@pytest.mark.parametrize(("before", "code"), [(20.0, ExitCode.OK), (15.0, ExitCode.FAIL)])
+def test_relative_check_reads_the_baseline_run(gate, server, before, code):
+    server.until_ended().scan(row()).detail()
+    server.detail(5, runId="older", latencyQuantiles=json.dumps({"p95": before}))
+    result = gate("runs", "start", "42", "--wait", "--assert", "p95<+10%")
+    assert result.exit_code == code
+    assert "baseline" in result.stdout
+
+
+# Interruptions: the clock raises what a signal handler would.
+
+
+def interrupt_at(clock, moment):
+    """Have the first sleep that passes `moment` seconds be cut short by SIGINT."""
+    began, sleep = clock.seconds, clock.sleep
+
+    def interrupted(seconds):
+        sleep(seconds)
+        if clock.seconds - began >= moment:
+            raise SignalReceived(2)
+
+    clock.sleep = interrupted
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "stops"),
+    [
+        ([], {}, 0),
+        ([], {"CI": "true"}, 1),
+        (["--on-interrupt", "stop"], {}, 1),
+        (["--on-interrupt", "detach"], {"CI": "true"}, 0),
+        ([], {"TM_ON_INTERRUPT": "stop"}, 1),
+    ],
+)
+def test_interrupted_run_goes_on_or_is_stopped_as_announced(
+    run, fleet, clock, argv, environ, stops
+):
+    fleet.profile(42, "PASS")
+    interrupt_at(clock, 30)
+    result = run(*GATED, *argv, environ=environ)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/stop"] == stops
+    assert ("stops the run" if stops else "leaves the run going") in result.stderr
+    resume = "tm runs wait 42 --run-id run-42-1 --fail-on FAIL,WARN"
+    assert ("was stopped" if stops else resume) in result.stderr
+
+
+def test_printed_command_repeats_the_gate_and_the_server(run, fleet, clock, tmp_path):
+    fleet.profile(42, "FAIL")
+    (tmp_path / "key").write_text(KEY, encoding="utf-8")
+    flags = ("--base-url", fleet.url, "--api-key-file", str(tmp_path / "key"))
+    interrupt_at(clock, 30)
+    result = run(*GATED, "--assert", "p95<1s", *flags)
+    hint = next(line for line in result.stderr.splitlines() if line.startswith("hint: "))
+    del clock.sleep
+    again = run(*shlex.split(hint.partition(" tm ")[2]))
+    assert again.exit_code == ExitCode.FAIL
+
+
+def test_start_tells_what_the_user_may_not_have_meant(gate, server):
+    server.profile(status="RUNNING", duration=7200).snapshot().start().status("COMPLETED")
+    server.scan(row()).detail()
+    result = gate(*GATED)
+    assert "this start replaces that run" in result.stderr
+    assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
+
+
+def test_mistyped_run_id_is_not_called_replaced(gate, server):
+    server.status()
+    for _ in range(2):
+        server.scan(row(8))
+    argv = ("runs", "wait", "42", "--run-id", "mistyped", "--verdict-timeout", "0.1")
+    result = gate(*argv)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "check the id" in result.stderr
+
+
+def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
+    server.profile().snapshot().start().status(runId="of somebody else").scan()
+    interrupt_at(clock, 0)
+    result = gate(*GATED, "--on-interrupt", "stop", "--poll-interval", "5s")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert "is still running" in result.stderr
+
+
+def test_status_without_run_id_is_no_evidence_for_a_stop(gate, server, clock):
+    server.profile().snapshot().start().status(runId=None)
+    interrupt_at(clock, 0)
+    argv = ("--on-interrupt", "stop", "--poll-interval", "5s")
+    assert gate(*GATED, *argv).exit_code == ExitCode.INTERRUPTED
+
+
+def test_all_runs_are_stopped_on_an_interrupt(run, fleet, clock):
+    fleet.profile(1, "PASS")
+    fleet.profile(2, "PASS")
+    interrupt_at(clock, 30)
+    argv = ("runs", "start", "1", "2", "--wait", "--on-interrupt", "stop", "--json")
+    result = run(*argv)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/stop"] == 2
+    assert [entry["exit_name"] for entry in result.json["data"]["runs"]] == ["INTERRUPTED"] * 2
+
+
+# What is remembered.
+
+
+def test_last_run_is_found_again(run, fleet, clock):
+    fleet.profile(42, "WARN")
+    interrupt_at(clock, 10)
+    assert run(*GATED).exit_code == ExitCode.INTERRUPTED
+    del clock.sleep
+    result = run("runs", "wait", "--last", "--fail-on", "WARN", "--json")
+    assert result.exit_code == ExitCode.WARN
+    assert result.json["data"]["started_run_id"] == "run-42-1"
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+
+
+@pytest.fixture
+def crashed(run, fleet, clock):
+    """A gate with a check beside the verdict that was cut off."""
+    fleet.profile(42, "WARN")
+    interrupt_at(clock, 10)
+    argv = ("--fail-on", "WARN", "--assert", "requests>=1")
+    assert run(*GATED[:4], *argv).exit_code == ExitCode.INTERRUPTED
+    del clock.sleep
+
+
+def test_last_run_is_judged_by_the_gate_of_its_start(run, tm, crashed):
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.WARN
+    assert "as at the start, the gate fails on WARN" in result.stderr
+    assert "as at the start, this must hold: requests>=1" in result.stderr
+
+
+def test_settings_of_a_later_day_do_not_replace_the_gate_of_the_start(run, tm, crashed):
+    (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n')
+    assert run("runs", "wait", "--last").exit_code == ExitCode.WARN
+    assert run("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
+
+
+def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm, server):
+    server.start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    (tm.cwd / "tm.toml").write_text('fail_on = "WARN"\n')
+    server.status("COMPLETED").scan(row(autoVerdict="WARN")).detail(autoVerdict="WARN")
+    assert gate("runs", "wait", "--last").exit_code == ExitCode.WARN
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(502, ExitCode.START_UNKNOWN), (409, ExitCode.REFUSED)]
+)
+def test_run_before_a_start_that_failed_does_not_pass_for_it(run, fleet, answer, code):
+    fleet.profile(42, "PASS")
+    assert run(*GATED).exit_code == ExitCode.OK
+    fleet.failing_starts[42] = answer
+    assert run(*GATED).exit_code == code
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "the last start of p42 has no run that is known here" in result.stderr
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waited", "started"])
+def test_run_beside_one_that_was_refused_does_not_pass_for_both(run, fleet, waits):
+    fleet.profile(1, "PASS")
+    fleet.failing_starts[2] = 409
+    more = ("--wait", "--fail-on", "FAIL") if waits else ()
+    assert run("runs", "start", "1", "2", *more).exit_code == ExitCode.REFUSED
+    result = run("runs", "wait", "--last")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "known are: " in result.stderr
+    assert "1 run-1-1" in result.stderr
+
+
+def test_run_that_was_started_is_told_when_the_next_start_fails(run, fleet):
+    fleet.profile(1, "PASS")
+    fleet.failing_starts[2] = 409
+    result = run("runs", "start", "1", "2", "--quiet")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "started run run-1-1 of" in result.stderr
+
+
+def test_signal_while_a_run_is_being_remembered_forgets_nothing(run, tm, fleet, clock):
+    fleet.profile(42, "PASS")
+    interrupt_at(clock, 0.5)
+    run(*GATED)
+    del clock.sleep
+    result = run("runs", "wait", "--last", "--json")
+    assert result.json["data"]["started_run_id"] == "run-42-1"
+
+
+def test_start_without_wait_is_remembered_too(gate, server):
+    server.start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    server.status("COMPLETED").scan(row()).detail()
+    assert gate("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
+
+
+def test_last_run_of_another_server_is_not_looked_for(gate, tm, server):
+    server.start()
+    gate("runs", "start", "42")
+    environ = {"TM_BASE_URL": "https://other.example", "TM_API_KEY": KEY}
+    result = tm("runs", "wait", "--last", environ=environ)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert server.url in result.stderr
+
+
+def test_nothing_remembered_is_said(gate, server):
+    assert gate("runs", "wait", "--last").exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize("argv", [("42", "--last"), ("--last", "--run-id", RUN)], ids=" ".join)
+def test_last_stands_alone(gate, server, argv):
+    assert gate("runs", "wait", *argv).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "argv", [("--assert", "p95<1s"), ("--confirm", "1"), ("--fail-fast",)], ids=" ".join
+)
+def test_gate_without_wait_is_a_mistake(gate, server, argv):
+    assert gate("runs", "start", str(PROFILE), *argv).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
+def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, server, quiet):
+    (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n', encoding="utf-8")
+    server.start()
+    result = gate("runs", "start", "42", *quiet)
+    assert result.exit_code == ExitCode.OK
+    (line,) = [line for line in result.stderr.splitlines() if "does not gate" in line]
+    assert f"project file {tm.cwd / 'tm.toml'}" in line
+    assert "--wait" in line
+
+
+def test_start_without_any_gate_says_nothing_of_one(gate, server):
+    server.start()
+    assert "gate" not in gate("runs", "start", "42").stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("start", "checkout", "--wait", "--fail-on", "FAIL,", "WARN"),
+        ("start", "--fail-on", "FAIL", ",warn", "--wait", "checkout"),
+        ("wait", "--last", "--fail-on", "FAIL,", "WARN"),
+    ],
+    ids=" ".join,
+)
+def test_blank_beside_a_comma_makes_no_profile_of_a_verdict(gate, server, argv):
+    result = gate("runs", *argv)
+    assert result.exit_code == ExitCode.USAGE
+    assert "a comma and no space: --fail-on FAIL," in result.stderr
+    assert not server.requests
+
+
+def test_profile_may_be_named_like_a_verdict(gate, server):
+    server.answer("GET", "/profiles", [{"id": PROFILE, "name": "WARN"}]).until_ended()
+    server.scan(row()).detail()
+    argv = ("runs", "start", "WARN", "--wait", "--fail-on", "FAIL")
+    assert gate(*argv).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("--assert", "p95"), ("--confirm", "-1"), ("--confirm", "x"), ("--on-interrupt", "wait")],
+    ids=" ".join,
+)
+def test_value_that_makes_no_sense_sends_nothing(gate, server, argv):
+    assert gate(*GATED, *argv).exit_code == ExitCode.USAGE

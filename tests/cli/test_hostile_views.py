@@ -1,0 +1,106 @@
+"""What commands show of a server's texts obeys nobody: not the terminal, not a CI runner."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+from werkzeug.wrappers import Response
+
+from tests.services.trafficmorph import (
+    KEY,
+    comparison,
+    detail,
+    other_side,
+    page,
+    profile,
+    row,
+    series,
+    status,
+    verdict_snapshot,
+)
+from tests.simulation.github_runner import commands, other_systems, steering
+from tests.simulation.hostile import text
+
+ROUNDS = 10
+VIEWS = (
+    ("profiles", "list"),
+    ("profiles", "show", "42"),
+    ("history", "list"),
+    ("history", "show", "7"),
+    ("history", "compare", "9", "7"),
+    ("baseline", "show", "42"),
+    ("baseline", "pin", "7"),
+    ("runs", "status", "42"),
+    ("runs", "stop", "42"),
+    ("profiles", "export", "42"),
+)
+MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
+
+
+def hostile_comparisons(say):
+    texts = {"unit": say(), "verdict": say(), "than": say(), "reason": say()}
+    return [comparison(say(), **texts), comparison(say(), verdict="FAIL")]
+
+
+def hostile_row(say):
+    rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
+    rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
+    rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
+    rows |= {"latencyQuantiles": json.dumps({say(): 3.0}), "notes": [say()]}
+    found = verdict_snapshot(*hostile_comparisons(say), baselineChoice=say())
+    return rows | {"autoCompareSnapshot": found}
+
+
+def hostile_answer(path, say, chance):
+    if path == "profiles":
+        return [{"id": 1, "name": say(), "createdAt": say()}]
+    if path == "account":
+        return {"features": {"baselinePins": True}}
+    if path == "history":
+        return page(row(**hostile_row(say)))
+    if path == "history/compare":
+        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
+        items = chance.choice((hostile_comparisons(say), say()))
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items}
+    if path.startswith("history/"):
+        against = chance.choice((None, other_side(targetUrl=say())))
+        return detail(**hostile_row(say), against=against, **series())
+    if path.endswith("/baseline"):
+        return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
+    if path.endswith(("/status", "/stop")):
+        return status(say(), runId=say(), responseCodeCounts={say(): 2})
+    words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
+    return profile(**words, status=say(), interpolationMode=say())
+
+
+@pytest.fixture
+def hostile(httpserver):
+    """A server whose every text is hostile; `reseed` chooses other texts."""
+    chance = random.Random()
+
+    def say():
+        return text(chance)
+
+    def answer(request):
+        found = hostile_answer(request.path.removeprefix("/api/v1/"), say, chance)
+        return Response(json.dumps(found), content_type="application/json")
+
+    httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(answer)
+    httpserver.reseed = chance.seed
+    return httpserver
+
+
+@pytest.mark.parametrize("argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS), MARKDOWN])
+def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
+    environ = {"TM_BASE_URL": hostile.url_for("/"), "TM_API_KEY": KEY}
+    for seed in range(ROUNDS):
+        hostile.reseed(f"{argv} {seed}")
+        result = tm(*argv, environ=environ)
+        shown = result.stdout + result.stderr
+        found = [*commands(shown), *other_systems(shown), *steering(shown)]
+        assert found == [], f"seed {seed}"
+        assert "Traceback" not in result.stderr, f"seed {seed}"
+        assert result.exit_code in {0, 1}, f"seed {seed}: {result.stderr}"

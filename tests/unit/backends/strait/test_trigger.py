@@ -1,0 +1,364 @@
+"""Triggering a job: once, under a key, and never taking an old run for a new one."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.services.strait.api import KEY, Problem, Reply, envelope
+from tests.services.strait.world import Course
+from tm_cli.exit_codes import ExitCode
+
+START = ("start", "export", "--wait", "--no-stream")
+TRIGGER = "POST /v1/jobs/{job}/trigger"
+LOST = [None, Reply(500), Reply(504), Reply(200, b"<html>", {"Content-Type": "text/html"})]
+LIMITED = Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain", "Retry-After": "60"})
+BUSY = envelope(Problem(409, "a request with this key is currently being processed"))
+ADMISSION = envelope(Problem(429, "database admission control throttled", Retry_After="1"))
+
+
+def triggers(strait):
+    return [item for item in strait.api.log if item.path.endswith("/trigger")]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["lost-on-the-way", "answer-lost"])
+@pytest.mark.parametrize("reply", LOST, ids=["hang-up", "500", "504", "html"])
+def test_lost_answer_is_asked_for_again_and_makes_one_run(jobs, strait, reply, after):
+    strait.job(attempts=("failed",))
+    strait.api.fault(TRIGGER, reply, after=after)
+    assert jobs(*START).exit_code == ExitCode.FAIL
+    assert len(strait.world.runs) == 1
+    assert len({item.headers["idempotency-key"] for item in triggers(strait)}) == 1
+
+
+def test_key_goes_out_under_one_header(jobs, strait):
+    strait.job()
+    jobs(*START)
+    (request,) = triggers(strait)
+    assert request.headers["idempotency-key"] == "tm-token-0"
+    assert "x-idempotency-key" not in request.headers
+
+
+@pytest.mark.parametrize("reply", [LIMITED, BUSY, ADMISSION], ids=["limited", "busy", "admission"])
+def test_patience_that_the_server_asks_for_is_had(jobs, strait, clock, reply):
+    strait.job()
+    strait.api.fault(TRIGGER, reply)
+    assert jobs(*START).exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 1
+
+
+def test_waiting_for_the_trigger_limit_is_told(jobs, strait, clock):
+    strait.job()
+    strait.api.fault(TRIGGER, LIMITED)
+    result = jobs(*START)
+    assert 60.0 in clock.slept
+    assert "not started yet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (envelope(Problem(400, "job is disabled")), ExitCode.REFUSED),
+        (envelope(Problem(409, "job is paused")), ExitCode.REFUSED),
+        (envelope(Problem(422, "validation failed", "tags: failed on 'max'")), ExitCode.REFUSED),
+        (envelope(Problem(429, "daily cost budget exceeded")), ExitCode.REFUSED),
+        (envelope(Problem(401, "API key revoked")), ExitCode.AUTHENTICATION),
+        (envelope(Problem(403, "insufficient permissions")), ExitCode.AUTHENTICATION),
+        (
+            Reply(
+                402,
+                json.dumps({"code": "quota_exceeded", "message": "runs", "limit": 5}).encode(),
+                {"Content-Type": "application/json"},
+            ),
+            ExitCode.REFUSED,
+        ),
+    ],
+    ids=["disabled", "paused", "invalid", "daily", "revoked", "forbidden", "quota"],
+)
+def test_clear_no_is_not_repeated(jobs, strait, reply, code):
+    strait.job()
+    strait.api.fault(TRIGGER, reply)
+    assert jobs(*START).exit_code == code
+    assert len(triggers(strait)) == 1
+    assert not strait.world.runs
+
+
+def test_no_after_a_lost_answer_proves_nothing(jobs, strait):
+    strait.job()
+    strait.api.fault(TRIGGER, None)
+    strait.api.fault(TRIGGER, envelope(Problem(409, "job is paused")))
+    result = jobs(*START)
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "--idempotency-key tm-token-0 --reuse" in result.stderr
+
+
+def test_run_is_recognised_by_its_key_when_every_answer_is_lost(jobs, strait):
+    strait.job(attempts=("dead_letter",))
+    for _ in range(5):
+        strait.api.fault(TRIGGER, None, after=True)
+    assert jobs(*START).exit_code == ExitCode.FAIL
+    assert len(strait.world.runs) == 1
+
+
+def test_nothing_else_is_recognised(jobs, strait):
+    job = strait.job()
+    strait.world.make_run(job["id"], idempotency_key="of-somebody-else")
+    for _ in range(5):
+        strait.api.fault(TRIGGER, None)
+    assert jobs(*START).exit_code == ExitCode.START_UNKNOWN
+
+
+def test_server_that_is_away_is_unavailable_and_nothing_was_started(tm, clock):
+    environ = {"STRAIT_BASE_URL": "http://127.0.0.1:9", "STRAIT_API_KEY": KEY}
+    result = tm("jobs", "start", "export", "--wait", environ=environ)
+    assert result.exit_code == ExitCode.UNAVAILABLE
+
+
+# Runs that were there before.
+
+
+def test_old_run_under_the_same_key_never_passes_the_gate(jobs, strait, clock):
+    strait.job()
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.OK
+    clock.sleep(3600.0)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "handed back run" in result.stderr
+    assert len(strait.world.runs) == 1
+
+
+@pytest.mark.parametrize("minutes", [-120, 120], ids=["clock-is-slow", "clock-is-fast"])
+def test_wrong_clock_here_does_not_make_an_old_run_new(jobs, strait, clock, minutes):
+    strait.job()
+    true_now = strait.world.now
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.OK
+    strait.world.now = lambda: true_now() - timedelta(minutes=minutes)
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.UNDECIDED
+    assert jobs(*START).exit_code == ExitCode.OK
+
+
+def test_old_run_counts_with_reuse(jobs, strait):
+    strait.job(attempts=("failed",))
+    flags = ("--idempotency-key", "nightly", "--reuse")
+    assert jobs(*START, *flags).exit_code == ExitCode.FAIL
+    result = jobs(*START, *flags)
+    assert result.exit_code == ExitCode.FAIL
+    assert "it counts, because of --reuse" in result.stderr
+    assert len(strait.world.runs) == 1
+
+
+def test_lost_answer_under_an_own_key_is_still_a_new_run(jobs, strait):
+    strait.job()
+    strait.api.fault(TRIGGER, None, after=True)
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.OK
+
+
+def test_start_without_wait_names_an_old_run_as_such(jobs, strait):
+    strait.job()
+    start = ("start", "export", "--idempotency-key", "nightly", "--json")
+    assert jobs(*start).json["data"]["is_new"] is True
+    again = jobs(*start)
+    assert again.exit_code == ExitCode.OK
+    assert again.json["data"]["is_new"] is False
+
+
+@pytest.mark.parametrize("age", [5.0, 3600.0])
+def test_run_of_another_trigger_that_dedup_answers_with_is_not_ours(jobs, strait, clock, age):
+    job = strait.job(dedup_window_secs=7200, executing=1.0)
+    strait.world.make_run(job["id"], payload={"day": 1})
+    clock.sleep(age)
+    result = jobs(*START, "--payload", '{"day": 1}')
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "which was there before" in result.stderr
+    assert jobs(*START, "--payload", '{"day": 2}').exit_code == ExitCode.OK
+
+
+def test_interrupt_does_not_cancel_a_run_that_dedup_answered_with(jobs, strait):
+    job = strait.job(dedup_window_secs=7200, holds="executing")
+    run = strait.world.make_run(job["id"], payload={})
+    result = jobs(*START, "--payload", "{}", "--on-interrupt", "stop")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert run.status != "canceled"
+
+
+@pytest.mark.parametrize("window", ["debounce_window_secs", "batch_window_secs"])
+def test_job_that_collects_triggers_cannot_be_gated(jobs, strait, window):
+    strait.job(**{window: 30})
+    assert jobs(*START).exit_code == ExitCode.REFUSED
+    assert not triggers(strait)
+
+
+@pytest.mark.parametrize("window", ["debounce_window_secs", "batch_window_secs"])
+def test_trigger_that_is_kept_is_told_without_wait(jobs, strait, window):
+    strait.job(**{window: 30})
+    result = jobs("start", "export")
+    assert result.exit_code == ExitCode.OK
+    assert "before it runs" in result.stdout
+
+
+# Which job.
+
+
+def test_slug_is_looked_up_because_the_trigger_takes_ids_only(jobs, strait):
+    job = strait.job("nightly-export")
+    assert jobs("start", "nightly-export").exit_code == ExitCode.OK
+    assert jobs("start", job["id"]).exit_code == ExitCode.OK
+    assert all(item.path == f"/v1/jobs/{job['id']}/trigger" for item in triggers(strait))
+
+
+def test_job_that_is_not_there_is_refused(jobs, strait):
+    result = jobs("start", "exprot", "--wait", "--json")
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.json["error"]["code"] == "unknown_job"
+
+
+def test_key_that_may_trigger_but_not_read_jobs_can_use_an_id(jobs, strait):
+    job = strait.job()
+    strait.api.scopes = {"jobs:trigger", "runs:read"}
+    assert jobs("start", job["id"], "--wait", "--no-stream").exit_code == ExitCode.OK
+    assert jobs("start", "export").exit_code == ExitCode.AUTHENTICATION
+
+
+def test_wishes_are_in_the_body(jobs, strait, tm):
+    strait.job()
+    (tm.cwd / "payload.json").write_text('{"rows": 100}')
+    flags = ("--payload", "payload.json", "--tag", "team=core", "--tag", "a=b=c")
+    more = ("--priority", "7", "--ttl", "10m", "--concurrency-key", "exports")
+    assert jobs("start", "export", *flags, *more).exit_code == ExitCode.OK
+    assert triggers(strait)[0].document == {
+        "payload": {"rows": 100},
+        "tags": {"team": "core", "a": "b=c"},
+        "priority": 7,
+        "ttl_secs": 600,
+        "concurrency_key": "exports",
+    }
+
+
+def test_dry_run_starts_nothing(jobs, strait):
+    strait.job()
+    result = jobs("start", "export", "--dry-run", "--json")
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["payload_hash"]
+    assert not strait.world.runs
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--payload", "{no json"),
+        ("--payload", "missing.json"),
+        ("--tag", "novalue"),
+        ("--tag", "a=1", "--tag", "a=2"),
+        ("--tag", "k=" + "v" * 257),
+        ("--priority", "11"),
+        ("--ttl", "soon"),
+        ("--at", "tomorrow"),
+        ("--idempotency-key", "k" * 257),
+        ("--idempotency-key", " "),
+        ("--idempotency-key", "a\nb"),
+        ("--reuse",),
+        ("--idempotency-key", "k", "--confirm", "1", "--wait"),
+        ("--assert", "score>1"),
+        ("--max-duration", "5m"),
+        ("--canceled-as", "FAIL"),
+        ("--wait", "--canceled-as", "PASS"),
+        ("--wait", "--assert", "score"),
+        ("--wait", "--fail-on", "PASS"),
+        ("--wait", "--dry-run"),
+        ("--fail-on", "FAIL"),
+        ("--wiat",),
+    ],
+    ids=" ".join,
+)
+def test_mistake_sends_nothing(jobs, strait, flags):
+    strait.job()
+    assert jobs("start", "export", *flags).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
+
+
+def test_same_job_twice_under_one_key_is_a_mistake(jobs, strait):
+    strait.job()
+    twice = jobs("start", "export", "export", "--idempotency-key", "k")
+    assert twice.exit_code == ExitCode.USAGE
+    assert jobs("start", "export", "export").exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 2
+
+
+def test_started_run_is_named_when_the_next_one_fails(jobs, strait):
+    strait.job("good")
+    strait.job("bad", enabled=False)
+    result = jobs("start", "good", "bad")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "started run" in result.stderr
+    last = jobs("wait", "--last", "--no-stream")
+    assert last.exit_code == ExitCode.START_UNKNOWN
+    assert "the last start of bad has no run that is known here" in last.stderr
+    assert "known are: good 0192f0a4" in last.stderr
+
+
+def test_course_of_a_job_is_the_one_that_was_given(strait):
+    job = strait.job(executing=9.0)
+    assert strait.world.courses[job["id"]] == Course(executing=9.0)
+
+
+# What the server answers with need not be of this trigger.
+
+
+def answer_naming(run):
+    """What a job answers with when it has got a dedup window since tm has read it."""
+    body = json.dumps({"id": run.id, "status": run.status, "idempotency_hit": False}).encode()
+    return Reply(201, body, {"Content-Type": "application/json"})
+
+
+def test_run_of_another_trigger_never_passes_for_ours(jobs, strait):
+    job = strait.job(attempts=("failed",))
+    earlier = strait.world.make_run(job["id"], payload={})
+    earlier.document.update(status="completed", finished_at=earlier.document["created_at"])
+    strait.api.fault(TRIGGER, answer_naming(earlier), after=True)
+    result = jobs(*START)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "does not carry the idempotency key of this start" in result.stderr
+
+
+def test_reuse_takes_the_run_of_its_key_and_no_other(jobs, strait):
+    job = strait.job(attempts=("failed",))
+    other = strait.world.make_run(job["id"], payload={})
+    other.document.update(status="completed", finished_at=other.document["created_at"])
+    strait.api.fault(TRIGGER, answer_naming(other), after=True)
+    result = jobs(*START, "--idempotency-key", "nightly", "--reuse")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "does not carry the key of this start" in result.stderr
+
+
+def test_answer_that_names_no_run_is_asked_for_again(jobs, strait):
+    strait.job()
+    strait.api.fault(TRIGGER, Reply(201, b"{}", {"Content-Type": "application/json"}), after=True)
+    assert jobs(*START).exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 1
+
+
+def test_old_run_is_not_new_by_a_clock_that_is_ahead(jobs, strait, clock):
+    """After a lost answer only the clock tells an archived run, which no list shows, from ours."""
+    job = strait.job(executing=1.0)
+    run = strait.world.make_run(job["id"], idempotency_key="nightly")
+    ahead = strait.world.text(clock.now() + timedelta(hours=1))
+    run.document.update(status="completed", created_at=ahead, finished_at=ahead)
+    run.due = None
+    empty = Reply(200, b'{"data": [], "has_more": false}', {"Content-Type": "application/json"})
+    strait.api.fault("GET /v1/runs", empty)
+    strait.api.fault(TRIGGER, None)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "which was there before" in result.stderr
+
+
+def test_newest_run_that_cannot_be_read_is_no_bug_of_tm(jobs, strait):
+    strait.job()
+    broken = Reply(200, b'{"data": [{"id": "x"}]}', {"Content-Type": "application/json"})
+    strait.api.fault("GET /v1/runs", broken)
+    strait.api.fault("GET /v1/runs", broken)
+    strait.api.fault("GET /v1/runs", broken)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.ERROR
+    assert "unusable status" in result.stderr
+    assert not triggers(strait)

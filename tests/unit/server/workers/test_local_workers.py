@@ -1,0 +1,42 @@
+"""More slots than one engine holds: several engines on the server's own machine."""
+
+import json
+
+import pytest
+
+from tests.unit.server.running_server import Api
+
+pytestmark = pytest.mark.process
+
+
+def test_a_run_with_many_slots_is_played_by_several_engines(start_server, tmp_path):
+    log = tmp_path / "log"
+    with start_server(slots=1801).client() as client:
+        api = Api(client)
+        detail = api.judged(api.start(api.save(script=f"codes=200:30,503:3&log={log}")))
+    jobs = [json.loads(line)["job"] for line in log.read_text().splitlines() if '"job"' in line]
+    assert sorted(job["slots"] for job in jobs) == [600, 600, 601]
+    assert sorted(job["share"]["index"] for job in jobs) == [0, 1, 2]
+    assert (detail["region"], detail["outcome"]) == ("local", "COMPLETED")
+    assert json.loads(detail["responseCodes"]) == {"200": 360, "503": 36}
+
+
+def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
+    log = tmp_path / "log"
+    with start_server(slots=900).client() as client:
+        api = Api(client)
+        api.judged(api.start(api.save(script=f"log={log}")))
+    (job,) = [json.loads(line)["job"] for line in log.read_text().splitlines() if '"job"' in line]
+    assert job["slots"] == 900
+    assert job["hold"] is False
+
+
+def test_a_crashed_engine_is_reported_and_the_others_go_on(start_server):
+    with start_server(slots=1000).client() as client:
+        api = Api(client)
+        detail = api.get(f"/history/{api.row_of(api.start(api.save(script='mode=crash')))['id']}")
+    assert detail.json()["outcome"] == "ABORTED"
+    first, second = detail.json()["notes"]
+    assert first.startswith("worker local/")
+    assert "(out of file descriptors); its share moved to 1 other" in first
+    assert second.endswith("no other worker took over the rest of its share")
