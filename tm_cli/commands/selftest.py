@@ -1,4 +1,4 @@
-"""`tm selftest`: proves that the gate goes red where it must, in this environment."""
+"""`tm selftest`: proves that the gate fails where it must, in this environment."""
 
 from __future__ import annotations
 

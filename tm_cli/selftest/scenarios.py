@@ -195,32 +195,34 @@ def _accepting(verdicts: str, *more: str) -> tuple[str, ...]:
 
 VERDICTS = (
     SelftestScenario("pass", "PASS passes", (ExitCode.OK,)),
-    SelftestScenario("fail", "FAIL is red", (ExitCode.FAIL,), script=MUCH_SLOWER),
-    SelftestScenario("warn", "WARN is red", (ExitCode.WARN,), script=SLOWER),
+    SelftestScenario("fail", "FAIL fails the gate", (ExitCode.FAIL,), script=MUCH_SLOWER),
+    SelftestScenario("warn", "WARN fails the gate", (ExitCode.WARN,), script=SLOWER),
     SelftestScenario(
         "warn-accepted",
-        "WARN passes where --fail-on leaves it out",
+        "WARN passes if --fail-on omits it",
         (ExitCode.OK,),
         words=_accepting("FAIL"),
         script=SLOWER,
     ),
-    SelftestScenario("no-baseline", "NO_BASELINE is red", (ExitCode.NO_BASELINE,), earlier=()),
+    SelftestScenario(
+        "no-baseline", "NO_BASELINE fails the gate", (ExitCode.NO_BASELINE,), earlier=()
+    ),
     SelftestScenario(
         "no-baseline-accepted",
-        "NO_BASELINE passes where --fail-on leaves it out",
+        "NO_BASELINE passes if --fail-on omits it",
         (ExitCode.OK,),
         words=_accepting("FAIL,WARN"),
         earlier=(),
     ),
     SelftestScenario(
         "failed-check",
-        "PASS is red if an --assert fails",
+        "a failed --assert fails the gate despite PASS",
         (ExitCode.FAIL,),
         words=_accepting(_ALL, "--assert", "p95<1ms"),
     ),
     SelftestScenario(
         "slow-verdict",
-        "a verdict that takes a while is waited for",
+        "tm waits for a delayed verdict",
         (ExitCode.OK,),
         script=JUDGED_LATE,
     ),
@@ -260,7 +262,7 @@ RUNS = (
     ),
     SelftestScenario(
         "interrupted",
-        "SIGINT ends the wait, red",
+        "SIGINT ends the wait and does not pass",
         (ExitCode.INTERRUPTED,),
         script=HANGS,
         side_action=send("SIGINT"),
@@ -268,7 +270,7 @@ RUNS = (
     ),
     SelftestScenario(
         "terminated",
-        "SIGTERM, as for a canceled job, ends the wait, red",
+        "SIGTERM, as for a canceled job, ends the wait and does not pass",
         (ExitCode.TERMINATED,),
         script=HANGS,
         side_action=send("SIGTERM"),
@@ -285,7 +287,7 @@ NETWORK = (
     ),
     SelftestScenario(
         "flaky-fail",
-        "FAIL is red though every other read fails",
+        "FAIL fails the gate though every other read fails",
         (ExitCode.FAIL,),
         faults=flaky_reads,
         script=MUCH_SLOWER,
@@ -348,7 +350,7 @@ CALLERS = (
     ),
     SelftestScenario(
         "script",
-        "a script with `set -e` ends at a red gate",
+        "a script with `set -e` ends at a failed gate",
         (ExitCode.FAIL,),
         script=MUCH_SLOWER,
         caller=shell_script,
@@ -364,7 +366,7 @@ CALLERS = (
     ),
     SelftestScenario(
         "make",
-        "a target of make fails at a red gate",
+        "a make target fails when the gate fails",
         (2, 1),
         script=SLOWER,
         caller=makefile,
