@@ -38,7 +38,7 @@ def main(hours: int) -> None:
     for number, second in enumerate(curve.arrivals()):
         while walked + BUCKET_SECONDS <= second:
             walked += BUCKET_SECONDS
-            told += sum(len(json.dumps(bucket.document())) for bucket in recorder.news(walked))
+            told += sum(len(json.dumps(bucket.document())) for bucket in recorder.changed(walked))
         plan.takes(number)
         bucket = recorder.claim(number, second)
         recorder.began(bucket, second, second)

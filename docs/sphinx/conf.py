@@ -35,7 +35,7 @@ _BESIDE = re.compile(r"\[([^\]]+)\]\(\.\./[A-Z]+\.md\)")
 def adapt(_app: Sphinx, name: str, source: list[str]) -> None:
     """Make a page of the folder one of the site; the folder is also read as it is.
 
-    Pages beside the folder are not part of the site, and are named without a link. The list of the
+    Pages outside the folder are not part of the site, and are named without a link. The list of the
     first page becomes the side bar.
     """
     source[0] = _BESIDE.sub(r"\1", source[0])

@@ -52,7 +52,7 @@ READ_ATTEMPTS = 3
 class JsonClient:
     """The operations of one server, below its `root` path.
 
-    Every method raises NotReached, NotUnderstood or HttpError. Reads are attempted three times
+    Every method raises ConnectionFailed, InvalidResponse or HttpError. Reads are attempted three times
     while the failure is transient; everything else is sent once.
     """
 
@@ -129,14 +129,14 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_object(document: Any) -> dict[str, Any]:
-    """Return a JSON object as it is; raises NotUnderstood for anything else."""
+    """Return a JSON object as it is; raises InvalidResponse for anything else."""
     if not isinstance(document, dict):
         raise InvalidResponse("the server's answer is not a JSON object")
     return document
 
 
 def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
-    """Return what `read` makes of an answer; raises NotUnderstood when it breaks the contract."""
+    """Return what `read` makes of an answer; raises InvalidResponse when it breaks the contract."""
     try:
         return read(document)
     except ValidationError as problem:

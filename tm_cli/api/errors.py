@@ -1,8 +1,8 @@
 """The errors of requests, distinguished by what each of them proves.
 
 ApiError
-  NotReached        no answer; `maybe_sent` says whether the server can have acted
-  NotUnderstood     an answer that is not the API's: HTML, cut or mistyped JSON, a redirect
+  ConnectionFailed        no answer; `maybe_sent` says whether the server can have acted
+  InvalidResponse     an answer that is not the API's: HTML, cut or mistyped JSON, a redirect
   HttpError         an error status with the server's explanation
 """
 

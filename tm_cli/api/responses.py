@@ -56,7 +56,7 @@ def parse_response(
     """Return the JSON of a 2xx answer; None for 204.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
-    error status, and NotUnderstood for what the API cannot have sent.
+    error status, and InvalidResponse for what the API cannot have sent.
     """
     status, where = answer.status, answer.where
     if 300 <= status < 400:

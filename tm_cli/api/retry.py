@@ -121,7 +121,7 @@ class RequestBudget:
     def take(self, *, deadline: float | None = None) -> None:
         """Wait until one more request fits, and count it.
 
-        Raises NotReached at the deadline when none fits before it.
+        Raises ConnectionFailed at the deadline when none fits before it.
         """
         delay, now = self._window.delay(), self._clock.monotonic()
         if deadline is not None and now + delay > deadline and delay > 0:

@@ -422,7 +422,7 @@ def read_all(fetch: Callable[[str | None], ListingPage], what: str) -> list[Any]
     """Return every item once, in the order in which they came; `fetch` takes a cursor.
 
     Items may shift from page to page while others are added: the last copy of one counts. Raises
-    NotUnderstood for a listing that promises more and does not bring it.
+    InvalidResponse for a listing that promises more and does not bring it.
     """
     found: dict[str, Any] = {}
     for page, following in follow_cursors(fetch, _next_cursor):

@@ -152,7 +152,7 @@ class StraitClient(JsonClient):
         return self._get(RunPage.model_validate, "runs/dlq", given(query))
 
     def get_run(self, run_id: str) -> JobRun:
-        """Return one run; raises NotUnderstood for an answer about another one."""
+        """Return one run; raises InvalidResponse for an answer about another one."""
         return self._get(lambda found: _same(JobRun.model_validate(found), run_id), _run(run_id))
 
     def cancel_run(self, run_id: str) -> JobRun:
@@ -209,7 +209,7 @@ class StraitClient(JsonClient):
 
 
 def as_run(item: Mapping[str, Any]) -> JobRun:
-    """Return the run in an item of a list; raises NotUnderstood when it is none."""
+    """Return the run in an item of a list; raises InvalidResponse when it is none."""
     return parse_payload(JobRun.model_validate, "runs", item)
 
 

@@ -104,7 +104,7 @@ class Reply:
 class Transport:
     """Sends requests below the base URL and returns parsed JSON.
 
-    Every method raises NotReached, NotUnderstood or HttpError.
+    Every method raises ConnectionFailed, InvalidResponse or HttpError.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -265,7 +265,7 @@ class Transport:
 
     @contextmanager
     def _opened(self, client: httpx2.Client, request: httpx2.Request) -> Iterator[httpx2.Response]:
-        """Send a request and close its answer; the library's exceptions become NotReached.
+        """Send a request and close its answer; the library's exceptions become ConnectionFailed.
 
         Our own are left alone: a bug in tm is not a connection that broke.
         """

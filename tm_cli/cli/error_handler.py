@@ -82,16 +82,16 @@ def _report(error: TmError, arguments: Sequence[str], context: Environment) -> i
     if "--json" in arguments:
         from tm_cli.render.formats.json_document import error_document, to_json
 
-        context.terminal.result(to_json(error_document(error)))
+        context.terminal.write_result(to_json(error_document(error)))
     explain(error, context)
     return int(error.exit_code)
 
 
 def explain(error: TmError, context: Environment) -> None:
     """Print the message and the hint to standard error."""
-    context.terminal.note(f"tm: {_shown(error.message, context)}")
+    context.terminal.write_line(f"tm: {_shown(error.message, context)}")
     if error.hint:
-        context.terminal.note(f"hint: {_shown(error.hint, context)}")
+        context.terminal.write_line(f"hint: {_shown(error.hint, context)}")
 
 
 def _shown(text: str, context: Environment) -> str:
@@ -107,7 +107,7 @@ def _report_bug(error: Exception, arguments: Sequence[str], context: Environment
     shown.exit_code = ExitCode.INTERNAL
     shown.hint = "this is a bug in tm; please report it with the lines above"
     for line in traceback.format_tb(error.__traceback__):
-        context.terminal.note(_without_keys(line.rstrip(), context.environ))
+        context.terminal.write_line(_without_keys(line.rstrip(), context.environ))
     return _report(shown, arguments, context)
 
 

@@ -66,7 +66,7 @@ class CommandContext:
             system=self.system,
         )
         for file in settings.ignored:
-            self.terminal.note(f"tm: {sanitize(file.message)}; {file.hint}")
+            self.terminal.write_line(f"tm: {sanitize(file.message)}; {file.hint}")
         return settings
 
     def setting(self, name: str, flag: str | None) -> Any:
@@ -126,11 +126,11 @@ class CommandContext:
     def note(self, text: str) -> None:
         """Write a line that is not a result, unless `--quiet`."""
         if not self.quiet:
-            self.terminal.note(text)
+            self.terminal.write_line(text)
 
     def show_exchange(self, exchange: Exchange) -> None:
         """Print one request for `--verbose`: no header, no query, no body."""
-        self.terminal.note(
+        self.terminal.write_line(
             f"  {exchange.method} {exchange.url} {exchange.outcome} {exchange.seconds * 1000:.0f}ms"
         )
 
@@ -154,9 +154,9 @@ class CommandContext:
         if error is not None:
             whole, code = error_document(error, data), error.exit_code
         wants_json = self.wants_json if as_json is None else as_json
-        self.terminal.result(to_json(whole) if wants_json else show())
+        self.terminal.write_result(to_json(whole) if wants_json else show())
         if error is not None:
-            self.terminal.note(f"tm: {error.message}")
+            self.terminal.write_line(f"tm: {error.message}")
         return int(code)
 
 
@@ -196,7 +196,7 @@ def _session(context: Environment, options: dict[str, Any]) -> CommandContext:
         flags=options,
     )
     if options["api_key"] is not None:
-        session.terminal.note(
+        session.terminal.write_line(
             "tm: --api-key shows the key in process lists; prefer TM_API_KEY or --api-key-file"
         )
     return session

@@ -32,12 +32,12 @@ def completion(
     tm completion bash
     """
     if not words:
-        session.terminal.result(SCRIPTS[shell])
+        session.terminal.write_result(SCRIPTS[shell])
         return int(ExitCode.OK)
     try:
-        session.terminal.result(_candidates(session, shell, words))
+        session.terminal.write_result(_candidates(session, shell, words))
     except Exception:  # an error message would end up in the command line that is being typed
-        session.terminal.result(":files")
+        session.terminal.write_result(":files")
     return int(ExitCode.OK)
 
 

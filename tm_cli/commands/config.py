@@ -85,7 +85,7 @@ def _origin_of_key(session: CommandContext, system: str) -> Origin | None:
 
 
 def _key_row(setting: Setting, used: Origin | None) -> _SettingRow:
-    """A key or its file; one that is there and not used is said to be so."""
+    """A key or its file; one that is not used is marked."""
     name, secret = setting.definition.name, setting.definition.secret
     if secret and used is not None and used.source is Source.STORED:
         return _SettingRow(name, _MASK, _MASK, str(used))

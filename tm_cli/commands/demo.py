@@ -33,9 +33,9 @@ def demo(session: CommandContext) -> int:
             hint="pip install 'tm-cli[local]'",
         )
     with tempfile.TemporaryDirectory(prefix="tm-demo-", ignore_cleanup_errors=True) as directory:
-        passed = run(Path(directory), session.context.environ, session.terminal.result)
+        passed = run(Path(directory), session.context.environ, session.terminal.write_result)
     if passed:
-        session.terminal.result("\nEvery command returned the expected exit code.")
+        session.terminal.write_result("\nEvery command returned the expected exit code.")
         return int(ExitCode.OK)
-    session.terminal.note("tm: a command did not return the expected exit code")
+    session.terminal.write_line("tm: a command did not return the expected exit code")
     return int(ExitCode.ERROR)

@@ -69,8 +69,8 @@ def run_doctor(
         error = None
         if decisive:
             error = {"code": code.name.lower(), "message": decisive.text, "hint": decisive.fix}
-        session.terminal.result(to_json(document(data, exit_code=code, error=error)))
+        session.terminal.write_result(to_json(document(data, exit_code=code, error=error)))
     else:
         table = results_table(session.terminal, results)
-        session.terminal.result(f"{table}\n\n{conclusion(results)}")
+        session.terminal.write_result(f"{table}\n\n{conclusion(results)}")
     return int(code)

@@ -67,7 +67,7 @@ def get(session: CommandContext, profile: options.Profile) -> int:
     from tm_cli.render.formats.json_document import to_json
 
     found = find_profile(session.client, _stored(session, profile))
-    session.terminal.result(to_json(_without_secret(found.document())))
+    session.terminal.write_result(to_json(_without_secret(found.document())))
     return 0
 
 
@@ -96,7 +96,7 @@ def export(
     if output is None:
         from tm_cli.render.formats.json_document import to_json
 
-        session.terminal.result(to_json(document))
+        session.terminal.write_result(to_json(document))
         return 0
     path = session.context.cwd / output
     try:
@@ -125,7 +125,7 @@ def import_profile(
         require_features(session, [LIMITS], ending="; nothing was imported")
     imported = session.client.import_profile(portable)
     for warning in imported.warnings:
-        session.terminal.note(f"tm: the server warns: {sanitize(warning)}")
+        session.terminal.write_line(f"tm: the server warns: {sanitize(warning)}")
     return session.emit(
         _without_secret(imported.document()),
         lambda: f"imported profile {imported.id}: {sanitize(imported.name)}",

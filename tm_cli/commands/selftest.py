@@ -64,7 +64,7 @@ def _catalogue() -> Sequence[SelftestScenario]:
         from tm_cli.selftest.scenarios import SCENARIOS
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
-            f"the embedded server, which plays the scenarios, is not installed "
+            f"the embedded server, which runs the scenarios, is not installed "
             f"({missing.name} is missing)",
             hint="pip install 'tm-cli[local]'",
         ) from None
@@ -106,12 +106,12 @@ def _play(
         for result in coming:
             results.append(result)
             if not session.wants_json:
-                session.terminal.result(line(result, width))
+                session.terminal.write_result(line(result, width))
     error = failure(results)
     if session.wants_json:
         data = {"scenarios": [scenario_result_data(result) for result in results]}
         return session.emit(data, str, error=error)
     if error is not None:
         raise error
-    session.terminal.result(summary(results, clock.monotonic() - began))
+    session.terminal.write_result(summary(results, clock.monotonic() - began))
     return int(ExitCode.OK)

@@ -122,11 +122,11 @@ def _announce(session: CommandContext, info: ServerInfo) -> None:
     if session.wants_json:
         values = {name: value for name, value in asdict(info).items() if value is not None}
         document = {name: _plain(value) for name, value in values.items()}
-        session.terminal.result(jsonlib.dumps(document))
+        session.terminal.write_result(jsonlib.dumps(document))
         return
-    session.terminal.result(f"listening on {info.base_url}")
+    session.terminal.write_result(f"listening on {info.base_url}")
     if info.public_url:
-        session.terminal.result(f"listening on {info.public_url} for other machines")
+        session.terminal.write_result(f"listening on {info.public_url} for other machines")
     key_file = shlex.quote(str(info.api_key_file))
     session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {key_file})"')
 

@@ -82,7 +82,7 @@ class Decision:
 
     @property
     def is_gated(self) -> bool:
-        """Whether verdict or checks said no; nothing else makes these codes."""
+        """Whether a verdict or a check failed the gate; nothing else makes these codes."""
         return self.exit_code in GATED_CODES
 
 

@@ -106,7 +106,7 @@ def consume(
 
 @dataclass(order=True, slots=True)
 class _Turn:
-    """When a run is next, at the earliest when there is news; ties go by `order`."""
+    """When a run is next, at once after an event; ties go by `order`."""
 
     due: float
     order: int
@@ -157,7 +157,7 @@ def _is_early(turn: _Turn, clock: Clock, wakeup: Wakeup | None) -> bool:
 
 
 def _bring_forward(queue: list[_Turn], positions: frozenset[int]) -> None:
-    """Let runs with news be polled sooner."""
+    """Poll runs with events sooner."""
     for turn in queue:
         if turn.position in positions:
             turn.due = min(turn.due, turn.earliest)

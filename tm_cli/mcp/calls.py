@@ -118,7 +118,7 @@ def _bug(error: Exception, session: CallSession) -> dict[str, Any]:
     """Log where it happened; the text of the error may hold anything."""
     if session.log is not None:
         for line in traceback.format_tb(error.__traceback__):
-            session.log.note(line.rstrip())
+            session.log.write_line(line.rstrip())
     shown = TmError(f"internal error: {type(error).__name__}", code="internal")
     shown.exit_code = ExitCode.INTERNAL
     shown.hint = "this is a bug in tm; please report it with the lines in its log"
@@ -214,7 +214,7 @@ class Calls:
 
     def _log_cancelled(self, tool: Tool, run_id: str | None) -> None:
         left = f"nothing was done to run {sanitize(run_id)}" if run_id else "it has no known run"
-        self._session.terminal.note(f"tm: {tool.name} was cancelled; {left}")
+        self._session.terminal.write_line(f"tm: {tool.name} was cancelled; {left}")
 
     def close(self, patience: float) -> None:
         """Give threads that were cancelled some seconds to end, and leases back."""

@@ -62,7 +62,7 @@ def draw_series(
     from rich.text import Text
 
     drawn = Text().join([*parts, time_axis(scale)])
-    return terminal.sketch(drawn).rstrip("\n")
+    return terminal.render(drawn).rstrip("\n")
 
 
 def remarkable_moments(series: TimeSeries, duration: float | None = None) -> list[str]:

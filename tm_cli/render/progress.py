@@ -75,7 +75,7 @@ class PlainView(View):
         shown, shown_at = self._shown.get(position, (None, 0.0))
         if change != shown or now - shown_at >= HEARTBEAT:
             self._shown[position] = (change, now)
-            self._terminal.note(f"tm: {self._prefixes[position]}{text}")
+            self._terminal.write_line(f"tm: {self._prefixes[position]}{text}")
 
 
 def describe_repetition(attempt: RunAttempt, left: int) -> str:

@@ -38,7 +38,7 @@ def columns(
         table.add_column(head[n], overflow="fold")
     for row in cells:
         table.add_row(*(row[n] for n in used))
-    drawn = terminal.sketch(Padding(table, (0, 0, 0, indent)) if indent else table)
+    drawn = terminal.render(Padding(table, (0, 0, 0, indent)) if indent else table)
     return f"{drawn}\n{' ' * indent}{hidden_columns(left_out)}" if left_out else drawn
 
 

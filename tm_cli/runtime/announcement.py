@@ -1,4 +1,4 @@
-"""Where the embedded server says it listens, and how it proves that it is the one who said so.
+"""Where the embedded server listens, and how it proves its identity.
 
 `server.json` outlives a server that was killed, and then its port may be another program's. So a
 client asks first: the server answers a random challenge with the key, which is not sent.
@@ -78,11 +78,11 @@ def find_running_in_checked(
     data_dir: Path, environ: Mapping[str, str], patience: float
 ) -> ServerAnnouncement | None:
     """Return the same for a directory that was checked."""
-    said = read_announcement(data_dir, environ)
-    if said is None or (proven := connect_proven(said, patience)) is None:
+    announcement = read_announcement(data_dir, environ)
+    if announcement is None or (proven := connect_proven(announcement, patience)) is None:
         return None
     proven.close()
-    return said
+    return announcement
 
 
 def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> ServerAnnouncement | None:
@@ -129,7 +129,7 @@ def _plain(path: str | Path) -> str:
     return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - `resolve` would look there
 
 
-def connect_proven(said: ServerAnnouncement, patience: float) -> socket.socket | None:
+def connect_proven(announcement: ServerAnnouncement, patience: float) -> socket.socket | None:
     """Connect to the server; None unless it proves within `patience` seconds that it has the key.
 
     What is sent over this connection afterwards goes to the server that has proved it.
@@ -137,12 +137,18 @@ def connect_proven(said: ServerAnnouncement, patience: float) -> socket.socket |
     deadline = time.monotonic() + patience
     challenge = secrets.token_hex(32)
     try:
-        connection = socket.create_connection((said.host, said.port), timeout=patience)
+        connection = socket.create_connection(
+            (announcement.host, announcement.port), timeout=patience
+        )
     except OSError:
         return None
     try:
-        answer = exchange(connection, said, f"{IDENTITY_PATH}?challenge={challenge}", deadline)
-        proof = proof_of_identity(said.key.reveal(), challenge, said.host, said.port)
+        answer = exchange(
+            connection, announcement, f"{IDENTITY_PATH}?challenge={challenge}", deadline
+        )
+        proof = proof_of_identity(
+            announcement.key.reveal(), challenge, announcement.host, announcement.port
+        )
         if answer.status == 200 and hmac.compare_digest(answer.body, proof.encode()):
             return connection
     except (OSError, ValueError):
@@ -157,8 +163,8 @@ def proof_of_identity(key: bytes, challenge: str, host: str, port: int) -> str:
     Address and port are part of it, so that a program elsewhere cannot pass the question on to the
     server and the answer back.
     """
-    told = f"{_LABEL}\n{challenge}\n{host}\n{port}"
-    return hmac.new(key, told.encode(), hashlib.sha256).hexdigest()
+    message = f"{_LABEL}\n{challenge}\n{host}\n{port}"
+    return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ class ServerReply:
 
 def exchange(
     connection: socket.socket,
-    said: ServerAnnouncement,
+    announcement: ServerAnnouncement,
     target: str,
     deadline: float,
     key: bytes = b"",
@@ -181,7 +187,7 @@ def exchange(
     Whatever comes back, it takes until `deadline` (monotonic) at most. Raises OSError when it
     passes or the connection ends, ValueError for what is no such answer.
     """
-    request = f"GET {target} HTTP/1.1\r\nHost: {said.authority}\r\n".encode()
+    request = f"GET {target} HTTP/1.1\r\nHost: {announcement.authority}\r\n".encode()
     request += b"X-Api-Key: " + key + b"\r\n" if key else b""
     _set_time_left(connection, deadline)
     connection.sendall(request + b"\r\n")

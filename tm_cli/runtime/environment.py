@@ -35,7 +35,7 @@ class Environment:
     `find_user_dir` returns the directory of the user's own settings, `find_state_dir` the one
     for what tm remembers;
     `launch` returns a running embedded server for a data directory; it stays up until closed.
-    `make_token` returns letters and digits that nobody else has; `read_secret` returns what is
+    `make_token` returns letters and digits that are unique; `read_secret` returns what is
     entered at a prompt that does not show it, or piped in. `spawn` starts a command with a whole
     environment and returns it running.
     """

@@ -1,4 +1,4 @@
-"""Files that are replaced in one step, so that nobody ever reads half of one."""
+"""Atomic writes: a file is replaced in one step and never read half-written."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Every command holds one HTTP request open, the lease. The server leaves when the last lease and the
 last run are gone, so that several commands share one, a killed command leaks nothing, and a run
-that nobody waits for is still played to its end.
+without a waiting command still runs to its end.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def launch(data_dir: Path) -> LocalServerLease:
     deadline = time.monotonic() + LONGEST_START
     pause, again_at = SHORTEST_PAUSE, math.inf
     while (now := time.monotonic()) < deadline:
-        said = read_announcement(data_dir, os.environ)
-        if said not in (None, absent) and (found := _take_lease(said, started_here=True)):
+        announced = read_announcement(data_dir, os.environ)
+        if announced not in (None, absent) and (found := _take_lease(announced, started_here=True)):
             child.returncode = 0  # it outlives us if others use it: nothing to warn about
             return found
         if now >= again_at:
@@ -94,16 +94,16 @@ def launch(data_dir: Path) -> LocalServerLease:
     raise _no_start(data_dir)
 
 
-def _take_lease(said: ServerAnnouncement, *, started_here: bool) -> LocalServerLease | None:
+def _take_lease(announced: ServerAnnouncement, *, started_here: bool) -> LocalServerLease | None:
     """Take a lease from the server if it is there; another program at its port gets no key."""
-    if (connection := connect_proven(said, PROOF_TIMEOUT)) is None:
+    if (connection := connect_proven(announced, PROOF_TIMEOUT)) is None:
         return None
     deadline = time.monotonic() + LEASE_TIMEOUT
     with suppress(OSError, ValueError):
-        answer = exchange(connection, said, "/tm/lease", deadline, key=said.key.reveal())
+        answer = exchange(connection, announced, "/tm/lease", deadline, key=announced.key.reveal())
         if answer.status == http.HTTPStatus.OK:
             return LocalServerLease(
-                said.base_url, said.key_file, said.pid, started_here, connection
+                announced.base_url, announced.key_file, announced.pid, started_here, connection
             )
     connection.close()
     return None
@@ -177,7 +177,7 @@ def _last_words(data_dir: Path) -> tuple[str, str | None]:
             hint = line.removeprefix("hint: ")
         elif line.strip():
             return line.removeprefix("tm: "), hint
-    return "it said nothing", None
+    return "no message in its log", None
 
 
 def _log_lines(data_dir: Path) -> list[str]:

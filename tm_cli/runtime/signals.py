@@ -1,4 +1,4 @@
-"""Signals as exceptions, so that what is known by then can still be said."""
+"""Signals as exceptions, so that what is known by then can still be reported."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def lost_signal() -> SignalReceived | None:
 
 
 def let_decision_stand() -> None:
-    """From now on, pass over one signal: what was decided is being told."""
+    """From now on, pass over one signal: the decision is being reported."""
     _switch(_raise, _pass_over)
 
 

@@ -22,7 +22,7 @@ INPUT, OUTPUT, ERROR = range(3)
 PATIENCE = 2.0
 """Seconds that a message waits for room on standard error; a result waits without limit."""
 
-_PAUSE = 0.05  # seconds, where it cannot be told when there is room
+_PAUSE = 0.05  # seconds, where readiness cannot be polled
 
 
 class GuardedStream(io.TextIOWrapper):

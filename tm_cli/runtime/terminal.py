@@ -58,7 +58,7 @@ def _ask(prompt: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(prompt)
-    except (EOFError, OSError):  # the end of what is typed, or of the terminal
+    except (EOFError, OSError):  # end of input
         raise UsageError("no key was entered") from None
     except getpass.GetPassWarning:
         raise UsageError(
@@ -68,7 +68,7 @@ def _ask(prompt: str) -> str:
 
 DEFAULT_WIDTH = 80
 PIPE_WIDTH = 2000
-"""Columns of a table that nobody looks at: wide enough never to cut a cell."""
+"""Columns of a table in a pipe: wide enough never to cut a cell."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Terminal:
     """Two streams and what they can show.
 
     `live` says that standard error can redraw lines. `keyboard` is where a person types answers,
-    None where nobody can. Streams that break are a matter of `standard_streams`.
+    None without a terminal. Broken streams are handled in `standard_streams`.
     """
 
     out: TextIO | None
@@ -108,13 +108,13 @@ class Terminal:
             keyboard=_keyboard(environ, err_is_terminal=err_is_terminal),
         )
 
-    def result(self, text: str) -> None:
+    def write_result(self, text: str) -> None:
         """Write a result to standard output, ending in a line break."""
         if self.out is not None:
             self.out.write(text if text.endswith("\n") else text + "\n")
             self.out.flush()
 
-    def note(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line to standard error."""
         if self.err is not None:
             self.err.write(text + "\n")
@@ -134,13 +134,13 @@ class Terminal:
 
     def console(self) -> Console:
         """A rich console that writes to standard error."""
-        return self._rich(self.err or _Nowhere(), terminal=self.live, color=self.err_color)
+        return self._rich(self.err or _NullStream(), terminal=self.live, color=self.err_color)
 
-    def sketch(self, item: object) -> str:
+    def render(self, item: object) -> str:
         """Return what rich makes of `item` for standard output, without writing it."""
-        paper = io.StringIO()
-        self._rich(paper, terminal=self.out_is_terminal, color=self.out_color).print(item)
-        return "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
+        buffer = io.StringIO()
+        self._rich(buffer, terminal=self.out_is_terminal, color=self.out_color).print(item)
+        return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
     def _rich(self, stream: TextIO, *, terminal: bool, color: bool) -> Console:
         from rich.console import Console
@@ -157,7 +157,7 @@ class Terminal:
         )
 
 
-class _Nowhere(io.StringIO):
+class _NullStream(io.StringIO):
     """What takes the place of a stream that is gone."""
 
     def write(self, text: str, /) -> int:

@@ -68,8 +68,8 @@ def _is_repository(place: Path) -> bool:
 
 
 def _tracks(top: Path, path: Path, environ: Mapping[str, str]) -> bool:
-    said = _ask_git(top, path, environ)
-    names = _look_into_index(top, path) if said is None else said.split(b"\0")
+    listed = _ask_git(top, path, environ)
+    names = _read_index(top, path) if listed is None else listed.split(b"\0")
     return _is_any_in(names, top, path)
 
 
@@ -138,7 +138,7 @@ def _find_git(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _look_into_index(top: Path, path: Path) -> list[bytes]:
+def _read_index(top: Path, path: Path) -> list[bytes]:
     """Look for the name in the index itself, for images that have a checkout and no git."""
     try:
         place = _git_dir(top) / "index"

@@ -204,7 +204,7 @@ class ResolvedSettings:
     def require_all_files(self) -> None:
         """Raise ConfigurationError when a file was ignored: a gate needs all of its settings.
 
-        What the file may have said, such as `fail_on` or a limit, could have failed it.
+        What the file may set, such as `fail_on` or a limit, could have failed it.
         """
         if self.ignored:
             file = self.ignored[0]

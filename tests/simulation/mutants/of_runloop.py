@@ -193,7 +193,7 @@ MUTANTS = (
         "runloop-half-a-list",
         LISTING,
         "read_all",
-        '            raise NotUnderstood(f"the listing of {what} is incomplete: {why}")',
+        '            raise InvalidResponse(f"the listing of {what} is incomplete: {why}")',
         "            return list(found.values())",
         "a page that promises more is the last one",
     ),

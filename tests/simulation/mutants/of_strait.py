@@ -128,7 +128,7 @@ MUTANTS = (
     Mutant(
         "strait-start-without-a-run",
         CLIENT,
-        "Client.trigger",
+        "StraitClient.trigger",
         "        if not answer.id and not answer.is_kept:",
         "        if False:",
         "a start that names no run is not asked for again",
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "strait-stream-is-not-heard",
         NEWS,
-        "is_news",
+        "may_change_status",
         'return message is None or message.get("type") not in {"event", "stream_chunk"}',
         "raise ValueError(data)",
         "garbage in a stream ends the gate",

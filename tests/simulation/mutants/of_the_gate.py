@@ -259,7 +259,7 @@ MUTANTS = (
         "start-without-answer-is-taken",
         STARTING,
         "RunStarter._check",
-        'raise NotUnderstood("the answer is about another profile")',
+        'raise InvalidResponse("the answer is about another profile")',
         "pass",
         "the start of another profile counts as ours",
     ),

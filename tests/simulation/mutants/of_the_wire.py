@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "html-is-read-as-json",
         ANSWERS,
-        "understand",
+        "parse_response",
         "    if not _is_json(answer):",
         "    if False:",
         "whatever a proxy sends is read",
@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant(
         "any-2xx",
         ANSWERS,
-        "understand",
+        "parse_response",
         "    if status not in {200, 201, 202}:",
         "    if False:",
         "a partial answer counts as a whole one",
@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "bare-code-from-api",
         ANSWERS,
-        "explain_error",
+        "read_error",
         'from_api=isinstance(envelope.get("error"), str)',
         "from_api=True",
         "a gateway speaks for the API",
@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "writes-are-repeated",
         CLIENT,
-        "Client._post",
+        "TrafficMorphClient._post",
         POSTED,
         f"try:\n            {POSTED}\n        except Exception:\n            {POSTED}",
         "every start is sent twice when it fails",
@@ -165,7 +165,7 @@ MUTANTS = (
     Mutant(
         "commands-in-the-middle",
         "tm_cli.values.text",
-        "clean",
+        "sanitize",
         '_WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))',
         '" ".join(shown.split())',
         "server text commands the CI runner",
@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         "commands-at-the-beginning",
         "tm_cli.values.text",
-        "clean",
+        "sanitize",
         '    if shown.startswith("::"):',
         "    if False:",
         "server text commands the CI runner",
@@ -193,7 +193,7 @@ MUTANTS = (
         "unclean-reasons",
         "tm_cli.backends.trafficmorph.results",
         "_reasons",
-        "clean(item if isinstance(item, str) else json.dumps(item)) for item in items",
+        "sanitize(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "(item if isinstance(item, str) else json.dumps(item)) for item in items",
         "one sink does not clean",
         first="text",

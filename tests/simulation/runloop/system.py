@@ -74,7 +74,7 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
         subject="agents",
         terms=terms,
         make_token=lambda: next(tokens),
-        wish=StartOptions(wish.name),
+        start=StartOptions(wish.name),
     )
     if than is not None:
         return Subject(runs, attach_to=runs.attach(than.id))

@@ -45,7 +45,7 @@ def transport(url, *, timeout=TIMEOUT, clock=None, **options):
 
 @contextmanager
 def ends_soon(seconds=SOON):
-    """Expect NotReached or NotUnderstood, and soon."""
+    """Expect ConnectionFailed or InvalidResponse, and soon."""
     began = time.monotonic()
     with pytest.raises((ConnectionFailed, InvalidResponse)) as caught:
         yield caught

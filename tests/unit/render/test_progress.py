@@ -95,10 +95,10 @@ def test_live_view_draws_phase_rates_codes_and_warnings(terminal, clock):
         view.show(RunStarted(RUN))
         view.show(Observed(look(warnings=("the load generator is saturated",))))
         clock.seconds += 5
-        shown = terminal.sketch(view._draw())
+        shown = terminal.render(view._draw())
         view.show(Observed(look(phase=Phase.PAUSED)))
         clock.seconds += 5
-        paused = terminal.sketch(view._draw())
+        paused = terminal.render(view._draw())
     for words in ("checkout", "run-1", "15s of 1m", "45s left", "49.6 of 50 planned"):
         assert words in shown
     for words in ("▇█", "200 × 478", "errors 0.40 %", "! the load generator is saturated"):
@@ -161,6 +161,6 @@ def test_live_view_draws_the_parts_of_a_run(terminal, clock):
         view.show(RunStarted(RUN))
         counts = {"running": 3, "completed": 9}
         view.show(Observed(Progress(Phase.ACTIVE, "running", items=counts, expected=50)))
-        shown = terminal.sketch(view._draw())
+        shown = terminal.render(view._draw())
     assert "12 of 50 started: 9 completed, 3 running" in shown
     assert "━" in shown

@@ -17,7 +17,7 @@ INTERRUPTED_TWICE = """
 import signal, sys
 from pathlib import Path
 from tm_cli.runtime.signals import SignalReceived, signals_raised
-from tm_cli.runtime.files import write_whole
+from tm_cli.runtime.files import write_atomic
 
 class Slow(str):
     def encode(self):
@@ -27,7 +27,7 @@ with signals_raised(restore=True):
     try:
         signal.raise_signal(signal.SIGTERM)
     except SignalReceived:
-        write_whole(Path(sys.argv[1]), Slow("half"))
+        write_atomic(Path(sys.argv[1]), Slow("half"))
 """
 
 

@@ -126,20 +126,20 @@ class BenchmarkRuns(RunloopBackend):
         benchmark_id: str | None,
         *,
         terms: BenchmarkTerms,
-        wish: StartOptions | None = None,
+        start: StartOptions | None = None,
         **options: Unpack[BackendOptions],
     ) -> None:
         super().__init__(client, clock, **options)
         self._benchmark_id = benchmark_id
         self._terms = terms
-        self._wish = wish or StartOptions()
+        self._start = start or StartOptions()
         self._known: frozenset[str] = frozenset()
         self._token: str | None = None
 
     def start(self) -> Run:
         """Start one run; when the answer is lost, it is found by its mark, not started again."""
         token = self._make_token()
-        name = self._wish.name or f"tm-{token}"
+        name = self._start.name or f"tm-{token}"
         starter = BenchmarkStarter(
             self._clock,
             send=lambda: self._send(name, token),
@@ -210,8 +210,8 @@ class BenchmarkRuns(RunloopBackend):
         answer = self._client.start_run(
             self._benchmark_id or "",
             run_name=name,
-            metadata={**self._wish.metadata, MARK: token},
-            run_profile=self._wish.run_profile,
+            metadata={**self._start.metadata, MARK: token},
+            run_profile=self._start.run_profile,
             request_id=f"tm-{token}",
         )
         if answer.metadata.get(MARK) != token:

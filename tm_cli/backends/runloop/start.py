@@ -94,7 +94,7 @@ class BenchmarkStarter(Generic[Started]):
         """Return what was started, and the wall clock just before.
 
         Only what cannot have reached the server is repeated, and what it put off with 429. Raises
-        Refused, NotReached or HttpError when nothing was started, and StartUnknown when that is
+        Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when that is
         unknown.
         """
         attempts = Attempts(ATTEMPTS)
@@ -153,7 +153,7 @@ def _refused(error: ApiError) -> TmError:
 
 
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
-    """Return the answer to a start; raises NotUnderstood when it cannot be of that start."""
+    """Return the answer to a start; raises InvalidResponse when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
         raise InvalidResponse("the answer is about another benchmark")
     if run.id in known:

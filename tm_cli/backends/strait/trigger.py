@@ -117,7 +117,7 @@ class Trigger:
     def send(self) -> TriggerResult:
         """Return the run; repeats the trigger, under its key, while its outcome is unknown.
 
-        Raises Refused, NotReached or HttpError when nothing was started, and StartUnknown when
+        Raises Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when
         that remains unknown.
         """
         attempts = Attempts(ATTEMPTS)

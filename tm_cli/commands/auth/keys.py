@@ -80,7 +80,7 @@ class Removed:
 def store_key(session: CommandContext, system: str, *, check: bool) -> StoredFor:
     """Read a key, try it unless `check` is false, store it.
 
-    Raises UsageError for what cannot be a key and HttpError, NotReached or NotUnderstood when the
+    Raises UsageError for what cannot be a key and HttpError, ConnectionFailed or InvalidResponse when the
     server did not take it; nothing is stored then.
     """
     endpoint, url = _server(session, system)
@@ -169,7 +169,7 @@ _UNKNOWN_ROUTE = 404
 def check_key(connection: Connection, system: str) -> None:
     """Ask the server for something small that only a valid key gets.
 
-    Raises HttpError for a key that is refused, NotReached or NotUnderstood when nothing is known.
+    Raises HttpError for a key that is refused, ConnectionFailed or InvalidResponse when nothing is known.
     """
     transport = Transport(connection)
     try:
@@ -308,7 +308,7 @@ def show_statuses(session: CommandContext, statuses: Sequence[KeyStatus]) -> int
         return code
     for item in statuses:
         if item.problem is not None:
-            session.terminal.note(f"tm: {item.system}: {sanitize(item.problem.message)}")
+            session.terminal.write_line(f"tm: {item.system}: {sanitize(item.problem.message)}")
     if not any(item.source for item in statuses):
-        session.terminal.note("tm: no key is configured; `tm auth login` stores one")
+        session.terminal.write_line("tm: no key is configured; `tm auth login` stores one")
     return code

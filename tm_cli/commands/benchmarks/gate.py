@@ -181,7 +181,7 @@ class BenchmarkGate(RunloopGate):
             subject=name,
             terms=terms,
             make_token=self.session.context.make_token,
-            wish=options,
+            start=options,
             stop_client=self.stop_client(),
             resume=resume,
         )

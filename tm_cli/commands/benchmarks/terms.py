@@ -142,7 +142,7 @@ class RunloopGate(GateCommand[Backend]):
         """Warn `--quiet` pipelines as well: they may take this start for their gate."""
         super().note_next_steps(outcomes, gate)
         if self.rules.is_set or gate.fail_on:
-            self.session.terminal.note(
+            self.session.terminal.write_line(
                 "tm: this start does not gate: what it is judged by counts in "
                 "`tm benchmarks wait --last`"
             )

@@ -120,7 +120,7 @@ def get(session: CommandContext, history_id: options.HistoryId) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
     from tm_cli.render.formats.json_document import to_json
 
-    session.terminal.result(to_json(_row(session, history_id).document()))
+    session.terminal.write_result(to_json(_row(session, history_id).document()))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`tm history show`: one ended run as words, as a picture over time, and beside its baseline."""
+"""`tm history show` and `compare`: one finished run with its baseline, and two runs compared."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _picture(session: CommandContext, row: HistoryRow, result: Result) -> list[s
         duration=row.duration_seconds,
         draws_other_rates=is_ab_run,
     )
-    said = [f"  {line}" for line in remarkable_moments(series, row.duration_seconds)]
-    return [*said, "", drawn] if drawn else said
+    notes = [f"  {line}" for line in remarkable_moments(series, row.duration_seconds)]
+    return [*notes, "", drawn] if drawn else notes
 
 
 def _other_series(session: CommandContext, row: HistoryRow, result: Result) -> TimeSeries:
@@ -148,7 +148,7 @@ def _by_server(session: CommandContext, first: int, second: int) -> Compared | N
             raise
         return None
     if answer.not_comparable:
-        session.terminal.note(
+        session.terminal.write_line(
             f"tm: the runs have {sanitize(answer.not_comparable)}, so no limits are applied to them"
         )
     sides = answer.run_a or HistoryRow(id=first), answer.run_b or HistoryRow(id=second)
@@ -162,7 +162,7 @@ def _items(answer: RunComparison) -> Sequence[Comparison]:
 def _by_tm(session: CommandContext, first: int, second: int) -> Compared:
     """Compare what the history says of both; raises TmError for runs of two profiles."""
     rows = _rows(session, first, second)
-    session.terminal.note(
+    session.terminal.write_line(
         "tm: this server does not compare runs; these are plain differences, which may be noise: "
         "WARN marks more than 10 %"
     )

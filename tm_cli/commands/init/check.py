@@ -126,10 +126,10 @@ def _emit(session: CommandContext, results: list[CheckResult]) -> int:
     else:
         return session.emit(data, lambda: results_table(session.terminal, results))
     if session.wants_json:
-        session.terminal.result(to_json(error_document(error, data)))
+        session.terminal.write_result(to_json(error_document(error, data)))
     else:
-        session.terminal.result(results_table(session.terminal, results))
-    session.terminal.note(f"tm: {error.message}")
+        session.terminal.write_result(results_table(session.terminal, results))
+    session.terminal.write_line(f"tm: {error.message}")
     return int(ExitCode.CONFIGURATION)
 
 

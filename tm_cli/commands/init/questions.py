@@ -85,7 +85,7 @@ def _ask(session: CommandContext, known: dict[str, Any], usual: Platform) -> Non
             hint="tm init --url http://localhost:8080/ --rate 20 --duration 1m --ci github; "
             "with --yes only --url is needed",
         )
-    session.terminal.note("Press Enter to accept the default in brackets.")
+    session.terminal.write_line("Press Enter to accept the default in brackets.")
     if "url" not in known:
         known["url"] = _answer(session, "URL to test:", read_target)
     _ask_load(session, known)
@@ -129,7 +129,7 @@ def _answer(
         try:
             return read(line or default or "")
         except ValueError as error:
-            session.terminal.note(f"  {sanitize(error)}")
+            session.terminal.write_line(f"  {sanitize(error)}")
     raise UsageError("nothing was entered, and nothing written")
 
 

@@ -47,24 +47,24 @@ class JobServer:
     def stop_client(self) -> StraitClient:
         return _client(self.session, for_a_stop(self.connection))
 
-    def listener(self, run_id: str, hear: OnMessage, part: str | None = None) -> Listener:
+    def listener(self, run_id: str, on_message: OnMessage, part: str | None = None) -> Listener:
         """Return a listener to the stream of a run, closed when the command ends."""
         connection = replace(self.connection, budget=None)  # it is not shared by threads
         transport = open_transport(self.session, connection)
-        listener = Listener(transport, stream_path(run_id, part), hear)
+        listener = Listener(transport, stream_path(run_id, part), on_message)
         self.session.keep_open(listener.close)
         return listener
 
     def listen(self, *, runs: int) -> Listen | None:
-        """Return how the gate hears of its runs; None when there are too many."""
+        """Return the subscription to run events; None for too many runs."""
         return None if runs > MOST_STREAMS else self._listen
 
-    def _listen(self, run_id: str, ring: Callable[[], None]) -> None:
-        def hear(message: Message | None) -> None:
+    def _listen(self, run_id: str, wake: Callable[[], None]) -> None:
+        def on_message(message: Message | None) -> None:
             if message is None or may_change_status(message.data):
-                ring()
+                wake()
 
-        self.listener(run_id, hear).start()
+        self.listener(run_id, on_message).start()
 
 
 def open_server(session: CommandContext) -> JobServer:

@@ -158,7 +158,7 @@ class JobGate(GateCommand[StraitRuns]):
             context.clock,
             ref.name,
             plan=StartPlan(make_request, reuses=reuses, budget=self._server.triggers),
-            notify=lambda text: terminal.note(f"tm: {ref.name}: {text}"),
+            notify=lambda text: terminal.write_line(f"tm: {ref.name}: {text}"),
         )
 
     def _equip(self, runs: StraitRuns, canceled_as: Verdict, gate: Gate, *, several: int) -> None:

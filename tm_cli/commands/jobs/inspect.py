@@ -285,7 +285,7 @@ def read_page(session: CommandContext, run: str, part: str, **query: str | None)
     with client_for_run(session, run) as client:
         page = client.list_part(run, part, **query)
     if page.has_more or page.next_cursor:
-        session.terminal.note(f"tm: the server lists only the first {LARGEST_PAGE}")
+        session.terminal.write_line(f"tm: the server lists only the first {LARGEST_PAGE}")
     return page
 
 

@@ -97,7 +97,7 @@ def _print(session: CommandContext, messages: list[Message | None]) -> bool:
     """Print messages; return whether they may show a new status."""
     for message in messages:
         if message is not None:
-            session.terminal.result(_line(message, as_json=session.wants_json))
+            session.terminal.write_result(_line(message, as_json=session.wants_json))
     return any(message is None or may_change_status(message.data) for message in messages)
 
 

@@ -108,7 +108,7 @@ def schema(session: CommandContext) -> int:
     """
     from tm_cli.report.document import schema_text
 
-    session.terminal.result(schema_text())
+    session.terminal.write_result(schema_text())
     return 0
 
 

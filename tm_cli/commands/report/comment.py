@@ -105,7 +105,7 @@ def _fall_back(session: CommandContext, outcome: GateOutcome, review: Review, wh
 
 
 def _without(session: CommandContext, why: str) -> int:
-    session.terminal.note(f"tm: no comment was made: {why}")
+    session.terminal.write_line(f"tm: no comment was made: {why}")
     return session.emit({"comment": None, "number": None}, lambda: "no comment")
 
 

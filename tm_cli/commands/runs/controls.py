@@ -53,8 +53,8 @@ def _describe(subject: ProfileRef, status: LiveStatus) -> str:
     if status.run_id:
         lines.append(f"  run        {sanitize(status.run_id)}")
     if status.elapsed_seconds is not None and status.duration_seconds:
-        played = format_duration(status.elapsed_seconds)
-        lines.append(f"  played     {played} of {format_duration(status.duration_seconds)}")
+        elapsed = format_duration(status.elapsed_seconds)
+        lines.append(f"  elapsed    {elapsed} of {format_duration(status.duration_seconds)}")
     if status.current_rps is not None:
         planned = f" of {rate(status.planned_rps)}" if status.planned_rps is not None else ""
         lines.append(f"  requests/s {rate(status.current_rps)}{planned}")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
-DUET = ("duet", "play a run against two targets (--against)")
+AB_RUN = ("duet", "run against two targets (--against)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def require_support(
     if comparison.baseline is not None:
         needs.append(PINS)
     if comparison.against is not None:
-        needs.append(DUET)
+        needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
     require_features(session, needs, ending="; nothing was started")
@@ -217,7 +217,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         super().note_next_steps(outcomes, gate)
         if gate.fail_on:
             origin = self.session.settings["fail_on"].origin
-            self.session.terminal.note(
+            self.session.terminal.write_line(
                 f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
                 "or later in `tm runs wait --last`"
             )
@@ -307,7 +307,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
 
     def _check_waitable(self, profile: Profile, gate: Gate) -> None:
         """Refuse a run without an end; warn of what the user may not have meant."""
-        name, note = sanitize(profile.name), self.session.terminal.note
+        name, note = sanitize(profile.name), self.session.terminal.write_line
         if profile.loop:
             raise UsageError(
                 f"{name} loops until it is stopped, so it never has a verdict",

@@ -61,7 +61,7 @@ class GitHub:
         self._set(*outputs(evidence))
         self._summarise(evidence)
         for line in annotated(evidence) if self.annotates else ():
-            self.terminal.note(line)
+            self.terminal.write_line(line)
         return True
 
     def _set(self, *pairs: tuple[str, str]) -> None:
@@ -92,7 +92,7 @@ def append(terminal: Terminal, path: Path, text: str, what: str) -> bool:
     try:
         append_bytes(path, text.encode(errors="replace"))
     except OSError as problem:
-        terminal.note(f"tm: cannot write {what} to {path}: {problem.strerror}")
+        terminal.write_line(f"tm: cannot write {what} to {path}: {problem.strerror}")
         return False
     return True
 
@@ -110,14 +110,14 @@ class GitLab:
         return False
 
     def begin(self, undecided: GateOutcome) -> None:
-        self.terminal.note(section_start(SECTION, "tm waits for the gate", self.clock.now()))
+        self.terminal.write_line(section_start(SECTION, "tm waits for the gate", self.clock.now()))
 
     def note(self, position: int, event: Event) -> None:
         """The view tells what happens."""
 
     def finish(self, evidence: GateOutcome) -> bool:
         """End the section, so that the result stands below it."""
-        self.terminal.note(section_end(SECTION, self.clock.now()))
+        self.terminal.write_line(section_end(SECTION, self.clock.now()))
         return True
 
 

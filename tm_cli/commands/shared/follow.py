@@ -173,7 +173,7 @@ class _Outcome:
 def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     """Print what is known, whatever was decided."""
     if session.wants_json:
-        session.terminal.result(to_json(as_document(evidence)))
+        session.terminal.write_result(to_json(as_document(evidence)))
     for record in evidence.records:
         _print_record(session, record, several=len(evidence.records) > 1)
 
@@ -182,11 +182,11 @@ def _print_record(session: CommandContext, record: Record, *, several: bool) -> 
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
-        terminal.result(run_summary(terminal, ending))
+        terminal.write_result(run_summary(terminal, ending))
     message = f"{record.subject}: {decision.message}" if several else decision.message
     if decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
     elif not decision.is_gated or not ending.result:
-        terminal.note(f"tm: {sanitize(message)}")
+        terminal.write_line(f"tm: {sanitize(message)}")
     if decision.hint:
-        terminal.note(f"hint: {sanitize(decision.hint)}")
+        terminal.write_line(f"hint: {sanitize(decision.hint)}")

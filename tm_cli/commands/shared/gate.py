@@ -131,7 +131,7 @@ def start_only(
             memory.note(position, started[-1].run_id)
     except BaseException:
         for outcome in started:
-            session.terminal.note(f"tm: {outcome.text}")
+            session.terminal.write_line(f"tm: {outcome.text}")
         raise
     data = [
         {

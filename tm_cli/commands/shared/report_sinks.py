@@ -192,7 +192,7 @@ class Report:
         try:
             self.write(evidence)
         except OSError as problem:
-            self.terminal.note(f"tm: cannot write {self.path}: {problem.strerror}")
+            self.terminal.write_line(f"tm: cannot write {self.path}: {problem.strerror}")
             return False
         return True
 

@@ -145,7 +145,7 @@ class Recorder:
         self.window.unsent += 1
         bucket.has_changed = True
 
-    def news(self, elapsed: float) -> Iterator[OpenBucket]:
+    def changed(self, elapsed: float) -> Iterator[OpenBucket]:
         """The changed buckets, oldest first; settled ones of the past are dropped."""
         current = self._index(elapsed)
         self._open_through(current)
@@ -265,7 +265,7 @@ class EngineReport:
         }
 
     def buckets(self, elapsed: float) -> Iterator[Fields]:
-        for bucket in self._recorder.news(elapsed):
+        for bucket in self._recorder.changed(elapsed):
             yield bucket.document()
 
     def finished(self, outcome: str, elapsed: float) -> Fields:

@@ -61,7 +61,7 @@ def test_buckets_without_a_plan_are_passed_over() -> None:
 
 def test_a_passed_bucket_without_a_plan_may_be_gone() -> None:
     records = Records(Curve([(0, 0), (10, 0), (10, 5), (20, 5)], 20, "LINEAR"))
-    assert [bucket.index for bucket in records.news(9)] == [0, 1]
+    assert [bucket.index for bucket in records.changed(9)] == [0, 1]
     assert records.next().index == 2
 
 
@@ -115,31 +115,31 @@ def test_times_beyond_the_range_are_kept_at_its_edge(service: float, recorded: i
 def test_only_changed_buckets_are_news() -> None:
     records = recorder()
     send(records)
-    assert [bucket.index for bucket in records.news(1)] == [0]
-    assert list(records.news(2)) == []
+    assert [bucket.index for bucket in records.changed(1)] == [0]
+    assert list(records.changed(2)) == []
     send(records)
-    assert [bucket.index for bucket in records.news(3)] == [0]
+    assert [bucket.index for bucket in records.changed(3)] == [0]
 
 
 def test_a_late_response_is_news_of_its_old_bucket() -> None:
     records = recorder(rate=0.2, duration=20)  # one request for each bucket
     bucket = records.next()
     records.began(bucket, 100, 100)
-    list(records.news(1))
-    assert [b.index for b in records.news(7)] == [1]
+    list(records.changed(1))
+    assert [b.index for b in records.changed(7)] == [1]
     records.ended(bucket, 100, 100, 108, 200)
-    assert [b.index for b in records.news(8)] == [0]
+    assert [b.index for b in records.changed(8)] == [0]
 
 
 def test_no_bucket_lies_beyond_the_end() -> None:
     records = recorder(duration=10)
-    assert [bucket.index for bucket in records.news(10)] == [0, 1]
-    assert list(records.news(11)) == []
+    assert [bucket.index for bucket in records.changed(10)] == [0, 1]
+    assert list(records.changed(11)) == []
 
 
 def test_a_loop_goes_on_opening_buckets() -> None:
     records = Records(Curve([(0, 1)], 5, loop=True))
-    assert [bucket.index for bucket in records.news(17)] == [0, 1, 2, 3]
+    assert [bucket.index for bucket in records.changed(17)] == [0, 1, 2, 3]
 
 
 def test_what_was_given_up_settles_a_bucket_too() -> None:
@@ -162,7 +162,7 @@ def test_the_window_is_empty_after_it_was_taken() -> None:
 
 def test_a_share_of_the_requests_is_a_share_of_every_bucket() -> None:
     shares = [Records(Curve([(0, 7.3)], 12), Share(index, 3)) for index in range(3)]
-    planned = [[bucket.planned for bucket in records.news(12)] for records in shares]
+    planned = [[bucket.planned for bucket in records.changed(12)] for records in shares]
     curve = Curve([(0, 7.3)], 12)
     whole = [curve.planned_before(5 * k + 5) - curve.planned_before(5 * k) for k in range(3)]
     assert [sum(column) for column in zip(*planned, strict=True)] == whole
@@ -170,17 +170,17 @@ def test_a_share_of_the_requests_is_a_share_of_every_bucket() -> None:
 
 def test_a_bucket_whose_share_changes_reports_its_new_plan() -> None:
     records = Records(Curve([(0, 10)], 10), Share(0, 2))
-    assert [bucket.planned for bucket in records.news(1)] == [25]
+    assert [bucket.planned for bucket in records.changed(1)] == [25]
     records.plan.change(WHOLE, 2.0)
     records.replan()
-    assert [bucket.planned for bucket in records.news(2)] == [10 + 30]
+    assert [bucket.planned for bucket in records.changed(2)] == [10 + 30]
 
 
 def test_an_ab_run_has_a_bucket_for_each_side() -> None:
     records = Records(Curve([(0, 10)], 10), sides=Sides(1))
     for _ in range(100):
         send(records)
-    told = [bucket.document() for bucket in records.news(10)]
+    told = [bucket.document() for bucket in records.changed(10)]
     assert [(line["index"], line["side"]) for line in told] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [line["planned"] for line in told] == [25] * 4
     assert [line["sent"] for line in told] == [25] * 4
@@ -195,20 +195,20 @@ def test_a_change_while_a_bucket_is_reported_is_reported_later() -> None:
     records = recorder(rate=0.2, duration=20)
     bucket = records.next()
     records.began(bucket, 100, 100)
-    telling = records.news(8)
+    telling = records.changed(8)
     assert next(telling).index == 0
     records.ended(bucket, 100, 100, 108, 200)  # while the line is written
     assert [b.index for b in telling] == [1]
-    assert [(b.index, b.completed) for b in records.news(9)] == [(0, 1)]
+    assert [(b.index, b.completed) for b in records.changed(9)] == [(0, 1)]
 
 
 def test_a_bucket_stays_until_what_was_claimed_for_it_is_handed_over() -> None:
     records = recorder(rate=0.2, duration=20)
     bucket = records.next()
-    list(records.news(6))  # the dispatcher is late
-    list(records.news(7))
+    list(records.changed(6))  # the dispatcher is late
+    list(records.changed(7))
     records.began(bucket, 100, 100)
-    assert [b.index for b in records.news(8)] == [0]
+    assert [b.index for b in records.changed(8)] == [0]
 
 
 def test_of_two_days_few_buckets_are_alive_at_once() -> None:
@@ -221,7 +221,7 @@ def test_of_two_days_few_buckets_are_alive_at_once() -> None:
         while total < curve.planned_before(second):
             send(records)
             total += 1
-        list(records.news(second))
+        list(records.changed(second))
         most = max(most, len(records._live))
     assert records.sent == total == 1440
     assert most <= 2

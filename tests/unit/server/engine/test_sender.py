@@ -64,7 +64,7 @@ def test_waiting_for_a_slot_is_part_of_the_response_time() -> None:
     for _ in range(10):
         stage.hand_over(due=1000.0, now=1000.0)
     stage.serve()
-    [bucket] = stage.recorder.news(0)
+    [bucket] = stage.recorder.changed(0)
     assert bucket.service
     assert bucket.response
     assert bucket.service.get_max_value() < 51_000
