@@ -52,8 +52,8 @@ READ_ATTEMPTS = 3
 class JsonClient:
     """The operations of one server, below its `root` path.
 
-    Every method raises ConnectionFailed, InvalidResponse or HttpError. Reads are attempted three times
-    while the failure is transient; everything else is sent once.
+    Every method raises ConnectionFailed, InvalidResponse or HttpError. Reads are attempted three
+    times while the failure is transient; everything else is sent once.
     """
 
     root: ClassVar[str]

@@ -94,8 +94,8 @@ class BenchmarkStarter(Generic[Started]):
         """Return what was started, and the wall clock just before.
 
         Only what cannot have reached the server is repeated, and what it put off with 429. Raises
-        Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when that is
-        unknown.
+        Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when that
+        is unknown.
         """
         attempts = Attempts(ATTEMPTS)
         while True:

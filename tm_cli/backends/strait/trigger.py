@@ -117,8 +117,8 @@ class Trigger:
     def send(self) -> TriggerResult:
         """Return the run; repeats the trigger, under its key, while its outcome is unknown.
 
-        Raises Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when
-        that remains unknown.
+        Raises Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown
+        when that remains unknown.
         """
         attempts = Attempts(ATTEMPTS)
         while True:

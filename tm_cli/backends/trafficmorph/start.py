@@ -75,7 +75,10 @@ class RunStarter:
         )
 
     def prepare(self) -> None:
-        """Take the snapshot; raises InvalidResponse when there is a row and its id cannot be read."""
+        """Take the snapshot.
+
+        Raises InvalidResponse when there is a row and its id cannot be read.
+        """
         rows = list_own(self._client, self._profile_id, page=0, size=1)
         self._snapshot = rows[0] if rows else None
         if self._snapshot is not None and self._snapshot.id is None:
@@ -84,8 +87,8 @@ class RunStarter:
     def start(self) -> StartResult:
         """Send the start; repeat it only while nothing can have reached the server.
 
-        Raises Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown when
-        that is unknown.
+        Raises Refused, ConnectionFailed or HttpError when nothing was started, and StartUnknown
+        when that is unknown.
         """
         attempts = Attempts(START_ATTEMPTS)
         while True:

@@ -80,8 +80,8 @@ class Removed:
 def store_key(session: CommandContext, system: str, *, check: bool) -> StoredFor:
     """Read a key, try it unless `check` is false, store it.
 
-    Raises UsageError for what cannot be a key and HttpError, ConnectionFailed or InvalidResponse when the
-    server did not take it; nothing is stored then.
+    Raises UsageError for what cannot be a key and HttpError, ConnectionFailed or InvalidResponse
+    when the server did not take it; nothing is stored then.
     """
     endpoint, url = _server(session, system)
     endpoint.check_trust("a key is not asked for, and not sent to")
@@ -169,7 +169,8 @@ _UNKNOWN_ROUTE = 404
 def check_key(connection: Connection, system: str) -> None:
     """Ask the server for something small that only a valid key gets.
 
-    Raises HttpError for a key that is refused, ConnectionFailed or InvalidResponse when nothing is known.
+    Raises HttpError for a key that is refused, ConnectionFailed or InvalidResponse when nothing is
+    known.
     """
     transport = Transport(connection)
     try:
