@@ -1,4 +1,4 @@
-"""Following the cursors of a list, with an end whatever the server does."""
+"""The JSON client that every API client builds on: attempts, payloads, paging."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ class BenchmarkPage(ListingPage):
     items: Annotated[list[Benchmark], Field(alias="benchmarks")]
 
 
-class RunPage(ListingPage):
+class BenchmarkRunPage(ListingPage):
     items: Annotated[list[BenchmarkRun], Field(alias="runs")]
 
 
@@ -285,7 +285,7 @@ class RunloopClient(JsonClient):
 
     def list_runs(self, **filters: str | None) -> list[BenchmarkRun]:
         """Return all runs; `benchmark_id`, `state`, `name` and `search` filter, but loosely."""
-        return self._list(RunPage, "benchmark_runs", filters)
+        return self._list(BenchmarkRunPage, "benchmark_runs", filters)
 
     def list_scenario_runs(self, run_id: str, *, state: str | None = None) -> list[ScenarioRun]:
         path = f"benchmark_runs/{_segment(run_id)}/scenario_runs"

@@ -99,10 +99,11 @@ class Entry:
     summary: str
     section: str = ""
     hidden: bool = False
+    attribute: str = "app"
 
 
 class LazyCommands(Mapping[str, Any]):
-    """A mapping of names to commands that imports `module.app` on first access."""
+    """A mapping of names to commands that imports the module of an entry on first access."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self._entries = entries
@@ -110,7 +111,8 @@ class LazyCommands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            app: typer.Typer = importlib.import_module(self._entries[name].module).app
+            entry = self._entries[name]
+            app: typer.Typer = getattr(importlib.import_module(entry.module), entry.attribute)
             command = get_command(app)
             command.name = name
             self._loaded[name] = command

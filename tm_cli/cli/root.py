@@ -29,7 +29,12 @@ class _Root(LazyGroup):
             "Re-evaluate, explain, convert and comment reports.",
             _GATES,
         ),
-        "gate": Entry("tm_cli.commands.gate", "Re-evaluate or explain a report.", hidden=True),
+        "gate": Entry(
+            "tm_cli.commands.report.app",
+            "Re-evaluate or explain a report.",
+            hidden=True,
+            attribute="gate_app",
+        ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
             "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER

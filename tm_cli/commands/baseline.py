@@ -15,7 +15,7 @@ from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import BaselinePin
-    from tm_cli.commands.runs.profile_argument import ProfileRef
+    from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
 
@@ -85,7 +85,7 @@ def _require_pins(session: CommandContext) -> None:
 
 
 def _subject(session: CommandContext, text: str) -> ProfileRef:
-    from tm_cli.commands.runs.profile_argument import resolve_profile
+    from tm_cli.commands.shared.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd)
 

@@ -1,4 +1,4 @@
-"""What `tm help TOPIC` prints; its tables are generated from the program."""
+"""`tm help`: topics, with tables generated from the program, and the help of commands."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import Profile
-    from tm_cli.commands.runs.profile_argument import ProfileRef
+    from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
 
@@ -53,7 +53,7 @@ def show(session: CommandContext, profile: options.Profile) -> int:
 
     tm profiles show checkout
     """
-    from tm_cli.commands.runs.profile_argument import find_profile
+    from tm_cli.commands.shared.profile_argument import find_profile
 
     found = find_profile(session.client, _stored(session, profile))
     return session.emit(_without_secret(found.document()), lambda: _describe(found))
@@ -63,7 +63,7 @@ def show(session: CommandContext, profile: options.Profile) -> int:
 @with_session
 def get(session: CommandContext, profile: options.Profile) -> int:
     """Print one profile as the server sends it, for scripts of the Go tm."""
-    from tm_cli.commands.runs.profile_argument import find_profile
+    from tm_cli.commands.shared.profile_argument import find_profile
     from tm_cli.render.formats.json_document import to_json
 
     found = find_profile(session.client, _stored(session, profile))
@@ -149,7 +149,7 @@ def delete(session: CommandContext, profile: options.Profile, yes: options.Yes =
 
 
 def _stored(session: CommandContext, text: str) -> ProfileRef:
-    from tm_cli.commands.runs.profile_argument import resolve_profile
+    from tm_cli.commands.shared.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd)
 

@@ -1,4 +1,4 @@
-"""A service to test: answers every request after a delay that can be changed while it runs."""
+"""The demo: a service with an adjustable delay, and the runs against it."""
 
 from __future__ import annotations
 

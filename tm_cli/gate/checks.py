@@ -38,7 +38,7 @@ class Condition(Protocol):
     @property
     def relative(self) -> bool: ...
 
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
         """Judge this run, where needed against the metrics of its baseline."""
         ...
 
@@ -56,13 +56,13 @@ class Check:
     limit: float
     relative: bool
 
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
         """Compare the metrics of the run, where needed with those of its baseline."""
         return apply_check(self, result.metrics, baseline, than=result.basis.other)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class ConditionResult:
     """How a check came out: `passed` is None when it could not be measured."""
 
     check: Condition
@@ -97,24 +97,24 @@ def apply_check(
     baseline: Mapping[str, Any] | None,
     *,
     than: str = "baseline",
-) -> CheckResult:
+) -> ConditionResult:
     """Compare the metrics of a run, where needed with those of its baseline.
 
     `than` is what people call that baseline.
     """
     value = measure(check.metric, metrics)
     if value is None:
-        return CheckResult(check, None, f"{check.text}: the run has no {check.metric}")
+        return ConditionResult(check, None, f"{check.text}: the run has no {check.metric}")
     limit = check.limit
     shown = _shown(check.metric, value)
     if check.relative:
         before = measure(check.metric, baseline or {})
         if before is None:
-            return CheckResult(check, None, f"{check.text}: there is no {than} to compare with")
+            return ConditionResult(check, None, f"{check.text}: there is no {than} to compare with")
         limit = before * (1 + check.limit / 100)
         shown += f", {than} {_shown(check.metric, before)}"
     passed = bool(_RELATIONS[check.relation](value, limit))
-    return CheckResult(check, passed, f"{check.text}: {check.metric} is {shown}")
+    return ConditionResult(check, passed, f"{check.text}: {check.metric} is {shown}")
 
 
 def measure(metric: str, metrics: Mapping[str, Any]) -> float | None:

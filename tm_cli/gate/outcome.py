@@ -9,7 +9,7 @@ from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import CheckResult, Condition
+from tm_cli.gate.checks import Condition, ConditionResult
 from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result
 from tm_cli.gate.policy import Decision, Gate, decide, from_error, worst
@@ -83,9 +83,9 @@ class KeptCheck:
     reason: str = ""
     relative: bool = False
 
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
         reason = self.reason or f"{self.text}: it was not measured when the run was judged"
-        return CheckResult(self, self.passed, reason)
+        return ConditionResult(self, self.passed, reason)
 
 
 def replay(outcome: GateOutcome, gate: Gate) -> GateOutcome:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import CheckResult, Condition
+from tm_cli.gate.checks import Condition, ConditionResult
 from tm_cli.gate.model import Result
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.values.verdict import KNOWN, Verdict
@@ -76,7 +76,7 @@ class Decision:
     hint: str | None = None
     code: str | None = None
     matched: bool | None = None
-    checks: tuple[CheckResult, ...] = ()
+    checks: tuple[ConditionResult, ...] = ()
     verdict_gated: bool = False
     judged: bool = field(default=False, compare=False)
 

@@ -1,4 +1,4 @@
-"""Lets a backend's event stream wake the scheduler before the next poll is due."""
+"""Interleaves the polls of several runs; an event stream can bring a poll forward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard input line by line, so that waiting for the next one can be given up."""
+"""The MCP server over standard input and output."""
 
 from __future__ import annotations
 

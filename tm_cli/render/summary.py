@@ -1,4 +1,4 @@
-"""The result of a gate in the terminal."""
+"""The result of a gate in the terminal, and its explanation."""
 
 from __future__ import annotations
 

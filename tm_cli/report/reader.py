@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import CheckResult, Condition, parse_check
+from tm_cli.gate.checks import Condition, ConditionResult, parse_check
 from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, KeptCheck, Record, contradiction, exit_code_of
@@ -191,14 +191,14 @@ def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
     )
 
 
-def _check(data: doc.CheckData, gate: Gate) -> CheckResult:
+def _check(data: doc.CheckData, gate: Gate) -> ConditionResult:
     text, passed, reason = data["check"], data["passed"], data["reason"]
     condition = next((check for check in gate.checks if check.text == text), None)
     if condition is None:
         raise InvalidReport(f"the gate has no check {text}")
     if isinstance(condition, KeptCheck):
         condition = KeptCheck(text, passed, reason)
-    return CheckResult(condition, passed, reason)
+    return ConditionResult(condition, passed, reason)
 
 
 def _result(run: doc.ReportedRun | doc.EarlierRun) -> Result | None:

@@ -1,4 +1,4 @@
-"""A secret from a person or a pipe; it is never echoed, and never an argument."""
+"""The user's streams: results, messages, questions and secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a file belongs to the user: a file of somebody else is not obeyed."""
+"""Whether a file may be believed: the user's own, no link, not tracked by git."""
 
 from __future__ import annotations
 

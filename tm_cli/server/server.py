@@ -1,4 +1,4 @@
-"""The application: routes under `/api/v1`, lease, identity and agents, one error envelope."""
+"""The embedded server: application, start, stop and log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instants as the wire and the database write them: UTC, microseconds, `Z`."""
+"""Values from load generators, disk and clients, checked before use: times, counts, histograms."""
 
 from __future__ import annotations
 

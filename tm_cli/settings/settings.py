@@ -1,4 +1,4 @@
-"""A server and the key for it: they belong together, and a key goes to no other server."""
+"""The settings of an invocation, and the server and key of each system."""
 
 from __future__ import annotations
 

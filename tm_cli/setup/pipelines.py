@@ -1,4 +1,4 @@
-"""What all pipelines share, and the makefile: the gate's command, and what its exit codes mean."""
+"""The pipelines that `tm init` writes: GitHub, GitLab and make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stretches of the curve on which the rate is one cubic polynomial."""
+"""The planned load over time: the curve through the points of a profile."""
 
 import itertools
 import math

@@ -169,8 +169,8 @@ MUTANTS = (
         "strait-unmeasured-condition",
         CONDITIONS,
         "ResultCheck.judge",
-        'return CheckResult(self, None, f"{self.text}: the result has no such value")',
-        'return CheckResult(self, True, f"{self.text}: the result has no such value")',
+        'return ConditionResult(self, None, f"{self.text}: the result has no such value")',
+        'return ConditionResult(self, True, f"{self.text}: the result has no such value")',
         "a condition on what is not there holds",
     ),
     Mutant(

@@ -27,7 +27,7 @@ from tests.simulation.schedules import Schedule
 from tests.simulation.system import Dialect, Subject
 from tm_cli.api.runloop import BenchmarkRun, RunloopClient, read_runloop_error
 from tm_cli.backends.runloop.baseline import (
-    BaselineSelection,
+    BaselineQuery,
     expect,
     find_benchmark,
     get_run,
@@ -66,7 +66,7 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
         **{field.name: getattr(wish, field.name) for field in fields(wish) if field.name in names}
     )
     than = get_run(client, world.waited_for()) if wish.waits else None
-    terms = _terms(client, rules, BaselineSelection(wish.baseline), than)
+    terms = _terms(client, rules, BaselineQuery(wish.baseline), than)
     runs = BenchmarkRuns(
         client,
         clock,
@@ -91,7 +91,7 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
 
 
 def _terms(
-    client: RunloopClient, rules: Rules, wish: BaselineSelection, than: BenchmarkRun | None
+    client: RunloopClient, rules: Rules, wish: BaselineQuery, than: BenchmarkRun | None
 ) -> BenchmarkTerms:
     """Fix what the run is judged by, in the order of the commands."""
     benchmark = find_benchmark(client, than.benchmark_id or "" if than else BENCHMARK)

@@ -10,7 +10,7 @@ import pytest
 
 from tm_cli.cli.root import root_command
 from tm_cli.setup.check.gate_commands import find_calls
-from tm_cli.setup.check.model import Script, Shell
+from tm_cli.setup.check.model import Script, ShellOptions
 from tm_cli.setup.pipelines import waiting_block
 from tm_cli.values.check_result import Status
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.process
 
 GATE = "tm runs start a --wait --fail-on FAIL"
 
-DEFAULT = Shell(stops=True)
+DEFAULT = ShellOptions(stops=True)
 """`bash -e`, the default of GitHub."""
-BASH = Shell(stops=True, pipefail=True)
+BASH = ShellOptions(stops=True, pipefail=True)
 """`shell: bash` of GitHub, and GitLab."""
-MAKE = Shell()
+MAKE = ShellOptions()
 
 TREE = root_command()
 
@@ -284,7 +284,7 @@ def test_words_of_a_warning_may_be_others():
 
 @pytest.mark.parametrize("script", ["G\nWrite-Output done", "G || exit 1"])
 def test_other_shells_are_not_judged(script):
-    [call] = calls_in(script, Shell(is_posix=False))
+    [call] = calls_in(script, ShellOptions(is_posix=False))
     [remark] = call.remarks
     assert (remark.status, "not checked" in remark.text) == (Status.SKIPPED, True)
 

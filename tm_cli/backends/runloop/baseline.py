@@ -21,7 +21,7 @@ ARCHIVED = "archived"
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineSelection:
+class BaselineQuery:
     """Which run to compare with: an id, `last`, or None; `match` is metadata that it must have."""
 
     run: str | None = None
@@ -91,7 +91,7 @@ def select_baseline(
     client: RunloopClient,
     benchmark_id: str | None,
     rules: Rules,
-    selection: BaselineSelection,
+    selection: BaselineQuery,
     *,
     than: BenchmarkRun | None = None,
 ) -> Baseline:

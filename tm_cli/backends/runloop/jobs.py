@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.runloop import BenchmarkJob, RunloopClient
-from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineSelection
+from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineQuery
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Measured, of_job
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
@@ -192,7 +192,7 @@ def get_job(client: RunloopClient, job_id: str) -> BenchmarkJob:
 def select_baseline_job(
     client: RunloopClient,
     rules: Rules,
-    selection: BaselineSelection,
+    selection: BaselineQuery,
     *,
     benchmark_id: str | None,
     scenario_ids: frozenset[str] | None,

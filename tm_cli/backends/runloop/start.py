@@ -1,4 +1,4 @@
-"""Files that say how a run or a job is to be made, in JSON or YAML."""
+"""Starts runs and jobs exactly once; run profiles and job specifications from files."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from tm_cli.api import strict_json
-from tm_cli.gate.checks import CheckResult, Condition
+from tm_cli.gate.checks import Condition, ConditionResult
 from tm_cli.gate.model import Result
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.text import sanitize
@@ -50,18 +50,18 @@ class ResultCheck:
         """It never compares with a baseline."""
         return False
 
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
         if "result" not in result.facts:
-            return CheckResult(self, None, f"{self.text}: the run returned no result")
+            return ConditionResult(self, None, f"{self.text}: the run returned no result")
         try:
             value = follow(result.facts["result"], self.steps)
         except NotThere:
-            return CheckResult(self, None, f"{self.text}: the result has no such value")
+            return ConditionResult(self, None, f"{self.text}: the result has no such value")
         passed = _compared(value, self.relation, self.wanted)
         shown = sanitize(json.dumps(value, ensure_ascii=False), longest=LONGEST_SHOWN)
         if passed is None:
-            return CheckResult(self, None, f"{self.text}: {shown} cannot be compared so")
-        return CheckResult(self, passed, f"{self.text}: it is {shown}")
+            return ConditionResult(self, None, f"{self.text}: {shown} cannot be compared so")
+        return ConditionResult(self, passed, f"{self.text}: it is {shown}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,13 @@ class DurationCheck:
         """It never compares with a baseline."""
         return False
 
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> CheckResult:
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
         took = result.metrics.get(SECONDS)
         if not isinstance(took, float) or not math.isfinite(took) or took < 0:
-            return CheckResult(self, None, f"{self.text}: the server does not say how long it took")
+            reason = f"{self.text}: the server does not say how long it took"
+            return ConditionResult(self, None, reason)
         reason = f"{self.text}: the run took {format_duration(took)}"
-        return CheckResult(self, took <= self.limit, reason)
+        return ConditionResult(self, took <= self.limit, reason)
 
 
 def parse_result_check(text: str) -> ResultCheck:

@@ -1,4 +1,4 @@
-"""Comparisons of two runs: as the server stores them, by the contract's fields, or by tm."""
+"""The result of a run from its history entry: metrics, comparisons, time series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key is entered, tried and stored for one server, and removed again."""
+"""Keys: entered, checked, stored, listed with their state, and removed."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def compare(
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
     from tm_cli.commands.benchmarks import views as benchmark_comparing
-    from tm_cli.commands.history.show import read_format
+    from tm_cli.commands.history.compare import read_format
 
     chosen = read_format(form, wants_json=session.wants_json)
     return benchmark_comparing.compare(session, first, second, chosen)

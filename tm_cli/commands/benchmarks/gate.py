@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tm_cli.api.runloop import Benchmark, BenchmarkRun
 from tm_cli.backends.runloop.baseline import (
-    BaselineSelection,
+    BaselineQuery,
     expect,
     find_benchmark,
     get_run,
@@ -49,7 +49,7 @@ def read_start(
     name: str | None,
     metadata: Mapping[str, str],
     profile: str | None = None,
-    baseline: BaselineSelection,
+    baseline: BaselineQuery,
     drive: str | None = None,
 ) -> BenchmarkStart:
     """Check all that needs no server; raises UsageError and ConfigurationError."""
@@ -148,7 +148,7 @@ class BenchmarkGate(RunloopGate):
         elif found.baseline is None:
             baseline = Baseline(why=found.choice or "there is no earlier run")
         else:
-            before, chosen = get_run(client, found.baseline), BaselineSelection(found.baseline)
+            before, chosen = get_run(client, found.baseline), BaselineQuery(found.baseline)
             baseline = select_baseline(client, before.benchmark_id, found.rules, chosen)
             baseline = replace(baseline, choice=found.choice)
         terms = BenchmarkTerms(found.rules, found.expected, baseline)

@@ -13,7 +13,7 @@ from tm_cli.cli.help_page import COMPARISON
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from tm_cli.backends.runloop.baseline import BaselineSelection
+    from tm_cli.backends.runloop.baseline import BaselineQuery
     from tm_cli.backends.runloop.rules import Rules
 
 _RULES = "Rules"
@@ -151,16 +151,16 @@ def require_a_rule(rules: Rules) -> None:
         )
 
 
-def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineSelection:
+def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineQuery:
     """Return which run to compare with; raises UsageError."""
-    from tm_cli.backends.runloop.baseline import LAST, BaselineSelection
+    from tm_cli.backends.runloop.baseline import LAST, BaselineQuery
 
     pairs = options.read_pairs("--match", match)
     if run is not None and not run.strip():
         raise UsageError("--baseline is empty")
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
-    return BaselineSelection(run, pairs)
+    return BaselineQuery(run, pairs)
 
 
 def _share(flag: str, text: str | None) -> float | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tm_cli.api.runloop import RunloopClient
-from tm_cli.backends.runloop.baseline import BaselineSelection
+from tm_cli.backends.runloop.baseline import BaselineQuery
 from tm_cli.backends.runloop.judge import Expected
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.cli.session import CommandContext
@@ -94,11 +94,11 @@ class RunloopGate(GateCommand[Backend]):
         self,
         session: CommandContext,
         rules: Rules | None = None,
-        baseline: BaselineSelection | None = None,
+        baseline: BaselineQuery | None = None,
     ) -> None:
         super().__init__(session)
         self.rules = rules or Rules()
-        self.baseline = baseline or BaselineSelection()
+        self.baseline = baseline or BaselineQuery()
 
     @cached_property
     def client(self) -> RunloopClient:

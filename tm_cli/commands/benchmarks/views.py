@@ -1,4 +1,4 @@
-"""`tm benchmarks compare`: two runs, scenario by scenario."""
+"""`tm benchmarks list|show|compare|catalog|scenarios`: runs, jobs and benchmarks for people."""
 
 from __future__ import annotations
 

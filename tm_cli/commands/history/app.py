@@ -108,7 +108,7 @@ def compare(
 
     tm history compare 42 41 --format markdown
     """
-    from tm_cli.commands.history import show as comparing
+    from tm_cli.commands.history import compare as comparing
 
     chosen = comparing.read_format(form, wants_json=session.wants_json)
     return comparing.compare(session, first, second, chosen)
@@ -148,7 +148,7 @@ def _row(session: CommandContext, history_id: int) -> HistoryRow:
 
 
 def _profile_id(session: CommandContext, text: str) -> int:
-    from tm_cli.commands.runs.profile_argument import resolve_profile
+    from tm_cli.commands.shared.profile_argument import resolve_profile
 
     return resolve_profile(session.client, text, session.context.cwd).profile_id
 

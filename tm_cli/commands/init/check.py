@@ -1,4 +1,4 @@
-"""Which server and key a pipeline's gate gets from its platform."""
+"""`tm init --check`: settings, profiles and pipelines, and where a pipeline gets server and key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of jobs, and what they leave behind, as rows for people."""
+"""`tm jobs list` and the tables of runs, items and values."""
 
 from __future__ import annotations
 

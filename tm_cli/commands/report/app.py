@@ -14,6 +14,8 @@ from tm_cli.completion.candidates import complete_verdicts
 from tm_cli.errors import UsageError
 
 app = App()
+gate_app = App(hidden=True)
+"""The older names of two commands: `tm gate eval` and `tm gate explain`."""
 
 SavedReport = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON or HTML report written by a gate.")
@@ -26,7 +28,14 @@ def report() -> None:
     """Re-evaluate, explain, show and convert saved reports, comment on pull requests."""
 
 
+@gate_app.callback()
+@group
+def gate() -> None:
+    """Re-evaluate or explain a saved report; `tm report` has the same commands."""
+
+
 @app.command("eval")
+@gate_app.command("eval")
 @with_session
 def evaluate(
     session: CommandContext,
@@ -62,6 +71,7 @@ def evaluate(
 
 
 @app.command("explain")
+@gate_app.command("explain")
 @with_session
 def explain(session: CommandContext, file: SavedReport) -> int:
     """Explain in a sentence why a gate passed or failed, and list the reasons.

@@ -6,7 +6,7 @@ from enum import Enum
 
 from tm_cli.api.trafficmorph import LiveStatus, TrafficMorphClient
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.runs.profile_argument import ProfileRef, resolve_profile
+from tm_cli.commands.shared.profile_argument import ProfileRef, resolve_profile
 from tm_cli.errors import TmError
 from tm_cli.render.tables import codes, milliseconds, rate
 from tm_cli.values.durations import format_duration

@@ -1,4 +1,4 @@
-"""What a run is compared with and judged by, and whether the server can do that."""
+"""The gate over traffic runs: comparison options, starts, waits, `--last`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.runs.profile_argument import (
+from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
+from tm_cli.commands.shared.gate import GateCommand, StartOutcome
+from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
+from tm_cli.commands.shared.profile_argument import (
     ProfileRef,
     check_profile_argument,
     find_profile,
     resolve_profile,
     upload_profile,
 )
-from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
-from tm_cli.commands.shared.gate import GateCommand, StartOutcome
-from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
 from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Check
 from tm_cli.gate.policy import Gate

@@ -1,11 +1,11 @@
-"""`--last` for benchmark runs and jobs: judged by what was fixed when they were started."""
+"""`--last`: waits for what was started last, whichever backend that was."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.backends.runloop.baseline import BaselineSelection
+from tm_cli.backends.runloop.baseline import BaselineQuery
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.gate import BenchmarkGate
@@ -27,7 +27,7 @@ def wait_for_last_benchmarks(
     gate: Gate,
     wait: WaitBehavior,
     rules: Rules,
-    baseline: BaselineSelection,
+    baseline: BaselineQuery,
 ) -> int:
     """Wait for what `tm benchmarks` started last; rules given now replace those of then."""
     entries = read_last_start(session)
@@ -43,7 +43,7 @@ def benchmark_gate(
     session: CommandContext,
     entries: Sequence[RememberedRun],
     rules: Rules | None = None,
-    baseline: BaselineSelection | None = None,
+    baseline: BaselineQuery | None = None,
 ) -> RunloopGate:
     """Return the gate over what was started last: runs or jobs."""
     is_run = entries[0].details.get("kind") == RUN

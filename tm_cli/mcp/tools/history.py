@@ -41,10 +41,10 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def compare_runs(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.cli.options import ComparisonFormat
-    from tm_cli.commands.history import show
+    from tm_cli.commands.history import compare
 
     first, second = arguments["run_id"], arguments["baseline_run_id"]
-    return show.compare(session, first, second, ComparisonFormat.JSON)
+    return compare.compare(session, first, second, ComparisonFormat.JSON)
 
 
 def _instant(name: str, written: str | None) -> str | None:
@@ -126,7 +126,7 @@ def list_profiles(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
     """Show one profile without its secrets."""
-    from tm_cli.commands.runs.profile_argument import ProfileRef, find_profile
+    from tm_cli.commands.shared.profile_argument import ProfileRef, find_profile
 
     number = arguments["profile_id"]
     found = find_profile(session.client, ProfileRef(number, f"profile {number}")).document()

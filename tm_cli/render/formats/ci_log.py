@@ -1,4 +1,4 @@
-"""Annotations, outputs and file assignments for the runner of GitHub Actions."""
+"""Annotations and outputs for GitHub Actions, sections for GitLab logs, dotenv files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first section of the page: the outcome, its exit code, the gate, a line for each run."""
+"""The sections of a page: the overview of all runs, and one section per run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import CheckResult
+from tm_cli.gate.checks import ConditionResult
 from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Comparison, Result
 from tm_cli.gate.outcome import GateOutcome, Record
@@ -235,7 +235,7 @@ def _comparisons(caption: str, items: Sequence[Comparison], other: str) -> Marku
     )
 
 
-def _checks(checks: tuple[CheckResult, ...]) -> Markup | None:
+def _checks(checks: tuple[ConditionResult, ...]) -> Markup | None:
     if not checks:
         return None
     rows = [

@@ -1,4 +1,4 @@
-"""Pinned baselines: read, set, remove."""
+"""Routes of profiles and of their pinned baselines."""
 
 from __future__ import annotations
 

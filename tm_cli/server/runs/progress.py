@@ -1,4 +1,4 @@
-"""A run as it is started, and how runs can end."""
+"""A run from its start: state, progress, and how it can end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a server that was started on demand alive for as long as a client holds a lease."""
+"""What all routes share: services, quota, and the leases of a server started on demand."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tm_cli.setup.check.model import Remark, Shell, not_checked, problem, warning
-from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, text_of
+from tm_cli.setup.check.model import Remark, ShellOptions, not_checked, problem, warning
+from tm_cli.setup.check.shell_script import ShellCommand, ShellScript, is_open, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -35,7 +35,7 @@ class _Lost(Exception):
         self.remark = remark
 
 
-def exit_code_remark(script: ShellScript, gate: Command, shell: Shell) -> Remark | None:
+def exit_code_remark(script: ShellScript, gate: ShellCommand, shell: ShellOptions) -> Remark | None:
     """Return why the exit code of a gate may not be that of the script, None where it is."""
     try:
         _check_script(script)
@@ -62,7 +62,9 @@ def _check_script(script: ShellScript) -> None:
             raise _Lost(not_checked(f"the exit code of a gate; `{line}` may change the shell"))
 
 
-def _check_before(script: ShellScript, gate: Command, options: dict[str, bool]) -> Remark | None:
+def _check_before(
+    script: ShellScript, gate: ShellCommand, options: dict[str, bool]
+) -> Remark | None:
     """Apply `set` to the options; look for an end of the script before the gate."""
     skipped = None
     for command in script.commands:
@@ -94,7 +96,7 @@ class _Flow:
         self.needs_end = self.ends = self.is_piped = False
         self.saved: str | None = None
 
-    def follow(self, gate: Command) -> None:
+    def follow(self, gate: ShellCommand) -> None:
         """Raise _Lost unless the code gets to the end."""
         self.end = gate.node.end_byte
         statement = self._climb(gate.node)
@@ -225,7 +227,7 @@ def _is_statement(node: Node) -> bool:
     return parent is not None and parent.type == "program" and not in_background
 
 
-def _follows_failure(command: Command) -> bool:
+def _follows_failure(command: ShellCommand) -> bool:
     """Whether it is the `exit` of `... || exit`, which passes the failure on."""
     before = command.node.prev_sibling
     return (

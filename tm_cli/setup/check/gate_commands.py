@@ -10,7 +10,7 @@ from typing import Any
 
 from tm_cli.setup.check.exit_code_flow import exit_code_remark
 from tm_cli.setup.check.model import Remark, Script, not_checked, problem
-from tm_cli.setup.check.shell_script import Command, ShellScript, is_open, program_name
+from tm_cli.setup.check.shell_script import ShellCommand, ShellScript, is_open, program_name
 from tm_cli.setup.pipelines import SOFT_WORDS, waiting_block
 
 _PRINTS = frozenset({"echo", "printf"})
@@ -121,7 +121,7 @@ def find_calls(script: Script, tree: Any, targets: Collection[str] = ()) -> list
     return [*found, *_mentions(shell.without(seen), tree, "it is not a command of the script")]
 
 
-def _call(command: Command, tree: Any, targets: Collection[str]) -> Call | None:
+def _call(command: ShellCommand, tree: Any, targets: Collection[str]) -> Call | None:
     words = command.effective
     program = program_name(words[0]) if words else ""
     if program == "tm":

@@ -32,7 +32,7 @@ def not_checked(text: str) -> Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
+class ShellOptions:
     """How the platform runs a script: whether it stops at a failure, whether pipes keep one."""
 
     stops: bool = False
@@ -45,7 +45,7 @@ class Script:
     """A script of a job; `lost` says why the platform drops its exit code, if it does."""
 
     text: str
-    shell: Shell = Shell()
+    shell: ShellOptions = ShellOptions()
     lost: str | None = None
 
 

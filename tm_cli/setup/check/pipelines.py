@@ -1,4 +1,4 @@
-"""Reads workflows of GitHub."""
+"""Reads the jobs of GitHub workflows, GitLab pipelines and makefiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tm_cli.setup.check.model import (
     Job,
     Remark,
     Script,
-    Shell,
+    ShellOptions,
     key_in_paths,
     lines,
     problem,
@@ -58,18 +58,20 @@ def _environ(level: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     yield from texts(level.get("env")).items()
 
 
-def _shell(workflow: Mapping[Any, Any], job: Mapping[Any, Any], step: Mapping[Any, Any]) -> Shell:
+def _shell(
+    workflow: Mapping[Any, Any], job: Mapping[Any, Any], step: Mapping[Any, Any]
+) -> ShellOptions:
     """What the runner makes of `shell`; without one, `bash -e`, but on Windows PowerShell."""
     name = str(step.get("shell") or _default("shell", workflow, job) or "")
     if not name:
         on_windows = "windows" in str(job.get("runs-on")).lower()
-        return Shell(stops=not on_windows, is_posix=not on_windows)
+        return ShellOptions(stops=not on_windows, is_posix=not on_windows)
     if name in {"bash", "sh"}:
-        return Shell(stops=True, pipefail=name == "bash")
+        return ShellOptions(stops=True, pipefail=name == "bash")
     words = name.split()
     is_posix = any(re.search(r"(?:^|/)(?:ba|da|z|k)?sh$", word) for word in words)
     stops = any(re.fullmatch(r"-[a-z]*e[a-z]*", word) for word in words) or "errexit" in words
-    return Shell(stops=stops, pipefail="pipefail" in words, is_posix=is_posix)
+    return ShellOptions(stops=stops, pipefail="pipefail" in words, is_posix=is_posix)
 
 
 def _default(key: str, *levels: Mapping[Any, Any]) -> str:
@@ -125,7 +127,7 @@ def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
 
 
 _NOT_JOBS = frozenset({"default", "include", "stages", "variables", "workflow", "spec"})
-_RUNNER = Shell(stops=True, pipefail=True)
+_RUNNER = ShellOptions(stops=True, pipefail=True)
 """The runner turns both on, and all lines of a job are one script."""
 _SOFT = (int(ExitCode.WARN), int(ExitCode.NO_BASELINE))
 _DEEPEST = 10

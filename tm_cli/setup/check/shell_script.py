@@ -48,7 +48,7 @@ def _parser() -> Parser:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """One simple command: its words without quotes, and its node in the tree."""
 
     words: tuple[str, ...]
@@ -80,10 +80,10 @@ class ShellScript:
         return tuple(descendants(self.root))
 
     @cached_property
-    def commands(self) -> tuple[Command, ...]:
+    def commands(self) -> tuple[ShellCommand, ...]:
         """All simple commands in the order of the text, those in functions and `$(...)` too."""
         return tuple(
-            Command(tuple(_words(node)), node) for node in self.nodes if node.type in _COMMANDS
+            ShellCommand(tuple(_words(node)), node) for node in self.nodes if node.type in _COMMANDS
         )
 
     def words_of(self, node: Node) -> tuple[str, ...]:
