@@ -169,7 +169,10 @@ def i16_retry_after_is_kept(schedule: Schedule, recording: Recording) -> Iterato
     """After a Retry-After the next request waits that long, or until the last look."""
     for op, following in pairwise(recording.ops):
         asked = _asked(op, system_of(schedule).DIALECT.unpaced)
-        gap = following.began - op.ended
+        was_suspended = any(
+            blow.action == "suspend" and blow.request == op.number for blow in schedule.blows
+        )  # the server has answered before that
+        gap = following.began - (op.began if was_suspended else op.ended)
         too_early = asked is not None and gap < min(asked, LONGEST_PAUSE) - OUTWAITED
         if too_early and not _is_last_look(schedule, recording, following):
             yield f"I16 asked to wait {asked:g} s at request {op.number}, waited {gap:.2f} s"

@@ -136,14 +136,15 @@ def _defined(recording: Recording) -> list[str]:
 
 
 def _pinned(recording: Recording) -> Shown | None:
-    """The run whose scenario runs tm read before the start: that is the baseline."""
+    """The baseline: the run whose scenario runs tm read before the start, as they were answered."""
     world: World = recording.world
     reads = [op for op in recording.ops if op.endpoint == "early-items"]
     if not reads:
         return None
     run_id = reads[-1].path.split("/")[3]
     versions = world.between(run_id, reads[-1].ended, reads[-1].ended)
-    return versions[0] if versions else None
+    answered = {row["id"]: row for op in reads for row in _rows(op) if _text(row, "id")}
+    return (versions[0][0], list(answered.values())) if versions else None
 
 
 def true(schedule: Schedule, recording: Recording) -> set[str | None]:

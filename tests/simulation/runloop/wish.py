@@ -84,7 +84,9 @@ def _drop(
     if baseline is None or baseline[0].get("benchmark_id") != shown[0].get("benchmark_id"):
         return None
     before = number(baseline[0].get("score"))
-    if before is None:
+    if before is None or any(
+        word(item.get("state")) not in WORKED | DID_NOT_WORK for item in baseline[1]
+    ):
         return None
     if wish.common_only and _names(shown) != _names(baseline):
         common = _names(shown) & _names(baseline)

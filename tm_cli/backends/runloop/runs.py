@@ -14,7 +14,7 @@ from tm_cli.backends.runloop.baseline import NOT_THERE, unknown_run
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
-from tm_cli.backends.runloop.rules import Rules
+from tm_cli.backends.runloop.rules import Rules, read_score
 from tm_cli.backends.runloop.start import BenchmarkStarter, NotFoundGrace, check_started
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
@@ -185,8 +185,13 @@ class BenchmarkRuns(RunloopBackend):
         except ApiError:
             return result
         judged = result.facts
-        for name, now in (("state", seen.document().get("state")), ("score", seen.score)):
-            if judged.get(name) != now and (name, judged.get(name)) != ("score", None):
+        state, score = seen.document().get("state"), read_score(seen.score)
+        judged_score = read_score(judged.get("score"))
+        for name, changed in (
+            ("state", judged.get("state") != state),
+            ("score", judged_score is not None and judged_score != score),
+        ):
+            if changed:
                 raise Undecided(
                     f"the {name} of run {sanitize(seen.id)} changed while it was judged",
                     hint=f"wait for it again: {run.resume}" if run.resume else None,

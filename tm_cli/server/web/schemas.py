@@ -143,7 +143,7 @@ class ProfileBody(Wire):
     cleanup_script: Script | None = None
     callback_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     auto_alert_enabled: bool | None = None
-    auto_alert_min_severity: Literal["WARN", "FAIL"] | None = None
+    auto_alert_min_severity: Literal["FAIL", "WARN"] | None = None
     auto_alert_cooldown_minutes: Annotated[int, Field(ge=0, le=10_080)] | None = None
     auto_alert_recipients: list[Email] | None = None
     variables_set_ids: Annotated[list[Id], Field(max_length=50)] | None = None
