@@ -1,7 +1,8 @@
 """How much the fault engine plays, and from which seeds on.
 
 `TM_FAULT_SCALE` is the part of each full size that is played: 0.1 by default, 1 in CI. The seeds
-are others for each commit, and the same whenever it is tested. `TM_FAULT_SEED=n` replays one.
+are others for each commit, and the same whenever it is tested. `TM_FAULT_SEED=n` replays one, and
+`TM_FAULT_FIRST_SEED=n` a whole run, which prints its first seed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 
 SCALE = float(os.environ.get("TM_FAULT_SCALE", "0.1"))
 REPLAYED = os.environ.get("TM_FAULT_SEED")
+FIRST = os.environ.get("TM_FAULT_FIRST_SEED")
 ROTATION = 9_000_000
 """First seeds are below this; those of the soak are above."""
 
@@ -48,7 +50,9 @@ def cores() -> int:
 
 @cache
 def first_seed() -> int:
-    """The seed at which this commit begins; 0 outside a repository."""
+    """The seed at which this commit begins, unless one is given; 0 outside a repository."""
+    if FIRST is not None:
+        return int(FIRST)
     command = ["git", "rev-parse", "HEAD"]
     try:
         found = subprocess.run(
