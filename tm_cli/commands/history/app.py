@@ -85,8 +85,10 @@ def show(session: CommandContext, history_id: options.HistoryId) -> int:
 
     tm history show 42
     """
-    row = _row(session, history_id)
-    return session.emit(row.document(), lambda: _describe(session, row))
+    from tm_cli.commands.history.show import describe_run, find_ended_run
+
+    row = find_ended_run(session.client, history_id)
+    return session.emit(row.document(), lambda: describe_run(session, row))
 
 
 @app.command("compare")
@@ -179,9 +181,3 @@ def _table(session: CommandContext, page: HistoryPage) -> str:
 
 def _unjudged(row: HistoryRow) -> str:
     return row.outcome.lower() if row.outcome not in (None, "COMPLETED") else "pending"
-
-
-def _describe(session: CommandContext, row: HistoryRow) -> str:
-    from tm_cli.commands.history.show import describe_run
-
-    return describe_run(session, row)
