@@ -53,7 +53,7 @@ def test_a_healthy_server_ends_with_0_and_shows_no_key(doctor, there):
     assert "plan TEAM; 60 requests to the API per minute; with baselinePins, duet" in result.stdout
     assert "1 of 5 concurrent runs" in result.stdout
     assert "readable, 1 entries" in result.stdout
-    assert "Nothing stands in the way of a gate" in result.stdout
+    assert "A gate can run here" in result.stdout
     assert KEY not in result.stdout + result.stderr
 
 

@@ -48,7 +48,7 @@ def conclusion(results: Sequence[CheckResult]) -> str:
     if decisive is None:
         count = sum(item.status is Status.WARNING for item in results)
         warnings = {0: "", 1: "; one warning"}.get(count, f"; {count} warnings")
-        return f"Nothing stands in the way of a gate{warnings}."
+        return f"A gate can run here{warnings}."
     return (
         f"A gate would end with {int(decisive.code)} ({decisive.code.name}), "
         f"because of this check: {_name(decisive, results)}."

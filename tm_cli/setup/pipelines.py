@@ -181,7 +181,7 @@ def pipeline_text(answers: Answers, stage: str = "test") -> str:
     # What pip installs. A CI/CD variable TM_PACKAGE of the project replaces it: a wheel, a URL.
     TM_PACKAGE: "{package(answers)}"
 {_gitlab_server(answers)}{_cache(answers)}{_gitlab_service(answers)}  script:
-    - python -m pip install "$TM_PACKAGE" || exit 1 # pip has a 3 of its own
+    - python -m pip install "$TM_PACKAGE" || exit 1 # pip also exits with 3
     - {gate_command(answers, every_verdict=True)} --report junit={REPORT}
 {_soft(answers)}  artifacts:
     when: always
