@@ -57,4 +57,4 @@ class Backend(ABC):
 
     @abstractmethod
     def retry_pause(self, error: TmError) -> float | None:
-        """Return the least pause in seconds before asking again, or None when asking is no use."""
+        """Return the least pause in seconds before a retry, or None when it cannot help."""

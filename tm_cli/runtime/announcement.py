@@ -185,7 +185,7 @@ def exchange(
     """Send a GET and return the answer, and leave the connection open.
 
     Whatever comes back, it takes until `deadline` (monotonic) at most. Raises OSError when it
-    passes or the connection ends, ValueError for what is no such answer.
+    passes or the connection ends, ValueError for any other answer.
     """
     request = f"GET {target} HTTP/1.1\r\nHost: {announcement.authority}\r\n".encode()
     request += b"X-Api-Key: " + key + b"\r\n" if key else b""

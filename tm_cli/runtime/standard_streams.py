@@ -38,7 +38,7 @@ class GuardedStream(io.TextIOWrapper):
         self._file = file
 
     def is_lost(self) -> bool:
-        """Whether something could not be written; `tm ... | head`, which has enough, is no loss."""
+        """Whether a write failed; a closed pipe after enough (`tm ... | head`) does not count."""
         self.flush()
         return self._file.problem is not None and not _is_reader_gone(self._file.problem)
 
@@ -99,7 +99,7 @@ class _GuardedFile(io.RawIOBase):
 def guard_standard_streams() -> GuardedStream | None:
     """Put guarded streams in the place of the process's own, also where there are none.
 
-    Return standard output; None when it is no file, as in a notebook.
+    Return standard output; None when it is not a file, as in a notebook.
     """
     _open_closed_descriptors()
     sys.stdout = output = _guarded(sys.stdout, OUTPUT, None)

@@ -128,7 +128,7 @@ class Terminal:
         self.err.flush()
         try:
             line = self.keyboard.readline()
-        except (OSError, ValueError):  # the terminal is gone; what was typed is no text
+        except (OSError, ValueError):  # the terminal is gone, or the input is not text
             return None
         return line.strip() if line else None
 

@@ -10,7 +10,7 @@ KEY_VARIABLES = (
 """Environment variables whose values are shown nowhere."""
 
 SHORTEST_HIDDEN = 4
-"""Characters; whatever is shorter is no key and stands in many words."""
+"""Characters; a shorter text is not a key and occurs in many words."""
 
 
 def hide(value: Any, secret: str) -> Any:
