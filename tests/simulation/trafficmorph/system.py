@@ -70,7 +70,8 @@ def said(_schedule: Schedule, recording: Recording) -> list[Any]:
 def true(schedule: Schedule, recording: Recording) -> set[str | None]:
     world, scan = recording.world, last_scan(recording)
     if {"delete-row", "purge"} & {blow.action for blow in schedule.blows} and not world.our_rows():
-        return {run.verdict for run in world.started_by_us}
+        recomputed = {str(blow.arg) for blow in schedule.blows if blow.action == "recompute"}
+        return {run.verdict for run in world.started_by_us} | recomputed
     if scan is None:
         return set()
     first, last = scan.began - world.truth.history_lag, scan.ended
