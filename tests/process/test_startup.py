@@ -19,7 +19,7 @@ sys.__stdout__.write(json.dumps({"code": code, "modules": sorted(sys.modules)}))
 """
 
 
-def modules_after(*argv: str) -> set[str]:
+def modules_after(*argv: str, code: int = 0) -> set[str]:
     result = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(argv)],
         capture_output=True,
@@ -28,7 +28,7 @@ def modules_after(*argv: str) -> set[str]:
         encoding="utf-8",
     )
     report = json.loads(result.stdout)
-    assert report["code"] == 0
+    assert report["code"] == code
     return set(report["modules"])
 
 
@@ -53,6 +53,13 @@ def modules_of_a_bare_interpreter() -> set[str]:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     return set(json.loads(result.stdout))
+
+
+def test_a_wait_imports_no_other_backend():
+    loaded = modules_after("runs", "wait", "42", code=64)  # the run id is missing
+    others = ("tm_cli.backends.runloop", "tm_cli.backends.strait")
+    assert "tm_cli.backends.trafficmorph.runs" in loaded
+    assert not [name for name in loaded if name.startswith(others)]
 
 
 def test_root_help_imports_no_command():

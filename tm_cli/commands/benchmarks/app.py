@@ -149,9 +149,10 @@ def wait(
         gate = gate_options.read(session, last=last)
         from tm_cli.commands.benchmarks.gate import BenchmarkGate
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last_benchmarks
 
         if last:
+            from tm_cli.commands.shared.last_gate import wait_for_last_benchmarks
+
             return wait_for_last_benchmarks(session, gate, behavior, rules, chosen)
         run_ids = run or []
         if len(set(run_ids)) != len(run_ids):
@@ -213,11 +214,11 @@ def compare(
 
     tm benchmarks compare bmr_7 bmr_3 --format markdown
     """
-    from tm_cli.commands.benchmarks import views as benchmark_comparing
+    from tm_cli.commands.benchmarks import views
     from tm_cli.commands.history.compare import read_format
 
     chosen = read_format(form, wants_json=session.wants_json)
-    return benchmark_comparing.compare(session, first, second, chosen)
+    return views.compare(session, first, second, chosen)
 
 
 @app.command("complete")

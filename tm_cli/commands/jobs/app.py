@@ -167,9 +167,10 @@ def wait(
         job_options.check_run_ids(run_ids)
         from tm_cli.commands.jobs.gate import JobGate
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last_start
 
         if last:
+            from tm_cli.commands.shared.last_gate import wait_for_last_start
+
             return wait_for_last_start(session, gate, behavior, job_wait)
         runs = JobGate(session, job_wait)
         return wait_for(runs, gate, behavior, partial(runs.attach, run_ids))

@@ -80,11 +80,10 @@ def start(
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, checks=checks, confirm=confirm)
-        from tm_cli.commands.runs import gate as gating
-        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.runs.gate import RunGate, StartRequest, read_comparison
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        request = gating.StartRequest(
+        request = StartRequest(
             profiles=tuple(profile),
             region=session.setting("region", region),
             tags=options.read_tags(tag or []),
@@ -92,7 +91,7 @@ def start(
                 session, baseline=baseline, against=against, profiles=profile
             ),
         )
-        runs = gating.RunGate(session)
+        runs = RunGate(session)
         if wait:
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
         return start_only(runs, gate, partial(runs.plan, request))
@@ -131,23 +130,23 @@ def wait(
     options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, checks=checks, last=last)
-        from tm_cli.commands.runs import gate as gating
-        from tm_cli.commands.runs.gate import read_comparison
+        from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for
-        from tm_cli.commands.shared.last_gate import wait_for_last_start
 
         if last:
             if (profile, run_id, baseline, against) != (None, None, None, None):
                 raise UsageError(
                     "--last stands alone, without PROFILE, --run-id, --baseline and --against"
                 )
+            from tm_cli.commands.shared.last_gate import wait_for_last_start
+
             return wait_for_last_start(session, gate, behavior)
         if profile is None or run_id is None:
             raise UsageError("name PROFILE and --run-id, or give --last")
         if not run_id.strip():
             raise UsageError("--run-id is empty")
         compared = read_comparison(session, baseline=baseline, against=against, profiles=[profile])
-        runs = gating.RunGate(session)
+        runs = RunGate(session)
         return wait_for(runs, gate, behavior, partial(runs.attach, profile, run_id, compared))
 
 

@@ -14,9 +14,8 @@ from tm_cli.commands.benchmarks.terms import RUN, RunloopGate
 from tm_cli.commands.jobs.gate import JobGate
 from tm_cli.commands.jobs.options import JobWaitOptions
 from tm_cli.commands.runs.gate import RunGate
-from tm_cli.commands.shared import gate as shared
 from tm_cli.commands.shared.follow import WaitBehavior
-from tm_cli.commands.shared.gate import wait_for_last
+from tm_cli.commands.shared.gate import GateCommand, wait_for_last
 from tm_cli.commands.shared.last_start import RememberedRun, read_last_start
 from tm_cli.errors import ConfigurationError
 from tm_cli.gate.policy import Gate
@@ -55,12 +54,12 @@ def wait_for_last_start(
 ) -> int:
     """Wait for the runs of the last start; `job_wait` counts where they are job runs."""
     entries = read_last_start(session)
-    return shared.wait_for_last(_command(session, entries, job_wait), entries, gate, wait)
+    return wait_for_last(_command(session, entries, job_wait), entries, gate, wait)
 
 
 def _command(
     session: CommandContext, entries: Sequence[RememberedRun], job_wait: JobWaitOptions | None
-) -> shared.GateCommand[Any]:
+) -> GateCommand[Any]:
     match entries[0].system:
         case RunGate.system:
             return RunGate(session)
