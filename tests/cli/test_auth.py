@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
+from tm_cli.cli.options import System
 from tm_cli.errors import ConfigurationError
-from tm_cli.settings import StoredKeys
+from tm_cli.settings import SYSTEMS, StoredKeys
 from tm_cli.settings.credentials import KEYRING
 from tm_cli.values.api_key import ApiKey
 
@@ -389,3 +390,7 @@ def test_value_of_a_key_variable_is_hidden_in_every_message(tm, variable):
     result = tm("profiles", "list", environ={variable: KEY, "TM_BASE_URL": url})
     assert result.exit_code == 78
     assert "canary" not in result.stderr
+
+
+def test_every_system_of_the_settings_can_be_named():
+    assert [system.value for system in System] == list(SYSTEMS)

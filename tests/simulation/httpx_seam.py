@@ -11,14 +11,13 @@ from tests.simulation.messages import Reply, Request
 from tests.simulation.raw_seam import Simulation, follow
 from tests.simulation.recorder import Recording
 from tests.simulation.schedules import Schedule
-from tests.simulation.wire import Lost, Wire
+from tests.simulation.wire import TIMEOUT, Lost, Wire
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.values.api_key import ApiKey
 
 CANARY = "tm_canary-7f3a9c51e2"
 BASE_URL = "http://127.0.0.1:9/"
 """Of this machine and unencrypted: reading the trust store would take most of the time."""
-TIMEOUT = 30.0
 
 RAISED: dict[str, type[httpx2.TransportError]] = {
     "dns": httpx2.ConnectError,

@@ -12,6 +12,8 @@ from tests.simulation.recorder import Op, Recording
 from tests.simulation.system import Api, Dialect
 
 LATENCY = 0.01
+TIMEOUT = 30.0
+"""Seconds that the HTTP library gives a request."""
 
 
 class Lost(Exception):

@@ -87,7 +87,7 @@ def drive(
 def consume(
     events: Generator[tuple[int, Event], None, None], handle: Callable[[int, Event], None]
 ) -> None:
-    """Handle every event; a signal that arrives meanwhile goes to the loop that made the event.
+    """Handle every event; a signal that arrives during that goes to the loop that made the event.
 
     After the last event everything is decided, and a signal changes nothing any more.
     """
@@ -146,7 +146,7 @@ def _open_wakeup(follows: Sequence[Follow]) -> Wakeup | None:
 
 
 def _is_early(turn: _Turn, clock: Clock, wakeup: Wakeup | None) -> bool:
-    """Pause until it is this run's turn; True when it was set meanwhile."""
+    """Pause until it is this run's turn; True when the wakeup was set first."""
     pause = turn.due - clock.monotonic()
     if pause <= 0:
         return False

@@ -23,7 +23,7 @@ DEFAULT = ScriptedRun()
 
 
 class Child(Protocol):
-    """The running tm, as something that happens meanwhile sees it."""
+    """The running tm, as an action during the scenario sees it."""
 
     def send_signal(self, signal: int, /) -> None: ...
 

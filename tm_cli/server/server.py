@@ -22,7 +22,6 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.routes import account, history, profiles, runs
-from tm_cli.server.routes import profiles as baselines
 from tm_cli.server.routes.workers import join
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
@@ -62,7 +61,7 @@ def create_app(services: Services) -> Starlette:
     operations = [
         *profiles.ROUTES,
         *runs.ROUTES,
-        *baselines.BASELINE_ROUTES,
+        *profiles.BASELINE_ROUTES,
         *history.ROUTES,
         *account.ROUTES,
     ]

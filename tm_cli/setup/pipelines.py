@@ -163,7 +163,7 @@ def _variables(answers: Answers) -> str:
 
 
 GITLAB_PATH = ".gitlab-ci.yml"
-INCLUDED = ".gitlab/load-test.yml"
+INCLUDED_PIPELINE = ".gitlab/load-test.yml"
 """Where the job goes when there is a `.gitlab-ci.yml` already."""
 REPORT = "load-test.xml"
 

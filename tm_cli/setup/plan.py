@@ -16,8 +16,6 @@ from tm_cli.errors import ConfigurationError, OutputError
 from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_atomic
 from tm_cli.setup import pipelines
-from tm_cli.setup import pipelines as github
-from tm_cli.setup import pipelines as gitlab
 from tm_cli.setup.answers import (
     Answers,
     Platform,
@@ -99,13 +97,13 @@ def _has_settings_elsewhere(read: Read) -> bool:
 def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
     match answers.platform:
         case Platform.GITHUB:
-            yield github.GITHUB_PATH, github.workflow_text(answers)
+            yield pipelines.GITHUB_PATH, pipelines.workflow_text(answers)
         case Platform.GITLAB if (
-            present := _not_written_by_tm(read(gitlab.GITLAB_PATH))
+            present := _not_written_by_tm(read(pipelines.GITLAB_PATH))
         ) is not None:
-            yield gitlab.INCLUDED, gitlab.pipeline_text(answers, stage_for(present))
+            yield pipelines.INCLUDED_PIPELINE, pipelines.pipeline_text(answers, stage_for(present))
         case Platform.GITLAB:
-            yield gitlab.GITLAB_PATH, gitlab.pipeline_text(answers)
+            yield pipelines.GITLAB_PATH, pipelines.pipeline_text(answers)
         case Platform.MAKE if any(
             _not_written_by_tm(read(name)) is not None for name in pipelines.MAKEFILES
         ):
@@ -219,8 +217,8 @@ def _files(changes: Sequence[Change]) -> Iterator[str]:
 
 def _joining(changes: Sequence[Change]) -> Iterator[str]:
     paths = {change.path for change in changes}
-    if gitlab.INCLUDED in paths:
-        yield f"Add to {gitlab.GITLAB_PATH}: {include_line(gitlab.INCLUDED)}"
+    if pipelines.INCLUDED_PIPELINE in paths:
+        yield f"Add to {pipelines.GITLAB_PATH}: {include_line(pipelines.INCLUDED_PIPELINE)}"
     if pipelines.INCLUDED_MAKEFILE in paths:
         yield f"Add to your makefile: {include_line(pipelines.INCLUDED_MAKEFILE)}"
 

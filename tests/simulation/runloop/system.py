@@ -25,6 +25,7 @@ from tests.simulation.runloop.schedules import generate, must_be_decided
 from tests.simulation.runloop.world import BENCHMARK, Truth, World
 from tests.simulation.schedules import Schedule
 from tests.simulation.system import Dialect, Subject
+from tests.simulation.wire import TIMEOUT
 from tm_cli.api.runloop import BenchmarkRun, RunloopClient, read_runloop_error
 from tm_cli.backends.runloop.baseline import (
     BaselineQuery,
@@ -106,9 +107,6 @@ def expected(schedule: Schedule, recording: Recording) -> str:
     """What the last state of the run deserves: its score comes after its end."""
     last = true(schedule, recording) - {None}
     return " or ".join(sorted(map(str, last))) or "none yet"
-
-
-TIMEOUT = 30.0
 
 
 def i8_pages_are_needed(_schedule: Schedule, recording: Recording) -> Iterator[str]:

@@ -171,7 +171,7 @@ class StraitRuns(Backend):
         return result
 
     def stop(self, run: Run) -> None:
-        """Cancel what is unfinished; a run that was canceled meanwhile counts as canceled."""
+        """Cancel what is unfinished; a run that is already canceled counts as canceled."""
         unfinished = self._seen.unfinished if self._seen is not None else ()
         for run_id in [item.id for item in unfinished] or [str(run.run_id)]:
             self._cancel(run_id)

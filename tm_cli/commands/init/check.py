@@ -15,7 +15,6 @@ from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
-from tm_cli.setup import pipelines as gitlab
 from tm_cli.setup.answers import is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.model import Job, table
@@ -27,7 +26,7 @@ from tm_cli.setup.check.pipelines import (
     targets_that_need,
 )
 from tm_cli.setup.check.shell_script import is_available, is_open
-from tm_cli.setup.pipelines import MAKEFILE, MAKEFILES, include_line, includes
+from tm_cli.setup.pipelines import GITLAB_PATH, MAKEFILE, MAKEFILES, include_line, includes
 from tm_cli.setup.plan import read_text
 from tm_cli.values.check_result import (
     CheckResult,
@@ -91,7 +90,7 @@ def _source(found: re.Match[str]) -> str:
 _PLACES = (
     ".github/workflows/*.yml",
     ".github/workflows/*.yaml",
-    gitlab.GITLAB_PATH,
+    GITLAB_PATH,
     ".gitlab/*.yml",
     *MAKEFILES,
     "*.mk",
@@ -270,7 +269,7 @@ class PipelineCheck:
         paths = _paths(self.cwd)
         if path.startswith(".gitlab/"):
             others = [
-                gitlab.GITLAB_PATH,
+                GITLAB_PATH,
                 *(other for other in paths if other.startswith(".gitlab/")),
             ]
         elif path.endswith(".mk"):
@@ -278,7 +277,7 @@ class PipelineCheck:
         else:
             return
         if not any(includes(read_text(self.cwd, other) or "", path) for other in others):
-            check = gitlab.GITLAB_PATH if path.startswith(".gitlab/") else MAKEFILE
+            check = GITLAB_PATH if path.startswith(".gitlab/") else MAKEFILE
             yield problem(check, f"does not include {path}; add: {include_line(path)}")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
+from tm_cli.cli.options import Yes
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
 from tm_cli.errors import TmError, UsageError
@@ -88,17 +89,10 @@ def cancel_all(
     job: Annotated[
         str | None, typer.Option(metavar="JOB", help="Filter by job id or slug.")
     ] = None,
-    batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
-    ] = None,
-    triggered_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
-        ),
-    ] = None,
+    batch: options.Batch = None,
+    triggered_by: options.TriggeredBy = None,
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Filter by status.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> int:
     """Cancel all runs that match the filters; at least one filter is required.
 

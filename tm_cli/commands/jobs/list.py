@@ -113,15 +113,8 @@ def list_runs(
     metadata: Annotated[
         str | None, typer.Option(metavar="K[=V]", help="Filter by metadata.")
     ] = None,
-    triggered_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."
-        ),
-    ] = None,
-    batch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")
-    ] = None,
+    triggered_by: options.TriggeredBy = None,
+    batch: options.Batch = None,
     payload_contains: Annotated[
         str | None,
         typer.Option(metavar="JSON", help="Filter by payload: runs whose payload contains this."),

@@ -77,6 +77,11 @@ Payload = Annotated[
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag of the run; repeatable.")
 ]
+Batch = Annotated[str | None, typer.Option(metavar="ID", help="Filter by id of the bulk trigger.")]
+TriggeredBy = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."),
+]
 Limit = Annotated[
     int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
 ]

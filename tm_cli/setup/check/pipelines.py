@@ -33,12 +33,7 @@ def github_jobs(workflow: Mapping[Any, Any]) -> Iterator[Job]:
     """Return the steps of a workflow, each as a job of its own with the name of its job."""
     started = tuple(_started(workflow))
     for name, job in tables(workflow.get("jobs")).items():
-        given = job.get("steps")
-        steps = (
-            [step for step in given if isinstance(step, Mapping)]
-            if (isinstance(given, list))
-            else []
-        )
+        steps = _mappings(job.get("steps"))
         of_job = (*started, *_conditions(job), *_kept(steps))
         for step in steps:
             levels = (workflow, job, step)
@@ -172,7 +167,7 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
     script = "\n".join([*lines(job.get("before_script")), *lines(job.get("script"))])
     late = "\n".join(lines(job.get("after_script")))
     rules = job.get("rules")
-    levels = [job, *(rule for rule in lists(rules) if isinstance(rule, Mapping))]
+    levels = [job, *_mappings(rules)]
     never = tuple(_never(name, levels))
     return Job(
         name,
@@ -190,9 +185,9 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
     )
 
 
-def lists(value: Any) -> list[Any]:
-    """Return a list, an empty one for anything else."""
-    return value if isinstance(value, list) else []
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings in a list; none for anything else."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _never(name: str, levels: list[Mapping[str, Any]]) -> Iterator[Remark]:
