@@ -61,6 +61,15 @@ Profile = Annotated[
         help="Profile id, name, or path to a profile document.",
     ),
 ]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME",
+        help="Earliest time: ISO 8601, or a duration before now such as 1h.",
+    ),
+]
+Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")]
 HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 FailOn = Annotated[

@@ -46,17 +46,8 @@ def list_history(
     ] = None,
     region: Annotated[str | None, typer.Option(metavar="REGION", help="Filter by region.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="TAG", help="Filter by tag.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")
-    ] = None,
+    since: options.Since = None,
+    until: options.Until = None,
     page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
     size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
 ) -> int:

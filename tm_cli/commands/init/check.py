@@ -12,7 +12,6 @@ from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_docum
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.setup.answers import is_ignored, is_out_of_reach, read_yaml
@@ -114,22 +113,15 @@ def check_setup(session: CommandContext) -> int:
 
 def _emit(session: CommandContext, results: list[CheckResult]) -> int:
     from tm_cli.render.check_results import result_data, results_table
-    from tm_cli.render.formats.json_document import error_document, to_json
 
     data = {"checks": [result_data(item) for item in results]}
     statuses = [result.status for result in results]
+    error = None
     if count := statuses.count(Status.PROBLEM):
         error = ConfigurationError(f"the set-up has {count} problem{_s(count)}")
     elif Status.SKIPPED in statuses:  # a check that was not made is not an ok
         error = ConfigurationError("not all of the set-up was checked")
-    else:
-        return session.emit(data, lambda: results_table(session.terminal, results))
-    if session.wants_json:
-        session.terminal.write_result(to_json(error_document(error, data)))
-    else:
-        session.terminal.write_result(results_table(session.terminal, results))
-    session.terminal.write_line(f"tm: {error.message}")
-    return int(ExitCode.CONFIGURATION)
+    return session.emit(data, lambda: results_table(session.terminal, results), error=error)
 
 
 @dataclass(slots=True)

@@ -145,18 +145,8 @@ def state(session: CommandContext, run: job_options.RunId) -> int:
 def resources(
     session: CommandContext,
     run: job_options.RunId,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help="Earliest time: ISO 8601, or a duration before now such as 1h.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--to", metavar="TIME", help="Latest time, likewise."),
-    ] = None,
+    since: options.Since = None,
+    until: options.Until = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of samples.")
     ] = 100,
