@@ -71,6 +71,13 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")]
 HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
+AllowPublicTargets = Annotated[
+    bool,
+    typer.Option(
+        "--allow-public-targets",
+        help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 FailOn = Annotated[
     str | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
@@ -49,13 +50,7 @@ def run_agent(
             help="Number of workers; each takes a share of every run and uses up to one core.",
         ),
     ] = 1,
-    allow_public_targets: Annotated[
-        bool,
-        typer.Option(
-            "--allow-public-targets",
-            help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
-        ),
-    ] = False,
+    allow_public_targets: options.AllowPublicTargets = False,
 ) -> int:
     """Generate load for a server on another machine until Ctrl-C or SIGTERM.
 

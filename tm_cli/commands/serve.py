@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
@@ -71,13 +72,7 @@ def serve(
     requests_per_minute: Annotated[
         int, typer.Option(min=1, help="Maximum number of requests per minute and client.")
     ] = 600,
-    allow_public_targets: Annotated[
-        bool,
-        typer.Option(
-            "--allow-public-targets",
-            help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
-        ),
-    ] = False,
+    allow_public_targets: options.AllowPublicTargets = False,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
 ) -> int:
     """Run the embedded server: the TrafficMorph API and a load generator on this machine.

@@ -37,12 +37,7 @@ def start(
     benchmark: Annotated[
         list[str], typer.Argument(metavar="BENCHMARK...", help="Benchmark ids or exact names.")
     ],
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
-        ),
-    ] = False,
+    wait: benchmark_options.Wait = False,
     drive: Annotated[
         str | None,
         typer.Option(
@@ -174,11 +169,9 @@ def list_runs(
             metavar="STATE", help="Filter by state: running, completed, canceled or failed."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")] = 20,
+    name: benchmark_options.NameFilter = None,
+    search: benchmark_options.Search = None,
+    limit: benchmark_options.Limit = 20,
 ) -> int:
     """List benchmark runs, newest first.
 
@@ -264,10 +257,8 @@ def logs(
 def catalog(
     session: CommandContext,
     public: Annotated[bool, typer.Option("--public", help="Include public benchmarks.")] = False,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
-    ] = None,
+    name: benchmark_options.NameFilter = None,
+    search: benchmark_options.Search = None,
 ) -> int:
     """List the available benchmarks.
 

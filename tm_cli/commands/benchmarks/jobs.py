@@ -10,7 +10,6 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.benchmarks import options as benchmark_options
 from tm_cli.errors import UsageError
@@ -65,12 +64,7 @@ def start(
     concurrency: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Number of scenarios to run in parallel.")
     ] = None,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
-        ),
-    ] = False,
+    wait: benchmark_options.Wait = False,
     rule_options: benchmark_options.RuleOptions,
     baseline: benchmark_options.Baseline = None,
     gate_options: options.GateOptions,
@@ -144,11 +138,9 @@ def wait(
 @with_session
 def list_jobs(
     session: CommandContext,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")] = 20,
+    name: benchmark_options.NameFilter = None,
+    search: benchmark_options.Search = None,
+    limit: benchmark_options.Limit = 20,
 ) -> int:
     """List benchmark jobs, newest first.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tm_cli.cli import options
-from tm_cli.cli.help_page import COMPARISON
+from tm_cli.cli.help_page import COMPARISON, GATE
 from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 _RULES = "Rules"
 
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Wait for the run to finish and apply the rules.", rich_help_panel=GATE
+    ),
+]
+NameFilter = Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")]
+Search = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Filter by substring of id or name.")
+]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of results.")]
 MinScore = Annotated[
     str | None,
     typer.Option(

@@ -65,7 +65,7 @@ def list_scenario_runs(
         str | None, typer.Option("--scenario", metavar="ID", help="Filter by scenario id.")
     ] = None,
     state: Annotated[str | None, typer.Option(metavar="STATE", help="Filter by state.")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Filter by exact name.")] = None,
+    name: benchmark_options.NameFilter = None,
 ) -> int:
     """List scenario runs.
 

@@ -144,9 +144,7 @@ def _refuse_keys(*keys: str | None) -> None:
 def wait(
     session: CommandContext,
     *,
-    run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
-    ] = None,
+    run: job_options.OptionalRunIds = None,
     last: options.Last = False,
     gate_options: job_options.JobGateOptions,
     wait_options: options.WaitOptions,

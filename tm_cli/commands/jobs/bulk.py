@@ -33,7 +33,7 @@ def bulk() -> None:
 @with_session
 def start(
     session: CommandContext,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
+    job: options.JobName,
     items: Annotated[
         str,
         typer.Option(
@@ -146,9 +146,7 @@ def replay(session: CommandContext, run: options.RunIds) -> int:
 @with_session
 def dlq_replay(
     session: CommandContext,
-    run: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
-    ] = None,
+    run: options.OptionalRunIds = None,
     project: Annotated[
         str | None,
         typer.Option(

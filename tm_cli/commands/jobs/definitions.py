@@ -38,7 +38,7 @@ def definitions() -> None:
 def list_jobs(
     session: CommandContext,
     slug: Annotated[str | None, typer.Option(metavar="SLUG", help="Filter by slug.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
+    tag: options.TagFilter = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
 ) -> int:
@@ -65,7 +65,7 @@ def list_jobs(
 @with_session
 def show(
     session: CommandContext,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")],
+    job: options.JobName,
 ) -> int:
     """Show a job.
 

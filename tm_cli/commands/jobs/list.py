@@ -109,7 +109,7 @@ def list_runs(
         list[str] | None,
         typer.Option(metavar="STATUS", help="Filter by status; repeatable."),
     ] = None,
-    tag: Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")] = None,
+    tag: options.TagFilter = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="K[=V]", help="Filter by metadata.")
     ] = None,

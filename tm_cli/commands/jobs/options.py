@@ -70,6 +70,11 @@ NoStream = Annotated[
         "--no-stream", help="Poll only; do not use event streams.", rich_help_panel=WAITING
     ),
 ]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Job id or slug.")]
+OptionalRunIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[RUN...]", help="Job run ids.")
+]
+TagFilter = Annotated[str | None, typer.Option(metavar="K[=V]", help="Filter by tag.")]
 Payload = Annotated[
     str | None,
     typer.Option(metavar="FILE|JSON", help="Payload: a JSON file, or JSON text."),
