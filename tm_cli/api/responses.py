@@ -13,6 +13,11 @@ from tm_cli.values.api_key import hide
 from tm_cli.values.text import sanitize
 
 
+REQUEST_ID_HEADER = "x-request-id"
+LONGEST_ID = 100
+"""Characters of a request id that are shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
     """What came back: `where` names the request; header names are lower-case."""
@@ -51,13 +56,38 @@ def read_error(document: Any) -> ErrorBody:
 
 
 def parse_response(
-    answer: RawAnswer, explain: ErrorReader = read_error, *, secret: str = ""
+    answer: RawAnswer,
+    explain: ErrorReader = read_error,
+    *,
+    secret: str = "",
+    accepts_empty: bool = False,
+    shows_id: bool = False,
 ) -> Any:
-    """Return the JSON of a 2xx answer; None for 204.
+    """Return the JSON of a 2xx answer; None for 204, and for no body where that is an answer.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
-    error status, and InvalidResponse for what the API cannot have sent.
+    error status, and InvalidResponse for what the API cannot have sent. Both carry the server's id
+    of the request, which `shows_id` adds to the message.
     """
+    try:
+        return _parse(answer, explain, secret, accepts_empty=accepts_empty)
+    except (HttpError, InvalidResponse) as error:
+        error.own_request_id = _request_id(answer, secret)
+        if shows_id and error.own_request_id:
+            error.message += f" [request id {error.own_request_id}]"
+        raise
+
+
+def _request_id(answer: RawAnswer, secret: str) -> str | None:
+    """The id as the body or a header has it."""
+    document = _json_or_none(answer, secret)
+    known = document if isinstance(document, dict) else {}
+    named = known.get("request_id") or known.get("requestId")
+    text = named if isinstance(named, str) else _header(answer, REQUEST_ID_HEADER, secret)
+    return sanitize(text, longest=LONGEST_ID) or None
+
+
+def _parse(answer: RawAnswer, explain: ErrorReader, secret: str, *, accepts_empty: bool) -> Any:
     status, where = answer.status, answer.where
     if 300 <= status < 400:
         raise InvalidResponse(
@@ -70,6 +100,8 @@ def parse_response(
         return None
     if status not in {200, 201, 202}:
         raise InvalidResponse(f"{where} answered with the unexpected status {status}")
+    if accepts_empty and not answer.content:
+        return None
     if not _is_json(answer):
         kind = _header(answer, "content-type", secret) or "a body without a Content-Type"
         raise InvalidResponse(

@@ -73,7 +73,8 @@ class Connection:
     """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
-    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
+    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors, and
+    `accepts_empty` says that a 2xx answer may come without a body.
     `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
@@ -85,6 +86,7 @@ class Connection:
     environ: Mapping[str, str]
     bearer: bool = False
     explain: ErrorReader = read_error
+    accepts_empty: bool = False
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
@@ -258,7 +260,14 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        return parse_response(answer, self._connection.explain, secret=self._secret())
+        connection = self._connection
+        return parse_response(
+            answer,
+            connection.explain,
+            secret=self._secret(),
+            accepts_empty=connection.accepts_empty,
+            shows_id=connection.on_exchange is not None,
+        )
 
     def _secret(self) -> str:
         return self._connection.key.reveal().decode(errors="replace")
