@@ -12,7 +12,6 @@ from tm_cli.api.retry import describe_pause, read_retry_after
 from tm_cli.values.api_key import hide
 from tm_cli.values.text import sanitize
 
-
 REQUEST_ID_HEADER = "x-request-id"
 LONGEST_ID = 100
 """Characters of a request id that are shown."""

@@ -32,7 +32,8 @@ class Definition:
     """One setting: its name in files, how its text is read, and its default.
 
     `own_prefix` marks the settings of another system, whose variables are that system's; a
-    `personal` setting must not stand in the project file.
+    `personal` setting must not stand in the project file. `flag_name` is the flag where it is not
+    that name.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Definition:
     secret: bool = False
     personal: bool = False
     own_prefix: str = ""
+    flag_name: str = ""
 
     @property
     def variable(self) -> str:
@@ -49,7 +51,7 @@ class Definition:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
+        return "--" + (self.flag_name or self.name.removeprefix(self.own_prefix)).replace("_", "-")
 
 
 def setting_name(system: str, name: str) -> str:
@@ -137,6 +139,13 @@ DEFINITIONS = {
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
+        Definition(
+            "strait_project",
+            _text,
+            None,
+            "Project on Strait, where the key does not determine it.",
+            flag_name="project",
+        ),
         Definition("timeout", _positive, 30.0, "Request timeout."),
         Definition(
             "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."

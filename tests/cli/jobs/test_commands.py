@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.strait.api import Problem, envelope
+from tests.services.strait.api import Problem, Reply, envelope
 from tm_cli.exit_codes import ExitCode
 
 UNKNOWN = "0192f0a4-0000-7e55-b1a6-00000000dead"
@@ -182,7 +182,7 @@ def test_bulk_cancel_of_all_that_match(jobs, strait, run):
     assert jobs("bulk", "cancel-all", *flags, "--yes").exit_code == ExitCode.OK
     assert run.status == "canceled"
     again = jobs("bulk", "cancel-all", *flags, "--yes")
-    assert again.stdout == "0 runs\n"
+    assert again.stdout == "canceled 0 runs\n"
 
 
 def test_bulk_cancel_all_needs_a_filter(jobs, strait):
@@ -196,7 +196,7 @@ def test_bulk_replay_tells_what_was_skipped(jobs, strait):
     assert jobs("bulk", "replay", failed.id).exit_code == ExitCode.OK
     result = jobs("bulk", "replay", failed.id, dead.id)
     assert result.exit_code == ExitCode.ERROR
-    assert "1 of the runs were not replayed" in result.stderr
+    assert "1 run could not be replayed" in result.stderr
 
 
 def test_bulk_dlq_replay_by_ids_or_by_project(jobs, strait):
@@ -227,11 +227,75 @@ def test_bulk_start_of_what_is_no_list_sends_nothing(jobs, strait, items):
     assert strait.api.log == []
 
 
-def test_bulk_start_whose_answer_is_lost_is_unknown(jobs, strait):
+BULK = "POST /v1/jobs/{job}/trigger/bulk"
+BULK_START = ("bulk", "start", "export", "--items", "[{}, {}]")
+
+
+@pytest.mark.parametrize(
+    "lost", [None, envelope(Problem(500, "x")), Reply(502, b"<html>"), Reply(200)], ids=repr
+)
+@pytest.mark.parametrize("took_effect", [True, False])
+def test_bulk_start_whose_answer_is_lost_is_repeated_under_its_keys(
+    jobs, strait, lost, took_effect
+):
     strait.job()
-    strait.api.fault("POST /v1/jobs/{job}/trigger/bulk", None, after=True)
-    result = jobs("bulk", "start", "export", "--items", "[{}]")
+    strait.api.fault(BULK, lost, after=took_effect)
+    result = jobs(*BULK_START)
+    assert result.exit_code == ExitCode.OK, result.stderr
+    assert "started 2 runs, batch" in result.stdout
+    assert "sending it again under the same keys" in result.stderr
+    assert len(strait.world.runs) == 2
+    first, again = (item for item in strait.api.log if item.path.endswith("/bulk"))
+    assert first.body == again.body
+
+
+def test_bulk_start_whose_answers_stay_lost_can_be_repeated_by_hand(jobs, strait):
+    strait.job()
+    for number in range(3):
+        strait.api.fault(BULK, None, after=number == 0)
+    result = jobs(*BULK_START, "--json")
     assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "--idempotency-key tm-token-0" in result.json["error"]["hint"]
+    again = jobs(*BULK_START, "--idempotency-key", "tm-token-0")
+    assert again.exit_code == ExitCode.OK
+    assert "started 0 runs, 2 existed already" in again.stdout
+    assert len(strait.world.runs) == 2
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 404, 409, 429])
+def test_refused_bulk_start_is_not_repeated(jobs, strait, refusal):
+    strait.job()
+    strait.api.fault(BULK, envelope(Problem(refusal, "no")))
+    result = jobs(*BULK_START)
+    assert result.exit_code in {ExitCode.ERROR, ExitCode.AUTHENTICATION}
+    assert strait.sent(*BULK.split(" ")) == 1
+
+
+def test_refusal_after_a_lost_answer_proves_nothing(jobs, strait):
+    strait.job()
+    strait.api.fault(BULK, None, after=True)
+    for _ in range(2):
+        strait.api.fault(BULK, envelope(Problem(429, "slow down")))
+    assert jobs(*BULK_START).exit_code == ExitCode.START_UNKNOWN
+
+
+def test_bulk_start_tells_old_runs_from_new_ones(jobs, strait):
+    strait.job()
+    items = '[{"idempotency_key": "nightly"}, {}]'
+    first = jobs("bulk", "start", "export", "--items", items)
+    assert "existed already" not in first.stdout
+    again = jobs("bulk", "start", "export", "--items", items)
+    assert "started 1 run, 1 existed already, batch" in again.stdout
+    assert [line.endswith("existed already") for line in again.stdout.splitlines()[1:]] == [
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("key", ["", " ", "caf\u00e9", "a\nb", "k" * 257])
+def test_bulk_start_under_a_key_that_is_none_sends_nothing(jobs, strait, key):
+    assert jobs(*BULK_START, "--idempotency-key", key).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
 
 
 @pytest.mark.parametrize("verb", ["cancel", "replay"])

@@ -154,13 +154,15 @@ class Api:
                     return Reply(405)
                 return Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
             self._check(request, route)
-            return ROUTES[tuple(route.split(" ", 1))](self, request)  # type: ignore[index]
+            handler = ROUTES[tuple(route.split(" ", 1))]  # type: ignore[index]
+            reply: Reply = getattr(self, handler.__name__)(request)
         except Problem as problem:
             return envelope(problem)
         except Illegal as problem:
             return envelope(Problem(409, str(problem)))
         except (ValueError, TypeError) as problem:
             return envelope(Problem(400, f"invalid request body: {problem}"))
+        return reply
 
     def _limit(self, request: Request, route: str | None) -> Reply | None:
         kinds = ["global"] if request.path != "/health" else []

@@ -41,6 +41,7 @@ def list_jobs(
     tag: options.TagFilter = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
+    project: options.Project = None,
 ) -> int:
     """List the project's jobs, newest first.
 
@@ -48,16 +49,17 @@ def list_jobs(
     """
     from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
-    from tm_cli.commands.jobs.list import item_table
+    from tm_cli.commands.jobs.list import item_table, note_rest
 
     key, equals, value = (tag or "").partition("=")
     query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
-    client = open_client(session)
+    client = open_client(session, project)
     page = collect(
         lambda after, size: client.list_jobs(**query, cursor=after, limit=size),
         most=limit,
         cursor=cursor,
     )
+    note_rest(session, page)
     return session.emit(page.document(), lambda: item_table(session.terminal, page.data, COLUMNS))
 
 
