@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from tm_cli.api.client import (
     given,
     parse_payload,
 )
-from tm_cli.api.errors import InvalidResponse
+from tm_cli.api.errors import HttpError, InvalidResponse
 from tm_cli.api.responses import ErrorBody
 from tm_cli.values.text import sanitize
 
@@ -160,9 +161,10 @@ class StraitClient(JsonClient):
         return self._list("runs/dlq", query)
 
     def _list(self, path: str, query: Mapping[str, Any]) -> RunPage:
-        return self._get(
-            RunPage.model_validate, path, given({"project_id": self.project_id, **query})
-        )
+        with _hint_at_project():
+            return self._get(
+                RunPage.model_validate, path, given({"project_id": self.project_id, **query})
+            )
 
     def get_run(self, run_id: str) -> JobRun:
         """Return one run; raises InvalidResponse for an answer about another one."""
@@ -235,7 +237,8 @@ class StraitClient(JsonClient):
     def cancel_all(self, filters: Mapping[str, str]) -> dict[str, Any]:
         """Cancel what `job_id`, `batch_id`, `triggered_by` and `status` choose."""
         query = given({"project_id": self.project_id})
-        return self._send(as_object, "POST", "runs/bulk-cancel-all", filters, params=query)
+        with _hint_at_project():
+            return self._send(as_object, "POST", "runs/bulk-cancel-all", filters, params=query)
 
     def replay_many(self, run_ids: Sequence[str]) -> dict[str, Any]:
         """Make a new run like each of up to 100 that failed.
@@ -286,6 +289,17 @@ def _array(document: Any) -> list[Any]:
     if not isinstance(document, list):
         raise InvalidResponse("the server's answer is not a JSON array")
     return document
+
+
+@contextmanager
+def _hint_at_project() -> Iterator[None]:
+    """Say how to name a project that the server asks for."""
+    try:
+        yield
+    except HttpError as error:
+        if error.status in {400, 422} and "project_id" in error.message:
+            error.hint = "name the project with --project or TM_STRAIT_PROJECT"
+        raise
 
 
 def _anything(document: Any) -> Any:

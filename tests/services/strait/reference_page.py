@@ -49,10 +49,6 @@ def on_page(run: dict[str, Any]) -> dict[str, Any]:
 
 
 class ReferencePageApi(Api):
-    """`cancel_status` is that of a cancel: the page has 204, a rendering of it 200."""
-
-    cancel_status = 204
-
     def _guarded(self, request: Request, route: str | None) -> Reply:
         reply = super()._guarded(request, route)
         if reply.status < 400 or not reply.body.startswith(b"{"):
@@ -98,7 +94,7 @@ class ReferencePageApi(Api):
 
     def cancel(self, request: Request) -> Reply:
         super().cancel(request)
-        return nothing(self.cancel_status)
+        return nothing(204)
 
     def replay(self, request: Request) -> Reply:
         return as_run(202, super().replay(request))
