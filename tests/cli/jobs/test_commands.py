@@ -63,7 +63,27 @@ def test_replay_whose_answer_is_lost_is_not_repeated(jobs, strait):
 def test_refusal_of_the_server_is_told(jobs, strait, status):
     result = jobs("replay", ended(strait, status).id)
     assert result.exit_code == ExitCode.ERROR
-    assert f"cannot replay run in status {status}" in result.stderr
+    assert "run is not replayable" in result.stderr
+    assert "`tm jobs dlq-replay` revives a dead letter" in result.stderr
+
+
+def test_checkpoint_that_is_not_there_is_not_taken_for_the_run(jobs, strait):
+    run = ended(strait, "failed")
+    result = jobs("replay", run.id, "--from-checkpoint", "1", "--json")
+    assert result.exit_code == ExitCode.ERROR
+    assert result.json["error"]["code"] == "not_found"
+    assert result.json["error"]["message"].startswith("checkpoint not found")
+    strait.world.parts[run.id, "checkpoints"] = [{"sequence": 1}]
+    assert jobs("replay", run.id, "--from-checkpoint", "1").exit_code == ExitCode.OK
+    assert jobs("replay", UNKNOWN, "--json").json["error"]["code"] == "unknown_run"
+
+
+def test_run_that_is_over_cannot_be_given_another_time(jobs, strait):
+    at = ("--at", "2026-03-02T12:00:00Z", "--json")
+    result = jobs("reschedule", ended(strait, "completed").id, *at)
+    assert result.json["error"]["code"] == "not_found"
+    assert "not eligible for rescheduling" in result.json["error"]["message"]
+    assert jobs("reschedule", UNKNOWN, *at).json["error"]["code"] == "unknown_run"
 
 
 def test_run_is_given_another_time(jobs, strait):
@@ -188,6 +208,8 @@ def test_bulk_cancel_of_all_that_match(jobs, strait, run):
 def test_bulk_cancel_all_needs_a_filter(jobs, strait):
     assert jobs("bulk", "cancel-all", "--yes").exit_code == ExitCode.USAGE
     assert jobs("bulk", "cancel-all", "--yes", "--batch", "").exit_code == ExitCode.USAGE
+    assert jobs("bulk", "cancel-all", "--yes", "--status", "bogus").exit_code == ExitCode.USAGE
+    assert jobs("bulk", "cancel-all", "--yes", "--status", "").exit_code == ExitCode.USAGE
     assert strait.api.log == []
 
 
