@@ -60,33 +60,12 @@ def parse_response(
     *,
     secret: str = "",
     accepts_empty: bool = False,
-    shows_id: bool = False,
 ) -> Any:
     """Return the JSON of a 2xx answer; None for 204, and for no body where that is an answer.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
-    error status, and InvalidResponse for what the API cannot have sent. Both carry the server's id
-    of the request, which `shows_id` adds to the message.
+    error status, and InvalidResponse for what the API cannot have sent.
     """
-    try:
-        return _parse(answer, explain, secret, accepts_empty=accepts_empty)
-    except (HttpError, InvalidResponse) as error:
-        error.own_request_id = _request_id(answer, secret)
-        if shows_id and error.own_request_id:
-            error.message += f" [request id {error.own_request_id}]"
-        raise
-
-
-def _request_id(answer: RawAnswer, secret: str) -> str | None:
-    """The id as the body or a header has it."""
-    document = _json_or_none(answer, secret)
-    known = document if isinstance(document, dict) else {}
-    named = known.get("request_id") or known.get("requestId")
-    text = named if isinstance(named, str) else _header(answer, REQUEST_ID_HEADER, secret)
-    return sanitize(text, longest=LONGEST_ID) or None
-
-
-def _parse(answer: RawAnswer, explain: ErrorReader, secret: str, *, accepts_empty: bool) -> Any:
     status, where = answer.status, answer.where
     if 300 <= status < 400:
         raise InvalidResponse(
@@ -112,6 +91,15 @@ def _parse(answer: RawAnswer, explain: ErrorReader, secret: str, *, accepts_empt
     except ValueError as problem:
         reason = sanitize(hide(str(problem), secret))
         raise InvalidResponse(f"{where} answered with unusable JSON: {reason}") from None
+
+
+def read_request_id(answer: RawAnswer, secret: str) -> str | None:
+    """Return what the server calls the request, as the body of an error or a header has it."""
+    document = _json_or_none(answer, secret)
+    known = document if isinstance(document, dict) else {}
+    named = known.get("request_id") or known.get("requestId")
+    text = named if isinstance(named, str) else _header(answer, REQUEST_ID_HEADER, secret)
+    return sanitize(text, longest=LONGEST_ID) or None
 
 
 def _parsed(answer: RawAnswer, secret: str) -> Any:

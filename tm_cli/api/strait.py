@@ -97,7 +97,9 @@ class RunPage(Payload):
     @classmethod
     def _bare_list(cls, document: Any) -> Any:
         """The published reference shows lists without the envelope."""
-        return {"data": document} if isinstance(document, list) else document
+        if isinstance(document, list):
+            return {"data": document, "next_cursor": None, "has_more": None}
+        return document
 
 
 BILLING_CODES = frozenset({"quota_exceeded", "service_degraded"})

@@ -19,7 +19,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.errors import ConnectionFailed, InvalidResponse
+from tm_cli.api.errors import ApiError, ConnectionFailed, InvalidResponse
 from tm_cli.api.middleware import (
     LARGEST_BODY,
     BudgetTransport,
@@ -30,7 +30,13 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
+from tm_cli.api.responses import (
+    ErrorReader,
+    RawAnswer,
+    parse_response,
+    read_error,
+    read_request_id,
+)
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.values.api_key import hide
@@ -260,14 +266,16 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        connection = self._connection
-        return parse_response(
-            answer,
-            connection.explain,
-            secret=self._secret(),
-            accepts_empty=connection.accepts_empty,
-            shows_id=connection.on_exchange is not None,
-        )
+        connection, secret = self._connection, self._secret()
+        try:
+            return parse_response(
+                answer, connection.explain, secret=secret, accepts_empty=connection.accepts_empty
+            )
+        except ApiError as error:
+            error.own_request_id = read_request_id(answer, secret)
+            if connection.on_exchange is not None and error.own_request_id:  # with --verbose
+                error.message += f" [request id {error.own_request_id}]"
+            raise
 
     def _secret(self) -> str:
         return self._connection.key.reveal().decode(errors="replace")

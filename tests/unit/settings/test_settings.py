@@ -99,8 +99,7 @@ def test_misspelt_setting_gets_a_suggestion(load):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_setting_has_a_variable_and_a_help_text(name):
     definition = DEFINITIONS[name]
-    of_another_system = name.startswith(("runloop_", "strait_"))
-    assert definition.variable == ("" if of_another_system else "TM_") + name.upper()
+    assert definition.variable == ("" if definition.own_prefix else "TM_") + name.upper()
     assert definition.help.endswith(".")
 
 
