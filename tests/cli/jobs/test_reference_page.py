@@ -29,12 +29,13 @@ def command(jobs, strait):
     world = strait.world
     job = strait.job("export", holds="executing")
     ids = {"JOB": "export"}
-    for name, status in (("RUN", "executing"), ("FAILED", "failed"), ("QUEUED", "queued")):
+    statuses = {"PAUSED": "paused", "RUN": "executing", "FAILED": "failed", "QUEUED": "queued"}
+    for name, status in statuses.items():
         run = world.make_run(job["id"], payload={"day": 1}, tags={"team": "core"}, batch_id="b1")
         if status != "queued":
             world.move(run, "executing")
-        if status == "failed":
-            world.move(run, "failed", error="no disk")
+        if status in {"failed", "paused"}:
+            world.move(run, status, **({"error": "no disk"} if status == "failed" else {}))
         run.due = None
         ids[name] = run.id
     dead = world.make_run(job["id"], parent_run_id=ids["RUN"])
@@ -83,6 +84,7 @@ ROWS = [
     (("reset-idempotency-key", "RUN"), "is free"),
     (("reschedule", "QUEUED", *AT), "delayed"),
     (("pause", "RUN"), "paused"),
+    (("resume", "PAUSED"), "queued"),
     (("restart", "RUN"), "queued"),
     (("restart", "RUN", "--preset", "large-2x"), "queued"),
     (("state", "RUN"), ""),
@@ -105,6 +107,16 @@ def test_command_works_on_both_servers(command, words, shown, form):
         assert result.json["error"] is None
     elif not form:
         assert command.ids.get(shown, shown) in result.stdout
+
+
+@pytest.mark.parametrize(("part", "shown"), [("usage", "cost_microusd"), ("tool-calls", "search")])
+def test_what_newer_servers_have_no_more_works_where_it_is(command, strait, part, shown):
+    result = command(part, "RUN")
+    if isinstance(strait.api, ReferencePageApi):
+        assert result.exit_code == ExitCode.OK
+        assert shown in result.stdout
+    else:
+        assert result.exit_code == ExitCode.REFUSED
 
 
 ENDS = {
@@ -293,7 +305,7 @@ def test_several_statuses_are_told_apart_by_a_server_that_knows_one(command):
     assert {run["status"] for run in found} == {"failed", "queued"}
 
 
-@pytest.mark.parametrize(("tag", "count"), [("team", 3), ("team=core", 3), ("team=x", 0)])
+@pytest.mark.parametrize(("tag", "count"), [("team", 4), ("team=core", 4), ("team=x", 0)])
 def test_tag_is_looked_for_by_a_server_that_does_not_know_it(command, tag, count):
     assert len(command("list", "--tag", tag, "--json").json["data"]["data"]) == count
 

@@ -92,7 +92,8 @@ def _trigger(
     from tm_cli.backends.strait.trigger import may_have_started
     from tm_cli.errors import StartUnknown
 
-    keys = f"{prefix}-0 to {prefix}-{len(triggers) - 1}"
+    last = len(triggers) - 1
+    keys = f"{prefix}-0 to {prefix}-{last}" if last else f"{prefix}-0"
     session.note(f"tm: triggers without an idempotency key go out under {keys}")
     attempts, maybe_sent = Attempts(ATTEMPTS), False
     while True:
