@@ -345,6 +345,20 @@ def test_job_is_created_listed_and_shown(jobs, strait, tm):
     assert "slug already exists" in again.stderr
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_secrets_of_a_job_are_not_shown(jobs, strait, form):
+    secrets = {"webhook_secret": "hush-1", "endpoint_signing_secret": "hush-2"}
+    strait.job(**secrets)
+    description = (
+        '{"project_id": "proj-1", "name": "F", "slug": "f", "endpoint_url": "https://jobs.example"'
+        ', "endpoint_signing_secret": "hush-3"}'
+    )
+    for words in (("create", description), ("list",), ("show", "export"), ("show", "f")):
+        result = jobs("definitions", *words, *form)
+        assert result.exit_code == ExitCode.OK
+        assert "hush" not in result.stdout + result.stderr
+
+
 def test_details_of_a_validation_error_are_told(jobs, strait):
     result = jobs("definitions", "create", '{"name": "x"}')
     assert "project_id: failed on 'required'" in result.stderr

@@ -24,6 +24,7 @@ MOST_RUNS = 100
 MOST_REVIVED = 500
 MOST_ITEMS = 500
 ATTEMPTS = 3
+DONE = "canceled"
 
 
 @app.callback()
@@ -178,7 +179,8 @@ def cancel_all(
 def _emit_canceled(session: CommandContext, answer: dict[str, Any]) -> int:
     """Print what was canceled, in either form of the answer; a run that was not is a failure."""
     items = _items(answer, "results", "run_ids")
-    failed = max(_number(answer, "failed"), sum(1 for item in items if item.get("error")))
+    not_canceled = [item for item in items if item.get("error") and item.get("status") != DONE]
+    failed = max(_number(answer, "failed"), len(not_canceled))
     head = f"canceled {count_of(_number(answer, 'canceled'), 'run')}"
     lines = [head, *(_line(item, ("id", "status", "error")) for item in items)]
     left_out = f"{count_of(failed, 'run')} could not be canceled" if failed else None

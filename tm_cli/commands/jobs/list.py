@@ -164,8 +164,9 @@ def list_runs(
         most=limit,
         cursor=cursor,
     )
-    # Not every server knows these two filters.
-    found = [run for run in page.data if _is_wanted(run, statuses, **tag_filter)]
+    # Not every server knows a filter by tag, or by several statuses.
+    several = statuses if len(statuses) > 1 else []
+    found = [run for run in page.data if _is_wanted(run, several, **tag_filter)]
     return _show(session, page.model_copy(update={"data": found}))
 
 
