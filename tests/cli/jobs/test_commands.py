@@ -314,6 +314,28 @@ def test_bulk_start_tells_old_runs_from_new_ones(jobs, strait):
     ]
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        '[{"idempotency_key": ""}]',
+        '[{"idempotency_key": " "}]',
+        '[{"idempotency_key": 5}]',
+        '[{}, {"idempotency_key": false}]',
+    ],
+)
+def test_trigger_whose_key_is_none_is_not_sent(jobs, strait, items):
+    assert jobs("bulk", "start", "export", "--items", items).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
+
+
+def test_trigger_with_a_null_key_is_started_once_whatever_is_lost(jobs, strait):
+    strait.job()
+    strait.api.fault(BULK, None, after=True)
+    items = '[{"idempotency_key": null, "payload": 1}]'
+    assert jobs("bulk", "start", "export", "--items", items).exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 1
+
+
 @pytest.mark.parametrize("key", ["", " ", "caf\u00e9", "a\nb", "k" * 257])
 def test_bulk_start_under_a_key_that_is_none_sends_nothing(jobs, strait, key):
     assert jobs(*BULK_START, "--idempotency-key", key).exit_code == ExitCode.USAGE

@@ -77,7 +77,20 @@ def _triggers(session: CommandContext, text: str, prefix: str) -> list[dict[str,
         raise UsageError("--items: expected a JSON list of objects", hint='e.g. "[{}, {}]"')
     if len(items) > MOST_ITEMS:
         raise UsageError(f"--items: too many triggers: {len(items)} (maximum {MOST_ITEMS})")
-    return [{"idempotency_key": f"{prefix}-{number}", **item} for number, item in enumerate(items)]
+    triggers = [
+        {**item, "idempotency_key": _key(item, f"{prefix}-{number}")}
+        for number, item in enumerate(items)
+    ]
+    options.check_keys(*(trigger["idempotency_key"] for trigger in triggers))
+    return triggers
+
+
+def _key(item: dict[str, Any], generated: str) -> str:
+    """Return the key of a trigger: without one, a repetition would start it again."""
+    own = item.get("idempotency_key")
+    if own is not None and not isinstance(own, str):
+        raise UsageError("--items: an idempotency_key is a text")
+    return generated if own is None else own
 
 
 def _trigger(
