@@ -342,3 +342,19 @@ def test_replay_of_a_list_with_one_that_is_skipped_is_incomplete(command):
     assert result.json["data"]["replayed"] == 1
     made = [item["new_run_id"] for item in result.json["data"]["results"] if "new_run_id" in item]
     assert made[0] in command.world.runs
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("auth", "login", "--system", "strait"), ("auth", "status"), ("doctor", "--system", "strait")],
+    ids=" ".join,
+)
+def test_project_of_the_settings_is_used_to_try_a_key(tm, strait, words):
+    environ = {**strait.environ, "TM_STRAIT_PROJECT": PROJECT}
+    key = environ["STRAIT_API_KEY"]
+    if "login" in words:
+        del environ["STRAIT_API_KEY"]
+    result = tm(*words, environ=environ, secret=key)
+    assert result.exit_code in {ExitCode.OK, ExitCode.CONFIGURATION}, result.stderr
+    assert "project_id is required" not in result.stdout + result.stderr
+    assert strait.api.log[-1].query["project_id"] == [PROJECT]
