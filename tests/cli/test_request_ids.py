@@ -111,3 +111,18 @@ def test_id_is_as_hostile_as_any_text(gate, server):
     assert "##[" not in result.stderr
     assert not any(line.startswith("::") for line in result.stderr.splitlines())
     assert len(result.stderr) < 500
+
+
+def test_message_that_does_not_quote_the_server_is_followed_by_it(gate, server):
+    for _ in range(2):
+        server.answer(
+            "GET",
+            "/history/99",
+            {"error": "Run history not found"},
+            code=400,
+            headers={"X-Request-Id": "r-7"},
+        )
+    result = gate("history", "show", "99", "-v", "--json")
+    assert result.json["error"]["request_id"] == "r-7"
+    assert result.stderr.count("r-7") == 1
+    assert "r-7" not in gate("history", "show", "99").stderr

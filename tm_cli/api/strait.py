@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
 from pydantic import (
@@ -112,10 +113,16 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 class StraitClient(JsonClient):
-    """`project_id` is sent where a server may need it: with all lists and `bulk-cancel-all`."""
+    """The project is sent where a server may need it: with all lists and `bulk-cancel-all`."""
 
     root = "v1"
-    project_id: str | None = None
+    _project_id: str | None = None
+
+    def in_project(self, project_id: str | None) -> Self:
+        """Return a client on the same transport for a project; None for the key's own."""
+        twin = copy.copy(self)
+        twin._project_id = project_id  # noqa: SLF001  # our own
+        return twin
 
     # Jobs.
 
@@ -165,7 +172,7 @@ class StraitClient(JsonClient):
     def _list(self, path: str, query: Mapping[str, Any]) -> RunPage:
         with _hint_at_project():
             return self._get(
-                RunPage.model_validate, path, given({"project_id": self.project_id, **query})
+                RunPage.model_validate, path, given({"project_id": self._project_id, **query})
             )
 
     def get_run(self, run_id: str) -> JobRun:
@@ -238,7 +245,7 @@ class StraitClient(JsonClient):
 
     def cancel_all(self, filters: Mapping[str, str]) -> dict[str, Any]:
         """Cancel what `job_id`, `batch_id`, `triggered_by` and `status` choose."""
-        query = given({"project_id": self.project_id})
+        query = given({"project_id": self._project_id})
         with _hint_at_project():
             return self._send(as_object, "POST", "runs/bulk-cancel-all", filters, params=query)
 

@@ -84,6 +84,9 @@ def _report(error: TmError, arguments: Sequence[str], context: Environment) -> i
 
         context.terminal.write_result(to_json(error_document(error)))
     explain(error, context)
+    named = error.request_id
+    if named and named not in error.message and {"-v", "--verbose"} & set(arguments):
+        context.terminal.write_line(f"request id: {named}")
     return int(error.exit_code)
 
 

@@ -88,8 +88,7 @@ def _client(
 ) -> StraitClient:
     transport = open_transport(session, connection)
     client = StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
-    client.project_id = session.setting("strait_project", project)
-    return client
+    return client.in_project(session.setting("strait_project", project))
 
 
 @contextmanager
