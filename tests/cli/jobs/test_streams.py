@@ -378,6 +378,14 @@ def test_chunks_are_printed_as_they_come(strait, tmp_path):
     assert found == "The answer\n  is \t42.\nNext\n"
 
 
+@pytest.mark.parametrize("cut", [1, 3, 40, len(KEY) - 1])
+@pytest.mark.parametrize("between", ["", "\u200b"])
+def test_key_that_comes_in_pieces_is_not_shown(strait, tmp_path, cut, between):
+    pieces = chunk("a " + KEY[:cut]), chunk(between), chunk(KEY[cut:] + " b")
+    found = printed(strait, tmp_path, *pieces, chunk(" ends with s"), chunk("", done=True))
+    assert found == "a *** b ends with s\n"
+
+
 def test_texts_of_several_streams_are_kept_apart(strait, tmp_path):
     found = printed(strait, tmp_path, chunk("one"), chunk("two", stream_id="b"), chunk("\n"))
     assert found == "one\ntwo\n\n"

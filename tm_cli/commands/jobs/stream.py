@@ -19,9 +19,10 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs.client import not_found_as_error, open_server
+from tm_cli.commands.jobs.client import JobServer, not_found_as_error, open_server
 from tm_cli.errors import UsageError, WaitTimeout
 from tm_cli.runtime.clock import reads_of_a_wait
+from tm_cli.values.api_key import ApiKey, hide
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import TextInPieces, sanitize
 
@@ -52,11 +53,17 @@ class _Inbox:
 
 
 class _Output:
-    """Prints messages, each on a line of its own, and the text of chunks as it comes."""
+    """Prints messages, each on a line of its own, and the text of chunks as it comes.
 
-    def __init__(self, session: CommandContext) -> None:
+    An end of the text that the key could begin with waits for the next piece: together they could
+    be the key.
+    """
+
+    def __init__(self, session: CommandContext, key: ApiKey) -> None:
         self._session = session
+        self._key = key.reveal().decode(errors="replace")
         self._text = TextInPieces()
+        self._waiting = ""
         self._stream_id: Any = None
 
     def print(self, messages: Sequence[Message | None]) -> bool:
@@ -70,6 +77,8 @@ class _Output:
         """End the line of a text that has not done so itself."""
         if not self._text.is_at_line_start:
             self._write("\n")
+        self._session.terminal.write_part(self._waiting)
+        self._waiting = ""
 
     def _print(self, message: Message) -> None:
         content = read_message(message.data)
@@ -77,7 +86,7 @@ class _Output:
         if content is None or not isinstance(chunk, str):
             self.end_line()
             line = _line(message, content, as_json=self._session.wants_json)
-            self._session.terminal.write_result(line)
+            self._session.terminal.write_result(hide(line, self._key))
             return
         if content.get("stream_id") != self._stream_id:
             self.end_line()
@@ -87,7 +96,10 @@ class _Output:
             self.end_line()
 
     def _write(self, text: str) -> None:
-        self._session.terminal.write_part(self._text.add(text))
+        shown = hide(self._waiting + self._text.add(text), self._key)
+        starts = (self._key[:length] for length in range(len(self._key) - 1, 0, -1))
+        self._waiting = next((start for start in starts if shown.endswith(start)), "")
+        self._session.terminal.write_part(shown.removesuffix(self._waiting))
 
 
 def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: float) -> int:
@@ -95,9 +107,10 @@ def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: 
 
     Raises WaitTimeout when it is still running after `limit` seconds.
     """
-    output = _Output(session)
+    server = open_server(session)
+    output = _Output(session, server.connection.key)
     try:
-        status = _print_until_over(session, run_id, part, limit, output)
+        status = _print_until_over(server, run_id, part, limit, output)
     finally:
         output.end_line()
     session.note(f"tm: run {sanitize(run_id)} is {sanitize(status)}")
@@ -105,10 +118,10 @@ def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: 
 
 
 def _print_until_over(
-    session: CommandContext, run_id: str, part: str | None, limit: float, output: _Output
+    server: JobServer, run_id: str, part: str | None, limit: float, output: _Output
 ) -> str:
     """Return the status in which the run has ended."""
-    server, clock, inbox = open_server(session), session.context.clock, _Inbox()
+    clock, inbox = server.session.context.clock, _Inbox()
     with not_found_as_error(run_id):
         status = server.client.get_run(run_id).status
     deadline = clock.monotonic() + limit
