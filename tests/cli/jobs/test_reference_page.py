@@ -1,5 +1,7 @@
 """Every command, against today's server and against one that answers as the reference shows."""
 
+import json
+
 import pytest
 
 from tests.services.strait.api import Api, Reply, as_json
@@ -195,13 +197,17 @@ def test_dead_letters_of_the_set_project_are_revived_only_on_request(command, st
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )
-@pytest.mark.parametrize("code", [200, 202, 204])
-def test_answer_without_a_body_is_a_success(command, strait, words, status, code):
+@pytest.mark.parametrize(
+    "empty",
+    [Reply(200), Reply(202), Reply(204), Reply(200, b"\n"), as_json(200, {}), as_json(200, None)],
+    ids=["200", "202", "204", "line-break", "object", "null"],
+)
+def test_answer_that_does_not_show_the_run_is_a_success(command, strait, words, status, empty):
     answer = strait.api.answer
 
     def emptied(request):
         reply = answer(request)
-        return Reply(code) if request.method != "GET" and reply.status < 300 else reply
+        return empty if request.method != "GET" and reply.status < 300 else reply
 
     strait.api.answer = emptied
     result = command(*words)
@@ -284,6 +290,40 @@ def test_every_field_of_a_run_is_shown(command, strait):
             assert f"\n  {name} " in shown.stdout
     for name in texts.keys() - times.keys() - {"execution_trace"}:
         assert texts[name] in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("error", {"message": "no disk"}),
+        ("attempt", "second"),
+        ("created_at", "2026-03-01T12:00:00.123456789+01:00"),
+        ("finished_at", "yesterday"),
+        ("of_a_newer_server", ["x"]),
+    ],
+)
+def test_field_that_is_not_understood_is_shown_as_it_was_sent(command, strait, name, value):
+    run = strait.world.runs[command.ids["RUN"]].document
+    strait.api.fault("GET /v1/runs/{run}", as_json(200, {**run, name: value}))
+    shown = command("show", "RUN")
+    strait.api.fault("GET /v1/runs/{run}", as_json(200, {**run, name: value}))
+    assert command("show", "RUN", "--json").json["data"][name] == value
+    assert f"\n  {name} " in shown.stdout
+    assert (value if isinstance(value, str) else json.dumps(value)) in shown.stdout
+
+
+@pytest.mark.parametrize("project", ["", "  "])
+def test_empty_project_is_a_mistake(command, strait, project):
+    assert command("list", "--project", project).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
+
+
+def test_project_is_part_of_a_context(jobs, strait, tm):
+    settings = f'[contexts.staging]\nstrait_project = "{PROJECT}"\n'
+    (tm.home / "config.toml").write_text(settings)
+    (tm.home / "config.toml").chmod(0o600)
+    assert jobs("list", "--context", "staging").exit_code == ExitCode.OK
+    assert strait.api.log[-1].query["project_id"] == [PROJECT]
 
 
 def test_machine_preset_reaches_the_server(command, strait):
