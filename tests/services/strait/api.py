@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.services.strait.world import (
+    KEY_LIFE,
     PROJECT,
     REPLAYABLE,
     TERMINAL,
@@ -39,6 +40,9 @@ STATUSES = {
 }  # fmt: skip
 LIMITS = {"global": (100, 60), "trigger": (10, 60), "bulk": (5, 60)}
 """Requests in so many seconds from one address."""
+
+TRIGGER = "POST /v1/jobs/{job}/trigger"
+IN_PROGRESS = "a request with this idempotency key is currently being processed"
 
 
 @dataclass
@@ -113,8 +117,10 @@ def envelope(problem: Problem) -> Reply:
 class Api:
     """Answers requests, with all their effects on the world.
 
-    `next_replies` are sent instead of the true answers, before or (`after`) once the request has
-    had its effect. `limited` turns the limiters on, and `drops_scope` takes a scope from the key.
+    `fault` plans answers in place of the true ones, before or (`after`) once the request has had
+    its effect. `limited` turns the limiters on, and `scopes` are those of the key. A request that
+    is refused leaves its idempotency key taken for a day, and no run can be paused, as on the real
+    server; `frees_keys` and `pauses` are what its pages publish.
     """
 
     def __init__(self, world: World, *, limited: bool = False) -> None:
@@ -124,8 +130,11 @@ class Api:
         self.log: list[Request] = []
         self.faults: dict[str, list[tuple[Reply | None, bool]]] = defaultdict(list)
         self.older = False
-        self._sent: dict[str, deque[float]] = defaultdict(deque)
+        self.frees_keys = False
+        self.pauses = False
+        self._sent: dict[tuple[str, float], int] = defaultdict(int)
         self._cache: dict[tuple[str, str], tuple[Reply, Any]] = {}
+        self._taken: dict[tuple[str, str], datetime] = {}
         self._failures = 0
 
     def fault(self, route: str, reply: Reply | None, *, after: bool = False) -> None:
@@ -143,11 +152,14 @@ class Api:
             true_reply = self._guarded(request, route)
             if after is None:
                 return true_reply
+        elif reply is not None:
+            self._note_refusal(request, route, reply)
         return reply
 
     def _guarded(self, request: Request, route: str | None) -> Reply:
         try:
             if limited := self._limit(request, route):
+                self._note_refusal(request, route, limited)
                 return limited
             if route is None:
                 if any(path_matches(template, request.path) for _, template in ROUTES):
@@ -156,28 +168,40 @@ class Api:
             self._check(request, route)
             return ROUTES[tuple(route.split(" ", 1))](self, request)  # type: ignore[index]
         except Problem as problem:
-            return envelope(problem)
+            refusal = problem
         except Illegal as problem:
-            return envelope(Problem(409, str(problem)))
+            refusal = Problem(409, str(problem))
         except (ValueError, TypeError) as problem:
-            return envelope(Problem(400, f"invalid request body: {problem}"))
+            refusal = Problem(400, f"invalid request body: {problem}")
+        self._note_refusal(request, route, envelope(refusal))
+        return envelope(refusal)
+
+    def _note_refusal(self, request: Request, route: str | None, reply: Reply) -> None:
+        """Keep the key of a refused trigger as that of one in progress: only below 500."""
+        key = request.headers.get("idempotency-key")
+        if route != TRIGGER or not key or self.frees_keys or b"being processed" in reply.body:
+            return
+        is_plain = reply.headers.get("Content-Type", "").startswith("text/plain")
+        is_of_server = reply.status == 429 if is_plain else b'"error"' in reply.body
+        if is_of_server and 400 <= reply.status < 500 and reply.status not in {401, 403}:
+            self._taken.setdefault((request.path, key), self.world.now())
 
     def _limit(self, request: Request, route: str | None) -> Reply | None:
+        """Estimate a sliding window from two fixed ones, as if the first was filled evenly."""
         kinds = ["global"] if request.path != "/health" else []
-        if route == "POST /v1/jobs/{job}/trigger":
+        if route == TRIGGER:
             kinds.append("trigger")
         if route == "POST /v1/jobs/{job}/trigger/bulk":
             kinds.append("bulk")
         now = self.world.now().timestamp()
         for kind in kinds:
-            most, window = LIMITS[kind]
-            sent = self._sent[kind]
-            while sent and sent[0] <= now - window:
-                sent.popleft()
-            if self.limited and len(sent) >= most:
-                headers = {"Content-Type": "text/plain", "Retry-After": str(window)}
+            most, seconds = LIMITS[kind]
+            window, within = divmod(now, seconds)
+            before, count = self._sent[kind, window - 1], self._sent[kind, window]
+            if self.limited and round(before * (1 - within / seconds) + count) >= most:
+                headers = {"Content-Type": "text/plain", "Retry-After": str(seconds)}
                 return Reply(429, b"Too Many Requests\n", headers)
-            sent.append(now)
+            self._sent[kind, window] += 1
         return None
 
     def _check(self, request: Request, route: str) -> None:
@@ -234,6 +258,9 @@ class Api:
         if cached and parse(cached[1]) + timedelta(hours=24) > self.world.now():
             headers = {**cached[0].headers, "Idempotency-Replayed": "true"}
             return Reply(cached[0].status, cached[0].body, headers)
+        taken = self._taken.get((request.path, key)) if key else None
+        if taken is not None and taken + KEY_LIFE > self.world.now():
+            raise Problem(409, IN_PROGRESS)
         reply = self._trigger(request, key)
         if key and reply.status < 300:
             self._cache[request.path, key] = (reply, self.world.text(self.world.now()))
@@ -364,6 +391,8 @@ class Api:
         run = self._run(request)
         if run.status != "paused":
             self._needs(run, "pause", "executing")
+            if not self.pauses:
+                raise Problem(409, "failed to pause run")
             self.world.move(run, "paused")
             run.due = None
         return as_json(200, run.document)
