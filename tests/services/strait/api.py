@@ -38,6 +38,9 @@ STATUSES = {
     "completed", "failed", "timed_out", "crashed", "system_failed", "canceled", "expired",
     "dead_letter",
 }  # fmt: skip
+KEEPS_KEYS = {400, 402, 404, 406, 409, 410, 413, 415, 422, 429}
+"""Refusals of the server itself that leave an idempotency key in use."""
+
 LIMITS = {"global": (100, 60), "trigger": (10, 60), "bulk": (5, 60)}
 """Requests in so many seconds from one address."""
 
@@ -153,13 +156,13 @@ class Api:
             if after is None:
                 return true_reply
         elif reply is not None:
-            self._note_refusal(request, route, reply)
+            self.note_refusal(request, route, reply)
         return reply
 
     def _guarded(self, request: Request, route: str | None) -> Reply:
         try:
             if limited := self._limit(request, route):
-                self._note_refusal(request, route, limited)
+                self.note_refusal(request, route, limited)
                 return limited
             if route is None:
                 if any(path_matches(template, request.path) for _, template in ROUTES):
@@ -173,17 +176,17 @@ class Api:
             refusal = Problem(409, str(problem))
         except (ValueError, TypeError) as problem:
             refusal = Problem(400, f"invalid request body: {problem}")
-        self._note_refusal(request, route, envelope(refusal))
+        self.note_refusal(request, route, envelope(refusal))
         return envelope(refusal)
 
-    def _note_refusal(self, request: Request, route: str | None, reply: Reply) -> None:
+    def note_refusal(self, request: Request, route: str | None, reply: Reply) -> None:
         """Keep the key of a refused trigger as that of one in progress: only below 500."""
         key = request.headers.get("idempotency-key")
         if route != TRIGGER or not key or self.frees_keys or b"being processed" in reply.body:
             return
         is_plain = reply.headers.get("Content-Type", "").startswith("text/plain")
         is_of_server = reply.status == 429 if is_plain else b'"error"' in reply.body
-        if is_of_server and 400 <= reply.status < 500 and reply.status not in {401, 403}:
+        if is_of_server and reply.status in KEEPS_KEYS:
             self._taken.setdefault((request.path, key), self.world.now())
 
     def _limit(self, request: Request, route: str | None) -> Reply | None:

@@ -39,6 +39,7 @@ DIALECT = Dialect(
     explain=read_strait_error,
     repeats_under_a_key=True,
     per_minute=PER_MINUTE,
+    refuse=Api.refuse,
 )
 TICK = 0.5
 LISTENS_FOR = 40.0
