@@ -12,6 +12,7 @@ from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import RequestBudget, is_transient, retry_pause
 from tm_cli.api.strait import LARGEST_PAGE, JobRun, RunPage, StraitClient, as_run
 from tm_cli.backends.strait.results import (
+    COMPLETED,
     DEAD_LETTER,
     Lineage,
     as_progress,
@@ -280,6 +281,16 @@ def read_run(client: StraitClient, run_id: str) -> JobRun:
                 if item.get("id") == found.id:
                     return as_run(item)
     return found
+
+
+def describe_continuations(client: StraitClient, run: JobRun) -> list[str]:
+    """Name the runs that continue one that has completed, where the server shows them."""
+    later: Sequence[JobRun] = ()
+    if run.status == COMPLETED:
+        with suppress(ApiError):
+            page = client.without_retries().list_part(run.id, "lineage")
+            later = later_runs(run, [as_run(item) for item in page.data])
+    return [f"run {sanitize(item.id)} continues it: {sanitize(item.status)}" for item in later]
 
 
 def _just_after(created_at: datetime | None) -> str | None:
