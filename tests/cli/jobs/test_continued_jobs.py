@@ -279,6 +279,39 @@ def test_pass_says_that_child_runs_are_not_part_of_it(jobs, strait):
     assert f"`tm jobs children {run.id}` lists them" in result.json["data"]["notes"][0]
 
 
+def test_children_of_a_continuation_are_named_too(jobs, strait):
+    strait.job(continues=chain("completed", holds=None))
+    make, made = strait.world.continue_run, []
+
+    def with_child(*arguments):
+        made.append(make(*arguments))
+        strait.world.make_run(made[0].job_id, parent_run_id=made[0].id, triggered_by="spawn")
+        return made[0]
+
+    strait.world.continue_run = with_child
+    result = jobs(*START, "--json")
+    assert result.exit_code == ExitCode.OK
+    (note,) = result.json["data"]["notes"]
+    assert f"`tm jobs children {made[0].id}` lists them" in note
+
+
+def test_last_start_is_waited_for_to_the_end_of_its_work(jobs, strait, clock):
+    strait.job(continues=chain("completed", "failed", executing=60.0))
+    assert jobs("start", "export").exit_code == ExitCode.OK
+    assert jobs("wait", "--last", "--no-stream").exit_code == ExitCode.FAIL
+
+
+@pytest.mark.parametrize("command", ["show", "stream"])
+def test_run_that_continues_another_is_named(jobs, strait, clock, command):
+    run = ended_run(strait, clock)
+    later = strait.world.continue_run(run, Course(holds="queued"), strait.world.now())
+    result = jobs(command, run.id)
+    assert result.exit_code == ExitCode.OK
+    assert f"run {later.id} continues it: queued" in result.stdout + result.stderr
+    strait.api.fault(LINEAGE, Reply(500))
+    assert jobs(command, run.id).exit_code == ExitCode.OK
+
+
 def test_children_that_cannot_be_read_change_nothing(jobs, strait):
     run = strait.world.make_run(strait.job()["id"])
     strait.api.fault("GET /v1/runs/{run}/children", Reply(500))
