@@ -308,7 +308,7 @@ def is_busy(error: ApiError) -> bool:
 
 def is_limited(error: ApiError) -> bool:
     """Whether a limit of the server itself has refused the trigger; no gateway hides its reason."""
-    if not isinstance(error, HttpError) or error.status != 429 or MAYBE_MADE in error.message:
+    if not isinstance(error, HttpError) or error.status != 429:
         return False
     return error.from_api or error.media_type == "text/plain"
 
