@@ -89,6 +89,25 @@ def test_all_branches_count_when_a_run_was_continued_twice(jobs, strait):
     assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
 
 
+@pytest.mark.parametrize("scores", [(0.5, 0.95), (0.95, 0.5)], ids=str)
+def test_result_of_several_last_runs_is_none(jobs, strait, scores):
+    run = strait.world.make_run(strait.job()["id"])
+    for score in scores:
+        strait.world.continue_run(run, Course(result={"score": score}), strait.world.now())
+    check = ("--assert", "score>=0.9", "--fail-on", "FAIL")
+    assert jobs("wait", run.id, "--no-stream", *check).exit_code == ExitCode.UNDECIDED
+
+
+@pytest.mark.parametrize(("score", "code"), [(0.95, ExitCode.OK), (0.5, ExitCode.FAIL)])
+def test_last_run_is_known_in_any_order(jobs, strait, clock, score, code):
+    run = ended_run(strait, clock)
+    first = {"id": "a", "status": "completed", "continuation_of": run.id, "result": {"score": 0.9}}
+    last = {"id": "b", "status": "completed", "continuation_of": "a", "result": {"score": score}}
+    answer_with(strait, {"data": [last, first, run.document], "has_more": False})
+    check = ("--assert", "score>=0.9")
+    assert jobs("wait", run.id, "--no-stream", *check).exit_code == code
+
+
 def test_runs_before_ours_do_not_count(jobs, strait):
     job = strait.job()
     before = strait.world.make_run(job["id"])
