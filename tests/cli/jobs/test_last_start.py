@@ -101,6 +101,18 @@ def test_start_that_never_arrived_is_unknown(jobs, strait, killed):
     assert not strait.world.runs
 
 
+@pytest.mark.parametrize("flags", [(), ("--idempotency-key", "nightly")], ids=["own", "user"])
+@pytest.mark.parametrize("status", [400, 403, 409])
+def test_key_of_a_refused_start_is_forgotten(jobs, strait, memory, flags, status):
+    strait.job()
+    strait.api.fault(TRIGGER, envelope(Problem(status, "no")))
+    assert jobs(*START, *flags).exit_code in (ExitCode.REFUSED, ExitCode.AUTHENTICATION)
+    result = jobs(*LAST)
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "has no run that is known here" in result.stderr
+    assert "--idempotency-key" not in result.stderr
+
+
 def test_run_of_another_start_is_never_taken(jobs, strait, killed):
     job = strait.job()
     killed(*START, acted=False)

@@ -28,7 +28,7 @@ from tm_cli.backends.strait.trigger import (
     TriggerResult,
     take_snapshot,
 )
-from tm_cli.errors import TmError, Undecided
+from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -260,7 +260,11 @@ class TriggeredRuns(StraitRuns):
         if self._trigger is None:
             raise AssertionError("prepare comes before start")
         self._seen = None
-        result = self._trigger.send()
+        try:
+            result = self._trigger.send()
+        except (ApiError, Refused):
+            self.on_send(None, self._trigger.snapshot)
+            raise
         self.made_by = None if result.is_old else self._trigger.request
         return result
 

@@ -95,7 +95,8 @@ class Snapshot:
         return not self.asked_at - CLOCK_SLACK <= run.created_at <= now + CLOCK_SLACK
 
 
-OnSend = Callable[[TriggerRequest, Snapshot], None]
+OnSend = Callable[[TriggerRequest | None, Snapshot], None]
+"""Takes each request before it is sent, and None once it is clear that nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,7 @@ def _ignore(*_values: object) -> None:
 
 @dataclass(slots=True)
 class Trigger:
-    """Sends one request, as often as it takes to learn its outcome.
-
-    `on_send` is called before each request, so that its key is known whatever comes of it.
-    """
+    """Sends one request, as often as it takes to learn its outcome."""
 
     client: StraitClient
     clock: Clock

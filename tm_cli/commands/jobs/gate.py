@@ -134,7 +134,7 @@ class JobGate(GateCommand[StraitRuns]):
             return run.id
         if run is None:
             key = f"--idempotency-key {sanitize(trigger.key)}"
-            again = f"unless it was refused, it is safe to send it again with {key} --reuse"
+            again = f"it is safe to send it again with {key} --reuse"
             raise unknown_start([entry], entries, again)
         raise StartUnknown(
             f"run {sanitize(run.id)}, which has the key of the last start of "
@@ -279,10 +279,12 @@ class JobGate(GateCommand[StraitRuns]):
 
 
 def _note_trigger(
-    memory: LastStart, position: int, request: TriggerRequest, snapshot: Snapshot
+    memory: LastStart, position: int, request: TriggerRequest | None, snapshot: Snapshot
 ) -> None:
-    newest = snapshot.newest.isoformat() if snapshot.newest else None
-    details = {KEY: request.key, "is_unique": request.is_unique, "newest": newest}
+    details: dict[str, Any] = {KEY: None}
+    if request is not None:
+        newest = snapshot.newest.isoformat() if snapshot.newest else None
+        details = {KEY: request.key, "is_unique": request.is_unique, "newest": newest}
     memory.begin(position, details)
 
 
