@@ -249,3 +249,11 @@ def test_process_that_is_killed_leaves_the_key(strait, tmp_path):
         check=False,
     )
     assert last.returncode == ExitCode.FAIL
+
+
+def test_memory_that_cannot_be_written_is_told_once(jobs, tm, strait):
+    strait.job()
+    (tm.cwd.parent / "state").write_text("a file")
+    result = jobs(*START)
+    assert result.exit_code == ExitCode.OK
+    assert result.stderr.count("is not remembered for --last") == 1

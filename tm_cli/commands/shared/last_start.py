@@ -50,6 +50,7 @@ class LastStart:
         self._session = session
         self._entries = list(entries)
         self._path = _path(session)
+        self._told = ""
         self._write()
 
     def begin(self, position: int, details: Mapping[str, Any]) -> None:
@@ -70,9 +71,10 @@ class LastStart:
         except OSError as problem:
             with suppress(OSError):
                 self._path.unlink()
-            self._session.note(
-                f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
-            )
+            text = f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
+            if text != self._told:
+                self._session.note(text)
+            self._told = text
 
 
 def read_last_start(session: CommandContext) -> list[RememberedRun]:
