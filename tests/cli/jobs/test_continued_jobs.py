@@ -224,6 +224,15 @@ def test_later_run_counts_though_the_one_between_is_deleted(jobs, strait, clock,
     assert jobs("wait", run.id, *BRIEFLY).exit_code == codes[ending]
 
 
+@pytest.mark.parametrize("ending", ["failed", "executing"])
+def test_deeper_run_counts_in_any_order_and_without_a_link(jobs, strait, clock, ending):
+    run = ended_run(strait, clock)
+    later = {"id": "later", "status": ending, "lineage_depth": 1}
+    answer_with(strait, {"data": [later, run.document], "has_more": False})
+    code = ExitCode.FAIL if ending == "failed" else ExitCode.WAIT_TIMEOUT
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == code
+
+
 @pytest.mark.parametrize(
     "more",
     [

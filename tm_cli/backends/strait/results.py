@@ -100,13 +100,18 @@ class Lineage:
 def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
     """Return those of `lineage` that continue `run`, directly or through others.
 
-    `lineage` holds the whole tree, root first. A run behind `run` counts as well when it does not
-    say what it continues, or continues one that is not there, as when a run in between has been
-    deleted: leaving out a run that goes on would be a false pass.
+    `lineage` holds the whole tree, root first. A run behind `run`, or deeper, counts as well when
+    it does not say what it continues, or continues one that is not there, as when a run in between
+    has been deleted: leaving out a run that goes on would be a false pass.
     """
     names = [item.id for item in lineage]
-    behind = lineage[names.index(run.id) + 1 :] if run.id in names else lineage
-    known = {run.id, *(item.id for item in behind if item.continuation_of not in names)}
+    place, depth = names.index(run.id) if run.id in names else -1, run.lineage_depth or 0
+    known = {run.id} | {
+        item.id
+        for number, item in enumerate(lineage)
+        if item.continuation_of not in names
+        and (number > place or (item.lineage_depth or 0) > depth)
+    }
     while new := {item.id for item in lineage if item.continuation_of in known} - known:
         known |= new
     return tuple(item for item in lineage if item.id in known and item.id != run.id)
