@@ -473,6 +473,17 @@ def test_dry_run_that_the_server_refuses_is_refused(jobs, strait):
     assert "job is disabled" in result.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, ExitCode.REFUSED), (403, ExitCode.AUTHENTICATION), (500, 1)]
+)
+def test_dry_run_ends_with_the_code_of_the_start(jobs, strait, status, code):
+    strait.job()
+    strait.api.fault(
+        "POST /v1/jobs/{job}/trigger", envelope(Problem(status, "no", Retry_After="5"))
+    )
+    assert jobs("start", "export", "--dry-run").exit_code == code
+
+
 def test_dead_letter_stands_where_the_list_cannot_be_read(jobs, strait):
     strait.job(attempts=("dead_letter",))
     strait.api.fault("GET /v1/runs", Reply(500))

@@ -140,9 +140,11 @@ def test_run_that_the_key_of_the_user_found_before_does_not_count(
         assert "was there before" in result.stderr
 
 
-def test_new_run_under_the_key_of_the_user_counts(jobs, strait, clock, killed):
+@pytest.mark.parametrize("is_first", [True, False])
+def test_new_run_under_the_key_of_the_user_counts(jobs, strait, clock, killed, is_first):
     job = strait.job(attempts=("failed",))
-    strait.world.make_run(job["id"])
+    if not is_first:
+        strait.world.make_run(job["id"])
     clock.sleep(5.0)
     killed(*START, "--idempotency-key", "nightly")
     assert jobs(*LAST).exit_code == ExitCode.FAIL
@@ -196,7 +198,8 @@ def test_repetition_is_what_was_started_last(jobs, strait, killed, memory):
     [
         {"idempotency_key": 7},
         {"idempotency_key": "nightly", "is_unique": False, "newest": "yesterday"},
-        {"idempotency_key": "nightly", "is_unique": "yes", "newest": None},
+        {"idempotency_key": "nightly", "is_unique": "yes", "newest": 7},
+        {"idempotency_key": "nightly", "is_unique": None, "asked_at": "2026-03-01"},
     ],
     ids=str,
 )

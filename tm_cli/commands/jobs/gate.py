@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from tm_cli.backends.strait.trigger import (
     TriggerRequest,
     TriggerResult,
     find_by_key,
+    is_limited,
     is_refusal,
     refusal,
 )
@@ -130,12 +131,12 @@ class JobGate(GateCommand[StraitRuns]):
         if trigger is None:
             raise unknown_start([entry], entries)
         run = find_by_key(self._server.client, trigger.job_id, trigger.key)
-        if run is not None and _is_of_start(run, entry):
-            return run.id
         if run is None:
             key = f"--idempotency-key {sanitize(trigger.key)}"
             again = f"it is safe to send it again with {key} --reuse"
             raise unknown_start([entry], entries, again)
+        if _is_of_start(run, entry, self.session.context.clock.now()):
+            return run.id
         raise StartUnknown(
             f"run {sanitize(run.id)}, which has the key of the last start of "
             f"{sanitize(entry.subject)}, was there before",
@@ -175,7 +176,8 @@ class JobGate(GateCommand[StraitRuns]):
         try:
             answer = self._server.client.rehearse(ref.job_id, request.body)
         except HttpError as error:
-            raise (refusal(error) if is_refusal(error) else error) from None
+            is_no = is_refusal(error) or is_limited(error)
+            raise (refusal(error) if is_no else error) from None
         warnings = answer.get("validation_warnings")
         notes = [sanitize(text) for text in warnings] if isinstance(warnings, list) else []
         lines = [f"{ref.name} would be triggered; nothing was started", *notes]
@@ -283,8 +285,8 @@ def _note_trigger(
 ) -> None:
     details: dict[str, Any] = {KEY: None}
     if request is not None:
-        newest = snapshot.newest.isoformat() if snapshot.newest else None
-        details = {KEY: request.key, "is_unique": request.is_unique, "newest": newest}
+        details = {KEY: request.key, "is_unique": request.is_unique}
+        details |= {name: at and at.isoformat() for name, at in asdict(snapshot).items()}
     memory.begin(position, details)
 
 
@@ -294,15 +296,17 @@ def _made_by(entry: RememberedRun) -> TriggerRequest | None:
     return TriggerRequest(str(entry.subject_id), {}, key) if isinstance(key, str) else None
 
 
-def _is_of_start(run: JobRun, entry: RememberedRun) -> bool:
+def _is_of_start(run: JobRun, entry: RememberedRun, now: datetime) -> bool:
     """Whether a run with the key of a start was made by it, or counts all the same."""
     if entry.details.get("is_unique") is True or entry.details.get("reuses") is True:
         return True
+    newest = entry.details.get("newest")
     try:
-        newest = datetime.fromisoformat(entry.details.get("newest", ""))
-    except (TypeError, ValueError):
+        asked_at = datetime.fromisoformat(entry.details["asked_at"])
+        snapshot = Snapshot(asked_at, newest if newest is None else datetime.fromisoformat(newest))
+        return not snapshot.is_older(run, now)
+    except (KeyError, TypeError, ValueError):
         return False
-    return run.created_at is not None and run.created_at > newest
 
 
 def _describe(name: str, result: TriggerResult) -> str:
