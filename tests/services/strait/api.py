@@ -38,13 +38,17 @@ STATUSES = {
     "completed", "failed", "timed_out", "crashed", "system_failed", "canceled", "expired",
     "dead_letter",
 }  # fmt: skip
-KEEPS_KEYS = {400, 402, 404, 406, 409, 410, 413, 415, 422, 429}
+KEEPS_KEYS = {400, 402, 404, 409, 410, 422, 429}
 """Refusals of the server itself that leave an idempotency key in use."""
+
+BEFORE_KEYS = (b"being processed", b"admission control", b"authentications")
+"""In answers that the server gives before it looks at the key, or frees it afterwards."""
 
 LIMITS = {"global": (100, 60), "trigger": (10, 60), "bulk": (5, 60)}
 """Requests in so many seconds from one address."""
 
 TRIGGER = "POST /v1/jobs/{job}/trigger"
+BULK_TRIGGER = f"{TRIGGER}/bulk"
 IN_PROGRESS = "a request with this idempotency key is currently being processed"
 
 
@@ -161,14 +165,19 @@ class Api:
 
     def _guarded(self, request: Request, route: str | None) -> Reply:
         try:
-            if limited := self._limit(request, route):
-                self.note_refusal(request, route, limited)
+            if limited := self._limit(request, "global"):
                 return limited
             if route is None:
                 if any(path_matches(template, request.path) for _, template in ROUTES):
                     return Reply(405)
                 return Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
             self._check(request, route)
+            if route == TRIGGER and (known := self._known(request)):
+                return known
+            kind = {TRIGGER: "trigger", BULK_TRIGGER: "bulk"}.get(route)
+            if kind and (limited := self._limit(request, kind)):
+                self.note_refusal(request, route, limited)
+                return limited
             return ROUTES[tuple(route.split(" ", 1))](self, request)  # type: ignore[index]
         except Problem as problem:
             refusal = problem
@@ -181,30 +190,27 @@ class Api:
 
     def note_refusal(self, request: Request, route: str | None, reply: Reply) -> None:
         """Keep the key of a refused trigger as that of one in progress: only below 500."""
-        key = request.headers.get("idempotency-key")
-        if route != TRIGGER or not key or self.frees_keys or b"being processed" in reply.body:
+        key = key_of(request)
+        if route != TRIGGER or not key or self.frees_keys:
+            return
+        if any(text in reply.body for text in BEFORE_KEYS):
             return
         is_plain = reply.headers.get("Content-Type", "").startswith("text/plain")
         is_of_server = reply.status == 429 if is_plain else b'"error"' in reply.body
         if is_of_server and reply.status in KEEPS_KEYS:
             self._taken.setdefault((request.path, key), self.world.now())
 
-    def _limit(self, request: Request, route: str | None) -> Reply | None:
+    def _limit(self, request: Request, kind: str) -> Reply | None:
         """Estimate a sliding window from two fixed ones, as if the first was filled evenly."""
-        kinds = ["global"] if request.path != "/health" else []
-        if route == TRIGGER:
-            kinds.append("trigger")
-        if route == "POST /v1/jobs/{job}/trigger/bulk":
-            kinds.append("bulk")
-        now = self.world.now().timestamp()
-        for kind in kinds:
-            most, seconds = LIMITS[kind]
-            window, within = divmod(now, seconds)
-            before, count = self._sent[kind, window - 1], self._sent[kind, window]
-            if self.limited and round(before * (1 - within / seconds) + count) >= most:
-                headers = {"Content-Type": "text/plain", "Retry-After": str(seconds)}
-                return Reply(429, b"Too Many Requests\n", headers)
-            self._sent[kind, window] += 1
+        if request.path == "/health":
+            return None
+        most, seconds = LIMITS[kind]
+        window, within = divmod(self.world.now().timestamp(), seconds)
+        before, count = self._sent[kind, window - 1], self._sent[kind, window]
+        if self.limited and round(before * (1 - within / seconds) + count) >= most:
+            headers = {"Content-Type": "text/plain", "Retry-After": str(seconds)}
+            return Reply(429, b"Too Many Requests\n", headers)
+        self._sent[kind, window] += 1
         return None
 
     def _check(self, request: Request, route: str) -> None:
@@ -254,20 +260,26 @@ class Api:
         return job
 
     def trigger(self, request: Request) -> Reply:
-        key = request.headers.get("idempotency-key") or request.headers.get("x-idempotency-key")
-        if key is not None and len(key) > 256:
-            raise Problem(400, "idempotency key too long")
-        cached = self._cache.get((request.path, key)) if key else None
-        if cached and parse(cached[1]) + timedelta(hours=24) > self.world.now():
-            headers = {**cached[0].headers, "Idempotency-Replayed": "true"}
-            return Reply(cached[0].status, cached[0].body, headers)
-        taken = self._taken.get((request.path, key)) if key else None
-        if taken is not None and taken + KEY_LIFE > self.world.now():
-            raise Problem(409, IN_PROGRESS)
+        key = key_of(request)
         reply = self._trigger(request, key)
         if key and reply.status < 300:
             self._cache[request.path, key] = (reply, self.world.text(self.world.now()))
         return reply
+
+    def _known(self, request: Request) -> Reply | None:
+        """The answer to a key that was used before; it counts against no limit of triggers."""
+        key, now = key_of(request), self.world.now()
+        if key is None:
+            return None
+        if len(key) > 256:
+            raise Problem(400, "idempotency key too long")
+        cached, taken = self._cache.get((request.path, key)), self._taken.get((request.path, key))
+        if cached and parse(cached[1]) + KEY_LIFE > now:
+            headers = {**cached[0].headers, "Idempotency-Replayed": "true"}
+            return Reply(cached[0].status, cached[0].body, headers)
+        if taken and taken + KEY_LIFE > now:
+            return envelope(Problem(409, IN_PROGRESS))
+        return None
 
     def _trigger(self, request: Request, key: str | None) -> Reply:
         job, body = self._job(request), request.document
@@ -624,6 +636,12 @@ ROUTES: dict[tuple[str, str], Callable[[Api, Request], Reply]] = {
     ("GET", "/v1/runs/{run}/stream/logs"): Api.stream,
 }
 """Every endpoint of the contract; a literal path stands before the template it would fit."""
+
+
+def key_of(request: Request) -> str | None:
+    """The idempotency key of a request."""
+    headers = request.headers
+    return headers.get("idempotency-key") or headers.get("x-idempotency-key") or None
 
 
 def path_matches(template: str, path: str) -> bool:
