@@ -263,7 +263,7 @@ class Trigger:
         key = sanitize(self.request.key)
         raise StartUnknown(
             f"the job may or may not have been triggered: {error.message}",
-            hint="look with `tm jobs list`; it is safe to start it again with "
+            hint="`tm jobs wait --last` searches for the run; it is safe to start it again with "
             f"--idempotency-key {key} --reuse",
         )
 
