@@ -129,6 +129,7 @@ def _http_error(answer: RawAnswer, explain: ErrorReader, secret: str) -> HttpErr
         status=status,
         api_code=api_code,
         from_api=body.from_api,
+        media_type=_media_type(answer),
         retry_after=retry_after,
         hint=hint,
     )
@@ -150,8 +151,12 @@ _HINTS = {
 }
 
 
+def _media_type(answer: RawAnswer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _is_json(answer: RawAnswer) -> bool:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _media_type(answer)
     return kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")
     )

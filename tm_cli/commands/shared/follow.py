@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -91,7 +92,7 @@ def follow(
         fail_fast=wait.fail_fast,
         stop_on_interrupt=wait.stop_on_interrupt,
     )
-    names = [run.name for run in runs]
+    names = numbered([run.name for run in runs])
     with open_view(terminal, clock, quiet=session.quiet, subjects=names) as view:
 
         def handle(position: int, event: Event) -> None:
@@ -174,16 +175,28 @@ def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     """Print what is known, whatever was decided."""
     if session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
-    for record in evidence.records:
-        _print_record(session, record, several=len(evidence.records) > 1)
+    names = numbered([record.subject for record in evidence.records])
+    for name, record in zip(names, evidence.records, strict=True):
+        _print_record(session, record, name if len(names) > 1 else None)
 
 
-def _print_record(session: CommandContext, record: Record, *, several: bool) -> None:
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return names with a number where the same one occurs again: `export (2)`."""
+    counts = Counter(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return found
+
+
+def _print_record(session: CommandContext, record: Record, name: str | None) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.write_result(run_summary(terminal, ending))
-    message = f"{record.subject}: {decision.message}" if several else decision.message
+    message = f"{name}: {decision.message}" if name else decision.message
     if decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
     elif not decision.is_gated or not ending.result:

@@ -24,12 +24,16 @@ Runs = TypeVar("Runs", bound=Backend)
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """A start without a wait, as it is printed: `text` for people, the rest as JSON."""
+    """A start without a wait, as it is printed: `text` for people, the rest as JSON.
+
+    A run that does not count was there before, or may have been: `--last` does not take it.
+    """
 
     text: str
     run_id: str | None
     status: str
     resume: str | None = None
+    counts: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -128,7 +132,7 @@ def start_only(
     try:
         for position, run in enumerate(runs):
             started.append(command.start(run))
-            memory.note(position, started[-1].run_id)
+            memory.note(position, started[-1].run_id if started[-1].counts else None)
     except BaseException:
         for outcome in started:
             session.terminal.write_line(f"tm: {outcome.text}")
