@@ -50,6 +50,23 @@ def test_the_verdict_of_our_own_run_decides(gated, server):
     assert answer.found["metrics"]["latencyQuantiles"] == {"p50": 8.1, "p95": 21.0, "p99": 34.5}
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (None, None),
+        ("[]", []),
+        ('["p95 rose"]', ["p95 rose"]),
+        ("p95 rose", ["p95 rose"]),
+        ('{"p95": "rose"}', ['{"p95": "rose"}']),
+    ],
+)
+def test_reasons_are_a_list_or_null(gated, server, sent, shown):
+    server.until_ended().scan(row(autoVerdictReasons=sent)).detail(autoVerdictReasons=sent)
+    answer = gated.call("tm_start_run", **GATE)
+    assert answer.found["verdict_reasons"] == shown
+    assert answer.found["verdict_pending"] is False
+
+
 @pytest.mark.parametrize("verdict", ["pass", "MAYBE"])
 def test_an_unknown_verdict_is_never_a_pass(gated, server, verdict):
     server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
@@ -61,10 +78,12 @@ def test_an_unknown_verdict_is_never_a_pass(gated, server, verdict):
 
 @pytest.mark.parametrize(
     "rows",
-    [[], [row(runId=OTHER_RUN)], [row(autoVerdict=None)]],
+    [[], [row(runId=OTHER_RUN)], [row(runId=OTHER_RUN), row(autoVerdict=None)]],
     ids=["no row", "a foreign row", "no verdict"],
 )
-def test_a_verdict_that_is_missing_is_never_a_pass(in_memory, answering, rows):
+def test_a_verdict_that_is_missing_is_never_a_pass_and_pending_for_a_row(
+    in_memory, answering, rows
+):
     ended, started = status("COMPLETED"), []
 
     def answer(request):
@@ -75,13 +94,21 @@ def test_a_verdict_that_is_missing_is_never_a_pass(in_memory, answering, rows):
             return ended
         if request.path.endswith("/history"):
             return page(*rows) if started else page()
-        return profile() if request.path.endswith("/42") else row(autoVerdict=None)
+        if request.path.endswith("/42"):
+            return profile()
+        return row(autoVerdict=None, latencyQuantiles='{"p95": 21.0}')
 
     found = in_memory(answering(answer)).call("tm_start_run", **GATE)
     assert found.is_error
     assert found.found["exit_name"] == "UNDECIDED"
     assert found.found["fail_on_match"] is True
     assert len(started) == 1
+    appeared = len(rows) == 2
+    assert found.found["verdict_pending"] is appeared
+    assert found.found["run_id"] == (7 if appeared else None)
+    assert bool(found.found["metrics"]) is appeared
+    if appeared:
+        assert found.found["metrics"]["latencyQuantiles"] == {"p95": 21.0}
 
 
 def test_a_lost_answer_to_the_start_is_never_repeated(gated, server):
@@ -91,6 +118,8 @@ def test_a_lost_answer_to_the_start_is_never_repeated(gated, server):
     answer = gated.call("tm_start_run", **GATE)
     assert answer.is_error
     assert answer.found["exit_name"] == "START_UNKNOWN"
+    assert answer.found["verdict_pending"] is False
+    assert answer.found["verdict_reasons"] is None
 
 
 def test_a_wait_that_runs_out_is_an_error_that_names_its_run(gated, server):
@@ -99,6 +128,7 @@ def test_a_wait_that_runs_out_is_an_error_that_names_its_run(gated, server):
     assert answer.is_error
     assert answer.found["exit_name"] == "WAIT_TIMEOUT"
     assert answer.found["started_run_id"] == RUN
+    assert answer.found["verdict_pending"] is False
 
 
 def test_a_looping_profile_is_refused_before_the_start(gated, server):
