@@ -66,12 +66,12 @@ RUN_TOOLS = (
         "result is run_id, profile_id, status and waited: false; nothing is decided then. With "
         "wait the call goes on until the verdict of exactly this run is known: run_id (its "
         "history id, for tm_get_run), started_run_id, profile_id, status, verdict, "
-        "verdict_reasons, fail_on_match, metrics, verdict_pending, waited: true. With fail_on_verdict the result "
-        "is an error unless the verdict is known and not in the list: a missing, unknown or "
-        "foreign verdict is never a pass. Cancelling the call ends the waiting only, the run "
-        "goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A start whose "
-        "answer was lost (exit_name START_UNKNOWN) must not be repeated before tm_run_status "
-        "has been looked at.",
+        "verdict_reasons, fail_on_match, metrics, verdict_pending, waited: true. With "
+        "fail_on_verdict the result is an error unless the verdict is known and not in the list: a "
+        "missing, unknown or foreign verdict is never a pass. Cancelling the call ends the waiting "
+        "only, the run goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A "
+        "start whose answer was lost (exit_name START_UNKNOWN) must not be repeated before "
+        "tm_run_status has been looked at.",
         Effect.STARTS,
         start_run,
         {
