@@ -18,6 +18,7 @@ LAST = "last"
 
 NOT_THERE = frozenset({404, 410})
 ARCHIVED = "archived"
+AMBIGUOUS, UNKNOWN = "ambiguous_benchmark", "unknown_benchmark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ def find_benchmark(client: RunloopClient, text: str) -> Benchmark:
             f"{len(named)} benchmarks are named {sanitize(text)}: "
             f"{', '.join(map(sanitize, named))}",
             hint="name one by its id",
-            code="ambiguous_benchmark",
+            code=AMBIGUOUS,
         )
     raise Refused(
         f"unknown benchmark {sanitize(text)}",
         hint="`tm benchmarks catalog` lists them",
-        code="unknown_benchmark",
+        code=UNKNOWN,
     )
 
 
@@ -167,7 +168,7 @@ def _newest(
         and run.state == COMPLETED
         and run.start_time_ms is not None
         and read_score(run.score) is not None
-        and all(run.metadata.get(key) == value for key, value in match.items())
+        and match.items() <= run.labels.items()
         and _is_older(run.id, run.start_time_ms, than)
     ]
     return max(candidates, key=lambda item: item[:2])[2] if candidates else None

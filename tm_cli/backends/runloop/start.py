@@ -14,7 +14,7 @@ from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.text import did_you_mean
+from tm_cli.values.text import did_you_mean, sanitize
 
 PROFILE_KEYS = frozenset({"purpose", "envVars", "secrets", "launchParameters", "mounts"})
 """What a run profile may hold; the API ignores other keys."""
@@ -154,10 +154,11 @@ def _refused(error: ApiError) -> TmError:
 
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises InvalidResponse when it cannot be of that start."""
+    name = f"the answer to the start names run {sanitize(run.id)}"
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise InvalidResponse("the answer is about another benchmark")
+        raise InvalidResponse(f"{name} of another benchmark ({sanitize(run.benchmark_id)})")
     if run.id in known:
-        raise InvalidResponse("the answer names a run that was there before")
+        raise InvalidResponse(f"{name}, which was there before")
     return run
 
 

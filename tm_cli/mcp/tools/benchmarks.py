@@ -9,7 +9,7 @@ from tm_cli.backends.runloop.rules import Rules
 from tm_cli.commands.benchmarks import options
 from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, flag, pairs, share, text, verdicts, whole
+from tm_cli.mcp.schema import Effect, Tool, flag, share, text, verdicts, whole
 from tm_cli.mcp.session import CallSession
 
 SHARES = ("min_score", "warn_score", "max_drop", "warn_drop", "coverage")
@@ -54,6 +54,7 @@ def start_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:
         name=arguments.get("name"),
         metadata=arguments.get("metadata", {}),
         baseline=baseline,
+        is_gated=arguments.get("wait", False),
     )
     runs = BenchmarkGate(session, rules, baseline)
     if arguments.get("wait"):
@@ -107,7 +108,11 @@ BENCHMARK_TOOLS = (
             "wait": shared.WAIT,
             **RULES,
             "name": text("Name of the run. Left out: a unique one."),
-            "metadata": pairs("Metadata of the run."),
+            "metadata": {
+                "type": "object",
+                "maxProperties": 20,
+                "description": "Metadata of the run: values of any type by their names.",
+            },
             **shared.WAITING,
         },
         ("benchmark",),
