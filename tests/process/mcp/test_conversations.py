@@ -7,6 +7,8 @@ import threading
 import pytest
 from werkzeug.wrappers import Response
 
+from tests.services.runloop import KEY as RUNLOOP_KEY
+from tests.services.runloop import Request, RunloopWorld
 from tests.services.trafficmorph import KEY, OTHER_RUN, RUN, page, profile, row, status
 from tests.unit.server.running_server import eventually
 
@@ -36,7 +38,7 @@ def answering(httpserver):
 
 def test_a_start_without_wait_is_one_request(gated, server):
     server.start()
-    answer = gated.call("tm_start_run", profile_id=42)
+    answer = gated.call("tm_start_run", profile_id=42, region=None, tags=None, fail_on_verdict=None)
     assert answer.found["started_run_id"] == RUN
     assert answer.found["waited"] is False
     assert not answer.is_error
@@ -215,3 +217,23 @@ def test_a_call_cancelled_before_the_start_starts_nothing(in_memory, answering):
 def test_status_is_shown_as_the_server_tells_it(gated, server):
     server.status("PAUSED")
     assert gated.call("tm_run_status", profile_id=42).found["data"] == status("PAUSED")
+
+
+def test_a_benchmark_is_started_where_nothing_else_is_served(in_memory, httpserver):
+    world = RunloopWorld(only_start=True)
+
+    def handle(request):
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        sent = Request(request.method, request.path, "", headers, request.get_data())
+        reply = world.answer(sent)
+        return Response(reply.body, status=reply.status, content_type=reply.kind)
+
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(handle)
+    environ = {"RUNLOOP_BASE_URL": httpserver.url_for("/"), "RUNLOOP_API_KEY": RUNLOOP_KEY}
+    metadata = {"pr": 12, "by": {"team": ["shop", None]}}
+    answer = in_memory(environ).call("tm_start_benchmark", benchmark="bmd_1", metadata=metadata)
+    assert not answer.is_error
+    assert answer.found["started_run_id"] == "bmr_1"
+    assert answer.found["state"] == "running"
+    assert "without the metadata" in answer.found["messages"][-1]
+    assert world.requests("POST")[0].document["metadata"].items() >= metadata.items()

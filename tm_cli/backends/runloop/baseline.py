@@ -102,6 +102,8 @@ def select_baseline(
     Refused when the run that was named cannot be a baseline.
     """
     if selection.run is not None and selection.run != LAST:
+        if than is not None and than.id == selection.run:
+            raise Refused(f"run {sanitize(than.id)} cannot be the baseline of itself")
         return Baseline(_named(client, selection.run, benchmark_id), choice="chosen")
     if selection.run is None and not rules.needs_baseline:
         return Baseline()
