@@ -75,29 +75,27 @@ class RunloopPayload(Payload):
         return found
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, name: str = "") -> Any:
+    """Return what may be shown of the value of a field."""
     match value:
         case list():
             return [_shown(item) for item in value]
+        case dict() if name in VARIABLE_FIELDS:
+            return dict.fromkeys(value, HIDDEN)
+        case dict() if name in SECRET_NAME_FIELDS:
+            return {key: item if isinstance(item, str) else HIDDEN for key, item in value.items()}
         case dict():
-            shown = {key: _shown_field(key, item) for key, item in value.items()}
-            return {key: item for key, item in shown.items() if item is not _LEFT_OUT}
+            return {
+                key: _shown(item, key) for key, item in value.items() if not _is_secret(key, item)
+            }
     return value
 
 
-_LEFT_OUT = object()
-
-
-def _shown_field(name: str, value: Any) -> Any:
-    if name in SECRET_FIELDS:
-        return _LEFT_OUT
-    if value is None or name not in VARIABLE_FIELDS | SECRET_NAME_FIELDS:
-        return _shown(value)
-    if not isinstance(value, dict):
-        return _LEFT_OUT
-    if name in VARIABLE_FIELDS:
-        return dict.fromkeys(value, HIDDEN)
-    return {key: item if isinstance(item, str) else HIDDEN for key, item in value.items()}
+def _is_secret(name: str, value: Any) -> bool:
+    """Whether a field is left out; variables in an unknown form are, too."""
+    if name in VARIABLE_FIELDS | SECRET_NAME_FIELDS:
+        return not (value is None or isinstance(value, dict))
+    return name in SECRET_FIELDS
 
 
 class Benchmark(RunloopPayload):
