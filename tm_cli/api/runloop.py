@@ -121,7 +121,7 @@ class BenchmarkRun(RunloopPayload):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The metadata as texts; what is no text as JSON."""
+        """The metadata as texts; values of other types are written as JSON."""
         return {
             key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             for key, value in self.metadata.items()

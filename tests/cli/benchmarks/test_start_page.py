@@ -221,10 +221,10 @@ def test_gate_without_listing_cannot_know_that_a_run_is_new(bench, world, answer
 
 def test_gate_does_not_take_a_run_of_another_name(bench, world, answered):
     world.echoes = False
-    answered(name="of somebody else")
+    answered(name="of another pipeline")
     result = bench(*GATE, "--name", "nightly")
     assert result.exit_code == ExitCode.START_UNKNOWN
-    assert "names run bmr_1 with another name (of somebody else)" in result.stderr
+    assert "names run bmr_1 with another name (of another pipeline)" in result.stderr
 
 
 def test_run_that_turns_out_to_carry_another_mark_decides_nothing(bench, world, answered):
