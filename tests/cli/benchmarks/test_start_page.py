@@ -198,6 +198,7 @@ def test_answer_that_is_not_ours_is_never_taken(bench, world, answered, flags, c
     named = changes.get("id", "bmr_3")
     assert f"the answer to the start names run {named}" in result.stderr
     assert said in result.stderr
+    assert f"hint: look at it with `tm benchmarks show {named}`, or look for it" in result.stderr
     assert len(world.requests("POST")) == 1
     assert bench("wait", "--last").exit_code == ExitCode.START_UNKNOWN
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Unpack
 
-from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.runloop import BenchmarkJob, RunloopClient
 from tm_cli.backends.runloop.baseline import LAST, NOT_THERE, BaselineQuery
 from tm_cli.backends.runloop.judge import Baseline, Case, Expected
@@ -14,7 +14,7 @@ from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Me
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.backends.runloop.runs import BackendOptions, RunloopBackend, count_states
-from tm_cli.backends.runloop.start import BenchmarkStarter
+from tm_cli.backends.runloop.start import BenchmarkStarter, not_started
 from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -78,11 +78,10 @@ class BenchmarkJobs(RunloopBackend):
 
     def _send(self, name: str, token: str) -> BenchmarkJob:
         job = self._client.create_job(self._spec, name=name, request_id=f"tm-{token}")
-        text = f"the answer to the start names job {sanitize(job.id)}"
         if job.id in self._known:
-            raise InvalidResponse(f"{text}, which was there before")
+            raise not_started(job, ", which was there before")
         if job.state == COMPLETED:
-            raise InvalidResponse(f"{text}, which is {COMPLETED} already")
+            raise not_started(job, f", which is {COMPLETED} already")
         return job
 
     def observe(self, run: Run) -> Progress:

@@ -15,7 +15,12 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules, read_score
-from tm_cli.backends.runloop.start import BenchmarkStarter, NotFoundGrace, check_started
+from tm_cli.backends.runloop.start import (
+    BenchmarkStarter,
+    NotFoundGrace,
+    check_started,
+    not_started,
+)
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -249,18 +254,17 @@ class BenchmarkRuns(RunloopBackend):
         A fresh connection has no other answer. A gate needs evidence that the run is new. Raises
         InvalidResponse without it.
         """
-        text = f"the answer to the start names run {sanitize(answer.id)}"
         if MARK in answer.metadata:
-            raise InvalidResponse(f"{text} of another start")
+            raise not_started(answer, " of another start")
         if answer.state in ENDED:
-            raise InvalidResponse(f"{text}, which is {answer.state} already")
+            raise not_started(answer, f", which is {answer.state} already")
         if self._start.is_gated and answer.name not in (None, name):
-            raise InvalidResponse(f"{text} with another name ({sanitize(answer.name)})")
+            raise not_started(answer, f" with another name ({sanitize(answer.name)})")
         if self._start.is_gated and not self._all_are_known:
-            raise InvalidResponse(f"{text}, and it could not be read which runs were there before")
+            raise not_started(answer, ", and it could not be read which runs were there before")
         return (
-            f"{text} without the metadata that was sent ({MARK}); it is taken for the run of "
-            "this start"
+            f"the answer to the start names run {sanitize(answer.id)} without the metadata that "
+            f"was sent ({MARK}); it is taken for the run of this start"
         )
 
     def _find_started(self, name: str, token: str) -> BenchmarkRun | None:
