@@ -177,6 +177,19 @@ def test_lost_answer_is_found_by_the_generated_name(bench, world, answered):
     assert len(world.requests("POST")) == 1
 
 
+def test_count_stands_for_no_benchmark_that_was_not_read(bench, world, benchmark):
+    benchmark["scenarioIds"] = ["scn_1", "scn_2"]
+    world.only_start = True
+    assert bench("start", "bmd_1", "--min-score", "80%", "--expect", "1").exit_code == ExitCode.OK
+    world.only_start = False
+    world._new_run({"benchmark_id": "bmd_1"})
+    world.drive("bmr_2", [1.0])
+    world.runs["bmr_1"] = {**world.runs["bmr_2"], "id": "bmr_1"}
+    for item in world.scenario_runs.values():
+        item["benchmark_run_id"] = "bmr_1"
+    assert bench("wait", "--last").exit_code == ExitCode.FAIL
+
+
 UNMARKED = {"metadata": {}, "name": None}
 OTHERS = [
     pytest.param({"id": "bmr_1"}, "which was there before", id="a run from before"),

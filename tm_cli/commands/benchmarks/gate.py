@@ -151,19 +151,20 @@ class BenchmarkGate(RunloopGate):
 
     def _terms_of(self, benchmark: Benchmark, options: StartOptions) -> BenchmarkTerms:
         """Fix what a run is judged by; without a gate, leave what cannot be read to the wait."""
-        try:
-            expected = expect(benchmark, self.rules)
-            baseline = select_baseline(self.client, benchmark.id, self.rules, self.baseline)
-        except (HttpError, InvalidResponse, Refused) as problem:
-            if options.is_gated or self.baseline not in (BaselineQuery(), BaselineQuery(LAST)):
-                raise
-            if self.rules.is_set:
-                reason = self._not_found.get(benchmark.id, problem).message
-                self.session.note(
-                    f"tm: what the run is judged by is read by the wait: {sanitize(reason)}"
-                )
-            return BenchmarkTerms(self.rules, Expected())
-        return BenchmarkTerms(self.rules, expected, baseline)
+        problem = self._not_found.get(benchmark.id)
+        if problem is None:
+            try:
+                expected = expect(benchmark, self.rules)
+                baseline = select_baseline(self.client, benchmark.id, self.rules, self.baseline)
+                return BenchmarkTerms(self.rules, expected, baseline)
+            except (HttpError, InvalidResponse, Refused) as error:
+                problem = error
+        if options.is_gated or self.baseline not in (BaselineQuery(), BaselineQuery(LAST)):
+            raise problem
+        if self.rules.is_set:
+            reason = sanitize(problem.message)
+            self.session.note(f"tm: what the run is judged by is read by the wait: {reason}")
+        return BenchmarkTerms(self.rules, Expected())
 
     def start(self, run: FollowedRun[Backend]) -> StartOutcome:
         """Start a run that is not waited for; show all that the answer says of it."""
