@@ -231,6 +231,8 @@ class Follow:
     def _give_up(self, run: Run, missing: Missing | None, *, replaced: bool) -> None:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
+            with reads_of_a_wait(self._verdict_deadline(), self._clock):
+                self.result = self._system.with_measurements(run, self.result)
             return
         if missing is None:  # pragma: no cover
             raise AssertionError("neither a result nor a reason")

@@ -77,7 +77,8 @@ class GateCommand(ABC, Generic[Runs]):
         """Start a run that is not waited for."""
         found = run.runs.start()
         name = sanitize(found.run_id or "without id")
-        text = f"started run {name} of {run.name}: {sanitize(found.status)}"
+        status = f": {sanitize(found.status)}" if found.status else ""
+        text = f"started run {name} of {run.name}{status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
