@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.urls import LOCAL
 
@@ -77,7 +78,7 @@ class Connector:
         )
 
     def _embedded(self) -> Connection:
-        if self.settings.server is None and self.context.environ.get("CI"):
+        if self.settings.server is None and ci_platform(self.context.environ):
             raise ConfigurationError(
                 "no server is configured",
                 hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",

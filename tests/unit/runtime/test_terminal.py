@@ -35,6 +35,8 @@ def system(monkeypatch):
         ({}, True, True, True),
         ({"NO_COLOR": "1"}, True, True, False),
         ({"CI": "true"}, True, False, True),
+        ({"TF_BUILD": "True"}, True, False, True),
+        ({"bamboo_buildKey": "A-B-1"}, True, False, True),
         ({"TERM": "dumb"}, True, False, False),
         ({}, False, False, False),
         ({"FORCE_COLOR": "1"}, False, False, True),
