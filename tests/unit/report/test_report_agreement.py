@@ -15,6 +15,7 @@ from tests.unit.report.made_evidence import ALL
 from tm_cli.commands.report.replay import load
 from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.render.formats.ci_log import annotated, outputs
+from tm_cli.render.formats.csv import harmless
 from tm_cli.render.summary import explanation
 
 GOOD = [name for name, evidence in ALL.items() if evidence.exit_code == 0]
@@ -127,3 +128,9 @@ def test_json_report_makes_every_other_format_again(name, tmp_path):
     again = load(path)
     for form in Format:
         assert rendered(form, again) == rendered(form, ALL[name])
+
+
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b")
+def test_no_cell_is_a_formula_in_any_width_of_its_sign(sign):
+    assert harmless(f"{sign}1+1") == f"'{sign}1+1"
+    assert harmless(f"a{sign}1") == f"a{sign}1"
