@@ -32,7 +32,7 @@ from tm_cli.api.network import ExchangeLimits, LimitedTransport
 from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide_in_answer
 from tm_cli.values.durations import format_duration
 from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
@@ -194,7 +194,7 @@ class Transport:
 
     def without_key(self, text: str) -> str:
         """Return what a server has sent, with stars wherever it holds the key."""
-        return str(hide(text, self._secret()))
+        return str(hide_in_answer(text, self._secret()))
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection

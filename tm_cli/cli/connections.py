@@ -12,6 +12,7 @@ from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Connector:
         endpoint = self.settings.endpoint(TRAFFICMORPH)
         if endpoint.base_url in (None, LOCAL):
             return self._embedded()
-        return self.reach(endpoint, endpoint.key)
+        return self._reach(endpoint)
 
     def connect_to(self, system: str) -> Connection:
         """Return a connection to the configured server of another system than TrafficMorph.
@@ -60,6 +61,11 @@ class Connector:
         Raises ConfigurationError when there is no key for it.
         """
         endpoint = self.settings.endpoint(system)
+        return self._reach(endpoint)
+
+    def _reach(self, endpoint: Endpoint) -> Connection:
+        if warning := endpoint.credential.warning:
+            self.note(f"tm: {sanitize(warning)}")
         return self.reach(endpoint, endpoint.key)
 
     def reach(self, endpoint: Endpoint, key: ApiKey) -> Connection:

@@ -92,10 +92,14 @@ def check_endpoint(
         return _local(address.value, environ)
     server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
     try:
-        origin = endpoint.credential.origin
+        credential = endpoint.credential
     except TmError as error:
         return [server, problem_from("API key", error)], Target(address.value)
-    key = ok("API key", f"found ({origin})", origin=str(origin))
+    origin = str(credential.origin)
+    key = ok("API key", f"found ({origin})", origin=origin)
+    if credential.warning:
+        text, _, fix = credential.warning.partition("; ")
+        key = warning("API key", f"found ({origin}), but {text}", fix, origin=origin)
     return [server, key], Target(address.value, is_usable=True)
 
 
