@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,29 @@ class ServerInfo:
     public_url: str | None = None
 
 
+def _lock_directory(path: Path) -> int | None:
+    """Lock the directory itself: programs that clean up delete lock files while they are held.
+
+    Returns a descriptor that holds the lock until it is closed; None where directories know no
+    locks, as on Windows, where no open file can be deleted, and on some network file systems.
+    Raises BlockingIOError when another server has it.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 @dataclass(frozen=True, slots=True)
 class DataDir:
     """Names and permissions of what the server keeps."""
@@ -66,16 +90,20 @@ class DataDir:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Make the directory and hold it; raises ConfigurationError when another server does."""
+        lock = FileLock(self.path / LOCK_FILE, timeout=0, mode=0o600)
+        directory = None
         try:
             prepare_data_dir(self.path, os.environ)
-            lock = FileLock(self.path / LOCK_FILE, timeout=0, mode=0o600)
             lock.acquire()
-        except Timeout:
+            directory = _lock_directory(self.path)
+        except (Timeout, BlockingIOError):
+            lock.release()
             raise self._in_use() from None
         except OSError as error:
+            lock.release()
             raise ConfigurationError(f"cannot use {self.path}: {error}", hint=_HINT) from error
         try:
-            # The lock file of a server that is there may have been deleted.
+            # Where the directory knows no locks, the lock file of a server may have been deleted.
             if find_running_in_checked(self.path, os.environ, _PROOF_TIMEOUT):
                 raise self._in_use()
             try:
@@ -83,6 +111,8 @@ class DataDir:
             finally:
                 self.info_file.unlink(missing_ok=True)
         finally:
+            if directory is not None:
+                os.close(directory)
             lock.release()
 
     def _in_use(self) -> ConfigurationError:
