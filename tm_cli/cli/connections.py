@@ -18,6 +18,7 @@ from tm_cli.values.urls import LOCAL
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
     from tm_cli.runtime.environment import Environment
+    from tm_cli.runtime.local_server import LocalServerLease
     from tm_cli.settings import Settings
     from tm_cli.values.api_key import ApiKey
 
@@ -97,6 +98,7 @@ class Connector:
         self.owner.keep_open(server.close)
         began = "started" if server.started_here else "found"
         self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+        self._compare_settings(server)
         return Connection(
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),
@@ -106,6 +108,16 @@ class Connector:
             on_exchange=self.on_exchange,
             reconnect=lambda: self._lease(directory),
         )
+
+    def _compare_settings(self, server: LocalServerLease) -> None:
+        """Tell that a server which another command has started goes by the settings of that one."""
+        wanted, has = self.settings.value("allow_public_targets"), server.allows_public_targets
+        if wanted != has:
+            self.note(
+                f"tm: it {'permits' if has else 'refuses'} public targets, as it was started; "
+                f"allow_public_targets={str(wanted).lower()} has no effect here "
+                f"until process {server.pid} has ended"
+            )
 
 
 def for_a_stop(connection: Connection) -> Connection:

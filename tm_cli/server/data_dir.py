@@ -37,13 +37,15 @@ _HINT = "check its owner and permissions, or choose another directory with TM_DA
 class ServerInfo:
     """Where a running server is found; the key itself stays in its file.
 
-    `public_url` is what clients on other hosts call it, if they can.
+    `public_url` is what clients on other hosts call it, if they can. `allow_public_targets` counts
+    for all runs, whatever the command that starts one is set to.
     """
 
     base_url: str
     api_key_file: Path
     pid: int
     public_url: str | None = None
+    allow_public_targets: bool = False
 
 
 def _lock_directory(path: Path) -> int | None:
@@ -156,5 +158,6 @@ class DataDir:
             "base_url": info.base_url,
             "pid": info.pid,
             "api_key_file": os.path.realpath(info.api_key_file),
+            "allow_public_targets": info.allow_public_targets,
         }
         write_atomic(self.info_file, json.dumps(content) + "\n", mode=0o600)

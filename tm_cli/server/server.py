@@ -132,7 +132,13 @@ class EmbeddedServer:
         ]
         serving = [await server.begin() for server in servers]
         inside, *outside = (endpoint.base_url for endpoint in self._endpoints)
-        info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
+        info = ServerInfo(
+            inside,
+            data.key_file,
+            os.getpid(),
+            public_url=next(iter(outside), None),
+            allow_public_targets=self._options.allow_public_targets,
+        )
         with signals_set(stop):
             data.announce(info)
             on_ready(info)

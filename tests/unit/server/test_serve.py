@@ -71,6 +71,7 @@ def test_server_json_says_where_the_server_is_while_it_runs(server):
         "base_url": server.info.base_url,
         "pid": os.getpid(),
         "api_key_file": str(server.options.data_dir / "api-key"),
+        "allow_public_targets": False,
     }
     server.stop()
     assert not path.exists()
