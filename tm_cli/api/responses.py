@@ -9,7 +9,7 @@ from typing import Any
 from tm_cli.api import strict_json
 from tm_cli.api.errors import HttpError, InvalidResponse
 from tm_cli.api.retry import describe_pause, read_retry_after
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide, hide_in_answer
 from tm_cli.values.text import sanitize
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -105,7 +105,7 @@ def read_request_id(answer: RawAnswer, secret: str) -> str | None:
 def _parsed(answer: RawAnswer, secret: str) -> Any:
     document = strict_json.parse_answer(answer.content)
     try:
-        return hide(document, secret)
+        return hide_in_answer(document, secret)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -117,8 +117,12 @@ def _header(answer: RawAnswer, name: str, secret: str) -> str:
 def _http_error(answer: RawAnswer, explain: ErrorReader, secret: str) -> HttpError:
     status, body = answer.status, explain(_json_or_none(answer, secret))
     api_code = sanitize(body.code) if body.code else None
-    shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = f"{sanitize(body.text)} ({shown})" if body.text else f"the server answered {shown}"
+    shown = f"HTTP {status}" + (f", code={hide(api_code, secret)}" if api_code else "")
+    message = (
+        f"{sanitize(hide(body.text, secret))} ({shown})"
+        if body.text
+        else f"the server answered {shown}"
+    )
     retry_after = read_retry_after(answer.headers)
     hint = _HINTS.get(api_code or sanitize(body.text or "")) or _HINTS.get(str(status))
     if hint is None and status == 429:

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx2
 
@@ -39,10 +38,11 @@ from tm_cli.api.responses import (
 )
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide_in_answer
 from tm_cli.values.durations import format_duration
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback, is_plain_http
+from tm_cli.values.urls import is_plain_http
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -202,7 +202,7 @@ class Transport:
 
     def without_key(self, text: str) -> str:
         """Return what a server has sent, with stars wherever it holds the key."""
-        return str(hide(text, self._secret()))
+        return str(hide_in_answer(text, self._secret()))
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
@@ -347,7 +347,7 @@ def verification(base_url: str, ca_file: str | None) -> ssl.SSLContext | bool:
 
 def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     """The proxy that the environment names for this server; never one for this machine."""
-    chosen = choose_proxy(base_url, environ)
+    chosen = choose_proxy(base_url, environ).proxy
     if chosen is None:
         return None
     name, value = chosen.variable, chosen.address
@@ -363,41 +363,3 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
         f"{name} does not name a proxy",
         hint="write http://HOST:PORT, or list the server in NO_PROXY",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NamedProxy:
-    """A variable of the environment and what it holds; the address may have a password in it."""
-
-    variable: str
-    address: str
-
-    def __repr__(self) -> str:
-        return f"NamedProxy({self.variable})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, without credentials; empty when the address names no host."""
-        try:
-            parts = urlsplit(self.address)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return ""
-        return f"{parts.hostname}{port}" if parts.hostname else ""
-
-
-def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
-    """Return the proxy for this server, None for a direct way; never one for this machine."""
-    if is_loopback(base_url):
-        return None
-    parts = urlsplit(base_url)
-    named = {
-        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: proxy.address for kind, proxy in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    return chosen

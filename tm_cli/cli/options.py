@@ -15,6 +15,7 @@ from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.text import sanitize
 
@@ -163,7 +164,7 @@ OnInterrupt = Annotated[
     typer.Option(
         metavar="ACTION",
         case_sensitive=False,
-        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop in CI]",
         rich_help_panel=WAITING,
     ),
 ]
@@ -275,14 +276,14 @@ class WaitOptions:
     def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
-        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        In CI, nothing comes back to a run that is left going: Ctrl-C stops it.
         """
         from tm_cli.commands.shared.follow import WaitBehavior
         from tm_cli.commands.shared.report_sinks import read_sinks
 
         chosen = session.setting("on_interrupt", self.on_interrupt)
         if chosen is None:
-            chosen = "stop" if session.context.environ.get("CI") else "detach"
+            chosen = "stop" if ci_platform(session.context.environ) else "detach"
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)

@@ -38,8 +38,8 @@ from tm_cli.server.workers.agent_protocol import (
 )
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND, EngineProcess
 from tm_cli.values.api_key import ApiKey
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback
 
 HEARTBEAT = 0.5
 WATCHDOG_TIMEOUT = 3.0
@@ -185,9 +185,10 @@ class AgentOptions:
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"
 
     @property
-    def may_use_proxy(self) -> bool:
-        """Whether a proxy named by the environment is meant for this server."""
-        return not is_loopback(self.server)
+    def proxy(self) -> str | None:
+        """The address of the proxy that the environment names for this server."""
+        chosen = choose_proxy(self.server, os.environ).proxy
+        return chosen.address if chosen else None
 
 
 _STOPS = frozenset({1001, 1012})
@@ -269,7 +270,7 @@ class ServerConnection:
                 additional_headers={"X-Api-Key": options.key.reveal().decode("latin-1")},
                 user_agent_header=f"tm-cli/{__version__}",
                 ssl=options.tls,
-                proxy=True if options.may_use_proxy else None,
+                proxy=options.proxy,
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,

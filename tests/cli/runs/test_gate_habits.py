@@ -281,8 +281,9 @@ def interrupt_at(clock, moment):
     [
         ([], {}, 0),
         ([], {"CI": "true"}, 1),
+        ([], {"TEAMCITY_VERSION": "2026.1"}, 1),
         (["--on-interrupt", "stop"], {}, 1),
-        (["--on-interrupt", "detach"], {"CI": "true"}, 0),
+        (["--on-interrupt", "detach"], {"TF_BUILD": "True"}, 0),
         ([], {"TM_ON_INTERRUPT": "stop"}, 1),
     ],
 )
