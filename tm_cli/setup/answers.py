@@ -11,7 +11,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.values.durations import format_duration, parse_duration
@@ -316,22 +315,3 @@ def duration(seconds: int) -> str:
     """Return a duration that reads as exactly `seconds`."""
     text = format_duration(seconds)
     return text if parse_duration(text) == seconds else f"{seconds}s"
-
-
-def read_yaml(text: str) -> Any:
-    """Return the data in `text`, None for what a tag such as `!reference` stands for.
-
-    Raises ValueError when it is not YAML.
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Reads the tags of every platform as None."""
-
-    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    try:
-        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(" ".join(str(error).split())) from None

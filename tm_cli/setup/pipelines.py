@@ -11,7 +11,8 @@ from typing import Any
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
 from tm_cli.setup import pins
-from tm_cli.setup.answers import Answers, document_path, is_here, read_yaml, stem, wait_timeout
+from tm_cli.setup.answers import Answers, document_path, is_here, stem, wait_timeout
+from tm_cli.values.documents import parse_yaml
 
 JOB = "load-test"
 MARK = "written by `tm init`"
@@ -69,7 +70,7 @@ def job_minutes(answers: Answers) -> int:
 def stage_for(pipeline: str) -> str:
     """Return `test` where the pipeline has it, else its last stage that is a plain word."""
     try:
-        document = read_yaml(pipeline)
+        document = parse_yaml(pipeline, foreign=True)
     except ValueError:
         return USUAL_STAGE
     stages = document.get("stages") if isinstance(document, dict) else None
@@ -116,7 +117,7 @@ def includes(text: str, path: str) -> bool:
 
 def _of_gitlab(text: str) -> Iterator[str]:
     try:
-        document = read_yaml(text)
+        document = parse_yaml(text, foreign=True)
     except ValueError:
         return
     wanted: Any = document.get("include") if isinstance(document, Mapping) else None
