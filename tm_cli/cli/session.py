@@ -55,7 +55,7 @@ class CommandContext:
 
     @cached_property
     def settings(self) -> Settings:
-        """The effective settings; says which files are not read because of their owner."""
+        """The effective settings; says which files and variables are not used."""
         from tm_cli.settings import load_settings
 
         settings = load_settings(
@@ -65,8 +65,8 @@ class CommandContext:
             user_dir=self.context.find_user_dir(),
             system=self.system,
         )
-        for file in settings.ignored:
-            self.terminal.write_line(f"tm: {sanitize(file.message)}; {file.hint}")
+        for source in settings.ignored:
+            self.terminal.write_line(f"tm: {sanitize(source.message)}; {sanitize(source.hint)}")
         return settings
 
     def setting(self, name: str, flag: str | None) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.runtime.signals import InterruptAction
+from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
@@ -20,6 +21,9 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
+
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
+"""Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
@@ -46,6 +50,11 @@ class Definition:
     @property
     def variable(self) -> str:
         return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether every character counts: what looks like a number in a file may lose some."""
+        return self.read in (_text, ApiKey, parse_context_name)
 
     @property
     def flag(self) -> str:
@@ -102,6 +111,8 @@ def _on_interrupt(text: str) -> InterruptAction:
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
+    if not text.isprintable() and any(char < " " or char == "\x7f" for char in text):
+        raise ValueError("must not have control characters")
     return text.strip()
 
 

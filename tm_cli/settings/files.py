@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,18 @@ from typing import Any
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS, is_trusted_owner
-from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
-from tm_cli.values.text import did_you_mean
+from tm_cli.settings.definitions import (
+    DEFINITIONS,
+    NO_CONTEXT,
+    OTHER_VARIABLES,
+    parse_context_name,
+)
+from tm_cli.values.text import did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
+
+_ALIKE = 0.8
+"""How alike two names are, from 0 to 1, when one is taken for a spelling of the other."""
+_FAIL = "TM_FAIL"
 
 PROJECT_FILE = "tm.toml"
 USER_FILE = "config.toml"
@@ -44,19 +54,46 @@ class ConfigFile:
 
 
 @dataclass(frozen=True, slots=True)
-class IgnoredFile:
-    """A settings file that is not used, because it belongs to a user who is not trusted."""
+class IgnoredSource:
+    """A settings file or a variable that is not used, although it may have been meant to be.
 
-    path: Path
-    owner: int
+    `owner` is the id of a user who is not trusted, where that is why.
+    """
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is not read, because it belongs to another user (id {self.owner})"
+    place: str
+    message: str
+    hint: str
+    owner: int | None = None
 
-    @property
-    def hint(self) -> str:
-        return f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={self.owner}"
+    @classmethod
+    def of_another_user(cls, path: Path, owner: int) -> IgnoredSource:
+        """A file whose owner is not trusted."""
+        return cls(
+            str(path),
+            f"{path} is not read, because it belongs to another user (id {owner})",
+            f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={owner}",
+            owner,
+        )
+
+
+def misspelt_variables(environ: Mapping[str, str]) -> Iterator[IgnoredSource]:
+    """Variables that nearly have the name of a setting: TM_FAILON would be a gate without verdicts.
+
+    One with a word more, such as TM_API_KEY_STAGING, is the user's own; TM_FAIL_... never is.
+    """
+    known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
+    for name in sorted(environ.keys() - known):
+        upper = name.upper()
+        if not upper.startswith("TM_"):
+            continue
+        if upper.startswith(_FAIL):
+            near = f"did you mean {_FAIL}_ON?"
+        elif any(set(upper.split("_")) > set(other.split("_")) for other in known):
+            continue
+        else:
+            near = did_you_mean(upper, known, alike=_ALIKE)
+        if near:
+            yield IgnoredSource(name, f"the variable {name} means nothing to tm", near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +110,29 @@ class _Content:
 
 def find_project_file(
     cwd: Path, environ: Mapping[str, str]
-) -> tuple[ConfigFile | None, list[IgnoredFile]]:
-    """Return the project file for `cwd`, and the files that are ignored because of their owner.
+) -> tuple[ConfigFile | None, list[IgnoredSource]]:
+    """Return the project file for `cwd`, and the files that are ignored.
 
     It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`. `environ`
     says whom the user trusts. Files of others above the repository do not belong to this project
-    and are passed over silently.
+    and are passed over silently. A pyproject.toml belongs to other programs as well: one that
+    cannot be read is ignored, one that is broken is an error only where it may have settings.
     """
     ignored = []
     for path, is_inside in _project_files(cwd):
-        content = _read(path, environ)
+        try:
+            content = _read(path, environ)
+        except ConfigurationError as error:
+            if path.name == PROJECT_FILE:
+                raise
+            ignored.append(IgnoredSource(str(path), error.message, error.hint or ""))
+            continue
+        may_count = path.name == PROJECT_FILE or _may_have_settings(path, content.data)
         if content.other_owner is not None:
-            if is_inside and (path.name == PROJECT_FILE or _may_have_settings(content.data)):
-                ignored.append(IgnoredFile(path, content.other_owner))
+            if is_inside and may_count:
+                ignored.append(IgnoredSource.of_another_user(path, content.other_owner))
+            continue
+        if not may_count:
             continue
         table = _parse(path, content.data)
         found = table if path.name == PROJECT_FILE else _tool_table(path, table)
@@ -95,12 +142,12 @@ def find_project_file(
 
 
 def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return `[tool.tm]` of a pyproject.toml, None when there is none.
+    """Return `[tool.tm]` of a pyproject.toml that has it.
 
     Anything else under that name, such as `[[tool.tm]]`, is an error: it was meant as settings.
     """
     tools = table.get("tool", {})
-    found = tools.get("tm") if isinstance(tools, dict) else None
+    found = tools.get("tm") if isinstance(tools, dict) else tools
     if found is not None and not isinstance(found, dict):
         raise ConfigurationError(f"tool.tm in {path} must be a table", hint="write [tool.tm]")
     return found
@@ -147,12 +194,14 @@ def project_root(cwd: Path) -> Path:
     return cwd
 
 
-def _may_have_settings(data: bytes) -> bool:
-    """Whether a pyproject.toml that is not read has settings, as far as that can be found out."""
+def _may_have_settings(path: Path, data: bytes) -> bool:
+    """Whether a pyproject.toml has `tool.tm`; a broken one may, if the key is anywhere in it."""
     try:
-        return "tm" in _load(data).get("tool", {})
-    except (ValueError, RecursionError, TypeError, AttributeError):
-        return True
+        tools = _parse(path, data).get("tool")
+    except ConfigurationError:
+        return data == _UNKNOWN or _KEY.search(data.replace(b"\0", b"")) is not None
+    tables = tools if isinstance(tools, list) else [tools]
+    return any(isinstance(table, dict) and "tm" in table for table in tables)
 
 
 def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
@@ -176,7 +225,7 @@ def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
 
 def read_user_file(
     path: Path, environ: Mapping[str, str]
-) -> tuple[ConfigFile | None, list[IgnoredFile]]:
+) -> tuple[ConfigFile | None, list[IgnoredSource]]:
     """Return the user's own file, None when there is none or it belongs to another user.
 
     A key in it must be private.
@@ -185,7 +234,7 @@ def read_user_file(
         return None, []
     content = _read(path, environ)
     if content.other_owner is not None:
-        return None, [IgnoredFile(path, content.other_owner)]
+        return None, [IgnoredSource.of_another_user(path, content.other_owner)]
     table = _parse(path, content.data)
     tables = _contexts(path, table.pop(CONTEXTS, {}))
     if (
@@ -258,6 +307,9 @@ def _read(path: Path, environ: Mapping[str, str]) -> _Content:
     return _Content(data, status, others[0] if others else None)
 
 
+_KEY = re.compile(rb"(?<![\w-])tm(?![\w-])|\\(?:u00|U000000|x)(?:74|6[dD])")
+"""The key, or one of its letters as an escape sequence."""
+
 _UNKNOWN = b"\0"
 """Stands for what cannot be read; it is not TOML, so that settings may have been in it."""
 
@@ -277,18 +329,27 @@ def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_resul
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        return _load(data)
-    except RecursionError:
-        raise ConfigurationError(f"invalid settings file {path}: nested too deeply") from None
-    except ValueError as problem:
-        raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
-
-
-def _load(data: bytes) -> dict[str, Any]:
     import tomllib
 
-    return tomllib.loads(data.decode("utf-8"))
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not valid TOML: nested too deeply") from None
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise ConfigurationError(
+            f"{path}, line {line}, is not valid TOML: it is not UTF-8",
+            hint="save it with the encoding UTF-8",
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        text, _, place = str(problem).partition(" (at ")
+        last = data.count(b"\n") + 1
+        line = place.removeprefix("line ").partition(",")[0] if "line" in place else last
+        raise ConfigurationError(
+            f"{path}, line {line}, is not valid TOML: {sanitize(text)}"
+        ) from None
+    except ValueError:
+        raise ConfigurationError(f"{path} is not valid TOML: a number is too long") from None
 
 
 def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, str]:
@@ -304,6 +365,9 @@ def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, s
 
 
 def _as_text(path: Path, name: str, value: Any) -> str:
+    """The text that a flag would have; a number is one only to a setting that is a number."""
+    if not isinstance(value, str | list) and DEFINITIONS[name].is_text:
+        raise ConfigurationError(f"{name} in {path} must be text; write it in quotes")
     match value:
         case bool():
             return str(value).lower()

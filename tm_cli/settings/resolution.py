@@ -19,7 +19,7 @@ from tm_cli.settings.definitions import (
     Definition,
     setting_name,
 )
-from tm_cli.settings.files import ConfigFile, IgnoredFile
+from tm_cli.settings.files import ConfigFile, IgnoredSource
 from tm_cli.values.urls import quote_base_url
 
 
@@ -177,7 +177,7 @@ class ResolvedSettings:
     """The effective values of one invocation, read lazily and validated one by one.
 
     `system` is the one that the flags for server and key mean; they say nothing about the others.
-    `ignored` are the files that are not read because of their owner.
+    `ignored` are the files and variables that are not used although they may be meant.
     """
 
     flags: Mapping[str, Any]
@@ -186,7 +186,7 @@ class ResolvedSettings:
     user: ConfigFile | None
     stored: StoredKeys
     system: str = TRAFFICMORPH
-    ignored: Sequence[IgnoredFile] = ()
+    ignored: Sequence[IgnoredSource] = ()
 
     def __getitem__(self, name: str) -> Setting:
         """Return the effective setting.
@@ -202,14 +202,15 @@ class ResolvedSettings:
         return self[name].value
 
     def require_all_files(self) -> None:
-        """Raise ConfigurationError when a file was ignored: a gate needs all of its settings.
+        """Raise ConfigurationError when a file or a variable was ignored: a gate needs them all.
 
-        What the file may set, such as `fail_on` or a limit, could have failed it.
+        What it may set, such as `fail_on` or a limit, could have failed it.
         """
         if self.ignored:
-            file = self.ignored[0]
+            first = self.ignored[0]
             raise ConfigurationError(
-                f"{file.message}; a gate without its settings could pass by mistake", hint=file.hint
+                f"{first.message}; a gate without its settings could pass by mistake",
+                hint=first.hint,
             )
 
     @cached_property

@@ -11,7 +11,13 @@ from typing import Any
 from tm_cli.errors import ConfigurationError
 from tm_cli.settings.credentials import StoredKeys, read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, SYSTEMS, TRAFFICMORPH, Definition, setting_name
-from tm_cli.settings.files import USER_FILE, find_project_file, project_root, read_user_file
+from tm_cli.settings.files import (
+    USER_FILE,
+    find_project_file,
+    misspelt_variables,
+    project_root,
+    read_user_file,
+)
 from tm_cli.settings.resolution import (
     Context,
     Layer,
@@ -296,5 +302,5 @@ def load_settings(
         user=user,
         stored=StoredKeys(user_dir / KEYS_DIR),
         system=system,
-        ignored=(*of_project, *of_user),
+        ignored=(*of_project, *of_user, *misspelt_variables(environ)),
     )

@@ -75,7 +75,10 @@ def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
         ("timeout = {}", "must be a text, a number"),
         ("timeout = [1, 2]", "must be a text, a number"),
         ("timeout", "not valid TOML"),
-        ("\udcff", "not valid TOML"),
+        ("timeout = 3\ntimeout = 4", r"tm\.toml, line 2, is not valid TOML: Cannot overwrite"),
+        ("\n\udcff", r"tm\.toml, line 2, is not valid TOML: it is not UTF-8"),
+        ("timeout = " + "9" * 5000, "not valid TOML: a number is too long"),
+        ("timeout = " + "[" * 5000, "not valid TOML: nested too deeply"),
         ("gate = 3", "gate must be a table"),
         ("[gate]\np95 = {wran = 3}", "unknown key 'gate.p95.wran'; did you mean warn"),
         ("[gate]\np95 = {warn = nan}", "gate.p95.warn is nan"),
@@ -233,3 +236,72 @@ def test_limits_may_stand_in_a_pyproject(load):
     assert not load().thresholds
     settings = load(pyproject="[tool.tm.gate]\nminRequests = 50\n")
     assert settings.thresholds["minRequests"][0] == 50
+
+
+@pytest.mark.parametrize("place", ["project_file", "pyproject", "user_file"])
+def test_byte_order_mark_of_a_settings_file_is_skipped(load, place):
+    head = "[tool.tm]\n" if place == "pyproject" else ""
+    assert load(**{place: f'\ufeff{head}region = "eu"'}).value("region") == "eu"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("region = 1.10", "region in .* must be text; write it in quotes"),
+        ("region = true", "region in .* must be text; write it in quotes"),
+        ('timeout = "a\\u0000b"', "invalid duration"),
+        ("timeout = nan", "invalid duration"),
+        ("timeout = 2026-01-01", "must be a text"),
+    ],
+)
+def test_value_that_is_not_what_the_file_shows_is_refused(load, text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load(project_file=text).value(text.partition(" ")[0])
+
+
+@pytest.mark.parametrize("name", ["data_dir", "ca_file", "api_key_file", "region"])
+def test_path_with_a_control_character_is_refused(load, name):
+    with pytest.raises(ConfigurationError, match=f"{name} in .*control characters"):
+        load(user_file=f'{name} = "a\\u0000b"').value(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("TM_FAILON", "TM_FAIL_ON"),
+        ("TM_FAIL", "TM_FAIL_ON"),
+        ("TM_FAIL_ON_VERDICT", "TM_FAIL_ON"),
+        ("tm_fail_on", "TM_FAIL_ON"),
+        ("TM_BASEURL", "TM_BASE_URL"),
+        ("TM_ALLOW_PUBLIC_TARGET", "TM_ALLOW_PUBLIC_TARGETS"),
+    ],
+)
+def test_misspelt_variable_refuses_a_gate(load, name, near):
+    with pytest.raises(ConfigurationError, match=f"{name} means nothing to tm") as refused:
+        load(environ={name: "x"}).require_all_files()
+    assert refused.value.hint == f"did you mean {near}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TM_API_KEY_STAGING",
+        "TM_PROD_API_KEY",
+        "TM_VERDICT",
+        "TM_RUN_ID",
+        "TM_EXIT_CODE",
+        "TM_PORT",
+        "TM_OUTCOME",
+        "TM_HISTORY_ID",
+        "TM_BASELINE_RUN_ID",
+        "TM_SUBJECT",
+        "TM_PACKAGE",
+        "TM_CONFIG_DIR",
+        "TM_CACHE_POLICY",
+        "TM_FAULT_SEED",
+        "TMPDIR",
+        "RUNLOOP_API_KEYS",
+    ],
+)
+def test_variable_of_another_name_is_the_users_own(load, name):
+    load(environ={name: "x"}).require_all_files()

@@ -360,7 +360,8 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         results.append(problem_from("tm.toml", error))
         return None
     results += (
-        problem(_short(cwd, file.path), file.message, file.hint) for file in settings.ignored
+        problem(_short(cwd, Path(source.place)), source.message, source.hint)
+        for source in settings.ignored
     )
     if settings.ignored:
         return settings
