@@ -6,6 +6,7 @@ URL, so that it is found for no other server.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 KEYRING = "(keyring)"
 """The place of a key in the system keyring."""
+
+LONGEST_KEY_FILE = 64 * 1024
+"""Bytes."""
 
 _USABLE = 1
 """Priority from which a backend of the package `keyring` is a keyring of the system."""
@@ -150,18 +154,22 @@ def _refused(problem: Exception) -> str:
 
 
 def read_key_file(path: Path) -> ApiKey:
-    """Return the key in `path`, without the line break at its end."""
+    """Return the key in `path`, without a byte order mark and the line break at its end."""
     try:
-        text = path.expanduser().read_text(encoding="utf-8", errors="surrogateescape")
-        return ApiKey(text.removesuffix("\n").removesuffix("\r"))
+        with path.expanduser().open("rb") as file:
+            data = file.read(LONGEST_KEY_FILE + 1)
     except OSError as problem:
         raise ConfigurationError(
             f"cannot read the API key file {path}: {problem.strerror}"
         ) from None
     except RuntimeError:  # `~user` of a user who does not exist, or `~` without a home
         raise ConfigurationError(f"cannot read the API key file {path}: no such home") from None
-    except ValueError as problem:
-        raise ConfigurationError(f"{path}: {problem}") from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigurationError(f"{path} is UTF-16 text", hint="save it with the encoding UTF-8")
+    if len(data) > LONGEST_KEY_FILE:
+        raise ConfigurationError(f"{path} is too long to be an API key")
+    text = data.decode("utf-8-sig", "surrogateescape")
+    return parse_stored(text.removesuffix("\n").removesuffix("\r"), str(path))
 
 
 def write_stored(path: Path, content: dict[str, str]) -> None:
@@ -179,7 +187,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
     """
     again = "remove it, and store the key again with `tm auth login`"
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             if os.name == "posix":
                 _check_private(path, os.fstat(file.fileno()))
             content = json.load(file)

@@ -54,7 +54,7 @@ class Definition:
     @property
     def is_text(self) -> bool:
         """Whether every character counts: what looks like a number in a file may lose some."""
-        return self.read in (_text, ApiKey, parse_context_name)
+        return self.read in (_text, _checks, ApiKey, parse_context_name)
 
     @property
     def flag(self) -> str:
@@ -99,6 +99,18 @@ def _fail_on(text: str) -> str:
     """Verdicts in their usual order and spelling."""
     verdicts = parse_fail_on(text)
     return ",".join(verdict for verdict in GATED if verdict in verdicts)
+
+
+def split_checks(text: str) -> list[str]:
+    """Return the conditions in a list with commas or one in a line."""
+    return [check.strip() for check in re.split(r"[,\n]", text) if check.strip()]
+
+
+def _checks(text: str) -> str:
+    """Conditions; what each of them means is known to the gate."""
+    if not (found := split_checks(text)):
+        raise ValueError("it names no condition; write e.g. p95<400ms")
+    return ",".join(found)
 
 
 def _on_interrupt(text: str) -> InterruptAction:
@@ -165,6 +177,7 @@ DEFINITIONS = {
             "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
+        Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
         Definition(
             "on_interrupt",
             _on_interrupt,

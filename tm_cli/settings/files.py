@@ -343,8 +343,8 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
         ) from None
     except tomllib.TOMLDecodeError as problem:
         text, _, place = str(problem).partition(" (at ")
-        last = data.count(b"\n") + 1
-        line = place.removeprefix("line ").partition(",")[0] if "line" in place else last
+        number = place.removeprefix("line ").partition(",")[0]
+        line = int(number) if number.isdigit() else data.count(b"\n") + 1
         raise ConfigurationError(
             f"{path}, line {line}, is not valid TOML: {sanitize(text)}"
         ) from None

@@ -169,6 +169,27 @@ def test_key_file_is_read_without_its_line_break(load, tmp_path):
     assert load(environ={"TM_API_KEY_FILE": str(path)}).key.reveal() == b"tm_from-file"
 
 
+def test_byte_order_mark_of_a_key_file_is_not_sent(load, tmp_path):
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbftm_key\r\n")
+    settings = load(environ={"TM_API_KEY_FILE": str(tmp_path / "key")})
+    assert settings.key.reveal() == b"tm_key"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("tm_canary".encode("utf-16"), "is UTF-16 text"),
+        (b"tm_canary" * 10_000, "too long to be an API key"),
+        (b"\xef\xbb\xbf\n", "the API key is empty"),
+    ],
+)
+def test_key_file_that_holds_no_key_is_refused(load, tmp_path, data, words):
+    (tmp_path / "key").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        _ = load(environ={"TM_API_KEY_FILE": str(tmp_path / "key")}).key
+    assert "canary" not in str(refused.value)
+
+
 def test_key_beats_a_key_file_of_the_same_source_and_loses_to_a_stronger_one(load, tmp_path):
     path = tmp_path / "key"
     path.write_text("tm_from-file", encoding="utf-8")
@@ -282,26 +303,13 @@ def test_misspelt_variable_refuses_a_gate(load, name, near):
     assert refused.value.hint == f"did you mean {near}?"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "TM_API_KEY_STAGING",
-        "TM_PROD_API_KEY",
-        "TM_VERDICT",
-        "TM_RUN_ID",
-        "TM_EXIT_CODE",
-        "TM_PORT",
-        "TM_OUTCOME",
-        "TM_HISTORY_ID",
-        "TM_BASELINE_RUN_ID",
-        "TM_SUBJECT",
-        "TM_PACKAGE",
-        "TM_CONFIG_DIR",
-        "TM_CACHE_POLICY",
-        "TM_FAULT_SEED",
-        "TMPDIR",
-        "RUNLOOP_API_KEYS",
-    ],
+OWN = (
+    *("TM_API_KEY_STAGING", "TM_PROD_API_KEY", "TM_PORT", "TM_PACKAGE", "TM_CONFIG_DIR"),
+    *("TM_VERDICT", "TM_RUN_ID", "TM_EXIT_CODE", "TM_OUTCOME", "TM_HISTORY_ID", "TM_SUBJECT"),
+    *("TM_BASELINE_RUN_ID", "TM_CACHE_POLICY", "TM_FAULT_SEED", "TMPDIR", "RUNLOOP_API_KEYS"),
 )
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_variable_of_another_name_is_the_users_own(load, name):
     load(environ={name: "x"}).require_all_files()

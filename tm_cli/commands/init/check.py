@@ -14,6 +14,7 @@ from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
+from tm_cli.settings.definitions import split_checks
 from tm_cli.setup.answers import is_ignored, is_out_of_reach
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.model import Job, table
@@ -252,7 +253,7 @@ class PipelineCheck:
         if verdicts is None:
             verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
         if not verdicts:
-            if not call.options.get("checks"):
+            if not (call.options.get("checks") or self._setting("assert")):
                 yield "passes whatever the verdict is: add --fail-on"
         elif not (
             is_open(verdicts) or _reason(parse_fail_on, verdicts)
@@ -356,6 +357,11 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
+        for text in split_checks(settings.value("assert") or ""):
+            parse_check(text)
+    except ValueError as error:
+        results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
+        return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None

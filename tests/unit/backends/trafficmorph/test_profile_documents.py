@@ -152,8 +152,8 @@ def test_argument_is_a_document_by_suffix_or_separator(text, is_document):
     "text",
     [
         '"requestHeaders": {"X-Pin": 1.10, "B": true, "C": null, "D": 1E5, "E": ""}',
-        '"requestHeaders": [{"name": "X-Pin", "value": 1.10}, {"name": "B", "value": true},'
-        ' {"name": "C", "value": null}, {"name": "D", "value": 1E5}, {"name": "E", "value": ""}]',
+        """"requestHeaders": [{"name": "X-Pin", "value": 1.10}, {"name": "B", "value": true},
+        {"name": "C", "value": null}, {"name": "D", "value": 1E5}, {"name": "E", "value": ""}]""",
     ],
 )
 @pytest.mark.parametrize("name", ["p.yaml", "p.json"])
