@@ -6,7 +6,6 @@ URL, so that it is found for no other server.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import os
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 KEYRING = "(keyring)"
 """The place of a key in the system keyring."""
 
-LONGEST_KEY_FILE = 64 * 1024
-"""Bytes."""
-
 _USABLE = 1
 """Priority from which a backend of the package `keyring` is a keyring of the system."""
 
@@ -42,13 +38,13 @@ class StoredKey:
 
 
 class StoredKeys:
-    """The stored keys of one user; `directory` holds those that no keyring keeps.
+    """The stored keys of one user; `directory` holds those that no keyring keeps, None for none.
 
     `problem` says why the keyring could not be asked, None when it could or was not needed.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory or Path(os.devnull)  # no file is below it
         self.problem: str | None = None
 
     def find(self, system: str, base_url: str) -> StoredKey | None:
@@ -57,7 +53,7 @@ class StoredKeys:
         Raises ConfigurationError for a file that others may read or that is not a key file.
         """
         path = self._path(system, base_url)
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # False where it may not be looked at
             return StoredKey(read_stored(path, system, base_url), str(path))
         text = self._in_keyring(system, base_url)
         return StoredKey(parse_stored(text, "the system keyring"), KEYRING) if text else None
@@ -156,20 +152,16 @@ def _refused(problem: Exception) -> str:
 def read_key_file(path: Path) -> ApiKey:
     """Return the key in `path`, without a byte order mark and the line break at its end."""
     try:
-        with path.expanduser().open("rb") as file:
-            data = file.read(LONGEST_KEY_FILE + 1)
+        text = path.expanduser().read_text(encoding="utf-8-sig", errors="surrogateescape")
+        return ApiKey(text.removesuffix("\n").removesuffix("\r"))
     except OSError as problem:
         raise ConfigurationError(
             f"cannot read the API key file {path}: {problem.strerror}"
         ) from None
     except RuntimeError:  # `~user` of a user who does not exist, or `~` without a home
         raise ConfigurationError(f"cannot read the API key file {path}: no such home") from None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ConfigurationError(f"{path} is UTF-16 text", hint="save it with the encoding UTF-8")
-    if len(data) > LONGEST_KEY_FILE:
-        raise ConfigurationError(f"{path} is too long to be an API key")
-    text = data.decode("utf-8-sig", "surrogateescape")
-    return parse_stored(text.removesuffix("\n").removesuffix("\r"), str(path))
+    except ValueError as problem:
+        raise ConfigurationError(f"{path}: {problem}") from None
 
 
 def write_stored(path: Path, content: dict[str, str]) -> None:

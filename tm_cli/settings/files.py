@@ -34,6 +34,9 @@ _SECRETS = frozenset(name for name, item in DEFINITIONS.items() if item.secret)
 _NOT_IN_PROJECTS = frozenset(name for name, item in DEFINITIONS.items() if item.personal)
 """What a repository must not decide for the users who check it out."""
 
+_NAMES_OF_USER_DIR = ("TM_CONFIG_DIR", "XDG_CONFIG_HOME")
+"""Variables with which the user names the directory of the user file."""
+
 GATE = "gate"
 CONTEXTS = "contexts"
 """Tables, which are not settings: neither a flag nor a variable could hold them."""
@@ -181,7 +184,7 @@ def _is_there(path: Path) -> bool:
 
 def _unreachable(path: Path) -> str:
     if path.name == USER_FILE:
-        return "TM_CONFIG_DIR names another directory; is HOME that of another user?"
+        return "TM_CONFIG_DIR names another directory"
     return "change to a directory that this user may enter"
 
 
@@ -230,8 +233,13 @@ def read_user_file(
 
     A key in it must be private.
     """
-    if not _is_there(path):
-        return None, []
+    try:
+        if not _is_there(path):
+            return None, []
+    except ConfigurationError:
+        if any(name in environ for name in _NAMES_OF_USER_DIR):
+            raise
+        return None, []  # such as the home of root, which `sudo -u` leaves in HOME
     content = _read(path, environ)
     if content.other_owner is not None:
         return None, [IgnoredSource.of_another_user(path, content.other_owner)]

@@ -11,8 +11,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
+from tm_cli.values.documents import parse_yaml
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
 
@@ -315,3 +317,11 @@ def duration(seconds: int) -> str:
     """Return a duration that reads as exactly `seconds`."""
     text = format_duration(seconds)
     return text if parse_duration(text) == seconds else f"{seconds}s"
+
+
+def read_yaml(text: str) -> Any:
+    """Return the data in `text`, None for what a tag such as `!reference` stands for.
+
+    Raises ValueError when it is not YAML.
+    """
+    return parse_yaml(text, foreign=True)

@@ -11,8 +11,7 @@ from typing import Any
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
 from tm_cli.setup import pins
-from tm_cli.setup.answers import Answers, document_path, is_here, stem, wait_timeout
-from tm_cli.values.documents import parse_yaml
+from tm_cli.setup.answers import Answers, document_path, is_here, read_yaml, stem, wait_timeout
 
 JOB = "load-test"
 MARK = "written by `tm init`"
@@ -70,7 +69,7 @@ def job_minutes(answers: Answers) -> int:
 def stage_for(pipeline: str) -> str:
     """Return `test` where the pipeline has it, else its last stage that is a plain word."""
     try:
-        document = parse_yaml(pipeline, foreign=True)
+        document = read_yaml(pipeline)
     except ValueError:
         return USUAL_STAGE
     stages = document.get("stages") if isinstance(document, dict) else None
@@ -117,7 +116,7 @@ def includes(text: str, path: str) -> bool:
 
 def _of_gitlab(text: str) -> Iterator[str]:
     try:
-        document = parse_yaml(text, foreign=True)
+        document = read_yaml(text)
     except ValueError:
         return
     wanted: Any = document.get("include") if isinstance(document, Mapping) else None

@@ -108,7 +108,7 @@ def portable(document: Any) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     found = {key: _read(key, written[key], value) for key, value in fields.items()}
     _check_curve(found)
-    return {"_format": FORMAT, **_usual(fields), **found}
+    return {"_format": FORMAT, **found, **_usual(fields)}
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.settings.definitions import split_checks
-from tm_cli.setup.answers import is_ignored, is_out_of_reach
+from tm_cli.setup.answers import is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.model import Job, table
 from tm_cli.setup.check.pipelines import (
@@ -37,7 +37,6 @@ from tm_cli.values.check_result import (
     skipped,
     warning,
 )
-from tm_cli.values.documents import parse_yaml
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 from tm_cli.values.verdict import Verdict, parse_fail_on
@@ -290,7 +289,7 @@ def _paths(cwd: Path) -> list[str]:
 def _read(path: str, text: str) -> list[Job] | Makefile:
     if not path.endswith((".yml", ".yaml")):
         return read_makefile(text)
-    document = table(parse_yaml(text, foreign=True))
+    document = table(read_yaml(text))
     try:
         return list(github_jobs(document) if ".github/" in path else gitlab_jobs(document))
     except RecursionError:

@@ -30,6 +30,7 @@ def test_minimal_document_gets_its_format_and_means_a_plain_get():
 def test_a_body_without_a_method_is_posted():
     assert portable({**MINIMAL, "requestPayload": "a"})["httpMethod"] == "POST"
     assert portable({**MINIMAL, "requestPayload": ""})["httpMethod"] == "GET"
+    assert portable({**MINIMAL, "httpMethod": None})["httpMethod"] == "GET"
 
 
 def test_exported_document_keeps_the_defaults_of_the_api():
