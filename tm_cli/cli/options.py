@@ -360,7 +360,7 @@ def with_assert_setting(session: CommandContext, flags: list[str] | None) -> lis
         for text in found:
             parse_check(text)
     except ValueError as problem:
-        raise refusal(setting.origin, f"assert in {setting.origin.place}: {problem}") from None
+        raise refusal(setting.origin, f"assert, from {setting.origin}: {problem}") from None
     return [*found, *(text for text in flags or () if text not in found)]
 
 

@@ -47,13 +47,14 @@ class ConfigFile:
     """A settings file; every value is kept as the text that a flag would have.
 
     `thresholds` is its table `gate`, in the form that the API takes; `contexts` are tables of
-    settings by name.
+    settings by name, `lines` says where keys are.
     """
 
     path: Path
     values: Mapping[str, str]
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     contexts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +138,14 @@ def find_project_file(
             continue
         if not may_count:
             continue
-        table = _parse(path, content.data)
-        found = table if path.name == PROJECT_FILE else _tool_table(path, table)
+        table, file = _parse(path, content.data), _File(path, _lines(content.data))
+        found = table if path.name == PROJECT_FILE else _tool_table(file, table)
         if found is not None:
-            return _project(path, found), ignored
+            return _project(file, found), ignored
     return None, ignored
 
 
-def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
+def _tool_table(file: _File, table: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return `[tool.tm]` of a pyproject.toml that has it.
 
     Anything else under that name, such as `[[tool.tm]]`, is an error: it was meant as settings.
@@ -152,7 +153,7 @@ def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
     tools = table.get("tool", {})
     found = tools.get("tm") if isinstance(tools, dict) else tools
     if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"tool.tm in {path} must be a table", hint="write [tool.tm]")
+        raise ConfigurationError(f"{file.at('')}: tool.tm must be a table", hint="write [tool.tm]")
     return found
 
 
@@ -207,23 +208,23 @@ def _may_have_settings(path: Path, data: bytes) -> bool:
     return any(isinstance(table, dict) and "tm" in table for table in tables)
 
 
-def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+def _project(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     if found := sorted(_SECRETS & table.keys()):
         raise ConfigurationError(
-            f"{path} holds an API key; a project file is shared, a key is not",
+            f"{file.at(found[0])} holds an API key; a project file is shared, a key is not",
             hint=f"remove it there, revoke that key, and set {DEFINITIONS[found[0]].variable}",
         )
     if CONTEXTS in table:
         raise ConfigurationError(
-            f"{path} has contexts, which are not a project's to define",
+            f"{file.at(CONTEXTS)} has contexts, which are not a project's to define",
             hint="define them in your own file; a project may name one with `context`",
         )
     for name in sorted(_NOT_IN_PROJECTS & table.keys()):
         raise ConfigurationError(
-            f"{path} sets {name}, which is not a project's choice",
+            f"{file.at(name)} sets {name}, which is not a project's choice",
             hint=f"set it in your own file, or as {DEFINITIONS[name].variable}",
         )
-    return _config_file(path, table)
+    return _config_file(file, table)
 
 
 def read_user_file(
@@ -243,8 +244,8 @@ def read_user_file(
     content = _read(path, environ)
     if content.other_owner is not None:
         return None, [IgnoredSource.of_another_user(path, content.other_owner)]
-    table = _parse(path, content.data)
-    tables = _contexts(path, table.pop(CONTEXTS, {}))
+    table, file = _parse(path, content.data), _File(path, _lines(content.data))
+    tables = _contexts(file, table.pop(CONTEXTS, {}))
     if (
         any(_SECRETS & keys.keys() for keys in (table, *tables.values()))
         and os.name == "posix"
@@ -254,40 +255,47 @@ def read_user_file(
             f"{path} holds an API key and others may read it",
             hint=f"chmod 600 {shlex.quote(str(path))}",
         )
-    return replace(_config_file(path, table), contexts=tables), []
+    return replace(_config_file(file, table), contexts=tables), []
 
 
-def _contexts(path: Path, table: Any) -> dict[str, dict[str, str]]:
+def _contexts(file: _File, table: Any) -> dict[str, dict[str, str]]:
     if not isinstance(table, dict) or not all(isinstance(own, dict) for own in table.values()):
         raise ConfigurationError(
-            f"{CONTEXTS} in {path} must be a table of tables", hint="write [contexts.NAME]"
+            f"{file.at(CONTEXTS)}: {CONTEXTS} must be a table of tables",
+            hint="write [contexts.NAME]",
         )
-    return {_context_name(path, name): _context(path, name, own) for name, own in table.items()}
+    return {_context_name(file, name): _context(file, name, own) for name, own in table.items()}
 
 
-def _context_name(path: Path, name: str) -> str:
+def _context_name(file: _File, name: str) -> str:
+    place = file.at(f"{CONTEXTS}.{name}")
     if name == NO_CONTEXT:
-        raise ConfigurationError(f"{path} has a context {name!r}, which means no context")
+        raise ConfigurationError(f"{place} has a context {name!r}, which means no context")
     try:
         return parse_context_name(name)
     except ValueError as problem:
-        raise ConfigurationError(f"{path} has a context {name!r}: {problem}") from None
+        raise ConfigurationError(f"{place} has a context {name!r}: {problem}") from None
 
 
-def _context(path: Path, name: str, own: Mapping[str, Any]) -> dict[str, str]:
+def _context(file: _File, name: str, own: Mapping[str, Any]) -> dict[str, str]:
     for not_there in ("context", GATE):
         if not_there in own:
-            raise ConfigurationError(f"{path} sets {not_there} in a context, where it cannot stand")
-    return _texts(path, own, f"[{CONTEXTS}.{name}]")
+            place = file.at(f"{CONTEXTS}.{name}.{not_there}")
+            raise ConfigurationError(
+                f"{place} sets {not_there} in a context, where it cannot stand"
+            )
+    return _texts(file, own, f"{CONTEXTS}.{name}")
 
 
-def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     settings = {name: value for name, value in table.items() if name != GATE}
     try:
         thresholds = read_thresholds(table.get(GATE, {}))
     except ValueError as problem:
-        raise ConfigurationError(f"invalid settings file {path}: {problem}") from None
-    return ConfigFile(path, _texts(path, settings), thresholds)
+        found = re.search(r"gate\.[\w.]*", str(problem))
+        place = file.at(found[0] if found else GATE)
+        raise ConfigurationError(f"{place} is invalid: {problem}") from None
+    return ConfigFile(file.path, _texts(file, settings), thresholds, lines=file.lines)
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> _Content:
@@ -360,22 +368,23 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not valid TOML: a number is too long") from None
 
 
-def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, str]:
+def _texts(file: _File, table: Mapping[str, Any], where: str = "") -> dict[str, str]:
     values = {}
     for name, value in table.items():
+        place = file.at(f"{where}.{name}".lstrip("."))
         if name not in DEFINITIONS:
             known = [*DEFINITIONS, GATE, CONTEXTS]
             hint = did_you_mean(name, known, "`tm config show` lists the settings")
-            inside = f" in {where}" if where else ""
-            raise ConfigurationError(f"{path} has an unknown setting {name!r}{inside}", hint=hint)
-        values[name] = _as_text(path, name, value)
+            inside = f" in [{where}]" if where else ""
+            raise ConfigurationError(f"{place} has an unknown setting {name!r}{inside}", hint=hint)
+        values[name] = _as_text(place, name, value)
     return values
 
 
-def _as_text(path: Path, name: str, value: Any) -> str:
+def _as_text(place: str, name: str, value: Any) -> str:
     """The text that a flag would have; a number is one only to a setting that is a number."""
     if not isinstance(value, str | list) and DEFINITIONS[name].is_text:
-        raise ConfigurationError(f"{name} in {path} must be text; write it in quotes")
+        raise ConfigurationError(f"{place}: {name} must be text; write it in quotes")
     match value:
         case bool():
             return str(value).lower()
@@ -383,4 +392,44 @@ def _as_text(path: Path, name: str, value: Any) -> str:
             return str(value)
         case list() if all(isinstance(item, str) for item in value):
             return ",".join(value)
-    raise ConfigurationError(f"{name} in {path} must be a text, a number or a list of texts")
+    raise ConfigurationError(f"{place}: {name} must be a text, a number or a list of texts")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A settings file for messages: its path, and the lines of its keys."""
+
+    path: Path
+    lines: Mapping[str, int]
+
+    def at(self, key: str) -> str:
+        """The path, with the line of a key or of the nearest table that it is in."""
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return f"{self.path}, line {self.lines[key]}" if key in self.lines else str(self.path)
+
+
+_TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}\s*(?:#.*)?")
+_ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
+
+
+def _lines(data: bytes) -> dict[str, int]:
+    """The lines, from 1, in which tables and keys begin; those of `tool.tm` without that prefix."""
+    found: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
+        if header := _TABLE.fullmatch(line):
+            key = table = _plain_key(header[1])
+        elif assignment := _ASSIGNMENT.match(line):
+            key = f"{table}.{_plain_key(assignment[1])}".lstrip(".")
+        else:
+            continue
+        key = re.sub(r"^tool(?:\.tm)?(?:\.|$)", "", key)
+        while key:
+            found.setdefault(key, number)
+            key = key.rpartition(".")[0]
+    return found
+
+
+def _plain_key(text: str) -> str:
+    return re.sub(r"[\s\"']", "", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -55,11 +55,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The texts of one source by name of setting; `place` is its path or name."""
+    """The texts of one source by name of setting; `place` is its path or name.
+
+    `lines` says where in a file each is.
+    """
 
     source: Source
     values: Mapping[str, str]
     place: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def origin(self, definition: Definition) -> Origin:
         """Return where this layer has the value of a setting."""
@@ -84,7 +88,8 @@ class Layer:
             is_url = definition.name.endswith("base_url")
             shown = quote_base_url(text) + ": " if is_url else ""
             inside = self.source in (Source.CONTEXT, Source.PROJECT, Source.USER)
-            name = f"{definition.name} in {_named(origin)}" if inside else origin.place
+            line = f", line {self.lines[definition.name]}" if definition.name in self.lines else ""
+            name = f"{definition.name} in {_named(origin)}{line}" if inside else origin.place
             raise refusal(origin, f"{name}: {shown}{problem}") from None
 
 
@@ -263,7 +268,11 @@ class ResolvedSettings:
 
 
 def _layer(source: Source, file: ConfigFile | None) -> Layer:
-    return Layer(source, {}) if file is None else Layer(source, file.values, str(file.path))
+    return (
+        Layer(source, {})
+        if file is None
+        else Layer(source, file.values, str(file.path), file.lines)
+    )
 
 
 def _first(layers: Sequence[Layer], definition: Definition) -> Setting:

@@ -93,6 +93,30 @@ def test_bad_project_file_is_refused(load, tmp_path, text, words):
     assert "canary" not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\n\ntimeuot = 3", r"tm\.toml, line 3 has an unknown setting"),
+        ("\n'api_key' = 'k'", r"tm\.toml, line 2 holds an API key"),
+        ("\n[contexts.a]\nregion = 'x'", r"tm\.toml, line 2 has contexts"),
+        ("a = 1\n[gate]\np50 = false\np95 = {wran = 1}", r"tm\.toml, line 4 is invalid: unknown"),
+        (
+            "[gate]\n'p99.9' = {warn = nan}",
+            r"tm\.toml, line 2 is invalid: gate\.p99\.9\.warn is nan",
+        ),
+        ("region = [1]", r"tm\.toml, line 1: region must be a text"),
+        ("# x\nfail_on = 'FIAL'", r"fail_on in .*tm\.toml, line 2: invalid verdict"),
+        ("# x\n[tool.tm]\nfail_on = 'FIAL'", r"fail_on in .*pyproject\.toml, line 3: invalid"),
+        ("[tool.tm]\n[tool.tm.gate]\nx = 1", r"pyproject\.toml, line 3 is invalid: unknown key"),
+        ("tool.tm.fail_on = 'FIAL'", r"fail_on in .*pyproject\.toml, line 1: invalid"),
+    ],
+)
+def test_problem_of_a_settings_file_has_its_line(load, text, words):
+    place = "pyproject" if "tool.tm" in text else "project_file"
+    with pytest.raises(ConfigurationError, match=words):
+        load(**{place: text}).value("fail_on")
+
+
 def test_misspelt_setting_gets_a_suggestion(load):
     with pytest.raises(ConfigurationError) as caught:
         load(project_file="timeuot = 3")
@@ -267,8 +291,8 @@ def test_byte_order_mark_of_a_settings_file_is_skipped(load, place):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("region = 1.10", "region in .* must be text; write it in quotes"),
-        ("region = true", "region in .* must be text; write it in quotes"),
+        ("region = 1.10", "line 1: region must be text; write it in quotes"),
+        ("region = true", "line 1: region must be text; write it in quotes"),
         ('timeout = "a\\u0000b"', "invalid duration"),
         ("timeout = nan", "invalid duration"),
         ("timeout = 2026-01-01", "must be a text"),
