@@ -22,6 +22,8 @@ SENT = {
     "duration": 60,
     "endpointUrl": "https://shop.example/checkout",
     "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
+    "httpMethod": "GET",
+    "interpolationMode": "LINEAR",
 }
 IMPORTED = {"id": PROFILE, "name": "checkout", "callbackSecret": "s3cret", "warnings": []}
 

@@ -178,16 +178,12 @@ def tm_in_process(request):
     return request.getfixturevalue("tm")
 
 
-@pytest.mark.parametrize(
-    ("environ", "named"),
-    [({}, "TM_CONFIG_DIR"), ({"TM_CONFIG_DIR": "own"}, "TM_STATE_DIR")],
-)
 @as_root
-def test_a_user_without_a_home_is_told_what_to_set(environ, named):
+def test_a_user_without_a_home_is_told_what_to_set():
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     answer = subprocess.run(
         [sys.executable, "-m", "tm_cli", "runs", "wait", "--last"],
-        env={**kept, **environ},
+        env=kept,
         cwd="/",
         user=UNKNOWN,
         capture_output=True,
@@ -196,8 +192,25 @@ def test_a_user_without_a_home_is_told_what_to_set(environ, named):
     )
     assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
     assert "has no home directory" in answer.stderr
-    assert named in answer.stderr
+    assert "TM_STATE_DIR" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}])
+@as_root
+def test_a_gate_with_address_and_key_needs_no_home(home):
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    server = {"TM_BASE_URL": "http://127.0.0.1:9", "TM_API_KEY": "tm_test-key-1234567890"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tm_cli", "runs", "start", "1", "--wait", "--fail-on", "FAIL"],
+        env={**kept, **home, **server},
+        cwd="/",
+        user=UNKNOWN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
 
 
 @posix

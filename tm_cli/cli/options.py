@@ -113,7 +113,7 @@ Assert = Annotated[
         "--assert",
         metavar="CHECK",
         help='Fail unless the run meets this condition, e.g. "p95<400ms", '
-        '"errors<1%" or "p99<+10%"; repeatable.',
+        '"errors<1%" or "p99<+10%"; repeatable. [TM_ASSERT]',
         rich_help_panel=GATE,
     ),
 ]
@@ -313,13 +313,15 @@ def read_fail_on(session: CommandContext, flag: str | None) -> frozenset[Verdict
 
 
 def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:
-    """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
+    """Raise UsageError when a space has made a verdict of `--fail-on` one of the `words`."""
     from tm_cli.values.verdict import GATED
 
     for word in words:
         has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
-        if fail_on is not None and has_comma and word.strip(" ,").upper() in GATED:
-            whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
+        plain = word.strip(" ,")
+        is_verdict = plain.upper() in GATED if has_comma else len(words) > 1 and plain in GATED
+        if fail_on is not None and is_verdict:
+            whole = f"{fail_on.strip(' ,')},{plain}"
             raise UsageError(
                 f"--fail-on {fail_on} ends at the space; {word} is a separate argument",
                 hint=f"separate verdicts with a comma and no space: --fail-on {whole}",
@@ -344,6 +346,25 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         raise UsageError(f"--assert: {problem}") from None
 
 
+def with_assert_setting(session: CommandContext, flags: list[str] | None) -> list[str]:
+    """Return the checks of the setting and those of the flags: a flag takes none of them away.
+
+    Raises ConfigurationError for a setting that is no check.
+    """
+    from tm_cli.gate.checks import parse_check
+    from tm_cli.settings.definitions import split_checks
+    from tm_cli.settings.resolution import refusal
+
+    setting = session.settings["assert"]
+    found = split_checks(setting.value or "")
+    try:
+        for text in found:
+            parse_check(text)
+    except ValueError as problem:
+        raise refusal(setting.origin, f"assert, from {setting.origin}: {problem}") from None
+    return [*found, *(text for text in flags or () if text not in found)]
+
+
 def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
     """Return a time with an offset, which the APIs demand; without one it is local time.
 
@@ -359,7 +380,9 @@ def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
         with suppress(ValueError):
             return (now - timedelta(seconds=parse_duration(text))).isoformat()
     raise UsageError(
-        f"{flag}: invalid time {text!r}", hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        f"{flag}: invalid time {text!r}",
+        hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        + (", or how long ago, e.g. 1h" if now is not None else ""),
     )
 
 

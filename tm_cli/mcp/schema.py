@@ -176,6 +176,12 @@ def read_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
     return with_waits(options.GateOptions(fail_on(arguments)).read(session), arguments)
 
 
+def read_run_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
+    """Return the gate of a traffic run, to which the setting `assert` belongs."""
+    checks = options.read_checks(options.with_assert_setting(session, None))
+    return replace(read_gate(session, arguments), checks=checks)
+
+
 def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:
     """Return the gate with the waits that were asked for."""
     names = {"wait_timeout": "wait_timeout_seconds", "verdict_timeout": "verdict_timeout_seconds"}

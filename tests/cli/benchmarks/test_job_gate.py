@@ -156,6 +156,40 @@ def test_specification_may_come_from_a_file(bench, tm, world, ends):
     assert world.requests("POST", "benchmark_jobs")[0].document["spec"] == spec
 
 
+def test_variables_of_an_agent_are_the_characters_of_the_file(bench, tm, world, ends):
+    (tm.cwd / "job.yaml").write_text(
+        "type: scenarios\nscenario_ids: [scn_1]\nagent_configs:\n- name: a\n"
+        "  agent_environment: {environment_variables: {PIN: 0123, FLAG: no}}\n"
+    )
+    ends(outcome({"scn_1": 1.0}))
+    bench("job", "start", "--spec", "job.yaml", "--wait", "--min-score", "0.5")
+    [agent] = world.requests("POST", "benchmark_jobs")[0].document["spec"]["agent_configs"]
+    variables = {"PIN": "0123", "FLAG": "no"}
+    assert agent["agent_environment"] == {"environment_variables": variables}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type: scenarios\n", "agent_configs is missing"),
+        ("type: other\n", "line 1: type must be one of"),
+        (
+            "type: scenarios\nagent_configs:\n- agent_environment:\n    secrets: {A: [b]}\n",
+            "line 4: agent_configs[0].agent_environment.secrets.A must be text",
+        ),
+        ("type: scenarios\nagent_configs: [{timeout_seconds: .inf}]\n", "line 2: agent_configs[0]"),
+    ],
+)
+def test_odd_specification_is_refused_with_its_place_and_sends_nothing(
+    bench, tm, world, text, words
+):
+    (tm.cwd / "job.yaml").write_text(text)
+    result = bench("job", "start", "--spec", "job.yaml", "--wait", "--min-score", "0.5")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert words in result.stderr
+    assert world.seen == []
+
+
 @pytest.mark.parametrize(
     "argv",
     [

@@ -279,6 +279,8 @@ def test_limits_of_a_document_travel_with_it(gate, tm, server):
         "endpointUrl": "https://shop.example/checkout",
         "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
         "gate": LIMITS,
+        "httpMethod": "GET",
+        "interpolationMode": "LINEAR",
     }
     server.answer("POST", "/profiles/import", IMPORTED, code=201, body=sent).start()
     assert gate("runs", "start", "checkout.yaml").exit_code == ExitCode.OK

@@ -27,6 +27,11 @@ from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
         ("250ms", 0.25),
         ("1.5s", 1.5),
         ("0", 0),
+        ("5 m", 300),
+        ("5 minutes", 300),
+        ("1h 30 min", 5400),
+        ("2 hours", 7200),
+        ("1d", 86400),
     ],
 )
 def test_duration(text, seconds):
@@ -34,7 +39,26 @@ def test_duration(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "-5", "+5", "1e3", "nan", "inf", "5 m", "5x", "1s2", "١s", "9999999h", "5m!"]
+    "text",
+    [
+        "",
+        "s",
+        "-5",
+        "+5",
+        "1e3",
+        "nan",
+        "inf",
+        "5x",
+        "1s2",
+        "١s",
+        "9999999h",
+        "5m!",
+        "1:00",
+        "5 5",
+        "1 h  1 m",
+        "5M",
+        "31d",
+    ],
 )
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError):

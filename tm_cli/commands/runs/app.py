@@ -79,7 +79,8 @@ def start(
             report=wait_options.report,
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
-        gate = gate_options.read(session, checks=checks, confirm=confirm)
+        every_check = options.with_assert_setting(session, checks)
+        gate = gate_options.read(session, checks=every_check, confirm=confirm)
         from tm_cli.commands.runs.gate import RunGate, StartRequest, read_comparison
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
@@ -129,6 +130,8 @@ def wait(
     """
     options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        if not last:  # what held at the start is remembered
+            checks = options.with_assert_setting(session, checks)
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for

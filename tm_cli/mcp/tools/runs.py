@@ -20,7 +20,7 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
-    gate = shared.read_gate(session, arguments)
+    gate = shared.read_run_gate(session, arguments)
     profile = str(arguments["profile_id"])
     request = StartRequest(
         profiles=(profile,),
@@ -39,7 +39,7 @@ def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.runs.gate import ComparisonOptions, RunGate
     from tm_cli.commands.shared.gate import wait_for
 
-    gate, runs = shared.read_gate(session, arguments), RunGate(session)
+    gate, runs = shared.read_run_gate(session, arguments), RunGate(session)
     profile, run_id = str(arguments["profile_id"]), arguments["started_run_id"]
     attach = partial(runs.attach, profile, run_id, ComparisonOptions())
     return wait_for(runs, gate, session.wait_behavior, attach)
