@@ -51,15 +51,20 @@ class Connector:
         endpoint = self.settings.endpoint(TRAFFICMORPH)
         if endpoint.base_url in (None, LOCAL):
             return self._embedded()
-        return self.reach(endpoint, endpoint.key)
+        return self._configured(endpoint)
 
     def connect_to(self, system: str) -> Connection:
         """Return a connection to the configured server of another system than TrafficMorph.
 
         Raises ConfigurationError when there is no key for it.
         """
-        endpoint = self.settings.endpoint(system)
-        return self.reach(endpoint, endpoint.key)
+        return self._configured(self.settings.endpoint(system))
+
+    def _configured(self, endpoint: Endpoint) -> Connection:
+        def read_key_again() -> ApiKey:
+            return Endpoint(endpoint.settings, endpoint.system).key
+
+        return replace(self.reach(endpoint, endpoint.key), read_key_again=read_key_again)
 
     def reach(self, endpoint: Endpoint, key: ApiKey) -> Connection:
         """Return a connection to an existing server, with a key that need not be stored yet."""
@@ -93,6 +98,7 @@ class Connector:
         return Connection(
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),
+            read_key_again=lambda: read_key_file(server.api_key_file),
             clock=self.context.clock,
             timeout=self.settings.value("timeout"),
             environ=self.context.environ,

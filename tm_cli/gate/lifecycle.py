@@ -52,6 +52,7 @@ class Follow:
         self._responses = ResponseTracker(clock)
         self._starting = False
         self._seen_active = False
+        self._key_works = attach_to is None
         self.run: Run | None = None
         self.result: Result | None = None
         self.baseline: Result | None = None
@@ -64,6 +65,7 @@ class Follow:
                 decision = yield from self._one_run()
             except TmError as error:
                 decision = from_error(error, self._gate)
+            decision = self._resumable(decision)
             left = self._gate.confirm - len(self.earlier)
             if not decision.is_gated or left <= 0:
                 yield self.decided(self._confirmed(decision))
@@ -76,6 +78,20 @@ class Follow:
     def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
         """Return the last event, with everything that is known."""
         return Decided(decision, self.run, self.result, self.earlier, abandoned, self.baseline)
+
+    def _resumable(self, decision: Decision) -> Decision:
+        """Name the run, and the command that waits for it again, unless that shows nothing new."""
+        run, is_judged = self.run, decision.judged and self.result and self.result.verdict
+        if run is None or run.resume is None or decision.exit_code is ExitCode.OK or is_judged:
+            return decision
+        if not (self._seen_active or run.asked_at or self.result) or _is_final(self.result):
+            return decision
+        message, hint = decision.message, decision.hint or ""
+        if self._seen_active and (run.run_id or "") not in message:
+            message += f"; {_name(run)} was running when it was last seen"
+        if run.resume not in hint:
+            hint = f"{hint}; " * bool(hint) + f"wait for it again: {run.resume}"
+        return replace(decision, message=message, hint=hint)
 
     def _confirmed(self, decision: Decision) -> Decision:
         """Note what a repetition showed; only when all runs agree does the gate fail."""
@@ -164,10 +180,9 @@ class Follow:
         message = f"timed out after {waited}; {_name(run)} is still running"
         if overdue:
             message = f"waited {waited}: {overdue}; nothing is known about {_name(run)}"
-        return WaitTimeout(
-            message,
-            hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
-        )
+        last = f"the last request failed: {self._responses.problem}; " if overdue else ""
+        hint = f"{last}raise --wait-timeout, or wait again: {run.resume}" if run.resume else None
+        return WaitTimeout(message, hint=hint)
 
     def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
         """Find the result; False when the run turns out to be still running."""
@@ -215,6 +230,7 @@ class Follow:
         except TmError as error:
             at_least = self._tolerate(error)
             return Missing(f"the history could not be read: {error.message}"), at_least
+        self._key_works = True
         if isinstance(found, Missing):
             return found, 0.0
         self.result = found
@@ -247,7 +263,9 @@ class Follow:
 
     def _observe(self, run: Run, deadline: float) -> Progress:
         with reads_of_a_wait(deadline, self._clock):
-            return self._responses.track(lambda: self._system.observe(run))
+            seen = self._responses.track(lambda: self._system.observe(run))
+        self._key_works = True
+        return seen
 
     def _verdict_deadline(self) -> float:
         """When reads after the end must end; a single poll may take as long as any request."""
@@ -258,8 +276,10 @@ class Follow:
         """Return the least pause after a read that observed nothing; raise what is final."""
         pause = self._system.retry_pause(error)
         if pause is None:
-            raise error
-        self._responses.fail()
+            if not (error.is_refused_key and self._key_works):
+                raise error
+            self._key_works, pause = False, POLL_DEFAULT  # it may have been replaced just now
+        self._responses.fail(error.message)
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
@@ -292,6 +312,10 @@ class Follow:
         except TmError:
             return False
         return True
+
+
+def _is_final(result: Result | None) -> bool:
+    return result is not None and result.final
 
 
 def _name(run: Run) -> str:

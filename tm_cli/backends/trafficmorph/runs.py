@@ -89,11 +89,11 @@ class TrafficMorphRuns(Backend):
                     raise InvalidResponse("the status still shows the previous run")
                 return from_status(run, status, self._curve)
             except HttpError as error:
-                if error.status == 400:  # the profile is gone; its history is not
+                if error.status == 400 and error.from_api:  # the profile is gone, not its history
                     return Progress(Phase.ENDED, sanitize(error.message))
                 if error.status != 404:
                     raise
-                self._has_status = False
+                self._has_status = not error.from_api  # a page may be of a proxy
         state = self._reader.get_profile(self._profile_id).status or ""
         return Progress(phase_of(state), sanitize(state))
 

@@ -101,7 +101,11 @@ def follow(
             wait.reports.note(position, event)
             view.show(event, position)
 
-        consume(events, handle)
+        try:
+            consume(events, handle)
+        except Exception:  # a bug, which the error handler reports
+            _note_unfinished(terminal, follows, outcomes)
+            raise
     if wait.reports.want_baseline:
         _find_baselines(runs, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
@@ -109,6 +113,16 @@ def follow(
     code = wait.reports.finish(evidence)
     print_outcome(session, replace(evidence, exit_code=code))
     return int(code)
+
+
+def _note_unfinished(
+    terminal: Terminal, follows: Sequence[Follow], outcomes: Sequence[_Outcome]
+) -> None:
+    """Name the runs that may go on without us."""
+    for follow, outcome in zip(follows, outcomes, strict=True):
+        if outcome.decided is None and follow.run is not None and follow.run.resume:
+            name = f"run {sanitize(follow.run.run_id)} of {sanitize(outcome.subject)}"
+            terminal.write_line(f"tm: {name} may still be running; wait: {follow.run.resume}")
 
 
 def open_view(
