@@ -61,10 +61,8 @@ class Connector:
         return self._configured(self.settings.endpoint(system))
 
     def _configured(self, endpoint: Endpoint) -> Connection:
-        def read_key_again() -> ApiKey:
-            return Endpoint(endpoint.settings, endpoint.system).key
-
-        return replace(self.reach(endpoint, endpoint.key), read_key_again=read_key_again)
+        connection = self.reach(endpoint, endpoint.key)
+        return replace(connection, read_key_again=endpoint.read_key_again)
 
     def reach(self, endpoint: Endpoint, key: ApiKey) -> Connection:
         """Return a connection to an existing server, with a key that need not be stored yet."""

@@ -53,6 +53,7 @@ class Follow:
         self._starting = False
         self._seen_active = False
         self._key_works = attach_to is None
+        self._was_ours = False
         self.run: Run | None = None
         self.result: Result | None = None
         self.baseline: Result | None = None
@@ -84,7 +85,8 @@ class Follow:
         run, is_judged = self.run, decision.judged and self.result and self.result.verdict
         if run is None or run.resume is None or decision.exit_code is ExitCode.OK or is_judged:
             return decision
-        if not (self._seen_active or run.asked_at or self.result) or _is_final(self.result):
+        is_known = run.asked_at or not run.is_named or self._was_ours or self.result
+        if not is_known or _is_final(self.result):
             return decision
         message, hint = decision.message, decision.hint or ""
         if self._seen_active and (run.run_id or "") not in message:
@@ -193,13 +195,13 @@ class Follow:
                 with reads_of_a_wait(self._verdict_deadline(), self._clock):
                     self.result = self._system.confirm(run, self.result)
                 return True
-            replaced = last.phase is Phase.REPLACED and self.result is None
+            is_gone = self._is_unknown(run, last) or last.phase is Phase.REPLACED
             limit = self._gate.verdict_timeout
-            limit = min(limit, REPLACEMENT_GRACE) if replaced else limit
+            limit = min(limit, REPLACEMENT_GRACE) if is_gone and self.result is None else limit
             waited = self._clock.monotonic() - began
             remaining = limit - waited
             if remaining <= 0:
-                self._give_up(run, missing, replaced=replaced)
+                self._give_up(run, missing, last)
                 return True
             if self.result is None and not at_least:
                 goes_on, at_least = self._recheck(run, last, deadline)
@@ -236,20 +238,29 @@ class Follow:
         self.result = found
         return None, 0.0
 
-    def _give_up(self, run: Run, missing: Missing | None, *, replaced: bool) -> None:
+    def _is_unknown(self, run: Run, last: Progress) -> bool:
+        """Whether the server has answered, and neither names the run that the user named."""
+        is_answered = self._responses.problem is None and last.other_run is not None
+        return run.is_named and not self._was_ours and is_answered
+
+    def _give_up(self, run: Run, missing: Missing | None, last: Progress) -> None:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
             return
         if missing is None:  # pragma: no cover
             raise AssertionError("neither a result nor a reason")
-        if replaced and run.asked_at is None:
+        if self._is_unknown(run, last):
             raise Undecided(
-                f"{missing.reason}; another run is going on", hint="check the id of the run"
+                f"there is no such run: {missing.reason}, and it is not under way",
+                hint=f"check the id of the run{'; ' * bool(missing.hint)}{missing.hint or ''}",
+                code="unknown_run",
             )
-        if replaced:
+        if last.phase is Phase.REPLACED:
             raise Undecided(
-                f"another run replaced this one before it ended ({missing.reason})",
-                hint="let one pipeline at a time use this profile",
+                f"another run replaced this one before it ended: run {last.other_run} "
+                f"({missing.reason})",
+                hint="a profile has one run at a time: let one pipeline at a time use it, or give "
+                "each a profile of its own",
             )
         waited = format_duration(self._gate.verdict_timeout)
         raise Undecided(
@@ -265,6 +276,7 @@ class Follow:
         with reads_of_a_wait(deadline, self._clock):
             seen = self._responses.track(lambda: self._system.observe(run))
         self._key_works = True
+        self._was_ours = self._was_ours or seen.is_ours
         return seen
 
     def _verdict_deadline(self) -> float:

@@ -124,5 +124,5 @@ def items(progress: Progress) -> str:
 
 def _ending(progress: Progress) -> str:
     if progress.phase is Phase.REPLACED:
-        return "another run has replaced this one"
+        return f"run {progress.other_run} is under way instead of this one"
     return f"the run has ended ({progress.status})"

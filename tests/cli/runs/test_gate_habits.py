@@ -10,7 +10,17 @@ from collections import Counter, deque
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.services.trafficmorph import KEY, PROFILE, RUN, detail, page, profile, row, status
+from tests.services.trafficmorph import (
+    KEY,
+    OTHER_RUN,
+    PROFILE,
+    RUN,
+    detail,
+    page,
+    profile,
+    row,
+    status,
+)
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import SignalReceived
 
@@ -327,6 +337,88 @@ def test_mistyped_run_id_is_not_called_replaced(gate, server):
     result = gate(*argv)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "check the id" in result.stderr
+    assert "replaced" not in result.stderr
+
+
+def test_bug_during_a_wait_leaves_no_run_without_its_name(gate, server, clock, monkeypatch):
+    def broken(_seconds):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(clock, "sleep", broken)
+    server.profile().snapshot().start()
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.INTERNAL
+    assert f"run {RUN} of checkout may still be running; wait: tm runs wait 42" in result.stderr
+
+
+@pytest.fixture
+def idle(httpserver):
+    """Serve a profile whose status and history are always the same."""
+
+    def serve(state, *rows):
+        for path, answer in (("profiles/42/status", state), ("history", page(*rows))):
+            httpserver.expect_request(f"/api/v1/{path}").respond_with_json(answer)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    "state", [status(runId=OTHER_RUN), status("IDLE", runId=None), status("COMPLETED")]
+)
+def test_run_that_does_not_exist_is_told_in_seconds_with_those_that_do(gate, idle, clock, state):
+    idle(state, row(8), row(7, runId=OTHER_RUN, autoVerdict="FAIL"))
+    began = clock.monotonic()
+    result = gate("runs", "wait", "42", "--run-id", "mistyped", "--json")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert clock.monotonic() - began < 5
+    error = result.json["error"]
+    assert error["code"] == "unknown_run"
+    assert "there is no such run: run mistyped is not in the history" in error["message"]
+    assert f"the newest are {RUN} (PASS), {OTHER_RUN} (FAIL)" in error["hint"]
+    assert "tm runs wait" not in error["hint"]
+
+
+def test_history_id_in_place_of_the_run_id_is_explained(gate, idle):
+    idle(status("IDLE", runId=None), row(8))
+    result = gate("runs", "wait", "42", "--run-id", "8")
+    assert f"8 is the history id of run {RUN}" in result.stderr
+
+
+def test_run_is_not_denied_while_the_history_cannot_be_read(gate, httpserver, clock):
+    ended = status("IDLE", runId=None)
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(ended)
+    httpserver.expect_request("/api/v1/history").respond_with_data("<html>", 502)
+    began = clock.monotonic()
+    result = gate("runs", "wait", "42", "--run-id", RUN)
+    assert clock.monotonic() - began >= 60
+    assert "no such run" not in result.stderr
+
+
+def test_run_that_was_remembered_is_searched_for_as_long_as_after_its_start(
+    gate, server, httpserver, clock
+):
+    server.start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    ended = status("IDLE", runId=None)
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(ended)
+    httpserver.expect_request("/api/v1/history").respond_with_json(page())
+    began = clock.monotonic()
+    result = gate("runs", "wait", "--last")
+    assert clock.monotonic() - began >= 60
+    assert "no such run" not in result.stderr
+
+
+def test_who_replaced_a_run_is_told_to_the_one_who_lost_it(gate, httpserver, server):
+    server.profile().snapshot().start()
+    taken = status(runId=OTHER_RUN, tags=["nightly"])
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(taken)
+    httpserver.expect_request("/api/v1/history").respond_with_json(page())
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert f"another run replaced this one before it ended: run {OTHER_RUN} (tags: nightly)" in (
+        result.stderr
+    )
+    assert "let one pipeline at a time use it, or give each a profile of its own" in result.stderr
 
 
 def test_run_that_was_replaced_is_never_stopped(gate, server, clock):

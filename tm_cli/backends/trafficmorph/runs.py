@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
@@ -22,6 +23,7 @@ from tm_cli.values.verdict import Verdict
 
 PAGE_SIZE = 20
 LAST_PAGE = 9
+NEWEST_NAMED = 3
 _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
@@ -67,9 +69,9 @@ class TrafficMorphRuns(Backend):
         started = self._starter.start()
         return self._as_run(started.run_id, started.status, started.asked_at)
 
-    def attach(self, run_id: str) -> Run:
+    def attach(self, run_id: str, *, is_named: bool = False) -> Run:
         """Return the run that an earlier invocation started; only its exact id will match."""
-        return self._as_run(run_id, "", None)
+        return replace(self._as_run(run_id, "", None), is_named=is_named)
 
     def _as_run(self, run_id: str | None, status: str, asked_at: Any) -> Run:
         if run_id is not None and not run_id.strip():
@@ -115,7 +117,8 @@ class TrafficMorphRuns(Backend):
                 break
         if found := scan.exact or scan.legacy:
             return _agreed([seen[position] for position in found])
-        return Missing(sanitize(correlation.explain_missing(scan, identity)))
+        hint = _name_newest(seen, run.run_id) if run.is_named else None
+        return Missing(sanitize(correlation.explain_missing(scan, identity)), hint)
 
     def _correlated(self, row: HistoryRow) -> correlation.Row:
         """What counts for matching; a row of another profile never matches."""
@@ -206,12 +209,14 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
     phase = phase_of(status.status)
     if status.run_id and run.run_id and status.run_id != run.run_id:
         phase = Phase.REPLACED
+    is_ours = run.run_id is not None and status.run_id == run.run_id
     buckets = status.recent_buckets or []
     newest = buckets[-1] if buckets else None
     return Progress(
         phase,
         sanitize(status.status or "no status"),
-        is_ours=run.run_id is not None and status.run_id == run.run_id,
+        is_ours=is_ours,
+        other_run=None if is_ours else _name_other(status),
         elapsed=status.elapsed_seconds,
         duration=status.duration_seconds,
         requests=status.requests_sent,
@@ -224,6 +229,20 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         bad_ratio=newest.bad_ratio if newest else None,
         warnings=_warnings(status),
     )
+
+
+def _name_other(status: LiveStatus) -> str:
+    tags = f" (tags: {', '.join(status.tags)})" if status.tags else ""
+    return sanitize(f"{status.run_id}{tags}") if status.run_id else ""
+
+
+def _name_newest(rows: Sequence[HistoryRow], wanted: str | None) -> str | None:
+    """Return which runs the profile has had, for a user whose id is of none of them."""
+    for row in rows:
+        if row.run_id and str(row.id) == wanted:
+            return f"{wanted} is the history id of run {sanitize(row.run_id)}"
+    found = [f"{row.run_id} ({row.auto_verdict or 'no verdict'})" for row in rows if row.run_id]
+    return f"the newest are {sanitize(', '.join(found[:NEWEST_NAMED]))}" if found else None
 
 
 def _planned_rps(status: LiveStatus, newest: Bucket | None, curve: Curve | None) -> float | None:

@@ -196,7 +196,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Return the run of an earlier start; `comparison` is what that start has asked for."""
         ref = resolve_profile(self.session.client, text, self.session.context.cwd)
-        return [self._attached(ref, run_id, comparison, gate)]
+        attached = self._attached(ref, run_id, comparison, gate)
+        run = attached.runs.attach(run_id, is_named=True)
+        return [replace(attached, attach_to=run)]
 
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
