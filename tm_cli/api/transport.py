@@ -30,7 +30,7 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
+from tm_cli.api.responses import ErrorReader, RawAnswer, decode_body, parse_response, read_error
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.values.api_key import hide
@@ -323,11 +323,19 @@ class Transport:
 
 
 def _read(response: httpx2.Response) -> bytes:
-    """Read the body as it came, without decoding it."""
-    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+    """Read the body and decode it; an error status counts also without a readable body."""
+    content, encoding = b"".join(response.iter_raw()), response.headers.get("content-encoding", "")
+    most = response.request.extensions.get("largest_body", LARGEST_BODY)
+    try:
+        return decode_body(content, encoding, most)
+    except ValueError as problem:
+        if response.status_code >= httpx2.codes.BAD_REQUEST:
+            return b""
         where = describe_request(response.request)
-        raise InvalidResponse(f"{where} answered with a compressed body")
-    return b"".join(response.iter_raw())
+        raise InvalidResponse(
+            f"{where} answered with a body that cannot be decoded: {problem}",
+            hint="a proxy compresses answers although tm asks it not to: have it leave them alone",
+        ) from None
 
 
 def _is_own_bug(error: Exception) -> bool:
