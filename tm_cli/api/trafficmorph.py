@@ -193,6 +193,7 @@ class AccountLimits(CamelCasePayload):
     """What the account may do; 0 means no cap for most."""
 
     api_requests_per_minute: Lenient[StrictInt] = None
+    max_concurrent_runs: Lenient[StrictInt] = None
 
 
 class AccountFeatures(CamelCasePayload):

@@ -41,6 +41,8 @@ class Fleet:
         self.durations = {}
         self.per_minute = 60
         self.failing_starts = {}
+        self.most_at_once = 0
+        self.is_embedded = False
         self.url = httpserver.url_for("/")
         httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
 
@@ -52,7 +54,16 @@ class Fleet:
         self._count(request.method, path)
         if path.endswith("/start") and (code := self.failing_starts.get(int(path.split("/")[1]))):
             return Response('{"error": "no slot"}', status=code, content_type="application/json")
+        if path.endswith("/start") and 0 < self.most_at_once <= self.under_way():
+            refusal = '{"error": "Concurrent run limit reached"}'
+            return Response(refusal, status=400, content_type="application/json")
         return Response(json.dumps(self._document(request, path)), content_type="application/json")
+
+    def under_way(self):
+        """How many runs are being played now."""
+        now = self._clock.monotonic()
+        started = [(number, at) for number, runs in self._runs.items() for at in runs]
+        return sum(at is not None and now < at + self._duration(number) for number, at in started)
 
     def _count(self, method, path):
         self.calls[method, re.sub(r"\d+", "N", path)] += 1
@@ -64,7 +75,11 @@ class Fleet:
 
     def _document(self, request, path):
         if path == "account":
-            return {"limits": {"apiRequestsPerMinute": self.per_minute}}
+            limits = {
+                "apiRequestsPerMinute": self.per_minute,
+                "maxConcurrentRuns": self.most_at_once,
+            }
+            return {"limits": limits, "features": {"duet": self.is_embedded}}
         if path == "history":
             return self._page(int(request.args["profileId"]), int(request.args["size"]))
         kind, number, *verb = path.split("/")
@@ -74,7 +89,7 @@ class Fleet:
         match verb:
             case []:
                 return profile(id=number, name=f"p{number}", duration=self._duration(number))
-            case ["start"]:
+            case ["start"] | ["runs"]:
                 self._runs.setdefault(number, []).append(self._clock.monotonic())
             case ["stop"]:
                 self._runs[number][-1] = None
@@ -163,6 +178,53 @@ def test_several_runs_are_waited_for_at_the_same_time(run, fleet, clock):
         fleet.profile(number, "PASS")
     assert run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL").exit_code == 0
     assert sum(clock.slept) < 2 * fleet.duration
+
+
+SIX = ("runs", "start", "1", "2", "3", "4", "5", "6", "--wait", "--fail-on", "FAIL")
+
+
+def test_more_runs_than_the_server_permits_are_started_as_others_end(run, fleet, clock):
+    for number in range(1, 7):
+        fleet.profile(number, "PASS" if number < 6 else "FAIL")
+    fleet.most_at_once, fleet.durations = 4, {1: 30.0}
+    result = run(*SIX)
+    assert result.exit_code == ExitCode.FAIL
+    assert fleet.calls["POST", "profiles/N/start"] == 6
+    assert sum(clock.slept) < 3 * fleet.duration
+    assert "tm: 6 runs: 1 FAIL (p6), 5 OK (p1, p2, p3, p4, p5)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "seconds"),
+    [((), 180), (("--parallel", "2"), 120), (("--parallel", "9"), 60), (("--region", "eu"), 60)],
+)
+def test_runs_on_the_embedded_server_follow_one_another(run, fleet, clock, flags, seconds):
+    for number in (1, 2, 3):
+        fleet.profile(number, "PASS")
+    fleet.is_embedded, fleet.most_at_once = True, 4
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL", *flags)
+    result = run(*argv)
+    assert result.exit_code == ExitCode.OK
+    assert seconds <= sum(clock.slept) < seconds + 15
+    assert ("the runs follow one another" in result.stderr) is (flags == ())
+
+
+def test_failure_keeps_runs_that_wait_for_their_turn_from_starting(run, fleet):
+    fleet.profile(1, "FAIL")
+    fleet.is_embedded = True
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL", "--fail-fast")
+    assert run(*argv).exit_code == ExitCode.FAIL
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+
+
+def test_interrupted_gate_starts_no_run_that_waits_for_its_turn(run, fleet, clock):
+    fleet.profile(1, "PASS")
+    fleet.is_embedded = True
+    interrupt_at(clock, 30)
+    result = run("runs", "start", "1", "2", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+    assert "p2: interrupted; nothing was started" in result.stderr
 
 
 @pytest.mark.parametrize(("flags", "stops"), [(["--fail-fast"], 2), ([], 0)])

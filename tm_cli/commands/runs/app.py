@@ -62,6 +62,7 @@ def start(
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
+    parallel: options.Parallel = None,
 ) -> int:
     """Start one or more runs; with --wait, exit by their verdicts.
 
@@ -77,6 +78,7 @@ def start(
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,
+            parallel=parallel,
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         gate = gate_options.read(session, checks=checks, confirm=confirm)
@@ -90,6 +92,7 @@ def start(
             comparison=read_comparison(
                 session, baseline=baseline, against=against, profiles=profile
             ),
+            parallel=parallel,
         )
         runs = RunGate(session)
         if wait:

@@ -33,7 +33,7 @@ from tm_cli.values.urls import LOCAL, check_url, require_another
 from tm_cli.values.verdict import format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import AccountFeatures
+    from tm_cli.api.trafficmorph import Account, AccountFeatures
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
@@ -161,6 +161,7 @@ class StartRequest:
     region: str | None = None
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+    parallel: int | None = None
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -188,6 +189,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         require_support(self.session, request.comparison, profiles=request.profiles)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
+            self._limit_runs(request)
         refs = self._upload(request.profiles)
         return [self._planned(ref, request, gate) for ref in refs]
 
@@ -327,11 +329,34 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if runs > 1 and budget is not None:
             budget.per_minute = self._allowed_per_minute() or budget.per_minute
 
-    def _allowed_per_minute(self) -> int | None:
+    def _limit_runs(self, request: StartRequest) -> None:
+        """Decide how many of several runs are under way at a time.
+
+        The load of runs on one machine would disturb each other's measurements.
+        """
+        if len(request.profiles) < 2:
+            return
+        account = self._account()
+        most = account.limits.max_concurrent_runs if account and account.limits else None
+        is_embedded = account is not None and account.features is not None and account.features.duet
+        chosen = request.parallel
+        if chosen is None and is_embedded and request.region in (None, "local"):
+            chosen = 1
+            self.session.note(
+                "tm: the runs follow one another, because they share the machine that generates "
+                "the load (--parallel)"
+            )
+        self.at_once = min((n for n in (chosen, most) if n is not None and n > 0), default=None)
+
+    def _account(self) -> Account | None:
         try:
-            limits = self.session.account.limits
+            return self.session.account
         except ApiError:
             return None
+
+    def _allowed_per_minute(self) -> int | None:
+        account = self._account()
+        limits = account.limits if account else None
         return limits.api_requests_per_minute if limits else None
 
 

@@ -15,7 +15,7 @@ from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
 from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
-from tm_cli.gate.policy import Gate
+from tm_cli.gate.policy import Gate, worst
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
 from tm_cli.render.formats.json_document import to_json
@@ -26,6 +26,9 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback
+
+MOST_NAMED = 5
+"""Subjects that the summary of several runs names for each way to end."""
 
 BUDGET_SHARE = 0.7
 """The part of the request budget that polling many runs may use; the rest is for their ends."""
@@ -73,15 +76,18 @@ def follow(
     *,
     system: str,
     limits: ServerLimits,
+    at_once: int | None = None,
     memory: LastStart | None = None,
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `memory` notes each run that is started.
+    `at_once` is how many may be under way at a time, None for all. `memory` notes each run that is
+    started.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
-    gate = _with_polling(gate, limits, runs=len(runs), watched=terminal.live and not session.quiet)
+    under_way = min(len(runs), at_once or len(runs))
+    gate = _with_polling(gate, limits, runs=under_way, watched=terminal.live and not session.quiet)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -90,6 +96,7 @@ def follow(
         clock,
         fail_fast=wait.fail_fast,
         stop_on_interrupt=wait.stop_on_interrupt,
+        at_once=at_once,
     )
     names = [run.name for run in runs]
     with open_view(terminal, clock, quiet=session.quiet, subjects=names) as view:
@@ -190,6 +197,22 @@ def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
         session.terminal.write_result(to_json(as_document(evidence)))
     for record in evidence.records:
         _print_record(session, record, several=len(evidence.records) > 1)
+    if len(evidence.records) > 1:
+        session.note(f"tm: {_count_outcomes(evidence.records)}")
+
+
+def _count_outcomes(records: Sequence[Record]) -> str:
+    """Return how many runs ended in which way and which they are, the worst first."""
+    subjects: dict[ExitCode, list[str]] = {}
+    for record in records:
+        subjects.setdefault(record.end.decision.exit_code, []).append(sanitize(record.subject))
+    texts = []
+    while subjects:
+        code = worst(subjects)
+        names = subjects.pop(code)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        texts.append(f"{len(names)} {code.name} ({', '.join(names[:MOST_NAMED])}{more})")
+    return f"{len(records)} runs: {', '.join(texts)}"
 
 
 def _print_record(session: CommandContext, record: Record, *, several: bool) -> None:

@@ -37,6 +37,7 @@ class GateCommand(ABC, Generic[Runs]):
     """What differs between the backends whose runs a gate starts and waits for.
 
     `system` names the backend in reports and for `--last`, and `url_variable` sets its server.
+    `at_once` is how many of the runs of a start may be under way at a time, None for all.
     `default_fail_on` holds where neither flag nor setting chooses; without it a verdict informs.
     """
 
@@ -49,6 +50,7 @@ class GateCommand(ABC, Generic[Runs]):
 
     def __init__(self, session: CommandContext) -> None:
         self.session = session
+        self.at_once: int | None = None
 
     @property
     @abstractmethod
@@ -215,5 +217,6 @@ def _follow(
         wait,
         system=command.system,
         limits=command.limits(),
+        at_once=command.at_once,
         memory=memory,
     )
