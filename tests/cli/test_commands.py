@@ -50,7 +50,7 @@ def test_profile_is_shown_without_its_secret(gate, server):
 
 @pytest.mark.parametrize("name", ["checkout", " CheckOut "])
 def test_name_is_compared_as_the_server_does(gate, server, name):
-    server.answer("GET", "/profiles", listed("search", "checkout", first_id=41)).start()
+    server.answer("GET", "/profiles", listed("search", "checkout", first_id=41)).profile().start()
     assert gate("runs", "start", name).exit_code == ExitCode.OK
 
 

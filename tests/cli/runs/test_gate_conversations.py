@@ -679,7 +679,7 @@ def test_wait_never_takes_a_legacy_row(gate, server):
 
 
 def test_start_without_wait_returns_the_run(gate, server):
-    server.start()
+    server.profile().start()
     result = gate("runs", "start", "42", "--json")
     assert result.exit_code == ExitCode.OK
     assert result.json["data"] == {

@@ -384,11 +384,28 @@ def test_printed_command_repeats_the_gate_and_the_server(run, fleet, clock, tmp_
 
 
 def test_start_tells_what_the_user_may_not_have_meant(gate, server):
-    server.profile(status="RUNNING", duration=7200).snapshot().start().status("COMPLETED")
+    server.profile(status="RUNNING", duration=7200, targetUrl="https://shop.example/?key=k\x1b")
+    server.status(runId=OTHER_RUN).snapshot().start().status("COMPLETED")
     server.scan(row()).detail()
     result = gate(*GATED)
-    assert "this start replaces that run" in result.stderr
+    assert f"checkout is RUNNING (run {OTHER_RUN}); this start replaces that run" in result.stderr
+    load = "checkout sends POST https://shop.example/?... at 10 requests/s for 2h"
+    assert load in result.stderr
     assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
+def test_start_without_wait_says_that_it_replaces_a_run(gate, server, quiet):
+    server.profile(status="PAUSED").error("GET", "/profiles/42/status", 404, "Not Found").start()
+    result = gate("runs", "start", "42", *quiet)
+    assert result.exit_code == ExitCode.OK
+    assert "tm: checkout is PAUSED; this start replaces that run" in result.stderr
+    assert ("sends POST" in result.stderr) is (quiet == ())
+
+
+def test_start_without_wait_needs_no_profile_that_can_be_read(gate, server):
+    server.error("GET", "/profiles/42", 503, "busy").start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
 
 
 def test_mistyped_run_id_is_not_called_replaced(gate, server):
@@ -459,7 +476,7 @@ def test_run_is_not_denied_while_the_history_cannot_be_read(gate, httpserver, cl
 def test_run_that_was_remembered_is_searched_for_as_long_as_after_its_start(
     gate, server, httpserver, clock
 ):
-    server.start()
+    server.profile().start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK
     ended = status("IDLE", runId=None)
     httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(ended)
@@ -547,7 +564,7 @@ def test_settings_of_a_later_day_do_not_replace_the_gate_of_the_start(run, tm, c
 
 
 def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm, server):
-    server.start()
+    server.profile().start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK
     (tm.cwd / "tm.toml").write_text('fail_on = "WARN"\n')
     server.status("COMPLETED").scan(row(autoVerdict="WARN")).detail(autoVerdict="WARN")
@@ -597,14 +614,14 @@ def test_signal_while_a_run_is_being_remembered_forgets_nothing(run, tm, fleet, 
 
 
 def test_start_without_wait_is_remembered_too(gate, server):
-    server.start()
+    server.profile().start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK
     server.status("COMPLETED").scan(row()).detail()
     assert gate("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
 
 
 def test_last_run_of_another_server_is_not_looked_for(gate, tm, server):
-    server.start()
+    server.profile().start()
     gate("runs", "start", "42")
     environ = {"TM_BASE_URL": "https://other.example", "TM_API_KEY": KEY}
     result = tm("runs", "wait", "--last", environ=environ)
@@ -631,7 +648,7 @@ def test_gate_without_wait_is_a_mistake(gate, server, argv):
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
 def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, server, quiet):
     (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n', encoding="utf-8")
-    server.start()
+    server.profile().start()
     result = gate("runs", "start", "42", *quiet)
     assert result.exit_code == ExitCode.OK
     (line,) = [line for line in result.stderr.splitlines() if "does not gate" in line]
@@ -640,7 +657,7 @@ def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, serv
 
 
 def test_start_without_any_gate_says_nothing_of_one(gate, server):
-    server.start()
+    server.profile().start()
     assert "gate" not in gate("runs", "start", "42").stderr
 
 

@@ -229,14 +229,42 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _planned(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None
     ) -> FollowedRun[TrafficMorphRuns]:
-        profile = None
-        if gate is not None or request.comparison.against is not None:
-            profile = find_profile(self.session.client, ref)
+        is_needed = gate is not None or request.comparison.against is not None
+        profile = self._read_profile(ref, is_needed=is_needed)
+        if profile is not None:
             require_another(request.comparison.against, profile.target_url)
-        if gate is not None and profile is not None:
-            self._check_waitable(profile, gate)
-            ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            if gate is not None:
+                self._check_waitable(profile, gate)
+                ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            self._note_start(profile)
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
+        """Return the stored profile; None where it cannot be read and is only for messages."""
+        if is_needed:
+            return find_profile(self.session.client, ref)
+        try:
+            return self.session.client.without_retries().get_profile(ref.profile_id)
+        except ApiError:
+            return None
+
+    def _note_start(self, profile: Profile) -> None:
+        """Say what is sent, and which run ends because of it."""
+        name = sanitize(profile.name)
+        if profile.target_url:
+            self.session.note(f"tm: {name} sends {describe_load(profile)}")
+        if profile.status in {"RUNNING", "PAUSED"}:
+            self.session.terminal.write_line(
+                f"tm: {name} is {profile.status}{self._name_active(profile)}; this start replaces "
+                "that run"
+            )
+
+    def _name_active(self, profile: Profile) -> str:
+        try:
+            status = self.session.client.without_retries().get_run_status(profile.id)
+        except ApiError:
+            return ""
+        return f" (run {sanitize(status.run_id)})" if status.run_id else ""
 
     def _attached(
         self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
@@ -317,8 +345,6 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        if profile.status in {"RUNNING", "PAUSED"}:
-            note(f"tm: {name} is {profile.status}; this start replaces that run")
         if profile.duration is not None and profile.duration > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
             note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
@@ -358,6 +384,19 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         account = self._account()
         limits = account.limits if account else None
         return limits.api_requests_per_minute if limits else None
+
+
+def describe_load(profile: Profile) -> str:
+    """Return what a profile sends where, how often and for how long; without the query."""
+    url, _, query = sanitize(profile.target_url).partition("?")
+    rates = sorted({point.y for point in profile.points or []})
+    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    if rates:
+        lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
+        parts.append(f"at {lowest}{rates[-1]:g} requests/s")
+    if profile.duration:
+        parts.append(f"for {format_duration(profile.duration)}")
+    return " ".join(parts)
 
 
 def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:
