@@ -159,11 +159,12 @@ def test_controls_are_sent_once(gate, server, verb):
     assert result.json["data"] == {"profile_id": PROFILE, "run_id": RUN, "status": "PAUSED"}
 
 
-def test_pause_without_a_run_is_no_success(gate, server):
+def test_pause_without_a_run_says_that_nothing_was_paused(gate, server):
     answer = {"runId": None, "status": "IDLE", "profileId": PROFILE}
     server.answer("POST", f"/profiles/{PROFILE}/pause", answer)
     result = gate("runs", "pause", "42")
-    assert result.exit_code == ExitCode.ERROR
+    assert result.exit_code == ExitCode.OK
+    assert result.stdout == "profile 42: IDLE\n"
     assert "nothing was paused" in result.stderr
 
 

@@ -13,6 +13,7 @@ from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -225,6 +226,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
                 "or later in `tm runs wait --last`"
             )
+
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        return run_control(started["run_id"], started["status"], started["profile_id"])
 
     def _planned(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None

@@ -18,7 +18,7 @@ from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Gate, worst
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
-from tm_cli.render.formats.json_document import to_json
+from tm_cli.render.formats.json_document import as_on_the_wire, to_json
 from tm_cli.render.progress import PlainView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
@@ -193,7 +193,13 @@ class _Outcome:
 
 def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     """Print what is known, whatever was decided."""
-    if session.wants_json:
+    if session.is_go_json:
+        rows = [item.end.result.facts for item in evidence.records if item.end.result]
+        if rows:
+            shown = [as_on_the_wire(row) for row in rows]
+            whole = shown[0] if len(evidence.records) == 1 else shown
+            session.terminal.write_result(to_json(whole))
+    elif session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
     for record in evidence.records:
         _print_record(session, record, several=len(evidence.records) > 1)

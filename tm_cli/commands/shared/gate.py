@@ -78,6 +78,10 @@ class GateCommand(ABC, Generic[Runs]):
         text = f"started run {name} of {run.name}: {sanitize(found.status)}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        """Return what is printed of a start without an envelope."""
+        return started
+
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Say what to do about runs that are not waited for."""
         for outcome in outcomes:
@@ -146,9 +150,11 @@ def start_only(
         }
         for run, outcome in zip(runs, started, strict=True)
     ]
+    bare = [command.as_on_the_wire(item) for item in data]
     code = session.emit(
         data[0] if len(data) == 1 else {"runs": data},
         lambda: "\n".join(outcome.text for outcome in started),
+        bare=bare[0] if len(bare) == 1 else bare,
     )
     command.note_next_steps(started, gate)
     return code
