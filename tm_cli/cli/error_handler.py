@@ -15,7 +15,6 @@ from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.signals import SignalReceived, lost_signal, signals_raised
 from tm_cli.values.text import sanitize
 
-
 JSON_FLAGS = frozenset({"--json"} | {f"--json={word}" for word in ("1", "t", "T", "true", "True")})
 
 

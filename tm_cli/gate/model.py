@@ -99,8 +99,8 @@ class Run:
 
     `asked_at` is the wall clock just before the start was sent, and None for a run that an
     earlier invocation has started; `is_named` says that only the user's word is known of such a
-    run, which may be mistyped. `resume` is the command line that waits for this run, and
-    `duration` how many seconds it should take, None when that is unknown.
+    run, which may be mistyped. `resume` is the command line that waits for this run, `stop` the one
+    that stops it, and `duration` how many seconds it should take, None when that is unknown.
     """
 
     run_id: str | None
@@ -110,6 +110,7 @@ class Run:
     resume: str | None = None
     duration: float | None = None
     is_named: bool = False
+    stop: str | None = None
 
 
 class Phase(Enum):

@@ -419,6 +419,51 @@ def test_mistyped_run_id_is_not_called_replaced(gate, server):
     assert "replaced" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "wait"),
+    [
+        (("start", "42", "--wait"), "tm runs wait --last"),
+        (
+            ("wait", "42", "--run-id", "run-42-1"),
+            "tm runs wait 42 --run-id run-42-1 --fail-on FAIL",
+        ),
+    ],
+)
+def test_interrupt_at_a_terminal_names_the_two_short_commands_once(run, fleet, clock, argv, wait):
+    fleet.profile(42, "PASS")
+    if argv[0] == "wait":
+        assert run("runs", "start", "42").exit_code == ExitCode.OK
+    interrupt_at(clock, 30)
+    result = run("runs", *argv, "--fail-on", "FAIL", at_terminal=True)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert (result.stdout + result.stderr).count("is still running") == 1
+    hint = f"hint: `{wait}` waits for it again, `tm runs stop 42` stops it\n"
+    assert result.stderr.endswith(hint)
+
+
+def test_verdict_says_where_it_leads(gate, server):
+    server.until_ended().scan(row(autoVerdict="FAIL")).detail(autoVerdict="FAIL")
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert "hint: `tm history compare 7 5` shows what changed" in result.stderr
+    assert "`tm baseline pin 7` makes this the baseline" in result.stderr
+
+
+def test_failed_check_does_not_lead_to_another_baseline(gate, server):
+    server.until_ended().scan(row()).detail()
+    result = gate("runs", "start", "42", "--wait", "--assert", "p95<1ms")
+    assert result.exit_code == ExitCode.FAIL
+    assert "`tm history compare 7 5` shows what changed" in result.stderr
+    assert "baseline pin" not in result.stderr
+
+
+@pytest.mark.parametrize("fail_on", ["FAIL", "NO_BASELINE"])
+def test_first_run_says_what_it_is_for(gate, server, fail_on):
+    verdict = {"autoVerdict": "NO_BASELINE", "autoCompareBaselineRunId": None}
+    server.until_ended().scan(row(**verdict)).detail(**verdict)
+    result = gate("runs", "start", "42", "--wait", "--fail-on", fail_on)
+    assert "hint: the next run of this profile is compared with this one" in result.stderr
+
+
 def test_bug_during_a_wait_leaves_no_run_without_its_name(gate, server, clock, monkeypatch):
     def broken(_seconds):
         raise ZeroDivisionError("oops")

@@ -42,6 +42,7 @@ class TrafficMorphRuns(Backend):
         profile: Profile | None = None,
         stop_client: TrafficMorphClient | None = None,
         resume_flags: Sequence[str] = (),
+        server_flags: Sequence[str] = (),
         needs_baseline: bool = False,
     ) -> None:
         self._client = client
@@ -50,7 +51,8 @@ class TrafficMorphRuns(Backend):
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
-        self._resume_flags = tuple(resume_flags)
+        self._resume_flags = (*resume_flags, *server_flags)
+        self._server_flags = tuple(server_flags)
         self._terms = terms or {}
         self._needs_baseline = needs_baseline
         self._starter = RunStarter(
@@ -76,11 +78,12 @@ class TrafficMorphRuns(Backend):
     def _as_run(self, run_id: str | None, status: str, asked_at: Any) -> Run:
         if run_id is not None and not run_id.strip():
             run_id = None
-        resume = None
+        name, resume = str(self._profile_id), None
         if run_id is not None:
-            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", sanitize(run_id)]
+            words = ["tm", "runs", "wait", name, "--run-id", sanitize(run_id)]
             resume = shlex.join([*words, *self._resume_flags])
-        return Run(run_id, self._subject, status, asked_at, resume, self._duration)
+        stop = shlex.join(["tm", "runs", "stop", name, *self._server_flags])
+        return Run(run_id, self._subject, status, asked_at, resume, self._duration, stop=stop)
 
     def observe(self, run: Run) -> Progress:
         """Read the live status, on older servers the profile."""

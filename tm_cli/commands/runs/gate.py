@@ -306,6 +306,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
+            server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
         )
 
@@ -320,13 +321,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return f"tm-{self.session.context.make_token()}"
 
     def _resume_flags(self, gate: Gate | None, comparison: ComparisonOptions) -> list[str]:
-        """Return the flags that `tm runs wait` needs: gate, comparison, server of this call."""
+        """Return the flags that `tm runs wait` needs: gate and comparison."""
         flags = comparison.flags()
         if gate is not None and gate.fail_on:
             flags += ["--fail-on", format_fail_on(gate.fail_on)]
         for check in gate.checks if gate is not None else ():
             flags += ["--assert", check.text]
-        return [*flags, *server_flags(self.session, self.system)]
+        return flags
 
     def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
         session = self.session

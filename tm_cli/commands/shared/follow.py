@@ -24,8 +24,10 @@ from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback
+from tm_cli.values.verdict import Verdict
 
 MOST_NAMED = 5
 """Subjects that the summary of several runs names for each way to end."""
@@ -118,7 +120,7 @@ def follow(
     records = tuple(outcome.record() for outcome in outcomes)
     evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
     code = wait.reports.finish(evidence)
-    print_outcome(session, replace(evidence, exit_code=code))
+    print_outcome(session, replace(evidence, exit_code=code), is_remembered=memory is not None)
     return int(code)
 
 
@@ -191,7 +193,9 @@ class _Outcome:
         return Record(self.system, self.subject, self.subject_id, self.status, self.decided)
 
 
-def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
+def print_outcome(
+    session: CommandContext, evidence: GateOutcome, *, is_remembered: bool = False
+) -> None:
     """Print what is known, whatever was decided."""
     if session.is_go_json:
         rows = [item.end.result.facts for item in evidence.records if item.end.result]
@@ -202,7 +206,8 @@ def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     elif session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
     for record in evidence.records:
-        _print_record(session, record, several=len(evidence.records) > 1)
+        several = len(evidence.records) > 1
+        _print_record(session, record, several=several, is_remembered=is_remembered)
     if len(evidence.records) > 1:
         session.note(f"tm: {_count_outcomes(evidence.records)}")
 
@@ -221,15 +226,49 @@ def _count_outcomes(records: Sequence[Record]) -> str:
     return f"{len(records)} runs: {', '.join(texts)}"
 
 
-def _print_record(session: CommandContext, record: Record, *, several: bool) -> None:
+def _print_record(
+    session: CommandContext, record: Record, *, several: bool, is_remembered: bool
+) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.write_result(run_summary(terminal, ending))
     message = f"{record.subject}: {decision.message}" if several else decision.message
+    is_told = ending.run is not None and not session.wants_json and terminal.out_is_terminal
     if decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
-    elif not decision.is_gated or not ending.result:
+    elif not (is_told or (decision.is_gated and ending.result)):
         terminal.write_line(f"tm: {sanitize(message)}")
-    if decision.hint:
-        terminal.write_line(f"hint: {sanitize(decision.hint)}")
+    if hint := _next_step(record, by_hand=is_told, is_remembered=is_remembered):
+        terminal.write_line(f"hint: {sanitize(hint)}")
+    elif record.system == TRAFFICMORPH and (advice := _advice(record)):
+        session.note(f"hint: {sanitize(advice)}")
+
+
+def _advice(record: Record) -> str | None:
+    """Return where a verdict leads: to what changed, and to the baseline of the next run."""
+    result, decision = record.end.result, record.end.decision
+    number = result.facts.get("id") if result is not None else None
+    if result is None or type(number) is not int:
+        return None
+    if result.verdict is Verdict.NO_BASELINE:
+        return "the next run of this profile is compared with this one"
+    if decision.exit_code is not ExitCode.FAIL:
+        return None
+    basis = result.basis
+    is_compared = type(basis.baseline) is int and not basis.is_ab_run
+    details = f"compare {number} {basis.baseline}" if is_compared else f"show {number}"
+    advice = f"`tm history {details}` shows what changed, `--report html=gate.html` writes it down"
+    if not decision.verdict_gated or not is_compared:
+        return advice
+    return f"{advice}; if that is intended, `tm baseline pin {number}` makes this the baseline"
+
+
+def _next_step(record: Record, *, by_hand: bool, is_remembered: bool) -> str | None:
+    """Return what to do next; short commands where a person reads it."""
+    decision, run = record.end.decision, record.end.run
+    is_detached = run is not None and run.resume and f": {run.resume}" in (decision.hint or "")
+    if run is None or not (by_hand and is_detached and run.stop) or decision.code != "interrupted":
+        return decision.hint
+    wait = "tm runs wait --last" if is_remembered else run.resume
+    return f"`{wait}` waits for it again, `{run.stop}` stops it"
