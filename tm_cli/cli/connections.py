@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.trusted_files import DATABASE
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.urls import LOCAL
 
@@ -89,10 +90,12 @@ class Connector:
 
     def _lease(self, directory: Path) -> Connection:
         """Find or start the server of `directory` and keep it until the owner ends."""
+        is_new = not (directory / DATABASE).exists()
         server = self.context.launch(directory)
         self.owner.keep_open(server.close)
-        began = "started" if server.started_here else "found"
-        self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+        if is_new or self.on_exchange:  # it is news once
+            began = "started" if server.started_here else "found"
+            self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
         return Connection(
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),

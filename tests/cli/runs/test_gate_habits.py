@@ -422,10 +422,10 @@ def test_mistyped_run_id_is_not_called_replaced(gate, server):
 @pytest.mark.parametrize(
     ("argv", "wait"),
     [
-        (("start", "42", "--wait"), "tm runs wait --last"),
+        (("start", "42", "--wait"), "--last"),
         (
             ("wait", "42", "--run-id", "run-42-1"),
-            "tm runs wait 42 --run-id run-42-1 --fail-on FAIL",
+            "42 --run-id run-42-1 --fail-on FAIL",
         ),
     ],
 )
@@ -437,7 +437,7 @@ def test_interrupt_at_a_terminal_names_the_two_short_commands_once(run, fleet, c
     result = run("runs", *argv, "--fail-on", "FAIL", at_terminal=True)
     assert result.exit_code == ExitCode.INTERRUPTED
     assert (result.stdout + result.stderr).count("is still running") == 1
-    hint = f"hint: `{wait}` waits for it again, `tm runs stop 42` stops it\n"
+    hint = f"hint: `tm runs wait {wait}` waits for it again, `tm runs stop 42` stops it\n"
     assert result.stderr.endswith(hint)
 
 

@@ -256,7 +256,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Say what is sent, and which run ends because of it."""
         name = sanitize(profile.name)
         if profile.target_url:
-            self.session.note(f"tm: {name} sends {describe_load(profile)}")
+            place = " (embedded server)" if self.server == LOCAL else ""
+            self.session.note(f"tm: {name} sends {describe_load(profile)}{place}")
         if profile.status in {"RUNNING", "PAUSED"}:
             self.session.terminal.write_line(
                 f"tm: {name} is {profile.status}{self._name_active(profile)}; this start replaces "
