@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,52 @@ def read_error(document: Any) -> ErrorBody:
         code if isinstance(code, str) and code else None,
         from_api=isinstance(envelope.get("error"), str),
     )
+
+
+def decode_body(content: bytes, encoding: str, most: int) -> bytes:
+    """Return a body without the `Content-Encoding` that proxies add although tm asks for none.
+
+    Empty, `identity` and a charset, which does not belong there, are no encoding. Raises ValueError
+    for an encoding that tm does not know, for a body that is not in it, and for more than `most`
+    bytes.
+    """
+    names = [name.strip().lower().removeprefix("x-") for name in encoding.split(",")]
+    codings = [name for name in names if name not in _NO_CODINGS and not _is_charset(name)]
+    if len(codings) > MOST_CODINGS or not set(codings) <= {"gzip", "deflate"}:
+        raise ValueError(f"its encoding is {sanitize(encoding)}")
+    for name in reversed(codings if content else []):
+        is_raw = name == "deflate" and (content[0] & 0x0F != 8 or int.from_bytes(content[:2]) % 31)
+        window = 31 if name == "gzip" else -15 if is_raw else 15  # RFC 1952, RFC 1951, RFC 1950
+        content = _inflate(content, window, most)
+    return content
+
+
+MOST_CODINGS = 3
+_NO_CODINGS = frozenset({"", "identity", "none"})
+
+
+def _is_charset(name: str) -> bool:
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def _inflate(content: bytes, window: int, most: int) -> bytes:
+    found = b""
+    while content:
+        part = zlib.decompressobj(window)
+        try:
+            found += part.decompress(content, most + 1 - len(found))
+        except zlib.error:
+            raise ValueError("it is not in the encoding that its head names") from None
+        if len(found) > most:
+            raise ValueError("it is too large")
+        if not part.eof:
+            raise ValueError("it is cut")
+        content = part.unused_data if window > zlib.MAX_WBITS else b""  # gzip can have members
+    return found
 
 
 def parse_response(

@@ -203,6 +203,15 @@ FailFast = Annotated[
         "--fail-fast", help="Stop the other runs when one fails the gate.", rich_help_panel=GATE
     ),
 ]
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of runs at a time. [1 on the embedded server, otherwise all that the server "
+        "permits]",
+        rich_help_panel=WAITING,
+    ),
+]
 PollInterval = Annotated[
     str | None,
     typer.Option(

@@ -61,6 +61,10 @@ class Endpoint:
     def key(self) -> ApiKey:
         return self.credential.key
 
+    def read_key_again(self) -> ApiKey:
+        """Return the key as it is now: a key file may have been replaced."""
+        return Endpoint(self.settings, self.system).key
+
     @cached_property
     def address(self) -> Setting:
         """The base URL and its origin.

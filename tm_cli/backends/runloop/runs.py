@@ -104,7 +104,8 @@ class RunloopBackend(Backend):
         try:
             return read(run_id)
         except HttpError as error:
-            if error.status in NOT_THERE and not self._not_found.excuses(error):
+            is_answer = error.status in NOT_THERE and error.from_api
+            if is_answer and not self._not_found.excuses(error):
                 raise unknown(run_id) from None
             raise
 

@@ -137,8 +137,12 @@ class BenchmarkStarter(Generic[Started]):
                 self._clock.sleep(attempts.next_pause(error))
 
     def _recognise(self, error: ApiError) -> Started:
-        """Find what was started all the same; a refusal counts only when nothing is found."""
-        status = error.status if isinstance(error, HttpError) else None
+        """Find what was started all the same; a refusal counts only when nothing is found.
+
+        A page of a proxy is no refusal: it may answer for a server that has acted.
+        """
+        is_answer = isinstance(error, HttpError) and (error.from_api or error.status in NO_ACCESS)
+        status = error.status if isinstance(error, HttpError) and is_answer else None
         if status in NO_ACCESS:
             raise error
         pauses = SEARCHES[:1] if status in REFUSALS else SEARCHES

@@ -62,6 +62,7 @@ def start(
     ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
+    parallel: options.Parallel = None,
 ) -> int:
     """Start one or more runs; with --wait, exit by their verdicts.
 
@@ -77,6 +78,7 @@ def start(
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,
+            parallel=parallel,
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         every_check = options.with_assert_setting(session, checks)
@@ -86,11 +88,12 @@ def start(
 
         request = StartRequest(
             profiles=tuple(profile),
-            region=session.setting("region", region),
+            region=session.setting("region", region or None),
             tags=options.read_tags(tag or []),
             comparison=read_comparison(
                 session, baseline=baseline, against=against, profiles=profile
             ),
+            parallel=parallel,
         )
         runs = RunGate(session)
         if wait:

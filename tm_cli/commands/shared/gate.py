@@ -41,6 +41,7 @@ class GateCommand(ABC, Generic[Runs]):
     """What differs between the backends whose runs a gate starts and waits for.
 
     `system` names the backend in reports and for `--last`, and `url_variable` sets its server.
+    `at_once` is how many of the runs of a start may be under way at a time, None for all.
     `default_fail_on` holds where neither flag nor setting chooses; without it a verdict informs.
     """
 
@@ -53,6 +54,7 @@ class GateCommand(ABC, Generic[Runs]):
 
     def __init__(self, session: CommandContext) -> None:
         self.session = session
+        self.at_once: int | None = None
 
     @property
     @abstractmethod
@@ -80,6 +82,10 @@ class GateCommand(ABC, Generic[Runs]):
         status = f": {sanitize(found.status)}" if found.status else ""
         text = f"started run {name} of {run.name}{status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
+
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        """Return what is printed of a start without an envelope."""
+        return started
 
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Say what to do about runs that are not waited for."""
@@ -149,9 +155,11 @@ def start_only(
         }
         for run, outcome in zip(runs, started, strict=True)
     ]
+    bare = [command.as_on_the_wire(item) for item in data]
     code = session.emit(
         data[0] if len(data) == 1 else {"runs": data},
         lambda: "\n".join(outcome.text for outcome in started),
+        bare=bare[0] if len(bare) == 1 else bare,
     )
     command.note_next_steps(started, gate)
     return code
@@ -220,5 +228,6 @@ def _follow(
         wait,
         system=command.system,
         limits=command.limits(),
+        at_once=command.at_once,
         memory=memory,
     )
