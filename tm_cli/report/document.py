@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 from pydantic import (
     AfterValidator,
@@ -252,6 +252,7 @@ class GateData(TypedDict):
     """What was accepted."""
 
     fail_on: list[GatedVerdict]
+    warn_on: NotRequired[list[GatedVerdict]]
     checks: list[ShownText]
     confirm: Annotated[int, Field(ge=0)]
     wait_timeout_seconds: Number | None

@@ -11,7 +11,7 @@ from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
-from tm_cli.values.verdict import GATED, parse_fail_on
+from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"
@@ -88,8 +88,11 @@ def _boolean(text: str) -> bool:
 
 def _fail_on(text: str) -> str:
     """Verdicts in their usual order and spelling."""
-    verdicts = parse_fail_on(text)
-    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+    return format_fail_on(parse_fail_on(text))
+
+
+def _warn_on(text: str) -> str:
+    return format_fail_on(parse_warn_on(text))
 
 
 def _on_interrupt(text: str) -> InterruptAction:
@@ -154,6 +157,7 @@ DEFINITIONS = {
             "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
+        Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",
             _on_interrupt,

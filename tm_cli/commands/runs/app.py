@@ -73,6 +73,7 @@ def start(
     if not wait:
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
+            warn_on=gate_options.warn_on,
             checks=checks,
             confirm=confirm,
             fail_fast=fail_fast,

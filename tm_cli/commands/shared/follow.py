@@ -14,7 +14,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
-from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of, warns
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
@@ -175,16 +175,18 @@ def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
     if session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
     for record in evidence.records:
-        _print_record(session, record, several=len(evidence.records) > 1)
+        _print_record(session, record, evidence.gate, several=len(evidence.records) > 1)
 
 
-def _print_record(session: CommandContext, record: Record, *, several: bool) -> None:
+def _print_record(session: CommandContext, record: Record, gate: Gate, *, several: bool) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.write_result(run_summary(terminal, ending))
     message = f"{record.subject}: {decision.message}" if several else decision.message
-    if decision.exit_code is ExitCode.OK:
+    if warns(ending, gate):
+        terminal.write_line(f"tm: warning: {sanitize(message)}")
+    elif decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
     elif not decision.is_gated or not ending.result:
         terminal.write_line(f"tm: {sanitize(message)}")
