@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
+from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
@@ -148,6 +148,18 @@ Against = Annotated[
         "and the profile's target is compared with this one.",
         rich_help_panel=COMPARISON,
     ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION",
+        help="Region that generates the load. [TM_REGION]",
+        rich_help_panel=LOAD,
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
 ]
 AskedBaseline = Annotated[
     int | None,

@@ -116,9 +116,19 @@ class Answers:
         return self.rate * self.seconds
 
 
+_WITH_PORT = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]+(?:[/?].*)?")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is meant as a URL, if only as a host with a port: `localhost:8080`."""
+    return "://" in text or _WITH_PORT.fullmatch(text.strip()) is not None
+
+
 def read_target(text: str) -> str:
-    """Return the address that the load goes to."""
+    """Return the address that the load goes to; a port of this machine needs no scheme."""
     url = text.strip()
+    if _WITH_PORT.fullmatch(url) and is_here(f"http://{url}"):
+        url = f"http://{url}"
     if "://" not in url:
         raise ValueError(f"it has no scheme; write for instance http://{url or 'localhost:8080'}")
     if "#" in url:
