@@ -262,7 +262,7 @@ def workflow_text(answers: Answers) -> str:
     return f"""\
 # A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
 # FAIL and everything undecided make the job red; {_soft_story(answers)}
-# The same as an action: `uses: trafficmorph/tm@v{__version__}` with the input `profile`.
+# The same as an action: `uses: OWNER/tm@v{__version__}` with the input `profile`.
 name: load test
 
 on:

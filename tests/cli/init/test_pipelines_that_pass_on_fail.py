@@ -202,9 +202,7 @@ def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
     ],
 )
 def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
-    uses = (
-        "on: push\njobs: {gate: {steps: [{uses: trafficmorph/tm@v1, with: {profile: checkout.yaml"
-    )
+    uses = "on: push\njobs: {gate: {steps: [{uses: OWNER/tm@v1, with: {profile: checkout.yaml"
     found = check(GITHUB, f"{uses}, base-url: local{inputs}}}}}]}}}}\n")
     assert (said in found) if said else (found == "")
 

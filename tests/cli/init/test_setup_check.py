@@ -181,7 +181,7 @@ def test_action_counts_as_a_gate(tm):
     workflow = tm.cwd / GITHUB
     workflow.parent.mkdir(parents=True)
     workflow.write_text(
-        "on: push\njobs:\n  gate:\n    steps:\n      - uses: trafficmorph/tm@v1\n"
+        "on: push\njobs:\n  gate:\n    steps:\n      - uses: OWNER/tm@v1\n"
         "        with: {profile: checkout.yaml, base-url: local}\n",
         encoding="utf-8",
     )
