@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
+from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
@@ -91,6 +91,16 @@ FailOn = Annotated[
         rich_help_panel=GATE,
     ),
 ]
+WarnOn = Annotated[
+    str | None,
+    typer.Option(
+        "--warn-on",
+        metavar="VERDICTS",
+        autocompletion=complete_verdicts,
+        help="Verdicts that pass with a warning; none of those in --fail-on. [TM_WARN_ON]",
+        rich_help_panel=GATE,
+    ),
+]
 WaitTimeout = Annotated[
     str | None,
     typer.Option(
@@ -139,6 +149,18 @@ Against = Annotated[
         "and the profile's target is compared with this one.",
         rich_help_panel=COMPARISON,
     ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION",
+        help="Region that generates the load. [TM_REGION]",
+        rich_help_panel=LOAD,
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
 ]
 AskedBaseline = Annotated[
     int | None,
@@ -239,6 +261,7 @@ class GateOptions:
     """A bundle: what fails the gate, and how long it waits."""
 
     fail_on: FailOn = None
+    warn_on: WarnOn = None
     wait_timeout: WaitTimeout = None
     verdict_timeout: VerdictTimeout = None
     poll_interval: PollInterval = None
@@ -254,16 +277,18 @@ class GateOptions:
         """Return the gate that flags and settings describe; sends nothing.
 
         With `last` the verdicts of the start come before those of the settings: the gate has only
-        what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
-        settings file is ignored.
+        what the flag names, until `complete_gate` adds the rest. Raises UsageError when a verdict
+        is to fail and to warn, and ConfigurationError when a settings file is ignored.
         """
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
+        fail_on = frozenset() if takes_remembered else read_fail_on(session, self.fail_on)
         return Gate(
-            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            fail_on=fail_on,
+            warn_on=_read_warn_on(session, self.warn_on, fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
@@ -319,6 +344,23 @@ def read_fail_on(session: CommandContext, flag: str | None) -> frozenset[Verdict
 
     text = session.setting("fail_on", flag)
     return frozenset() if text is None else parse_fail_on(text)
+
+
+def _read_warn_on(
+    session: CommandContext, flag: str | None, fail_on: frozenset[Verdict]
+) -> frozenset[Verdict]:
+    """Return the verdicts that pass with a warning; raises UsageError for one of `fail_on`."""
+    from tm_cli.values.verdict import format_fail_on, parse_warn_on
+
+    text = session.setting("warn_on", flag)
+    verdicts: frozenset[Verdict] = frozenset() if text is None else parse_warn_on(text)
+    if both := verdicts & fail_on:
+        raise UsageError(
+            f"--warn-on and --fail-on both name {format_fail_on(both)}",
+            hint="a verdict fails the gate or passes with a warning: name it in one of them "
+            "(`tm config show` tells where a value comes from)",
+        )
+    return verdicts
 
 
 def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
-from tm_cli.values.verdict import GATED, parse_fail_on
+from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"
@@ -99,8 +99,11 @@ def _boolean(text: str) -> bool:
 
 def _fail_on(text: str) -> str:
     """Verdicts in their usual order and spelling."""
-    verdicts = parse_fail_on(text)
-    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+    return format_fail_on(parse_fail_on(text))
+
+
+def _warn_on(text: str) -> str:
+    return format_fail_on(parse_warn_on(text))
 
 
 def split_checks(text: str) -> list[str]:
@@ -187,6 +190,7 @@ DEFINITIONS = {
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",
             _on_interrupt,

@@ -7,6 +7,7 @@ body as a document, limits such as `10%`, and the API's own names `targetUrl` an
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -87,6 +88,36 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     hint = "`tm profiles export` writes one to start from"
     return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+
+
+_PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
+
+
+def constant_load(url: str, rate: float, seconds: int) -> dict[str, Any]:
+    """Return a document of GET requests at a constant rate; each URL has a name of its own."""
+    return portable(
+        {
+            "name": _name_for(url),
+            "endpointUrl": url,
+            "httpMethod": "GET",
+            "duration": seconds,
+            "interpolationMode": "LINEAR",
+            "points": [[0, rate], [seconds, rate]],
+        }
+    )
+
+
+def _name_for(url: str) -> str:
+    """Return a name that a command line takes as one: `localhost:8080-checkout`.
+
+    A URL whose spelling does not fit, or that names and hyphens cannot tell from others, adds a
+    part of its hash.
+    """
+    if plain := _PLAIN_URL.fullmatch(url):
+        return plain[1] + plain[2].rstrip("/").replace("/", "-")
+    host_and_path = url.partition("://")[2].partition("?")[0]
+    words = re.sub(r"[^A-Za-z0-9.:]+", "-", host_and_path).strip("-.")[:60]
+    return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
 def portable(document: Any) -> dict[str, Any]:

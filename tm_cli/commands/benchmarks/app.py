@@ -78,6 +78,7 @@ def start(
         benchmark_options.require_a_rule(rules)
     else:
         options.refuse_without_wait(
+            warn_on=gate_options.warn_on,
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,

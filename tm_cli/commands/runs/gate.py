@@ -11,7 +11,7 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks
+from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -21,6 +21,7 @@ from tm_cli.commands.shared.profile_argument import (
     ProfileRef,
     check_profile_argument,
     find_profile,
+    import_document,
     resolve_profile,
     upload_profile,
 )
@@ -31,7 +32,7 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, require_another
-from tm_cli.values.verdict import format_fail_on
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import Account, AccountFeatures
@@ -163,6 +164,30 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     parallel: int | None = None
+    document: Mapping[str, Any] | None = None
+    """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+
+
+def read_request(
+    session: CommandContext,
+    profiles: Sequence[str],
+    document: Mapping[str, Any] | None = None,
+    *,
+    region: str | None,
+    tags: list[str] | None,
+    baseline: int | None,
+    against: str | None,
+    parallel: int | None = None,
+) -> StartRequest:
+    """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
+    return StartRequest(
+        profiles=tuple(profiles),
+        region=session.setting("region", region or None),
+        tags=read_tags(tags or []),
+        comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
+        parallel=parallel,
+        document=document,
+    )
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -185,9 +210,15 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, request: StartRequest, gate: Gate | None = None
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Find all profiles before anything is started; without a gate nothing is waited for."""
+        session = self.session
+        if request.document is not None:
+            require_another(request.comparison.against, str(request.document["endpointUrl"]))
+            require_support(session, request.comparison)
+            refs = [import_document(session.client, request.document, request.profiles[0])]
+            return [self._planned(refs[0], request, gate)]
         for text in request.profiles:  # a typo starts no server
-            check_profile_argument(text, self.session.context.cwd)
-        require_support(self.session, request.comparison, profiles=request.profiles)
+            check_profile_argument(text, session.context.cwd)
+        require_support(session, request.comparison, profiles=request.profiles)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
@@ -403,6 +434,12 @@ def describe_load(profile: Profile) -> str:
     if profile.duration:
         parts.append(f"for {format_duration(profile.duration)}")
     return " ".join(parts)
+
+
+class ShortGate(RunGate):
+    """A gate that fails on FAIL where nothing else is chosen."""
+
+    default_fail_on = frozenset({Verdict.FAIL})
 
 
 def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:

@@ -15,7 +15,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
-from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of, warns
 from tm_cli.gate.policy import Gate, worst
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
@@ -208,8 +208,13 @@ def print_outcome(
         session.terminal.write_result(to_json(as_document(evidence)))
     names = numbered([record.subject for record in evidence.records])
     for name, record in zip(names, evidence.records, strict=True):
-        shown = name if len(names) > 1 else None
-        _print_record(session, record, shown, is_remembered=is_remembered)
+        _print_record(
+            session,
+            record,
+            evidence.gate,
+            name if len(names) > 1 else None,
+            is_remembered=is_remembered,
+        )
     if len(evidence.records) > 1:
         session.note(f"tm: {_count_outcomes(names, evidence.records)}")
 
@@ -240,7 +245,12 @@ def _count_outcomes(names: Sequence[str], records: Sequence[Record]) -> str:
 
 
 def _print_record(
-    session: CommandContext, record: Record, name: str | None, *, is_remembered: bool
+    session: CommandContext,
+    record: Record,
+    gate: Gate,
+    name: str | None,
+    *,
+    is_remembered: bool,
 ) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
@@ -248,7 +258,9 @@ def _print_record(
         terminal.write_result(run_summary(terminal, ending))
     message = f"{name}: {decision.message}" if name else decision.message
     is_told = ending.run is not None and not session.wants_json and terminal.out_is_terminal
-    if decision.exit_code is ExitCode.OK:
+    if warns(ending, gate):
+        terminal.write_line(f"tm: warning: {sanitize(message)}")
+    elif decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
     elif not (is_told or (decision.is_gated and ending.result)):
         terminal.write_line(f"tm: {sanitize(message)}")

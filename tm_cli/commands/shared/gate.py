@@ -12,7 +12,7 @@ from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
-from tm_cli.errors import ConfigurationError
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
@@ -115,13 +115,20 @@ class GateCommand(ABC, Generic[Runs]):
         )
 
     def with_default_fail_on(self, gate: Gate) -> Gate:
-        """Return a gate that fails on something, where this backend has a default."""
+        """Return a gate that fails on something, where this backend has a default.
+
+        Raises UsageError when `--warn-on` would take FAIL out of that default.
+        """
         if gate.fail_on or not self.default_fail_on:
             return gate
-        self.session.note(
-            f"tm: the gate fails on {format_fail_on(self.default_fail_on)} (--fail-on)"
-        )
-        return replace(gate, fail_on=self.default_fail_on)
+        if Verdict.FAIL in gate.warn_on:
+            raise UsageError(
+                "--warn-on names FAIL, on which this gate fails by default",
+                hint="name another verdict, or say with --fail-on what fails the gate",
+            )
+        fail_on = self.default_fail_on - gate.warn_on
+        self.session.note(f"tm: the gate fails on {format_fail_on(fail_on)} (--fail-on)")
+        return replace(gate, fail_on=fail_on)
 
 
 def start_only(
