@@ -28,6 +28,7 @@ class TmError(Exception):
     exit_code: ExitCode = ExitCode.ERROR
     slug: ClassVar[str] = "error"
     own_request_id: str | None = None
+    is_refused_key = False
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)

@@ -181,5 +181,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
     def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output, under the names of the wire."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        """Return the payload for JSON output, under the names of the wire.
+
+        Raises InvalidResponse for what is nested too deeply to be written.
+        """
+        try:
+            return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        except ValueError:
+            raise InvalidResponse("the server's answer is nested too deeply") from None

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tm_cli.api.client import given
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import TrafficMorphClient
-from tm_cli.api.transport import NamedProxy, Transport, choose_proxy
+from tm_cli.api.transport import Transport
 from tm_cli.doctor.network import Network, ProbeResult, Route
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
@@ -22,6 +22,7 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.settings import RUNLOOP, STRAIT
 from tm_cli.settings.resolution import ResolvedSettings
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
+from tm_cli.values.proxy import NamedProxy, ProxyChoice, choose_proxy
 from tm_cli.values.text import sanitize
 
 NEARLY = 0.9
@@ -166,8 +167,9 @@ class Place:
 
 def check_server(place: Place, network: Network, clock: Clock) -> Iterator[CheckResult]:
     """Check proxy, name, certificate, answer and clock; what needs a failed step is skipped."""
-    proxy = choose_proxy(place.base_url, place.environ)
-    yield _proxy(proxy)
+    choice = choose_proxy(place.base_url, place.environ)
+    proxy = choice.proxy
+    yield _proxy(choice)
     yield _name(place, proxy, network)
     if proxy is not None and not proxy.address.lower().startswith("http://"):
         yield skipped("connection", f"not tried: {proxy.variable} is not a plain http proxy")
@@ -184,9 +186,10 @@ def check_server(place: Place, network: Network, clock: Clock) -> Iterator[Check
     yield _clock(found.date, before, clock.now())
 
 
-def _proxy(proxy: NamedProxy | None) -> CheckResult:
-    if proxy is None:
-        return ok("proxy", "none is used for this server")
+def _proxy(choice: ProxyChoice) -> CheckResult:
+    if (proxy := choice.proxy) is None:
+        reason = f", because of {sanitize(choice.exception)}" if choice.exception else ""
+        return ok("proxy", f"none is used for this server{reason}", exception=choice.exception)
     if not proxy.place:
         return problem(
             "proxy",

@@ -40,7 +40,8 @@ WORST_FIRST = (
 class Gate:
     """What this invocation accepts and how long it waits; limits in seconds.
 
-    `confirm` is how often a run that would fail the gate is repeated before it does.
+    `confirm` is how often a run that would fail the gate is repeated before it does. `warn_on`
+    are verdicts that pass and have to be seen; they make no gate.
     """
 
     fail_on: frozenset[Verdict] = frozenset()
@@ -49,6 +50,7 @@ class Gate:
     wait_timeout: float = 1800.0
     verdict_timeout: float = 60.0
     polling: PollingPolicy = field(default_factory=PollingPolicy)
+    warn_on: frozenset[Verdict] = frozenset()
 
     @property
     def is_set(self) -> bool:

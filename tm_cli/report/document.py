@@ -257,6 +257,7 @@ class GateData(TypedDict):
     """What was accepted."""
 
     fail_on: list[GatedVerdict]
+    warn_on: NotRequired[list[GatedVerdict]]
     checks: list[ShownText]
     confirm: Annotated[int, Field(ge=0)]
     wait_timeout_seconds: Number | None

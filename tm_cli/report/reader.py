@@ -124,6 +124,7 @@ def _moment(report: doc.ReportInfo) -> datetime:
 def _gate(data: doc.GateData) -> Gate:
     return Gate(
         fail_on=frozenset(map(Verdict, data["fail_on"])),
+        warn_on=frozenset(map(Verdict, data.get("warn_on", []))),
         checks=tuple(map(_condition, data["checks"])),
         confirm=data["confirm"],
         wait_timeout=data["wait_timeout_seconds"] or 0.0,

@@ -114,13 +114,16 @@ def _decision_error(decision: Decision) -> doc.ErrorData | None:
 
 
 def _gate(gate: Gate) -> doc.GateData:
-    return {
+    written: doc.GateData = {
         "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
         "checks": [check.text for check in gate.checks],
         "confirm": gate.confirm,
         "wait_timeout_seconds": gate.wait_timeout,
         "verdict_timeout_seconds": gate.verdict_timeout,
     }
+    if gate.warn_on:
+        written["warn_on"] = [verdict.value for verdict in sorted(gate.warn_on)]
+    return written
 
 
 def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:

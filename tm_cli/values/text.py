@@ -80,11 +80,16 @@ class TextInPieces:
 _COMMAND_SO_FAR = re.compile(r"##\w*\Z")
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return a question that names what is close to an unknown word, else `otherwise`."""
+def did_you_mean(
+    word: str, known: Iterable[str], otherwise: str = "", *, alike: float = 0.6
+) -> str:
+    """Return a question that names what is close to an unknown word, else `otherwise`.
+
+    `alike` is how similar they must be, from 0 to 1.
+    """
     import difflib  # takes a while to import, and few commands need it
 
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=alike)
     return f"did you mean {near[0]}?" if near else otherwise
 
 

@@ -26,17 +26,26 @@ def ended(strait, status):
 @pytest.mark.parametrize(
     ("verb", "status"), [("cancel", "canceled"), ("pause", "paused"), ("restart", "queued")]
 )
-def test_run_is_moved(jobs, run, verb, status):
+def test_run_is_moved(jobs, run, strait, verb, status):
+    strait.api.pauses = True
     result = jobs(verb, run.id)
     assert result.exit_code == ExitCode.OK
     assert result.stdout == f"{run.id}: {status}\n"
     assert run.status == status
 
 
-def test_paused_run_is_resumed(jobs, run):
+def test_paused_run_is_resumed(jobs, run, strait):
+    strait.api.pauses = True
     jobs("pause", run.id)
     assert jobs("resume", run.id).exit_code == ExitCode.OK
     assert run.status == "queued"
+
+
+def test_pause_that_the_server_does_not_manage_is_told(jobs, run):
+    result = jobs("pause", run.id)
+    assert result.exit_code == ExitCode.ERROR
+    assert "failed to pause run" in result.stderr
+    assert run.status == "executing"
 
 
 def test_dead_letter_comes_back_under_its_own_id(jobs, strait):

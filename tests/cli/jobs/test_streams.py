@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.services.strait.api import KEY
+from tests.services.strait.server import CUT, HANG_UP
 from tm_cli.api.event_stream import Listener
 from tm_cli.api.strait import stream_path
 from tm_cli.api.transport import Connection, Transport
@@ -106,13 +108,12 @@ def test_messages_are_heard_as_they_come(listen, strait, run):
     assert ears.changes == 1
 
 
-def test_stream_that_is_cut_is_opened_again(listen, strait, run):
+@pytest.mark.parametrize("how", [HANG_UP, CUT], ids=["between-chunks", "within-a-chunk"])
+def test_stream_that_is_cut_is_opened_again(listen, strait, run, how):
     _, ears = listen(run.id)
     channel(strait, run)('{"n": 1}')
     until(lambda: ears.messages)
-    from tests.services.strait.server import HANG_UP
-
-    strait.server.send(run.id, "status", HANG_UP)
+    strait.server.send(run.id, "status", how)
     until(lambda: strait.server.opened == 2)
     channel(strait, run)('{"n": 2}')
     until(lambda: len(ears.messages) == 2)
@@ -130,6 +131,23 @@ def test_other_streams_have_their_own_address(listen, strait, run, part):
     _, ears = listen(run.id, part)
     channel(strait, run, part)('{"n": 1}')
     until(lambda: ears.messages)
+
+
+def test_stream_is_cut_at_the_write_deadline_and_opened_again(listen, strait, run):
+    strait.server.cuts_streams = True
+    now, later = strait.world.now, []
+    strait.world.now = lambda: now() + timedelta(seconds=91.0 * len(later))
+    listen(run.id)
+    until(lambda: strait.server.opened == 1)
+    later.append(True)
+    until(lambda: strait.server.opened == 2)
+
+
+@pytest.mark.parametrize(("ending", "code"), [("completed", 0), ("failed", 2)])
+def test_gate_whose_stream_is_cut_again_and_again_is_decided(jobs, strait, ending, code):
+    strait.server.cuts_streams = True
+    strait.job(executing=600.0, attempts=(ending,))
+    assert jobs("start", "export", "--wait").exit_code == code
 
 
 def test_hanging_up_takes_no_time(listen, strait, run):

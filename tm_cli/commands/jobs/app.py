@@ -116,6 +116,7 @@ def start(
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
+            warn_on=gate_options.warn_on,
             checks=gate_options.checks,
             max_duration=gate_options.max_duration,
             canceled_as=gate_options.canceled_as,

@@ -18,14 +18,17 @@ from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.options import check_run_id
 from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
+from tm_cli.runtime.clock import Clock
 from tm_cli.settings import STRAIT
+from tm_cli.values.sliding_window import SlidingWindow
 from tm_cli.values.text import sanitize
 
 PER_MINUTE = 50
 """Requests: the smallest plan has 60, an address 100; streams need some in addition."""
 
-TRIGGERS_PER_MINUTE = 10
-"""Triggers that the server takes from one address."""
+TRIGGERS = 9
+TRIGGER_WINDOW = 61.0
+"""Triggers in so many seconds: one below the 10 a minute that the server takes from an address."""
 
 MOST_STREAMS = 8
 """Runs that are listened to at once; more are only looked at, to spare the budget."""
@@ -75,8 +78,14 @@ def open_server(session: CommandContext, project: str | None = None) -> JobServe
         accepts_empty=True,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
-    triggers = RequestBudget(session.context.clock, TRIGGERS_PER_MINUTE)
+    triggers = trigger_budget(session.context.clock)
     return JobServer(session, connection, _client(session, connection, project), triggers)
+
+
+def trigger_budget(clock: Clock) -> RequestBudget:
+    """Return the budget of all triggers of a command."""
+    window = SlidingWindow(TRIGGERS, clock.monotonic, seconds=TRIGGER_WINDOW, evenly=True)
+    return RequestBudget(clock, window=window)
 
 
 def open_client(session: CommandContext, project: str | None = None) -> StraitClient:

@@ -107,6 +107,7 @@ class JobGateOptions:
     """A bundle: what fails the gate of a job run, and how it is waited for."""
 
     fail_on: FailOn = None
+    warn_on: options.WarnOn = None
     checks: Assert = None
     max_duration: MaxDuration = None
     canceled_as: CanceledAs = None
@@ -117,7 +118,10 @@ class JobGateOptions:
     def read(self, session: CommandContext, *, confirm: int = 0, last: bool = False) -> Gate:
         """Return the gate that flags and settings describe; sends nothing."""
         bundle = options.GateOptions(
-            self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
+            self.fail_on,
+            self.warn_on,
+            wait_timeout=self.wait_timeout,
+            poll_interval=self.poll_interval,
         )
         gate = bundle.read(session, confirm=confirm, last=last)
         return replace(gate, checks=read_conditions(self.checks or [], self.max_duration))

@@ -13,8 +13,9 @@ import typer
 from tm_cli.api.errors import ApiError
 from tm_cli.api.event_stream import Message
 from tm_cli.api.retry import is_transient
-from tm_cli.api.strait import StraitClient
+from tm_cli.api.strait import JobRun, StraitClient
 from tm_cli.backends.strait.results import TERMINAL, may_change_status, read_message
+from tm_cli.backends.strait.runs import describe_continuations, read_run
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
@@ -110,25 +111,27 @@ def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: 
     server = open_server(session)
     output = _Output(session, server.connection.key)
     try:
-        status = _print_until_over(server, run_id, part, limit, output)
+        run = _print_until_over(server, run_id, part, limit, output)
     finally:
         output.end_line()
-    session.note(f"tm: run {sanitize(run_id)} is {sanitize(status)}")
+    session.note(f"tm: run {sanitize(run_id)} is {sanitize(run.status)}")
+    for text in describe_continuations(server.client, run):
+        session.note(f"tm: {text}")
     return 0
 
 
 def _print_until_over(
     server: JobServer, run_id: str, part: str | None, limit: float, output: _Output
-) -> str:
-    """Return the status in which the run has ended."""
+) -> JobRun:
+    """Return the run when it has ended."""
     clock, inbox = server.session.context.clock, _Inbox()
     with not_found_as_error(run_id):
-        status = server.client.get_run(run_id).status
+        run = read_run(server.client, run_id)
     deadline = clock.monotonic() + limit
-    if status not in TERMINAL:
+    if run.status not in TERMINAL:
         server.listener(run_id, inbox.put, part).start()
     polled_at, has_news = clock.monotonic(), False
-    while status not in TERMINAL:
+    while run.status not in TERMINAL:
         now = clock.monotonic()
         if now >= deadline:
             raise WaitTimeout(
@@ -141,17 +144,17 @@ def _print_until_over(
             clock.wait(inbox.arrived, min(due, deadline) - now)
         else:
             with reads_of_a_wait(deadline, clock):
-                status = _poll(server.client, run_id) or status
+                run = _poll(server.client, run_id) or run
             polled_at, has_news = clock.monotonic(), False
         has_news = output.print(inbox.take()) or has_news
     output.print(inbox.take())
-    return status
+    return run
 
 
-def _poll(client: StraitClient, run_id: str) -> str | None:
-    """Return the status; None when this poll has shown nothing."""
+def _poll(client: StraitClient, run_id: str) -> JobRun | None:
+    """Return the run; None when this poll has shown nothing."""
     try:
-        return client.without_retries().get_run(run_id).status
+        return read_run(client.without_retries(), run_id)
     except ApiError as error:
         if not is_transient(error):
             raise
