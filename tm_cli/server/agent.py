@@ -349,8 +349,10 @@ class Agent:
     _targets: TargetRule = field(init=False)
 
     def __post_init__(self) -> None:
-        allow_public = self.options.allow_public_targets
-        object.__setattr__(self, "_targets", TargetRule(allow_public=allow_public))
+        rule = TargetRule(
+            allow_public=self.options.allow_public_targets, server=self.options.server
+        )
+        object.__setattr__(self, "_targets", rule)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set or a signal comes.

@@ -180,7 +180,6 @@ class EmbeddedServer:
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
                 self._options.allow_public_targets,
-                own_address=self._endpoints[-1].address,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),

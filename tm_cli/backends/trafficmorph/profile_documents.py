@@ -16,6 +16,7 @@ from tm_cli.backends import documents
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import did_you_mean
 from tm_cli.values.thresholds import read_thresholds
+from tm_cli.values.urls import with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -78,6 +79,8 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
         "duration": _seconds(fields["duration"]),
         "points": _points(fields["points"]),
     }
+    if isinstance(url := fields["endpointUrl"], str) and "$$" not in url:
+        converted["endpointUrl"] = with_ascii_host(url)
     headers = fields.get("requestHeaders")
     if isinstance(headers, Mapping):
         headers = [{"name": str(name), "value": str(value)} for name, value in headers.items()]

@@ -12,6 +12,7 @@ from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
 from tm_cli.server.engine.job import RequestTarget
+from tm_cli.values.urls import certificate_name
 
 PATIENCE = 0.25
 """Seconds that a request waits for a connection while another address is left to try, at most.
@@ -210,7 +211,8 @@ class ConnectionPool:
         if self._tls is None or isinstance(connection.sock, SSLSocket):
             return connection
         try:
-            secured = self._tls.wrap_socket(connection.sock, server_hostname=self._target.host)
+            name = certificate_name(self._target.host)
+            secured = self._tls.wrap_socket(connection.sock, server_hostname=name)
         except BaseException:
             self.drop(connection)
             raise

@@ -23,6 +23,7 @@ from pydantic import (
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.urls import ascii_host
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
@@ -203,7 +204,7 @@ class RequestTarget(BaseModel):
         is_tls = parts.scheme == "https"
         query = f"?{parts.query}" if parts.query else ""
         return cls(
-            host=parts.hostname.encode("idna").decode(),
+            host=ascii_host(parts.hostname),
             port=parts.port or (443 if is_tls else 80),
             is_tls=is_tls,
             request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),

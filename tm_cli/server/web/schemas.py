@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
+from tm_cli.values.urls import with_ascii_host
 
 
 @cache
@@ -54,7 +55,8 @@ def _check_url(url: str) -> str:
         raise ValueError("must be an absolute http or https URL")
     if any(char <= " " or char == "\x7f" for char in url):
         raise ValueError("must not contain blanks or control characters")
-    if refusal := literal_refusal(parts.hostname):
+    url = url if "$$" in parts.netloc else with_ascii_host(url)
+    if refusal := literal_refusal(urlsplit(url).hostname or ""):
         raise ValueError(refusal)
     return url
 
