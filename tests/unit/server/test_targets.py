@@ -89,7 +89,16 @@ def test_public_addresses_are_targets_when_allowed(address, fine):
 
 @pytest.mark.parametrize(
     "address",
-    ["8.8.8.8", "192.0.2.1", "203.0.113.9", "240.0.0.1", "0.1.2.3", "2001:db8::1", "fec0::1", "168.63.129.16"],
+    [
+        "8.8.8.8",
+        "192.0.2.1",
+        "203.0.113.9",
+        "240.0.0.1",
+        "0.1.2.3",
+        "2001:db8::1",
+        "fec0::1",
+        "168.63.129.16",
+    ],
 )
 def test_only_what_the_switch_permits_is_said_to_be_permitted_by_it(address):
     address = ipaddress.ip_address(address)

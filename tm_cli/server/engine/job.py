@@ -29,6 +29,8 @@ MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
+UNEXPECTED_STATUS = "UnexpectedStatus"
+"""The name of a failure, with the status behind it."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -89,13 +91,27 @@ class Against(BaseModel):
     seed: int = 0
 
 
+class Probe(BaseModel):
+    """What is asked before the load: whether the targets can be reached, and first, if `url` says
+    so, that it answers with a status below 400. For `wait` seconds it is asked again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Url | None = None
+    addresses: Addresses = None
+    wait: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
+
+
 class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long.
+    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
+    `expect_status` every other status is a failure. `ca_file` has certificates to trust in addition
+    to the system's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -119,6 +135,9 @@ class EngineJob(BaseModel):
     share: Share = WHOLE
     hold: bool = False
     watchdog_timeout: Positive | None = None
+    probe: Probe | None = None
+    expect_status: frozenset[int] | None = None
+    ca_file: str | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:

@@ -51,7 +51,9 @@ class Thresholds:
     together and per class, in percentage points. `fewest_more_errors`: fewer additional errors
     never count. `all_errors`: percent of the requests, whatever the baseline. `shortfall`: percent
     of the plan not sent. `throughput`: fall of the completed requests per second in percent.
-    `fewest_requests`: with less there is nothing to rely on.
+    `statuses`: rise of the share of a status below 400 in percentage points. `body_size`: fall of
+    the mean size of a body in percent. `fewest_requests`: with less there is nothing to rely on.
+    `expect_status`: every status below 400 but these is an error; empty: none is.
     """
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
@@ -61,7 +63,10 @@ class Thresholds:
     all_errors: Threshold = Threshold(5.0, 50.0)
     shortfall: Threshold = Threshold(1.0, 5.0)
     throughput: Threshold = Threshold(2.0, 10.0)
+    statuses: Threshold = Threshold(1.0, NEVER)
+    body_size: Threshold = Threshold(50.0, NEVER)
     fewest_requests: int = 200
+    expect_status: tuple[int, ...] = ()
 
     def floor(self, quantile: str) -> float:
         """The rise in milliseconds below which this quantile never counts."""
@@ -74,9 +79,13 @@ class Thresholds:
             "allErrors": self.all_errors,
             "shortfall": self.shortfall,
             "throughput": self.throughput,
+            "statuses": self.statuses,
+            "bodySize": self.body_size,
         }
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
-        return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
+        documents |= {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
+        expected = {"expectStatus": list(self.expect_status)} if self.expect_status else {}
+        return documents | expected
 
     def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
         """These thresholds with the changes of `document`, which has the API's form.
@@ -97,6 +106,12 @@ class Thresholds:
                 return replace(self, floor_ms=_number(value))
             case "minRequests":
                 return replace(self, fewest_requests=_whole(value))
+            case "expectStatus":
+                return replace(self, expect_status=_statuses(value))
+            case "statuses":
+                return replace(self, statuses=_bound(value, self.statuses))
+            case "bodySize":
+                return replace(self, body_size=_bound(value, self.body_size))
             case "errors":
                 return replace(self, errors=_bound(value, self.errors))
             case "allErrors":
@@ -140,6 +155,14 @@ def _number(value: object) -> float:
     if not 0 <= value <= _MAX_VALUE:
         raise ValueError("it must be finite and not negative")
     return float(value)
+
+
+def _statuses(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(status) is int for status in value):
+        raise ValueError("it is not a list of statuses")
+    if not all(200 <= status < 400 for status in value):  # noqa: PLR2004
+        raise ValueError("a status is from 200 to 399; others are errors in any case")
+    return tuple(sorted(set(value)))
 
 
 def _whole(value: object) -> int:
