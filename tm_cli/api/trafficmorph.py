@@ -177,6 +177,8 @@ class HistoryRow(CamelCasePayload):
     against: JsonText = None
     notes: TextList = ()
     addresses: JsonText = None
+    bodies: JsonText = None
+    repeated: Lenient[StrictInt] = None
 
 
 class HistoryPage(CamelCasePayload):
@@ -201,6 +203,7 @@ class AccountFeatures(CamelCasePayload):
     baseline_pins: Lenient[StrictBool] = None
     run_limits: Lenient[StrictBool] = None
     duet: Lenient[StrictBool] = None
+    wait_for_target: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -108,6 +108,7 @@ def serve(
         exit_when_unused=exit_when_unused,
         requests_per_minute=requests_per_minute,
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
+        ca_file=session.settings.value("ca_file"),
     )
     run_server(options, on_ready=lambda info: _announce(session, info))
     return int(ExitCode.OK)

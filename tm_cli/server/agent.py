@@ -10,7 +10,8 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -39,7 +40,7 @@ from tm_cli.server.workers.agent_protocol import (
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND, EngineProcess
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback
+from tm_cli.values.urls import certificate_name, is_loopback
 
 HEARTBEAT = 0.5
 WATCHDOG_TIMEOUT = 3.0
@@ -61,7 +62,9 @@ class RunTask:
         command: Sequence[str],
         targets: TargetRule,
         post: Callable[[Frame], None],
+        ca_file: str | None = None,
     ) -> None:
+        self._ca_file = ca_file
         self._run_id = run_id
         self._command = command
         self._targets = targets
@@ -101,7 +104,13 @@ class RunTask:
     async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
         job = EngineJob.from_line(first_line)
-        changes: dict[str, object] = {"addresses": await self._targets.check(job.target_url)}
+        changes: dict[str, object] = {
+            "addresses": await self._targets.check(job.target_url),
+            "ca_file": self._ca_file,
+        }
+        if job.probe and job.probe.url:
+            addresses = await self._targets.check(job.probe.url)
+            changes["probe"] = job.probe.model_copy(update={"addresses": addresses})
         if job.against:
             addresses = await self._targets.check(job.against.target_url)
             changes["against"] = job.against.model_copy(update={"addresses": addresses})
@@ -167,7 +176,10 @@ class RunTasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
-    """`server` is a base URL ending in `/`; `tls` is None for plain http."""
+    """`server` is a base URL ending in `/`; `tls` is None for plain http.
+
+    `ca_file` has certificates that are trusted for targets in addition to the system's.
+    """
 
     server: str
     key: ApiKey
@@ -176,6 +188,7 @@ class AgentOptions:
     workers: int = 1
     allow_public_targets: bool = False
     tls: ssl.SSLContext | None = None
+    ca_file: str | None = None
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
@@ -183,6 +196,13 @@ class AgentOptions:
         query = urlencode({"region": self.region, "name": self.name, "version": __version__})
         scheme, _, rest = self.server.partition("://")
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"
+
+    @property
+    def certificate_name(self) -> dict[str, Any]:
+        """The name that the certificate must be for, where it is not the one in the URL."""
+        host = urlsplit(self.server).hostname or ""
+        name = certificate_name(host)
+        return {"server_hostname": name} if self.tls and name != host else {}
 
     @property
     def may_use_proxy(self) -> bool:
@@ -237,6 +257,8 @@ def _without_numbers(error: Exception) -> str:
 
 
 _OPEN_TIMEOUT = 10.0
+_NEXT_ADDRESS = 0.25
+"""Seconds after which the next address of the server is tried while one is silent."""
 _CLOSE_TIMEOUT = 0.5
 
 
@@ -275,6 +297,8 @@ class ServerConnection:
                 close_timeout=_CLOSE_TIMEOUT,
                 ping_interval=None,  # both ends send heartbeats of their own
                 max_size=MAX_FRAME,
+                happy_eyeballs_delay=_NEXT_ADDRESS,
+                **options.certificate_name,
             )
         except InvalidStatus as error:
             raise _refused(error) from None
@@ -399,7 +423,8 @@ class Agent:
 
         def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
-            return RunTask(run_id, command, self._targets, outgoing.put_nowait)
+            post = outgoing.put_nowait
+            return RunTask(run_id, command, self._targets, post, self.options.ca_file)
 
         tasks = RunTasks(run_task, self.log)
         try:

@@ -173,6 +173,7 @@ class EmbeddedServer:
                     self._options.engine_command or DEFAULT_COMMAND,
                     slots=self._options.slots,
                     clock=self._clock,
+                    ca_file=self._options.ca_file,
                 ),
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,

@@ -38,6 +38,7 @@ OPTIONAL = (
     "autoAlertRecipients",
     "schedule",
     "gate",
+    "waitForTarget",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 
@@ -89,6 +90,8 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
     payload = fields.get("requestPayload")
     if isinstance(payload, Mapping | list):
         converted["requestPayload"] = json.dumps(payload)
+    if isinstance(wait := fields.get("waitForTarget"), str):
+        converted["waitForTarget"] = parse_duration(wait)
     if fields.get("gate") is not None:
         converted["gate"] = read_thresholds(fields["gate"])
     return converted

@@ -60,6 +60,15 @@ def start(
         list[str] | None,
         typer.Option(metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
     ] = None,
+    wait_for_target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Maximum time to wait until the target answers, before the load is sent. "
+            "[TM_WAIT_FOR_TARGET]",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
 ) -> int:
@@ -87,6 +96,7 @@ def start(
             profiles=tuple(profile),
             region=session.setting("region", region),
             tags=options.read_tags(tag or []),
+            wait_for_target=session.setting("wait_for_target", wait_for_target),
             comparison=read_comparison(
                 session, baseline=baseline, against=against, profiles=profile
             ),

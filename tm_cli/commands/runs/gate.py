@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ def read_comparison(
 
 
 def require_support(
-    session: CommandContext, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+    session: CommandContext,
+    comparison: ComparisonOptions,
+    *,
+    profiles: Sequence[str] = (),
+    wait_for_target: float | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -119,6 +124,8 @@ def require_support(
         needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
+    if wait_for_target or any(document.get("waitForTarget") for document in documents):
+        needs.append(WAITING)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -161,6 +168,13 @@ class StartRequest:
     region: str | None = None
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+    wait_for_target: float | None = None
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the body of a start says about how to run and how to judge."""
+        wait = self.wait_for_target
+        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -185,7 +199,12 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Find all profiles before anything is started; without a gate nothing is waited for."""
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, self.session.context.cwd)
-        require_support(self.session, request.comparison, profiles=request.profiles)
+        require_support(
+            self.session,
+            request.comparison,
+            profiles=request.profiles,
+            wait_for_target=request.wait_for_target,
+        )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
         refs = self._upload(request.profiles)
@@ -266,7 +285,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             region=request.region,
             tags=request.tags,
             own_tag=self._own_tag(request.tags),
-            terms=request.comparison.document(),
+            terms=request.terms,
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),

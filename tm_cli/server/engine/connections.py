@@ -11,7 +11,7 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
-from tm_cli.server.engine.job import RequestTarget
+from tm_cli.server.engine.job import JobError, RequestTarget
 from tm_cli.values.urls import certificate_name
 
 PATIENCE = 0.25
@@ -256,10 +256,13 @@ def _vagueness(error: OSError) -> tuple[bool, str]:
 def _tls_context(ca_file: str | None) -> SSLContext:
     """Trusts what the system's file of certificates does, or Mozilla's list where there is none.
 
-    `ca_file` has further certificates; OSError when it cannot be used.
+    `ca_file` has further certificates; JobError when it cannot be used.
     """
     usual = ssl.get_default_verify_paths().cafile or certifi.where()
     context = create_default_context(cafile=usual)
     if ca_file is not None:
-        context.load_verify_locations(ca_file)
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise JobError(f"cannot use the certificates in {ca_file}: {error}") from error
     return context

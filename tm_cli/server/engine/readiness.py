@@ -32,7 +32,7 @@ def wait_until_ready(job: EngineJob, events: EventWriter, stopped: Event) -> Non
             if time.monotonic() + _PAUSE > deadline:
                 if check.is_there and check.is_optional:
                     break
-                raise TargetNotReady(f"{problem}; no load was sent (--wait-for-target waits)")
+                raise TargetNotReady(f"{problem}; no load was sent{_waited(job)}")
             events.write("waiting", reason=problem)
             stopped.wait(_PAUSE)
         check.client.close()
@@ -82,6 +82,11 @@ def _checks(job: EngineJob) -> Iterator[_Check]:
 def _client(job: EngineJob, target: RequestTarget, **changes: object) -> TargetClient:
     alone = {"body": None, "slots": 1, "against": None, "expect_status": None}
     return TargetClient(job.model_copy(update={**alone, **changes}), target)
+
+
+def _waited(job: EngineJob) -> str:
+    wait = job.probe.wait if job.probe else 0.0
+    return f" in {wait:g} s" if wait else " (--wait-for-target 60s would wait for it)"
 
 
 def _explained(error: Exception | None, name: str) -> str:

@@ -90,11 +90,15 @@ def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
 def successes(
     run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
 ) -> Iterator[MetricComparison]:
-    """Responses of another kind than before: fast and without an error, but not the same work."""
+    """Responses of another kind than before, if any: no errors, but not the same work either."""
     for status in sorted(run.statuses):
-        yield _status_share(status, run, other, thresholds.statuses, than)
+        share = _status_share(status, run, other, thresholds.statuses, than)
+        if share.severity:
+            yield share
     if run.mean_body is not None and other.mean_body:
-        yield _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
+        size = _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
+        if size.severity:
+            yield size
 
 
 def _status_share(

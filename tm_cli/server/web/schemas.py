@@ -109,6 +109,7 @@ Method = Annotated[
 Interpolation = Annotated[Literal["SPLINE", "LINEAR"], BeforeValidator(_upper)]
 Region = Annotated[str, StringConstraints(max_length=30)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+WaitTime = Annotated[float, Field(ge=0, le=3600)]
 Email = Annotated[str, StringConstraints(max_length=320)]
 
 
@@ -151,6 +152,7 @@ class ProfileBody(Wire):
     variables_set_ids: Annotated[list[Id], Field(max_length=50)] | None = None
     region: Region | None = None
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    wait_for_target: WaitTime | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
@@ -200,7 +202,8 @@ class StartBody(Wire):
     """The optional body of `POST /profiles/{id}/runs`.
 
     `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
-    against a second target, `gate` holds thresholds that differ from the defaults.
+    against a second target, `gate` holds thresholds that differ from the defaults,
+    `wait_for_target` is in seconds and replaces the profile's.
     """
 
     region: Region | None = None
@@ -208,6 +211,7 @@ class StartBody(Wire):
     baseline_run_id: Id | None = None
     against_url: Url | None = None
     gate: Gate | None = None
+    wait_for_target: WaitTime | None = None
 
 
 class PinBody(Wire):
