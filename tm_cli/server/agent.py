@@ -26,7 +26,7 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import signals_set
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, rate_refusal
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.agent_protocol import (
@@ -42,6 +42,14 @@ from tm_cli.values.api_key import ApiKey
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import certificate_name, is_loopback
 
+MAX_RUNS = 4
+"""Runs of one connection at the same time; a server does not start more."""
+MAX_RATE = 10_000.0
+"""Requests per second of a run; a server refuses more."""
+MAX_WAITING = 100
+"""Frames for a run whose engine is being started."""
+MAX_UNSENT = 1000
+"""Frames that the server has not read."""
 HEARTBEAT = 0.5
 WATCHDOG_TIMEOUT = 3.0
 """Seconds of silence after which the engine ends its load, in case this process is frozen."""
@@ -78,7 +86,7 @@ class RunTask:
         if frame.order:
             self._is_cancelled = True
         if self._engine is None:
-            self._waiting.append(frame)
+            self._waiting = [*self._waiting, frame][-MAX_WAITING:]
         elif frame.line is not None:
             self._engine.write_line(frame.line)
         elif frame.order == HANG_UP:
@@ -104,6 +112,8 @@ class RunTask:
     async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
         job = EngineJob.from_line(first_line)
+        if refusal := rate_refusal(job, MAX_RATE):
+            raise Refusal(refusal)
         changes: dict[str, object] = {
             "addresses": await self._targets.check(job.target_url),
             "ca_file": self._ca_file,
@@ -142,10 +152,16 @@ class RunTask:
 
 
 class RunTasks:
-    """Starts a task for each run and forwards its frames."""
+    """Starts a task for each run and forwards its frames; `post` sends frames back."""
 
-    def __init__(self, start: Callable[[str], RunTask], log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        start: Callable[[str], RunTask],
+        post: Callable[[Frame], None],
+        log: Callable[[str], None],
+    ) -> None:
         self._start = start
+        self._post = post
         self._log = log
         self._tasks: dict[str, tuple[RunTask, asyncio.Task[None]]] = {}
 
@@ -153,6 +169,8 @@ class RunTasks:
         """Handle a frame of the server; the first line of a run is its job."""
         if frame.run in self._tasks:
             self._tasks[frame.run][0].take(frame)
+        elif frame.line is not None and len(self._tasks) >= MAX_RUNS:
+            self._post(Frame(frame.run, over=f"this agent has {MAX_RUNS} runs already"))
         elif frame.line is not None:
             run_task = self._start(frame.run)
             task = asyncio.create_task(run_task.run(frame.line))
@@ -324,12 +342,15 @@ class ServerConnection:
         except ConnectionClosed as error:
             raise ConnectionError(why_closed(error)) from None
 
+    def abort(self) -> None:
+        self._connection.transport.abort()
+
     async def close(self) -> None:
         """Close without waiting long for a peer that may be dead."""
         try:
             await asyncio.wait_for(self._connection.close(), 2 * _CLOSE_TIMEOUT)
         except TimeoutError:
-            self._connection.transport.abort()
+            self.abort()
 
 
 def _refused(error: InvalidStatus) -> Exception:
@@ -419,14 +440,19 @@ class Agent:
 
     async def _work(self, link: ServerConnection) -> None:
         """Execute the server's jobs; raises ConnectionError once it is gone."""
-        outgoing: asyncio.Queue[Frame] = asyncio.Queue()
+        outgoing: asyncio.Queue[Frame] = asyncio.Queue(MAX_UNSENT)
+
+        def post(frame: Frame) -> None:
+            try:
+                outgoing.put_nowait(frame)
+            except asyncio.QueueFull:
+                link.abort()  # the server does not read
 
         def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
-            post = outgoing.put_nowait
             return RunTask(run_id, command, self._targets, post, self.options.ca_file)
 
-        tasks = RunTasks(run_task, self.log)
+        tasks = RunTasks(run_task, post, self.log)
         try:
             await exchange_frames(link.receive, link.send, outgoing, tasks.take)
         finally:

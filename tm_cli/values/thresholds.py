@@ -126,7 +126,7 @@ def _count(where: str, value: Any) -> int:
 def _statuses(where: str, value: Any) -> list[int]:
     given = value if isinstance(value, list) else [value]
     statuses = [_count(where, status) for status in given]
-    if not statuses or not all(200 <= status < 400 for status in statuses):  # noqa: PLR2004
+    if not statuses or not all(200 <= status < 400 for status in statuses):
         raise ValueError(f"{where} is a list of statuses from 200 to 399; others are errors anyway")
     return statuses
 

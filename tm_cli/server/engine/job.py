@@ -188,6 +188,17 @@ class EngineJob(BaseModel):
         )
 
 
+def rate_refusal(job: EngineJob, most: float) -> str | None:
+    """The reason why the curve cannot be sent: what is above the limit would be cut off."""
+    highest = job.model_copy(update={"max_rps": None}).curve.highest_rate
+    if highest <= most * (1 + 1e-9):
+        return None
+    return (
+        f"the highest rate of the curve is {highest:,.0f} requests per second, "
+        f"the limit is {most:,.0f}"
+    )
+
+
 class RequestTarget(BaseModel):
     """The parts of a target URL that a connection and a request line need.
 

@@ -174,7 +174,7 @@ class TargetClient:
         else:
             self._pool.drop(connection)
         status = response.status
-        if self._expected and status < 400 and status not in self._expected:  # noqa: PLR2004
+        if self._expected and status < 400 and status not in self._expected:
             return f"{UNEXPECTED_STATUS} {status}"
         self.bodies[str(status)] += response.body_size
         return status

@@ -11,6 +11,16 @@ from typing import Any
 QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})
 """The judged response times and the share of the requests that is quicker."""
 
+_BOUNDS = {
+    "errors": "errors",
+    "allErrors": "all_errors",
+    "shortfall": "shortfall",
+    "throughput": "throughput",
+    "statuses": "statuses",
+    "bodySize": "body_size",
+}
+"""The fields with the thresholds that are not about response times, by their keys in the API."""
+
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
 _MAX_VALUE = 1e15  # a longer integer would not even become a float
@@ -73,15 +83,8 @@ class Thresholds:
         return self.floor_ms * _FLOOR_SHARES[quantile]
 
     def document(self) -> dict[str, Any]:
-        bounds = {
-            **self.quantiles,
-            "errors": self.errors,
-            "allErrors": self.all_errors,
-            "shortfall": self.shortfall,
-            "throughput": self.throughput,
-            "statuses": self.statuses,
-            "bodySize": self.body_size,
-        }
+        own = {key: getattr(self, field_name) for key, field_name in _BOUNDS.items()}
+        bounds = {**self.quantiles, **own}
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
         documents |= {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
         expected = {"expectStatus": list(self.expect_status)} if self.expect_status else {}
@@ -101,6 +104,9 @@ class Thresholds:
         return thresholds
 
     def _with(self, key: str, value: object) -> Thresholds:
+        if key in _BOUNDS:
+            changes: dict[str, Any] = {_BOUNDS[key]: _bound(value, getattr(self, _BOUNDS[key]))}
+            return replace(self, **changes)
         match key:
             case "floorMs":
                 return replace(self, floor_ms=_number(value))
@@ -108,18 +114,6 @@ class Thresholds:
                 return replace(self, fewest_requests=_whole(value))
             case "expectStatus":
                 return replace(self, expect_status=_statuses(value))
-            case "statuses":
-                return replace(self, statuses=_bound(value, self.statuses))
-            case "bodySize":
-                return replace(self, body_size=_bound(value, self.body_size))
-            case "errors":
-                return replace(self, errors=_bound(value, self.errors))
-            case "allErrors":
-                return replace(self, all_errors=_bound(value, self.all_errors))
-            case "shortfall":
-                return replace(self, shortfall=_bound(value, self.shortfall))
-            case "throughput":
-                return replace(self, throughput=_bound(value, self.throughput))
         if key not in self.quantiles:
             raise ValueError("unknown threshold")
         bound = _bound(value, self.quantiles[key])
@@ -160,7 +154,7 @@ def _number(value: object) -> float:
 def _statuses(value: object) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(type(status) is int for status in value):
         raise ValueError("it is not a list of statuses")
-    if not all(200 <= status < 400 for status in value):  # noqa: PLR2004
+    if not all(200 <= status < 400 for status in value):
         raise ValueError("a status is from 200 to 399; others are errors in any case")
     return tuple(sorted(set(value)))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tm_cli.server.engine.job import Against, EngineJob, Probe
+from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
@@ -97,15 +97,13 @@ def engine_job(
             duration=fields.duration,
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
+            max_rps=quota.profile_rps,
             **further,
         )
     except ValidationError as error:
         raise _refusal(error, _PROFILE_NAMES) from None
-    if (highest := job.curve.highest_rate) > quota.profile_rps:
-        raise Refusal(
-            f"points: the highest rate of the curve is {highest:,.0f} requests per second, "
-            f"more than the limit of {quota.profile_rps:,}"
-        )
+    if refusal := rate_refusal(job, quota.profile_rps):
+        raise Refusal(f"points: {refusal}")
     return job
 
 

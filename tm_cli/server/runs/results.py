@@ -109,22 +109,9 @@ class Results:
         self, addresses: Mapping[int, dict[str, int]], transfers: Mapping[int, TransferCounts]
     ) -> Results:
         """The results with what is counted by target and not by bucket."""
-        against = self.against and self.against._of_side(1, addresses, transfers)
-        return replace(self._of_side(0, addresses, transfers), against=against)
-
-    def _of_side(
-        self,
-        side: int,
-        addresses: Mapping[int, dict[str, int]],
-        transfers: Mapping[int, TransferCounts],
-    ) -> Results:
-        counts = transfers.get(side, TransferCounts(side, {}, 0))
-        return replace(
-            self,
-            addresses=addresses.get(side, {}),
-            bodies=counts.bodies,
-            repeated=counts.repeated,
-        )
+        against = self.against and _counted(self.against, addresses.get(1), transfers.get(1))
+        own = _counted(self, addresses.get(0), transfers.get(0))
+        return replace(own, against=against)
 
     @property
     def average_rps(self) -> float:
@@ -140,6 +127,17 @@ class Results:
         if not self.completed:
             return None
         return round((self.completed - self.errors) * 100 / self.completed, 4)
+
+
+def _counted(
+    results: Results, addresses: dict[str, int] | None, transfers: TransferCounts | None
+) -> Results:
+    return replace(
+        results,
+        addresses=addresses or {},
+        bodies=transfers.bodies if transfers else {},
+        repeated=transfers.repeated if transfers else 0,
+    )
 
 
 def summarize(
