@@ -195,6 +195,8 @@ class AccountLimits(CamelCasePayload):
     """What the account may do; 0 means no cap for most."""
 
     api_requests_per_minute: Lenient[StrictInt] = None
+    max_rps: Lenient[StrictInt] = None
+    max_profile_rps: Lenient[StrictInt] = None
 
 
 class AccountFeatures(CamelCasePayload):

@@ -458,3 +458,44 @@ def test_failures_are_explained_and_requests_sent_again_are_counted(gate, server
     assert "ConnectionRefusedError: nothing listens at the target's address" in result.stdout
     assert "3 requests were sent again: the target had closed an idle connection" in result.stdout
     assert "Rare:" not in result.stdout
+
+
+HIGH = [{"x": 0, "y": 10}, {"x": 30, "y": 1800}, {"x": 60, "y": 10}]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"maxRps": 1500}, {"maxRps": 0, "maxProfileRps": 1500}, {"maxRps": 9000, "maxProfileRps": 5}],
+)
+def test_curve_that_the_server_would_cut_off_is_not_started(gate, server, limits):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.answer("GET", "/account", {"limits": limits})
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "the highest rate of checkout is 1,800 requests per second" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"maxRps": 0, "maxProfileRps": None},
+        {"maxRps": 1800},
+        {"maxRps": 10**15},
+        {"maxRps": -1},
+    ],
+)
+def test_curve_within_the_servers_limit_is_started(gate, server, limits):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.answer("GET", "/account", {"limits": limits}).snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    server.status().status("COMPLETED").scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+
+
+def test_server_that_does_not_tell_its_limit_is_asked_to_start(gate, server):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.error("GET", "/account", 404, "no such page")
+    server.snapshot().answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    server.status().status("COMPLETED").scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK

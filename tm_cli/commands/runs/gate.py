@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
-from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks
 from tm_cli.cli.session import CommandContext
@@ -33,12 +33,16 @@ from tm_cli.values.urls import LOCAL, check_url, require_another
 from tm_cli.values.verdict import format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import AccountFeatures
+    from tm_cli.api.trafficmorph import AccountFeatures, AccountLimits
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+
+
+USUAL_RATE = 1000.0
+"""Requests per second; only for a curve that is higher the server's limit is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             require_another(request.comparison.against, profile.target_url)
         if gate is not None and profile is not None:
             self._check_waitable(profile, gate)
+            self._check_rate(profile)
             ref = ProfileRef(ref.profile_id, sanitize(profile.name))
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
 
@@ -344,12 +349,30 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if runs > 1 and budget is not None:
             budget.per_minute = self._allowed_per_minute() or budget.per_minute
 
+    def _check_rate(self, profile: Profile) -> None:
+        """Refuse a curve that the server would cut off: another load would be judged."""
+        curve = planned_curve(profile)
+        highest = curve.highest_rate if curve else 0.0
+        if highest <= USUAL_RATE or (limits := self._limits()) is None:
+            return
+        caps = [cap for cap in (limits.max_rps, limits.max_profile_rps) if cap is not None]
+        allowed = min((cap for cap in caps if cap > 0), default=None)
+        if allowed is not None and highest >= allowed + 1:
+            raise Refused(
+                f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
+                f"requests per second; the server would cut it off at {allowed:,}",
+                hint="lower its points; those of a spline may be exceeded between them",
+            )
+
     def _allowed_per_minute(self) -> int | None:
+        limits = self._limits()
+        return limits.api_requests_per_minute if limits else None
+
+    def _limits(self) -> AccountLimits | None:
         try:
-            limits = self.session.account.limits
+            return self.session.account.limits
         except ApiError:
             return None
-        return limits.api_requests_per_minute if limits else None
 
 
 def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:
