@@ -43,6 +43,10 @@ OPTIONAL = (
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 
 
+LONGEST_WAIT = 3600.0
+"""Seconds that a server may be asked to wait for the target."""
+
+
 def names_document(text: str) -> bool:
     """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
     return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
@@ -90,8 +94,8 @@ def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
     payload = fields.get("requestPayload")
     if isinstance(payload, Mapping | list):
         converted["requestPayload"] = json.dumps(payload)
-    if isinstance(wait := fields.get("waitForTarget"), str):
-        converted["waitForTarget"] = parse_duration(wait)
+    if fields.get("waitForTarget") is not None:
+        converted["waitForTarget"] = _wait_time(fields["waitForTarget"])
     if fields.get("gate") is not None:
         converted["gate"] = read_thresholds(fields["gate"])
     return converted
@@ -102,6 +106,14 @@ def _seconds(value: Any) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds % 1 != 0:
         raise ValueError(f"duration {value!r} is not a whole number of seconds")
     return int(seconds)
+
+
+def _wait_time(value: Any) -> float:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= LONGEST_WAIT:
+        raise ValueError(f"waitForTarget {value!r} is not a duration of at most an hour")
+    return float(seconds)
 
 
 def _points(value: Any) -> list[Any]:

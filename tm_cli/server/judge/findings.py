@@ -94,11 +94,19 @@ def successes(
     for status in sorted(run.statuses):
         share = _status_share(status, run, other, thresholds.statuses, than)
         if share.severity:
-            yield share
+            yield _with_pin(share, run)
     if run.mean_body is not None and other.mean_body:
         size = _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
         if size.severity:
-            yield size
+            yield _with_pin(size, run)
+
+
+def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
+    """A change that is intended stays one for every later run, until it is the baseline."""
+    if comparison.than != BASELINE:
+        return comparison
+    hint = f"; if that is intended: tm baseline pin {run.history_id}"
+    return replace(comparison, reason=comparison.reason + hint)
 
 
 def _status_share(

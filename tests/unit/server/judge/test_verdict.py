@@ -527,7 +527,7 @@ def test_a_new_status_is_told_with_the_one_it_replaces() -> None:
     judgement = judge(answered(RUN, s302=1.0), against(answered(BASELINE, s200=1.0)))
     assert judgement.reasons[0] == (
         "status 302 for 100.00 % of the responses (20000 of 20000), baseline 0.00 %, most had 200, "
-        "+100.00 points, limit +1 points"
+        "+100.00 points, limit +1 points; if that is intended: tm baseline pin 8"
     )
 
 
