@@ -14,6 +14,7 @@ import pytest
 
 from tests.unit.server.running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
+from tm_cli.exit_codes import ExitCode
 
 pytestmark = pytest.mark.process
 
@@ -241,3 +242,10 @@ def test_neither_server_nor_engine_runs_inside_the_other(tmp_path):
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_host_name_that_cannot_be_one_is_a_usage_error(tm, tmp_path):
+    result = tm("serve", "--hostname", "load..example", "--data-dir", str(tmp_path / "d"))
+    assert result.exit_code == ExitCode.USAGE
+    assert "--hostname: 'load..example' is not a host name" in result.stderr
+    assert not (tmp_path / "d").exists()
