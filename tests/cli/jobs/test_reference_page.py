@@ -22,6 +22,7 @@ KINDS = [Api, ReferencePageApi]
 @pytest.fixture(params=KINDS)
 def strait(clock, request):
     with serve(clock, request.param) as found:
+        found.api.pauses = True  # as for runs of workers
         yield found
 
 
