@@ -399,3 +399,67 @@ def test_project_of_the_settings_is_used_to_try_a_key(tm, strait, words):
     assert result.exit_code in {ExitCode.OK, ExitCode.CONFIGURATION}, result.stderr
     assert "project_id is required" not in result.stdout + result.stderr
     assert strait.api.log[-1].query["project_id"] == [PROJECT]
+
+
+@pytest.mark.parametrize(
+    ("words", "route", "answer", "shown", "code"),
+    [
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled", "error": ""}, {"id": "b"}]},
+            "canceled 2 runs",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled"}, {"id": "b", "error": "no"}]},
+            "canceled 1 run",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled"}], "canceled": 1, "failed": 0},
+            "canceled 1 run",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "cancel-all", "--batch", "b1", "--yes"),
+            "POST /v1/runs/bulk-cancel-all",
+            {"run_ids": ["a", "b"]},
+            "canceled 2 runs",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "replay", "FAILED"),
+            "POST /v1/runs/bulk-replay",
+            {"results": [{"new_run_id": "a"}]},
+            "replayed 1 run",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "replay", "FAILED"),
+            "POST /v1/runs/bulk-replay",
+            [],
+            "replayed 0 runs",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "dlq-replay", "DEAD"),
+            "POST /v1/runs/bulk-dlq-replay",
+            {"replayed": [{"id": "a"}]},
+            "queued 1 dead letter again",
+            ExitCode.OK,
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_counts_that_an_answer_leaves_out_are_those_of_its_list(
+    command, strait, words, route, answer, shown, code
+):
+    strait.api.fault(route, as_json(200, answer))
+    result = command(*words)
+    assert result.exit_code == code
+    assert shown in result.stdout
