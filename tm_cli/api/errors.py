@@ -11,7 +11,8 @@ from __future__ import annotations
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 
-NO_ACCESS = frozenset({401, 403})
+UNAUTHORIZED = 401
+NO_ACCESS = frozenset({UNAUTHORIZED, 403})
 
 
 class ApiError(TmError):
@@ -61,6 +62,7 @@ class HttpError(ApiError):
         self.from_api = from_api
         self.media_type = media_type
         self.retry_after = retry_after
+        self.is_refused_key = status == UNAUTHORIZED
         if status in NO_ACCESS:
             self.exit_code = ExitCode.AUTHENTICATION
             self.code = api_code or "authentication"

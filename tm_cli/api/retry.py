@@ -36,6 +36,15 @@ def is_transient(error: ApiError) -> bool:
     return False
 
 
+def is_no_answer(error: ApiError) -> bool:
+    """Whether a read during a wait has had no answer of the API itself, so that the wait goes on.
+
+    A page with an error status, whichever it is, comes from a proxy or firewall in front of it.
+    """
+    is_page = isinstance(error, HttpError) and (not error.from_api or error.status >= 500)
+    return is_page or is_transient(error)
+
+
 def requested_pause(error: TmError) -> float:
     """The seconds that the server asks to wait for; 0 when it asks for nothing."""
     return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
@@ -44,8 +53,8 @@ def requested_pause(error: TmError) -> float:
 def retry_pause(
     error: TmError, may_repeat: Callable[[ApiError], bool] = is_transient
 ) -> float | None:
-    """Return the least pause in seconds before a read is repeated; None when that is useless."""
-    if not isinstance(error, ApiError) or not may_repeat(error):
+    """Return the least pause in seconds before a wait repeats a read; None when that is useless."""
+    if not isinstance(error, ApiError) or not (is_no_answer(error) or may_repeat(error)):
         return None
     return requested_pause(error)
 

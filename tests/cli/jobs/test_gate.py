@@ -158,6 +158,10 @@ def test_longest_duration_counts_retries_and_the_queue(jobs, strait, longest, co
         None,
         Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain", "Retry-After": "7"}),
         Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"}),
+        *[
+            Reply(status, b"<html>", {"Content-Type": "text/html"})
+            for status in (400, 401, 403, 405, 410, 521)
+        ],
         Reply(500),
         Reply(504),
         envelope(Problem(503, "service unavailable")),
@@ -195,13 +199,28 @@ def test_run_that_the_server_forgets_is_undecided(jobs, strait):
     assert "no longer knows run" in result.stderr
 
 
-def test_refused_key_ends_the_wait_and_is_never_tried_again(jobs, strait):
+def test_refused_key_that_has_just_worked_is_tried_once_more_and_ends_the_wait(jobs, strait):
     strait.job(executing=60.0)
-    strait.api.fault(RUN, envelope(Problem(401, "API key expired")))
+    for _ in range(2):
+        strait.api.fault(RUN, envelope(Problem(401, "API key expired")))
     result = jobs(*START)
     assert result.exit_code == ExitCode.AUTHENTICATION
-    assert strait.sent("GET", "/v1/runs/{run}") == 1
+    assert strait.sent("GET", "/v1/runs/{run}") == 2
+    assert "wait for it again: tm jobs wait " in result.stderr
     assert KEY not in result.stdout + result.stderr
+
+
+def test_key_that_is_refused_once_does_not_end_the_wait(jobs, strait):
+    strait.job(executing=60.0)
+    strait.api.fault(RUN, envelope(Problem(401, "API key expired")))
+    assert jobs(*START).exit_code == ExitCode.OK
+
+
+def test_key_that_has_never_worked_is_refused_at_once(jobs, strait):
+    run = strait.world.make_run(strait.job(executing=60.0)["id"])
+    strait.api.fault(RUN, envelope(Problem(401, "API key expired")))
+    assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.AUTHENTICATION
+    assert strait.sent("GET", "/v1/runs/{run}") == 1
 
 
 def test_dead_letter_ends_the_wait_although_it_can_be_revived(jobs, strait):

@@ -178,7 +178,8 @@ class Api:
             if kind and (limited := self._limit(request, kind)):
                 self.note_refusal(request, route, limited)
                 return limited
-            return ROUTES[tuple(route.split(" ", 1))](self, request)  # type: ignore[index]
+            handler = ROUTES[tuple(route.split(" ", 1))]  # type: ignore[index]
+            return getattr(self, handler.__name__)(request)  # type: ignore[no-any-return]
         except Problem as problem:
             refusal = problem
         except Illegal as problem:
@@ -348,6 +349,8 @@ class Api:
         wanted = [*request.query.get("status", []), *request.query.get("statuses", [])]
         if unknown := set(wanted) - STATUSES:
             raise Problem(400, f"unknown status {min(unknown)}")
+        if request.one("error_class") == "dlq_overflow":
+            raise Problem(400, "unknown error class")
         if request.one("tag_key") and request.one("metadata_key"):
             raise Problem(400, "tag and metadata filters cannot be combined")
         runs = [run.document for run in self.world.runs.values()]
@@ -388,7 +391,11 @@ class Api:
     def replay(self, request: Request) -> Reply:
         run = self._run(request)
         if run.status not in REPLAYABLE:
-            raise Problem(400, f"cannot replay run in status {run.status}")
+            raise Problem(400, "run is not replayable")
+        if (number := request.one("from_checkpoint")) is not None:
+            checkpoints = self.world.parts.get((run.id, "checkpoints"), [])
+            if int(number) not in [item["sequence"] for item in checkpoints]:
+                raise Problem(404, "checkpoint not found")
         return as_json(201, self._copied(run).document)
 
     def _copied(self, run: Run) -> Run:
@@ -437,7 +444,7 @@ class Api:
         if not body.get("scheduled_at"):
             raise Problem(422, "validation failed", "scheduled_at: failed on 'required'")
         if run.status not in {"delayed", "queued"} or run.document.get("started_at"):
-            raise Problem(404, "run not found")
+            raise Problem(404, "run not found or not eligible for rescheduling")
         at = parse(body["scheduled_at"])
         status = "delayed" if at > self.world.now() else "queued"
         run.document.update(status=status, scheduled_at=body["scheduled_at"])

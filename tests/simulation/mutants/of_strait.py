@@ -175,10 +175,10 @@ MUTANTS = (
     ),
     Mutant(
         "strait-gateway-404-ends-it",
-        RUNS,
-        "_may_read_again",
-        "HttpError) and error.status == 404 and not error.from_api:\n        return True",
-        "HttpError) and False:\n        return True",
+        "tm_cli.api.retry",
+        "is_no_answer",
+        "(not error.from_api or error.status >= 500)",
+        "error.status >= 500",
         "a gateway that is up before the server ends the wait",
     ),
     Mutant(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,11 +120,27 @@ def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
 
 
 def read_message(data: str) -> dict[str, Any] | None:
-    try:
-        document = strict_json.parse_answer(data)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+    """Return the object in a message; None for anything else."""
+    for text in (data, _GO_ESCAPE.sub(_as_json_escape, data)):
+        with suppress(ValueError):
+            document = strict_json.parse_answer(text)
+            return document if isinstance(document, dict) else None
+    return None
+
+
+_GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[av]|.)", re.DOTALL)
+
+
+def _as_json_escape(escape: re.Match[str]) -> str:
+    """Spell a character as JSON does: the server quotes some texts as the language Go does."""
+    match escape[1]:
+        case "a":
+            return "\\u0007"
+        case "v":
+            return "\\u000b"
+        case word if len(word) > 1:
+            return f"\\u00{word[1:]}"
+    return escape[0]
 
 
 def may_change_status(data: str) -> bool:

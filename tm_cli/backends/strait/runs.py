@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
-from tm_cli.api.retry import RequestBudget, is_transient, retry_pause
+from tm_cli.api.retry import RequestBudget, retry_pause
 from tm_cli.api.strait import LARGEST_PAGE, JobRun, RunPage, StraitClient, as_run
 from tm_cli.backends.strait.results import (
     COMPLETED,
@@ -186,7 +186,7 @@ class StraitRuns(Backend):
 
     def retry_pause(self, error: TmError) -> float | None:
         """Repeat what says nothing about the run; a refused key is final."""
-        return retry_pause(error, _may_read_again)
+        return retry_pause(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,13 +306,6 @@ def _just_after(created_at: datetime | None) -> str | None:
     except OverflowError:
         return None
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _may_read_again(error: ApiError) -> bool:
-    """A 404 that is not the API's own comes from a gateway while the server is away."""
-    if isinstance(error, HttpError) and error.status == 404 and not error.from_api:
-        return True
-    return is_transient(error)
 
 
 def _is_whole(page: RunPage) -> bool:

@@ -70,15 +70,16 @@ class JobServer:
         self.listener(run_id, on_message).start()
 
 
-def open_server(session: CommandContext) -> JobServer:
-    """Return the server that the settings name; sends nothing."""
+def open_server(session: CommandContext, project: str | None = None) -> JobServer:
+    """Return the server that the settings name; sends nothing. `project` is a flag's."""
     connection = replace(
         session.connect_to(STRAIT),
         explain=read_strait_error,
+        accepts_empty=True,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
     triggers = trigger_budget(session.context.clock)
-    return JobServer(session, connection, _client(session, connection), triggers)
+    return JobServer(session, connection, _client(session, connection, project), triggers)
 
 
 def trigger_budget(clock: Clock) -> RequestBudget:
@@ -87,34 +88,44 @@ def trigger_budget(clock: Clock) -> RequestBudget:
     return RequestBudget(clock, window=window)
 
 
-def open_client(session: CommandContext) -> StraitClient:
-    return open_server(session).client
+def open_client(session: CommandContext, project: str | None = None) -> StraitClient:
+    return open_server(session, project).client
 
 
-def _client(session: CommandContext, connection: Connection) -> StraitClient:
+def _client(
+    session: CommandContext, connection: Connection, project: str | None = None
+) -> StraitClient:
     transport = open_transport(session, connection)
-    return StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
+    client = StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
+    return client.in_project(session.setting("strait_project", project))
 
 
 @contextmanager
-def client_for_run(session: CommandContext, run_id: str) -> Iterator[StraitClient]:
+def client_for_run(
+    session: CommandContext, run_id: str, *, only_run: bool = True
+) -> Iterator[StraitClient]:
     """Return a client for requests about one run, and an error that names the run for a 404.
 
     Raises UsageError, before anything is sent, for what cannot be the id of a run.
     """
     check_run_id(run_id)
     client = open_client(session)
-    with not_found_as_error(run_id):
+    with not_found_as_error(run_id, only_run=only_run):
         yield client
 
 
 @contextmanager
-def not_found_as_error(run_id: str) -> Iterator[None]:
-    """Turn the API's 404 into an error that says what is missing."""
+def not_found_as_error(run_id: str, *, only_run: bool = True) -> Iterator[None]:
+    """Turn the API's 404 into an error that says what is missing.
+
+    Where not `only_run` can be missing, such as a checkpoint, the server's words decide.
+    """
     try:
         yield
     except HttpError as error:
         if error.status != 404 or not error.from_api:
+            raise
+        if not only_run and not _RUN_NOT_FOUND.match(error.message):
             raise
         raise TmError(
             f"run {sanitize(run_id)} was not found: {error.message}",
@@ -140,6 +151,7 @@ def start_unknown_if_lost() -> Iterator[None]:
         ) from None
 
 
+_RUN_NOT_FOUND = re.compile(r"(run )?not found( \(|$)", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

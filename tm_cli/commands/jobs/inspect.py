@@ -241,7 +241,7 @@ def _entries(
     with client_for_run(session, run) as client:
         found = client.list_entries(run, part, **query)
     shown = fields if fields is not None else _members_of(found)
-    return session.emit(found, lambda: item_table(session.terminal, found, shown))
+    return session.emit(found, lambda: item_table(session.terminal, found, shown) or "none")
 
 
 def _members_of(items: Sequence[Any]) -> dict[str, str]:

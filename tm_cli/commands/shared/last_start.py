@@ -49,8 +49,12 @@ class LastStart:
     def __init__(self, session: CommandContext, entries: Sequence[RememberedRun]) -> None:
         self._session = session
         self._entries = list(entries)
-        self._path = _path(session)
         self._told = ""
+        try:
+            self._path: Path | None = _path(session)
+        except ConfigurationError as problem:
+            self._path = None
+            session.note(f"tm: this run is not remembered for --last: {problem.message}")
         self._write()
 
     def begin(self, position: int, details: Mapping[str, Any]) -> None:
@@ -65,6 +69,8 @@ class LastStart:
         self._write()
 
     def _write(self) -> None:
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps([asdict(entry) for entry in self._entries]))
