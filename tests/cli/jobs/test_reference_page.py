@@ -20,6 +20,7 @@ KINDS = [Api, ReferencePageApi]
 @pytest.fixture(params=KINDS)
 def strait(clock, request):
     with serve(clock, request.param) as found:
+        found.api.pauses = True
         yield found
 
 

@@ -49,6 +49,8 @@ def on_page(run: dict[str, Any]) -> dict[str, Any]:
 
 
 class ReferencePageApi(Api):
+    frees_keys = True
+
     def _guarded(self, request: Request, route: str | None) -> Reply:
         reply = super()._guarded(request, route)
         if reply.status < 400 or not reply.body.startswith(b"{"):
