@@ -370,7 +370,7 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
 
     def fetch_page(at: str | None) -> RunPage:
         size = min(most - len(items), LARGEST_PAGE)
-        return _with_cursor(fetch(at, size), size)
+        return with_cursor(fetch(at, size), size)
 
     for page, following in follow_cursors(
         fetch_page, lambda page: page.next_cursor or None, cursor=cursor
@@ -388,7 +388,7 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
     return RunPage(data=list(items.values())[:most], next_cursor=rest, has_more=has_more, **known)
 
 
-def _with_cursor(page: RunPage, size: int) -> RunPage:
+def with_cursor(page: RunPage, size: int) -> RunPage:
     """Return the page; a bare list of the asked size with the cursor that servers would send."""
     if page.has_more is not None or page.next_cursor or len(page.data) != size:
         return page

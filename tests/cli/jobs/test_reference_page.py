@@ -22,7 +22,7 @@ KINDS = [Api, ReferencePageApi]
 @pytest.fixture(params=KINDS)
 def strait(clock, request):
     with serve(clock, request.param) as found:
-        found.api.pauses = True  # as for runs of workers
+        found.api.pauses = True
         yield found
 
 
@@ -55,6 +55,26 @@ def command(jobs, strait):
 
     run.ids, run.world = ids, world
     return run
+
+
+@pytest.mark.parametrize("newer", [0, 250])
+def test_run_of_a_lost_start_is_found_by_its_key(strait, jobs, clock, newer):
+    job = strait.job("export", attempts=("failed",))
+    project = {"TM_STRAIT_PROJECT": PROJECT}
+
+    def lost(request):
+        reply = answer(request)
+        return None if request.path.endswith("/trigger") else reply
+
+    answer, strait.api.answer = strait.api.answer, lost
+    strait.api.fault("GET /v1/runs", Reply(404))
+    assert jobs("start", "export", environ=project).exit_code == ExitCode.START_UNKNOWN
+    strait.api.answer = answer
+    for _ in range(newer):
+        clock.sleep(0.1)
+        strait.world.make_run(job["id"]).course = Course()
+    last = jobs("wait", "--last", "--no-stream", environ=project)
+    assert last.exit_code == ExitCode.FAIL
 
 
 AT = ("--at", "2026-03-02T12:00:00Z")
