@@ -86,6 +86,7 @@ class Connector:
 
     def _lease(self, directory: Path) -> Connection:
         """Find or start the server of `directory` and keep it until the owner ends."""
+        timeout = self.settings.value("timeout")  # a mistake in it starts no server
         server = self.context.launch(directory)
         self.owner.keep_open(server.close)
         began = "started" if server.started_here else "found"
@@ -94,7 +95,7 @@ class Connector:
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),
             clock=self.context.clock,
-            timeout=self.settings.value("timeout"),
+            timeout=timeout,
             environ=self.context.environ,
             on_exchange=self.on_exchange,
             reconnect=lambda: self._lease(directory),
