@@ -68,6 +68,10 @@ READ = {
         PLAIN + "requestPayload: {a: &a {x: 1, y: 2}, b: {<<: *a, y: 3}}\n",
         {"requestPayload": '{"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}'},
     ),
+    "merged from a key of the user's own": (
+        "x-usual: &usual {duration: 5m, httpMethod: PUT}\n<<: *usual\n" + PLAIN,
+        {"duration": 60, "httpMethod": "PUT"},
+    ),
     "dates and words": (
         PLAIN + "requestPayload: {d: 2026-01-01, n: NO, t: 12:30, e: =, x: 1e3, f: 1.10}\n",
         {

@@ -90,9 +90,13 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def portable(document: Any) -> dict[str, Any]:
-    """Return `document` in the portable form; raises ValueError when it cannot be one."""
+    """Return `document` in the portable form; raises ValueError when it cannot be one.
+
+    Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
+    """
     if not isinstance(document, Mapping):
         raise InvalidDocument("it is not a mapping of keys to values")
+    document = {key: value for key, value in document.items() if not str(key).startswith("x-")}
     written = {str(ALIASES.get(key, key)): str(key) for key in document}
     fields = {key: document[name] for key, name in written.items()}
     if len(fields) != len(document):
