@@ -90,7 +90,7 @@ def test_words_of_a_command_print_its_help(tm, capsys):
     ("words", "hint"),
     [
         (["exit-code"], "tm help exit-codes"),
-        (["run"], "tm help runs"),
+        (["benchmark"], "tm help benchmarks"),
         (["runs", "strat"], "tm help runs start"),
         (["zzz"], "`tm help` lists the topics"),
     ],

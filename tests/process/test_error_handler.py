@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.ci_platform import VARIABLES
 
 pytestmark = pytest.mark.process
 
@@ -24,7 +25,11 @@ UNKNOWN = 54321
 
 
 def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TM_", "CI"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TM_") and name not in VARIABLES
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "tm_cli", *argv],
         env={**kept, **(environ or {})},
@@ -56,8 +61,11 @@ def test_exit_code_and_message(argv, code, words):
     assert "Traceback" not in errors
 
 
-def test_without_a_server_ci_is_told_what_to_set(tmp_path):
-    process = tm("profiles", "list", environ={"CI": "true"}, cwd=tmp_path)
+@pytest.mark.parametrize(
+    "variable", ["CI", "TEAMCITY_VERSION", "TF_BUILD", "CODEBUILD_BUILD_ID", "bamboo_buildKey"]
+)
+def test_without_a_server_ci_is_told_what_to_set(tmp_path, variable):
+    process = tm("profiles", "list", environ={variable: "true"}, cwd=tmp_path)
     output, errors = process.communicate()
     assert (process.returncode, output) == (78, "")
     assert "TM_BASE_URL=local" in errors

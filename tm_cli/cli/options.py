@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
+from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.text import sanitize
 
@@ -90,6 +91,16 @@ FailOn = Annotated[
         rich_help_panel=GATE,
     ),
 ]
+WarnOn = Annotated[
+    str | None,
+    typer.Option(
+        "--warn-on",
+        metavar="VERDICTS",
+        autocompletion=complete_verdicts,
+        help="Verdicts that pass with a warning; none of those in --fail-on. [TM_WARN_ON]",
+        rich_help_panel=GATE,
+    ),
+]
 WaitTimeout = Annotated[
     str | None,
     typer.Option(
@@ -139,6 +150,27 @@ Against = Annotated[
         rich_help_panel=COMPARISON,
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION",
+        help="Region that generates the load. [TM_REGION]",
+        rich_help_panel=LOAD,
+    ),
+]
+WaitForTarget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait until the target answers, before the load is sent. "
+        "[TM_WAIT_FOR_TARGET]",
+        rich_help_panel=LOAD,
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
+]
 AskedBaseline = Annotated[
     int | None,
     typer.Option(
@@ -163,7 +195,7 @@ OnInterrupt = Annotated[
     typer.Option(
         metavar="ACTION",
         case_sensitive=False,
-        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop in CI]",
         rich_help_panel=WAITING,
     ),
 ]
@@ -202,6 +234,15 @@ FailFast = Annotated[
         "--fail-fast", help="Stop the other runs when one fails the gate.", rich_help_panel=GATE
     ),
 ]
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of runs at a time. [1 on the embedded server, otherwise all that the server "
+        "permits]",
+        rich_help_panel=WAITING,
+    ),
+]
 PollInterval = Annotated[
     str | None,
     typer.Option(
@@ -229,6 +270,7 @@ class GateOptions:
     """A bundle: what fails the gate, and how long it waits."""
 
     fail_on: FailOn = None
+    warn_on: WarnOn = None
     wait_timeout: WaitTimeout = None
     verdict_timeout: VerdictTimeout = None
     poll_interval: PollInterval = None
@@ -244,16 +286,18 @@ class GateOptions:
         """Return the gate that flags and settings describe; sends nothing.
 
         With `last` the verdicts of the start come before those of the settings: the gate has only
-        what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
-        settings file is ignored.
+        what the flag names, until `complete_gate` adds the rest. Raises UsageError when a verdict
+        is to fail and to warn, and ConfigurationError when a settings file is ignored.
         """
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
+        fail_on = frozenset() if takes_remembered else read_fail_on(session, self.fail_on)
         return Gate(
-            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            fail_on=fail_on,
+            warn_on=_read_warn_on(session, self.warn_on, fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
@@ -275,14 +319,14 @@ class WaitOptions:
     def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
-        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        In CI, nothing comes back to a run that is left going: Ctrl-C stops it.
         """
         from tm_cli.commands.shared.follow import WaitBehavior
         from tm_cli.commands.shared.report_sinks import read_sinks
 
         chosen = session.setting("on_interrupt", self.on_interrupt)
         if chosen is None:
-            chosen = "stop" if session.context.environ.get("CI") else "detach"
+            chosen = "stop" if ci_platform(session.context.environ) else "detach"
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
@@ -309,6 +353,23 @@ def read_fail_on(session: CommandContext, flag: str | None) -> frozenset[Verdict
 
     text = session.setting("fail_on", flag)
     return frozenset() if text is None else parse_fail_on(text)
+
+
+def _read_warn_on(
+    session: CommandContext, flag: str | None, fail_on: frozenset[Verdict]
+) -> frozenset[Verdict]:
+    """Return the verdicts that pass with a warning; raises UsageError for one of `fail_on`."""
+    from tm_cli.values.verdict import format_fail_on, parse_warn_on
+
+    text = session.setting("warn_on", flag)
+    verdicts: frozenset[Verdict] = frozenset() if text is None else parse_warn_on(text)
+    if both := verdicts & fail_on:
+        raise UsageError(
+            f"--warn-on and --fail-on both name {format_fail_on(both)}",
+            hint="a verdict fails the gate or passes with a warning: name it in one of them "
+            "(`tm config show` tells where a value comes from)",
+        )
+    return verdicts
 
 
 def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
-from tm_cli.values.verdict import GATED, parse_fail_on
+from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"
@@ -36,7 +36,8 @@ class Definition:
     """One setting: its name in files, how its text is read, and its default.
 
     `own_prefix` marks the settings of another system, whose variables are that system's; a
-    `personal` setting must not stand in the project file.
+    `personal` setting must not stand in the project file. `flag_name` is the flag where it is not
+    that name.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Definition:
     secret: bool = False
     personal: bool = False
     own_prefix: str = ""
+    flag_name: str = ""
 
     @property
     def variable(self) -> str:
@@ -58,7 +60,7 @@ class Definition:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
+        return "--" + (self.flag_name or self.name.removeprefix(self.own_prefix)).replace("_", "-")
 
 
 def setting_name(system: str, name: str) -> str:
@@ -97,8 +99,11 @@ def _boolean(text: str) -> bool:
 
 def _fail_on(text: str) -> str:
     """Verdicts in their usual order and spelling."""
-    verdicts = parse_fail_on(text)
-    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+    return format_fail_on(parse_fail_on(text))
+
+
+def _warn_on(text: str) -> str:
+    return format_fail_on(parse_warn_on(text))
 
 
 def split_checks(text: str) -> list[str]:
@@ -160,6 +165,13 @@ DEFINITIONS = {
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
+        Definition(
+            "strait_project",
+            _text,
+            None,
+            "Project on Strait, where the key does not determine it.",
+            flag_name="project",
+        ),
         Definition("timeout", _positive, 30.0, "Request timeout."),
         Definition(
             "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."
@@ -171,6 +183,12 @@ DEFINITIONS = {
             "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
+            "wait_for_target",
+            parse_duration,
+            None,
+            "Maximum time to wait until the target answers, before the load is sent.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,
@@ -178,6 +196,7 @@ DEFINITIONS = {
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",
             _on_interrupt,

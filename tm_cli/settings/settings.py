@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.settings.credentials import StoredKeys, read_key_file
+from tm_cli.settings.credentials import StoredKeys, key_file_warning, read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, SYSTEMS, TRAFFICMORPH, Definition, setting_name
 from tm_cli.settings.files import (
     USER_FILE,
@@ -37,10 +37,11 @@ class MissingKey(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key and where it was found."""
+    """A key and where it was found; `warning` says that others can change it there."""
 
     key: ApiKey
     origin: Origin
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Endpoint:
     @property
     def key(self) -> ApiKey:
         return self.credential.key
+
+    def read_key_again(self) -> ApiKey:
+        """Return the key as it is now: a key file may have been replaced."""
+        return Endpoint(self.settings, self.system).key
 
     @cached_property
     def address(self) -> Setting:
@@ -127,7 +132,7 @@ class Endpoint:
             if layer.source is Source.USER:
                 yield from self._stored()
             if (setting := self._key_in(layer)) is not None and self._may_use(setting):
-                yield Credential(_key(setting), setting.origin)
+                yield _credential(setting)
 
     def _stored(self) -> Iterator[Credential]:
         url = self.address.value
@@ -211,10 +216,11 @@ class Endpoint:
         return f"set {variable}, or store a key with `tm auth login`"
 
 
-def _key(setting: Setting) -> ApiKey:
+def _credential(setting: Setting) -> Credential:
     if isinstance(setting.value, ApiKey):
-        return setting.value
-    return read_key_file(Path(setting.value))
+        return Credential(setting.value, setting.origin)
+    path = Path(setting.value)
+    return Credential(read_key_file(path), setting.origin, key_file_warning(path))
 
 
 def _mixed(

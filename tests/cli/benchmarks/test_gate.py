@@ -463,3 +463,10 @@ def test_key_never_shows(bench, driven):
     driven(1.0, 1.0, 1.0)
     result = bench(*GATE, "--verbose", "--json")
     assert KEY not in result.stdout + result.stderr
+
+
+def test_run_is_not_compared_with_itself(bench, world):
+    world.finished_run((0.1, 0.1, 0.1))
+    result = bench("wait", "bmr_1", "--max-drop", "3%", "--baseline", "bmr_1")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot be the baseline of itself" in result.stderr

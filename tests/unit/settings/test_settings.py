@@ -126,8 +126,7 @@ def test_misspelt_setting_gets_a_suggestion(load):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_setting_has_a_variable_and_a_help_text(name):
     definition = DEFINITIONS[name]
-    of_another_system = name.startswith(("runloop_", "strait_"))
-    assert definition.variable == ("" if of_another_system else "TM_") + name.upper()
+    assert definition.variable == ("" if definition.own_prefix else "TM_") + name.upper()
     assert definition.help.endswith(".")
 
 
@@ -191,6 +190,37 @@ def test_key_file_is_read_without_its_line_break(load, tmp_path):
     path = tmp_path / "key"
     path.write_bytes(b"tm_from-file\r\n")
     assert load(environ={"TM_API_KEY_FILE": str(path)}).key.reveal() == b"tm_from-file"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tm_live_0123456789", "abc/DEF+012==", "/0123456789abcdef", "~nosuchuser-tm/x", "k" * 999],
+)
+def test_key_in_place_of_its_file_is_not_shown(load, name):
+    with pytest.raises(ConfigurationError) as caught:
+        _ = load(environ={"TM_API_KEY_FILE": name}).key
+    assert name not in f"{caught.value.message} {caught.value.hint}"
+    assert f"({len(name)} characters, which are not shown)" in caught.value.message
+
+
+def test_missing_key_file_is_named(load, tmp_path):
+    for name in (str(tmp_path / "key"), "key.txt", "secrets/tm.key"):
+        with pytest.raises(ConfigurationError, match=f"{name}: No such file"):
+            _ = load(environ={"TM_API_KEY_FILE": name}).key
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes")
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o444, 0), (0o640, 0), (0o666, 1)])
+def test_key_file_that_everyone_may_write_is_read_with_a_warning(tm, server, mode, warned):
+    path = tm.cwd / "key.txt"
+    path.write_text("tm_from-file", encoding="utf-8")
+    path.chmod(mode)
+    server.key = "tm_from-file"
+    server.answer("GET", "/profiles", [])
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY_FILE": str(path)}
+    result = tm("profiles", "list", environ=environ)
+    assert result.exit_code == 0
+    assert result.stderr.count("every user of this machine can change the API key") == warned
 
 
 def test_byte_order_mark_of_a_key_file_is_not_sent(load, tmp_path):

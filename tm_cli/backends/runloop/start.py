@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop import BenchmarkRun, RunloopClient, RunloopPayload
+from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, RunloopPayload
 from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
-from tm_cli.values.text import did_you_mean
+from tm_cli.values.text import did_you_mean, sanitize
 
 PROFILE_KEYS = frozenset({"purpose", "envVars", "secrets", "launchParameters", "mounts"})
 """What a run profile may hold; the API ignores other keys."""
@@ -137,8 +137,12 @@ class BenchmarkStarter(Generic[Started]):
                 self._clock.sleep(attempts.next_pause(error))
 
     def _recognise(self, error: ApiError) -> Started:
-        """Find what was started all the same; a refusal counts only when nothing is found."""
-        status = error.status if isinstance(error, HttpError) else None
+        """Find what was started all the same; a refusal counts only when nothing is found.
+
+        A page of a proxy is no refusal: it may answer for a server that has acted.
+        """
+        is_answer = isinstance(error, HttpError) and (error.from_api or error.status in NO_ACCESS)
+        status = error.status if isinstance(error, HttpError) and is_answer else None
         if status in NO_ACCESS:
             raise error
         pauses = SEARCHES[:1] if status in REFUSALS else SEARCHES
@@ -158,9 +162,10 @@ class BenchmarkStarter(Generic[Started]):
                     break
         if status in REFUSALS:
             raise _refused(error)
+        named = isinstance(error, InvalidResponse) and error.hint
         raise StartUnknown(
             f"the run may or may not have started: {error.message}; tm does not repeat a start",
-            hint=self._hint,
+            hint=f"{named}, or {self._hint}" if named else self._hint,
         )
 
 
@@ -182,10 +187,20 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises InvalidResponse when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise InvalidResponse("the answer is about another benchmark")
+        raise not_started(run, f" of another benchmark ({sanitize(run.benchmark_id)})")
     if run.id in known:
-        raise InvalidResponse("the answer names a run that was there before")
+        raise not_started(run, ", which was there before")
     return run
+
+
+def not_started(found: BenchmarkRun | BenchmarkJob, why: str) -> InvalidResponse:
+    """Return the error for an answer to a start that names another run or job."""
+    is_run = isinstance(found, BenchmarkRun)
+    kind, show = ("run", "show") if is_run else ("job", "job show")
+    return InvalidResponse(
+        f"the answer to the start names {kind} {sanitize(found.id)}{why}",
+        hint=f"look at it with `tm benchmarks {show} {sanitize(found.id)}`",
+    )
 
 
 class NotFoundGrace:

@@ -7,6 +7,7 @@ body as a document, limits such as `10%`, and the API's own names `targetUrl` an
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
-from tm_cli.values.urls import LONGEST_URL, quote_base_url
+from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -42,6 +43,7 @@ OPTIONAL = (
     "autoAlertRecipients",
     "schedule",
     "gate",
+    "waitForTarget",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -74,6 +76,10 @@ _INSTEAD = {
 """What others call these things."""
 
 
+LONGEST_WAIT = 3600.0
+"""Seconds that a server may be asked to wait for the target."""
+
+
 def names_document(text: str) -> bool:
     """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
     return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
@@ -87,6 +93,36 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     hint = "`tm profiles export` writes one to start from"
     return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+
+
+_PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
+
+
+def constant_load(url: str, rate: float, seconds: int) -> dict[str, Any]:
+    """Return a document of GET requests at a constant rate; each URL has a name of its own."""
+    return portable(
+        {
+            "name": _name_for(url),
+            "endpointUrl": url,
+            "httpMethod": "GET",
+            "duration": seconds,
+            "interpolationMode": "LINEAR",
+            "points": [[0, rate], [seconds, rate]],
+        }
+    )
+
+
+def _name_for(url: str) -> str:
+    """Return a name that a command line takes as one: `localhost:8080-checkout`.
+
+    A URL whose spelling does not fit, or that names and hyphens cannot tell from others, adds a
+    part of its hash.
+    """
+    if plain := _PLAIN_URL.fullmatch(url):
+        return plain[1] + plain[2].rstrip("/").replace("/", "-")
+    host_and_path = url.partition("://")[2].partition("?")[0]
+    words = re.sub(r"[^A-Za-z0-9.:]+", "-", host_and_path).strip("-.")[:60]
+    return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
 def portable(document: Any) -> dict[str, Any]:
@@ -195,7 +231,7 @@ def _url(value: Any) -> str:
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
         wanted = "an http or https URL such as http://localhost:8080/"
         raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
-    return url
+    return url if "$$" in url else with_ascii_host(url)
 
 
 def _seconds(value: Any) -> int:
@@ -205,6 +241,14 @@ def _seconds(value: Any) -> int:
     if not SHORTEST <= seconds <= LONGEST:
         raise _expected(value, f"{SHORTEST}s to {LONGEST // 3600}h")
     return int(seconds)
+
+
+def _wait_time(value: Any) -> float:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    number = as_number(seconds)
+    if number is None or not 0 <= number <= LONGEST_WAIT:
+        raise _expected(value, "a duration of at most an hour, such as 60s")
+    return float(number)
 
 
 def _points(value: Any) -> list[dict[str, float]]:
@@ -318,4 +362,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "autoAlertRecipients": _texts,
     "schedule": _table,
     "gate": read_thresholds,
+    "waitForTarget": _wait_time,
 }
