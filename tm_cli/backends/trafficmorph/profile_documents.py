@@ -231,7 +231,10 @@ def _url(value: Any) -> str:
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
         wanted = "an http or https URL such as http://localhost:8080/"
         raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
-    return url if "$$" in url else with_ascii_host(url)
+    try:
+        return url if "$$" in url else with_ascii_host(url)
+    except ValueError as problem:
+        raise InvalidDocument(f"has an unusable host: {problem}") from None
 
 
 def _seconds(value: Any) -> int:
