@@ -68,6 +68,10 @@ READ = {
         PLAIN + "requestPayload: {a: &a {x: 1, y: 2}, b: {<<: *a, y: 3}}\n",
         {"requestPayload": '{"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}'},
     ),
+    "merged from a key of the user's own": (
+        "x-usual: &usual {duration: 5m, httpMethod: PUT}\n<<: *usual\n" + PLAIN,
+        {"duration": 60, "httpMethod": "PUT"},
+    ),
     "dates and words": (
         PLAIN + "requestPayload: {d: 2026-01-01, n: NO, t: 12:30, e: =, x: 1e3, f: 1.10}\n",
         {
@@ -121,3 +125,60 @@ def test_check_accepts_and_an_import_sends_what_the_file_says(tm, gate, server, 
     assert gate("profiles", "import", "shop.yaml").exit_code == ExitCode.OK
     body = json.loads(server.requests[-1][0].get_data())
     assert {key: body[key] for key in sent} == sent
+
+
+SETTINGS = {
+    "unknown name": (b"fail_onn = 'FAIL'\n", "line 1 has an unknown setting 'fail_onn'"),
+    "unknown verdict": (b"\nfail_on = 'FIAL'\n", "line 2: invalid verdict 'FIAL'"),
+    "time of a wait": (b"wait_timeout = '5x'\n", "line 1: invalid duration '5x'"),
+    "context": (b"context = 'nope'\n", "unknown context 'nope'"),
+    "unknown condition": (b"assert = ['p95<<1']\n", "invalid check 'p95<<1'"),
+    "infinite time": (b"timeout = inf\n", "line 1: invalid duration 'inf'"),
+    "date": (b"timeout = 2026-01-01\n", "must be a text, a number or a list of texts"),
+    "table": (b"[timeout]\nx = 1\n", "line 1: timeout must be a text"),
+    "number as text": (b"region = 1.10\n", "line 1: region must be text"),
+    "NUL in a path": (b'data_dir = "a\\u0000b"\n', "line 1: must not have control characters"),
+    "limit": (b"[gate]\np95 = {warn = nan}\n", "line 2 is invalid: gate.p95.warn is nan"),
+    "repeated key": (b"timeout = 1\ntimeout = 2\n", "line 2, is not valid TOML"),
+    "no TOML": (b"timeout: 1\n", "line 1, is not valid TOML"),
+    "deep": (b"timeout = " + b"[" * 5000, "nested too deeply"),
+    "long number": (b"timeout = " + b"9" * 5000, "a number is too long"),
+    "no text": (b"# \xe9\n", "line 1, is not valid TOML: it is not UTF-8"),
+    "UTF-16": ("timeout = 1\n".encode("utf-16"), "line 1, is not valid TOML: it is not UTF-8"),
+    "a key": (b"api_key = 'tm_canary'\n", "line 1 holds an API key"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_check_and_start_refuse_the_same_settings(tm, name):
+    data, words = SETTINGS[name]
+    (tm.cwd / "tm.toml").write_bytes(data)
+    checked = tm("init", "--check", "--json").json["data"]["checks"]
+    assert any(item["status"] == "problem" and words in item["text"] for item in checked)
+    for argv in (("runs", "start", "1"), ("runs", "start", "1", "--wait")):
+        result = tm(*argv, environ=LOCAL)  # the fixture fails when a server starts
+        assert (result.exit_code, words in result.stderr) == (ExitCode.CONFIGURATION, True)
+        assert "canary" not in result.stderr
+
+
+PIPELINES = {
+    "cycle": "a: &a\n  b: *a\n",
+    "laughs": "a0: &a0 [x, x, x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)),
+    "deep": "a: " + "[" * 5000,
+    "repeated job": "jobs:\n  a: {}\n  a: {}\n",
+    "no YAML": "jobs: [",
+    "control character": "jobs: \x01\n",
+    "merge of a number": "jobs: {<<: 1}\n",
+}
+
+
+@pytest.mark.parametrize("path", [".github/workflows/load.yml", ".gitlab-ci.yml"])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipeline_that_cannot_be_read_is_a_problem(tm, path, name):
+    (tm.cwd / path).parent.mkdir(parents=True, exist_ok=True)
+    (tm.cwd / path).write_text(PIPELINES[name], encoding="utf-8")
+    result = tm("init", "--check", "--json")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    [found] = [item for item in result.json["data"]["checks"] if item["check"] == path]
+    assert found["text"].startswith("cannot be read")

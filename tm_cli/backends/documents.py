@@ -73,8 +73,8 @@ def _parse(text: str, as_text: Collection[tuple[str, ...]], *, is_json: bool) ->
         if not is_json:
             return documents.parse_yaml(text, as_text=as_text)
         if isinstance(problem, json.JSONDecodeError):
-            text = f"invalid JSON: {problem.msg.lower()}"
-            raise InvalidDocument(text, line=problem.lineno) from None
+            said = f"invalid JSON: {problem.msg.lower()}"
+            raise InvalidDocument(said, line=problem.lineno) from None
         raise
 
 

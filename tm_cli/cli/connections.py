@@ -95,6 +95,7 @@ class Connector:
 
     def _lease(self, directory: Path) -> Connection:
         """Find or start the server of `directory` and keep it until the owner ends."""
+        timeout = self.settings.value("timeout")  # a mistake in it starts no server
         is_new = not (directory / DATABASE).exists()
         server = self.context.launch(directory)
         self.owner.keep_open(server.close)
@@ -107,7 +108,7 @@ class Connector:
             key=read_key_file(server.api_key_file),
             read_key_again=lambda: read_key_file(server.api_key_file),
             clock=self.context.clock,
-            timeout=self.settings.value("timeout"),
+            timeout=timeout,
             environ=self.context.environ,
             on_exchange=self.on_exchange,
             reconnect=lambda: self._lease(directory),

@@ -234,13 +234,8 @@ def read_user_file(
 
     A key in it must be private.
     """
-    try:
-        if not _is_there(path):
-            return None, []
-    except ConfigurationError:
-        if any(name in environ for name in _NAMES_OF_USER_DIR):
-            raise
-        return None, []  # such as the home of root, which `sudo -u` leaves in HOME
+    if _is_in_the_home_of_another_user(path, environ) or not _is_there(path):
+        return None, []
     content = _read(path, environ)
     if content.other_owner is not None:
         return None, [IgnoredSource.of_another_user(path, content.other_owner)]
@@ -256,6 +251,23 @@ def read_user_file(
             hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     return replace(_config_file(file, table), contexts=tables), []
+
+
+def _is_in_the_home_of_another_user(path: Path, environ: Mapping[str, str]) -> bool:
+    """Whether it may not be looked at there, as in the home of root that `sudo -u` leaves in HOME.
+
+    A directory that the user has named, or that is the user's own, may have had settings.
+    """
+    if os.name != "posix" or any(name in environ for name in _NAMES_OF_USER_DIR):
+        return False
+    for place in (path, *path.parents):
+        try:
+            return place.stat().st_uid != os.geteuid() and place != path
+        except PermissionError:
+            continue
+        except OSError:
+            break
+    return False
 
 
 def _contexts(file: _File, table: Any) -> dict[str, dict[str, str]]:

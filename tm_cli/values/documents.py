@@ -207,7 +207,7 @@ class _Reader:
             key = "<<" if is_merge else self._key(key_node, path)
             if key in own or (is_merge and merged is not None):
                 line = key_node.start_mark.line + 1
-                raise InvalidDocument(f"duplicate key {_shown(key)}", line=line)
+                raise InvalidDocument(f"duplicate key {sanitize(key, longest=40)!r}", line=line)
             if is_merge:
                 merged = self._merged(value_node, path)
             else:
@@ -232,7 +232,7 @@ class _Reader:
             return key
         if not isinstance(self._scalar(node, (*path, key)), str):
             raise InvalidDocument(
-                f"the key {_shown(key, quotes=False)} in {_name(path)} is not text; "
+                f"the key {sanitize(key, longest=40) or '(empty)'} in {_name(path)} is not text; "
                 "write it in quotes",
                 line=node.start_mark.line + 1,
             )
@@ -299,8 +299,3 @@ def _joined(text: str) -> str:
 
 def _name(path: KeyPath) -> str:
     return format_path(path) or "the document"
-
-
-def _shown(text: str, *, quotes: bool = True) -> str:
-    plain = sanitize(text, longest=40)
-    return repr(plain) if quotes else plain

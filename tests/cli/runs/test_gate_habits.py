@@ -771,3 +771,13 @@ def test_misspelt_variable_refuses_the_gate_and_shows_in_other_commands(tm, serv
     server.answer("GET", "/profiles", [])
     listed = tm("profiles", "list", "--quiet", environ=environ)
     assert (listed.exit_code, "did you mean TM_FAIL_ON?" in listed.stderr) == (ExitCode.OK, True)
+
+
+def test_flag_of_a_later_wait_takes_no_check_of_the_project_away(gate, tm, server):
+    (tm.cwd / "tm.toml").write_text('assert = ["p95<1ms"]\n', encoding="utf-8")
+    server.profile().start()
+    gate("runs", "start", str(PROFILE))
+    server.status("COMPLETED").scan(row()).detail()
+    result = gate("runs", "wait", "--last", "--assert", "rps>0", "--json")
+    assert result.exit_code == ExitCode.FAIL
+    assert [check["check"] for check in result.json["data"]["checks"]] == ["p95<1ms", "rps>0"]

@@ -193,6 +193,31 @@ def test_file_of_another_user_that_cannot_be_read_stops_no_other_command(name):
     assert [file.owner for file in settings.ignored] == [OTHER]
 
 
+@as_root
+@pytest.mark.parametrize("own", [True, False])
+def test_own_directory_that_is_closed_may_have_settings_and_that_of_another_user_has_none(own):
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory) / "home"
+        (home / "tm").mkdir(parents=True)
+        Path(directory).chmod(0o755)
+        if own:
+            os.chown(home, OTHER, OTHER)
+        home.chmod(0)
+        os.seteuid(OTHER)
+        try:
+            if own:
+                with pytest.raises(ConfigurationError, match="cannot look for settings"):
+                    load_settings({}, {}, cwd=Path("/"), user_dir=home / "tm")
+            else:
+                settings = load_settings({}, {}, cwd=Path("/"), user_dir=home / "tm")
+                assert settings.user is None
+                named = {"TM_CONFIG_DIR": str(home / "tm")}
+                with pytest.raises(ConfigurationError, match="cannot look for settings"):
+                    load_settings({}, named, cwd=Path("/"), user_dir=home / "tm")
+        finally:
+            os.seteuid(0)
+
+
 GATES = [
     ("runs", "start", "1", "--wait", "--fail-on", "FAIL"),
     ("runs", "start", "1"),

@@ -21,7 +21,7 @@ from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
-from tm_cli.values.urls import LONGEST_URL, with_ascii_host
+from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -126,9 +126,13 @@ def _name_for(url: str) -> str:
 
 
 def portable(document: Any) -> dict[str, Any]:
-    """Return `document` in the portable form; raises ValueError when it cannot be one."""
+    """Return `document` in the portable form; raises ValueError when it cannot be one.
+
+    Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
+    """
     if not isinstance(document, Mapping):
         raise InvalidDocument("it is not a mapping of keys to values")
+    document = {key: value for key, value in document.items() if not str(key).startswith("x-")}
     written = {str(ALIASES.get(key, key)): str(key) for key in document}
     fields = {key: document[name] for key, name in written.items()}
     if len(fields) != len(document):
@@ -144,7 +148,7 @@ def portable(document: Any) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     found = {key: _read(key, written[key], value) for key, value in fields.items()}
     _check_curve(found)
-    return {"_format": FORMAT, **found, **_usual(fields)}
+    return {**found, **_usual(fields), "_format": FORMAT}
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     One with `_format` is the API's own form, and keeps the API's defaults.
     """
-    if "_format" in fields:
+    if fields.get("_format") is not None:
         return {}
     method = "POST" if fields.get("requestPayload") else "GET"
     usual = {"httpMethod": method, "interpolationMode": "LINEAR"}
@@ -211,7 +215,7 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
     def read(value: Any) -> str:
         word = value.upper() if any_case and isinstance(value, str) else value
         if word not in words:
-            raise _expected(value, " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))))
+            raise _expected(value, f"one of {', '.join(words)}" if words[1:] else words[0])
         return str(value)
 
     return read
@@ -225,8 +229,12 @@ def _url(value: Any) -> str:
     except ValueError:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
-        raise _expected(value, "an http or https URL such as http://localhost:8080/")
-    return url if "$$" in url else with_ascii_host(url)
+        wanted = "an http or https URL such as http://localhost:8080/"
+        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
+    try:
+        return url if "$$" in url else with_ascii_host(url)
+    except ValueError as problem:
+        raise InvalidDocument(f"has an unusable host: {problem}") from None
 
 
 def _seconds(value: Any) -> int:
@@ -313,7 +321,8 @@ def _check_header(name: Any, value: Any, path: KeyPath) -> None:
     if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
         raise InvalidDocument("cannot be the name of a header", path)
     if not isinstance(value, str):
-        raise _expected(value, "text; a header has one value", *path)
+        kind = _shown(value) if isinstance(value, dict | list) else "not text"
+        raise InvalidDocument(f"is {kind}; a header has one text as its value", path)
     if any(char in "\r\n\0" for char in value):
         raise InvalidDocument("holds a line break, which cannot stand in a header", path)
 

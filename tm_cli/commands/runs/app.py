@@ -126,7 +126,7 @@ def wait(
     """
     options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
-        if not last:  # what held at the start is remembered
+        if checks or not last:  # else those of the start are remembered
             checks = options.with_assert_setting(session, checks)
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison

@@ -36,6 +36,20 @@ def test_a_body_without_a_method_is_posted():
 def test_exported_document_keeps_the_defaults_of_the_api():
     exported = {"_format": FORMAT, **MINIMAL, "httpMethod": None}
     assert portable(exported) == exported
+    assert portable({**MINIMAL, "_format": None}) == portable(MINIMAL)
+
+
+def test_no_message_shows_what_may_be_a_secret():
+    for written in (
+        {"endpointUrl": "ftp://ada:s3cret@shop.example/"},
+        {"requestHeaders": '[{"name": "A", "value": 53}]'},
+        {"requestHeaders": '[{"name": "A", "value": "s3cret", "value": "b"}]'},
+        {"requestPayload": "s3cret" * 200_000},
+    ):
+        with pytest.raises(ValueError) as refused:
+            portable({**MINIMAL, **written})
+        assert "s3cret" not in str(refused.value)
+        assert "53" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
