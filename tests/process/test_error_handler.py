@@ -178,12 +178,27 @@ def tm_in_process(request):
     return request.getfixturevalue("tm")
 
 
-@pytest.mark.parametrize(
-    ("environ", "named"),
-    [({}, "TM_CONFIG_DIR"), ({"TM_CONFIG_DIR": "own"}, "TM_STATE_DIR")],
-)
 @as_root
-def test_a_user_without_a_home_is_told_what_to_set(environ, named):
+@pytest.mark.parametrize("home", [None, "", "relative", "/root"])
+def test_a_gate_with_address_and_key_from_the_environment_needs_no_home(home, tmp_path):
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    kept |= {"TM_BASE_URL": "http://127.0.0.1:9/", "TM_API_KEY": "tm_k"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tm_cli", "runs", "start", "42", "--wait", "--fail-on", "FAIL"],
+        env=kept if home is None else {**kept, "HOME": home},
+        cwd="/",
+        user=UNKNOWN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
+    assert "cannot reach" in answer.stderr
+
+
+@pytest.mark.parametrize("environ", [{}, {"TM_CONFIG_DIR": "own"}])
+@as_root
+def test_a_user_without_a_home_is_told_what_to_set(environ):
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     answer = subprocess.run(
         [sys.executable, "-m", "tm_cli", "runs", "wait", "--last"],
@@ -196,7 +211,7 @@ def test_a_user_without_a_home_is_told_what_to_set(environ, named):
     )
     assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
     assert "has no home directory" in answer.stderr
-    assert named in answer.stderr
+    assert "TM_STATE_DIR" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -225,6 +240,21 @@ def test_a_directory_that_was_deleted_is_a_refusal_with_a_hint(tmp_path, words):
         "hint: it may have been deleted; change to another one",
     ]
     assert ("configuration" in answer.stdout) == ("--json" in words)
+
+
+@posix
+@pytest.mark.parametrize("words", [("--help",), ("runs", "start", "--help")])
+def test_help_needs_no_directory(tmp_path, words):
+    program = [sys.executable, "-m", "tm_cli", *words]
+    answer = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "Usage" in answer.stdout
 
 
 @pytest.mark.parametrize("path", ["a" * 5000, "d/" * 3000 + "x"], ids=["name", "path"])

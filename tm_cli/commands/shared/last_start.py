@@ -46,7 +46,11 @@ class LastStart:
     def __init__(self, session: CommandContext, entries: Sequence[RememberedRun]) -> None:
         self._session = session
         self._entries = list(entries)
-        self._path = _path(session)
+        self._path: Path | None = None
+        try:
+            self._path = _path(session)
+        except ConfigurationError as problem:
+            session.note(f"tm: this run is not remembered for --last: {problem.message}")
         self._write()
 
     def note(self, position: int, run_id: str | None) -> None:
@@ -55,6 +59,8 @@ class LastStart:
         self._write()
 
     def _write(self) -> None:
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps([asdict(entry) for entry in self._entries]))
