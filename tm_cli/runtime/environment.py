@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.runtime.files import expand_home
 from tm_cli.runtime.terminal import Terminal, read_secret
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _drop_unusable_sizes() -> None:
 
 def _user_dir() -> Path:
     if chosen := os.environ.get("TM_CONFIG_DIR"):
-        return Path(chosen)
+        return expand_home(chosen, "TM_CONFIG_DIR")
     from platformdirs import user_config_path
 
     try:
@@ -109,7 +110,7 @@ def _is_closed_by_another(directory: Path) -> bool:
 
 def _state_dir() -> Path:
     if chosen := os.environ.get("TM_STATE_DIR"):
-        return Path(chosen)
+        return expand_home(chosen, "TM_STATE_DIR")
     from platformdirs import user_state_path
 
     try:
