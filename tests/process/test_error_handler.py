@@ -179,30 +179,11 @@ def tm_in_process(request):
 
 
 @as_root
-@pytest.mark.parametrize("home", [None, "", "relative", "/root"])
-def test_a_gate_with_address_and_key_from_the_environment_needs_no_home(home, tmp_path):
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
-    kept |= {"TM_BASE_URL": "http://127.0.0.1:9/", "TM_API_KEY": "tm_k"}
-    answer = subprocess.run(
-        [sys.executable, "-m", "tm_cli", "runs", "start", "42", "--wait", "--fail-on", "FAIL"],
-        env=kept if home is None else {**kept, "HOME": home},
-        cwd="/",
-        user=UNKNOWN,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
-    assert "cannot reach" in answer.stderr
-
-
-@pytest.mark.parametrize("environ", [{}, {"TM_CONFIG_DIR": "own"}])
-@as_root
-def test_a_user_without_a_home_is_told_what_to_set(environ):
+def test_a_user_without_a_home_is_told_what_to_set():
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     answer = subprocess.run(
         [sys.executable, "-m", "tm_cli", "runs", "wait", "--last"],
-        env={**kept, **environ},
+        env=kept,
         cwd="/",
         user=UNKNOWN,
         capture_output=True,
@@ -213,6 +194,31 @@ def test_a_user_without_a_home_is_told_what_to_set(environ):
     assert "has no home directory" in answer.stderr
     assert "TM_STATE_DIR" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "relative"}, {"HOME": "/root"}])
+@as_root
+def test_a_gate_with_address_and_key_needs_no_home(home):
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    server = {"TM_BASE_URL": "http://127.0.0.1:9", "TM_API_KEY": "tm_test-key-1234567890"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tm_cli", "runs", "start", "1", "--wait", "--fail-on", "FAIL"],
+        env={**kept, **home, **server},
+        cwd="/",
+        user=UNKNOWN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
+
+
+def test_a_named_directory_in_no_home_is_not_taken_for_none():
+    """A user file that is not found could have had a `fail_on`."""
+    answer = tm("config", "show", environ={"TM_CONFIG_DIR": "~no-such-user/tm"})
+    _, errors = answer.communicate()
+    assert answer.returncode == ExitCode.CONFIGURATION
+    assert "TM_CONFIG_DIR names ~no-such-user/tm" in errors
 
 
 @posix

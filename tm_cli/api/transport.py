@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.errors import ConnectionFailed, InvalidResponse
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.middleware import (
     LARGEST_BODY,
     BudgetTransport,
@@ -29,7 +29,14 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
+from tm_cli.api.responses import (
+    ErrorReader,
+    RawAnswer,
+    decode_body,
+    parse_response,
+    read_error,
+    read_request_id,
+)
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.values.api_key import hide_in_answer
@@ -73,7 +80,9 @@ class Connection:
     """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
-    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
+    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors, and
+    `accepts_empty` says that a 2xx answer may come without a body.
+    `read_key_again` returns the key as it is now, where a file holds it and may be written again.
     `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
@@ -85,9 +94,11 @@ class Connection:
     environ: Mapping[str, str]
     bearer: bool = False
     explain: ErrorReader = read_error
+    accepts_empty: bool = False
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
+    read_key_again: Callable[[], ApiKey] | None = None
     reconnect: Callable[[], Connection] | None = None
     transport: httpx2.BaseTransport | None = None
 
@@ -109,6 +120,7 @@ class Transport:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._key = connection.key
         self._verify = verification(connection.base_url, connection.ca_file)
         self._proxy = _proxy(connection.base_url, connection.environ)
         self._limits = ExchangeLimits(connection.clock)
@@ -127,6 +139,7 @@ class Transport:
                 raise
         self._client.close()
         self._connection = self._connection.reconnect()
+        self._key = self._connection.key
         self._client = self._new_client()
         return self._send(self._client, "GET", path, params=params).document
 
@@ -211,7 +224,7 @@ class Transport:
             transport = BudgetTransport(transport, connection.budget)
         return httpx2.Client(
             transport=transport,
-            auth=KeyAuth(connection.key, connection.base_url, bearer=connection.bearer),
+            auth=KeyAuth(self._key, connection.base_url, bearer=connection.bearer),
             timeout=connection.timeout,
             trust_env=False,
             follow_redirects=False,
@@ -223,6 +236,28 @@ class Transport:
         )
 
     def _send(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
+        """Send a request, and again with a new key where the API itself has refused the old one."""
+        try:
+            return self._send_now(client, method, path, **parts)
+        except HttpError as error:
+            is_without_effect = method == "GET" or error.from_api
+            if not (error.is_refused_key and is_without_effect and self._take_new_key()):
+                raise
+        self._client.close()
+        self._client = self._new_client()
+        with self._new_client() as client:
+            return self._send_now(client, method, path, **parts)
+
+    def _take_new_key(self) -> bool:
+        """Read the key again; return whether it has changed."""
+        if self._connection.read_key_again is None:
+            return False
+        before = self._key.reveal()
+        with suppress(TmError):  # while a file is replaced it may be missing
+            self._key = self._connection.read_key_again()
+        return self._key.reveal() != before
+
+    def _send_now(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
         request = self._request(client, method, path, **parts)
         response, content = self._exchange(client, request)
         document = self._parse(request, response, content)
@@ -258,10 +293,19 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        return parse_response(answer, self._connection.explain, secret=self._secret())
+        connection, secret = self._connection, self._secret()
+        try:
+            return parse_response(
+                answer, connection.explain, secret=secret, accepts_empty=connection.accepts_empty
+            )
+        except ApiError as error:
+            error.own_request_id = read_request_id(answer, secret)
+            if connection.on_exchange is not None and error.own_request_id:  # with --verbose
+                error.message += f" [request id {error.own_request_id}]"
+            raise
 
     def _secret(self) -> str:
-        return self._connection.key.reveal().decode(errors="replace")
+        return self._key.reveal().decode(errors="replace")
 
     @contextmanager
     def _opened(self, client: httpx2.Client, request: httpx2.Request) -> Iterator[httpx2.Response]:
@@ -297,11 +341,19 @@ class Transport:
 
 
 def _read(response: httpx2.Response) -> bytes:
-    """Read the body as it came, without decoding it."""
-    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+    """Read the body and decode it; an error status counts also without a readable body."""
+    content, encoding = b"".join(response.iter_raw()), response.headers.get("content-encoding", "")
+    most = response.request.extensions.get("largest_body", LARGEST_BODY)
+    try:
+        return decode_body(content, encoding, most)
+    except ValueError as problem:
+        if response.status_code >= httpx2.codes.BAD_REQUEST:
+            return b""
         where = describe_request(response.request)
-        raise InvalidResponse(f"{where} answered with a compressed body")
-    return b"".join(response.iter_raw())
+        raise InvalidResponse(
+            f"{where} answered with a body that cannot be decoded: {problem}",
+            hint="a proxy compresses answers although tm asks it not to: have it leave them alone",
+        ) from None
 
 
 def _is_own_bug(error: Exception) -> bool:

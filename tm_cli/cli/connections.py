@@ -11,6 +11,7 @@ from tm_cli.api.retry import RequestBudget
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.ci_platform import ci_platform
+from tm_cli.runtime.trusted_files import DATABASE
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
@@ -54,20 +55,20 @@ class Connector:
         endpoint = self.settings.endpoint(TRAFFICMORPH)
         if endpoint.base_url in (None, LOCAL):
             return self._embedded()
-        return self._reach(endpoint)
+        return self._configured(endpoint)
 
     def connect_to(self, system: str) -> Connection:
         """Return a connection to the configured server of another system than TrafficMorph.
 
         Raises ConfigurationError when there is no key for it.
         """
-        endpoint = self.settings.endpoint(system)
-        return self._reach(endpoint)
+        return self._configured(self.settings.endpoint(system))
 
-    def _reach(self, endpoint: Endpoint) -> Connection:
+    def _configured(self, endpoint: Endpoint) -> Connection:
         if warning := endpoint.credential.warning:
             self.note(f"tm: {sanitize(warning)}")
-        return self.reach(endpoint, endpoint.key)
+        connection = self.reach(endpoint, endpoint.key)
+        return replace(connection, read_key_again=endpoint.read_key_again)
 
     def reach(self, endpoint: Endpoint, key: ApiKey) -> Connection:
         """Return a connection to an existing server, with a key that need not be stored yet."""
@@ -94,14 +95,17 @@ class Connector:
 
     def _lease(self, directory: Path) -> Connection:
         """Find or start the server of `directory` and keep it until the owner ends."""
+        is_new = not (directory / DATABASE).exists()
         server = self.context.launch(directory)
         self.owner.keep_open(server.close)
-        began = "started" if server.started_here else "found"
-        self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+        if is_new or self.on_exchange:  # it is news once
+            began = "started" if server.started_here else "found"
+            self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
         self._compare_settings(server)
         return Connection(
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),
+            read_key_again=lambda: read_key_file(server.api_key_file),
             clock=self.context.clock,
             timeout=self.settings.value("timeout"),
             environ=self.context.environ,

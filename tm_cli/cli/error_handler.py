@@ -15,6 +15,8 @@ from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.signals import SignalReceived, lost_signal, signals_raised
 from tm_cli.values.text import sanitize
 
+JSON_FLAGS = frozenset({"--json"} | {f"--json={word}" for word in ("1", "t", "T", "true", "True")})
+
 
 def run_guarded(arguments: Sequence[str], context: Environment | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
@@ -89,7 +91,7 @@ def _usage_error(problem: typer.TyperException) -> UsageError:
 
 
 def _report(error: TmError, arguments: Sequence[str], context: Environment) -> int:
-    if "--json" in arguments:
+    if any(word in JSON_FLAGS for word in arguments):
         from tm_cli.render.formats.json_document import error_document, to_json
 
         document = error_document(error)
@@ -98,6 +100,9 @@ def _report(error: TmError, arguments: Sequence[str], context: Environment) -> i
             document["error"][part] = text and _without_keys(text, context.environ)
         context.terminal.write_result(to_json(document))
     explain(error, context)
+    named = error.request_id
+    if named and named not in error.message and {"-v", "--verbose"} & set(arguments):
+        context.terminal.write_line(f"request id: {named}")
     return int(error.exit_code)
 
 

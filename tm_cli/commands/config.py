@@ -56,14 +56,15 @@ def show(session: CommandContext) -> int:
 
 
 def _settings(session: CommandContext) -> Iterator[_SettingRow]:
+    settings = [session.settings[name] for name in DEFINITIONS]  # an error ends it before a note
     used = {system: _origin_of_key(session, system) for system in SYSTEMS}
     keys = {
         setting_name(system, name): used[system]
         for system in SYSTEMS
         for name in ("api_key", "api_key_file")
     }
-    for name in DEFINITIONS:
-        setting = session.settings[name]
+    for setting in settings:
+        name = setting.definition.name
         if name in keys:
             yield _key_row(setting, keys[name])
         else:

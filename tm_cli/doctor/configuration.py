@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.ci_platform import UNKNOWN, ci_platform
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.settings import (
     DEFINITIONS,
     SYSTEMS,
@@ -22,12 +20,6 @@ from tm_cli.settings import (
 )
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.urls import LOCAL
-
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
-"""Variables of tm that are not settings."""
-
-_ALIKE = 0.8
-"""How alike two names are (0 to 1) when one is taken for a mistyped other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ def _is_configured(endpoint: Endpoint) -> bool:
 
 
 def check_settings(settings: Settings) -> Iterator[CheckResult]:
-    """Read every setting, check for files that are not read and for mistyped variables."""
+    """Read every setting, check for files and variables that are not used."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:
@@ -72,9 +64,8 @@ def check_settings(settings: Settings) -> Iterator[CheckResult]:
         origins = dict.fromkeys(str(item.origin) for item in found)
         named = [origin for origin in origins if origin != "default"]
         yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
-    for file in settings.ignored:
-        yield problem("settings", file.message, file.hint, ExitCode.CONFIGURATION)
-    yield from _mistyped(settings.environ)
+    for source in settings.ignored:
+        yield problem("settings", source.message, source.hint, ExitCode.CONFIGURATION)
 
 
 def check_endpoint(
@@ -116,18 +107,6 @@ def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckRes
     where = "CI is set" if platform == UNKNOWN else f"this is a job of {platform}"
     found = problem("server", f"none is configured, and {where}", hint, ExitCode.CONFIGURATION)
     return [found, skipped("API key", "the server is not known")], _UNKNOWN
-
-
-def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """A mistyped TM_FAIL_ON would be a gate that never closes."""
-    known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
-    for name in sorted(environ):
-        if name.startswith("TM_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
-            if near:
-                yield warning(
-                    "variables", f"{name} means nothing to tm", f"did you mean {near[0]}?"
-                )
 
 
 NATIVE = {

@@ -11,12 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from tm_cli.api.client import given
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Transport
 from tm_cli.doctor.network import Network, ProbeResult, Route
+from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import Clock
+from tm_cli.settings import RUNLOOP, STRAIT
+from tm_cli.settings.resolution import ResolvedSettings
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.proxy import NamedProxy, ProxyChoice, choose_proxy
 from tm_cli.values.text import sanitize
@@ -24,8 +28,13 @@ from tm_cli.values.text import sanitize
 NEARLY = 0.9
 """The part of a quota from which on it is worth a warning."""
 
-SMALLEST_READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
-"""The cheapest read of each system that knows no accounts."""
+_SMALLEST_READS = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
+
+
+def smallest_read(settings: ResolvedSettings, system: str) -> tuple[str, dict[str, Any]]:
+    """Return path and query of the cheapest read of a system that knows no accounts."""
+    project = settings.value("strait_project") if system == STRAIT else None
+    return _SMALLEST_READS[system], given({"limit": 1, "project_id": project})
 
 
 def check_account(client: TrafficMorphClient) -> Iterator[CheckResult]:
@@ -45,11 +54,13 @@ def check_account(client: TrafficMorphClient) -> Iterator[CheckResult]:
     yield _history(client)
 
 
-def check_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
+def check_reading(
+    transport: Transport, settings: ResolvedSettings, system: str
+) -> Iterator[CheckResult]:
     """Try the key on the cheapest read of another system."""
     try:
-        transport.get(SMALLEST_READS[system], {"limit": 1})
-    except ApiError as error:
+        transport.get(*smallest_read(settings, system))
+    except TmError as error:
         yield problem_from("access", error)
         return
     yield ok("access", f"accepted; the runs of {system} are readable")

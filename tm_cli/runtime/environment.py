@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.files import expand_home
 from tm_cli.runtime.terminal import Terminal, read_secret
@@ -83,29 +83,7 @@ def _user_dir() -> Path:
         return expand_home(chosen, "TM_CONFIG_DIR")
     from platformdirs import user_config_path
 
-    try:
-        directory = user_config_path("tm", appauthor=False)
-    except RuntimeError:  # this user has no home, and so no settings
-        return _NOWHERE
-    is_closed = os.name == "posix" and _is_closed_by_another(directory)
-    return _NOWHERE if is_closed else directory
-
-
-_NOWHERE = Path(os.devnull) / "tm"
-"""A directory that cannot exist."""
-
-
-def _is_closed_by_another(directory: Path) -> bool:
-    """Whether another user keeps this one out: containers and `sudo -u` leave HOME as it was."""
-    try:
-        directory.lstat()
-    except PermissionError:
-        for parent in directory.parents:
-            with suppress(OSError):
-                return parent.stat().st_uid != os.geteuid()
-    except OSError:
-        pass
-    return False
+    return _at_home(user_config_path, "TM_CONFIG_DIR")
 
 
 def _state_dir() -> Path:
@@ -113,14 +91,20 @@ def _state_dir() -> Path:
         return expand_home(chosen, "TM_STATE_DIR")
     from platformdirs import user_state_path
 
-    try:
-        return user_state_path("tm", appauthor=False)
-    except RuntimeError:
-        from tm_cli.errors import ConfigurationError
+    return _at_home(user_state_path, "TM_STATE_DIR")
 
-        raise ConfigurationError(
+
+class NoHomeDirectory(ConfigurationError):
+    """The user has no home, where tm would keep its files."""
+
+
+def _at_home(find: Callable[..., Path], variable: str) -> Path:
+    try:
+        return find("tm", appauthor=False)
+    except RuntimeError:
+        raise NoHomeDirectory(
             "this user has no home directory, where tm keeps its files",
-            hint="set HOME to an absolute path, or name a directory with TM_STATE_DIR",
+            hint=f"set HOME to an absolute path, or name a directory with {variable}",
         ) from None
 
 

@@ -115,6 +115,12 @@ class Terminal:
             self.out.write(text if text.endswith("\n") else text + "\n")
             self.out.flush()
 
+    def write_part(self, text: str) -> None:
+        """Write a part of a result to standard output, as it is."""
+        if self.out is not None:
+            self.out.write(text)
+            self.out.flush()
+
     def write_line(self, text: str) -> None:
         """Write a line to standard error."""
         if self.err is not None:

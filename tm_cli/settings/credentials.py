@@ -40,13 +40,13 @@ class StoredKey:
 
 
 class StoredKeys:
-    """The stored keys of one user; `directory` holds those that no keyring keeps.
+    """The stored keys of one user; `directory` holds those that no keyring keeps, None for none.
 
     `problem` says why the keyring could not be asked, None when it could or was not needed.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory or Path(os.devnull)  # no file is below it
         self.problem: str | None = None
 
     def find(self, system: str, base_url: str) -> StoredKey | None:
@@ -55,7 +55,7 @@ class StoredKeys:
         Raises ConfigurationError for a file that others may read or that is not a key file.
         """
         path = self._path(system, base_url)
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # False where it may not be looked at
             return StoredKey(read_stored(path, system, base_url), str(path))
         text = self._in_keyring(system, base_url)
         return StoredKey(parse_stored(text, "the system keyring"), KEYRING) if text else None
@@ -167,14 +167,14 @@ def shown_key_file(path: Path) -> str:
 
 
 def read_key_file(path: Path) -> ApiKey:
-    """Return the key in `path`, without the line break at its end.
+    """Return the key in `path`, without a byte order mark and the line break at its end.
 
     Raises ConfigurationError when it cannot be read, others may change it, or it holds no key.
     """
     shown = shown_key_file(path)
     where = f"the API key file {shown}"
     try:
-        text = path.expanduser().read_text(encoding="utf-8", errors="surrogateescape")
+        text = path.expanduser().read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as problem:
         raise ConfigurationError(
             f"cannot read {where}: {problem.strerror}",
@@ -217,7 +217,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
     """
     again = "remove it, and store the key again with `tm auth login`"
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             if os.name == "posix":
                 _check_private(path, os.fstat(file.fileno()))
             content = json.load(file)

@@ -12,7 +12,13 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.files import expand_home
 from tm_cli.settings.credentials import StoredKeys, key_file_warning, read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, SYSTEMS, TRAFFICMORPH, Definition, setting_name
-from tm_cli.settings.files import USER_FILE, find_project_file, project_root, read_user_file
+from tm_cli.settings.files import (
+    USER_FILE,
+    find_project_file,
+    misspelt_variables,
+    project_root,
+    read_user_file,
+)
 from tm_cli.settings.resolution import (
     Context,
     Layer,
@@ -55,6 +61,10 @@ class Endpoint:
     @property
     def key(self) -> ApiKey:
         return self.credential.key
+
+    def read_key_again(self) -> ApiKey:
+        """Return the key as it is now: a key file may have been replaced."""
+        return Endpoint(self.settings, self.system).key
 
     @cached_property
     def address(self) -> Setting:
@@ -275,23 +285,24 @@ def load_settings(
     environ: Mapping[str, str],
     *,
     cwd: Path,
-    user_dir: Path,
+    user_dir: Path | None,
     system: str = TRAFFICMORPH,
     owners: Mapping[str, str] | None = None,
 ) -> Settings:
     """Find and read the settings files; values are validated when they are asked for.
 
-    `owners` says whose files are read where `environ` does not.
+    `user_dir` is None for a user without a home directory. `owners` says whose files are read
+    where `environ` does not.
     """
     trusted = environ if owners is None else owners
     project, of_project = find_project_file(cwd, trusted)
-    user, of_user = read_user_file(user_dir / USER_FILE, trusted)
+    user, of_user = read_user_file(user_dir / USER_FILE, trusted) if user_dir else (None, [])
     return Settings(
         flags=flags,
         environ=environ,
         project=project,
         user=user,
-        stored=StoredKeys(user_dir / KEYS_DIR),
+        stored=StoredKeys(user_dir / KEYS_DIR if user_dir else None),
         system=system,
-        ignored=(*of_project, *of_user),
+        ignored=(*of_project, *of_user, *misspelt_variables(environ)),
     )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
-from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks
+from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -20,6 +21,7 @@ from tm_cli.commands.shared.profile_argument import (
     ProfileRef,
     check_profile_argument,
     find_profile,
+    import_document,
     resolve_profile,
     upload_profile,
 )
@@ -30,14 +32,19 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, require_another
-from tm_cli.values.verdict import format_fail_on
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import AccountFeatures
+    from tm_cli.api.trafficmorph import Account, AccountFeatures, AccountLimits
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+
+
+USUAL_RATE = 1000.0
+"""Requests per second; only for a curve that is higher the server's limit is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,11 @@ def read_comparison(
 
 
 def require_support(
-    session: CommandContext, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+    session: CommandContext,
+    comparison: ComparisonOptions,
+    *,
+    profiles: Sequence[str] = (),
+    wait_for_target: float | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -119,6 +130,8 @@ def require_support(
         needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
+    if wait_for_target or any(document.get("waitForTarget") for document in documents):
+        needs.append(WAITING)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -161,6 +174,40 @@ class StartRequest:
     region: str | None = None
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+    wait_for_target: float | None = None
+    parallel: int | None = None
+    document: Mapping[str, Any] | None = None
+    """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the body of a start says about how to run and how to judge."""
+        wait = self.wait_for_target
+        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+
+
+def read_request(
+    session: CommandContext,
+    profiles: Sequence[str],
+    document: Mapping[str, Any] | None = None,
+    *,
+    region: str | None,
+    tags: list[str] | None,
+    baseline: int | None,
+    against: str | None,
+    wait_for_target: str | None = None,
+    parallel: int | None = None,
+) -> StartRequest:
+    """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
+    return StartRequest(
+        profiles=tuple(profiles),
+        region=session.setting("region", region or None),
+        tags=read_tags(tags or []),
+        comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
+        wait_for_target=session.setting("wait_for_target", wait_for_target),
+        parallel=parallel,
+        document=document,
+    )
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -183,11 +230,23 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, request: StartRequest, gate: Gate | None = None
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Find all profiles before anything is started; without a gate nothing is waited for."""
+        session = self.session
+        if request.document is not None:
+            require_another(request.comparison.against, str(request.document["endpointUrl"]))
+            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
+            refs = [import_document(session.client, request.document, request.profiles[0])]
+            return [self._planned(refs[0], request, gate)]
         for text in request.profiles:  # a typo starts no server
-            check_profile_argument(text, self.session.context.cwd)
-        require_support(self.session, request.comparison, profiles=request.profiles)
+            check_profile_argument(text, session.context.cwd)
+        require_support(
+            session,
+            request.comparison,
+            profiles=request.profiles,
+            wait_for_target=request.wait_for_target,
+        )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
+            self._limit_runs(request)
         refs = self._upload(request.profiles)
         return [self._planned(ref, request, gate) for ref in refs]
 
@@ -196,7 +255,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Return the run of an earlier start; `comparison` is what that start has asked for."""
         ref = resolve_profile(self.session.client, text, self.session.context.cwd)
-        return [self._attached(ref, run_id, comparison, gate)]
+        attached = self._attached(ref, run_id, comparison, gate)
+        run = attached.runs.attach(run_id, is_named=True)
+        return [replace(attached, attach_to=run)]
 
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
@@ -222,17 +283,50 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 "or later in `tm runs wait --last`"
             )
 
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        return run_control(started["run_id"], started["status"], started["profile_id"])
+
     def _planned(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None
     ) -> FollowedRun[TrafficMorphRuns]:
-        profile = None
-        if gate is not None or request.comparison.against is not None:
-            profile = find_profile(self.session.client, ref)
+        is_needed = gate is not None or request.comparison.against is not None
+        profile = self._read_profile(ref, is_needed=is_needed)
+        if profile is not None:
             require_another(request.comparison.against, profile.target_url)
-        if gate is not None and profile is not None:
-            self._check_waitable(profile, gate)
-            ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            if gate is not None:
+                self._check_waitable(profile, gate)
+                self._check_rate(profile)
+                ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            self._note_start(profile)
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
+        """Return the stored profile; None where it cannot be read and is only for messages."""
+        if is_needed:
+            return find_profile(self.session.client, ref)
+        try:
+            return self.session.client.without_retries().get_profile(ref.profile_id)
+        except ApiError:
+            return None
+
+    def _note_start(self, profile: Profile) -> None:
+        """Say what is sent, and which run ends because of it."""
+        name = sanitize(profile.name)
+        if profile.target_url:
+            place = " (embedded server)" if self.server == LOCAL else ""
+            self.session.note(f"tm: {name} sends {describe_load(profile)}{place}")
+        if profile.status in {"RUNNING", "PAUSED"}:
+            self.session.terminal.write_line(
+                f"tm: {name} is {profile.status}{self._name_active(profile)}; this start replaces "
+                "that run"
+            )
+
+    def _name_active(self, profile: Profile) -> str:
+        try:
+            status = self.session.client.without_retries().get_run_status(profile.id)
+        except ApiError:
+            return ""
+        return f" (run {sanitize(status.run_id)})" if status.run_id else ""
 
     def _attached(
         self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
@@ -266,10 +360,11 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             region=request.region,
             tags=request.tags,
             own_tag=self._own_tag(request.tags),
-            terms=request.comparison.document(),
+            terms=request.terms,
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
+            server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
         )
 
@@ -284,13 +379,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return f"tm-{self.session.context.make_token()}"
 
     def _resume_flags(self, gate: Gate | None, comparison: ComparisonOptions) -> list[str]:
-        """Return the flags that `tm runs wait` needs: gate, comparison, server of this call."""
+        """Return the flags that `tm runs wait` needs: gate and comparison."""
         flags = comparison.flags()
         if gate is not None and gate.fail_on:
             flags += ["--fail-on", format_fail_on(gate.fail_on)]
         for check in gate.checks if gate is not None else ():
             flags += ["--assert", check.text]
-        return [*flags, *server_flags(self.session, self.system)]
+        return flags
 
     def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
         session = self.session
@@ -313,8 +408,6 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        if profile.status in {"RUNNING", "PAUSED"}:
-            note(f"tm: {name} is {profile.status}; this start replaces that run")
         if profile.duration is not None and profile.duration > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
             note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
@@ -325,12 +418,72 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if runs > 1 and budget is not None:
             budget.per_minute = self._allowed_per_minute() or budget.per_minute
 
-    def _allowed_per_minute(self) -> int | None:
+    def _limit_runs(self, request: StartRequest) -> None:
+        """Decide how many of several runs are under way at a time.
+
+        The load of runs on one machine would disturb each other's measurements.
+        """
+        if len(request.profiles) < 2:
+            return
+        account = self._account()
+        most = account.limits.max_concurrent_runs if account and account.limits else None
+        is_embedded = account is not None and account.features is not None and account.features.duet
+        chosen = request.parallel
+        if chosen is None and is_embedded and request.region in (None, "local"):
+            chosen = 1
+            self.session.note(
+                "tm: the runs follow one another, because they share the machine that generates "
+                "the load (--parallel)"
+            )
+        self.at_once = min((n for n in (chosen, most) if n is not None and n > 0), default=None)
+
+    def _account(self) -> Account | None:
         try:
-            limits = self.session.account.limits
+            return self.session.account
         except ApiError:
             return None
+
+    def _limits(self) -> AccountLimits | None:
+        account = self._account()
+        return account.limits if account else None
+
+    def _allowed_per_minute(self) -> int | None:
+        limits = self._limits()
         return limits.api_requests_per_minute if limits else None
+
+    def _check_rate(self, profile: Profile) -> None:
+        """Refuse a curve that the server would cut off: another load would be judged."""
+        curve = planned_curve(profile)
+        highest = curve.highest_rate if curve else 0.0
+        if highest <= USUAL_RATE or (limits := self._limits()) is None:
+            return
+        caps = [cap for cap in (limits.max_rps, limits.max_profile_rps) if cap is not None]
+        allowed = min((cap for cap in caps if cap > 0), default=None)
+        if allowed is not None and highest >= allowed + 1:
+            raise Refused(
+                f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
+                f"requests per second; the server would cut it off at {allowed:,}",
+                hint="lower its points; those of a spline may be exceeded between them",
+            )
+
+
+def describe_load(profile: Profile) -> str:
+    """Return what a profile sends where, how often and for how long; without the query."""
+    url, _, query = sanitize(profile.target_url).partition("?")
+    rates = sorted({point.y for point in profile.points or []})
+    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    if rates:
+        lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
+        parts.append(f"at {lowest}{rates[-1]:g} requests/s")
+    if profile.duration:
+        parts.append(f"for {format_duration(profile.duration)}")
+    return " ".join(parts)
+
+
+class ShortGate(RunGate):
+    """A gate that fails on FAIL where nothing else is chosen."""
+
+    default_fail_on = frozenset({Verdict.FAIL})
 
 
 def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:
