@@ -47,7 +47,7 @@ def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subpr
     [
         (["--version"], 0, ""),
         (["version"], 0, ""),
-        (["rusn"], 64, "Did you mean 'runs'?"),
+        (["rusn"], 64, "'runs'?"),
         (["runs", "start"], 64, "PROFILE"),
         (["runs", "start", "1", "--wiat"], 64, "--wait"),
         (["profiles", "list", "--base-url", "x"], 64, "--base-url"),
