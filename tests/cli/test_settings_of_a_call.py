@@ -44,8 +44,7 @@ def test_server_of_another_command_and_its_other_setting_is_told(tm, server, wan
     environ = {"TM_BASE_URL": "local", "TM_ALLOW_PUBLIC_TARGETS": str(wanted).lower()}
     result = tm("profiles", "list", environ=environ, launch=found)
     word = "permits" if has else "refuses"
-    told = (
-        f"it {word} public targets, as it was started; allow_public_targets={str(wanted).lower()}"
-    )
+    told = f"the embedded server {word} public targets, as it was started; "
+    told += f"allow_public_targets={str(wanted).lower()} has no effect"
     assert (told in result.stderr) == (wanted != has)
     assert ("until process 4711 has ended" in result.stderr) == (wanted != has)

@@ -47,7 +47,7 @@ def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subpr
     [
         (["--version"], 0, ""),
         (["version"], 0, ""),
-        (["rusn"], 64, "Did you mean 'runs'?"),
+        (["rusn"], 64, "'runs'?"),
         (["runs", "start"], 64, "PROFILE"),
         (["runs", "start", "1", "--wiat"], 64, "--wait"),
         (["profiles", "list", "--base-url", "x"], 64, "--base-url"),
@@ -196,7 +196,7 @@ def test_a_user_without_a_home_is_told_what_to_set():
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}])
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "relative"}, {"HOME": "/root"}])
 @as_root
 def test_a_gate_with_address_and_key_needs_no_home(home):
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
@@ -211,6 +211,14 @@ def test_a_gate_with_address_and_key_needs_no_home(home):
         check=False,
     )
     assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
+
+
+def test_a_named_directory_in_no_home_is_not_taken_for_none():
+    """A user file that is not found could have had a `fail_on`."""
+    answer = tm("config", "show", environ={"TM_CONFIG_DIR": "~no-such-user/tm"})
+    _, errors = answer.communicate()
+    assert answer.returncode == ExitCode.CONFIGURATION
+    assert "TM_CONFIG_DIR names ~no-such-user/tm" in errors
 
 
 @posix
@@ -238,6 +246,21 @@ def test_a_directory_that_was_deleted_is_a_refusal_with_a_hint(tmp_path, words):
         "hint: it may have been deleted; change to another one",
     ]
     assert ("configuration" in answer.stdout) == ("--json" in words)
+
+
+@posix
+@pytest.mark.parametrize("words", [("--help",), ("runs", "start", "--help")])
+def test_help_needs_no_directory(tmp_path, words):
+    program = [sys.executable, "-m", "tm_cli", *words]
+    answer = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "Usage" in answer.stdout
 
 
 @pytest.mark.parametrize("path", ["a" * 5000, "d/" * 3000 + "x"], ids=["name", "path"])

@@ -119,7 +119,8 @@ class Connector:
         wanted, has = self.settings.value("allow_public_targets"), server.allows_public_targets
         if wanted != has:
             self.note(
-                f"tm: it {'permits' if has else 'refuses'} public targets, as it was started; "
+                f"tm: the embedded server {'permits' if has else 'refuses'} public targets, "
+                "as it was started; "
                 f"allow_public_targets={str(wanted).lower()} has no effect here "
                 f"until process {server.pid} has ended"
             )

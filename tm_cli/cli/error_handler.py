@@ -31,6 +31,8 @@ def _run_here(arguments: Sequence[str]) -> int:
     try:
         context = Environment.system()
     except OSError as problem:
+        if arguments and "--" not in arguments and arguments[-1] == "--help":
+            return _run(arguments, Environment.system(Path(os.sep)))
         error = ConfigurationError(
             f"cannot use the current directory: {problem.strerror}",
             hint="it may have been deleted; change to another one",

@@ -13,9 +13,8 @@ import typer
 
 from tm_cli.cli.app import GO_JSON
 from tm_cli.cli.global_options import with_global_options
-from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.runtime.environment import Environment
+from tm_cli.runtime.environment import Environment, NoHomeDirectory
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import sanitize
 
@@ -78,7 +77,7 @@ class CommandContext:
         """The user's own directory, None for a user without one: a gate needs none."""
         try:
             return self.context.find_user_dir()
-        except ConfigurationError:
+        except NoHomeDirectory:
             return None
 
     def setting(self, name: str, flag: str | None) -> Any:

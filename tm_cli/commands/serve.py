@@ -15,6 +15,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.files import expand_home
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import ascii_host
 
@@ -98,13 +99,13 @@ def serve(
     if data is not None and not data.strip():
         raise UsageError("--data-dir is empty")
     options = ServeOptions(
-        data_dir=session.context.cwd / data
+        data_dir=session.context.cwd / expand_home(data, "--data-dir")
         if data
         else session.settings.find_data_dir(session.context.cwd),
         host=host,
         port=port,
-        tls_cert=_path(session, tls_cert),
-        tls_key=_path(session, tls_key),
+        tls_cert=_path(session, tls_cert, "--tls-cert"),
+        tls_key=_path(session, tls_key, "--tls-key"),
         hostnames=tuple(map(_host, hostname or ())),
         slots=slots,
         exit_when_unused=exit_when_unused,
@@ -137,8 +138,8 @@ def _host(text: str) -> str:
         raise UsageError(f"--hostname: {sanitize(problem)}") from None
 
 
-def _path(session: CommandContext, given: Path | None) -> Path | None:
-    return None if given is None else session.context.cwd / given.expanduser()
+def _path(session: CommandContext, given: Path | None, option: str) -> Path | None:
+    return None if given is None else session.context.cwd / expand_home(given, option)
 
 
 def _plain(value: object) -> object:

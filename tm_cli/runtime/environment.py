@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.runtime.files import expand_home
 from tm_cli.runtime.terminal import Terminal, read_secret
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def _drop_unusable_sizes() -> None:
 
 def _user_dir() -> Path:
     if chosen := os.environ.get("TM_CONFIG_DIR"):
-        return Path(chosen)
+        return expand_home(chosen, "TM_CONFIG_DIR")
     from platformdirs import user_config_path
 
     return _at_home(user_config_path, "TM_CONFIG_DIR")
@@ -86,19 +88,21 @@ def _user_dir() -> Path:
 
 def _state_dir() -> Path:
     if chosen := os.environ.get("TM_STATE_DIR"):
-        return Path(chosen)
+        return expand_home(chosen, "TM_STATE_DIR")
     from platformdirs import user_state_path
 
     return _at_home(user_state_path, "TM_STATE_DIR")
+
+
+class NoHomeDirectory(ConfigurationError):
+    """The user has no home, where tm would keep its files."""
 
 
 def _at_home(find: Callable[..., Path], variable: str) -> Path:
     try:
         return find("tm", appauthor=False)
     except RuntimeError:
-        from tm_cli.errors import ConfigurationError
-
-        raise ConfigurationError(
+        raise NoHomeDirectory(
             "this user has no home directory, where tm keeps its files",
             hint=f"set HOME to an absolute path, or name a directory with {variable}",
         ) from None

@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.device_paths import find_device
 
 _numbers = itertools.count()
@@ -69,6 +70,16 @@ def _write(draft: Path, content: str | bytes, mode: int) -> None:
 
 def _as_bytes(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
+
+
+def expand_home(path: str | Path, named_by: str) -> Path:
+    """Return the path with the home that its `~` means; raises ConfigurationError for none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{named_by} names {path}, which is in the home of a user who does not exist"
+        ) from None
 
 
 def make_private_dir(path: Path) -> None:

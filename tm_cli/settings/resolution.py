@@ -143,6 +143,10 @@ class Context:
         ]
 
 
+_LONGEST_SHOWN = 30
+"""Characters of a context's name."""
+
+
 def find_context(chosen: Setting, tables: Mapping[str, Mapping[str, str]]) -> Context | None:
     """Return the context that a setting chooses, None for `none` and for no choice.
 
@@ -153,9 +157,11 @@ def find_context(chosen: Setting, tables: Mapping[str, Mapping[str, str]]) -> Co
         return None
     if name not in tables:
         known = ", ".join(sorted(tables)) or "none"
+        is_name = len(name) <= _LONGEST_SHOWN  # a longer one may be a key in the wrong place
+        shown = repr(name) if is_name else f"({len(name)} characters, which are not shown)"
         raise ConfigurationError(
-            f"unknown context {name!r}, selected by {chosen.origin}; contexts: {known}",
-            hint=f"add a table [contexts.{name}] to your own file, "
+            f"unknown context {shown}, selected by {chosen.origin}; contexts: {known}",
+            hint=f"add a table [contexts.{name if is_name else 'NAME'}] to your own file, "
             f"or choose {NO_CONTEXT!r} to go without",
         )
     return Context(name, tables[name], chosen.origin)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.files import expand_home
 from tm_cli.settings.credentials import StoredKeys, key_file_warning, read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, SYSTEMS, TRAFFICMORPH, Definition, setting_name
 from tm_cli.settings.files import (
@@ -267,13 +268,7 @@ class Settings(ResolvedSettings):
         chosen = self["data_dir"]
         if chosen.value is None:
             return project_root(cwd) / DATA_DIR
-        try:
-            directory = cwd / Path(chosen.value).expanduser()
-        except RuntimeError:
-            raise ConfigurationError(
-                f"{chosen.origin} names the data directory {chosen.value}, which is in the home of "
-                "a user who does not exist"
-            ) from None
+        directory = cwd / expand_home(chosen.value, str(chosen.origin))
         if chosen.origin.source is Source.PROJECT:
             project = Path(chosen.origin.place).parent
             if not directory.resolve().is_relative_to(project.resolve()):

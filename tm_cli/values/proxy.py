@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tm_cli.values.urls import is_loopback
+from tm_cli.values.urls import ascii_host, is_loopback
 
 _PORTS = {"http": 80, "https": 443}
 _ENTRY = re.compile(r"(?:[a-z]+://)?(?:\[([0-9a-f:.]+)\]|([^:]+))(?::([0-9]{1,5}))?")
@@ -86,15 +87,19 @@ def _names(entry: str, host: str, port: int | None) -> bool:
     if address is not None:
         network = _network(parts[1] or parts[2])
         return network is not None and address in network
-    name = _plain_host(parts[2] or "")
-    if name.startswith("*."):
-        return host.endswith(name.removeprefix("*"))
-    name = name.removeprefix(".")
-    return bool(name) and (host == name or host.endswith(f".{name}"))
+    written = parts[2] or ""
+    name = _plain_host(written.removeprefix("*").removeprefix("."))
+    is_itself = host == name and not written.startswith("*.")
+    return bool(name) and (is_itself or host.endswith(f".{name}"))
 
 
 def _plain_host(host: str) -> str:
-    return host.lower().removesuffix(".")
+    """The host as it is connected to, whichever way it is written."""
+    host = host.lower().removesuffix(".")
+    if not host.isascii():
+        with suppress(ValueError):
+            return ascii_host(host)
+    return host
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

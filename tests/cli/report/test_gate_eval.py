@@ -173,3 +173,29 @@ def test_older_name_of_the_command_does_the_same(tm, saved, words):
 
 def test_older_name_is_not_in_the_help():
     assert root_command().commands["gate"].hidden
+
+
+HOSTILE = "x\n::error::y\n##[set-output name=gate]pass\x1b[31m\u202e"
+
+
+def with_each_text_replaced(document, text):
+    """Yield the document as often as it has texts, each time with another one replaced."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        changed = [text] if isinstance(value, str) else []
+        if isinstance(value, dict | list):
+            changed = with_each_text_replaced(value, text)
+        for item in changed:
+            document[key] = item
+            yield document
+        document[key] = value
+
+
+@pytest.mark.parametrize("words", [("explain",), ("show",), ("eval",)])
+def test_explanation_of_a_hostile_report_controls_nothing(tm, words):
+    document = json.loads(rendered(Format.JSON, ALL["fail"]))
+    for changed in with_each_text_replaced(document, HOSTILE):
+        (tm.cwd / "gate.json").write_text(json.dumps(changed), encoding="utf-8")
+        result = tm("report", *words, "gate.json")
+        shown = f"\n{result.stdout}\n{result.stderr}"
+        assert not [part for part in ("\n::", "##[", "\x1b", "\u202e") if part in shown], shown
+        assert "internal error" not in shown

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.files import write_atomic
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and devices are POSIX")
@@ -81,3 +83,17 @@ def test_a_second_signal_ends_at_once_and_leaves_no_draft(tmp_path):
     argv = [sys.executable, "-c", INTERRUPTED_TWICE, str(tmp_path / "report.json")]
     assert subprocess.run(argv, check=False).returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", ["TM_CONFIG_DIR", "TM_STATE_DIR"])
+def test_a_directory_in_the_home_is_not_one_called_tilde(monkeypatch, tmp_path, variable):
+    """Variables of a pipeline are not read by a shell."""
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    monkeypatch.setenv(variable, "~/tm")
+    system = Environment.system()
+    find = system.find_user_dir if variable == "TM_CONFIG_DIR" else system.find_state_dir
+    assert find() == tmp_path / "tm"
+    monkeypatch.setenv(variable, "~no-such-user/tm")
+    with pytest.raises(ConfigurationError, match=f"{variable} names ~no-such-user/tm"):
+        find()

@@ -122,6 +122,8 @@ def test_short_key_is_hidden_in_errors(tm, server, wants_json):
         ("profiles", "list", "--base-url", f"https://h/?api_key={KEY}", "--json"),
         ("benchmarks", "list", "--base-url", KEY),
         ("agent", "--region", "a", "--server", KEY),
+        ("profiles", "list", "--context", KEY * 2),
+        ("auth", "login", "--context", KEY * 2),
     ],
     ids=" ".join,
 )

@@ -28,6 +28,9 @@ from tm_cli.values.proxy import choose_proxy, matching_entry
         ("[fd00::1]:8443", "https://[fd00::1]:8443/"),
         ("fd00::/8", "https://[fd12:3456::1]/"),
         ("*", "https://tm.example/"),
+        ("Bücher.example", "https://xn--bcher-kva.example/"),
+        (".bücher.example", "https://api.xn--bcher-kva.example/"),
+        ("xn--bcher-kva.example", "https://bücher.example/"),
         ("https://tm.example", "https://tm.example/"),
     ],
 )
@@ -58,6 +61,7 @@ def test_entry_is_honoured(around, entry, url):
         ("", "https://tm.example/"),
         (".", "https://tm.example/"),
         ("*.", "https://tm.example/"),
+        ("*m.example", "https://tm.example/"),
         (":443", "https://tm.example/"),
         ("[", "https://tm.example/"),
         ("[::1", "https://[fd00::1]/"),
