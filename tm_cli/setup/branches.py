@@ -76,12 +76,17 @@ def _target(path: Path, prefix: str) -> str | None:
 
 
 def takes(filters: Sequence[str], branch: str) -> bool:
-    """Whether `branches:` of an event takes a branch: the last pattern that fits decides."""
+    """Whether `branches:` of an event takes a branch: the last pattern that fits decides.
+
+    A pattern that is none is GitHub's to refuse.
+    """
     taken = False
-    for pattern in filters:
-        if re.fullmatch(_expression(pattern.removeprefix("!")), branch):
-            taken = not pattern.startswith("!")
-    return taken
+    with suppress(re.error):
+        for pattern in filters:
+            if re.fullmatch(_expression(pattern.removeprefix("!")), branch):
+                taken = not pattern.startswith("!")
+        return taken
+    return True
 
 
 def _expression(pattern: str) -> str:

@@ -274,6 +274,10 @@ def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
         ("['feature/?']", "problem: no push starts it"),
         ("['**', '!develop']", "warning: no push to the default branch develop"),
         ("['!develop', 'de[v]elop']", ""),
+        ("['?x', '[z-a]']", ""),
+        ("develop", ""),
+        ("main", "problem: no push starts it"),
+        ("[1.0]", ""),
     ],
 )
 def test_filter_that_matches_no_branch_is_seen(tm, edited, filters, said):
