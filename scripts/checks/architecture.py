@@ -58,7 +58,7 @@ ONLY_IN = {
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
     "websockets": "server/agent.py server/web",
-    "yaml": "backends commands/profiles.py setup",
+    "yaml": "values/documents.py",
 }
 """Libraries, and the only places that may import them."""
 

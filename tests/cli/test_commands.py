@@ -22,6 +22,8 @@ SENT = {
     "duration": 60,
     "endpointUrl": "https://shop.example/checkout",
     "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
+    "httpMethod": "GET",
+    "interpolationMode": "LINEAR",
 }
 IMPORTED = {"id": PROFILE, "name": "checkout", "callbackSecret": "s3cret", "warnings": []}
 
@@ -50,7 +52,7 @@ def test_profile_is_shown_without_its_secret(gate, server):
 
 @pytest.mark.parametrize("name", ["checkout", " CheckOut "])
 def test_name_is_compared_as_the_server_does(gate, server, name):
-    server.answer("GET", "/profiles", listed("search", "checkout", first_id=41)).start()
+    server.answer("GET", "/profiles", listed("search", "checkout", first_id=41)).profile().start()
     assert gate("runs", "start", name).exit_code == ExitCode.OK
 
 
@@ -159,11 +161,12 @@ def test_controls_are_sent_once(gate, server, verb):
     assert result.json["data"] == {"profile_id": PROFILE, "run_id": RUN, "status": "PAUSED"}
 
 
-def test_pause_without_a_run_is_no_success(gate, server):
+def test_pause_without_a_run_says_that_nothing_was_paused(gate, server):
     answer = {"runId": None, "status": "IDLE", "profileId": PROFILE}
     server.answer("POST", f"/profiles/{PROFILE}/pause", answer)
     result = gate("runs", "pause", "42")
-    assert result.exit_code == ExitCode.ERROR
+    assert result.exit_code == ExitCode.OK
+    assert result.stdout == "profile 42: IDLE\n"
     assert "nothing was paused" in result.stderr
 
 

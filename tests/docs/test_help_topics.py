@@ -7,9 +7,9 @@ import pytest
 from checks.pages import ROOT
 from tm_cli.commands.help import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
 from tm_cli.commands.shared.report_sinks import Format
-from tm_cli.doctor.configuration import OTHER_VARIABLES
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import DEFINITIONS, Source
+from tm_cli.settings.definitions import OTHER_VARIABLES
 from tm_cli.values.verdict import Verdict
 
 READ = re.compile(r"""environ(?:\.get\(|\[)\s*["']([A-Z][A-Z0-9_]+)["']""")

@@ -184,6 +184,7 @@ class ScriptedServer:
     def __init__(self, server: HTTPServer) -> None:
         self._server = server
         self.url = server.url_for("/")
+        self.key = KEY
         self.requests = server.log
 
     def answer(
@@ -204,7 +205,7 @@ class ScriptedServer:
         expectation = self._server.expect_ordered_request(
             prefix + path,
             method=method,
-            headers={"X-Api-Key": KEY},
+            headers={"X-Api-Key": self.key},
             query_string=dict(query) if query is not None else None,
             json=body if body is not None else UNDEFINED,
         )

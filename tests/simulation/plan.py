@@ -46,7 +46,10 @@ TRANSIENT_STATUSES = frozenset(
 FINAL_STATUSES = frozenset({"400", "401", "403", "404", "405", "409", "413", "422"})
 REDIRECTS = frozenset({"301", "302", "303", "307", "308"})
 ODD_STATUSES = frozenset({"203", "204", "206", "299", "304"})
-STATUSES = TRANSIENT_STATUSES | FINAL_STATUSES | REDIRECTS | ODD_STATUSES
+PAGES = frozenset({"401-html", "403-html", "404-html", "410-html", "501-html", "521-html"})
+"""Error statuses of something in front of the API; the API itself sends JSON."""
+
+STATUSES = TRANSIENT_STATUSES | FINAL_STATUSES | PAGES | REDIRECTS | ODD_STATUSES
 NO_ACCESS = frozenset({"401", "403"})
 
 RETRY_AFTERS = (
@@ -105,7 +108,7 @@ class Menu:
     @cached_property
     def never_acted(self) -> frozenset[str]:
         """Kinds that prove that nothing was started."""
-        return self.refusals | NO_ACCESS | frozenset(UNSENT)
+        return self.refusals | NO_ACCESS | {"401-html", "403-html"} | frozenset(UNSENT)
 
     @cached_property
     def transient(self) -> frozenset[str]:

@@ -141,10 +141,10 @@ def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
         return read(document)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InvalidResponse(
-            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
-        ) from None
+        field = ".".join(str(part) for part in first["loc"])
+        what = f"has an unusable {field}: {first['msg']}" if field else "is not what it should be"
+        what = "is empty" if document is None else what
+        raise InvalidResponse(f"the server's answer to {path} {what}") from None
 
 
 def _or_none(value: Any, read: Any) -> Any:
@@ -180,5 +180,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
     def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output, under the names of the wire."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        """Return the payload for JSON output, under the names of the wire.
+
+        Raises InvalidResponse for what is nested too deeply to be written.
+        """
+        try:
+            return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        except ValueError:
+            raise InvalidResponse("the server's answer is nested too deeply") from None

@@ -117,6 +117,10 @@ class LimitedTransport(httpx2.BaseTransport):
         )
         with _library_errors():
             answer = self._pool.handle_request(wanted)
+            names = {name.lower() for name, _ in answer.headers}
+            if {b"content-length", b"transfer-encoding"} <= names:
+                answer.close()  # RFC 9112, section 6.3: a sign that a body was smuggled in
+                raise httpcore2.RemoteProtocolError("the answer has two lengths")
         return httpx2.Response(
             answer.status,
             headers=answer.headers,

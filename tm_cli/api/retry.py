@@ -36,6 +36,15 @@ def is_transient(error: ApiError) -> bool:
     return False
 
 
+def is_no_answer(error: ApiError) -> bool:
+    """Whether a read during a wait has had no answer of the API itself, so that the wait goes on.
+
+    A page with an error status, whichever it is, comes from a proxy or firewall in front of it.
+    """
+    is_page = isinstance(error, HttpError) and (not error.from_api or error.status >= 500)
+    return is_page or is_transient(error)
+
+
 def requested_pause(error: TmError) -> float:
     """The seconds that the server asks to wait for; 0 when it asks for nothing."""
     return (error.retry_after or 0.0) if isinstance(error, HttpError) else 0.0
@@ -44,8 +53,8 @@ def requested_pause(error: TmError) -> float:
 def retry_pause(
     error: TmError, may_repeat: Callable[[ApiError], bool] = is_transient
 ) -> float | None:
-    """Return the least pause in seconds before a read is repeated; None when that is useless."""
-    if not isinstance(error, ApiError) or not may_repeat(error):
+    """Return the least pause in seconds before a wait repeats a read; None when that is useless."""
+    if not isinstance(error, ApiError) or not (is_no_answer(error) or may_repeat(error)):
         return None
     return requested_pause(error)
 
@@ -103,11 +112,19 @@ def _http_date(text: str) -> datetime | None:
 
 
 class RequestBudget:
-    """At most `per_minute` requests in any sixty seconds, counted as the server counts them."""
+    """At most `per_minute` requests in any sixty seconds, counted as the server counts them.
 
-    def __init__(self, clock: Clock, per_minute: int = DEFAULT_PER_MINUTE) -> None:
+    For a server that estimates that, `window` is a stricter one.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        per_minute: int = DEFAULT_PER_MINUTE,
+        window: SlidingWindow | None = None,
+    ) -> None:
         self._clock = clock
-        self._window = SlidingWindow(per_minute, clock.monotonic)
+        self._window = window or SlidingWindow(per_minute, clock.monotonic)
 
     @property
     def per_minute(self) -> int:
@@ -118,12 +135,17 @@ class RequestBudget:
     def per_minute(self, requests: int) -> None:
         self._window.limit = requests
 
+    @property
+    def delay(self) -> float:
+        """Seconds until one more request fits."""
+        return self._window.delay()
+
     def take(self, *, deadline: float | None = None) -> None:
         """Wait until one more request fits, and count it.
 
         Raises ConnectionFailed at the deadline when none fits before it.
         """
-        delay, now = self._window.delay(), self._clock.monotonic()
+        delay, now = self.delay, self._clock.monotonic()
         if deadline is not None and now + delay > deadline and delay > 0:
             self._clock.sleep(max(deadline - now, 0.0))
             raise ConnectionFailed(

@@ -32,6 +32,9 @@ def _json_text(value: Any) -> Any:
     return document if isinstance(document, dict | list) else value
 
 
+LARGEST_INTEGER = 2**53
+
+
 def _text_list(value: Any) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
@@ -49,7 +52,12 @@ def _counts(value: Any) -> Mapping[str, int]:
     return {str(key): count for key, count in value.items() if type(count) is int}
 
 
-Number = Annotated[float | None, BeforeValidator(as_number)]
+def _number(value: Any) -> int | float | None:
+    """Keep an integer as one, as scripts expect it; what a float cannot count is a float."""
+    return value if type(value) is int and abs(value) <= LARGEST_INTEGER else as_number(value)
+
+
+Number = Annotated[int | float | None, BeforeValidator(_number)]
 JsonText = Annotated[Any, BeforeValidator(_json_text)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_text_list)]
 RowRunId = Annotated[str | None, BeforeValidator(_row_run_id)]
@@ -69,8 +77,8 @@ class ProfileSummary(CamelCasePayload):
 
 
 class Point(CamelCasePayload):
-    x: float
-    y: float
+    x: int | float
+    y: int | float
 
 
 class Profile(CamelCasePayload):
@@ -193,6 +201,7 @@ class AccountLimits(CamelCasePayload):
     """What the account may do; 0 means no cap for most."""
 
     api_requests_per_minute: Lenient[StrictInt] = None
+    max_concurrent_runs: Lenient[StrictInt] = None
 
 
 class AccountFeatures(CamelCasePayload):

@@ -14,12 +14,11 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.errors import ConnectionFailed, InvalidResponse
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.middleware import (
     LARGEST_BODY,
     BudgetTransport,
@@ -30,13 +29,21 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import ErrorReader, RawAnswer, parse_response, read_error
+from tm_cli.api.responses import (
+    ErrorReader,
+    RawAnswer,
+    decode_body,
+    parse_response,
+    read_error,
+    read_request_id,
+)
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide_in_answer
 from tm_cli.values.durations import format_duration
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback, is_plain_http
+from tm_cli.values.urls import is_plain_http
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -73,7 +80,9 @@ class Connection:
     """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
-    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
+    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors, and
+    `accepts_empty` says that a 2xx answer may come without a body.
+    `read_key_again` returns the key as it is now, where a file holds it and may be written again.
     `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
@@ -85,9 +94,11 @@ class Connection:
     environ: Mapping[str, str]
     bearer: bool = False
     explain: ErrorReader = read_error
+    accepts_empty: bool = False
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
+    read_key_again: Callable[[], ApiKey] | None = None
     reconnect: Callable[[], Connection] | None = None
     transport: httpx2.BaseTransport | None = None
 
@@ -109,6 +120,7 @@ class Transport:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._key = connection.key
         self._verify = verification(connection.base_url, connection.ca_file)
         self._proxy = _proxy(connection.base_url, connection.environ)
         self._limits = ExchangeLimits(connection.clock)
@@ -127,6 +139,7 @@ class Transport:
                 raise
         self._client.close()
         self._connection = self._connection.reconnect()
+        self._key = self._connection.key
         self._client = self._new_client()
         return self._send(self._client, "GET", path, params=params).document
 
@@ -194,7 +207,7 @@ class Transport:
 
     def without_key(self, text: str) -> str:
         """Return what a server has sent, with stars wherever it holds the key."""
-        return str(hide(text, self._secret()))
+        return str(hide_in_answer(text, self._secret()))
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
@@ -211,7 +224,7 @@ class Transport:
             transport = BudgetTransport(transport, connection.budget)
         return httpx2.Client(
             transport=transport,
-            auth=KeyAuth(connection.key, connection.base_url, bearer=connection.bearer),
+            auth=KeyAuth(self._key, connection.base_url, bearer=connection.bearer),
             timeout=connection.timeout,
             trust_env=False,
             follow_redirects=False,
@@ -223,6 +236,28 @@ class Transport:
         )
 
     def _send(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
+        """Send a request, and again with a new key where the API itself has refused the old one."""
+        try:
+            return self._send_now(client, method, path, **parts)
+        except HttpError as error:
+            is_without_effect = method == "GET" or error.from_api
+            if not (error.is_refused_key and is_without_effect and self._take_new_key()):
+                raise
+        self._client.close()
+        self._client = self._new_client()
+        with self._new_client() as client:
+            return self._send_now(client, method, path, **parts)
+
+    def _take_new_key(self) -> bool:
+        """Read the key again; return whether it has changed."""
+        if self._connection.read_key_again is None:
+            return False
+        before = self._key.reveal()
+        with suppress(TmError):  # while a file is replaced it may be missing
+            self._key = self._connection.read_key_again()
+        return self._key.reveal() != before
+
+    def _send_now(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
         request = self._request(client, method, path, **parts)
         response, content = self._exchange(client, request)
         document = self._parse(request, response, content)
@@ -258,10 +293,19 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        return parse_response(answer, self._connection.explain, secret=self._secret())
+        connection, secret = self._connection, self._secret()
+        try:
+            return parse_response(
+                answer, connection.explain, secret=secret, accepts_empty=connection.accepts_empty
+            )
+        except ApiError as error:
+            error.own_request_id = read_request_id(answer, secret)
+            if connection.on_exchange is not None and error.own_request_id:  # with --verbose
+                error.message += f" [request id {error.own_request_id}]"
+            raise
 
     def _secret(self) -> str:
-        return self._connection.key.reveal().decode(errors="replace")
+        return self._key.reveal().decode(errors="replace")
 
     @contextmanager
     def _opened(self, client: httpx2.Client, request: httpx2.Request) -> Iterator[httpx2.Response]:
@@ -297,11 +341,19 @@ class Transport:
 
 
 def _read(response: httpx2.Response) -> bytes:
-    """Read the body as it came, without decoding it."""
-    if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+    """Read the body and decode it; an error status counts also without a readable body."""
+    content, encoding = b"".join(response.iter_raw()), response.headers.get("content-encoding", "")
+    most = response.request.extensions.get("largest_body", LARGEST_BODY)
+    try:
+        return decode_body(content, encoding, most)
+    except ValueError as problem:
+        if response.status_code >= httpx2.codes.BAD_REQUEST:
+            return b""
         where = describe_request(response.request)
-        raise InvalidResponse(f"{where} answered with a compressed body")
-    return b"".join(response.iter_raw())
+        raise InvalidResponse(
+            f"{where} answered with a body that cannot be decoded: {problem}",
+            hint="a proxy compresses answers although tm asks it not to: have it leave them alone",
+        ) from None
 
 
 def _is_own_bug(error: Exception) -> bool:
@@ -330,7 +382,7 @@ def verification(base_url: str, ca_file: str | None) -> ssl.SSLContext | bool:
 
 def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     """The proxy that the environment names for this server; never one for this machine."""
-    chosen = choose_proxy(base_url, environ)
+    chosen = choose_proxy(base_url, environ).proxy
     if chosen is None:
         return None
     name, value = chosen.variable, chosen.address
@@ -346,41 +398,3 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
         f"{name} does not name a proxy",
         hint="write http://HOST:PORT, or list the server in NO_PROXY",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NamedProxy:
-    """A variable of the environment and what it holds; the address may have a password in it."""
-
-    variable: str
-    address: str
-
-    def __repr__(self) -> str:
-        return f"NamedProxy({self.variable})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, without credentials; empty when the address names no host."""
-        try:
-            parts = urlsplit(self.address)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return ""
-        return f"{parts.hostname}{port}" if parts.hostname else ""
-
-
-def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
-    """Return the proxy for this server, None for a direct way; never one for this machine."""
-    if is_loopback(base_url):
-        return None
-    parts = urlsplit(base_url)
-    named = {
-        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: proxy.address for kind, proxy in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    return chosen

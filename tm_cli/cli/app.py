@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, cast
 
 import typer
@@ -14,6 +15,48 @@ from typer.main import get_command
 from tm_cli.cli.help_page import HelpPage, Summary, paragraphs
 from tm_cli.runtime.terminal import Terminal
 
+GO_JSON = "tm.go_json"
+"""In the `meta` of a context: JSON is printed as the Go tm prints it."""
+
+_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+_FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
+
+
+def _read_switches(command: Any, ctx: Any, args: list[str], *, until_command: bool) -> list[str]:
+    """Return a command line in which no switch has a value, as in `--wait=true` and `--json=go`.
+
+    An empty value stays, so that it is refused: a variable without a value must not turn a gate
+    off. `until_command` leaves alone what follows the first word that is no option.
+    """
+    if not any(word.startswith("--") and "=" in word for word in args):
+        return args
+    options = [item for item in command.get_params(ctx) if item.param_type_name == "option"]
+    switches = {
+        name: (item.opts, item.secondary_opts)
+        for item in options
+        if item.is_flag
+        for name in (*item.opts, *item.secondary_opts)
+    }
+    with_value = {name for item in options if not item.is_flag for name in item.opts}
+    words, found = iter(args), list[str]()
+    for word in words:
+        name, _, value = word.partition("=")
+        if word == "--" or (until_command and not word.startswith("-")):
+            return [*found, word, *words]
+        if word == "--json=go":
+            ctx.meta[GO_JSON] = True
+            found.append("--json")
+        elif name in switches and value in _TRUE:
+            found.append(name)
+        elif name in switches and value in _FALSE:
+            own, opposite = switches[name] if name in switches[name][0] else switches[name][::-1]
+            found = [*(other for other in found if other not in own), *opposite[:1]]
+        else:
+            found.append(word)
+            if word in with_value:
+                found += islice(words, 1)
+    return found
+
 
 class Command(TyperCommand):
     """A command whose help is a `HelpPage`."""
@@ -21,10 +64,14 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; errors start without pydantic's prefix."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, self.read_switches(ctx, args))
         except typer.BadParameter as problem:
             problem.message = problem.message.removeprefix("Value error, ")
             raise
+
+    def read_switches(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the command line without values of switches."""
+        return _read_switches(self, ctx, args, until_command=False)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page into click's formatter."""
@@ -58,6 +105,8 @@ class Group(TyperGroup):
         try:
             if self._is_command_first:  # typer would repeat the values of an earlier call
                 ctx.params.update({str(item.name): item.default for item in self.params})
+            else:
+                args = self.read_switches(ctx, args)
             return super().parse_args(ctx, args)
         finally:
             self._is_command_first = False
@@ -65,6 +114,10 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page into click's formatter."""
         formatter.write(_page(ctx, self.summaries(ctx)))
+
+    def read_switches(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the command line without values of switches before the command's name."""
+        return _read_switches(self, ctx, args, until_command=True)
 
     def summaries(self, _ctx: Any) -> list[Summary]:
         """Return the commands that the help lists."""

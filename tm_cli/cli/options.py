@@ -15,6 +15,7 @@ from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.text import sanitize
 
@@ -122,7 +123,7 @@ Assert = Annotated[
         "--assert",
         metavar="CHECK",
         help='Fail unless the run meets this condition, e.g. "p95<400ms", '
-        '"errors<1%" or "p99<+10%"; repeatable.',
+        '"errors<1%" or "p99<+10%"; repeatable. [TM_ASSERT]',
         rich_help_panel=GATE,
     ),
 ]
@@ -185,7 +186,7 @@ OnInterrupt = Annotated[
     typer.Option(
         metavar="ACTION",
         case_sensitive=False,
-        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop in CI]",
         rich_help_panel=WAITING,
     ),
 ]
@@ -222,6 +223,15 @@ FailFast = Annotated[
     bool,
     typer.Option(
         "--fail-fast", help="Stop the other runs when one fails the gate.", rich_help_panel=GATE
+    ),
+]
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of runs at a time. [1 on the embedded server, otherwise all that the server "
+        "permits]",
+        rich_help_panel=WAITING,
     ),
 ]
 PollInterval = Annotated[
@@ -300,14 +310,14 @@ class WaitOptions:
     def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
-        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        In CI, nothing comes back to a run that is left going: Ctrl-C stops it.
         """
         from tm_cli.commands.shared.follow import WaitBehavior
         from tm_cli.commands.shared.report_sinks import read_sinks
 
         chosen = session.setting("on_interrupt", self.on_interrupt)
         if chosen is None:
-            chosen = "stop" if session.context.environ.get("CI") else "detach"
+            chosen = "stop" if ci_platform(session.context.environ) else "detach"
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
@@ -354,13 +364,15 @@ def _read_warn_on(
 
 
 def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:
-    """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
+    """Raise UsageError when a space has made a verdict of `--fail-on` one of the `words`."""
     from tm_cli.values.verdict import GATED
 
     for word in words:
         has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
-        if fail_on is not None and has_comma and word.strip(" ,").upper() in GATED:
-            whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
+        plain = word.strip(" ,")
+        is_verdict = plain.upper() in GATED if has_comma else len(words) > 1 and plain in GATED
+        if fail_on is not None and is_verdict:
+            whole = f"{fail_on.strip(' ,')},{plain}"
             raise UsageError(
                 f"--fail-on {fail_on} ends at the space; {word} is a separate argument",
                 hint=f"separate verdicts with a comma and no space: --fail-on {whole}",
@@ -385,6 +397,25 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         raise UsageError(f"--assert: {problem}") from None
 
 
+def with_assert_setting(session: CommandContext, flags: list[str] | None) -> list[str]:
+    """Return the checks of the setting and those of the flags: a flag takes none of them away.
+
+    Raises ConfigurationError for a setting that is no check.
+    """
+    from tm_cli.gate.checks import parse_check
+    from tm_cli.settings.definitions import split_checks
+    from tm_cli.settings.resolution import refusal
+
+    setting = session.settings["assert"]
+    found = split_checks(setting.value or "")
+    try:
+        for text in found:
+            parse_check(text)
+    except ValueError as problem:
+        raise refusal(setting.origin, f"assert, from {setting.origin}: {problem}") from None
+    return [*found, *(text for text in flags or () if text not in found)]
+
+
 def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
     """Return a time with an offset, which the APIs demand; without one it is local time.
 
@@ -400,7 +431,9 @@ def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
         with suppress(ValueError):
             return (now - timedelta(seconds=parse_duration(text))).isoformat()
     raise UsageError(
-        f"{flag}: invalid time {text!r}", hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        f"{flag}: invalid time {text!r}",
+        hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        + (", or how long ago, e.g. 1h" if now is not None else ""),
     )
 
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tm_cli.cli.app import GO_JSON
 from tm_cli.cli.global_options import with_global_options
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
@@ -33,6 +36,7 @@ requests per minute."""
 class CommandContext:
     """One command's view of the world; clients are made when first used.
 
+    `is_go_json` has JSON printed as the Go tm prints it: bare, under the names of the wire.
     `tree` is the root command, for commands that tell about others; `system` is what the flags
     for server and key mean; `longest_pause` is how long a read may pause, in seconds, because the
     server asks for it.
@@ -41,6 +45,7 @@ class CommandContext:
     context: Environment
     flags: Mapping[str, Any]
     wants_json: bool = False
+    is_go_json: bool = False
     quiet: bool = False
     verbose: bool = False
     tree: Any = None
@@ -55,19 +60,26 @@ class CommandContext:
 
     @cached_property
     def settings(self) -> Settings:
-        """The effective settings; says which files are not read because of their owner."""
+        """The effective settings; says which files and variables are not used."""
         from tm_cli.settings import load_settings
 
         settings = load_settings(
             self.flags,
             self.context.environ,
             cwd=self.context.cwd,
-            user_dir=self.context.find_user_dir(),
+            user_dir=self._find_user_dir(),
             system=self.system,
         )
-        for file in settings.ignored:
-            self.terminal.write_line(f"tm: {sanitize(file.message)}; {file.hint}")
+        for source in settings.ignored:
+            self.terminal.write_line(f"tm: {sanitize(source.message)}; {sanitize(source.hint)}")
         return settings
+
+    def _find_user_dir(self) -> Path | None:
+        """The user's own directory, None for a user without one: a gate needs none."""
+        try:
+            return self.context.find_user_dir()
+        except ConfigurationError:
+            return None
 
     def setting(self, name: str, flag: str | None) -> Any:
         """Return the value of a setting that a command has a flag of its own for."""
@@ -142,11 +154,12 @@ class CommandContext:
         error: TmError | None = None,
         code: int = ExitCode.OK,
         as_json: bool | None = None,
+        bare: Any = None,
     ) -> int:
         """Print a command's result as JSON or for people, and return its exit code.
 
         `error` makes it a failure, and brings its own code. JSON is printed where `--json` or
-        `as_json` asks for it.
+        `as_json` asks for it. `bare` is what scripts of the Go tm get where that is not `data`.
         """
         from tm_cli.render.formats.json_document import document, error_document, to_json
 
@@ -154,6 +167,8 @@ class CommandContext:
         if error is not None:
             whole, code = error_document(error, data), error.exit_code
         wants_json = self.wants_json if as_json is None else as_json
+        if self.is_go_json:
+            whole = data if bare is None else bare
         self.terminal.write_result(to_json(whole) if wants_json else show())
         if error is not None:
             self.terminal.write_line(f"tm: {error.message}")
@@ -165,6 +180,7 @@ def with_session(function: Callable[..., int]) -> Callable[..., int]:
 
     def run(ctx: typer.Context, options: dict[str, Any], values: dict[str, Any]) -> int:
         session = _session(ctx.obj, options)
+        session.is_go_json = ctx.meta.get(GO_JSON, False)
         session.tree = ctx.find_root().command
         session.system = _SYSTEM_OF.get(_noun(ctx), "trafficmorph")
         try:

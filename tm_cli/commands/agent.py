@@ -85,6 +85,7 @@ def _options(
 ) -> AgentOptions:
     from tm_cli.server.agent import AgentOptions
     from tm_cli.server.workers.agent_protocol import agent_name, agent_refusal, region_refusal
+    from tm_cli.settings import TRAFFICMORPH
 
     region = settings.value("region")
     if region is None:
@@ -96,6 +97,7 @@ def _options(
     return AgentOptions(
         server=url,
         key=settings.key,
+        read_key_again=settings.endpoint(TRAFFICMORPH).read_key_again,
         region=region,
         name=called,
         workers=workers,

@@ -76,7 +76,8 @@ def run(
         )
     with wait_options.open(session) as behavior:
         document = _read_document(target, rate, duration)
-        gate = gate_options.read(session, checks=checks, confirm=confirm)
+        every_check = options.with_assert_setting(session, checks)
+        gate = gate_options.read(session, checks=every_check, confirm=confirm)
         from tm_cli.commands.runs.gate import ShortGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait
 

@@ -13,6 +13,7 @@ from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import (
+    FIRST_NEWS_PAUSES,
     NEWS_PAUSE,
     Awaited,
     Decided,
@@ -52,6 +53,8 @@ class Follow:
         self._responses = ResponseTracker(clock)
         self._starting = False
         self._seen_active = False
+        self._key_works = attach_to is None
+        self._was_ours = False
         self.run: Run | None = None
         self.result: Result | None = None
         self.baseline: Result | None = None
@@ -64,6 +67,7 @@ class Follow:
                 decision = yield from self._one_run()
             except TmError as error:
                 decision = from_error(error, self._gate)
+            decision = self._resumable(decision)
             left = self._gate.confirm - len(self.earlier)
             if not decision.is_gated or left <= 0:
                 yield self.decided(self._confirmed(decision))
@@ -76,6 +80,21 @@ class Follow:
     def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
         """Return the last event, with everything that is known."""
         return Decided(decision, self.run, self.result, self.earlier, abandoned, self.baseline)
+
+    def _resumable(self, decision: Decision) -> Decision:
+        """Name the run, and the command that waits for it again, unless that shows nothing new."""
+        run, is_judged = self.run, decision.judged and self.result and self.result.verdict
+        if run is None or run.resume is None or decision.exit_code is ExitCode.OK or is_judged:
+            return decision
+        is_known = run.asked_at or not run.is_named or self._was_ours or self.result
+        if not is_known or _is_final(self.result):
+            return decision
+        message, hint = decision.message, decision.hint or ""
+        if self._seen_active and (run.run_id or "") not in message:
+            message += f"; {_name(run)} was running when it was last seen"
+        if run.resume not in hint:
+            hint = f"{hint}; " * bool(hint) + f"wait for it again: {run.resume}"
+        return replace(decision, message=message, hint=hint)
 
     def _confirmed(self, decision: Decision) -> Decision:
         """Note what a repetition showed; only when all runs agree does the gate fail."""
@@ -127,10 +146,11 @@ class Follow:
         seen_at = self._clock.monotonic()
         pause = pause_before_poll(last, self._gate.polling) if last else 0.0
         due_since: float | None = None
-        at_least = 0.0
+        at_least, polls = 0.0, 0
         while True:
-            yield from self._pause(run, pause, deadline, at_least=at_least)
-            at_least, failed = 0.0, False
+            news = max(at_least, self._pause_for_news(polls))
+            yield from self._pause(run, pause, deadline, at_least=news)
+            at_least, failed, polls = 0.0, False, polls + 1
             try:
                 last = self._observe(run, deadline)
             except TmError as error:
@@ -157,17 +177,22 @@ class Follow:
         if seconds > 0:
             if remaining <= 0:
                 raise self._timed_out(run)
-            yield Pause(min(seconds, remaining), max(at_least, NEWS_PAUSE))
+            yield Pause(min(seconds, remaining), at_least)
+
+    def _pause_for_news(self, polls: int) -> float:
+        """Return the least pause after so many polls; several runs share a budget of them."""
+        if polls > len(FIRST_NEWS_PAUSES) or self._gate.polling.budget_interval:
+            return NEWS_PAUSE
+        return FIRST_NEWS_PAUSES[max(polls - 1, 0)]
 
     def _timed_out(self, run: Run) -> WaitTimeout:
         waited, overdue = format_duration(self._gate.wait_timeout), self._responses.overdue
         message = f"timed out after {waited}; {_name(run)} is still running"
         if overdue:
             message = f"waited {waited}: {overdue}; nothing is known about {_name(run)}"
-        return WaitTimeout(
-            message,
-            hint=f"raise --wait-timeout, or wait again: {run.resume}" if run.resume else None,
-        )
+        last = f"the last request failed: {self._responses.problem}; " if overdue else ""
+        hint = f"{last}raise --wait-timeout, or wait again: {run.resume}" if run.resume else None
+        return WaitTimeout(message, hint=hint)
 
     def _search(self, run: Run, last: Progress) -> Generator[Step, None, bool]:
         """Find the result; False when the run turns out to be still running."""
@@ -178,13 +203,13 @@ class Follow:
                 with reads_of_a_wait(self._verdict_deadline(), self._clock):
                     self.result = self._system.confirm(run, self.result)
                 return True
-            replaced = last.phase is Phase.REPLACED and self.result is None
+            is_gone = self._is_unknown(run, last) or last.phase is Phase.REPLACED
             limit = self._gate.verdict_timeout
-            limit = min(limit, REPLACEMENT_GRACE) if replaced else limit
+            limit = min(limit, REPLACEMENT_GRACE) if is_gone and self.result is None else limit
             waited = self._clock.monotonic() - began
             remaining = limit - waited
             if remaining <= 0:
-                self._give_up(run, missing, replaced=replaced)
+                self._give_up(run, missing, last)
                 return True
             if self.result is None and not at_least:
                 goes_on, at_least = self._recheck(run, last, deadline)
@@ -215,25 +240,37 @@ class Follow:
         except TmError as error:
             at_least = self._tolerate(error)
             return Missing(f"the history could not be read: {error.message}"), at_least
+        self._key_works = True
         if isinstance(found, Missing):
             return found, 0.0
         self.result = found
         return None, 0.0
 
-    def _give_up(self, run: Run, missing: Missing | None, *, replaced: bool) -> None:
+    def _is_unknown(self, run: Run, last: Progress) -> bool:
+        """Whether the server has answered, and neither names the run that the user named."""
+        is_answered = self._responses.problem is None and last.other_run is not None
+        return run.is_named and not self._was_ours and is_answered
+
+    def _give_up(self, run: Run, missing: Missing | None, last: Progress) -> None:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
+            with reads_of_a_wait(self._verdict_deadline(), self._clock):
+                self.result = self._system.with_measurements(run, self.result)
             return
         if missing is None:  # pragma: no cover
             raise AssertionError("neither a result nor a reason")
-        if replaced and run.asked_at is None:
+        if self._is_unknown(run, last):
             raise Undecided(
-                f"{missing.reason}; another run is going on", hint="check the id of the run"
+                f"there is no such run: {missing.reason}, and it is not under way",
+                hint=f"check the id of the run{'; ' * bool(missing.hint)}{missing.hint or ''}",
+                code="unknown_run",
             )
-        if replaced:
+        if last.phase is Phase.REPLACED:
             raise Undecided(
-                f"another run replaced this one before it ended ({missing.reason})",
-                hint="let one pipeline at a time use this profile",
+                f"another run replaced this one before it ended: run {last.other_run} "
+                f"({missing.reason})",
+                hint="a profile has one run at a time: let one pipeline at a time use it, or give "
+                "each a profile of its own",
             )
         waited = format_duration(self._gate.verdict_timeout)
         raise Undecided(
@@ -247,7 +284,10 @@ class Follow:
 
     def _observe(self, run: Run, deadline: float) -> Progress:
         with reads_of_a_wait(deadline, self._clock):
-            return self._responses.track(lambda: self._system.observe(run))
+            seen = self._responses.track(lambda: self._system.observe(run))
+        self._key_works = True
+        self._was_ours = self._was_ours or seen.is_ours
+        return seen
 
     def _verdict_deadline(self) -> float:
         """When reads after the end must end; a single poll may take as long as any request."""
@@ -258,8 +298,10 @@ class Follow:
         """Return the least pause after a read that observed nothing; raise what is final."""
         pause = self._system.retry_pause(error)
         if pause is None:
-            raise error
-        self._responses.fail()
+            if not (error.is_refused_key and self._key_works):
+                raise error
+            self._key_works, pause = False, POLL_DEFAULT  # it may have been replaced just now
+        self._responses.fail(error.message)
         return pause
 
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
@@ -292,6 +334,10 @@ class Follow:
         except TmError:
             return False
         return True
+
+
+def _is_final(result: Result | None) -> bool:
+    return result is not None and result.final
 
 
 def _name(run: Run) -> str:

@@ -98,8 +98,9 @@ class Run:
     """A started run; `run_id` is None when the server did not name it.
 
     `asked_at` is the wall clock just before the start was sent, and None for a run that an
-    earlier invocation has started. `resume` is the command line that waits for this run, and
-    `duration` how many seconds it should take, None when that is unknown.
+    earlier invocation has started; `is_named` says that only the user's word is known of such a
+    run, which may be mistyped. `resume` is the command line that waits for this run, `stop` the one
+    that stops it, and `duration` how many seconds it should take, None when that is unknown.
     """
 
     run_id: str | None
@@ -108,6 +109,8 @@ class Run:
     asked_at: datetime | None
     resume: str | None = None
     duration: float | None = None
+    is_named: bool = False
+    stop: str | None = None
 
 
 class Phase(Enum):
@@ -124,13 +127,14 @@ class Progress:
     """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
     The series are the newest buckets, oldest first. `is_ours` says that the server itself named
-    our run as the active one. A run of many parts counts them by state
-    (`items`) and knows how many there should be (`expected`).
+    our run as the active one, and `other_run` what it named instead, empty for no run. A run of
+    many parts counts them by state (`items`) and knows how many there should be (`expected`).
     """
 
     phase: Phase
     status: str
     is_ours: bool = False
+    other_run: str | None = None
     elapsed: float | None = None
     duration: float | None = None
     requests: int | None = None

@@ -93,19 +93,19 @@ class ResponseTracker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._asked_at: float | None = None
-        self._has_failed = False
+        self.problem: str | None = None
 
     def track(self, request: Callable[[], T]) -> T:
         """Return the answer to `request`; an error that it raises is not an answer."""
         if self._asked_at is None:
             self._asked_at = self._clock.monotonic()
         answer = request()
-        self._asked_at, self._has_failed = None, False
+        self._asked_at = self.problem = None
         return answer
 
-    def fail(self) -> None:
+    def fail(self, problem: str) -> None:
         """Take an error for a missing answer."""
-        self._has_failed = True
+        self.problem = problem
 
     @property
     def overdue(self) -> str | None:
@@ -113,7 +113,7 @@ class ResponseTracker:
         if self._asked_at is None:
             return None
         seconds = self._clock.monotonic() - self._asked_at
-        if seconds < TOLERATED_DELAY and not self._has_failed:
+        if seconds < TOLERATED_DELAY and self.problem is None:
             return None
         since = f" for {format_duration(int(seconds))}" if seconds >= 1 else ""
         return f"the server has not answered{since}"

@@ -50,17 +50,18 @@ def drive(
     *,
     fail_fast: bool = False,
     stop_on_interrupt: bool = False,
+    at_once: int | None = None,
 ) -> Generator[tuple[int, Event], None, None]:
     """Follow all runs in one loop; yield each event with the position of its run.
 
     Every run ends in Decided, also when a signal arrives; an event whose handling it may have
     interrupted comes once more. With `fail_fast`, the first run that fails the gate ends the
-    others.
+    others. No more than `at_once` are under way at a time; the rest follow in order.
     """
     undecided = set(range(len(follows)))
     pending: tuple[int, Event] | None = None
     try:
-        for position, event in _in_turn(follows, clock):
+        for position, event in _in_turn(follows, clock, at_once or len(follows)):
             pending = position, event
             yield pending
             if isinstance(event, Decided):
@@ -114,12 +115,14 @@ class _Turn:
     earliest: float = field(compare=False)
 
 
-def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Event]]:
+def _in_turn(follows: Sequence[Follow], clock: Clock, at_once: int) -> Iterator[tuple[int, Event]]:
     order = itertools.count()
     steps = [follow.steps() for follow in follows]
     wakeup = _open_wakeup(follows)
-    now = clock.monotonic()
-    queue = [_Turn(now, next(order), position, now) for position in range(len(follows))]
+    now, following = clock.monotonic(), iter(range(len(follows)))
+    queue = [
+        _Turn(now, next(order), position, now) for position in itertools.islice(following, at_once)
+    ]
     while queue:
         if wakeup is not None:
             _bring_forward(queue, wakeup.drain())
@@ -133,6 +136,10 @@ def _in_turn(follows: Sequence[Follow], clock: Clock) -> Iterator[tuple[int, Eve
                 heapq.heappush(queue, turn)
                 break
             yield position, step
+        else:
+            for started in itertools.islice(following, 1):
+                now = clock.monotonic()
+                heapq.heappush(queue, _Turn(now, next(order), started, now))
 
 
 def _open_wakeup(follows: Sequence[Follow]) -> Wakeup | None:

@@ -154,7 +154,7 @@ class LiveView(_RedrawnView):
 @dataclass(slots=True)
 class _Row:
     subject: str
-    state: str = "starting"
+    state: str = "waiting"
     style: str = "dim"
     progress: Progress | None = None
     done: bool = False
@@ -170,6 +170,8 @@ class LiveTable(_RedrawnView):
     def show(self, event: Event, position: int = 0) -> None:
         row = self._rows[position]
         match event:
+            case RunStarted():
+                row.state = "started"
             case Observed(progress):
                 row.progress, row.state = progress, state(progress)
                 row.style = "yellow" if progress.phase is Phase.PAUSED else "cyan"

@@ -53,7 +53,8 @@ class PlainView(View):
         match event:
             case RunStarted(run):
                 name = f"run {sanitize(run.run_id)}" if run.run_id else "a run without id"
-                self._write(position, event, f"waiting for {name} of {run.subject}")
+                subject = "" if self._prefixes[position] else f" of {run.subject}"
+                self._write(position, event, f"waiting for {name}{subject}")
             case Observed(progress):
                 # The first buckets and each warning are changes; numbers alone are not.
                 change = (state(progress), progress.warnings, progress.rps is not None)
@@ -124,5 +125,5 @@ def items(progress: Progress) -> str:
 
 def _ending(progress: Progress) -> str:
     if progress.phase is Phase.REPLACED:
-        return "another run has replaced this one"
+        return f"run {progress.other_run} is under way instead of this one"
     return f"the run has ended ({progress.status})"

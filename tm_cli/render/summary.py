@@ -244,7 +244,7 @@ def _details(record: Record, outcome: GateOutcome) -> list[str]:
     end = record.end
     lines = []
     if end.run is not None and end.run.run_id:
-        lines.append(f"run {sanitize(end.run.run_id)} of {record.system}")
+        lines.append(f"run {sanitize(end.run.run_id)} of {sanitize(record.system)}")
     if end.result is not None:
         lines += [sanitize(reason) for reason in end.result.reasons]
         basis = end.result.basis

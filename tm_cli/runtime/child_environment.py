@@ -49,7 +49,7 @@ _PATHS = frozenset(
 )
 """What code is loaded from; passed on only if absolute."""
 
-TERMINAL = ("CI", "TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
+TERMINAL = ("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 """What decides how tm writes."""
 
 OWNERS = ("TM_TRUSTED_OWNERS", "SUDO_UID")

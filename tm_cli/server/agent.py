@@ -9,7 +9,8 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -38,8 +39,8 @@ from tm_cli.server.workers.agent_protocol import (
 )
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND, EngineProcess
 from tm_cli.values.api_key import ApiKey
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback
 
 HEARTBEAT = 0.5
 WATCHDOG_TIMEOUT = 3.0
@@ -167,12 +168,16 @@ class RunTasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
-    """`server` is a base URL ending in `/`; `tls` is None for plain http."""
+    """`server` is a base URL ending in `/`; `tls` is None for plain http.
+
+    `read_key_again` returns the key as it is now, where a file holds it.
+    """
 
     server: str
     key: ApiKey
     region: str
     name: str
+    read_key_again: Callable[[], ApiKey] | None = None
     workers: int = 1
     allow_public_targets: bool = False
     tls: ssl.SSLContext | None = None
@@ -185,9 +190,10 @@ class AgentOptions:
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"
 
     @property
-    def may_use_proxy(self) -> bool:
-        """Whether a proxy named by the environment is meant for this server."""
-        return not is_loopback(self.server)
+    def proxy(self) -> str | None:
+        """The address of the proxy that the environment names for this server."""
+        chosen = choose_proxy(self.server, os.environ).proxy
+        return chosen.address if chosen else None
 
 
 _STOPS = frozenset({1001, 1012})
@@ -269,7 +275,7 @@ class ServerConnection:
                 additional_headers={"X-Api-Key": options.key.reveal().decode("latin-1")},
                 user_agent_header=f"tm-cli/{__version__}",
                 ssl=options.tls,
-                proxy=True if options.may_use_proxy else None,
+                proxy=options.proxy,
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
@@ -336,6 +342,14 @@ def _reason(body: bytes | bytearray | None) -> str:
         return ""
 
 
+def _with_new_key(options: AgentOptions) -> AgentOptions:
+    if options.read_key_again is None:
+        return options
+    with suppress(TmError):  # while a file is replaced it may be missing
+        return replace(options, key=options.read_key_again())
+    return options
+
+
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 10.0
 
@@ -372,14 +386,20 @@ class Agent:
                 raise result
 
     async def _keep_connected(self, number: int) -> None:
-        pause = FIRST_PAUSE
+        pause, options, key_works = FIRST_PAUSE, self.options, False
         who = f"worker {number}: " if self.options.workers > 1 else ""
         while True:
             try:
-                link = await ServerConnection.open(self.options)
-                pause = FIRST_PAUSE
+                link = await ServerConnection.open(options)
+                pause, key_works = FIRST_PAUSE, True
                 self.log(f"{who}connected to {self.options.server} as {self._title}")
                 await self._work(link)
+            except AuthenticationError as error:  # the key may be replaced just now
+                before, options = options, _with_new_key(options)
+                if not key_works and options.key.reveal() == before.key.reveal():
+                    raise
+                key_works = False
+                self.log(f"{who}{error}; trying once more in {pause:g} s")
             except ConnectionError as error:
                 self.log(
                     f"{who}no connection to {self.options.server}: {error}; retrying in {pause:g} s"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from tm_cli import __version__
 from tm_cli.setup import pins
+from tm_cli.values.documents import parse_yaml
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
 
@@ -405,15 +406,4 @@ def read_yaml(text: str) -> Any:
 
     Raises ValueError when it is not YAML.
     """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Reads the tags of every platform as None."""
-
-    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    try:
-        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+    return parse_yaml(text, foreign=True)

@@ -15,7 +15,12 @@ LOCAL = "local"
 LONGEST_URL = 2048
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
-_USERINFO = re.compile(r"//[^/@]*@")
+_USERINFO = re.compile(r"//.*@", re.DOTALL)
+_HOST = re.compile(
+    r"(?:[a-z]{1,15}|(?:[a-z0-9-]{1,63}\.)+[a-z]{2,10}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[0-9]{1,5})?/?"
+)
+"""What a person writes for a server without a scheme, and what no key looks like."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -82,8 +87,14 @@ def _canonical(url: str) -> object:
 
 
 def quote_base_url(text: str) -> str:
-    """Return what the user wrote, for an error message, without credentials in it."""
-    return repr(_USERINFO.sub("//***@", text))
+    """Return what the user wrote, for an error message, as far as it cannot be a key.
+
+    Keys are written in place of the address, in front of its host, or in its query.
+    """
+    if "://" not in text and not _HOST.fullmatch(text.strip()):
+        return f"({len(text)} characters, which are not shown)" if text.strip() else repr(text)
+    shown = _USERINFO.sub("//***@", text)
+    return repr(re.sub(r"[?#].*", "?***", shown, flags=re.DOTALL))
 
 
 def is_loopback(url: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tm_cli.backends.trafficmorph.profile_documents import read_document
+from tm_cli.runtime.ci_platform import VARIABLES
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.routes.profiles import read_document as accept
 from tm_cli.settings import load_settings
@@ -456,8 +457,8 @@ def test_question_is_asked_at_a_real_terminal(tmp_path):
     import threading
 
     master, slave = pty.openpty()
-    environ = {**os.environ, "TM_CONFIG_DIR": str(tmp_path / "config"), "TERM": "xterm"}
-    environ.pop("CI", None)
+    environ = {name: text for name, text in os.environ.items() if name not in VARIABLES}
+    environ |= {"TM_CONFIG_DIR": str(tmp_path / "config"), "TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tm_cli", "init"],
         cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, env=environ,

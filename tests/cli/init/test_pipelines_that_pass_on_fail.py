@@ -168,12 +168,23 @@ def test_edit_that_changes_nothing_of_the_gate_is_no_problem(edited, old, new):
         ('merge_request_event"\n', 'x"\n      when: manual\n', "warning: it runs only by hand"),
         ('merge_request_event"\n', 'x"\n      allow_failure: true\n', "every exit code"),
         ('paths: [".tm/tm.db"]', "paths: [.tm/]", "with the key in it"),
-        ("  script:", "  after_script:", "after_script drops"),
+        ("  script:", "  after_script:", "duplicate key 'after_script'"),
         ("--fail-on", "|| true; tm runs start checkout.yaml --wait --fail-on", "drops"),
     ],
 )
 def test_edit_of_the_written_gitlab_job_is_seen(edited, old, new, said):
     assert said in edited("gitlab", GITLAB, (old, new))
+
+
+def test_gate_of_the_gitlab_job_in_its_after_script_is_seen(edited):
+    moved = [("  after_script:", "  x_script:"), ("  script:", "  after_script:")]
+    assert "after_script drops" in edited("gitlab", GITLAB, *moved)
+
+
+@pytest.mark.parametrize("word", ["no", "Off", "false"])
+def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
+    off = ("variables: {TM_CACHE_POLICY: pull}", f"allow_failure: {word}")
+    assert "problem" not in edited("gitlab", GITLAB, off)
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,13 @@ def test_run_is_named_before_the_wait_and_nothing_is_decided_by_then(actions, tm
     assert outputs(tm.cwd / "output") == seen[0]
 
 
-def test_interrupted_gate_sets_its_code(actions, tm, server, clock):
+def test_interrupted_gate_sets_its_code_and_stops_the_run(actions, tm, server, clock):
     def interrupted(_seconds):
         raise SignalReceived(15)
 
     clock.sleep = interrupted
     server.profile().snapshot().start()
+    server.answer("POST", "/profiles/42/stop", {})
     assert actions(*GATED).exit_code == ExitCode.TERMINATED
     assert outputs(tm.cwd / "output")["exit-code"] == "143"
 

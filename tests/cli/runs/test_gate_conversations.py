@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
+from werkzeug.wrappers import Response
 
-from tests.services.trafficmorph import OTHER_RUN, OWN_TAG, PROFILE, RUN, row
+from tests.services.trafficmorph import KEY, OTHER_RUN, OWN_TAG, PROFILE, RUN, row
 from tm_cli.exit_codes import ExitCode
 
 START = ("runs", "start", "42", "--wait")
@@ -166,16 +167,18 @@ def test_verdict_that_never_comes_is_undecided_and_what_is_known_is_shown(gate, 
     server.until_ended()
     for _ in range(2):
         server.scan(row(autoVerdict=None))
+    server.detail(autoVerdict=None)
     result = gate(*GATED, "--verdict-timeout", "0.2s", "--json")
     assert result.exit_code == ExitCode.UNDECIDED
     assert result.json["error"]["code"] == "undecided"
     assert result.json["data"]["run_id"] == 7
+    assert result.json["data"]["metrics"]["latencyQuantiles"]["p95"] == 21.0
     assert result.json["data"]["verdict_pending"] is True
     assert result.json["data"]["fail_on_match"] is True
 
 
 def test_pending_verdict_without_a_gate_warns_and_succeeds(gate, server):
-    server.until_ended().scan(row(autoVerdict=None))
+    server.until_ended().scan(row(autoVerdict=None)).detail(autoVerdict=None)
     result = gate(*START, "--verdict-timeout", "0")
     assert result.exit_code == ExitCode.OK
     assert "not there yet" in result.stderr
@@ -191,8 +194,20 @@ def test_unknown_verdict_never_passes_a_gate(gate, server, verdict):
 
 @pytest.mark.parametrize("verdict", [["PASS"], {"v": "PASS"}, True, 1])
 def test_verdict_that_is_no_text_counts_as_missing(gate, server, verdict):
-    server.until_ended().scan(row(autoVerdict=verdict))
+    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
     assert gate(*GATED, "--verdict-timeout", "0").exit_code == ExitCode.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    "detail", [{"autoVerdict": "PASS"}, {"autoVerdict": "PASS", "runId": OTHER_RUN}]
+)
+def test_measurements_of_a_pending_run_bring_no_verdict(gate, server, detail):
+    server.until_ended().scan(row(autoVerdict=None)).detail(**detail)
+    result = gate(*GATED, "--verdict-timeout", "0", "--json")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert result.json["data"]["verdict"] is None
+    is_ours = "runId" not in detail
+    assert bool(result.json["data"]["metrics"]["latencyQuantiles"]) is is_ours
 
 
 def test_detail_that_contradicts_the_list_is_undecided(gate, server):
@@ -403,7 +418,7 @@ def test_refused_start_is_no_run(gate, server, code, error, more):
     ],
 )
 @pytest.mark.parametrize("moment", ["before", "start", "polling", "scanning"])
-def test_refused_key_ends_it_at_once(gate, server, code, body, moment):
+def test_refused_key_ends_it(gate, server, code, body, moment):
     if moment == "before":
         path = f"/profiles/{PROFILE}"
     else:
@@ -417,9 +432,81 @@ def test_refused_key_ends_it_at_once(gate, server, code, body, moment):
         path = "/history"
     method = "POST" if moment == "start" else "GET"
     server.answer(method, path, body, code=code)
+    if code == 401 and moment in {"polling", "scanning"}:  # the key has just worked: look again
+        server.answer(method, path, body, code=code)
     result = gate(*GATED)
     assert result.exit_code == ExitCode.AUTHENTICATION
     assert body["error"] in result.stderr
+    if moment in {"polling", "scanning"}:
+        assert f"wait for it again: tm runs wait {PROFILE} --run-id {RUN}" in result.stderr
+
+
+@pytest.mark.parametrize("path", [STATUS_PATH, "/history"])
+def test_key_that_is_refused_once_while_waiting_is_tried_again(gate, server, path):
+    server.profile().snapshot().start()
+    if path == "/history":
+        server.status("COMPLETED")
+    server.error("GET", path, 401, "Authentication required", code="AUTH_REQUIRED")
+    if path == STATUS_PATH:
+        server.status("COMPLETED")
+    server.scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 407, 410, 451, 501, 520, 521, 530, 599])
+@pytest.mark.parametrize(
+    ("text", "content_type"),
+    [
+        ("<html>blocked</html>", "text/html"),
+        ("", "text/plain"),
+        ('{"message": "no route matched"}', "application/json"),
+        ('{"error": ', "application/json"),
+    ],
+)
+def test_page_in_place_of_an_answer_does_not_end_the_wait(gate, server, code, text, content_type):
+    page = {"code": code, "text": text, "content_type": content_type}
+    server.profile().snapshot().start().answer("GET", STATUS_PATH, **page)
+    if code == 404:  # which an older server answers, too
+        server.answer("GET", f"/profiles/{PROFILE}", **page)
+    server.status().status("COMPLETED")
+    server.answer("GET", "/history", **page).scan(row()).detail()
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.OK
+    assert "9.8 of 10 requests/s" in result.stderr, "the live status is read again"
+
+
+def test_pages_until_the_deadline_are_a_wait_that_knows_nothing(gate, server):
+    server.profile().snapshot().start()
+    for _ in range(4):
+        server.answer("GET", STATUS_PATH, code=403, text="<html>", content_type="text/html")
+    result = gate(*GATED, "--poll-interval", "5", "--wait-timeout", "12")
+    assert result.exit_code == ExitCode.WAIT_TIMEOUT
+    assert f"the server has not answered for 12s; nothing is known about run {RUN}" in result.stderr
+    assert "the last request failed: the server answered HTTP 403" in result.stderr
+    assert f"tm runs wait {PROFILE} --run-id {RUN}" in result.stderr
+
+
+def test_end_of_a_wait_that_no_verdict_made_names_run_and_command(gate, server):
+    server.profile().snapshot().start().status()
+    server.error("GET", STATUS_PATH, 403, "The API needs plan TEAM", code="PLAN_UPGRADE_REQUIRED")
+    result = gate(*GATED, "--json")
+    assert result.exit_code == ExitCode.AUTHENTICATION
+    assert f"run {RUN} was running when it was last seen" in result.json["error"]["message"]
+    resume = f"tm runs wait {PROFILE} --run-id {RUN} --fail-on FAIL,WARN"
+    assert resume in result.json["error"]["hint"]
+
+
+def test_verdict_that_does_not_come_in_time_can_be_waited_for_again(gate, server):
+    server.until_ended().scan(row(autoVerdict=None))
+    result = gate(*GATED, "--verdict-timeout", "0")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert f"wait for it again: tm runs wait {PROFILE} --run-id {RUN}" in result.stderr
+
+
+def test_run_that_was_stopped_is_not_to_be_waited_for_again(gate, server):
+    server.until_ended().scan(row(autoVerdict=None, outcome="STOPPED"))
+    server.detail(autoVerdict=None, outcome="STOPPED")
+    assert "wait for it again" not in gate(*GATED).stderr
 
 
 def test_rate_limit_while_polling_is_waited_out(gate, server, clock):
@@ -606,7 +693,7 @@ def test_wait_never_takes_a_legacy_row(gate, server):
 
 
 def test_start_without_wait_returns_the_run(gate, server):
-    server.start()
+    server.profile().start()
     result = gate("runs", "start", "42", "--json")
     assert result.exit_code == ExitCode.OK
     assert result.json["data"] == {
@@ -616,3 +703,59 @@ def test_start_without_wait_returns_the_run(gate, server):
         "status": "RUNNING",
         "waited": False,
     }
+
+
+# A key that is replaced while a gate waits.
+
+NEW_KEY = "tm_the-next-key-0987654321"
+
+
+@pytest.fixture
+def replaced_key(tm, server, httpserver):
+    """Run tm with a key file whose key the server takes until `path` is asked for, then another."""
+
+    def run(path, *argv):
+        file = tm.home / "key"
+        file.write_text(f"{KEY}\n")
+
+        def refuse(_request):
+            file.write_text(f"{NEW_KEY}\n")
+            return Response('{"error": "revoked"}', status=401, content_type="application/json")
+
+        httpserver.expect_ordered_request(path).respond_with_handler(refuse)
+        return lambda: tm(*argv, environ={"TM_BASE_URL": server.url, "TM_API_KEY_FILE": str(file)})
+
+    return run
+
+
+def test_key_file_is_read_again_when_its_key_is_refused(server, httpserver, replaced_key):
+    server.profile().snapshot().start()
+    run = replaced_key(f"/api/v1{STATUS_PATH}", *GATED)
+    server.key = NEW_KEY
+    server.status("COMPLETED").scan(row()).detail()
+    result = run()
+    assert result.exit_code == ExitCode.OK
+    assert NEW_KEY not in result.stdout + result.stderr
+    assert "retrying" not in result.stderr
+
+
+def test_start_that_the_api_refused_for_its_key_is_sent_with_the_new_one(server, replaced_key):
+    server.profile().snapshot()
+    run = replaced_key(f"/api/v1{START_PATH}", *GATED)
+    server.key = NEW_KEY
+    server.start().status("COMPLETED").scan(row()).detail()
+    assert run().exit_code == ExitCode.OK
+
+
+def test_start_is_not_sent_again_after_a_401_that_is_not_the_apis(tm, server, httpserver):
+    file = tm.home / "key"
+    file.write_text(f"{KEY}\n")
+    server.profile().snapshot()
+
+    def refuse(_request):
+        file.write_text(f"{NEW_KEY}\n")
+        return Response("<html>", status=401, content_type="text/html")
+
+    httpserver.expect_ordered_request(f"/api/v1{START_PATH}").respond_with_handler(refuse)
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY_FILE": str(file)}
+    assert tm(*GATED, environ=environ).exit_code == ExitCode.AUTHENTICATION

@@ -10,7 +10,17 @@ from collections import Counter, deque
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.services.trafficmorph import KEY, PROFILE, RUN, detail, page, profile, row, status
+from tests.services.trafficmorph import (
+    KEY,
+    OTHER_RUN,
+    PROFILE,
+    RUN,
+    detail,
+    page,
+    profile,
+    row,
+    status,
+)
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import SignalReceived
 
@@ -31,6 +41,8 @@ class Fleet:
         self.durations = {}
         self.per_minute = 60
         self.failing_starts = {}
+        self.most_at_once = 0
+        self.is_embedded = False
         self.url = httpserver.url_for("/")
         httpserver.expect_request(re.compile("/api/v1/.*")).respond_with_handler(self._answer)
 
@@ -42,7 +54,16 @@ class Fleet:
         self._count(request.method, path)
         if path.endswith("/start") and (code := self.failing_starts.get(int(path.split("/")[1]))):
             return Response('{"error": "no slot"}', status=code, content_type="application/json")
+        if path.endswith("/start") and 0 < self.most_at_once <= self.under_way():
+            refusal = '{"error": "Concurrent run limit reached"}'
+            return Response(refusal, status=400, content_type="application/json")
         return Response(json.dumps(self._document(request, path)), content_type="application/json")
+
+    def under_way(self):
+        """How many runs are being played now."""
+        now = self._clock.monotonic()
+        started = [(number, at) for number, runs in self._runs.items() for at in runs]
+        return sum(at is not None and now < at + self._duration(number) for number, at in started)
 
     def _count(self, method, path):
         self.calls[method, re.sub(r"\d+", "N", path)] += 1
@@ -54,7 +75,11 @@ class Fleet:
 
     def _document(self, request, path):
         if path == "account":
-            return {"limits": {"apiRequestsPerMinute": self.per_minute}}
+            limits = {
+                "apiRequestsPerMinute": self.per_minute,
+                "maxConcurrentRuns": self.most_at_once,
+            }
+            return {"limits": limits, "features": {"duet": self.is_embedded}}
         if path == "history":
             return self._page(int(request.args["profileId"]), int(request.args["size"]))
         kind, number, *verb = path.split("/")
@@ -64,7 +89,7 @@ class Fleet:
         match verb:
             case []:
                 return profile(id=number, name=f"p{number}", duration=self._duration(number))
-            case ["start"]:
+            case ["start"] | ["runs"]:
                 self._runs.setdefault(number, []).append(self._clock.monotonic())
             case ["stop"]:
                 self._runs[number][-1] = None
@@ -153,6 +178,53 @@ def test_several_runs_are_waited_for_at_the_same_time(run, fleet, clock):
         fleet.profile(number, "PASS")
     assert run("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL").exit_code == 0
     assert sum(clock.slept) < 2 * fleet.duration
+
+
+SIX = ("runs", "start", "1", "2", "3", "4", "5", "6", "--wait", "--fail-on", "FAIL")
+
+
+def test_more_runs_than_the_server_permits_are_started_as_others_end(run, fleet, clock):
+    for number in range(1, 7):
+        fleet.profile(number, "PASS" if number < 6 else "FAIL")
+    fleet.most_at_once, fleet.durations = 4, {1: 30.0}
+    result = run(*SIX)
+    assert result.exit_code == ExitCode.FAIL
+    assert fleet.calls["POST", "profiles/N/start"] == 6
+    assert sum(clock.slept) < 3 * fleet.duration
+    assert "tm: 6 runs: 1 FAIL (p6), 5 OK (p1, p2, p3, p4, p5)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "seconds"),
+    [((), 180), (("--parallel", "2"), 120), (("--parallel", "9"), 60), (("--region", "eu"), 60)],
+)
+def test_runs_on_the_embedded_server_follow_one_another(run, fleet, clock, flags, seconds):
+    for number in (1, 2, 3):
+        fleet.profile(number, "PASS")
+    fleet.is_embedded, fleet.most_at_once = True, 4
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL", *flags)
+    result = run(*argv)
+    assert result.exit_code == ExitCode.OK
+    assert seconds <= sum(clock.slept) < seconds + 15
+    assert ("the runs follow one another" in result.stderr) is (flags == ())
+
+
+def test_failure_keeps_runs_that_wait_for_their_turn_from_starting(run, fleet):
+    fleet.profile(1, "FAIL")
+    fleet.is_embedded = True
+    argv = ("runs", "start", "1", "2", "3", "--wait", "--fail-on", "FAIL", "--fail-fast")
+    assert run(*argv).exit_code == ExitCode.FAIL
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+
+
+def test_interrupted_gate_starts_no_run_that_waits_for_its_turn(run, fleet, clock):
+    fleet.profile(1, "PASS")
+    fleet.is_embedded = True
+    interrupt_at(clock, 30)
+    result = run("runs", "start", "1", "2", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert fleet.calls["POST", "profiles/N/start"] == 1
+    assert "p2: interrupted; nothing was started" in result.stderr
 
 
 @pytest.mark.parametrize(("flags", "stops"), [(["--fail-fast"], 2), ([], 0)])
@@ -281,8 +353,9 @@ def interrupt_at(clock, moment):
     [
         ([], {}, 0),
         ([], {"CI": "true"}, 1),
+        ([], {"TEAMCITY_VERSION": "2026.1"}, 1),
         (["--on-interrupt", "stop"], {}, 1),
-        (["--on-interrupt", "detach"], {"CI": "true"}, 0),
+        (["--on-interrupt", "detach"], {"TF_BUILD": "True"}, 0),
         ([], {"TM_ON_INTERRUPT": "stop"}, 1),
     ],
 )
@@ -312,11 +385,28 @@ def test_printed_command_repeats_the_gate_and_the_server(run, fleet, clock, tmp_
 
 
 def test_start_tells_what_the_user_may_not_have_meant(gate, server):
-    server.profile(status="RUNNING", duration=7200).snapshot().start().status("COMPLETED")
+    server.profile(status="RUNNING", duration=7200, targetUrl="https://shop.example/?key=k\x1b")
+    server.status(runId=OTHER_RUN).snapshot().start().status("COMPLETED")
     server.scan(row()).detail()
     result = gate(*GATED)
-    assert "this start replaces that run" in result.stderr
+    assert f"checkout is RUNNING (run {OTHER_RUN}); this start replaces that run" in result.stderr
+    load = "checkout sends POST https://shop.example/?... at 10 requests/s for 2h"
+    assert load in result.stderr
     assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
+def test_start_without_wait_says_that_it_replaces_a_run(gate, server, quiet):
+    server.profile(status="PAUSED").error("GET", "/profiles/42/status", 404, "Not Found").start()
+    result = gate("runs", "start", "42", *quiet)
+    assert result.exit_code == ExitCode.OK
+    assert "tm: checkout is PAUSED; this start replaces that run" in result.stderr
+    assert ("sends POST" in result.stderr) is (quiet == ())
+
+
+def test_start_without_wait_needs_no_profile_that_can_be_read(gate, server):
+    server.error("GET", "/profiles/42", 503, "busy").start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
 
 
 def test_mistyped_run_id_is_not_called_replaced(gate, server):
@@ -327,6 +417,133 @@ def test_mistyped_run_id_is_not_called_replaced(gate, server):
     result = gate(*argv)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "check the id" in result.stderr
+    assert "replaced" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "wait"),
+    [
+        (("start", "42", "--wait"), "--last"),
+        (
+            ("wait", "42", "--run-id", "run-42-1"),
+            "42 --run-id run-42-1 --fail-on FAIL",
+        ),
+    ],
+)
+def test_interrupt_at_a_terminal_names_the_two_short_commands_once(run, fleet, clock, argv, wait):
+    fleet.profile(42, "PASS")
+    if argv[0] == "wait":
+        assert run("runs", "start", "42").exit_code == ExitCode.OK
+    interrupt_at(clock, 30)
+    result = run("runs", *argv, "--fail-on", "FAIL", at_terminal=True)
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert (result.stdout + result.stderr).count("is still running") == 1
+    hint = f"hint: `tm runs wait {wait}` waits for it again, `tm runs stop 42` stops it\n"
+    assert result.stderr.endswith(hint)
+
+
+def test_verdict_says_where_it_leads(gate, server):
+    server.until_ended().scan(row(autoVerdict="FAIL")).detail(autoVerdict="FAIL")
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert "hint: `tm history compare 7 5` shows what changed" in result.stderr
+    assert "`tm baseline pin 7` makes this the baseline" in result.stderr
+
+
+def test_failed_check_does_not_lead_to_another_baseline(gate, server):
+    server.until_ended().scan(row()).detail()
+    result = gate("runs", "start", "42", "--wait", "--assert", "p95<1ms")
+    assert result.exit_code == ExitCode.FAIL
+    assert "`tm history compare 7 5` shows what changed" in result.stderr
+    assert "baseline pin" not in result.stderr
+
+
+@pytest.mark.parametrize("fail_on", ["FAIL", "NO_BASELINE"])
+def test_first_run_says_what_it_is_for(gate, server, fail_on):
+    verdict = {"autoVerdict": "NO_BASELINE", "autoCompareBaselineRunId": None}
+    server.until_ended().scan(row(**verdict)).detail(**verdict)
+    result = gate("runs", "start", "42", "--wait", "--fail-on", fail_on)
+    assert "hint: the next run of this profile is compared with this one" in result.stderr
+
+
+def test_bug_during_a_wait_leaves_no_run_without_its_name(gate, server, clock, monkeypatch):
+    def broken(_seconds):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(clock, "sleep", broken)
+    server.profile().snapshot().start()
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.INTERNAL
+    assert f"run {RUN} of checkout may still be running; wait: tm runs wait 42" in result.stderr
+
+
+@pytest.fixture
+def idle(httpserver):
+    """Serve a profile whose status and history are always the same."""
+
+    def serve(state, *rows):
+        for path, answer in (("profiles/42/status", state), ("history", page(*rows))):
+            httpserver.expect_request(f"/api/v1/{path}").respond_with_json(answer)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    "state", [status(runId=OTHER_RUN), status("IDLE", runId=None), status("COMPLETED")]
+)
+def test_run_that_does_not_exist_is_told_in_seconds_with_those_that_do(gate, idle, clock, state):
+    idle(state, row(8), row(7, runId=OTHER_RUN, autoVerdict="FAIL"))
+    began = clock.monotonic()
+    result = gate("runs", "wait", "42", "--run-id", "mistyped", "--json")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert clock.monotonic() - began < 5
+    error = result.json["error"]
+    assert error["code"] == "unknown_run"
+    assert "there is no such run: run mistyped is not in the history" in error["message"]
+    assert f"the newest are {RUN} (PASS), {OTHER_RUN} (FAIL)" in error["hint"]
+    assert "tm runs wait" not in error["hint"]
+
+
+def test_history_id_in_place_of_the_run_id_is_explained(gate, idle):
+    idle(status("IDLE", runId=None), row(8))
+    result = gate("runs", "wait", "42", "--run-id", "8")
+    assert f"8 is the history id of run {RUN}" in result.stderr
+
+
+def test_run_is_not_denied_while_the_history_cannot_be_read(gate, httpserver, clock):
+    ended = status("IDLE", runId=None)
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(ended)
+    httpserver.expect_request("/api/v1/history").respond_with_data("<html>", 502)
+    began = clock.monotonic()
+    result = gate("runs", "wait", "42", "--run-id", RUN)
+    assert clock.monotonic() - began >= 60
+    assert "no such run" not in result.stderr
+
+
+def test_run_that_was_remembered_is_searched_for_as_long_as_after_its_start(
+    gate, server, httpserver, clock
+):
+    server.profile().start()
+    assert gate("runs", "start", "42").exit_code == ExitCode.OK
+    ended = status("IDLE", runId=None)
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(ended)
+    httpserver.expect_request("/api/v1/history").respond_with_json(page())
+    began = clock.monotonic()
+    result = gate("runs", "wait", "--last")
+    assert clock.monotonic() - began >= 60
+    assert "no such run" not in result.stderr
+
+
+def test_who_replaced_a_run_is_told_to_the_one_who_lost_it(gate, httpserver, server):
+    server.profile().snapshot().start()
+    taken = status(runId=OTHER_RUN, tags=["nightly"])
+    httpserver.expect_request("/api/v1/profiles/42/status").respond_with_json(taken)
+    httpserver.expect_request("/api/v1/history").respond_with_json(page())
+    result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert f"another run replaced this one before it ended: run {OTHER_RUN} (tags: nightly)" in (
+        result.stderr
+    )
+    assert "let one pipeline at a time use it, or give each a profile of its own" in result.stderr
 
 
 def test_run_that_was_replaced_is_never_stopped(gate, server, clock):
@@ -393,7 +610,7 @@ def test_settings_of_a_later_day_do_not_replace_the_gate_of_the_start(run, tm, c
 
 
 def test_run_that_was_started_without_a_gate_is_judged_by_the_settings(gate, tm, server):
-    server.start()
+    server.profile().start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK
     (tm.cwd / "tm.toml").write_text('fail_on = "WARN"\n')
     server.status("COMPLETED").scan(row(autoVerdict="WARN")).detail(autoVerdict="WARN")
@@ -443,14 +660,14 @@ def test_signal_while_a_run_is_being_remembered_forgets_nothing(run, tm, fleet, 
 
 
 def test_start_without_wait_is_remembered_too(gate, server):
-    server.start()
+    server.profile().start()
     assert gate("runs", "start", "42").exit_code == ExitCode.OK
     server.status("COMPLETED").scan(row()).detail()
     assert gate("runs", "wait", "--last", "--fail-on", "FAIL").exit_code == ExitCode.OK
 
 
 def test_last_run_of_another_server_is_not_looked_for(gate, tm, server):
-    server.start()
+    server.profile().start()
     gate("runs", "start", "42")
     environ = {"TM_BASE_URL": "https://other.example", "TM_API_KEY": KEY}
     result = tm("runs", "wait", "--last", environ=environ)
@@ -477,7 +694,7 @@ def test_gate_without_wait_is_a_mistake(gate, server, argv):
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
 def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, server, quiet):
     (tm.cwd / "tm.toml").write_text('fail_on = "FAIL"\n', encoding="utf-8")
-    server.start()
+    server.profile().start()
     result = gate("runs", "start", "42", *quiet)
     assert result.exit_code == ExitCode.OK
     (line,) = [line for line in result.stderr.splitlines() if "does not gate" in line]
@@ -486,7 +703,7 @@ def test_start_that_leaves_the_gate_of_the_settings_aside_says_so(gate, tm, serv
 
 
 def test_start_without_any_gate_says_nothing_of_one(gate, server):
-    server.start()
+    server.profile().start()
     assert "gate" not in gate("runs", "start", "42").stderr
 
 
@@ -496,6 +713,7 @@ def test_start_without_any_gate_says_nothing_of_one(gate, server):
         ("start", "checkout", "--wait", "--fail-on", "FAIL,", "WARN"),
         ("start", "--fail-on", "FAIL", ",warn", "--wait", "checkout"),
         ("wait", "--last", "--fail-on", "FAIL,", "WARN"),
+        ("start", "checkout", "--wait", "--fail-on", "FAIL", "WARN"),
     ],
     ids=" ".join,
 )
@@ -520,3 +738,36 @@ def test_profile_may_be_named_like_a_verdict(gate, server):
 )
 def test_value_that_makes_no_sense_sends_nothing(gate, server, argv):
     assert gate(*GATED, *argv).exit_code == ExitCode.USAGE
+
+
+def test_checks_of_the_project_hold_in_addition_to_those_of_the_flags(gate, tm, server):
+    (tm.cwd / "tm.toml").write_text('assert = ["p95<1ms", "errors<50%"]\n', encoding="utf-8")
+    server.until_ended().scan(row()).detail()
+    result = gate("runs", "start", str(PROFILE), "--wait", "--assert", "rps>0", "--json")
+    assert result.exit_code == ExitCode.FAIL
+    checks = result.json["data"]["checks"]
+    assert [check["check"] for check in checks] == ["p95<1ms", "errors<50%", "rps>0"]
+
+
+@pytest.mark.parametrize("text", ['"p95<<1"', '["p95"]', '"exported>=1"', '""'])
+def test_unusable_check_of_the_project_is_named_before_anything_is_sent(gate, tm, server, text):
+    (tm.cwd / "tm.toml").write_text(f"assert = {text}\n", encoding="utf-8")
+    result = gate("runs", "start", str(PROFILE), "--wait")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert result.stderr.startswith("tm: assert")
+    assert str(tm.cwd / "tm.toml") in result.stderr
+    assert not server.requests
+    checked = tm("init", "--check", "--json").json["data"]["checks"]
+    assert ("tm.toml", "problem") in [(item["check"], item["status"]) for item in checked]
+
+
+def test_misspelt_variable_refuses_the_gate_and_shows_in_other_commands(tm, server):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_FAILON": "FAIL"}
+    result = tm("runs", "start", str(PROFILE), "--wait", environ=environ)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "the variable TM_FAILON means nothing to tm" in result.stderr
+    assert "did you mean TM_FAIL_ON?" in result.stderr
+    assert not server.requests
+    server.answer("GET", "/profiles", [])
+    listed = tm("profiles", "list", "--quiet", environ=environ)
+    assert (listed.exit_code, "did you mean TM_FAIL_ON?" in listed.stderr) == (ExitCode.OK, True)

@@ -40,7 +40,7 @@ def expect_run(server, body, **detail):
 
 @pytest.mark.parametrize(("used", "code"), [(5, ExitCode.OK), (4, ExitCode.UNDECIDED)])
 def test_a_later_wait_holds_the_verdict_against_what_the_start_asked_for(gate, server, used, code):
-    server.features(baselinePins=True)
+    server.features(baselinePins=True).profile()
     server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"baselineRunId": 5})
     started = gate("runs", "start", "42", "--baseline", "5")
     assert started.exit_code == ExitCode.OK
@@ -279,8 +279,10 @@ def test_limits_of_a_document_travel_with_it(gate, tm, server):
         "endpointUrl": "https://shop.example/checkout",
         "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
         "gate": LIMITS,
+        "httpMethod": "GET",
+        "interpolationMode": "LINEAR",
     }
-    server.answer("POST", "/profiles/import", IMPORTED, code=201, body=sent).start()
+    server.answer("POST", "/profiles/import", IMPORTED, code=201, body=sent).profile().start()
     assert gate("runs", "start", "checkout.yaml").exit_code == ExitCode.OK
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.simulation.corners import Corner
 from tests.simulation.nemesis import Blow
-from tests.simulation.plan import Fault
+from tests.simulation.plan import PAGES, Fault
 from tests.simulation.runloop.wish import Wish
 from tests.simulation.runloop.world import EARLIER_ID, NAME, Truth
 from tests.simulation.schedules import Schedule
@@ -86,7 +86,9 @@ CORNERS = (
     corner("a run that is gone", Truth(), 1, blows=(Blow("delete", at=3.0),)),
     corner("an API that is gone", Truth(), 1, blows=(Blow("withdraw", at=3.0),)),
     corner("an API that was never there", Truth(), 8, plan={"start": (Fault("404"),)}),
-    corner("a key that is revoked", Truth(), 77, plan={"run": (None, Fault("401"))}),
+    corner("a key that is revoked", Truth(), 77, plan={"run": (None, Fault("401"), Fault("401"))}),
+    corner("a key that is refused once", POOR, 2, plan={"run": (None, Fault("401"))}),
+    corner("pages of a proxy", POOR, 2, plan={"run": tuple(map(Fault, sorted(PAGES)))}),
     corner("a start that is lost", POOR, 2, plan={"start": (Fault("hang", True),)}),
     corner("a start that never was", Truth(), 7, plan={"start": (Fault("hang", False),)}),
     corner(
@@ -112,7 +114,31 @@ CORNERS = (
         blows=(Blow("other-start", at=0.5),),
     ),
     corner("a start that is put off", Truth(), 0, plan={"start": (Fault("429"),) * 2}),
-    corner("a start that names an old run", POOR, 5, plan={"start": (Fault("old-id", True),)}),
+    corner("a start that names an old run", POOR, 2, plan={"start": (Fault("old-id", True),)}),
+    corner(
+        "a start that names an old run where none could be listed",
+        POOR,
+        5,
+        plan={"early-list": (Fault("404"),), "start": (Fault("old-id", True),)},
+    ),
+    corner(
+        "a start that names an old run without metadata",
+        POOR,
+        2,
+        plan={"start": (Fault("old-unmarked", True),)},
+    ),
+    corner(
+        "a start that names an old run without metadata where none could be listed",
+        POOR,
+        2,
+        plan={"early-list": (Fault("404"),), "start": (Fault("old-unmarked", True),)},
+    ),
+    corner(
+        "a start that names its run without metadata",
+        Truth(),
+        0,
+        plan={"start": (Fault("unmarked", True),)},
+    ),
     corner(
         "a start that speaks of another start",
         POOR,

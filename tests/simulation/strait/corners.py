@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.corners import Corner
 from tests.simulation.nemesis import Blow
-from tests.simulation.plan import Fault
+from tests.simulation.plan import PAGES, Fault
 from tests.simulation.schedules import Schedule
 from tests.simulation.strait.wish import Wish
 from tests.simulation.strait.world import Truth
@@ -119,6 +119,20 @@ CORNERS = (
         2,
         plan={"start": (Fault("502", True), Fault("402"))},
     ),
+    corner("a limit on triggers", FAILS, 2, plan={"start": (Fault("429-text"), Fault("429-text"))}),
+    corner(
+        "a limit under the user's key",
+        Truth(),
+        8,
+        wish=OLD_KEY,
+        plan={"start": (Fault("429-text"),)},
+    ),
+    corner(
+        "a limit after a start that was lost",
+        FAILS,
+        2,
+        plan={"start": (Fault("502", True), Fault("429-text"))},
+    ),
     corner("a quota that is used up", Truth(), 8, plan={"start": (Fault("402"),)}),
     corner(
         "a start that names a run from long ago",
@@ -209,7 +223,9 @@ CORNERS = (
     corner("a gateway that knows no such path", FAILS, 2, plan={"run": (Fault("404-text"),) * 4}),
     corner("answers about another run", Truth(), 6, plan={"run": (Fault("old-id"),) * 99}),
     corner("a run that is gone", Truth(), 5, blows=(Blow("delete", at=3.0),)),
-    corner("a key that is revoked", Truth(), 77, plan={"run": (None, Fault("401"))}),
+    corner("a key that is revoked", Truth(), 77, plan={"run": (None, Fault("401"), Fault("401"))}),
+    corner("a key that is refused once", FAILS, 2, plan={"run": (None, Fault("401"))}),
+    corner("pages of a proxy", FAILS, 2, plan={"run": tuple(map(Fault, sorted(PAGES)))}),
     corner(
         "a snapshot that cannot be read",
         Truth(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.corners import Corner
 from tests.simulation.nemesis import Blow
-from tests.simulation.plan import Fault
+from tests.simulation.plan import PAGES, Fault
 from tests.simulation.schedules import Schedule
 from tests.simulation.trafficmorph.world import NEVER, Truth
 
@@ -142,6 +142,17 @@ CORNERS = (
     corner("a run that goes on", Truth("PASS", duration=900.0), 6, wait_timeout=30.0),
     corner("a gateway's 429", Truth("FAIL"), 7, plan={"start": (Fault("429-html", True),)}),
     corner("a key that is revoked", Truth("PASS"), 77, plan={"status": (Fault("401"),) * 9}),
+    corner("a key that is refused once", Truth("FAIL"), 2, plan={"status": (Fault("401"),)}),
+    corner(
+        "pages of a proxy in place of every kind of answer",
+        Truth("FAIL"),
+        2,
+        plan={
+            "status": tuple(map(Fault, sorted(PAGES))),
+            "history": tuple(map(Fault, sorted(PAGES))),
+        },
+        verdict_timeout=60.0,
+    ),
     corner(
         "our row on the third page",
         Truth("WARN", duration=3.0),

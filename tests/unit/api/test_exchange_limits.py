@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import sys
 import threading
 import time
+import zlib
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
@@ -17,7 +19,8 @@ import trustme
 from tests.simulation import unending
 from tests.simulation.socket_server import read_message
 from tests.simulation.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer
-from tm_cli.api.errors import ConnectionFailed, InvalidResponse
+from tm_cli.api.errors import ConnectionFailed, HttpError, InvalidResponse
+from tm_cli.api.middleware import LARGEST_BODY
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.runtime.clock import SystemClock, reads_end_at
@@ -50,6 +53,18 @@ def ends_soon(seconds=SOON):
     with pytest.raises((ConnectionFailed, InvalidResponse)) as caught:
         yield caught
     assert time.monotonic() - began < seconds
+
+
+@pytest.mark.parametrize("name", [b"Content-Length: 2", b"content-length:2"])
+def test_answer_with_two_lengths_is_none(name):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    answer = head + name + b"\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    with (
+        RawServer(lambda _: [answer]) as server,
+        transport(server.url, timeout=SOON) as opened,
+        pytest.raises(ConnectionFailed, match="the answer has two lengths"),
+    ):
+        opened.get("x")
 
 
 @pytest.mark.parametrize("name", SLOW)
@@ -359,8 +374,105 @@ def test_slow_handshake_behind_the_tls_of_a_proxy_ends_in_time(certified, trust)
     assert time.monotonic() - began < SOON
 
 
-@pytest.mark.parametrize("encoding", [b"identity", b"Identity", b" IDENTITY ", b""])
+@pytest.mark.parametrize(
+    "encoding",
+    [b"identity", b"Identity", b" IDENTITY ", b"", b"utf-8", b"UTF8", b"iso-8859-1", b"none", b","],
+)
 def test_an_answer_that_says_it_is_not_compressed_is_read(encoding):
     answer = OK + b"Content-Encoding: %s\r\nContent-Length: 2\r\n\r\n[]" % encoding
     with RawServer(lambda _: answer) as server, transport(server.url, timeout=10.0) as opened:
         assert opened.get("x") == []
+
+
+def _zlib(content, window):
+    packer = zlib.compressobj(wbits=window)
+    return packer.compress(content) + packer.flush()
+
+
+DOCUMENT = b'{"status": "RUNNING", "at": [1, 2, 3]}'
+PACKED = {
+    "gzip": gzip.compress(DOCUMENT),
+    "X-GZIP": gzip.compress(DOCUMENT),
+    "gzip, identity": gzip.compress(DOCUMENT),
+    "gzip, UTF-8": gzip.compress(DOCUMENT),
+    "gzip,gzip": gzip.compress(gzip.compress(DOCUMENT)),
+    "deflate, gzip": gzip.compress(_zlib(DOCUMENT, 15)),
+    "deflate": _zlib(DOCUMENT, 15),
+    "Deflate ": _zlib(DOCUMENT, -15),
+    "x-deflate": _zlib(DOCUMENT, 9),
+}
+
+
+def _answer(status, encoding, content, *more):
+    head = [f"HTTP/1.1 {status} X", "Content-Type: application/json", *more]
+    head += [f"Content-Encoding: {encoding}", f"Content-Length: {len(content)}", "", ""]
+    return "\r\n".join(head).encode() + content
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_answer_that_a_proxy_has_compressed_is_read(encoding):
+    with (
+        RawServer(lambda _: _answer(200, encoding, PACKED[encoding])) as server,
+        transport(server.url, timeout=10.0) as opened,
+    ):
+        assert opened.get("x") == {"status": "RUNNING", "at": [1, 2, 3]}
+
+
+def test_two_members_of_one_gzip_body_are_read():
+    members = gzip.compress(b"[1,") + gzip.compress(b"2]")
+    with (
+        RawServer(lambda _: _answer(200, "gzip", members)) as server,
+        transport(server.url, timeout=10.0) as opened,
+    ):
+        assert opened.get("x") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "reason"),
+    [
+        ("br", b"\x0b\x01\x80[]\x03", "its encoding is br"),
+        ("zstd", b"", "its encoding is zstd"),
+        ("gzip, br", PACKED["gzip"], "its encoding is gzip, br"),
+        ("gzip, gzip, gzip, gzip", b"", "its encoding is"),
+        ("gzip", DOCUMENT, "it is not in the encoding that its head names"),
+        ("deflate", PACKED["gzip"], "it is not in the encoding that its head names"),
+        ("gzip", PACKED["gzip"][:-1], "it is cut"),
+        ("gzip", PACKED["gzip"] + b"x", "it is cut"),
+        ("gzip", gzip.compress(b" " * (LARGEST_BODY + 1)), "it is too large"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b" " * 2**26, 1)), "it is too large"),
+    ],
+    ids=map(str, range(10)),
+)
+def test_answer_that_cannot_be_decoded_says_that_a_proxy_compresses(encoding, content, reason):
+    with (
+        RawServer(lambda _: _answer(200, encoding, content)) as server,
+        transport(server.url, timeout=60.0) as opened,
+        pytest.raises(InvalidResponse, match="cannot be decoded") as caught,
+    ):
+        opened.get("x")
+    assert reason in caught.value.message
+    assert "a proxy compresses answers" in caught.value.hint
+
+
+def test_status_is_judged_before_a_compressed_body():
+    refused = gzip.compress(b'{"error": "revoked", "code": "AUTH_REQUIRED"}')
+    answers = [
+        _answer(401, "gzip", refused),
+        _answer(503, "gzip", gzip.compress(b"<html>"), "Retry-After: 7"),
+        _answer(503, "br", b"\x0b", "Retry-After: 7"),
+    ]
+    found = []
+    for answer in answers:
+        with (
+            RawServer(lambda _, answer=answer: answer) as server,
+            transport(server.url, timeout=10.0) as opened,
+            pytest.raises(HttpError) as caught,
+        ):
+            opened.get("x")
+        error = caught.value
+        found.append((error.status, error.code, error.from_api, error.retry_after))
+    assert found == [
+        (401, "AUTH_REQUIRED", True, None),
+        (503, "http_error", False, 7.0),
+        (503, "http_error", False, 7.0),
+    ]

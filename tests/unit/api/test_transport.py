@@ -143,6 +143,12 @@ def test_representations_hide_the_key(connect):
         ("https://tm.example/", {"HTTP_PROXY": "http://p:1"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "tm.example"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, None),
+        (
+            "https://tm.example/",
+            {"https_proxy": "http://p:2", "HTTPS_PROXY": "http://p:1"},
+            "http://p:2",
+        ),
+        ("https://10.1.2.3/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": ""}, None),
         ("http://localhost:1/", {"HTTP_PROXY": "http://p:1", "ALL_PROXY": "http://p:1"}, None),
         ("http://127.0.0.1:1/", {"HTTP_PROXY": "http://p:1"}, None),

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -71,6 +72,7 @@ def test_server_json_says_where_the_server_is_while_it_runs(server):
         "base_url": server.info.base_url,
         "pid": os.getpid(),
         "api_key_file": str(server.options.data_dir / "api-key"),
+        "allow_public_targets": False,
     }
     server.stop()
     assert not path.exists()
@@ -241,3 +243,14 @@ def test_neither_server_nor_engine_runs_inside_the_other(tmp_path):
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_database_that_cannot_be_written_is_told(start_server):
+    server = start_server()
+    other = sqlite3.connect(server.options.data_dir / "tm.db")
+    with contextlib.closing(other), server.client() as client:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = client.put("/api/v1/profiles/1/baseline", json={"historyId": 1}, timeout=10)
+        other.rollback()
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "The server cannot use its database: database is locked"

@@ -27,6 +27,11 @@ from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
         ("250ms", 0.25),
         ("1.5s", 1.5),
         ("0", 0),
+        ("5 m", 300),
+        ("5 minutes", 300),
+        ("1h 30 min", 5400),
+        ("2 hours", 7200),
+        ("1d", 86400),
     ],
 )
 def test_duration(text, seconds):
@@ -34,7 +39,26 @@ def test_duration(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "-5", "+5", "1e3", "nan", "inf", "5 m", "5x", "1s2", "١s", "9999999h", "5m!"]
+    "text",
+    [
+        "",
+        "s",
+        "-5",
+        "+5",
+        "1e3",
+        "nan",
+        "inf",
+        "5x",
+        "1s2",
+        "١s",
+        "9999999h",
+        "5m!",
+        "1:00",
+        "5 5",
+        "1 h  1 m",
+        "5M",
+        "31d",
+    ],
 )
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError):
@@ -92,8 +116,39 @@ def test_what_is_no_server_address_is_refused(text):
         parse_base_url(text)
 
 
-def test_quoted_address_hides_credentials():
-    assert quote_base_url("https://user:pw@host/x") == "'https://***@host/x'"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@host/x", "'https://***@host/x'"),
+        ("https://u:a@b@h", "'https://***@h'"),
+        ("https://u:a/b?c#d@h/x", "'https://***@h/x'"),
+        ("https://h/?api_key=s3cret", "'https://h/?***'"),
+        ("https://h/#s3cret", "'https://h/?***'"),
+        ("trafficmorph.example", "'trafficmorph.example'"),
+        ("localhost:8080", "'localhost:8080'"),
+        ("10.1.2.3:8443", "'10.1.2.3:8443'"),
+        ("", "''"),
+    ],
+)
+def test_quoted_address_hides_credentials(text, shown):
+    assert quote_base_url(text) == shown
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tm_live_0123456789",
+        "0123456789abcdef0123456789abcdef",
+        "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.SflKxwRJSMeKKF2QT4",
+        "abcdefghijklmnopqrstuvwxyz",
+        "ada:pw@host.example",
+        "host.example?api_key=s3cret",
+        "A" * 3000,
+    ],
+)
+def test_key_in_place_of_an_address_is_not_shown(key):
+    assert quote_base_url(key) == f"({len(key)} characters, which are not shown)"
 
 
 @pytest.mark.parametrize(

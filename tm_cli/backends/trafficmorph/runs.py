@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
@@ -22,6 +23,7 @@ from tm_cli.values.verdict import Verdict
 
 PAGE_SIZE = 20
 LAST_PAGE = 9
+NEWEST_NAMED = 3
 _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
 
 
@@ -40,6 +42,7 @@ class TrafficMorphRuns(Backend):
         profile: Profile | None = None,
         stop_client: TrafficMorphClient | None = None,
         resume_flags: Sequence[str] = (),
+        server_flags: Sequence[str] = (),
         needs_baseline: bool = False,
     ) -> None:
         self._client = client
@@ -48,7 +51,8 @@ class TrafficMorphRuns(Backend):
         self._clock = clock
         self._profile_id = profile_id
         self._subject = subject
-        self._resume_flags = tuple(resume_flags)
+        self._resume_flags = (*resume_flags, *server_flags)
+        self._server_flags = tuple(server_flags)
         self._terms = terms or {}
         self._needs_baseline = needs_baseline
         self._starter = RunStarter(
@@ -67,18 +71,19 @@ class TrafficMorphRuns(Backend):
         started = self._starter.start()
         return self._as_run(started.run_id, started.status, started.asked_at)
 
-    def attach(self, run_id: str) -> Run:
+    def attach(self, run_id: str, *, is_named: bool = False) -> Run:
         """Return the run that an earlier invocation started; only its exact id will match."""
-        return self._as_run(run_id, "", None)
+        return replace(self._as_run(run_id, "", None), is_named=is_named)
 
     def _as_run(self, run_id: str | None, status: str, asked_at: Any) -> Run:
         if run_id is not None and not run_id.strip():
             run_id = None
-        resume = None
+        name, resume = str(self._profile_id), None
         if run_id is not None:
-            words = ["tm", "runs", "wait", str(self._profile_id), "--run-id", sanitize(run_id)]
+            words = ["tm", "runs", "wait", name, "--run-id", sanitize(run_id)]
             resume = shlex.join([*words, *self._resume_flags])
-        return Run(run_id, self._subject, status, asked_at, resume, self._duration)
+        stop = shlex.join(["tm", "runs", "stop", name, *self._server_flags])
+        return Run(run_id, self._subject, status, asked_at, resume, self._duration, stop=stop)
 
     def observe(self, run: Run) -> Progress:
         """Read the live status, on older servers the profile."""
@@ -89,11 +94,11 @@ class TrafficMorphRuns(Backend):
                     raise InvalidResponse("the status still shows the previous run")
                 return from_status(run, status, self._curve)
             except HttpError as error:
-                if error.status == 400:  # the profile is gone; its history is not
+                if error.status == 400 and error.from_api:  # the profile is gone, not its history
                     return Progress(Phase.ENDED, sanitize(error.message))
                 if error.status != 404:
                     raise
-                self._has_status = False
+                self._has_status = not error.from_api  # a page may be of a proxy
         state = self._reader.get_profile(self._profile_id).status or ""
         return Progress(phase_of(state), sanitize(state))
 
@@ -115,7 +120,8 @@ class TrafficMorphRuns(Backend):
                 break
         if found := scan.exact or scan.legacy:
             return _agreed([seen[position] for position in found])
-        return Missing(sanitize(correlation.explain_missing(scan, identity)))
+        hint = _name_newest(seen, run.run_id) if run.is_named else None
+        return Missing(sanitize(correlation.explain_missing(scan, identity)), hint)
 
     def _correlated(self, row: HistoryRow) -> correlation.Row:
         """What counts for matching; a row of another profile never matches."""
@@ -139,6 +145,13 @@ class TrafficMorphRuns(Backend):
         if broken := broken_terms(self._terms, detail):
             raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
         return detail
+
+    def with_measurements(self, run: Run, result: Result) -> Result:
+        """Add the metrics of the detail to a row whose verdict has not arrived."""
+        detail = self._detail(result.facts.get("id"))
+        if detail is None or detail.run_id != result.run_id:
+            return result
+        return replace(result, metrics=detail.metrics, series=detail.series)
 
     def _detail(self, history_id: Any) -> Result | None:
         if type(history_id) is not int:
@@ -206,12 +219,14 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
     phase = phase_of(status.status)
     if status.run_id and run.run_id and status.run_id != run.run_id:
         phase = Phase.REPLACED
+    is_ours = run.run_id is not None and status.run_id == run.run_id
     buckets = status.recent_buckets or []
     newest = buckets[-1] if buckets else None
     return Progress(
         phase,
         sanitize(status.status or "no status"),
-        is_ours=run.run_id is not None and status.run_id == run.run_id,
+        is_ours=is_ours,
+        other_run=None if is_ours else _name_other(status),
         elapsed=status.elapsed_seconds,
         duration=status.duration_seconds,
         requests=status.requests_sent,
@@ -224,6 +239,20 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         bad_ratio=newest.bad_ratio if newest else None,
         warnings=_warnings(status),
     )
+
+
+def _name_other(status: LiveStatus) -> str:
+    tags = f" (tags: {', '.join(status.tags)})" if status.tags else ""
+    return sanitize(f"{status.run_id}{tags}") if status.run_id else ""
+
+
+def _name_newest(rows: Sequence[HistoryRow], wanted: str | None) -> str | None:
+    """Return which runs the profile has had, for a user whose id is of none of them."""
+    for row in rows:
+        if row.run_id and str(row.id) == wanted:
+            return f"{wanted} is the history id of run {sanitize(row.run_id)}"
+    found = [f"{row.run_id} ({row.auto_verdict or 'no verdict'})" for row in rows if row.run_id]
+    return f"the newest are {sanitize(', '.join(found[:NEWEST_NAMED]))}" if found else None
 
 
 def _planned_rps(status: LiveStatus, newest: Bucket | None, curve: Curve | None) -> float | None:

@@ -93,10 +93,11 @@ def start(
             session,
             benchmarks=benchmark,
             name=name,
-            metadata=options.read_pairs("--metadata", metadata),
+            metadata=benchmark_options.read_metadata(metadata),
             profile=profile,
             baseline=chosen,
             drive=drive,
+            is_gated=waits,
         )
         runs = BenchmarkGate(session, rules, chosen)
         if waits:

@@ -111,9 +111,10 @@ def compare(
 @with_session
 def get(session: CommandContext, history_id: options.HistoryId) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
-    from tm_cli.render.formats.json_document import to_json
+    from tm_cli.render.formats.json_document import as_on_the_wire, to_json
 
-    session.terminal.write_result(to_json(_row(session, history_id).document()))
+    row = _row(session, history_id).document()
+    session.terminal.write_result(to_json(as_on_the_wire(row) if session.is_go_json else row))
     return 0
 
 

@@ -14,6 +14,7 @@ from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
+from tm_cli.settings.definitions import split_checks
 from tm_cli.setup.answers import System, is_address, is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.branches import read_branches
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
@@ -179,7 +180,9 @@ class PipelineCheck:
             try:
                 yield path, self._read(path, read_text(self.cwd, path) or "")
             except (ValueError, TmError) as error:
-                results.append(problem(path, f"cannot be read: {sanitize(error)}"))
+                line = getattr(error, "line", None)
+                where = f", line {line}" if line else ""
+                results.append(problem(path, f"cannot be read{where}: {sanitize(error)}"))
 
     def _read(self, path: str, text: str) -> list[Job] | Makefile:
         if not path.endswith((".yml", ".yaml")):
@@ -287,7 +290,8 @@ class PipelineCheck:
         if verdicts is None:
             verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
         if not verdicts:
-            if not call.options.get("checks") and call.path != ("run",):
+            checks = call.options.get("checks") or self._setting("assert")
+            if not checks and call.path != ("run",):
                 yield "passes whatever the verdict is: add --fail-on"
         elif not (
             is_open(verdicts) or _reason(parse_fail_on, verdicts)
@@ -383,11 +387,17 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
+        for text in split_checks(settings.value("assert") or ""):
+            parse_check(text)
+    except ValueError as error:
+        results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
+        return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None
     results += (
-        problem(_short(cwd, file.path), file.message, file.hint) for file in settings.ignored
+        problem(_short(cwd, Path(source.place)), source.message, source.hint)
+        for source in settings.ignored
     )
     if settings.ignored:
         return settings

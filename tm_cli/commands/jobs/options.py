@@ -87,6 +87,12 @@ TriggeredBy = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."),
 ]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Project, where the key does not determine it. [TM_STRAIT_PROJECT]"
+    ),
+]
 Limit = Annotated[
     int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
 ]
@@ -148,6 +154,17 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     return list(run_ids)
 
 
+LONGEST_KEY = 256
+
+
+def check_keys(*keys: str | None) -> None:
+    """Raise UsageError for a key that a header cannot hold or the server does not take."""
+    for key in keys:
+        is_bad = key is not None and (not key.strip() or not key.isprintable() or not key.isascii())
+        if is_bad or len(key or "") > LONGEST_KEY:
+            raise UsageError(f"a key has 1 to {LONGEST_KEY} printable ASCII characters")
+
+
 def check_run_id(run_id: str) -> str:
     """Return the id; raises UsageError for what cannot be one."""
     return check_run_ids([run_id])[0]
@@ -181,6 +198,20 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
     except ValueError as problem:
         raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
+
+
+def read_status(text: str | None) -> str | None:
+    """Return the status, which servers must know; raises UsageError."""
+    from tm_cli.backends.strait.results import STATUSES
+
+    return one_of("--status", text, STATUSES)
+
+
+def one_of(flag: str, word: str | None, words: Sequence[str]) -> str | None:
+    """Return the word, which may be missing; raises UsageError for one that is not known."""
+    if word is not None and word not in words:
+        raise UsageError(f"{flag}: {word!r} is not one of {', '.join(words)}")
+    return word
 
 
 MOST_TAGS = 20

@@ -52,6 +52,7 @@ def start(
     tag: options.Tags = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
+    parallel: options.Parallel = None,
 ) -> int:
     """Start one or more runs; with --wait, exit by their verdicts.
 
@@ -68,14 +69,22 @@ def start(
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,
+            parallel=parallel,
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
-        gate = gate_options.read(session, checks=checks, confirm=confirm)
+        every_check = options.with_assert_setting(session, checks)
+        gate = gate_options.read(session, checks=every_check, confirm=confirm)
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
         request = read_request(
-            session, profile, region=region, tags=tag, baseline=baseline, against=against
+            session,
+            profile,
+            region=region,
+            tags=tag,
+            baseline=baseline,
+            against=against,
+            parallel=parallel,
         )
         runs = RunGate(session)
         if wait:
@@ -115,6 +124,8 @@ def wait(
     """
     options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        if not last:  # what held at the start is remembered
+            checks = options.with_assert_setting(session, checks)
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from tm_cli.api.trafficmorph import LiveStatus, TrafficMorphClient
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.profile_argument import ProfileRef, resolve_profile
-from tm_cli.errors import TmError
 from tm_cli.render.tables import codes, milliseconds, rate
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
+
+
+def run_control(run_id: str | None, status: str | None, profile_id: Any) -> dict[str, Any]:
+    """Return the answer to start, stop, pause and resume under the names of the wire."""
+    return {"runId": run_id, "status": status, "profileId": profile_id}
 
 
 class RunAction(Enum):
@@ -31,7 +36,7 @@ def control(session: CommandContext, text: str, action: RunAction) -> int:
     subject = resolve_profile(session.client, text, session.context.cwd)
     answer = _METHODS[action](session.client, subject.profile_id)
     if action is RunAction.PAUSE and answer.status == "IDLE":
-        raise TmError(f"nothing was paused: {subject.name} has no run", code="nothing_runs")
+        session.note(f"tm: nothing was paused: {subject.name} has no run")
     return session.emit(
         {
             "profile_id": subject.profile_id,
@@ -39,6 +44,7 @@ def control(session: CommandContext, text: str, action: RunAction) -> int:
             "status": answer.status,
         },
         lambda: f"{subject.name}: {sanitize(answer.status or 'unknown')}",
+        bare=run_control(answer.run_id, answer.status, subject.profile_id),
     )
 
 

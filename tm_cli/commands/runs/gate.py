@@ -13,6 +13,7 @@ from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -34,7 +35,7 @@ from tm_cli.values.urls import LOCAL, check_url, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import AccountFeatures
+    from tm_cli.api.trafficmorph import Account, AccountFeatures
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
@@ -162,6 +163,7 @@ class StartRequest:
     region: str | None = None
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+    parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
 
@@ -175,13 +177,15 @@ def read_request(
     tags: list[str] | None,
     baseline: int | None,
     against: str | None,
+    parallel: int | None = None,
 ) -> StartRequest:
     """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
     return StartRequest(
         profiles=tuple(profiles),
-        region=session.setting("region", region),
+        region=session.setting("region", region or None),
         tags=read_tags(tags or []),
         comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
+        parallel=parallel,
         document=document,
     )
 
@@ -217,6 +221,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         require_support(session, request.comparison, profiles=request.profiles)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
+            self._limit_runs(request)
         refs = self._upload(request.profiles)
         return [self._planned(ref, request, gate) for ref in refs]
 
@@ -225,7 +230,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Return the run of an earlier start; `comparison` is what that start has asked for."""
         ref = resolve_profile(self.session.client, text, self.session.context.cwd)
-        return [self._attached(ref, run_id, comparison, gate)]
+        attached = self._attached(ref, run_id, comparison, gate)
+        run = attached.runs.attach(run_id, is_named=True)
+        return [replace(attached, attach_to=run)]
 
     def attach_remembered(
         self, entries: Sequence[RememberedRun], gate: Gate
@@ -251,17 +258,49 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 "or later in `tm runs wait --last`"
             )
 
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        return run_control(started["run_id"], started["status"], started["profile_id"])
+
     def _planned(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None
     ) -> FollowedRun[TrafficMorphRuns]:
-        profile = None
-        if gate is not None or request.comparison.against is not None:
-            profile = find_profile(self.session.client, ref)
+        is_needed = gate is not None or request.comparison.against is not None
+        profile = self._read_profile(ref, is_needed=is_needed)
+        if profile is not None:
             require_another(request.comparison.against, profile.target_url)
-        if gate is not None and profile is not None:
-            self._check_waitable(profile, gate)
-            ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            if gate is not None:
+                self._check_waitable(profile, gate)
+                ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            self._note_start(profile)
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
+        """Return the stored profile; None where it cannot be read and is only for messages."""
+        if is_needed:
+            return find_profile(self.session.client, ref)
+        try:
+            return self.session.client.without_retries().get_profile(ref.profile_id)
+        except ApiError:
+            return None
+
+    def _note_start(self, profile: Profile) -> None:
+        """Say what is sent, and which run ends because of it."""
+        name = sanitize(profile.name)
+        if profile.target_url:
+            place = " (embedded server)" if self.server == LOCAL else ""
+            self.session.note(f"tm: {name} sends {describe_load(profile)}{place}")
+        if profile.status in {"RUNNING", "PAUSED"}:
+            self.session.terminal.write_line(
+                f"tm: {name} is {profile.status}{self._name_active(profile)}; this start replaces "
+                "that run"
+            )
+
+    def _name_active(self, profile: Profile) -> str:
+        try:
+            status = self.session.client.without_retries().get_run_status(profile.id)
+        except ApiError:
+            return ""
+        return f" (run {sanitize(status.run_id)})" if status.run_id else ""
 
     def _attached(
         self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
@@ -299,6 +338,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
+            server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
         )
 
@@ -313,13 +353,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return f"tm-{self.session.context.make_token()}"
 
     def _resume_flags(self, gate: Gate | None, comparison: ComparisonOptions) -> list[str]:
-        """Return the flags that `tm runs wait` needs: gate, comparison, server of this call."""
+        """Return the flags that `tm runs wait` needs: gate and comparison."""
         flags = comparison.flags()
         if gate is not None and gate.fail_on:
             flags += ["--fail-on", format_fail_on(gate.fail_on)]
         for check in gate.checks if gate is not None else ():
             flags += ["--assert", check.text]
-        return [*flags, *server_flags(self.session, self.system)]
+        return flags
 
     def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
         session = self.session
@@ -342,8 +382,6 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        if profile.status in {"RUNNING", "PAUSED"}:
-            note(f"tm: {name} is {profile.status}; this start replaces that run")
         if profile.duration is not None and profile.duration > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
             note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
@@ -354,12 +392,48 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if runs > 1 and budget is not None:
             budget.per_minute = self._allowed_per_minute() or budget.per_minute
 
-    def _allowed_per_minute(self) -> int | None:
+    def _limit_runs(self, request: StartRequest) -> None:
+        """Decide how many of several runs are under way at a time.
+
+        The load of runs on one machine would disturb each other's measurements.
+        """
+        if len(request.profiles) < 2:
+            return
+        account = self._account()
+        most = account.limits.max_concurrent_runs if account and account.limits else None
+        is_embedded = account is not None and account.features is not None and account.features.duet
+        chosen = request.parallel
+        if chosen is None and is_embedded and request.region in (None, "local"):
+            chosen = 1
+            self.session.note(
+                "tm: the runs follow one another, because they share the machine that generates "
+                "the load (--parallel)"
+            )
+        self.at_once = min((n for n in (chosen, most) if n is not None and n > 0), default=None)
+
+    def _account(self) -> Account | None:
         try:
-            limits = self.session.account.limits
+            return self.session.account
         except ApiError:
             return None
+
+    def _allowed_per_minute(self) -> int | None:
+        account = self._account()
+        limits = account.limits if account else None
         return limits.api_requests_per_minute if limits else None
+
+
+def describe_load(profile: Profile) -> str:
+    """Return what a profile sends where, how often and for how long; without the query."""
+    url, _, query = sanitize(profile.target_url).partition("?")
+    rates = sorted({point.y for point in profile.points or []})
+    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    if rates:
+        lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
+        parts.append(f"at {lowest}{rates[-1]:g} requests/s")
+    if profile.duration:
+        parts.append(f"for {format_duration(profile.duration)}")
+    return " ".join(parts)
 
 
 class ShortGate(RunGate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -15,17 +16,22 @@ from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
 from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of, warns
-from tm_cli.gate.policy import Gate
+from tm_cli.gate.policy import Gate, worst
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
-from tm_cli.render.formats.json_document import to_json
+from tm_cli.render.formats.json_document import as_on_the_wire, to_json
 from tm_cli.render.progress import PlainView, View
 from tm_cli.render.summary import run_summary
 from tm_cli.report.writer import as_document
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import is_loopback
+from tm_cli.values.verdict import Verdict
+
+MOST_NAMED = 5
+"""Subjects that the summary of several runs names for each way to end."""
 
 BUDGET_SHARE = 0.7
 """The part of the request budget that polling many runs may use; the rest is for their ends."""
@@ -73,15 +79,18 @@ def follow(
     *,
     system: str,
     limits: ServerLimits,
+    at_once: int | None = None,
     memory: LastStart | None = None,
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `memory` notes each run that is started.
+    `at_once` is how many may be under way at a time, None for all. `memory` notes each run that is
+    started.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
-    gate = _with_polling(gate, limits, runs=len(runs), watched=terminal.live and not session.quiet)
+    under_way = min(len(runs), at_once or len(runs))
+    gate = _with_polling(gate, limits, runs=under_way, watched=terminal.live and not session.quiet)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -90,8 +99,9 @@ def follow(
         clock,
         fail_fast=wait.fail_fast,
         stop_on_interrupt=wait.stop_on_interrupt,
+        at_once=at_once,
     )
-    names = [run.name for run in runs]
+    names = numbered([run.name for run in runs])
     with open_view(terminal, clock, quiet=session.quiet, subjects=names) as view:
 
         def handle(position: int, event: Event) -> None:
@@ -101,14 +111,28 @@ def follow(
             wait.reports.note(position, event)
             view.show(event, position)
 
-        consume(events, handle)
+        try:
+            consume(events, handle)
+        except Exception:  # a bug, which the error handler reports
+            _note_unfinished(terminal, follows, outcomes)
+            raise
     if wait.reports.want_baseline:
         _find_baselines(runs, outcomes)
     records = tuple(outcome.record() for outcome in outcomes)
     evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
     code = wait.reports.finish(evidence)
-    print_outcome(session, replace(evidence, exit_code=code))
+    print_outcome(session, replace(evidence, exit_code=code), is_remembered=memory is not None)
     return int(code)
+
+
+def _note_unfinished(
+    terminal: Terminal, follows: Sequence[Follow], outcomes: Sequence[_Outcome]
+) -> None:
+    """Name the runs that may go on without us."""
+    for follow, outcome in zip(follows, outcomes, strict=True):
+        if outcome.decided is None and follow.run is not None and follow.run.resume:
+            name = f"run {sanitize(follow.run.run_id)} of {sanitize(outcome.subject)}"
+            terminal.write_line(f"tm: {name} may still be running; wait: {follow.run.resume}")
 
 
 def open_view(
@@ -170,25 +194,106 @@ class _Outcome:
         return Record(self.system, self.subject, self.subject_id, self.status, self.decided)
 
 
-def print_outcome(session: CommandContext, evidence: GateOutcome) -> None:
+def print_outcome(
+    session: CommandContext, evidence: GateOutcome, *, is_remembered: bool = False
+) -> None:
     """Print what is known, whatever was decided."""
-    if session.wants_json:
+    if session.is_go_json:
+        rows = [item.end.result.facts for item in evidence.records if item.end.result]
+        if rows:
+            shown = [as_on_the_wire(row) for row in rows]
+            whole = shown[0] if len(evidence.records) == 1 else shown
+            session.terminal.write_result(to_json(whole))
+    elif session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
-    for record in evidence.records:
-        _print_record(session, record, evidence.gate, several=len(evidence.records) > 1)
+    names = numbered([record.subject for record in evidence.records])
+    for name, record in zip(names, evidence.records, strict=True):
+        _print_record(
+            session,
+            record,
+            evidence.gate,
+            name if len(names) > 1 else None,
+            is_remembered=is_remembered,
+        )
+    if len(evidence.records) > 1:
+        session.note(f"tm: {_count_outcomes(names, evidence.records)}")
 
 
-def _print_record(session: CommandContext, record: Record, gate: Gate, *, several: bool) -> None:
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return names with a number where the same one occurs again: `export (2)`."""
+    counts = Counter(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return found
+
+
+def _count_outcomes(names: Sequence[str], records: Sequence[Record]) -> str:
+    """Return how many runs ended in which way and which they are, the worst first."""
+    subjects: dict[ExitCode, list[str]] = {}
+    for name, record in zip(names, records, strict=True):
+        subjects.setdefault(record.end.decision.exit_code, []).append(sanitize(name))
+    texts = []
+    while subjects:
+        code = worst(subjects)
+        found = subjects.pop(code)
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        texts.append(f"{len(found)} {code.name} ({', '.join(found[:MOST_NAMED])}{more})")
+    return f"{len(records)} runs: {', '.join(texts)}"
+
+
+def _print_record(
+    session: CommandContext,
+    record: Record,
+    gate: Gate,
+    name: str | None,
+    *,
+    is_remembered: bool,
+) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.write_result(run_summary(terminal, ending))
-    message = f"{record.subject}: {decision.message}" if several else decision.message
+    message = f"{name}: {decision.message}" if name else decision.message
+    is_told = ending.run is not None and not session.wants_json and terminal.out_is_terminal
     if warns(ending, gate):
         terminal.write_line(f"tm: warning: {sanitize(message)}")
     elif decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
-    elif not decision.is_gated or not ending.result:
+    elif not (is_told or (decision.is_gated and ending.result)):
         terminal.write_line(f"tm: {sanitize(message)}")
-    if decision.hint:
-        terminal.write_line(f"hint: {sanitize(decision.hint)}")
+    if hint := _next_step(record, by_hand=is_told, is_remembered=is_remembered):
+        terminal.write_line(f"hint: {sanitize(hint)}")
+    elif record.system == TRAFFICMORPH and (advice := _advice(record)):
+        session.note(f"hint: {sanitize(advice)}")
+
+
+def _advice(record: Record) -> str | None:
+    """Return where a verdict leads: to what changed, and to the baseline of the next run."""
+    result, decision = record.end.result, record.end.decision
+    number = result.facts.get("id") if result is not None else None
+    if result is None or type(number) is not int:
+        return None
+    if result.verdict is Verdict.NO_BASELINE:
+        return "the next run of this profile is compared with this one"
+    if decision.exit_code is not ExitCode.FAIL:
+        return None
+    basis = result.basis
+    is_compared = type(basis.baseline) is int and not basis.is_ab_run
+    details = f"compare {number} {basis.baseline}" if is_compared else f"show {number}"
+    advice = f"`tm history {details}` shows what changed, `--report html=gate.html` writes it down"
+    if not decision.verdict_gated or not is_compared:
+        return advice
+    return f"{advice}; if that is intended, `tm baseline pin {number}` makes this the baseline"
+
+
+def _next_step(record: Record, *, by_hand: bool, is_remembered: bool) -> str | None:
+    """Return what to do next; short commands where a person reads it."""
+    decision, run = record.end.decision, record.end.run
+    is_detached = run is not None and run.resume and f": {run.resume}" in (decision.hint or "")
+    if run is None or not (by_hand and is_detached and run.stop) or decision.code != "interrupted":
+        return decision.hint
+    wait = "tm runs wait --last" if is_remembered else run.resume
+    return f"`{wait}` waits for it again, `{run.stop}` stops it"

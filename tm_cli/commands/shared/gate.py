@@ -24,12 +24,16 @@ Runs = TypeVar("Runs", bound=Backend)
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """A start without a wait, as it is printed: `text` for people, the rest as JSON."""
+    """A start without a wait, as it is printed: `text` for people, the rest as JSON.
+
+    A run that does not count was there before, or may have been: `--last` does not take it.
+    """
 
     text: str
     run_id: str | None
     status: str
     resume: str | None = None
+    counts: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -37,6 +41,7 @@ class GateCommand(ABC, Generic[Runs]):
     """What differs between the backends whose runs a gate starts and waits for.
 
     `system` names the backend in reports and for `--last`, and `url_variable` sets its server.
+    `at_once` is how many of the runs of a start may be under way at a time, None for all.
     `default_fail_on` holds where neither flag nor setting chooses; without it a verdict informs.
     """
 
@@ -49,6 +54,7 @@ class GateCommand(ABC, Generic[Runs]):
 
     def __init__(self, session: CommandContext) -> None:
         self.session = session
+        self.at_once: int | None = None
 
     @property
     @abstractmethod
@@ -73,8 +79,13 @@ class GateCommand(ABC, Generic[Runs]):
         """Start a run that is not waited for."""
         found = run.runs.start()
         name = sanitize(found.run_id or "without id")
-        text = f"started run {name} of {run.name}: {sanitize(found.status)}"
+        status = f": {sanitize(found.status)}" if found.status else ""
+        text = f"started run {name} of {run.name}{status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
+
+    def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
+        """Return what is printed of a start without an envelope."""
+        return started
 
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Say what to do about runs that are not waited for."""
@@ -135,7 +146,7 @@ def start_only(
     try:
         for position, run in enumerate(runs):
             started.append(command.start(run))
-            memory.note(position, started[-1].run_id)
+            memory.note(position, started[-1].run_id if started[-1].counts else None)
     except BaseException:
         for outcome in started:
             session.terminal.write_line(f"tm: {outcome.text}")
@@ -151,9 +162,11 @@ def start_only(
         }
         for run, outcome in zip(runs, started, strict=True)
     ]
+    bare = [command.as_on_the_wire(item) for item in data]
     code = session.emit(
         data[0] if len(data) == 1 else {"runs": data},
         lambda: "\n".join(outcome.text for outcome in started),
+        bare=bare[0] if len(bare) == 1 else bare,
     )
     command.note_next_steps(started, gate)
     return code
@@ -222,5 +235,6 @@ def _follow(
         wait,
         system=command.system,
         limits=command.limits(),
+        at_once=command.at_once,
         memory=memory,
     )

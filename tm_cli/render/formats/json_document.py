@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.errors import TmError
@@ -29,8 +30,30 @@ def error_document(error: TmError, data: Any = None) -> dict[str, Any]:
     return document(
         data,
         exit_code=error.exit_code,
-        error={"code": error.code, "message": error.message, "hint": error.hint},
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "request_id": error.request_id,
+        },
     )
+
+
+JSON_TEXTS = frozenset(
+    {
+        "autoVerdictReasons", "responseCodes", "latencyQuantiles", "rpsSeries", "latencySeries",
+        "secondaryStats", "scriptStats", "autoCompareSnapshot",
+    }
+)  # fmt: skip
+"""Fields of a history row that the API sends as text with JSON in it."""
+
+
+def as_on_the_wire(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a history row with its JSON as texts again."""
+    return {
+        name: json.dumps(value) if name in JSON_TEXTS and isinstance(value, dict | list) else value
+        for name, value in row.items()
+    }
 
 
 def to_json(value: Any) -> str:

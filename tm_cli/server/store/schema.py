@@ -195,12 +195,14 @@ def check_columns(connection: sqlite3.Connection, path: Path) -> None:
     for table, columns in _known_columns().items():
         upgraded = [_as_made_today(table, text) for text in defined.get(table, ())]
         if _columns(connection, table) != columns or sorted(upgraded) != sorted(known[table]):
-            raise not_ours(path, f"table {table}")
+            raise not_ours(
+                path, f"another table {table}" if table in defined else f"no table {table}"
+            )
 
 
 def not_ours(path: Path, what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is a database, but not one of tm: it has {what!r}",
+        f"{path} is a database, but not one of tm: it has {what}",
         hint="the file was left as it is; use another data directory",
     )
 

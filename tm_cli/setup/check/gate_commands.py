@@ -76,7 +76,8 @@ def _parse(node: Any, words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Take the words apart as the program does, without converting or asking anything."""
     context = node.context_class(node, info_name="tm")
     context.allow_interspersed_args = not hasattr(node, "commands")
-    options, rest, _order = node.make_parser(context).parse_args(list(words))
+    words = node.read_switches(context, list(words))
+    options, rest, _order = node.make_parser(context).parse_args(words)
     return options, rest
 
 

@@ -92,7 +92,8 @@ def texts(value: Any) -> dict[str, str]:
     found = {}
     for name, item in table(value).items():
         plain = item.get("value") if isinstance(item, Mapping) else item
-        found[str(name)] = str(plain).lower() if isinstance(plain, bool) else str(plain)
+        text = "" if plain is None else str(plain)
+        found[str(name)] = text.lower() if isinstance(plain, bool) else text
     return found
 
 

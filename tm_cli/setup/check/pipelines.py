@@ -83,8 +83,8 @@ def _default(key: str, *levels: Mapping[Any, Any]) -> str:
 
 
 def _started(workflow: Mapping[Any, Any]) -> Iterator[Remark]:
-    """Whether anything starts it; YAML reads the word `on` as true."""
-    events = workflow.get("on", workflow.get(True))
+    """Whether anything starts it."""
+    events = workflow.get("on")
     if not events:
         yield problem("it never runs: the workflow has no `on:`")
         return
@@ -153,6 +153,8 @@ _RUNNER = ShellOptions(stops=True, pipefail=True)
 """The runner turns both on, and all lines of a job are one script."""
 _SOFT = (int(ExitCode.WARN), int(ExitCode.NO_BASELINE))
 _DEEPEST = 10
+_OFF = frozenset({"false", "no", "off"})
+"""GitLab reads YAML 1.1, where these are one."""
 
 
 def gitlab_jobs(pipeline: Mapping[Any, Any]) -> Iterator[Job]:
@@ -236,7 +238,7 @@ def _forgiven(level: Mapping[str, Any]) -> Iterator[Remark]:
         for code in codes if isinstance(codes, list) else [codes]:
             if code not in _SOFT:
                 yield problem(f"allow_failure lets exit code {code} pass; only 3 and 4 are mild")
-    elif allowed is not False:
+    elif str(allowed).lower() not in _OFF:
         yield problem("allow_failure makes every exit code a success")
     if level.get("when") == "manual":
         yield warning("it runs only by hand, `when: manual`")

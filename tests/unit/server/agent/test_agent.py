@@ -12,6 +12,7 @@ from tests.unit.server.running_server import Api, eventually
 from tm_cli import __version__
 from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.api_key import ApiKey
 
 pytestmark = pytest.mark.process
 
@@ -167,6 +168,12 @@ def test_a_wrong_key_ends_the_agent_at_once(start_agent):
     agent.join()
     assert agent.error.exit_code is ExitCode.AUTHENTICATION
     assert "tm_wrong" not in str(agent.error)
+
+
+def test_a_replaced_key_is_read_again(server, start_agent):
+    agent = start_agent(key="tm_old-key", read_key_again=lambda: ApiKey(server.key)).connected()
+    assert any("trying once more" in line for line in agent.said)
+    assert server.key not in "".join(agent.said)
 
 
 @pytest.mark.parametrize("region", ["local", "EU", "x" * 31])
