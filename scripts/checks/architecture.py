@@ -43,6 +43,7 @@ ONLY_IN = {
     "gevent": "server/engine",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
+    "idna": "values/urls.py",
     "httpx2": "api/middleware.py api/network.py api/event_stream.py api/transport.py",
     "jsonschema": "mcp/schema.py",
     "keyring": "settings/credentials.py",

@@ -21,6 +21,7 @@ import httpcore2
 import httpx2
 
 from tm_cli.runtime.clock import SLICE
+from tm_cli.values.urls import certificate_name
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -269,6 +270,7 @@ class _Stream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
+        server_hostname = server_hostname and certificate_name(server_hostname)
         if self._stream.get_extra_info("ssl_object") is not None:
             return _TlsInTls(self, ssl_context, server_hostname, timeout)
         left = self._limits.left(timeout, httpcore2.ConnectTimeout)

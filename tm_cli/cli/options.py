@@ -158,6 +158,15 @@ Region = Annotated[
         rich_help_panel=LOAD,
     ),
 ]
+WaitForTarget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait until the target answers, before the load is sent. "
+        "[TM_WAIT_FOR_TARGET]",
+        rich_help_panel=LOAD,
+    ),
+]
 Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),

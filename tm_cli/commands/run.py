@@ -57,6 +57,7 @@ def run(
     against: options.Against = None,
     region: options.Region = None,
     tag: options.Tags = None,
+    wait_for_target: options.WaitForTarget = None,
     wait_options: options.WaitOptions,
 ) -> int:
     """Start a run, wait for its verdict and exit by it: the short way in.
@@ -82,7 +83,14 @@ def run(
         from tm_cli.commands.shared.gate import start_and_wait
 
         request = read_request(
-            session, [target], document, region=region, tags=tag, baseline=baseline, against=against
+            session,
+            [target],
+            document,
+            region=region,
+            tags=tag,
+            baseline=baseline,
+            against=against,
+            wait_for_target=wait_for_target,
         )
         runs = ShortGate(session)
         if document is not None:

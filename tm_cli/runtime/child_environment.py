@@ -55,7 +55,7 @@ TERMINAL = ("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 OWNERS = ("TM_TRUSTED_OWNERS", "SUDO_UID")
 """What decides whose files are read."""
 
-SERVER = ("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", *OWNERS)
+SERVER = ("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", "TM_CA_FILE", *OWNERS)
 """The settings that a local server reads; its directory is an argument."""
 
 _dropped: set[str] = set()

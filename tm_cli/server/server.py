@@ -194,6 +194,7 @@ class EmbeddedServer:
                     self._options.engine_command or DEFAULT_COMMAND,
                     slots=self._options.slots,
                     clock=self._clock,
+                    ca_file=self._options.ca_file,
                 ),
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
@@ -201,7 +202,6 @@ class EmbeddedServer:
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
                 self._options.allow_public_targets,
-                own_address=self._endpoints[-1].address,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),

@@ -183,6 +183,12 @@ DEFINITIONS = {
             "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
+            "wait_for_target",
+            parse_duration,
+            None,
+            "Maximum time to wait until the target answers, before the load is sent.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,

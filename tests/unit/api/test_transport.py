@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import ssl
 import threading
 
@@ -89,6 +90,19 @@ def test_certificate_of_the_named_authority_is_trusted(connect, tls, authority, 
         url = f"https://localhost:{server.port}/"
         assert connect(url, ca_file=str(tmp_path / "ca.pem")).get("x") == []
     assert server.asked[0][1]["X-Api-Key"] == KEY
+
+
+def test_final_dot_of_a_name_is_not_looked_for_in_the_certificate(
+    connect, tls, authority, tmp_path, monkeypatch
+):
+    lookup = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: lookup(host.rstrip("."), *rest, **more)
+    )
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with Server(tls) as server:
+        url = f"https://localhost.:{server.port}/"
+        assert connect(url, ca_file=str(tmp_path / "ca.pem")).get("x") == []
 
 
 def test_unknown_certificate_gets_no_request_and_no_key(connect, tls):

@@ -15,6 +15,7 @@ import pytest
 
 from tests.unit.server.running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
+from tm_cli.exit_codes import ExitCode
 
 pytestmark = pytest.mark.process
 
@@ -254,3 +255,10 @@ def test_a_database_that_cannot_be_written_is_told(start_server):
         other.rollback()
     assert answer.status_code == 500
     assert answer.json()["error"] == "The server cannot use its database: database is locked"
+
+
+def test_a_host_name_that_cannot_be_one_is_a_usage_error(tm, tmp_path):
+    result = tm("serve", "--hostname", "load..example", "--data-dir", str(tmp_path / "d"))
+    assert result.exit_code == ExitCode.USAGE
+    assert "--hostname: 'load..example' is not a host name" in result.stderr
+    assert not (tmp_path / "d").exists()

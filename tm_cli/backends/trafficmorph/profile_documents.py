@@ -21,7 +21,7 @@ from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
-from tm_cli.values.urls import LONGEST_URL
+from tm_cli.values.urls import LONGEST_URL, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -43,6 +43,7 @@ OPTIONAL = (
     "autoAlertRecipients",
     "schedule",
     "gate",
+    "waitForTarget",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -73,6 +74,10 @@ _INSTEAD = {
     "body": "did you mean requestBody?",
 }
 """What others call these things."""
+
+
+LONGEST_WAIT = 3600.0
+"""Seconds that a server may be asked to wait for the target."""
 
 
 def names_document(text: str) -> bool:
@@ -221,7 +226,7 @@ def _url(value: Any) -> str:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
         raise _expected(value, "an http or https URL such as http://localhost:8080/")
-    return url
+    return url if "$$" in url else with_ascii_host(url)
 
 
 def _seconds(value: Any) -> int:
@@ -231,6 +236,14 @@ def _seconds(value: Any) -> int:
     if not SHORTEST <= seconds <= LONGEST:
         raise _expected(value, f"{SHORTEST}s to {LONGEST // 3600}h")
     return int(seconds)
+
+
+def _wait_time(value: Any) -> float:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    number = as_number(seconds)
+    if number is None or not 0 <= number <= LONGEST_WAIT:
+        raise _expected(value, "a duration of at most an hour, such as 60s")
+    return float(number)
 
 
 def _points(value: Any) -> list[dict[str, float]]:
@@ -343,4 +356,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "autoAlertRecipients": _texts,
     "schedule": _table,
     "gate": read_thresholds,
+    "waitForTarget": _wait_time,
 }

@@ -268,9 +268,10 @@ def dlq_replay(
             raise UsageError("--limit needs --project or TM_STRAIT_PROJECT")
         body |= {} if limit is None else {"limit": limit}
     answer = _client(session).send_bulk("bulk-dlq-replay", body)
-    count = _number(answer, "count")
+    replayed = _items(answer, "replayed")
+    count = max(_number(answer, "count"), len(replayed))
     lines = [f"queued {count_of(count, 'dead letter')} again"]
-    lines += [_line(item, ("id",)) for item in _items(answer, "replayed")]
+    lines += [_line(item, ("id",)) for item in replayed]
     skipped = len(ids) - count
     left_out = f"{count_of(skipped, 'run')} could not be queued again" if skipped > 0 else None
     return _emit(session, answer, "\n".join(lines), left_out)

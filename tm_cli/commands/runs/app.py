@@ -50,6 +50,7 @@ def start(
     against: options.Against = None,
     region: options.Region = None,
     tag: options.Tags = None,
+    wait_for_target: options.WaitForTarget = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
     parallel: options.Parallel = None,
@@ -84,6 +85,7 @@ def start(
             tags=tag,
             baseline=baseline,
             against=against,
+            wait_for_target=wait_for_target,
             parallel=parallel,
         )
         runs = RunGate(session)

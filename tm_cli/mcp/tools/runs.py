@@ -27,6 +27,7 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
         region=session.setting("region", arguments.get("region")),
         tags=options.read_tags(arguments.get("tags", [])),
         comparison=read_comparison(session, baseline=None, against=None, profiles=[profile]),
+        wait_for_target=session.settings.value("wait_for_target"),
     )
     runs = RunGate(session)
     if arguments.get("wait"):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -99,6 +99,8 @@ CREATE TABLE history (
     against                      TEXT,             -- results of the second target
     notes                        TEXT    NOT NULL, -- what happened to the workers
     addresses                    TEXT    NOT NULL DEFAULT '{}', -- requests by address
+    bodies                       TEXT    NOT NULL DEFAULT '{}', -- bytes of bodies by status
+    repeated                     INTEGER NOT NULL DEFAULT 0,    -- requests that were sent again
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -160,6 +162,10 @@ CREATE TABLE pins (
 """,
     2: """
 ALTER TABLE history ADD COLUMN addresses TEXT NOT NULL DEFAULT '{}';
+""",
+    3: """
+ALTER TABLE history ADD COLUMN bodies   TEXT    NOT NULL DEFAULT '{}';
+ALTER TABLE history ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 """,
 }
 """From one version to the next, each in one transaction."""

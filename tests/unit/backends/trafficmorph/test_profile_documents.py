@@ -43,6 +43,14 @@ def test_exported_document_keeps_the_defaults_of_the_api():
     [
         ({"duration": "1m30s"}, {"duration": 90}),
         ({"duration": 90.0}, {"duration": 90}),
+        ({"waitForTarget": "1m"}, {"waitForTarget": 60}),
+        ({"waitForTarget": 2.5}, {"waitForTarget": 2.5}),
+        ({"gate": {"expectStatus": 200}}, {"gate": {"expectStatus": [200]}}),
+        ({"gate": {"statuses": False}}, {"gate": {"statuses": False}}),
+        (
+            {"endpointUrl": "https://fa\u00df.example/\u00e4"},
+            {"endpointUrl": "https://xn--fa-hia.example/\u00e4"},
+        ),
         ({"points": [[0, 5], [60, 10]]}, {"points": MINIMAL["points"]}),
         (
             {"requestHeaders": {"X-N": "1"}},
@@ -189,3 +197,15 @@ def test_file_of_enormous_size_is_not_read(tmp_path):
         file.truncate(2**40)
     with pytest.raises(ConfigurationError, match="longer than 8 MiB"):
         read_document(path)
+
+
+@pytest.mark.parametrize("value", ["soon", "2h", -1, True, [60], {"s": 60}, float("inf"), 1e9])
+def test_time_to_wait_for_the_target_is_a_duration_of_at_most_an_hour(value):
+    with pytest.raises(ValueError, match=r"waitForTarget|duration"):
+        portable({**MINIMAL, "waitForTarget": value})
+
+
+@pytest.mark.parametrize("value", [404, [200, 500], [], "ok", [True], {"a": 1}])
+def test_expected_statuses_are_those_below_400(value):
+    with pytest.raises(ValueError, match="expectStatus"):
+        portable({**MINIMAL, "gate": {"expectStatus": value}})
