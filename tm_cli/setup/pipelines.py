@@ -48,9 +48,20 @@ def gate_command(answers: Answers, *, every_verdict: bool) -> str:
     words = ["tm", answers.system, "start", subject, "--wait --fail-on", ",".join(verdicts)]
     if answers.min_score:
         words += ["--min-score", answers.min_score]
+    if waits_for_target(answers):
+        words += ["--wait-for-target", START]
     if limit := wait_timeout(answers):
         words += ["--wait-timeout", limit]
     return " ".join(words)
+
+
+START = "60s"
+"""How long the service may take to start, where the job starts it."""
+
+
+def waits_for_target(answers: Answers) -> bool:
+    """Whether the target is started in the job; the embedded server knows how to wait for it."""
+    return answers.is_local and is_here(answers.url)
 
 
 def included_pipeline(answers: Answers) -> str:
@@ -280,13 +291,9 @@ def _gitlab_service(answers: Answers) -> str:
     if not is_here(answers.url):
         return ""
     return (
-        "  # The target is this machine: start the service at the beginning of the script, and\n"
-        f"  # wait until it answers the address in {document_path(answers.name)}, for example:\n"
-        f"  #   - ./start.sh &\n  #   - {_WAITING}\n"
+        "  # The target is this machine: start the service at the beginning of the script, for\n"
+        "  # example with ./start.sh &; the gate waits until it answers.\n"
     )
-
-
-_WAITING = "curl --silent --output /dev/null --retry 30 --retry-delay 1 --retry-connrefused ADDRESS"
 
 
 def _soft(answers: Answers) -> str:
@@ -368,6 +375,7 @@ def _github_inputs(answers: Answers) -> str:
         "args": f"--min-score={answers.min_score}" if answers.min_score else None,
         "fail-on": ",".join(v for v in verdicts if v != "WARN" or not _warns(answers)),
         "warn-on": "WARN" if _warns(answers) else None,
+        "wait-for-target": START if waits_for_target(answers) else None,
         "wait-timeout": wait_timeout(answers),
         "base-url": "local # the embedded server" if answers.is_local else answers.own_server,
         "api-key": None if answers.is_local else f"{key} # pull requests from forks do not get it",
@@ -406,8 +414,7 @@ def _github_service(answers: Answers) -> str:
     if not is_here(answers.url):
         return ""
     return (
-        "      # The target is this machine: start the service in a step here, and wait until it\n"
-        f"      # answers the address in {document_path(answers.name)}, for example:\n"
-        "      #   - run: |\n"
-        f"      #       ./start.sh &\n      #       {_WAITING}\n"
+        "      # The target is this machine: start the service in a step here, for example\n"
+        "      #   - run: ./start.sh &\n"
+        "      # The gate waits until it answers.\n"
     )

@@ -183,7 +183,7 @@ def test_gate_of_the_gitlab_job_in_its_after_script_is_seen(edited):
 
 @pytest.mark.parametrize("word", ["no", "Off", "false"])
 def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
-    off = ("variables: {TM_CACHE_POLICY: pull}", f"allow_failure: {word}")
+    off = ('merge_request_event"\n', f'merge_request_event"\n      allow_failure: {word}\n')
     assert "problem" not in edited("gitlab", GITLAB, off)
 
 
