@@ -169,7 +169,7 @@ def test_pull_requests_meet_the_history_of_their_base_and_do_not_add_to_it(init,
 
 
 def test_merge_requests_have_histories_of_their_own(init, tmp_path):
-    """Nobody who may only open a merge request writes what the default branch is compared with."""
+    """A merge request does not write what the default branch is compared with."""
     directory = init("gitlab")
     cache = yaml.safe_load((directory / GITLAB).read_text(encoding="utf-8"))["load-test"]["cache"]
     assert not {"unprotect", "fallback_keys"} & cache.keys()
