@@ -297,6 +297,21 @@ def test_filter_that_matches_no_branch_is_seen(tm, edited, filters, said):
     assert (said in found) if said else ("push" not in found)
 
 
+@pytest.mark.parametrize(
+    "checkout",
+    [
+        {"HEAD": "0" * 40, "refs/remotes/pull/7/merge": "0" * 40},
+        {"HEAD": "ref: refs/heads/feature", "refs/remotes/origin/feature": "0" * 40},
+        {"HEAD": "ref: refs/heads/main", "refs/heads/main": "0" * 40, "shallow": "0" * 40},
+    ],
+)
+def test_checkout_of_a_ci_job_says_nothing_about_other_branches(tm, edited, checkout):
+    for name, text in checkout.items():
+        (tm.cwd / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tm.cwd / ".git" / name).write_text(text, encoding="utf-8")
+    assert "push" not in edited("github", GITHUB, ("[main, master]", "[release]"))
+
+
 def make_repository(place):
     """As after `git clone` of a repository whose default branch is develop, on a branch."""
     files = {
