@@ -169,7 +169,7 @@ def test_pull_requests_meet_the_history_of_their_base_and_do_not_add_to_it(init,
 
 
 def test_merge_requests_have_histories_of_their_own(init, tmp_path):
-    """Nobody who may only open a merge request writes what the default branch is compared with."""
+    """A merge request does not write what the default branch is compared with."""
     directory = init("gitlab")
     cache = yaml.safe_load((directory / GITLAB).read_text(encoding="utf-8"))["load-test"]["cache"]
     assert not {"unprotect", "fallback_keys"} & cache.keys()
@@ -263,6 +263,36 @@ def test_make_target_fails_when_the_gate_does(init, tmp_path, code):
     )  # fmt: skip
     assert (ended.returncode == 0) == (code == ExitCode.OK)
     assert "local runs start shop.yaml --wait --fail-on FAIL,WARN\n" in ended.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_installs_into_an_environment_of_its_own(init, tmp_path):
+    directory = init("make")
+    platform = Platform(tmp_path / "runner", tm=answering(ExitCode.FAIL))
+    environ = platform.environ({})
+    python = tmp_path / "runner" / "tools" / "python3"
+    python.write_text(INSTALLING, encoding="utf-8")
+    python.chmod(0o755)
+
+    def make(target):
+        return subprocess.run(["make", target], cwd=directory, env=environ, check=False).returncode
+
+    assert make("install-tm") == 0
+    assert (directory / "pip.log").read_text(encoding="utf-8").splitlines() == [
+        "-m venv .tm/venv",
+        f"-m pip install --only-binary=:all: tm-cli[local]=={__version__}",
+    ]
+    assert (directory / ".tm").stat().st_mode & 0o777 == 0o700
+    assert make("load-test") == 0, "the tm of that environment comes first"
+
+
+INSTALLING = """#!/bin/bash
+echo "$@" >> pip.log
+if [ "$2" = venv ]; then
+  mkdir -p "$3/bin" && cp "$0" "$3/bin/python"
+  printf '#!/bin/sh\\nexit 0\\n' > "$3/bin/tm" && chmod +x "$3/bin/tm"
+fi
+"""
 
 
 @whole

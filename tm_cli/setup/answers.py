@@ -360,6 +360,8 @@ fail_on = [{verdicts}]
 # allErrors = {{warn = 5, fail = 50}}
 # shortfall = {{warn = 1, fail = 5}}
 # throughput = {{warn = 2, fail = 10}}
+# statuses = {{warn = 1, fail = false}}
+# bodySize = {{warn = 50, fail = false}}
 # floor = "2ms"
 # minRequests = 200
 """

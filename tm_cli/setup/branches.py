@@ -11,7 +11,7 @@ from pathlib import Path
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 """Names without a character that a filter, YAML or a shell would expand."""
 _PACKED = re.compile(r"^[0-9a-f]{40,64} refs/(?:heads|remotes/[^/\s]+)/(\S+)$", re.MULTILINE)
-_USUAL = ("main", "master")
+_USUAL = ("main", "master", "develop", "trunk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,35 @@ class Branches:
 
 
 def read_branches(directory: Path) -> Branches:
-    """Read them from the files of git, without a process; none where there is no repository."""
+    """Read them from the files of git, without a process; none where there is no repository.
+
+    A shallow clone, such as the checkout of a CI job, knows few of the branches: it has no names.
+    """
     place = _git_dir(directory)
     if place is None:
         return Branches()
+    default = _default_of_remote(place)
+    if (place / "shallow").exists():
+        return Branches(default=default)
     names = {name for name in _names(place) if _PLAIN.fullmatch(name)}
     current = _target(place / "HEAD", "refs/heads/")
     names |= {current} if current else set()
-    return Branches(frozenset(names), _default(place, names, current))
+    return Branches(frozenset(names), default or _usual(place, names, current))
 
 
-def _default(place: Path, names: set[str], current: str | None) -> str | None:
-    """The branch that the remote's HEAD named at the last clone, else a usual or the only one."""
+def _default_of_remote(place: Path) -> str | None:
+    """The branch that the remote's HEAD named when the repository was cloned."""
     with suppress(OSError):
         for remote in sorted((place / "refs" / "remotes").iterdir(), key=_origin_first):
             if found := _target(remote / "HEAD", f"refs/remotes/{remote.name}/"):
                 return found
-    return next((name for name in _USUAL if name in names), current)
+    return None
+
+
+def _usual(place: Path, names: set[str], current: str | None) -> str | None:
+    """A branch with a usual name, or the current one of a repository without a remote."""
+    alone = current if not (place / "refs" / "remotes").exists() else None
+    return next((name for name in _USUAL if name in names), alone)
 
 
 def _origin_first(remote: Path) -> tuple[bool, str]:
@@ -76,12 +88,17 @@ def _target(path: Path, prefix: str) -> str | None:
 
 
 def takes(filters: Sequence[str], branch: str) -> bool:
-    """Whether `branches:` of an event takes a branch: the last pattern that fits decides."""
+    """Whether `branches:` of an event takes a branch: the last pattern that fits decides.
+
+    A pattern that is none is GitHub's to refuse.
+    """
     taken = False
-    for pattern in filters:
-        if re.fullmatch(_expression(pattern.removeprefix("!")), branch):
-            taken = not pattern.startswith("!")
-    return taken
+    with suppress(re.error):
+        for pattern in filters:
+            if re.fullmatch(_expression(pattern.removeprefix("!")), branch):
+                taken = not pattern.startswith("!")
+        return taken
+    return True
 
 
 def _expression(pattern: str) -> str:

@@ -48,9 +48,20 @@ def gate_command(answers: Answers, *, every_verdict: bool) -> str:
     words = ["tm", answers.system, "start", subject, "--wait --fail-on", ",".join(verdicts)]
     if answers.min_score:
         words += ["--min-score", answers.min_score]
+    if waits_for_target(answers):
+        words += ["--wait-for-target", START]
     if limit := wait_timeout(answers):
         words += ["--wait-timeout", limit]
     return " ".join(words)
+
+
+START = "60s"
+"""How long the service may take to start, where the job starts it."""
+
+
+def waits_for_target(answers: Answers) -> bool:
+    """Whether the target is started in the job; the embedded server knows how to wait for it."""
+    return answers.is_local and is_here(answers.url)
 
 
 def included_pipeline(answers: Answers) -> str:
@@ -241,10 +252,9 @@ def _gitlab_server(answers: Answers) -> str:
     if not answers.is_local:
         server = f'    {prefix}_BASE_URL: "{answers.own_server}"\n' if answers.own_server else ""
         text = f"{server}    # {prefix}_API_KEY is a masked CI/CD variable of the project.\n"
-        group = (
-            f"  resource_group: {answers.system.job} # two runs of one profile replace each other\n"
-        )
-        return text + (group if answers.is_load else "")
+        why = "two runs of one profile replace each other"
+        group = f"  resource_group: {answers.system.job} # {why}\n" if answers.is_load else ""
+        return text + group
     text = "    TM_BASE_URL: local # the embedded server\n"
     if answers.public:
         text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
@@ -280,13 +290,9 @@ def _gitlab_service(answers: Answers) -> str:
     if not is_here(answers.url):
         return ""
     return (
-        "  # The target is this machine: start the service at the beginning of the script, and\n"
-        f"  # wait until it answers the address in {document_path(answers.name)}, for example:\n"
-        f"  #   - ./start.sh &\n  #   - {_WAITING}\n"
+        "  # The target is this machine: start the service at the beginning of the script, for\n"
+        "  # example with ./start.sh &; the gate waits until it answers.\n"
     )
-
-
-_WAITING = "curl --silent --output /dev/null --retry 30 --retry-delay 1 --retry-connrefused ADDRESS"
 
 
 def _soft(answers: Answers) -> str:
@@ -332,33 +338,40 @@ jobs:
     permissions:
       contents: read
       pull-requests: write # for the comment
-    steps:
+{_github_public(answers)}    steps:
       - uses: {pins.actions()["actions/checkout"]}
         with:
           persist-credentials: false
 {_github_service(answers)}      - name: Gate
         uses: {answers.action}{_pinning(answers)}
-{_github_public(answers)}        with:
+        with:
 {indent(_github_inputs(answers), " " * 10)}"""
 
 
 def _soft_story(answers: Answers) -> str:
-    if answers.system is System.JOBS:
-        return "so do WARN (canceled, expired) and a run that never ends."
-    warned = "WARN is a warning" if _warns(answers) else "so is WARN"
-    missing = (
-        "NO_BASELINE a notice" if "NO_BASELINE" not in answers.fail_on else "NO_BASELINE as well"
-    )
-    return f"{warned}, {missing}."
+    red, warned = _github_verdicts(answers)
+    names = {"WARN": "WARN (canceled, expired)" if answers.system is System.JOBS else "WARN"}
+    parts = [f"so does {names.get(verdict, verdict)}" for verdict in red if verdict != "FAIL"]
+    parts += [f"{names.get(verdict, verdict)} is a warning" for verdict in warned]
+    if answers.system is not System.JOBS and "NO_BASELINE" not in red:
+        parts.append("NO_BASELINE is a notice")
+    return f"{', '.join(parts)}."
 
 
-def _warns(answers: Answers) -> bool:
-    return ExitCode.WARN in soft_codes(answers) and answers.fail_on != "WARN"
+def _github_verdicts(answers: Answers) -> tuple[list[str], list[str]]:
+    """Return the verdicts that make the job red, and those that are to be seen.
+
+    WARN of a load test or a benchmark is a warning; of a job, that it was canceled or has expired.
+    """
+    verdicts = answers.fail_on.split(",")
+    hard = [verdict for verdict in verdicts if verdict != "WARN"]
+    red = verdicts if answers.system is System.JOBS or not hard else hard
+    return red, [] if "WARN" in red else ["WARN"]
 
 
 def _github_inputs(answers: Answers) -> str:
     """Return what the action is given, a line each."""
-    verdicts = answers.fail_on.split(",")
+    red, warned = _github_verdicts(answers)
     subject = {System.RUNS: "profile", System.BENCHMARKS: "benchmark", System.JOBS: "job"}
     name = document_path(answers.name) if answers.is_load else scalar(answers.subject)
     key = f"${{{{ secrets.{answers.system.prefix}_API_KEY }}}}"
@@ -366,8 +379,9 @@ def _github_inputs(answers: Answers) -> str:
         "system": None if answers.is_load else answers.system,
         subject[answers.system]: name,
         "args": f"--min-score={answers.min_score}" if answers.min_score else None,
-        "fail-on": ",".join(v for v in verdicts if v != "WARN" or not _warns(answers)),
-        "warn-on": "WARN" if _warns(answers) else None,
+        "fail-on": ",".join(red),
+        "warn-on": ",".join(warned),
+        "wait-for-target": START if waits_for_target(answers) else None,
         "wait-timeout": wait_timeout(answers),
         "base-url": "local # the embedded server" if answers.is_local else answers.own_server,
         "api-key": None if answers.is_local else f"{key} # pull requests from forks do not get it",
@@ -397,7 +411,7 @@ def _why_group(answers: Answers) -> str:
 def _github_public(answers: Answers) -> str:
     if not answers.public:
         return ""
-    return '        env:\n          TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
+    return '    env:\n      TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
 
 
 def _github_service(answers: Answers) -> str:
@@ -406,8 +420,7 @@ def _github_service(answers: Answers) -> str:
     if not is_here(answers.url):
         return ""
     return (
-        "      # The target is this machine: start the service in a step here, and wait until it\n"
-        f"      # answers the address in {document_path(answers.name)}, for example:\n"
-        "      #   - run: |\n"
-        f"      #       ./start.sh &\n      #       {_WAITING}\n"
+        "      # The target is this machine: start the service in a step here, for example\n"
+        "      #   - run: ./start.sh &\n"
+        "      # The gate waits until it answers.\n"
     )

@@ -83,16 +83,38 @@ def test_public_target_needs_somebody_who_says_it_is_theirs(tm):
     assert "TM_ALLOW_PUBLIC_TARGETS" not in files(tm)[GITHUB]
     assert "refuses public addresses" in asked.stdout
     tm("init", "--force", typed="https://shop.example.com/\n20 for 1m\ngithub\nyes\n")
-    assert gate_step(tm)["env"]["TM_ALLOW_PUBLIC_TARGETS"]
+    assert yaml.safe_load(files(tm)[GITHUB])["jobs"]["load-test"]["env"]["TM_ALLOW_PUBLIC_TARGETS"]
 
 
 def gate_step(tm, path=GITHUB):
     """The step of a written workflow that uses the action; no other one sees the key."""
     workflow = yaml.safe_load(files(tm)[path])
     [job] = workflow["jobs"].values()
-    assert not {"env"} & (job.keys() | workflow.keys())
+    assert not any("KEY" in str(level.get("env")) for level in (workflow, job, *job["steps"]))
     [step] = [step for step in job["steps"] if "tm@" in step["uses"]]
     return step
+
+
+@pytest.mark.parametrize(
+    ("system", "fail_on", "red", "warned", "said"),
+    [
+        ("runs", "FAIL,WARN", "FAIL", "WARN", "red; WARN is a warning, NO_BASELINE is a notice."),
+        ("runs", "FAIL", "FAIL", "WARN", "red; WARN is a warning, NO_BASELINE is a notice."),
+        ("runs", "FAIL,NO_BASELINE", "FAIL,NO_BASELINE", "WARN", "so does NO_BASELINE, WARN is"),
+        ("runs", "WARN", "WARN", None, "red; so does WARN, NO_BASELINE is a notice."),
+        ("benchmarks", "FAIL,WARN", "FAIL", "WARN", "WARN is a warning"),
+        ("jobs", "FAIL,WARN", "FAIL,WARN", None, "red; so does WARN (canceled, expired)."),
+        ("jobs", "FAIL", "FAIL", "WARN", "red; WARN (canceled, expired) is a warning."),
+    ],
+)
+def test_workflow_says_which_verdicts_are_red(tm, system, fail_on, red, warned, said):
+    subject = ("--url", "http://10.0.0.4/") if system == "runs" else ("--subject", "one")
+    flags = ("--system", system, *subject, "--fail-on", fail_on, "--yes", "--ci", "github")
+    assert tm("init", *flags).exit_code == 0
+    [path] = [name for name in files(tm) if name.startswith(".github")]
+    given = gate_step(tm, path)["with"]
+    assert (given["fail-on"], given.get("warn-on")) == (red, warned)
+    assert said in files(tm)[path]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +193,7 @@ def test_gates_of_several_systems_stand_side_by_side(tm, platform):
         ("--system", "jobs", "--subject", "x", "--server", "local"),
         ("--system", "benchmarks", "--subject", "x", "--min-score", "185%"),
         ("--system", "benchmarks", "--subject", "x", "--allow-public-targets"),
+        ("--system", "jobs", "--subject", "x", "--fail-on", "FAIL,NO_BASELINE"),
         ("--url", URL, "--subject", "x"),
         ("--url", URL, "--action", "acme/tm"),
         ("--url", URL, "--action", "acme/tm@v1 # x"),
@@ -194,6 +217,9 @@ HERE = "ref: refs/heads/feature"
         ({"HEAD": HERE, "refs/remotes/up/HEAD": "ref: refs/remotes/up/v/1.0"}, ["v/1.0"]),
         ({"HEAD": HERE, "refs/heads/master": "0" * 40}, ["master"]),
         ({"HEAD": "0" * 40, "packed-refs": f"{'0' * 40} refs/heads/main"}, ["main"]),
+        ({"HEAD": HERE, "refs/remotes/origin/develop": "0" * 40}, ["develop"]),
+        ({"HEAD": HERE, "refs/remotes/origin/next": "0" * 40}, ["main", "master"]),
+        ({"HEAD": HERE, "shallow": "0" * 40}, ["main", "master"]),
         ({"HEAD": "ref: refs/heads/$(id)"}, ["main", "master"]),
         ({"HEAD": "ref: refs/heads/true"}, ["true"]),
     ],

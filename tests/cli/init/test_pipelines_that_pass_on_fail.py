@@ -183,8 +183,8 @@ def test_gate_of_the_gitlab_job_in_its_after_script_is_seen(edited):
 
 @pytest.mark.parametrize("word", ["no", "Off", "false"])
 def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
-    off = ('merge_request_event"\n', f'x"\n      allow_failure: {word}\n')
-    assert "every exit code" not in edited("gitlab", GITLAB, off)
+    off = ('merge_request_event"\n', f'merge_request_event"\n      allow_failure: {word}\n')
+    assert "problem" not in edited("gitlab", GITLAB, off)
 
 
 @pytest.mark.parametrize(
@@ -285,12 +285,31 @@ def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
         ("['feature/?']", "problem: no push starts it"),
         ("['**', '!develop']", "warning: no push to the default branch develop"),
         ("['!develop', 'de[v]elop']", ""),
+        ("['?x', '[z-a]']", ""),
+        ("develop", ""),
+        ("main", "problem: no push starts it"),
+        ("[1.0]", ""),
     ],
 )
 def test_filter_that_matches_no_branch_is_seen(tm, edited, filters, said):
     make_repository(tm.cwd)
     found = edited("github", GITHUB, ("[develop]", filters))
     assert (said in found) if said else ("push" not in found)
+
+
+@pytest.mark.parametrize(
+    "checkout",
+    [
+        {"HEAD": "0" * 40, "refs/remotes/pull/7/merge": "0" * 40},
+        {"HEAD": "ref: refs/heads/feature", "refs/remotes/origin/feature": "0" * 40},
+        {"HEAD": "ref: refs/heads/main", "refs/heads/main": "0" * 40, "shallow": "0" * 40},
+    ],
+)
+def test_checkout_of_a_ci_job_says_nothing_about_other_branches(tm, edited, checkout):
+    for name, text in checkout.items():
+        (tm.cwd / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tm.cwd / ".git" / name).write_text(text, encoding="utf-8")
+    assert "push" not in edited("github", GITHUB, ("[main, master]", "[release]"))
 
 
 def make_repository(place):

@@ -261,8 +261,8 @@ def test_warning_makes_no_gate_milder(verdict, actions, server):
     if verdict in {"FAIL", "WARN"}:
         server.scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict).detail(5)
     else:
-        server.scan(row(autoVerdict=verdict))
+        server.scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
         if verdict:
-            server.detail(autoVerdict=verdict).detail(5)
+            server.detail(5)
     result = actions(*GATED, "--warn-on", "NO_BASELINE", "--verdict-timeout", "0")
     assert result.exit_code != ExitCode.OK

@@ -8,10 +8,16 @@ import socket
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.process.action.programs import make_real
+from tests.services.runloop import KEY as RUNLOOP_KEY
+from tests.services.strait.api import KEY as STRAIT_KEY
+from tests.services.strait.api import Api
+from tests.services.strait.server import StraitServer
+from tests.services.strait.world import Course, World
 from tests.simulation.httpx_seam import CANARY
 from tests.simulation.plan import Fault
 from tests.simulation.schedules import Schedule
@@ -117,6 +123,77 @@ def test_a_server_that_is_not_there_fails_the_step(use):
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         check(use(base_url=url), ExitCode.UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("ending", "given", "code"),
+    [
+        ("completed", {}, ExitCode.OK),
+        ("failed", {}, ExitCode.FAIL),
+        ("completed", {"args": "--max-duration=1ms"}, ExitCode.FAIL),
+        ("canceled", {"warn_on": "WARN"}, ExitCode.OK),
+        ("completed", {"region": "eu"}, ExitCode.USAGE),
+        ("completed", {"job": "unheard-of"}, ExitCode.REFUSED),
+    ],
+)
+def test_a_job_run_decides_the_step(ending, given, code, make_runner, tmp_path):
+    world = World(lambda: datetime.now(UTC))
+    world.add_job("export", Course(queued=0.05, executing=0.1, attempts=(ending,)))
+    server = StraitServer(Api(world))
+    try:
+        result = make_runner(make_real(tmp_path)).run(
+            **{"system": "jobs", "job": "export", "poll_interval": "50ms", **given},
+            base_url=server.url,
+            api_key=STRAIT_KEY,
+            artifact="job",
+        )
+    finally:
+        server.close()
+    gate = result.steps["Load test"]
+    assert gate.code == code, gate.log
+    assert (result.outputs["outcome"] or "USAGE") == code.name
+    assert result.log.count(STRAIT_KEY) == 1
+    if code in (ExitCode.OK, ExitCode.FAIL):
+        assert "export" in result.summary
+        assert result.outputs["run-id"]
+        assert ("::warning title=" in gate.log) == ("warn_on" in given)
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ("--min-score=85%\n--exec=true", ExitCode.OK),
+        ("--min-score=95%\n--exec=true", ExitCode.FAIL),
+        ("--min-score=85%\n--exec=false", ExitCode.FAIL),
+        ("--exec=true", ExitCode.USAGE),
+        ("--min-score=2", ExitCode.USAGE),
+    ],
+)
+def test_a_benchmark_decides_the_step(args, code, make_runner, tmp_path, url, world):
+    world.benchmark(scenarios=3)
+    start = world._new_run
+
+    def started(body):
+        run = start(body)
+        world.on_look(run["id"], lambda found: world.drive(found["id"], [0.9, 0.9, 0.9]))
+        return run
+
+    world._new_run = started
+    result = make_runner(make_real(tmp_path)).run(
+        system="benchmarks",
+        benchmark="bmd_1",
+        args=args,
+        fail_on="FAIL",
+        base_url=url,
+        api_key=RUNLOOP_KEY,
+        poll_interval="50ms",
+    )
+    gate = result.steps["Load test"]
+    assert gate.code == code, gate.log
+    assert result.conclusion == ("success" if code == 0 else "failure")
+    if code in (ExitCode.OK, ExitCode.FAIL):
+        expected = {ExitCode.OK: "PASS", ExitCode.FAIL: "FAIL"}[code]
+        assert (result.outputs["verdict"], result.outputs["outcome"]) == (expected, code.name)
 
 
 def test_a_report_of_an_earlier_step_does_not_pass_for_this_one(make_runner, tmp_path):

@@ -21,6 +21,7 @@ OPTIONS = {
     "confirm": "--confirm",
     "baseline": "--baseline",
     "against": "--against",
+    "wait-for-target": "--wait-for-target",
     "region": "--region",
     "tags": "--tag",
     "wait-timeout": "--wait-timeout",
@@ -44,6 +45,7 @@ OWN = {
 }  # fmt: skip
 NOT_FOR_THE_ACTION = {
     "wait": "always given",
+    "parallel": "`args` takes it",
     "json": "report-json is its form for a job",
     "quiet": "a log is for reading",
     "verbose": "for looking into a problem by hand",
@@ -118,6 +120,7 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
         confirm="2",
         baseline="41",
         against="http://localhost:1/",
+        wait_for_target="60s",
         region="eu",
         tags="nightly\nci,main",
         wait_timeout="5m",
@@ -140,7 +143,8 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
     assert call["words"] == [
         *("runs", "start", "--wait", "--fail-on=FAIL", "--warn-on=WARN,NO_BASELINE"),
         *("--assert=p95<400ms", "--assert=errors<1%"),
-        *("--confirm=2", "--baseline=41", "--against=http://localhost:1/", "--region=eu"),
+        *("--confirm=2", "--baseline=41", "--against=http://localhost:1/"),
+        *("--wait-for-target=60s", "--region=eu"),
         *("--tag=nightly", "--tag=ci,main", "--wait-timeout=5m", "--verdict-timeout=10s"),
         *("--poll-interval=auto", "--timeout=20s", "--on-interrupt=detach", "--fail-fast"),
         *("--report=json=gate.json", "--report=junit=out/gate.xml", "--report=markdown=gate.md"),

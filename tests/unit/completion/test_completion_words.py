@@ -29,7 +29,7 @@ def after(tm, httpserver):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("ru", ["runs"]),
+        ("ru", ["run", "runs"]),
         ("runs st", ["start", "status", "stop"]),
         ("runs nope ", []),
         ("nope ", []),

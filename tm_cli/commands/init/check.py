@@ -107,7 +107,14 @@ _PLACES = (
 )
 _NO_USER = ".tm/no-user"
 """No user's settings count: the set-up has to work for everybody."""
-_OF_ACTION = ("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt")
+_OF_ACTION = (
+    "wait-for-target",
+    "wait-timeout",
+    "verdict-timeout",
+    "poll-interval",
+    "timeout",
+    "on-interrupt",
+)
 
 
 def check_setup(session: CommandContext) -> int:

@@ -76,6 +76,8 @@ def _refuse_others(system: System, known: Mapping[str, Any]) -> None:
             raise UsageError(f"{flag} does not go with --system {system}")
     if system is not System.RUNS and (known.get("server") == LOCAL or known.get("public")):
         raise UsageError("the embedded server generates load tests only")
+    if system is System.JOBS and "NO_BASELINE" in known.get("fail_on", ""):
+        raise UsageError("--fail-on: a job run has no baseline: choose from FAIL and WARN")
 
 
 def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
