@@ -379,7 +379,7 @@ def test_a_stranger_at_the_port_hears_no_key_and_a_new_server_is_started(tm, lef
     with Stranger(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]") as stranger:
         announce(data, stranger.url, key=key)
         environ = {"TM_BASE_URL": "local", "TM_DATA_DIR": str(data)}
-        result = tm("profiles", "list", environ=environ, launch=launch)
+        result = tm("profiles", "list", "-v", environ=environ, launch=launch)
     assert result.exit_code == 0, result.stderr
     assert "started the embedded server" in result.stderr
     assert stranger.url not in result.stderr
