@@ -141,10 +141,9 @@ def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
         return read(document)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InvalidResponse(
-            f"the server's answer to {path} has an unusable {field}: {first['msg']}"
-        ) from None
+        field = ".".join(str(part) for part in first["loc"])
+        what = f"has an unusable {field}" if field else "is not what the API sends"
+        raise InvalidResponse(f"the server's answer to {path} {what}: {first['msg']}") from None
 
 
 def _or_none(value: Any, read: Any) -> Any:
