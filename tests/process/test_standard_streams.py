@@ -317,3 +317,19 @@ def test_a_result_that_was_written_as_a_signal_came_is_not_lost():
     )
     assert answer.stdout == "the result\n"
     assert answer.stderr == "signal 2, lost: False"
+
+
+def test_signs_that_an_encoding_lacks_are_written_as_people_would():
+    program = (
+        "from tm_cli.runtime.standard_streams import guard_standard_streams\n"
+        "guard_standard_streams()\n"
+        r"print('404 \u00d7 3 \u2026 \u4e2d \ud800')"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert answer.stdout == "404 x 3 ... \\u4e2d \\ud800\n"

@@ -8,6 +8,7 @@ at the end whether output was lost.
 from __future__ import annotations
 
 import _thread
+import codecs
 import errno
 import io
 import os
@@ -60,6 +61,19 @@ class _SignalHold:
 signal_hold = _SignalHold()
 
 
+_PLAIN = {"\N{MULTIPLICATION SIGN}": "x", "\N{HORIZONTAL ELLIPSIS}": "...", "\N{MICRO SIGN}": "u"}
+_PLAIN_ERRORS = "tm-plain"
+
+
+def _as_plain(error: UnicodeError) -> tuple[str, int]:
+    """Write signs that an encoding lacks as people would, and other characters as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    signs = [_PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in text]
+    return "".join(signs), error.end
+
+
 class GuardedStream(io.TextIOWrapper):
     """A standard stream that raises no error of its file."""
 
@@ -67,7 +81,7 @@ class GuardedStream(io.TextIOWrapper):
         super().__init__(
             io.BufferedWriter(file),
             encoding=getattr(like, "encoding", None) or "utf-8",
-            errors="backslashreplace",
+            errors=_PLAIN_ERRORS,
             line_buffering=getattr(like, "line_buffering", True),
         )
         self._file = file
@@ -162,6 +176,7 @@ def guard_standard_streams() -> GuardedStream | None:
 
     Return standard output; None when it is not a file, as in a notebook.
     """
+    codecs.register_error(_PLAIN_ERRORS, _as_plain)
     _open_closed_descriptors()
     sys.stdout = output = _guarded(sys.stdout, OUTPUT, None)
     sys.stderr = _guarded(sys.stderr, ERROR, PATIENCE)

@@ -87,7 +87,7 @@ def start(
 
         request = StartRequest(
             profiles=tuple(profile),
-            region=session.setting("region", region or None),
+            region=session.setting("region", region),
             tags=options.read_tags(tag or []),
             comparison=read_comparison(
                 session, baseline=baseline, against=against, profiles=profile
