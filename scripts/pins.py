@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from tm_cli import __version__  # noqa: E402  # found by the line above
 from tm_cli.setup import pins  # noqa: E402
 
-OWN = "trafficmorph/tm"
+OWN = pins.ACTION
 
 _COMMIT = re.compile(r"([\w.-]+/[\w./-]+)@[0-9a-f]{40} # v[\d.]+")
 _TAG = re.compile(r"uses: ([\w.-]+/[\w./-]+)@(v[\w.]+)")

@@ -20,10 +20,14 @@ from tm_cli.exit_codes import ExitCode
 
 
 class TmError(Exception):
-    """Something the user should read: what was attempted, what happened, and what to try next."""
+    """Something the user should read: what was attempted, what happened, and what to try next.
+
+    `own_request_id` is what the server calls the request whose answer this error is about.
+    """
 
     exit_code: ExitCode = ExitCode.ERROR
     slug: ClassVar[str] = "error"
+    own_request_id: str | None = None
     is_refused_key = False
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
@@ -31,6 +35,11 @@ class TmError(Exception):
         self.message = message
         self.hint = hint
         self.code = code or self.slug
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id of the request that led to this error or to one that it replaces."""
+        return self.own_request_id or getattr(self.__context__, "request_id", None)
 
 
 class UsageError(TmError):

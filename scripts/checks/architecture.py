@@ -43,6 +43,7 @@ ONLY_IN = {
     "gevent": "server/engine",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
+    "idna": "values/urls.py",
     "httpx2": "api/middleware.py api/network.py api/event_stream.py api/transport.py",
     "jsonschema": "mcp/schema.py",
     "keyring": "settings/credentials.py",
@@ -58,7 +59,7 @@ ONLY_IN = {
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
     "websockets": "server/agent.py server/web",
-    "yaml": "backends commands/profiles.py setup",
+    "yaml": "values/documents.py",
 }
 """Libraries, and the only places that may import them."""
 

@@ -22,6 +22,8 @@ SENT = {
     "duration": 60,
     "endpointUrl": "https://shop.example/checkout",
     "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
+    "httpMethod": "GET",
+    "interpolationMode": "LINEAR",
 }
 IMPORTED = {"id": PROFILE, "name": "checkout", "callbackSecret": "s3cret", "warnings": []}
 
@@ -367,7 +369,7 @@ def test_page_of_a_gateway_is_not_taken_for_a_missing_run(gate, server):
         ),
         (("pin", "7"), "`tm baseline pin`"),
         (("unpin",), "`tm baseline unpin`"),
-        (("run", "start"), "'runs'"),
+        (("run", "start"), "`tm runs start`"),
     ],
     ids=["start", "pin", "unpin", "run"],
 )

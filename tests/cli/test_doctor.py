@@ -246,11 +246,11 @@ def test_a_bad_value_of_any_setting_is_told(doctor):
     assert "TM_POLL_INTERVAL" in result.stdout
 
 
-def test_a_mistyped_variable_is_a_warning(doctor, there):
+def test_a_mistyped_variable_is_a_problem_as_it_is_to_a_gate(doctor, there):
     answers(there, "/account", ACCOUNT)
     answers(there, "/history", page())
     result = doctor(TM_FAILON="FAIL", TM_SOMETHING_ELSE="x")
-    assert result.exit_code == ExitCode.OK
+    assert result.exit_code == ExitCode.CONFIGURATION
     assert "TM_FAILON means nothing to tm" in result.stdout
     assert "did you mean TM_FAIL_ON?" in result.stdout
     assert "TM_SOMETHING_ELSE" not in result.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tm_cli.exit_codes import ExitCode
@@ -21,3 +23,29 @@ def test_option_of_one_call_is_none_of_the_next(tm, place, option):
 def test_document_that_one_call_asked_for_is_not_printed_by_the_next(tm, place):
     assert tm(*WORDS[:place], "--json", *WORDS[place:]).stdout.startswith("{")
     assert not tm(*WORDS).stdout.startswith("{")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("has", [True, False])
+def test_server_of_another_command_and_its_other_setting_is_told(tm, server, wanted, has):
+    (tm.cwd / "api-key").write_text(server.key)
+
+    def found(_directory):
+        return SimpleNamespace(
+            base_url=server.url,
+            api_key_file=tm.cwd / "api-key",
+            pid=4711,
+            started_here=False,
+            allows_public_targets=has,
+            close=lambda: None,
+        )
+
+    server.answer("GET", "/profiles", [])
+    environ = {"TM_BASE_URL": "local", "TM_ALLOW_PUBLIC_TARGETS": str(wanted).lower()}
+    result = tm("profiles", "list", environ=environ, launch=found)
+    word = "permits" if has else "refuses"
+    told = (
+        f"it {word} public targets, as it was started; allow_public_targets={str(wanted).lower()}"
+    )
+    assert (told in result.stderr) == (wanted != has)
+    assert ("until process 4711 has ended" in result.stderr) == (wanted != has)

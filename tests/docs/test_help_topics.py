@@ -7,9 +7,9 @@ import pytest
 from checks.pages import ROOT
 from tm_cli.commands.help import FORMATS, NOT_SETTINGS, TOPICS, VERDICTS
 from tm_cli.commands.shared.report_sinks import Format
-from tm_cli.doctor.configuration import OTHER_VARIABLES
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import DEFINITIONS, Source
+from tm_cli.settings.definitions import OTHER_VARIABLES
 from tm_cli.values.verdict import Verdict
 
 READ = re.compile(r"""environ(?:\.get\(|\[)\s*["']([A-Z][A-Z0-9_]+)["']""")
@@ -90,7 +90,7 @@ def test_words_of_a_command_print_its_help(tm, capsys):
     ("words", "hint"),
     [
         (["exit-code"], "tm help exit-codes"),
-        (["run"], "tm help runs"),
+        (["benchmark"], "tm help benchmarks"),
         (["runs", "strat"], "tm help runs start"),
         (["zzz"], "`tm help` lists the topics"),
     ],

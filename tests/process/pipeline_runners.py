@@ -12,7 +12,9 @@ from pathlib import Path
 
 import yaml
 
-EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+from tests.process.action.composite_runner import Runner
+from tests.process.action.expressions import fill_in
+from tests.simulation.httpx_seam import CANARY as KEY
 
 
 @dataclass
@@ -35,7 +37,10 @@ class Platform:
         _script(tools / "tm", self.tm if self.tm is not None else real)
         if not self.waits:
             _script(tools / "sleep", "")
-        _script(tools / "python", f'echo "$@" >> "{self.root / "pip.log"}"\n')
+        _script(
+            tools / "python",
+            f'echo "$@ key=$TM_API_KEY wheels=$PIP_ONLY_BINARY" >> "{self.root / "pip.log"}"\n',
+        )
         paths = [str(tools), os.environ["PATH"]]
         source = str(Path(__file__).parents[2])
         return {
@@ -52,22 +57,24 @@ class Platform:
     def installed(self) -> list[str]:
         return (self.root / "pip.log").read_text(encoding="utf-8").splitlines()
 
-    def restore(self, keys: list[str], workspace: Path) -> None:
-        """Bring the newest entry whose key begins with one of `keys`."""
+    def restore(self, keys: list[str], workspace: Path, *, exact: bool = False) -> dict[str, str]:
+        """Bring the newest entry whose key begins with one of `keys`, or is one."""
         for wanted in keys:
             for key in reversed(self.cache):
-                if key.startswith(wanted):
+                if key == wanted or (key.startswith(wanted) and not exact):
                     shutil.copytree(self.cache[key], workspace, dirs_exist_ok=True)
-                    return
+                    return {}
+        return {}
 
-    def save(self, key: str, pattern: str, workspace: Path) -> None:
-        kept = self.root / f"cache-{len(self.cache)}"
+    def save(self, key: str, pattern: str, workspace: Path) -> dict[str, str]:
+        kept = self.root / f"cache-{len(list(self.root.glob('cache-*')))}"
         for path in workspace.glob(pattern):
             place = kept / path.relative_to(workspace)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
         if kept.exists():
             self.cache[key] = kept
+        return {}
 
 
 @dataclass(frozen=True)
@@ -81,46 +88,42 @@ class Job:
 def run_github(
     path: Path, platform: Platform, *, event: str, ref: str, base: str = "", run_id: str = "1"
 ) -> Job:
-    """Run the one job of a workflow in the directory of its repository."""
+    """Run the one job of a workflow, whose action is that of this repository."""
     workspace = path.parents[2]
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    [job] = workflow["jobs"].values()
-    values = {
-        "github.base_ref || github.ref_name": base or ref,
-        "github.run_id": run_id,
-        "github.run_attempt": "1",
-        "!cancelled() && github.event_name != 'pull_request'": str(event != "pull_request"),
-        "!cancelled() && steps.end.outputs.whole == 'true'": "False",
+    [(name, job)] = workflow["jobs"].items()
+    [step] = [step for step in job["steps"] if "tm@" in step["uses"]]
+    github = {
+        "event_name": event,
+        "token": "ghs_0123456789",
+        "event": {"repository": {"default_branch": "main"}},
     }
-
-    def evaluate(text: str) -> str:
-        return EXPRESSION.sub(lambda found: _value(found[1], values), text)
-
-    environ = platform.environ({name: evaluate(str(v)) for name, v in job.get("env", {}).items()})
-    code, output = 0, ""
-    for step in job["steps"]:
-        condition = evaluate(str(step["if"])) if "if" in step else str(code == 0)
-        if condition != "True":
-            continue
-        inputs = {name: evaluate(str(v)) for name, v in step.get("with", {}).items()}
-        uses = step.get("uses", "")
-        if "cache/restore@" in uses:
-            platform.restore([inputs["key"], inputs["restore-keys"]], workspace)
-        elif "cache/save@" in uses:
-            platform.save(inputs["key"], inputs["path"], workspace)
-        elif "run" in step:
-            said = platform.root / "output"
-            said.write_text("", encoding="utf-8")
-            environ["GITHUB_OUTPUT"] = str(said)
-            assert step["shell"] == "bash"
-            assert "${{" not in step["run"], "an expression inside a script can inject into it"
-            ended = _bash(step["run"], workspace, environ)
-            code = code or ended.returncode
-            output += ended.stdout
-            whole = "whole=true" in said.read_text(encoding="utf-8").splitlines()
-            if step.get("id") == "end":
-                values["!cancelled() && steps.end.outputs.whole == 'true'"] = str(whole)
-    return Job(code, output)
+    pulls = event == "pull_request"
+    environ = platform.environ(
+        {
+            **{key: str(value) for key, value in step.get("env", {}).items()},
+            "GITHUB_WORKSPACE": str(workspace),
+            "GITHUB_JOB": name,
+            "GITHUB_REF": f"refs/{'pull' if pulls else 'heads'}/{ref}",
+            "GITHUB_BASE_REF": base,
+            "GITHUB_RUN_ID": run_id,
+        }
+    )
+    temp = platform.root / "temp"
+    temp.mkdir(exist_ok=True)
+    contexts = {"github": github, "secrets": {"TM_API_KEY": KEY}}
+    given = {key.replace("-", "_"): fill_in(str(v), contexts) for key, v in step["with"].items()}
+    stand_ins = {
+        "Find Python": lambda _given: {},
+        "Install tm": lambda _given: {"tm": str(platform.root / "tools" / "tm")},
+        "Fetch the history": lambda given: platform.restore(
+            [given["key"], *given["restore-keys"].split()], workspace
+        ),
+        "Keep the history": lambda given: platform.save(given["key"], given["path"], workspace),
+    }
+    result = Runner(workspace, temp, environ, github, stand_ins).run(**given)
+    failed = [step.code or 1 for step in result.steps.values() if step.outcome == "failure"]
+    return Job(failed[0] if failed else 0, result.log)
 
 
 def run_gitlab(path: Path, workspace: Path, platform: Platform, variables: dict[str, str]) -> Job:
@@ -133,14 +136,19 @@ def run_gitlab(path: Path, workspace: Path, platform: Platform, variables: dict[
     environ = platform.environ({name: str(v) for name, v in job["variables"].items()} | variables)
     cache = job.get("cache")
     if cache:
-        platform.restore([cache["key"]], workspace)
+        key = _expanded(cache["key"], environ)
+        platform.restore([key], workspace, exact=True)
     ended = _bash("\n".join(job["script"]), workspace, environ)
     if "after_script" in job:
         _bash("\n".join(job["after_script"]), workspace, environ)
-    if cache and environ.get("TM_CACHE_POLICY") == "pull-push":
+    if cache:
         assert ended.returncode == 0 or cache["when"] == "always"
-        platform.save(cache["key"], cache["paths"][0], workspace)
+        platform.save(_expanded(cache["key"], environ), cache["paths"][0], workspace)
     return Job(ended.returncode, ended.stdout)
+
+
+def _expanded(key: str, environ: dict[str, str]) -> str:
+    return re.sub(r"\$(\w+)", lambda found: environ.get(found[1], ""), key)
 
 
 def gitlab_color(path: Path, code: int) -> str:
@@ -148,14 +156,6 @@ def gitlab_color(path: Path, code: int) -> str:
     job = yaml.safe_load(path.read_text(encoding="utf-8"))["load-test"]
     soft = (job.get("allow_failure") or {}).get("exit_codes", [])
     return "green" if code == 0 else "orange" if code in soft else "red"
-
-
-def _value(expression: str, values: dict[str, str]) -> str:
-    if found := re.fullmatch(r"vars\.\w+ \|\| '(.*)'", expression):
-        return found[1]
-    if found := re.fullmatch(r"secrets\.(\w+)", expression):
-        return f"the-{found[1]}"
-    return values[expression]
 
 
 def _script(path: Path, text: str) -> None:

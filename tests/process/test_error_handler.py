@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.ci_platform import VARIABLES
 
 pytestmark = pytest.mark.process
 
@@ -24,7 +25,11 @@ UNKNOWN = 54321
 
 
 def tm(*argv: str, environ: Mapping[str, str] | None = None, **options) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TM_", "CI"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TM_") and name not in VARIABLES
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "tm_cli", *argv],
         env={**kept, **(environ or {})},
@@ -56,8 +61,11 @@ def test_exit_code_and_message(argv, code, words):
     assert "Traceback" not in errors
 
 
-def test_without_a_server_ci_is_told_what_to_set(tmp_path):
-    process = tm("profiles", "list", environ={"CI": "true"}, cwd=tmp_path)
+@pytest.mark.parametrize(
+    "variable", ["CI", "TEAMCITY_VERSION", "TF_BUILD", "CODEBUILD_BUILD_ID", "bamboo_buildKey"]
+)
+def test_without_a_server_ci_is_told_what_to_set(tmp_path, variable):
+    process = tm("profiles", "list", environ={variable: "true"}, cwd=tmp_path)
     output, errors = process.communicate()
     assert (process.returncode, output) == (78, "")
     assert "TM_BASE_URL=local" in errors
@@ -170,16 +178,12 @@ def tm_in_process(request):
     return request.getfixturevalue("tm")
 
 
-@pytest.mark.parametrize(
-    ("environ", "named"),
-    [({}, "TM_CONFIG_DIR"), ({"TM_CONFIG_DIR": "own"}, "TM_STATE_DIR")],
-)
 @as_root
-def test_a_user_without_a_home_is_told_what_to_set(environ, named):
+def test_a_user_without_a_home_is_told_what_to_set():
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     answer = subprocess.run(
         [sys.executable, "-m", "tm_cli", "runs", "wait", "--last"],
-        env={**kept, **environ},
+        env=kept,
         cwd="/",
         user=UNKNOWN,
         capture_output=True,
@@ -188,8 +192,25 @@ def test_a_user_without_a_home_is_told_what_to_set(environ, named):
     )
     assert answer.returncode == ExitCode.CONFIGURATION, answer.stderr
     assert "has no home directory" in answer.stderr
-    assert named in answer.stderr
+    assert "TM_STATE_DIR" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}])
+@as_root
+def test_a_gate_with_address_and_key_needs_no_home(home):
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    server = {"TM_BASE_URL": "http://127.0.0.1:9", "TM_API_KEY": "tm_test-key-1234567890"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tm_cli", "runs", "start", "1", "--wait", "--fail-on", "FAIL"],
+        env={**kept, **home, **server},
+        cwd="/",
+        user=UNKNOWN,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == ExitCode.UNAVAILABLE, answer.stderr
 
 
 @posix

@@ -16,6 +16,23 @@ from urllib.parse import parse_qs, unquote
 KEY = "rl-test-key"
 ZIP = b"PK\x05\x06" + bytes(18)
 
+PAGE_ANSWER = {
+    "id": "<string>",
+    "benchmark_id": "<string>",
+    "start_time_ms": 123,
+    "state": "running",
+    "metadata": {},
+    "name": "<string>",
+    "duration_ms": 123,
+    "score": 123,
+    "purpose": "<string>",
+    "environment_variables": {},
+    "secrets_provided": {},
+}
+"""The answer to a start as the reference page prints it."""
+
+START = "/v1/benchmarks/start_run"
+
 Document = dict[str, Any]
 Step = Callable[[Document], object]
 
@@ -58,9 +75,15 @@ def _json(document: Any, status: int = 200) -> Reply:
 
 @dataclass
 class RunloopWorld:
-    """Everything that the server holds, and every request that it has seen."""
+    """Everything that the server holds, and every request that it has seen.
+
+    With `only_start` it serves nothing but the endpoint for a start, and answers as the reference
+    page does but for the ids. Without `echoes` no answer has the metadata of a run.
+    """
 
     served: bool = True
+    only_start: bool = False
+    echoes: bool = True
     now_ms: int = 1_772_366_400_000
     page_size: int = 20
     benchmarks: dict[str, Document] = field(default_factory=dict)
@@ -129,7 +152,8 @@ class RunloopWorld:
     def _check(self, request: Request) -> None:
         if request.headers.get("authorization") != f"Bearer {KEY}":
             raise Refusal(401, "invalid API key")
-        if not self.served or not request.path.startswith("/v1/"):
+        is_served = self.served and (not self.only_start or request.path == START)
+        if not is_served or not request.path.startswith("/v1/"):
             raise Refusal(404, "not found")
 
     def _route(self, request: Request) -> Reply:
@@ -250,6 +274,9 @@ class RunloopWorld:
     # what happens ---------------------------------------------------------------------------
 
     def _start_run(self, body: Document) -> Document:
+        if self.only_start:
+            ids = {"id": f"bmr_{next(self._ids)}", "benchmark_id": body["benchmark_id"]}
+            return {**PAGE_ANSWER, **ids}
         benchmark = _find(self.benchmarks, body["benchmark_id"])
         if benchmark["status"] == "archived":
             raise Refusal(400, "benchmark is archived")
@@ -264,7 +291,7 @@ class RunloopWorld:
             "state": "running",
             "start_time_ms": self.now_ms,
             "duration_ms": None,
-            "metadata": body.get("metadata") or {},
+            "metadata": (body.get("metadata") or {}) if self.echoes else {},
             "score": None,
             "purpose": profile.get("purpose"),
             "environment_variables": profile.get("envVars") or {},

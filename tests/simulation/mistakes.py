@@ -12,10 +12,11 @@ GATE = ("runs", "start", "42", "--wait", "--fail-on", "FAIL")
 SERVER = {"TM_BASE_URL": "http://127.0.0.1:9/", "TM_API_KEY": "tm_k-1234567890"}
 """Nothing listens there: a request would end as unavailable, and not as a mistake."""
 
-DURATION = re.compile(r"\s*([0-9]{1,9}(\.[0-9]{1,6})?|([0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h))+)\s*")
+_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,6})?"
+DURATION = re.compile(rf"\s*({_NUMBER}|({_NUMBER} ?(ms|s|m|h|d) ?)+)\s*")
 DURATIONS = (
-    "", " ", "soon", "-1", "-5s", "+5", "1e3", "nan", "inf", "5 m", "1d", "5M", "٣", "1,5", "1m1",
-    "99999999999", "1h 5m", "0x10", "1_000", "31d", "800h", "ms", ".5", "5.", "1..2s", "\x00",
+    "", " ", "soon", "-1", "-5s", "+5", "1e3", "nan", "inf", "5  m", "1w", "5M", "٣", "1,5", "1m1",
+    "99999999999", "1h  5m", "0x10", "1_000", "31d", "800h", "ms", ".5", "5.", "1..2s", "\x00",
 )  # fmt: skip
 ZEROS = ("0", "0s", "0.0", "0ms")
 FAIL_ONS = (

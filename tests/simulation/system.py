@@ -73,7 +73,8 @@ class Dialect:
     `before_start` renames endpoints until the start is sent. `scan` is the endpoint that is read
     to find a result. A Retry-After of an `unpaced` endpoint need not be waited for. `connection`
     are the fields of tm's Connection, beside server and key, and `explain` reads error bodies.
-    tm allows itself `per_minute` requests, where it counts them.
+    tm allows itself `per_minute` requests, where it counts them. `refuse` has the effect that an
+    error of the plan, in answer to a start, has on the server itself.
     """
 
     before_start: Mapping[str, str]
@@ -83,6 +84,7 @@ class Dialect:
     explain: Callable[[Any], Any]
     repeats_under_a_key: bool = False
     per_minute: int | None = None
+    refuse: Callable[[Any, Request, Reply], None] = lambda _api, _request, _reply: None
 
 
 class System(Protocol):

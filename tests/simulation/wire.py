@@ -86,10 +86,11 @@ class Wire:
             if LOST[fault.kind].takes_timeout:
                 self.spend(self.timeout)
             raise Lost(fault, reply)
-        if fault.kind in STATUSES:
-            return _status(fault, reply)
-        if fault.kind in self.menu.errors:
-            return self.menu.errors[fault.kind]
+        if fault.kind in STATUSES or fault.kind in self.menu.errors:
+            error = self.menu.errors.get(fault.kind) or _status(fault, reply)
+            if endpoint == "start" and not acts:
+                self.dialect.refuse(self.api, request, error)
+            return error
         if reply is None:
             raise AssertionError(f"{fault} needs an answer to spoil")
         if fault.kind == "slow":

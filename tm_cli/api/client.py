@@ -142,8 +142,9 @@ def parse_payload(read: Callable[[Any], T], path: str, document: Any) -> T:
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        what = f"has an unusable {field}" if field else "is not what the API sends"
-        raise InvalidResponse(f"the server's answer to {path} {what}: {first['msg']}") from None
+        what = f"has an unusable {field}: {first['msg']}" if field else "is not what it should be"
+        what = "is empty" if document is None else what
+        raise InvalidResponse(f"the server's answer to {path} {what}") from None
 
 
 def _or_none(value: Any, read: Any) -> Any:
@@ -179,5 +180,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
     def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output, under the names of the wire."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        """Return the payload for JSON output, under the names of the wire.
+
+        Raises InvalidResponse for what is nested too deeply to be written.
+        """
+        try:
+            return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        except ValueError:
+            raise InvalidResponse("the server's answer is nested too deeply") from None

@@ -40,7 +40,8 @@ class HttpError(ApiError):
     """The server answered with an error status.
 
     `api_code` is the machine-readable `code` of the answer, `from_api` says that the body was the
-    API's own error envelope, and `retry_after` is the pause in seconds that the server asks for.
+    API's own error envelope, `media_type` is that of the body, and `retry_after` is the pause in
+    seconds that the server asks for.
     """
 
     slug = "http_error"
@@ -52,12 +53,14 @@ class HttpError(ApiError):
         status: int,
         api_code: str | None = None,
         from_api: bool = False,
+        media_type: str = "",
         retry_after: float | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, code=api_code)
         self.status = status
         self.from_api = from_api
+        self.media_type = media_type
         self.retry_after = retry_after
         self.is_refused_key = status == UNAUTHORIZED
         if status in NO_ACCESS:

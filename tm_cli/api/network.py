@@ -21,6 +21,7 @@ import httpcore2
 import httpx2
 
 from tm_cli.runtime.clock import SLICE
+from tm_cli.values.urls import certificate_name
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -117,6 +118,10 @@ class LimitedTransport(httpx2.BaseTransport):
         )
         with _library_errors():
             answer = self._pool.handle_request(wanted)
+            names = {name.lower() for name, _ in answer.headers}
+            if {b"content-length", b"transfer-encoding"} <= names:
+                answer.close()  # RFC 9112, section 6.3: a sign that a body was smuggled in
+                raise httpcore2.RemoteProtocolError("the answer has two lengths")
         return httpx2.Response(
             answer.status,
             headers=answer.headers,
@@ -265,6 +270,7 @@ class _Stream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
+        server_hostname = server_hostname and certificate_name(server_hostname)
         if self._stream.get_extra_info("ssl_object") is not None:
             return _TlsInTls(self, ssl_context, server_hostname, timeout)
         left = self._limits.left(timeout, httpcore2.ConnectTimeout)

@@ -10,8 +10,12 @@ from typing import Any
 from tm_cli.api import strict_json
 from tm_cli.api.errors import HttpError, InvalidResponse
 from tm_cli.api.retry import describe_pause, read_retry_after
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide, hide_in_answer
 from tm_cli.values.text import sanitize
+
+REQUEST_ID_HEADER = "x-request-id"
+LONGEST_ID = 100
+"""Characters of a request id that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,13 @@ def _inflate(content: bytes, window: int, most: int) -> bytes:
 
 
 def parse_response(
-    answer: RawAnswer, explain: ErrorReader = read_error, *, secret: str = ""
+    answer: RawAnswer,
+    explain: ErrorReader = read_error,
+    *,
+    secret: str = "",
+    accepts_empty: bool = False,
 ) -> Any:
-    """Return the JSON of a 2xx answer; None for 204.
+    """Return the JSON of a 2xx answer; None for 204, and for no body where that is an answer.
 
     Where the server sends the `secret` back, stars stand in its place. Raises HttpError for an
     error status, and InvalidResponse for what the API cannot have sent.
@@ -117,6 +125,8 @@ def parse_response(
         return None
     if status not in {200, 201, 202}:
         raise InvalidResponse(f"{where} answered with the unexpected status {status}")
+    if accepts_empty and not answer.content:
+        return None
     if not _is_json(answer):
         kind = _header(answer, "content-type", secret) or "a body without a Content-Type"
         raise InvalidResponse(
@@ -130,10 +140,19 @@ def parse_response(
         raise InvalidResponse(f"{where} answered with unusable JSON: {reason}") from None
 
 
+def read_request_id(answer: RawAnswer, secret: str) -> str | None:
+    """Return what the server calls the request, as the body of an error or a header has it."""
+    document = _json_or_none(answer, secret)
+    known = document if isinstance(document, dict) else {}
+    named = known.get("request_id") or known.get("requestId")
+    text = named if isinstance(named, str) else _header(answer, REQUEST_ID_HEADER, secret)
+    return sanitize(text, longest=LONGEST_ID) or None
+
+
 def _parsed(answer: RawAnswer, secret: str) -> Any:
     document = strict_json.parse_answer(answer.content)
     try:
-        return hide(document, secret)
+        return hide_in_answer(document, secret)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -145,8 +164,12 @@ def _header(answer: RawAnswer, name: str, secret: str) -> str:
 def _http_error(answer: RawAnswer, explain: ErrorReader, secret: str) -> HttpError:
     status, body = answer.status, explain(_json_or_none(answer, secret))
     api_code = sanitize(body.code) if body.code else None
-    shown = f"HTTP {status}" + (f", code={api_code}" if api_code else "")
-    message = f"{sanitize(body.text)} ({shown})" if body.text else f"the server answered {shown}"
+    shown = f"HTTP {status}" + (f", code={hide(api_code, secret)}" if api_code else "")
+    message = (
+        f"{sanitize(hide(body.text, secret))} ({shown})"
+        if body.text
+        else f"the server answered {shown}"
+    )
     retry_after = read_retry_after(answer.headers)
     hint = _HINTS.get(api_code or sanitize(body.text or "")) or _HINTS.get(str(status))
     if hint is None and status == 429:
@@ -157,6 +180,7 @@ def _http_error(answer: RawAnswer, explain: ErrorReader, secret: str) -> HttpErr
         status=status,
         api_code=api_code,
         from_api=body.from_api,
+        media_type=_media_type(answer),
         retry_after=retry_after,
         hint=hint,
     )
@@ -178,8 +202,12 @@ _HINTS = {
 }
 
 
+def _media_type(answer: RawAnswer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _is_json(answer: RawAnswer) -> bool:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _media_type(answer)
     return kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")
     )

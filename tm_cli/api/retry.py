@@ -112,11 +112,19 @@ def _http_date(text: str) -> datetime | None:
 
 
 class RequestBudget:
-    """At most `per_minute` requests in any sixty seconds, counted as the server counts them."""
+    """At most `per_minute` requests in any sixty seconds, counted as the server counts them.
 
-    def __init__(self, clock: Clock, per_minute: int = DEFAULT_PER_MINUTE) -> None:
+    For a server that estimates that, `window` is a stricter one.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        per_minute: int = DEFAULT_PER_MINUTE,
+        window: SlidingWindow | None = None,
+    ) -> None:
         self._clock = clock
-        self._window = SlidingWindow(per_minute, clock.monotonic)
+        self._window = window or SlidingWindow(per_minute, clock.monotonic)
 
     @property
     def per_minute(self) -> int:
@@ -127,12 +135,17 @@ class RequestBudget:
     def per_minute(self, requests: int) -> None:
         self._window.limit = requests
 
+    @property
+    def delay(self) -> float:
+        """Seconds until one more request fits."""
+        return self._window.delay()
+
     def take(self, *, deadline: float | None = None) -> None:
         """Wait until one more request fits, and count it.
 
         Raises ConnectionFailed at the deadline when none fits before it.
         """
-        delay, now = self._window.delay(), self._clock.monotonic()
+        delay, now = self.delay, self._clock.monotonic()
         if deadline is not None and now + delay > deadline and delay > 0:
             self._clock.sleep(max(deadline - now, 0.0))
             raise ConnectionFailed(

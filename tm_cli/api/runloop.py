@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
@@ -18,19 +19,16 @@ from tm_cli.runtime.clock import Clock
 if TYPE_CHECKING:
     from tm_cli.api.transport import Transport
 
-SECRET_FIELDS = frozenset(
-    {
-        "agent_environment",
-        "auth_token",
-        "environment_variables",
-        "envVars",
-        "inline_yaml",
-        "secrets",
-        "secrets_provided",
-        "token",
-    }
-)
-"""Fields that hold or name credentials, at any depth; they never reach an output."""
+SECRET_FIELDS = frozenset({"auth_token", "inline_yaml", "token"})
+"""Fields that may hold credentials, at any depth; they never reach an output."""
+
+VARIABLE_FIELDS = frozenset({"environment_variables", "envVars"})
+"""Fields with values of variables; outputs show the names alone."""
+
+SECRET_NAME_FIELDS = frozenset({"secrets", "secrets_provided"})
+"""Fields that map variables to names of secrets, which the service knows; outputs show both."""
+
+HIDDEN = "***"
 
 
 def _text(value: Any) -> str | None:
@@ -47,10 +45,8 @@ def _word(value: Any) -> str:
     return "canceled" if word == "cancelled" else word
 
 
-def _texts(value: Any) -> Mapping[str, str]:
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(key): item for key, item in value.items() if isinstance(item, str)}
+def _metadata(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: Any) -> list[Any]:
@@ -65,7 +61,7 @@ Id = Annotated[StrictStr, Field(min_length=1)]
 Text = Annotated[str | None, BeforeValidator(_text)]
 Integer = Annotated[int | None, BeforeValidator(_integer)]
 State = Annotated[str, BeforeValidator(_word)]
-Texts = Annotated[Mapping[str, str], BeforeValidator(_texts)]
+Metadata = Annotated[Mapping[str, Any], BeforeValidator(_metadata)]
 List = Annotated[list[Any], BeforeValidator(_list)]
 Object = Annotated[Mapping[str, Any] | None, BeforeValidator(_object)]
 
@@ -74,18 +70,32 @@ class RunloopPayload(Payload):
     """A JSON object of this API."""
 
     def document(self) -> dict[str, Any]:
-        """Return the payload for JSON output: unknown fields included, secrets left out."""
+        """Return the payload for JSON output: unknown fields included, secret values left out."""
         found: dict[str, Any] = _shown(super().document())
         return found
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, name: str = "") -> Any:
+    """Return what may be shown of the value of a field."""
     match value:
         case list():
             return [_shown(item) for item in value]
+        case dict() if name in VARIABLE_FIELDS:
+            return dict.fromkeys(value, HIDDEN)
+        case dict() if name in SECRET_NAME_FIELDS:
+            return {key: item if isinstance(item, str) else HIDDEN for key, item in value.items()}
         case dict():
-            return {key: _shown(item) for key, item in value.items() if key not in SECRET_FIELDS}
+            return {
+                key: _shown(item, key) for key, item in value.items() if not _is_secret(key, item)
+            }
     return value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    """Whether a field is left out; variables in an unknown form are, too."""
+    if name in VARIABLE_FIELDS | SECRET_NAME_FIELDS:
+        return not (value is None or isinstance(value, dict))
+    return name in SECRET_FIELDS
 
 
 class Benchmark(RunloopPayload):
@@ -106,8 +116,23 @@ class BenchmarkRun(RunloopPayload):
     start_time_ms: Integer = None
     duration_ms: Integer = None
     score: Any = None
-    metadata: Texts = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     purpose: Text = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The metadata as texts; values of other types are written as JSON."""
+        return {
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for key, value in self.metadata.items()
+        }
+
+
+RUN_FIELDS = (
+    "id", "benchmark_id", "name", "state", "start_time_ms", "duration_ms", "score", "purpose",
+    "metadata", "environment_variables", "secrets_provided",
+)  # fmt: skip
+"""The fields of a benchmark run on the wire."""
 
 
 class ScenarioRun(RunloopPayload):
@@ -271,7 +296,7 @@ class RunloopClient(JsonClient):
         benchmark_id: str,
         *,
         run_name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         run_profile: Mapping[str, Any] | None = None,
         request_id: str | None = None,
     ) -> BenchmarkRun:
@@ -308,7 +333,7 @@ class RunloopClient(JsonClient):
         *,
         benchmark_run_id: str | None = None,
         run_name: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         run_profile: Mapping[str, Any] | None = None,
     ) -> ScenarioRun:
         """Start one scenario once, on a machine of its own."""

@@ -185,6 +185,8 @@ class HistoryRow(CamelCasePayload):
     against: JsonText = None
     notes: TextList = ()
     addresses: JsonText = None
+    bodies: JsonText = None
+    repeated: Lenient[StrictInt] = None
 
 
 class HistoryPage(CamelCasePayload):
@@ -202,6 +204,8 @@ class AccountLimits(CamelCasePayload):
 
     api_requests_per_minute: Lenient[StrictInt] = None
     max_concurrent_runs: Lenient[StrictInt] = None
+    max_rps: Lenient[StrictInt] = None
+    max_profile_rps: Lenient[StrictInt] = None
 
 
 class AccountFeatures(CamelCasePayload):
@@ -210,6 +214,7 @@ class AccountFeatures(CamelCasePayload):
     baseline_pins: Lenient[StrictBool] = None
     run_limits: Lenient[StrictBool] = None
     duet: Lenient[StrictBool] = None
+    wait_for_target: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -14,12 +14,11 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx2
 
 from tm_cli import __version__
-from tm_cli.api.errors import ConnectionFailed, HttpError, InvalidResponse
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.middleware import (
     LARGEST_BODY,
     BudgetTransport,
@@ -30,13 +29,21 @@ from tm_cli.api.middleware import (
     describe_request,
 )
 from tm_cli.api.network import ExchangeLimits, LimitedTransport
-from tm_cli.api.responses import ErrorReader, RawAnswer, decode_body, parse_response, read_error
+from tm_cli.api.responses import (
+    ErrorReader,
+    RawAnswer,
+    decode_body,
+    parse_response,
+    read_error,
+    read_request_id,
+)
 from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide_in_answer
 from tm_cli.values.durations import format_duration
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback, is_plain_http
+from tm_cli.values.urls import is_plain_http
 
 if TYPE_CHECKING:
     from tm_cli.runtime.clock import Clock
@@ -73,8 +80,9 @@ class Connection:
     """Everything needed to reach one server; `transport` replaces the sockets in tests.
 
     `timeout` is in seconds, for each request as a whole. With `bearer` the key is sent as a bearer
-    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors.
-    `read_key_again` returns the key as it is now, where a file holds it and may be written anew.
+    token (RFC 6750), else in `X-Api-Key`; `explain` reads the bodies of this API's errors, and
+    `accepts_empty` says that a 2xx answer may come without a body.
+    `read_key_again` returns the key as it is now, where a file holds it and may be written again.
     `reconnect` returns a connection to the same server after its process has ended, where tm can
     start it again.
     """
@@ -86,6 +94,7 @@ class Connection:
     environ: Mapping[str, str]
     bearer: bool = False
     explain: ErrorReader = read_error
+    accepts_empty: bool = False
     ca_file: str | None = None
     on_exchange: Callable[[Exchange], None] | None = None
     budget: RequestBudget | None = None
@@ -198,7 +207,7 @@ class Transport:
 
     def without_key(self, text: str) -> str:
         """Return what a server has sent, with stars wherever it holds the key."""
-        return str(hide(text, self._secret()))
+        return str(hide_in_answer(text, self._secret()))
 
     def _new_client(self) -> httpx2.Client:
         connection = self._connection
@@ -284,7 +293,16 @@ class Transport:
         answer = RawAnswer(
             describe_request(request), response.status_code, response.headers, content
         )
-        return parse_response(answer, self._connection.explain, secret=self._secret())
+        connection, secret = self._connection, self._secret()
+        try:
+            return parse_response(
+                answer, connection.explain, secret=secret, accepts_empty=connection.accepts_empty
+            )
+        except ApiError as error:
+            error.own_request_id = read_request_id(answer, secret)
+            if connection.on_exchange is not None and error.own_request_id:  # with --verbose
+                error.message += f" [request id {error.own_request_id}]"
+            raise
 
     def _secret(self) -> str:
         return self._key.reveal().decode(errors="replace")
@@ -364,7 +382,7 @@ def verification(base_url: str, ca_file: str | None) -> ssl.SSLContext | bool:
 
 def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
     """The proxy that the environment names for this server; never one for this machine."""
-    chosen = choose_proxy(base_url, environ)
+    chosen = choose_proxy(base_url, environ).proxy
     if chosen is None:
         return None
     name, value = chosen.variable, chosen.address
@@ -380,41 +398,3 @@ def _proxy(base_url: str, environ: Mapping[str, str]) -> httpx2.Proxy | None:
         f"{name} does not name a proxy",
         hint="write http://HOST:PORT, or list the server in NO_PROXY",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NamedProxy:
-    """A variable of the environment and what it holds; the address may have a password in it."""
-
-    variable: str
-    address: str
-
-    def __repr__(self) -> str:
-        return f"NamedProxy({self.variable})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, without credentials; empty when the address names no host."""
-        try:
-            parts = urlsplit(self.address)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return ""
-        return f"{parts.hostname}{port}" if parts.hostname else ""
-
-
-def choose_proxy(base_url: str, environ: Mapping[str, str]) -> NamedProxy | None:
-    """Return the proxy for this server, None for a direct way; never one for this machine."""
-    if is_loopback(base_url):
-        return None
-    parts = urlsplit(base_url)
-    named = {
-        name.lower().removesuffix("_proxy"): NamedProxy(name, value)
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    values = {kind: proxy.address for kind, proxy in named.items()}
-    chosen = named.get(parts.scheme) or named.get("all")
-    if chosen is None or proxy_bypass_environment(parts.netloc, values):
-        return None
-    return chosen

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import ConfigurationError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.trusted_files import DATABASE
 from tm_cli.settings import TRAFFICMORPH, Endpoint, read_key_file
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
 
 if TYPE_CHECKING:
     from tm_cli.api.middleware import Exchange
     from tm_cli.runtime.environment import Environment
+    from tm_cli.runtime.local_server import LocalServerLease
     from tm_cli.settings import Settings
     from tm_cli.values.api_key import ApiKey
 
@@ -62,6 +65,8 @@ class Connector:
         return self._configured(self.settings.endpoint(system))
 
     def _configured(self, endpoint: Endpoint) -> Connection:
+        if warning := endpoint.credential.warning:
+            self.note(f"tm: {sanitize(warning)}")
         connection = self.reach(endpoint, endpoint.key)
         return replace(connection, read_key_again=endpoint.read_key_again)
 
@@ -81,7 +86,7 @@ class Connector:
         )
 
     def _embedded(self) -> Connection:
-        if self.settings.server is None and self.context.environ.get("CI"):
+        if self.settings.server is None and ci_platform(self.context.environ):
             raise ConfigurationError(
                 "no server is configured",
                 hint="set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server",
@@ -96,6 +101,7 @@ class Connector:
         if is_new or self.on_exchange:  # it is news once
             began = "started" if server.started_here else "found"
             self.note(f"tm: {began} the embedded server at {server.base_url} (data in {directory})")
+        self._compare_settings(server)
         return Connection(
             base_url=server.base_url,
             key=read_key_file(server.api_key_file),
@@ -106,6 +112,16 @@ class Connector:
             on_exchange=self.on_exchange,
             reconnect=lambda: self._lease(directory),
         )
+
+    def _compare_settings(self, server: LocalServerLease) -> None:
+        """Tell that a server which another command has started goes by the settings of that one."""
+        wanted, has = self.settings.value("allow_public_targets"), server.allows_public_targets
+        if wanted != has:
+            self.note(
+                f"tm: it {'permits' if has else 'refuses'} public targets, as it was started; "
+                f"allow_public_targets={str(wanted).lower()} has no effect here "
+                f"until process {server.pid} has ended"
+            )
 
 
 def for_a_stop(connection: Connection) -> Connection:

@@ -72,11 +72,19 @@ def _invoke(arguments: Sequence[str], context: Environment) -> int:
     return ExitCode.OK if code is None else int(code)
 
 
+_UNEXPECTED = ("Got unexpected extra argument", "No such command")
+
+
 def _usage_error(problem: typer.TyperException) -> UsageError:
     """Return a usage error of one line, with a hint at the help."""
     command_context = getattr(problem, "ctx", None)
     path = command_context.command_path if command_context is not None else "tm"
     message = problem.format_message().strip() or "a command is missing"
+    if path.startswith("tm auth") and message.startswith(_UNEXPECTED) and "mean" not in message:
+        return UsageError(
+            f"{path}: unexpected argument; it is not shown, because it may be a key",
+            hint="enter the key at the prompt, or pipe it: tm auth login < FILE",
+        )
     return UsageError(message.removesuffix("."), hint=f"`{path} --help` describes its options")
 
 
@@ -84,8 +92,15 @@ def _report(error: TmError, arguments: Sequence[str], context: Environment) -> i
     if any(word in JSON_FLAGS for word in arguments):
         from tm_cli.render.formats.json_document import error_document, to_json
 
-        context.terminal.write_result(to_json(error_document(error)))
+        document = error_document(error)
+        for part in ("message", "hint"):
+            text = document["error"][part]
+            document["error"][part] = text and _without_keys(text, context.environ)
+        context.terminal.write_result(to_json(document))
     explain(error, context)
+    named = error.request_id
+    if named and named not in error.message and {"-v", "--verbose"} & set(arguments):
+        context.terminal.write_line(f"request id: {named}")
     return int(error.exit_code)
 
 

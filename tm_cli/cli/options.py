@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.help_page import COMPARISON, GATE, REPORTS, WAITING
+from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import UsageError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.text import sanitize
 
@@ -90,6 +91,16 @@ FailOn = Annotated[
         rich_help_panel=GATE,
     ),
 ]
+WarnOn = Annotated[
+    str | None,
+    typer.Option(
+        "--warn-on",
+        metavar="VERDICTS",
+        autocompletion=complete_verdicts,
+        help="Verdicts that pass with a warning; none of those in --fail-on. [TM_WARN_ON]",
+        rich_help_panel=GATE,
+    ),
+]
 WaitTimeout = Annotated[
     str | None,
     typer.Option(
@@ -112,7 +123,7 @@ Assert = Annotated[
         "--assert",
         metavar="CHECK",
         help='Fail unless the run meets this condition, e.g. "p95<400ms", '
-        '"errors<1%" or "p99<+10%"; repeatable.',
+        '"errors<1%" or "p99<+10%"; repeatable. [TM_ASSERT]',
         rich_help_panel=GATE,
     ),
 ]
@@ -139,6 +150,27 @@ Against = Annotated[
         rich_help_panel=COMPARISON,
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION",
+        help="Region that generates the load. [TM_REGION]",
+        rich_help_panel=LOAD,
+    ),
+]
+WaitForTarget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Maximum time to wait until the target answers, before the load is sent. "
+        "[TM_WAIT_FOR_TARGET]",
+        rich_help_panel=LOAD,
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
+]
 AskedBaseline = Annotated[
     int | None,
     typer.Option(
@@ -163,7 +195,7 @@ OnInterrupt = Annotated[
     typer.Option(
         metavar="ACTION",
         case_sensitive=False,
-        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop where CI is set]",
+        help="What happens to the run on Ctrl-C. [TM_ON_INTERRUPT, detach; stop in CI]",
         rich_help_panel=WAITING,
     ),
 ]
@@ -238,6 +270,7 @@ class GateOptions:
     """A bundle: what fails the gate, and how long it waits."""
 
     fail_on: FailOn = None
+    warn_on: WarnOn = None
     wait_timeout: WaitTimeout = None
     verdict_timeout: VerdictTimeout = None
     poll_interval: PollInterval = None
@@ -253,16 +286,18 @@ class GateOptions:
         """Return the gate that flags and settings describe; sends nothing.
 
         With `last` the verdicts of the start come before those of the settings: the gate has only
-        what the flag names, until `complete_gate` adds the rest. Raises ConfigurationError when a
-        settings file is ignored.
+        what the flag names, until `complete_gate` adds the rest. Raises UsageError when a verdict
+        is to fail and to warn, and ConfigurationError when a settings file is ignored.
         """
         from tm_cli.gate.policy import Gate
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
         takes_remembered = last and self.fail_on is None
+        fail_on = frozenset() if takes_remembered else read_fail_on(session, self.fail_on)
         return Gate(
-            fail_on=frozenset() if takes_remembered else read_fail_on(session, self.fail_on),
+            fail_on=fail_on,
+            warn_on=_read_warn_on(session, self.warn_on, fail_on),
             checks=read_checks(checks or []),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
@@ -284,14 +319,14 @@ class WaitOptions:
     def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
-        Where CI is set, nothing comes back to a run that is left going: Ctrl-C stops it.
+        In CI, nothing comes back to a run that is left going: Ctrl-C stops it.
         """
         from tm_cli.commands.shared.follow import WaitBehavior
         from tm_cli.commands.shared.report_sinks import read_sinks
 
         chosen = session.setting("on_interrupt", self.on_interrupt)
         if chosen is None:
-            chosen = "stop" if session.context.environ.get("CI") else "detach"
+            chosen = "stop" if ci_platform(session.context.environ) else "detach"
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
@@ -320,14 +355,33 @@ def read_fail_on(session: CommandContext, flag: str | None) -> frozenset[Verdict
     return frozenset() if text is None else parse_fail_on(text)
 
 
+def _read_warn_on(
+    session: CommandContext, flag: str | None, fail_on: frozenset[Verdict]
+) -> frozenset[Verdict]:
+    """Return the verdicts that pass with a warning; raises UsageError for one of `fail_on`."""
+    from tm_cli.values.verdict import format_fail_on, parse_warn_on
+
+    text = session.setting("warn_on", flag)
+    verdicts: frozenset[Verdict] = frozenset() if text is None else parse_warn_on(text)
+    if both := verdicts & fail_on:
+        raise UsageError(
+            f"--warn-on and --fail-on both name {format_fail_on(both)}",
+            hint="a verdict fails the gate or passes with a warning: name it in one of them "
+            "(`tm config show` tells where a value comes from)",
+        )
+    return verdicts
+
+
 def reject_space_after_comma(fail_on: str | None, words: Sequence[str]) -> None:
-    """Raise UsageError when a space after a comma has made a verdict one of the `words`."""
+    """Raise UsageError when a space has made a verdict of `--fail-on` one of the `words`."""
     from tm_cli.values.verdict import GATED
 
     for word in words:
         has_comma = (fail_on or "").rstrip().endswith(",") or word.startswith(",")
-        if fail_on is not None and has_comma and word.strip(" ,").upper() in GATED:
-            whole = f"{fail_on.strip(' ,')},{word.strip(' ,')}"
+        plain = word.strip(" ,")
+        is_verdict = plain.upper() in GATED if has_comma else len(words) > 1 and plain in GATED
+        if fail_on is not None and is_verdict:
+            whole = f"{fail_on.strip(' ,')},{plain}"
             raise UsageError(
                 f"--fail-on {fail_on} ends at the space; {word} is a separate argument",
                 hint=f"separate verdicts with a comma and no space: --fail-on {whole}",
@@ -352,6 +406,25 @@ def read_checks(flags: list[str]) -> tuple[Check, ...]:
         raise UsageError(f"--assert: {problem}") from None
 
 
+def with_assert_setting(session: CommandContext, flags: list[str] | None) -> list[str]:
+    """Return the checks of the setting and those of the flags: a flag takes none of them away.
+
+    Raises ConfigurationError for a setting that is no check.
+    """
+    from tm_cli.gate.checks import parse_check
+    from tm_cli.settings.definitions import split_checks
+    from tm_cli.settings.resolution import refusal
+
+    setting = session.settings["assert"]
+    found = split_checks(setting.value or "")
+    try:
+        for text in found:
+            parse_check(text)
+    except ValueError as problem:
+        raise refusal(setting.origin, f"assert, from {setting.origin}: {problem}") from None
+    return [*found, *(text for text in flags or () if text not in found)]
+
+
 def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
     """Return a time with an offset, which the APIs demand; without one it is local time.
 
@@ -367,7 +440,9 @@ def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:
         with suppress(ValueError):
             return (now - timedelta(seconds=parse_duration(text))).isoformat()
     raise UsageError(
-        f"{flag}: invalid time {text!r}", hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        f"{flag}: invalid time {text!r}",
+        hint="expected ISO 8601, e.g. 2026-03-01T12:00:00+01:00"
+        + (", or how long ago, e.g. 1h" if now is not None else ""),
     )
 
 

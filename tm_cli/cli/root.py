@@ -19,6 +19,7 @@ _SETUP = "Set-up"
 
 class _Root(LazyGroup):
     entries: ClassVar[dict[str, Entry]] = {
+        "run": Entry("tm_cli.commands.run", "Test a URL or a document and gate on FAIL.", _GATES),
         "runs": Entry("tm_cli.commands.runs.app", "Start runs and gate on their verdicts.", _GATES),
         "benchmarks": Entry(
             "tm_cli.commands.benchmarks.app", "Gate on Runloop benchmark runs.", _GATES

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tm_cli.cli.app import GO_JSON
 from tm_cli.cli.global_options import with_global_options
+from tm_cli.errors import ConfigurationError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
@@ -58,19 +60,26 @@ class CommandContext:
 
     @cached_property
     def settings(self) -> Settings:
-        """The effective settings; says which files are not read because of their owner."""
+        """The effective settings; says which files and variables are not used."""
         from tm_cli.settings import load_settings
 
         settings = load_settings(
             self.flags,
             self.context.environ,
             cwd=self.context.cwd,
-            user_dir=self.context.find_user_dir(),
+            user_dir=self._find_user_dir(),
             system=self.system,
         )
-        for file in settings.ignored:
-            self.terminal.write_line(f"tm: {sanitize(file.message)}; {file.hint}")
+        for source in settings.ignored:
+            self.terminal.write_line(f"tm: {sanitize(source.message)}; {sanitize(source.hint)}")
         return settings
+
+    def _find_user_dir(self) -> Path | None:
+        """The user's own directory, None for a user without one: a gate needs none."""
+        try:
+            return self.context.find_user_dir()
+        except ConfigurationError:
+            return None
 
     def setting(self, name: str, flag: str | None) -> Any:
         """Return the value of a setting that a command has a flag of its own for."""

@@ -103,6 +103,7 @@ def _options(
         workers=workers,
         allow_public_targets=allow_public,
         tls=None if is_plain_http(url) else _tls(settings.value("ca_file")),
+        ca_file=settings.value("ca_file"),
     )
 
 

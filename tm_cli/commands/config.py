@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tm_cli.cli.app import App
@@ -11,6 +12,7 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import TmError
 from tm_cli.settings import DEFINITIONS, SYSTEMS, MissingKey, Origin, Setting, Source, setting_name
+from tm_cli.settings.credentials import shown_key_file
 from tm_cli.values.text import sanitize
 from tm_cli.values.thresholds import format_threshold
 
@@ -54,14 +56,15 @@ def show(session: CommandContext) -> int:
 
 
 def _settings(session: CommandContext) -> Iterator[_SettingRow]:
+    settings = [session.settings[name] for name in DEFINITIONS]  # an error ends it before a note
     used = {system: _origin_of_key(session, system) for system in SYSTEMS}
     keys = {
         setting_name(system, name): used[system]
         for system in SYSTEMS
         for name in ("api_key", "api_key_file")
     }
-    for name in DEFINITIONS:
-        setting = session.settings[name]
+    for setting in settings:
+        name = setting.definition.name
         if name in keys:
             yield _key_row(setting, keys[name])
         else:
@@ -91,7 +94,7 @@ def _key_row(setting: Setting, used: Origin | None) -> _SettingRow:
         return _SettingRow(name, _MASK, _MASK, str(used))
     if setting.value is None:
         return _SettingRow(name, None, "-", str(setting.origin))
-    value = _MASK if secret else setting.value
+    value = _MASK if secret else shown_key_file(Path(setting.value))
     origin = str(setting.origin) if setting.origin == used else f"{setting.origin}, not used"
     return _SettingRow(name, value, str(value), origin)
 

@@ -35,7 +35,10 @@ def demo(session: CommandContext) -> int:
     with tempfile.TemporaryDirectory(prefix="tm-demo-", ignore_cleanup_errors=True) as directory:
         passed = run(Path(directory), session.context.environ, session.terminal.write_result)
     if passed:
-        session.terminal.write_result("\nEvery command returned the expected exit code.")
+        session.terminal.write_result(
+            "\nEvery command returned the expected exit code.\n"
+            "Next: `tm run URL` tests a service of yours, `tm init` sets up a gate in a repository."
+        )
         return int(ExitCode.OK)
     session.terminal.write_line("tm: a command did not return the expected exit code")
     return int(ExitCode.ERROR)

@@ -68,7 +68,8 @@ def run_doctor(
         }
         error = None
         if decisive:
-            error = {"code": code.name.lower(), "message": decisive.text, "hint": decisive.fix}
+            word, text = code.name.lower(), decisive.text
+            error = {"code": word, "message": text, "hint": decisive.fix, "request_id": None}
         session.terminal.write_result(to_json(document(data, exit_code=code, error=error)))
     else:
         table = results_table(session.terminal, results)

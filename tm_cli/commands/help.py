@@ -161,7 +161,8 @@ NOT_SETTINGS = {
     "like yours, separated by commas.",
     "SUDO_UID": "Set by sudo: as root, files of that user are trusted like yours.",
     "CI": "Not empty: no redrawn progress, no embedded server unless requested, "
-    "and an interrupted gate stops its run.",
+    "and an interrupted gate stops its run. The variables of platforms that do not set it "
+    "(TEAMCITY_VERSION, TF_BUILD, CODEBUILD_BUILD_ID, bamboo_buildKey and others) mean the same.",
     "GITHUB_ACTIONS": "true: a gate writes step outputs, summary and annotations (--no-github); "
     "the other GITHUB_ variables say where, and where a run comes from.",
     "GITLAB_CI": "true: a gate is a section of the job log (--no-gitlab); "

@@ -161,9 +161,9 @@ def _without_secret(document: dict[str, Any]) -> dict[str, Any]:
 
 def _serialised(document: dict[str, Any], path: Path) -> str:
     if path.suffix.lower() in {".yaml", ".yml"}:
-        import yaml
+        from tm_cli.values.documents import to_yaml
 
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return to_yaml(document)
     return jsonlib.dumps(document, indent=2) + "\n"
 
 

@@ -15,6 +15,8 @@ from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.values.text import sanitize
+from tm_cli.values.urls import ascii_host
 
 if TYPE_CHECKING:
     from tm_cli.server.data_dir import ServerInfo
@@ -103,11 +105,12 @@ def serve(
         port=port,
         tls_cert=_path(session, tls_cert),
         tls_key=_path(session, tls_key),
-        hostnames=tuple(hostname or ()),
+        hostnames=tuple(map(_host, hostname or ())),
         slots=slots,
         exit_when_unused=exit_when_unused,
         requests_per_minute=requests_per_minute,
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
+        ca_file=session.settings.value("ca_file"),
     )
     run_server(options, on_ready=lambda info: _announce(session, info))
     return int(ExitCode.OK)
@@ -124,6 +127,14 @@ def _announce(session: CommandContext, info: ServerInfo) -> None:
         session.terminal.write_result(f"listening on {info.public_url} for other machines")
     key_file = shlex.quote(str(info.api_key_file))
     session.note(f'tm: export TM_BASE_URL={info.base_url} TM_API_KEY="$(cat {key_file})"')
+
+
+def _host(text: str) -> str:
+    """The name as clients send it; raises UsageError for what cannot be one."""
+    try:
+        return ascii_host(text)
+    except ValueError as problem:
+        raise UsageError(f"--hostname: {sanitize(problem)}") from None
 
 
 def _path(session: CommandContext, given: Path | None) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.runtime import child_environment
+from tm_cli.runtime import child_environment, ci_platform
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _ANSWER = (
@@ -159,7 +159,8 @@ def _exit_code(
         [*child_environment.command("tm_cli"), *shlex.split(step.command)[1:]],
         cwd=directory,
         env=child_environment.environment(
-            environ, (*child_environment.TERMINAL, *child_environment.OWNERS)
+            environ,
+            (*child_environment.TERMINAL, *child_environment.OWNERS, *ci_platform.VARIABLES),
         )
         | {"TM_BASE_URL": "local"},
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.ci_platform import UNKNOWN, ci_platform
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.settings import (
     DEFINITIONS,
     SYSTEMS,
@@ -21,12 +20,6 @@ from tm_cli.settings import (
 )
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
 from tm_cli.values.urls import LOCAL
-
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
-"""Variables of tm that are not settings."""
-
-_ALIKE = 0.8
-"""How alike two names are (0 to 1) when one is taken for a mistyped other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ def _is_configured(endpoint: Endpoint) -> bool:
 
 
 def check_settings(settings: Settings) -> Iterator[CheckResult]:
-    """Read every setting, check for files that are not read and for mistyped variables."""
+    """Read every setting, check for files and variables that are not used."""
     try:
         found = [settings[name] for name in DEFINITIONS]
     except TmError as error:
@@ -71,9 +64,8 @@ def check_settings(settings: Settings) -> Iterator[CheckResult]:
         origins = dict.fromkeys(str(item.origin) for item in found)
         named = [origin for origin in origins if origin != "default"]
         yield ok("settings", f"from {', '.join(named)}" if named else "all by default")
-    for file in settings.ignored:
-        yield problem("settings", file.message, file.hint, ExitCode.CONFIGURATION)
-    yield from _mistyped(settings.environ)
+    for source in settings.ignored:
+        yield problem("settings", source.message, source.hint, ExitCode.CONFIGURATION)
 
 
 def check_endpoint(
@@ -91,10 +83,14 @@ def check_endpoint(
         return _local(address.value, environ)
     server = ok("server", f"{address.value} ({address.origin})", origin=str(address.origin))
     try:
-        origin = endpoint.credential.origin
+        credential = endpoint.credential
     except TmError as error:
         return [server, problem_from("API key", error)], Target(address.value)
-    key = ok("API key", f"found ({origin})", origin=str(origin))
+    origin = str(credential.origin)
+    key = ok("API key", f"found ({origin})", origin=origin)
+    if credential.warning:
+        text, _, fix = credential.warning.partition("; ")
+        key = warning("API key", f"found ({origin}), but {text}", fix, origin=origin)
     return [server, key], Target(address.value, is_usable=True)
 
 
@@ -105,35 +101,13 @@ def _local(value: str | None, environ: Mapping[str, str]) -> tuple[list[CheckRes
     key = skipped("API key", "the embedded server makes its own")
     if value == LOCAL:
         return [ok("server", "the embedded one, as asked for"), key], Target(LOCAL)
-    if not environ.get("CI"):
+    if (platform := ci_platform(environ)) is None:
         return [ok("server", "none is configured: tm uses the embedded one"), key], Target(LOCAL)
     hint = "set TM_BASE_URL and TM_API_KEY, or TM_BASE_URL=local for the embedded server"
-    found = problem("server", "none is configured, and CI is set", hint, ExitCode.CONFIGURATION)
+    where = "CI is set" if platform == UNKNOWN else f"this is a job of {platform}"
+    found = problem("server", f"none is configured, and {where}", hint, ExitCode.CONFIGURATION)
     return [found, skipped("API key", "the server is not known")], _UNKNOWN
 
-
-def _mistyped(environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """A mistyped TM_FAIL_ON would be a gate that never closes."""
-    known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
-    for name in sorted(environ):
-        if name.startswith("TM_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
-            if near:
-                yield warning(
-                    "variables", f"{name} means nothing to tm", f"did you mean {near[0]}?"
-                )
-
-
-PLATFORMS = {
-    "GitHub Actions": "GITHUB_ACTIONS",
-    "GitLab CI": "GITLAB_CI",
-    "Jenkins": "JENKINS_URL",
-    "CircleCI": "CIRCLECI",
-    "Azure Pipelines": "TF_BUILD",
-    "Buildkite": "BUILDKITE",
-    "Bitbucket Pipelines": "BITBUCKET_BUILD_NUMBER",
-}
-"""Each platform and a variable that only it sets."""
 
 NATIVE = {
     "GitHub Actions": "outputs, summary and annotations of the step are written",
@@ -146,28 +120,12 @@ _BEHAVIOR = (
 )
 
 
-def platform_of(environ: Mapping[str, str]) -> str | None:
-    """Return the name of the platform, `CI` for an unknown one, None for none."""
-    for name, variable in PLATFORMS.items():
-        if environ.get(variable):
-            return name
-    return "CI" if environ.get("CI") else None
-
-
 def check_platform(environ: Mapping[str, str]) -> CheckResult:
-    """Name the platform and what tm does there; tm goes by the variable CI alone."""
-    name = platform_of(environ)
+    """Name the platform and what tm does there."""
+    name = ci_platform(environ)
     if name is None:
         return skipped("CI", "this is not a pipeline")
-    if not environ.get("CI"):
-        return warning(
-            "CI",
-            f"{name}, but the variable CI is not set: where TM_BASE_URL is missing, tm would take "
-            "the embedded server, and an interrupted gate would let its run go on",
-            "set CI=true for the job",
-            platform=name,
-        )
-    kind = "CI is set" if name == "CI" else name
+    kind = "CI is set" if name == UNKNOWN else name
     native = NATIVE.get(name, "give --report junit=FILE to the platform")
     return ok("CI", f"{kind}: {_BEHAVIOR}; {native}", platform=name)
 

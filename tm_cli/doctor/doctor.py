@@ -133,7 +133,7 @@ class Doctor:
             return check_account(
                 TrafficMorphClient(transport, self.context.clock).without_retries()
             )
-        return check_reading(transport, system)
+        return check_reading(transport, self.load_settings(), system)
 
     def _about_local(self, target: Target) -> Iterator[CheckResult]:
         try:

@@ -11,20 +11,30 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from tm_cli.api.client import given
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import TrafficMorphClient
-from tm_cli.api.transport import NamedProxy, Transport, choose_proxy
+from tm_cli.api.transport import Transport
 from tm_cli.doctor.network import Network, ProbeResult, Route
+from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import Clock
+from tm_cli.settings import RUNLOOP, STRAIT
+from tm_cli.settings.resolution import ResolvedSettings
 from tm_cli.values.check_result import CheckResult, ok, problem, problem_from, skipped, warning
+from tm_cli.values.proxy import NamedProxy, ProxyChoice, choose_proxy
 from tm_cli.values.text import sanitize
 
 NEARLY = 0.9
 """The part of a quota from which on it is worth a warning."""
 
-SMALLEST_READS = {"runloop": "v1/benchmark_runs", "strait": "v1/runs"}
-"""The cheapest read of each system that knows no accounts."""
+_SMALLEST_READS = {RUNLOOP: "v1/benchmark_runs", STRAIT: "v1/runs"}
+
+
+def smallest_read(settings: ResolvedSettings, system: str) -> tuple[str, dict[str, Any]]:
+    """Return path and query of the cheapest read of a system that knows no accounts."""
+    project = settings.value("strait_project") if system == STRAIT else None
+    return _SMALLEST_READS[system], given({"limit": 1, "project_id": project})
 
 
 def check_account(client: TrafficMorphClient) -> Iterator[CheckResult]:
@@ -44,11 +54,13 @@ def check_account(client: TrafficMorphClient) -> Iterator[CheckResult]:
     yield _history(client)
 
 
-def check_reading(transport: Transport, system: str) -> Iterator[CheckResult]:
+def check_reading(
+    transport: Transport, settings: ResolvedSettings, system: str
+) -> Iterator[CheckResult]:
     """Try the key on the cheapest read of another system."""
     try:
-        transport.get(SMALLEST_READS[system], {"limit": 1})
-    except ApiError as error:
+        transport.get(*smallest_read(settings, system))
+    except TmError as error:
         yield problem_from("access", error)
         return
     yield ok("access", f"accepted; the runs of {system} are readable")
@@ -155,8 +167,9 @@ class Place:
 
 def check_server(place: Place, network: Network, clock: Clock) -> Iterator[CheckResult]:
     """Check proxy, name, certificate, answer and clock; what needs a failed step is skipped."""
-    proxy = choose_proxy(place.base_url, place.environ)
-    yield _proxy(proxy)
+    choice = choose_proxy(place.base_url, place.environ)
+    proxy = choice.proxy
+    yield _proxy(choice)
     yield _name(place, proxy, network)
     if proxy is not None and not proxy.address.lower().startswith("http://"):
         yield skipped("connection", f"not tried: {proxy.variable} is not a plain http proxy")
@@ -173,9 +186,10 @@ def check_server(place: Place, network: Network, clock: Clock) -> Iterator[Check
     yield _clock(found.date, before, clock.now())
 
 
-def _proxy(proxy: NamedProxy | None) -> CheckResult:
-    if proxy is None:
-        return ok("proxy", "none is used for this server")
+def _proxy(choice: ProxyChoice) -> CheckResult:
+    if (proxy := choice.proxy) is None:
+        reason = f", because of {sanitize(choice.exception)}" if choice.exception else ""
+        return ok("proxy", f"none is used for this server{reason}", exception=choice.exception)
     if not proxy.place:
         return problem(
             "proxy",

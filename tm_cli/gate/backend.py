@@ -47,6 +47,10 @@ class Backend(ABC):
         """Return the record in detail; raises Undecided when its verdict is another one."""
         return result
 
+    def with_measurements(self, run: Run, result: Result) -> Result:
+        """Return the same record, with more of its measurements where they can be read."""
+        return result
+
     def find_baseline(self, result: Result) -> Result | None:
         """Return the run that `result` was compared with; None without one that can be read."""
         return None

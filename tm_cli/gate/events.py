@@ -10,6 +10,9 @@ from tm_cli.gate.policy import Decision
 NEWS_PAUSE = 1.0
 """Least seconds between two polls, however many changes are announced."""
 
+FIRST_NEWS_PAUSES = (0.1, 0.2, 0.2, 1.5)
+"""The same after the first polls of a single run, which may be over in less than a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:

@@ -13,6 +13,7 @@ from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import (
+    FIRST_NEWS_PAUSES,
     NEWS_PAUSE,
     Awaited,
     Decided,
@@ -149,10 +150,11 @@ class Follow:
         seen_at = self._clock.monotonic()
         pause = pause_before_poll(last, self._gate.polling) if last else 0.0
         due_since: float | None = None
-        at_least = 0.0
+        at_least, polls = 0.0, 0
         while True:
-            yield from self._pause(run, pause, deadline, at_least=at_least)
-            at_least, failed = 0.0, False
+            news = max(at_least, self._pause_for_news(polls))
+            yield from self._pause(run, pause, deadline, at_least=news)
+            at_least, failed, polls = 0.0, False, polls + 1
             try:
                 last = self._observe(run, deadline)
             except TmError as error:
@@ -179,7 +181,13 @@ class Follow:
         if seconds > 0:
             if remaining <= 0:
                 raise self._timed_out(run)
-            yield Pause(min(seconds, remaining), max(at_least, NEWS_PAUSE))
+            yield Pause(min(seconds, remaining), at_least)
+
+    def _pause_for_news(self, polls: int) -> float:
+        """Return the least pause after so many polls; several runs share a budget of them."""
+        if polls > len(FIRST_NEWS_PAUSES) or self._gate.polling.budget_interval:
+            return NEWS_PAUSE
+        return FIRST_NEWS_PAUSES[max(polls - 1, 0)]
 
     def _timed_out(self, run: Run) -> WaitTimeout:
         waited, overdue = format_duration(self._gate.wait_timeout), self._responses.overdue
@@ -250,6 +258,8 @@ class Follow:
     def _give_up(self, run: Run, missing: Missing | None, last: Progress) -> None:
         """Leave a result without verdict to the policy; without a result nothing is decided."""
         if self.result is not None:
+            with reads_of_a_wait(self._verdict_deadline(), self._clock):
+                self.result = self._system.with_measurements(run, self.result)
             return
         if missing is None:  # pragma: no cover
             raise AssertionError("neither a result nor a reason")

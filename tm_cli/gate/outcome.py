@@ -59,6 +59,13 @@ class GateOutcome:
         return (Record("tm", "tm", ending=ending),)
 
 
+def warns(end: Decided, gate: Gate) -> bool:
+    """Whether a run has passed with a verdict that has to be seen."""
+    if end.result is None or end.decision.exit_code is not ExitCode.OK:
+        return False
+    return not gate.warn_on.isdisjoint({end.result.verdict, *end.result.also})
+
+
 def exit_code_of(records: Sequence[Record]) -> ExitCode:
     """Return the exit code of the worst.
 

@@ -40,7 +40,8 @@ WORST_FIRST = (
 class Gate:
     """What this invocation accepts and how long it waits; limits in seconds.
 
-    `confirm` is how often a run that would fail the gate is repeated before it does.
+    `confirm` is how often a run that would fail the gate is repeated before it does. `warn_on`
+    are verdicts that pass and have to be seen; they make no gate.
     """
 
     fail_on: frozenset[Verdict] = frozenset()
@@ -49,6 +50,7 @@ class Gate:
     wait_timeout: float = 1800.0
     verdict_timeout: float = 60.0
     polling: PollingPolicy = field(default_factory=PollingPolicy)
+    warn_on: frozenset[Verdict] = frozenset()
 
     @property
     def is_set(self) -> bool:
@@ -68,7 +70,8 @@ class Decision:
     `matched` says whether the gate matched: None without a gate, and true whenever it cannot be
     shown to be satisfied. `checks` holds the outcome of each check, and `verdict_gated`
     whether the verdict alone says no. `judged`: the rule of the gate made it, and nothing that went
-    wrong on the way, so that another gate may judge the same result again.
+    wrong on the way, so that another gate may judge the same result again. `request_id` is the
+    server's id of the request that went wrong.
     """
 
     exit_code: ExitCode
@@ -79,6 +82,7 @@ class Decision:
     checks: tuple[ConditionResult, ...] = ()
     verdict_gated: bool = False
     judged: bool = field(default=False, compare=False)
+    request_id: str | None = None
 
     @property
     def is_gated(self) -> bool:
@@ -149,6 +153,7 @@ def from_error(error: TmError, gate: Gate) -> Decision:
         error.message,
         hint=error.hint,
         code=error.code,
+        request_id=error.request_id,
         matched=True if gate.is_set else None,
     )
 

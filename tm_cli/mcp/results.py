@@ -17,6 +17,7 @@ from tm_cli.gate.events import (
     RunStarted,
     Unobserved,
 )
+from tm_cli.gate.model import Result
 from tm_cli.gate.policy import GATED_CODES
 from tm_cli.render.progress import describe, describe_repetition
 from tm_cli.values.text import sanitize
@@ -51,6 +52,19 @@ def as_structure(
         body = data if isinstance(data, dict) else {"verdict": None, "fail_on_match": None}
     found: dict[str, Any] = cleaned({**body, **own}, keys)
     return found
+
+
+def as_published(data: Mapping[str, Any], result: Result | None) -> dict[str, Any]:
+    """Return a gate's data with the meanings of the published tool, where `--json` has others.
+
+    There, reasons are null unless the server sent some, and a verdict is pending once the record
+    of the run is there and has none.
+    """
+    reasons = data["verdict_reasons"]
+    if not reasons and (result is None or result.facts.get("autoVerdictReasons") is None):
+        reasons = None
+    pending = data["verdict_pending"] and data["run_id"] is not None
+    return {**data, "verdict_reasons": reasons, "verdict_pending": pending}
 
 
 def is_error(structure: Mapping[str, Any]) -> bool:

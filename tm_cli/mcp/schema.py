@@ -67,22 +67,18 @@ def pairs(description: str, *, most: int = 20, longest: int = 256) -> Schema:
     return {"type": "object", **limits, "description": description}
 
 
-def optional(schema: Schema) -> Schema:
-    """The same, or null, which counts as left out."""
-    found = {**schema, "type": [schema["type"], "null"], "default": None}
-    if "enum" in schema:
-        found["enum"] = [*schema["enum"], None]
-    return found
-
-
 def verdicts(description: str) -> Schema:
     """A list of verdicts that fail a gate; an empty one is a mistake, not a default."""
     each = {"type": "string", "enum": [str(verdict) for verdict in GATED]}
-    return optional(items(description, each, least=1, most=len(GATED)))
+    return items(description, each, least=1, most=len(GATED))
 
 
 def input_schema(properties: Mapping[str, Schema], required: Sequence[str]) -> Schema:
-    """The schema of all arguments of a tool; it takes no others."""
+    """The schema of all arguments of a tool; it takes no others.
+
+    Those that are not required may be left out. Some clients refuse a schema that allows null;
+    `read` takes it for left out all the same.
+    """
     return {
         "type": "object",
         "properties": dict(properties),
@@ -128,7 +124,7 @@ def _number(name: str, value: Any, schema: Schema) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{name}: expected a number", hint="nothing was sent")
     kind = schema["properties"][name]["type"]
-    return int(value) if "integer" in (kind, *kind) and isinstance(value, float) else value
+    return int(value) if kind == "integer" and isinstance(value, float) else value
 
 
 PROFILE_ID = whole("Id of the profile, from tm_list_profiles.", most=LARGEST_ID)
@@ -138,15 +134,13 @@ FAIL_ON_VERDICT = verdicts(
     "The gate: verdicts that fail it. FAIL, WARN and NO_BASELINE are possible, PASS is not. "
     "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
 )
-WAIT_TIMEOUT = optional(
-    seconds("Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800.")
+WAIT_TIMEOUT = seconds(
+    "Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800."
 )
-VERDICT_TIMEOUT = optional(
-    seconds("Maximum time to wait for the verdict after the run. Default: the setting, usually 60.")
+VERDICT_TIMEOUT = seconds(
+    "Maximum time to wait for the verdict after the run. Default: the setting, usually 60."
 )
-POLL_INTERVAL = optional(
-    seconds("Polling interval. By default it adapts to the length of the run.")
-)
+POLL_INTERVAL = seconds("Polling interval. By default it adapts to the length of the run.")
 WAITING: Mapping[str, Schema] = {
     "wait_timeout_seconds": WAIT_TIMEOUT,
     "verdict_timeout_seconds": VERDICT_TIMEOUT,
@@ -180,6 +174,12 @@ def fail_on(arguments: Mapping[str, Any]) -> str | None:
 def read_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
     """Return the gate that arguments and settings describe; sends nothing."""
     return with_waits(options.GateOptions(fail_on(arguments)).read(session), arguments)
+
+
+def read_run_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
+    """Return the gate of a traffic run, to which the setting `assert` belongs."""
+    checks = options.read_checks(options.with_assert_setting(session, None))
+    return replace(read_gate(session, arguments), checks=checks)
 
 
 def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import WaitBehavior
 from tm_cli.commands.shared.report_sinks import Reports
-from tm_cli.gate.events import Event
+from tm_cli.gate.events import Decided, Event
 from tm_cli.gate.outcome import GateOutcome
+from tm_cli.mcp.results import as_published
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.api_key import KEY_VARIABLES
@@ -53,12 +54,18 @@ class CallSession(CommandContext):
     stderr: io.StringIO = field(default_factory=io.StringIO)
     log: Terminal | None = None
     on_event: OnEvent = field(default=lambda _event: None)
+    ending: Decided | None = None
     connections: list[Connection] = field(default_factory=list)
 
     @property
     def wait_behavior(self) -> WaitBehavior:
         """A cancelled call leaves its run going: the assistant can stop it by another call."""
-        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self.on_event),)))
+        return WaitBehavior(stop_on_interrupt=False, reports=Reports((EventSink(self._note),)))
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Decided):
+            self.ending = event
+        self.on_event(event)
 
     def connect_to(self, system: str) -> Connection:
         """Remember the connection for its key."""
@@ -74,10 +81,15 @@ class CallSession(CommandContext):
         return [*used, *(environ.get(name, "").strip() for name in KEY_VARIABLES)]
 
     def document(self, code: int) -> dict[str, Any]:
-        """The JSON document that was printed; its exit code must be the one that was returned."""
+        """The JSON document that was printed; its exit code must be the one that was returned.
+
+        Where a gate has ended, its data have the meanings of the published tool.
+        """
         found: dict[str, Any] = json.loads(self.stdout.getvalue())
         if found["exit_code"] != code:
             raise AssertionError(f"a call ended with {code} and printed {found['exit_code']}")
+        if self.ending is not None:
+            found["data"] = as_published(found["data"], self.ending.result)
         return found
 
     def messages(self) -> list[str]:

@@ -21,7 +21,11 @@ _CHANGE_UNITS = {"%": " pt", "": ""}
 """What a change is counted in, by the unit of the metric; percent for all others."""
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
-_LINKS = re.compile(r"(@|:(?=//)|www(?=\.))", re.IGNORECASE)
+_LINKS = re.compile(
+    r"(@|:(?=//)|www(?=\.)|\bGH-(?=\d)|[#!%~$](?=\d)|&amp;(?=\d))",
+    re.IGNORECASE,
+)
+"""What GitHub and GitLab make links of, the references to their own objects included."""
 
 
 _MEASURED = (

@@ -32,7 +32,8 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
             f"  its verdict is {sanitize(result.verdict_text)}; {sanitize(decision.message)}"
         )
     if result is not None:
-        lines += [f"  {reason}" for reason in result.reasons]
+        said = result.note or ""
+        lines += [f"  {reason}" for reason in result.reasons if reason not in said]
         lines += [f"  {sanitize(text)}"] if (text := basis_text(result.basis)) else []
         lines += [f"  note: {note}" for note in result.notes]
         lines += _measured(result.metrics)
@@ -244,7 +245,7 @@ def _details(record: Record, outcome: GateOutcome) -> list[str]:
     end = record.end
     lines = []
     if end.run is not None and end.run.run_id:
-        lines.append(f"run {sanitize(end.run.run_id)} of {record.system}")
+        lines.append(f"run {sanitize(end.run.run_id)} of {sanitize(record.system)}")
     if end.result is not None:
         lines += [sanitize(reason) for reason in end.result.reasons]
         basis = end.result.basis

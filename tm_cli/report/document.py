@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 from pydantic import (
     AfterValidator,
@@ -75,6 +75,9 @@ Identifier = Annotated[
 """What a server calls a run or a subject."""
 
 ShownText = Annotated[str, AfterValidator(sanitize)]
+RequestId = Annotated[
+    ShownText | None, Field(description="The server's id of the request that failed.")
+]
 Code = Annotated[
     int, AfterValidator(_exit_code), WithJsonSchema({"enum": [int(code) for code in ExitCode]})
 ]
@@ -90,6 +93,7 @@ class ErrorData(TypedDict):
     code: str
     message: ShownText
     hint: ShownText | None
+    request_id: NotRequired[RequestId]
 
 
 class DecisionData(TypedDict):
@@ -100,6 +104,7 @@ class DecisionData(TypedDict):
     message: ShownText
     hint: ShownText | None
     code: str | None
+    request_id: NotRequired[RequestId]
     judged: Annotated[
         bool, Field(description="The rule of the gate decided, not an error on the way.")
     ]
@@ -252,6 +257,7 @@ class GateData(TypedDict):
     """What was accepted."""
 
     fail_on: list[GatedVerdict]
+    warn_on: NotRequired[list[GatedVerdict]]
     checks: list[ShownText]
     confirm: Annotated[int, Field(ge=0)]
     wait_timeout_seconds: Number | None

@@ -124,6 +124,7 @@ def _moment(report: doc.ReportInfo) -> datetime:
 def _gate(data: doc.GateData) -> Gate:
     return Gate(
         fail_on=frozenset(map(Verdict, data["fail_on"])),
+        warn_on=frozenset(map(Verdict, data.get("warn_on", []))),
         checks=tuple(map(_condition, data["checks"])),
         confirm=data["confirm"],
         wait_timeout=data["wait_timeout_seconds"] or 0.0,
@@ -148,6 +149,7 @@ def _error(report: doc.ReportDocument, code: ExitCode) -> TmError:
     message = data["message"] or "no reason was given"
     error = TmError(message, hint=data["hint"], code=data["code"])
     error.exit_code = code
+    error.own_request_id = data.get("request_id")
     return error
 
 
@@ -184,6 +186,7 @@ def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
         data["message"],
         hint=data["hint"],
         code=data["code"],
+        request_id=data.get("request_id"),
         matched=run["fail_on_match"],
         checks=tuple(_check(item, gate) for item in run["checks"]),
         verdict_gated=data["verdict_gated"],

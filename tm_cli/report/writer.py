@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from tm_cli import __version__
-from tm_cli.errors import TmError
+from tm_cli.errors import OutputError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
@@ -89,12 +89,17 @@ def _error(outcome: GateOutcome) -> doc.ErrorData | None:
     leading = [each for each in decisions if each.exit_code is outcome.exit_code]
     error = _decision_error(leading[0]) if leading else None
     if error is None and outcome.exit_code is ExitCode.OUTPUT:
-        return {"code": "output", "message": "a report could not be written", "hint": None}
+        return error_data(OutputError("a report could not be written"))
     return error
 
 
 def error_data(error: TmError) -> doc.ErrorData:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "request_id": error.request_id,
+    }
 
 
 def _decision_error(decision: Decision) -> doc.ErrorData | None:
@@ -104,17 +109,21 @@ def _decision_error(decision: Decision) -> doc.ErrorData | None:
         "code": decision.code or decision.exit_code.name.lower(),
         "message": decision.message,
         "hint": decision.hint,
+        "request_id": decision.request_id,
     }
 
 
 def _gate(gate: Gate) -> doc.GateData:
-    return {
+    written: doc.GateData = {
         "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
         "checks": [check.text for check in gate.checks],
         "confirm": gate.confirm,
         "wait_timeout_seconds": gate.wait_timeout,
         "verdict_timeout_seconds": gate.verdict_timeout,
     }
+    if gate.warn_on:
+        written["warn_on"] = [verdict.value for verdict in sorted(gate.warn_on)]
+    return written
 
 
 def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
@@ -208,6 +217,7 @@ def _decision(decision: Decision) -> doc.DecisionData:
         "message": decision.message,
         "hint": decision.hint,
         "code": decision.code,
+        "request_id": decision.request_id,
         "judged": decision.judged,
         "verdict_gated": decision.verdict_gated,
     }

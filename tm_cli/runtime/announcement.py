@@ -48,6 +48,7 @@ class ServerAnnouncement:
     pid: int
     key: ApiKey = field(compare=False)
     key_file: Path
+    allows_public_targets: bool = False
 
     @property
     def base_url(self) -> str:
@@ -100,7 +101,8 @@ def read_announcement(data_dir: Path, environ: Mapping[str, str]) -> ServerAnnou
         if not _is_same_path(info["api_key_file"], key_file):
             return None
         key = ApiKey(read_key(data_dir, environ))
-        return ServerAnnouncement(host, port, _pid(info["pid"]), key, key_file)
+        allows_public = info.get("allow_public_targets") is True
+        return ServerAnnouncement(host, port, _pid(info["pid"]), key, key_file, allows_public)
     except (ConfigurationError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -49,13 +49,13 @@ _PATHS = frozenset(
 )
 """What code is loaded from; passed on only if absolute."""
 
-TERMINAL = ("CI", "TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
+TERMINAL = ("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 """What decides how tm writes."""
 
 OWNERS = ("TM_TRUSTED_OWNERS", "SUDO_UID")
 """What decides whose files are read."""
 
-SERVER = ("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", *OWNERS)
+SERVER = ("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", "TM_CA_FILE", *OWNERS)
 """The settings that a local server reads; its directory is an argument."""
 
 _dropped: set[str] = set()

@@ -55,6 +55,7 @@ class Environment:
     def system(cls, cwd: Path | None = None) -> Environment:
         """The real world; raises OSError where the current directory is gone and none is given."""
         _drop_unusable_sizes()
+        os.environ.pop("SSLKEYLOGFILE", None)  # Python would write there what decrypts the API key
         return cls(
             environ=os.environ,
             terminal=Terminal.system(os.environ),

@@ -46,6 +46,7 @@ class LocalServerLease:
     pid: int
     started_here: bool
     lease: socket.socket
+    allows_public_targets: bool = False
 
     def close(self) -> None:
         """Give the lease back; the server leaves when it was the last."""
@@ -103,7 +104,12 @@ def _take_lease(announced: ServerAnnouncement, *, started_here: bool) -> LocalSe
         answer = exchange(connection, announced, "/tm/lease", deadline, key=announced.key.reveal())
         if answer.status == http.HTTPStatus.OK:
             return LocalServerLease(
-                announced.base_url, announced.key_file, announced.pid, started_here, connection
+                announced.base_url,
+                announced.key_file,
+                announced.pid,
+                started_here,
+                connection,
+                announced.allows_public_targets,
             )
     connection.close()
     return None

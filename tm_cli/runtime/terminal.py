@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from tm_cli.errors import UsageError
+from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.standard_streams import read_some
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Terminal:
 
     @classmethod
     def system(cls, environ: Mapping[str, str]) -> Terminal:
-        """The process's own streams, judged by `NO_COLOR`, `FORCE_COLOR`, `CI` and `TERM`."""
+        """The process's own streams, judged by `NO_COLOR`, `FORCE_COLOR`, `TERM` and CI."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -100,7 +101,7 @@ class Terminal:
         return cls(
             out=sys.stdout,
             err=sys.stderr,
-            live=err_is_terminal and smart and _can_draw(sys.stderr) and not environ.get("CI"),
+            live=err_is_terminal and smart and _can_draw(sys.stderr) and not ci_platform(environ),
             out_is_terminal=out_is_terminal,
             out_color=_wants_color(environ, is_terminal=out_is_terminal and smart),
             err_color=_wants_color(environ, is_terminal=err_is_terminal and smart),
@@ -112,6 +113,12 @@ class Terminal:
         """Write a result to standard output, ending in a line break."""
         if self.out is not None:
             self.out.write(text if text.endswith("\n") else text + "\n")
+            self.out.flush()
+
+    def write_part(self, text: str) -> None:
+        """Write a part of a result to standard output, as it is."""
+        if self.out is not None:
+            self.out.write(text)
             self.out.flush()
 
     def write_line(self, text: str) -> None:
@@ -171,7 +178,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _keyboard(environ: Mapping[str, str], *, err_is_terminal: bool) -> TextIO | None:
-    answered = err_is_terminal and not environ.get("CI") and _is_terminal(sys.stdin)
+    answered = err_is_terminal and not ci_platform(environ) and _is_terminal(sys.stdin)
     return sys.stdin if answered else None
 
 

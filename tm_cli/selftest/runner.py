@@ -18,7 +18,7 @@ from pathlib import Path
 from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.errors import TmError
-from tm_cli.runtime import child_environment
+from tm_cli.runtime import child_environment, ci_platform
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.selftest.fault_proxy import FaultProxy, dead_port
 from tm_cli.selftest.scenarios import DOCUMENT, ScenarioContext, ScenarioResult, SelftestScenario
@@ -232,7 +232,7 @@ CONCURRENCY = 4
 
 _RESULT_INTERVAL = 0.2
 _OF_PIPELINES = (
-    *child_environment.TERMINAL, *PIPELINE_FILES, "GITHUB_ACTIONS", "GITLAB_CI",
+    *child_environment.TERMINAL, *PIPELINE_FILES, *ci_platform.VARIABLES,
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     "http_proxy", "https_proxy", "all_proxy", "no_proxy",
     "SHELL", "SHELLOPTS", "BASHOPTS", "BASH_ENV", "MAKEFLAGS", "GNUMAKEFLAGS",

@@ -11,7 +11,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -26,7 +27,7 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import signals_set
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, rate_refusal
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.agent_protocol import (
@@ -39,9 +40,18 @@ from tm_cli.server.workers.agent_protocol import (
 )
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND, EngineProcess
 from tm_cli.values.api_key import ApiKey
+from tm_cli.values.proxy import choose_proxy
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import is_loopback
+from tm_cli.values.urls import certificate_name
 
+MAX_RUNS = 4
+"""Runs of one connection at the same time; a server does not start more."""
+MAX_RATE = 10_000.0
+"""Requests per second of a run; a server refuses more."""
+MAX_WAITING = 100
+"""Frames for a run whose engine is being started."""
+MAX_UNSENT = 1000
+"""Frames that the server has not read."""
 HEARTBEAT = 0.5
 WATCHDOG_TIMEOUT = 3.0
 """Seconds of silence after which the engine ends its load, in case this process is frozen."""
@@ -62,7 +72,9 @@ class RunTask:
         command: Sequence[str],
         targets: TargetRule,
         post: Callable[[Frame], None],
+        ca_file: str | None = None,
     ) -> None:
+        self._ca_file = ca_file
         self._run_id = run_id
         self._command = command
         self._targets = targets
@@ -76,7 +88,7 @@ class RunTask:
         if frame.order:
             self._is_cancelled = True
         if self._engine is None:
-            self._waiting.append(frame)
+            self._waiting = [*self._waiting, frame][-MAX_WAITING:]
         elif frame.line is not None:
             self._engine.write_line(frame.line)
         elif frame.order == HANG_UP:
@@ -102,7 +114,15 @@ class RunTask:
     async def _allowed(self, first_line: str) -> EngineJob:
         """The job, bound to the addresses that this host may load; raises `Refusal`."""
         job = EngineJob.from_line(first_line)
-        changes: dict[str, object] = {"addresses": await self._targets.check(job.target_url)}
+        if refusal := rate_refusal(job, MAX_RATE):
+            raise Refusal(refusal)
+        changes: dict[str, object] = {
+            "addresses": await self._targets.check(job.target_url),
+            "ca_file": self._ca_file,
+        }
+        if job.probe and job.probe.url:
+            addresses = await self._targets.check(job.probe.url)
+            changes["probe"] = job.probe.model_copy(update={"addresses": addresses})
         if job.against:
             addresses = await self._targets.check(job.against.target_url)
             changes["against"] = job.against.model_copy(update={"addresses": addresses})
@@ -134,10 +154,16 @@ class RunTask:
 
 
 class RunTasks:
-    """Starts a task for each run and forwards its frames."""
+    """Starts a task for each run and forwards its frames; `post` sends frames back."""
 
-    def __init__(self, start: Callable[[str], RunTask], log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        start: Callable[[str], RunTask],
+        post: Callable[[Frame], None],
+        log: Callable[[str], None],
+    ) -> None:
         self._start = start
+        self._post = post
         self._log = log
         self._tasks: dict[str, tuple[RunTask, asyncio.Task[None]]] = {}
 
@@ -145,6 +171,8 @@ class RunTasks:
         """Handle a frame of the server; the first line of a run is its job."""
         if frame.run in self._tasks:
             self._tasks[frame.run][0].take(frame)
+        elif frame.line is not None and len(self._tasks) >= MAX_RUNS:
+            self._post(Frame(frame.run, over=f"this agent has {MAX_RUNS} runs already"))
         elif frame.line is not None:
             run_task = self._start(frame.run)
             task = asyncio.create_task(run_task.run(frame.line))
@@ -170,7 +198,8 @@ class RunTasks:
 class AgentOptions:
     """`server` is a base URL ending in `/`; `tls` is None for plain http.
 
-    `read_key_again` returns the key as it is now, where a file holds it.
+    `read_key_again` returns the key as it is now, where a file holds it, and `ca_file` has
+    certificates that are trusted for targets in addition to the system's.
     """
 
     server: str
@@ -181,6 +210,7 @@ class AgentOptions:
     workers: int = 1
     allow_public_targets: bool = False
     tls: ssl.SSLContext | None = None
+    ca_file: str | None = None
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
@@ -190,9 +220,17 @@ class AgentOptions:
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}{PATH}?{query}"
 
     @property
-    def may_use_proxy(self) -> bool:
-        """Whether a proxy named by the environment is meant for this server."""
-        return not is_loopback(self.server)
+    def certificate_name(self) -> dict[str, Any]:
+        """The name that the certificate must be for, where it is not the one in the URL."""
+        host = urlsplit(self.server).hostname or ""
+        name = certificate_name(host)
+        return {"server_hostname": name} if self.tls and name != host else {}
+
+    @property
+    def proxy(self) -> str | None:
+        """The address of the proxy that the environment names for this server."""
+        chosen = choose_proxy(self.server, os.environ).proxy
+        return chosen.address if chosen else None
 
 
 _STOPS = frozenset({1001, 1012})
@@ -242,6 +280,8 @@ def _without_numbers(error: Exception) -> str:
 
 
 _OPEN_TIMEOUT = 10.0
+_NEXT_ADDRESS = 0.25
+"""Seconds after which the next address of the server is tried while one is silent."""
 _CLOSE_TIMEOUT = 0.5
 
 
@@ -274,12 +314,14 @@ class ServerConnection:
                 additional_headers={"X-Api-Key": options.key.reveal().decode("latin-1")},
                 user_agent_header=f"tm-cli/{__version__}",
                 ssl=options.tls,
-                proxy=True if options.may_use_proxy else None,
+                proxy=options.proxy,
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT,
                 close_timeout=_CLOSE_TIMEOUT,
                 ping_interval=None,  # both ends send heartbeats of their own
                 max_size=MAX_FRAME,
+                happy_eyeballs_delay=_NEXT_ADDRESS,
+                **options.certificate_name,
             )
         except InvalidStatus as error:
             raise _refused(error) from None
@@ -305,12 +347,15 @@ class ServerConnection:
         except ConnectionClosed as error:
             raise ConnectionError(why_closed(error)) from None
 
+    def abort(self) -> None:
+        self._connection.transport.abort()
+
     async def close(self) -> None:
         """Close without waiting long for a peer that may be dead."""
         try:
             await asyncio.wait_for(self._connection.close(), 2 * _CLOSE_TIMEOUT)
         except TimeoutError:
-            self._connection.transport.abort()
+            self.abort()
 
 
 def _refused(error: InvalidStatus) -> Exception:
@@ -362,8 +407,10 @@ class Agent:
     _targets: TargetRule = field(init=False)
 
     def __post_init__(self) -> None:
-        allow_public = self.options.allow_public_targets
-        object.__setattr__(self, "_targets", TargetRule(allow_public=allow_public))
+        rule = TargetRule(
+            allow_public=self.options.allow_public_targets, server=self.options.server
+        )
+        object.__setattr__(self, "_targets", rule)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set or a signal comes.
@@ -412,13 +459,19 @@ class Agent:
 
     async def _work(self, link: ServerConnection) -> None:
         """Execute the server's jobs; raises ConnectionError once it is gone."""
-        outgoing: asyncio.Queue[Frame] = asyncio.Queue()
+        outgoing: asyncio.Queue[Frame] = asyncio.Queue(MAX_UNSENT)
+
+        def post(frame: Frame) -> None:
+            try:
+                outgoing.put_nowait(frame)
+            except asyncio.QueueFull:
+                link.abort()  # the server does not read
 
         def run_task(run_id: str) -> RunTask:
             command = self.options.engine_command
-            return RunTask(run_id, command, self._targets, outgoing.put_nowait)
+            return RunTask(run_id, command, self._targets, post, self.options.ca_file)
 
-        tasks = RunTasks(run_task, self.log)
+        tasks = RunTasks(run_task, post, self.log)
         try:
             await exchange_frames(link.receive, link.send, outgoing, tasks.take)
         finally:

@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,13 +37,38 @@ _HINT = "check its owner and permissions, or choose another directory with TM_DA
 class ServerInfo:
     """Where a running server is found; the key itself stays in its file.
 
-    `public_url` is what clients on other hosts call it, if they can.
+    `public_url` is what clients on other hosts call it, if they can. `allow_public_targets` counts
+    for all runs, whatever the command that starts one is set to.
     """
 
     base_url: str
     api_key_file: Path
     pid: int
     public_url: str | None = None
+    allow_public_targets: bool = False
+
+
+def _lock_directory(path: Path) -> int | None:
+    """Lock the directory itself: programs that clean up delete lock files while they are held.
+
+    Returns a descriptor that holds the lock until it is closed; None where directories know no
+    locks, as on Windows, where no open file can be deleted, and on some network file systems.
+    Raises BlockingIOError when another server has it.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +92,20 @@ class DataDir:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Make the directory and hold it; raises ConfigurationError when another server does."""
+        lock = FileLock(self.path / LOCK_FILE, timeout=0, mode=0o600)
+        directory = None
         try:
             prepare_data_dir(self.path, os.environ)
-            lock = FileLock(self.path / LOCK_FILE, timeout=0, mode=0o600)
             lock.acquire()
-        except Timeout:
+            directory = _lock_directory(self.path)
+        except (Timeout, BlockingIOError):
+            lock.release()
             raise self._in_use() from None
         except OSError as error:
+            lock.release()
             raise ConfigurationError(f"cannot use {self.path}: {error}", hint=_HINT) from error
         try:
-            # The lock file of a server that is there may have been deleted.
+            # Where the directory knows no locks, the lock file of a server may have been deleted.
             if find_running_in_checked(self.path, os.environ, _PROOF_TIMEOUT):
                 raise self._in_use()
             try:
@@ -83,6 +113,8 @@ class DataDir:
             finally:
                 self.info_file.unlink(missing_ok=True)
         finally:
+            if directory is not None:
+                os.close(directory)
             lock.release()
 
     def _in_use(self) -> ConfigurationError:
@@ -126,5 +158,6 @@ class DataDir:
             "base_url": info.base_url,
             "pid": info.pid,
             "api_key_file": os.path.realpath(info.api_key_file),
+            "allow_public_targets": info.allow_public_targets,
         }
         write_atomic(self.info_file, json.dumps(content) + "\n", mode=0o600)

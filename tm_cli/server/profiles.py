@@ -74,6 +74,7 @@ class ProfileFields(Wire):
     variables_set_ids: tuple[int, ...] = ()
     region: str | None = None
     readiness_url: str | None = None
+    wait_for_target: float | None = None
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None

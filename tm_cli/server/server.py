@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, Router, WebSocketRoute
+from starlette.routing import Match, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
 from tm_cli.runtime.announcement import IDENTITY_PATH
@@ -57,15 +59,17 @@ async def identity(request: Request) -> Response:
     return PlainTextResponse(proof)
 
 
+OPERATIONS = [
+    *profiles.ROUTES,
+    *runs.ROUTES,
+    *profiles.BASELINE_ROUTES,
+    *history.ROUTES,
+    *account.ROUTES,
+]
+
+
 def create_app(services: Services) -> Starlette:
-    operations = [
-        *profiles.ROUTES,
-        *runs.ROUTES,
-        *profiles.BASELINE_ROUTES,
-        *history.ROUTES,
-        *account.ROUTES,
-    ]
-    api = Mount("/api/v1", app=Router(operations, redirect_slashes=False))
+    api = Mount("/api/v1", app=Router(OPERATIONS, redirect_slashes=False))
     app = Starlette(
         routes=[
             api,
@@ -91,11 +95,22 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return JSONResponse({"error": error.detail}, error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of a path, which several routes share; the framework names those of one."""
+    routes = [route for route in OPERATIONS if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """Answer for a bug; Starlette raises it again for the log."""
+    """Answer for a bug, or a full disk; Starlette raises it again for the log."""
+    if isinstance(error, sqlite3.Error):
+        return JSONResponse({"error": f"The server cannot use its database: {error}"}, 500)
     return JSONResponse({"error": "Internal server error"}, 500)
 
 
@@ -132,7 +147,13 @@ class EmbeddedServer:
         ]
         serving = [await server.begin() for server in servers]
         inside, *outside = (endpoint.base_url for endpoint in self._endpoints)
-        info = ServerInfo(inside, data.key_file, os.getpid(), public_url=next(iter(outside), None))
+        info = ServerInfo(
+            inside,
+            data.key_file,
+            os.getpid(),
+            public_url=next(iter(outside), None),
+            allow_public_targets=self._options.allow_public_targets,
+        )
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
@@ -173,6 +194,7 @@ class EmbeddedServer:
                     self._options.engine_command or DEFAULT_COMMAND,
                     slots=self._options.slots,
                     clock=self._clock,
+                    ca_file=self._options.ca_file,
                 ),
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
@@ -180,7 +202,6 @@ class EmbeddedServer:
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
                 self._options.allow_public_targets,
-                own_address=self._endpoints[-1].address,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),

@@ -11,29 +11,40 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.urls import ascii_host
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to the addresses they resolve to; OSError when they don't."""
 
-_PRIVATE = [
-    ipaddress.ip_network(text)
-    for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7")
-]
-_METADATA = {ipaddress.ip_address("100.100.100.200"), ipaddress.ip_address("fd00:ec2::254")}
-_METADATA_NAMES = {"metadata.google.internal", "metadata"}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+def _networks(*texts: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(text) for text in texts]
+
+
+_PRIVATE = _networks(
+    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7"),
+    *("100.64.0.0/10", "198.18.0.0/15"),  # carriers' and benchmarks' networks, never public
+)
+_METADATA = _networks(
+    *("100.100.100.200", "fd00:ec2::/32", "fd20:ce::/32"),  # Alibaba, AWS, Google
+    *("168.63.129.16", "192.0.0.192"),  # Azure, Oracle
+)
+_METADATA_NAMES = {"metadata.google.internal", "metadata", "instance-data"}
+_WRAPS_IPV4 = _networks("64:ff9b::/96", "::/96")
+_LOCAL_NAT64 = _networks("64:ff9b:1::/48")  # each network may place the IPv4 address elsewhere
 
 
 def plain(address: IPAddress) -> IPAddress:
     """The IPv4 address inside an IPv6 one that only wraps it, else the address itself."""
-    if isinstance(address, ipaddress.IPv4Address):
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or int(address) == 0:
         return address
-    if address in _NAT64:
+    if _is_in(address, _WRAPS_IPV4):
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or address
 
@@ -41,24 +52,45 @@ def plain(address: IPAddress) -> IPAddress:
 def address_refusal(address: IPAddress, *, allow_public: bool) -> str | None:
     address = plain(address)
     kinds = {
-        "a metadata service": address in _METADATA,
+        "a metadata service": _is_in(address, _METADATA),
         "unspecified": address.is_unspecified,
         "link-local": address.is_link_local,
         "multicast": address.is_multicast,
+        "translated to an unknown one": _is_in(address, _LOCAL_NAT64),
     }
     for kind, applies in kinds.items():
         if applies:
             return f"{address} is {kind}"
-    if any(address in network for network in _PRIVATE):
+    if _is_in(address, _PRIVATE):
         return None
-    if not allow_public:
-        return f"{address} is public; TM_ALLOW_PUBLIC_TARGETS=true would permit it"
-    return None if address.is_global else f"{address} is reserved"
+    if not address.is_global or getattr(address, "is_site_local", False):
+        return f"{address} is reserved"
+    if allow_public:
+        return None
+    return f"{address} is public; TM_ALLOW_PUBLIC_TARGETS=true would permit it"
+
+
+def _is_in(
+    address: IPAddress, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
+    return any(address in network for network in networks)
+
+
+def is_own_address(address: IPAddress) -> bool:
+    """Whether this machine has the address: only then can a socket be bound to it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def literal_refusal(host: str) -> str | None:
     """The reason why `host` may not even be saved, without asking the DNS, or None."""
-    if host.rstrip(".").lower() in _METADATA_NAMES:
+    host = host.rstrip(".")
+    if host.lower() in _METADATA_NAMES:
         return f"the host {host} is blocked"
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -78,20 +110,22 @@ async def system_resolve(host: str, port: int) -> list[str]:
 class TargetRule:
     """The rule of one host; `own_ports` are where the server itself listens, if it runs here.
 
-    `own_address` is where it listens in addition to loopback.
+    `server` is its address for a rule of another host, whose load must not be sent to it either.
     """
 
     own_ports: Collection[int] = ()
     allow_public: bool = False
     resolve: Resolve = system_resolve
     resolve_timeout: float = 5.0
-    own_address: str | None = None
+    server: str | None = None
+    is_own: Callable[[IPAddress], bool] = is_own_address
 
     async def check(self, url: str) -> list[str]:
         """Return the addresses behind `url`; raises `Refusal` unless all of them are allowed."""
         host, port = self.check_literally(url)
         addresses = await self._addresses(host, port)
         self._check_all(addresses, port)
+        await self._check_server(addresses, port)
         return addresses
 
     def check_literally(self, url: str) -> tuple[str, int]:
@@ -100,12 +134,15 @@ class TargetRule:
         Return its host and port.
         """
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        try:
+            host = ascii_host(parts.hostname or "")
+        except ValueError as error:
+            raise Refusal(f"targetUrl cannot be used: {error}") from None
         if parts.username is not None:
             raise Refusal("targetUrl carries credentials; send them in a request header instead")
         if refusal := literal_refusal(host):
             raise Refusal(f"targetUrl cannot be used: {refusal}")
-        return host, parts.port or (443 if parts.scheme == "https" else 80)
+        return host, _port(parts)
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
@@ -119,6 +156,27 @@ class TargetRule:
             address = ipaddress.ip_address(text.partition("%")[0])
             if refusal := address_refusal(address, allow_public=self.allow_public):
                 raise Refusal(f"targetUrl cannot be used: {refusal}")
-            is_here = plain(address).is_loopback or str(plain(address)) == self.own_address
-            if is_here and port in self.own_ports:
+            if port in self.own_ports and self._is_here(address):
                 raise Refusal("targetUrl cannot be used: it is this server itself")
+
+    def _is_here(self, address: IPAddress) -> bool:
+        return plain(address).is_loopback or self.is_own(plain(address))
+
+    async def _check_server(self, texts: Iterable[str], port: int) -> None:
+        """Refuse the server of this rule, also where both are on this machine."""
+        if self.server is None or port != _port(urlsplit(self.server)):
+            return
+        server: list[str] = []
+        with suppress(Refusal):  # only a proxy can reach it, perhaps
+            server = await self._addresses(urlsplit(self.server).hostname or "", port)
+        ours, theirs = (
+            {plain(ipaddress.ip_address(text.partition("%")[0])) for text in found}
+            for found in (server, texts)
+        )
+        are_here = any(map(self._is_here, ours)) and any(map(self._is_here, theirs))
+        if ours & theirs or are_here:
+            raise Refusal("targetUrl cannot be used: it is the server of this agent")
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)

@@ -13,7 +13,7 @@ from tm_cli.settings.definitions import (
     Definition,
     setting_name,
 )
-from tm_cli.settings.files import ConfigFile, IgnoredFile, project_root
+from tm_cli.settings.files import ConfigFile, IgnoredSource, project_root
 from tm_cli.settings.resolution import Context, Origin, Setting, Source
 from tm_cli.settings.settings import Credential, Endpoint, MissingKey, Settings, load_settings
 
@@ -28,7 +28,7 @@ __all__ = [
     "Credential",
     "Definition",
     "Endpoint",
-    "IgnoredFile",
+    "IgnoredSource",
     "MissingKey",
     "Origin",
     "Setting",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +40,13 @@ class StoredKey:
 
 
 class StoredKeys:
-    """The stored keys of one user; `directory` holds those that no keyring keeps.
+    """The stored keys of one user; `directory` holds those that no keyring keeps, None for none.
 
     `problem` says why the keyring could not be asked, None when it could or was not needed.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory or Path(os.devnull)  # no file is below it
         self.problem: str | None = None
 
     def find(self, system: str, base_url: str) -> StoredKey | None:
@@ -53,7 +55,7 @@ class StoredKeys:
         Raises ConfigurationError for a file that others may read or that is not a key file.
         """
         path = self._path(system, base_url)
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # False where it may not be looked at
             return StoredKey(read_stored(path, system, base_url), str(path))
         text = self._in_keyring(system, base_url)
         return StoredKey(parse_stored(text, "the system keyring"), KEYRING) if text else None
@@ -149,19 +151,55 @@ def _refused(problem: Exception) -> str:
     return f"the system keyring could not be used ({type(problem).__name__})"
 
 
+_FILE_NAME = re.compile(r"[^/\\\\]*\.[a-z]{1,6}")
+
+
+def shown_key_file(path: Path) -> str:
+    """Return a path for people, unless it may be a key that was given in place of its file."""
+    with suppress(OSError, RuntimeError, ValueError):
+        file = path.expanduser()
+        is_in_directory = len(file.parts) > 1 and file.parent != Path(file.anchor)
+        if os.path.lexists(file) or (is_in_directory and file.parent.is_dir()):
+            return str(path)
+    if _FILE_NAME.fullmatch(path.name):
+        return str(path)
+    return f"({len(str(path))} characters, which are not shown)"
+
+
 def read_key_file(path: Path) -> ApiKey:
-    """Return the key in `path`, without the line break at its end."""
+    """Return the key in `path`, without a byte order mark and the line break at its end.
+
+    Raises ConfigurationError when it cannot be read, others may change it, or it holds no key.
+    """
+    shown = shown_key_file(path)
+    where = f"the API key file {shown}"
     try:
-        text = path.expanduser().read_text(encoding="utf-8", errors="surrogateescape")
-        return ApiKey(text.removesuffix("\n").removesuffix("\r"))
+        text = path.expanduser().read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as problem:
         raise ConfigurationError(
-            f"cannot read the API key file {path}: {problem.strerror}"
+            f"cannot read {where}: {problem.strerror}",
+            hint=None if shown == str(path) else "it names a file; a key itself is for TM_API_KEY",
         ) from None
     except RuntimeError:  # `~user` of a user who does not exist, or `~` without a home
-        raise ConfigurationError(f"cannot read the API key file {path}: no such home") from None
+        raise ConfigurationError(f"cannot read {where}: no such home") from None
+    except ValueError:
+        raise ConfigurationError(f"cannot read {where}: no file has such a name") from None
+    try:
+        return ApiKey(text.removesuffix("\n").removesuffix("\r"))
     except ValueError as problem:
-        raise ConfigurationError(f"{path}: {problem}") from None
+        raise ConfigurationError(f"{shown}: {problem}") from None
+
+
+def key_file_warning(path: Path) -> str | None:
+    """Return a warning about a key file that everyone may write, None for any other.
+
+    It is read nevertheless: some CI runners write the files of their secrets like this.
+    """
+    with suppress(OSError, RuntimeError, ValueError):
+        if os.name == "posix" and path.expanduser().stat().st_mode & stat.S_IWOTH:
+            file = shlex.quote(str(path))
+            return f"every user of this machine can change the API key in {path}; chmod 600 {file}"
+    return None
 
 
 def write_stored(path: Path, content: dict[str, str]) -> None:
@@ -179,7 +217,7 @@ def read_stored(path: Path, system: str, base_url: str) -> ApiKey:
     """
     again = "remove it, and store the key again with `tm auth login`"
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             if os.name == "posix":
                 _check_private(path, os.fstat(file.fileno()))
             content = json.load(file)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.runtime.signals import InterruptAction
+from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.urls import LOCAL, parse_base_url
-from tm_cli.values.verdict import GATED, parse_fail_on
+from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
 TRAFFICMORPH = "trafficmorph"
 RUNLOOP = "runloop"
@@ -20,6 +21,9 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
+
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
+"""Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
@@ -32,7 +36,8 @@ class Definition:
     """One setting: its name in files, how its text is read, and its default.
 
     `own_prefix` marks the settings of another system, whose variables are that system's; a
-    `personal` setting must not stand in the project file.
+    `personal` setting must not stand in the project file. `flag_name` is the flag where it is not
+    that name.
     """
 
     name: str
@@ -42,14 +47,20 @@ class Definition:
     secret: bool = False
     personal: bool = False
     own_prefix: str = ""
+    flag_name: str = ""
 
     @property
     def variable(self) -> str:
         return self.name.upper() if self.own_prefix else "TM_" + self.name.upper()
 
     @property
+    def is_text(self) -> bool:
+        """Whether every character counts: what looks like a number in a file may lose some."""
+        return self.read in (_text, _checks, ApiKey, parse_context_name)
+
+    @property
     def flag(self) -> str:
-        return "--" + self.name.removeprefix(self.own_prefix).replace("_", "-")
+        return "--" + (self.flag_name or self.name.removeprefix(self.own_prefix)).replace("_", "-")
 
 
 def setting_name(system: str, name: str) -> str:
@@ -88,8 +99,23 @@ def _boolean(text: str) -> bool:
 
 def _fail_on(text: str) -> str:
     """Verdicts in their usual order and spelling."""
-    verdicts = parse_fail_on(text)
-    return ",".join(verdict for verdict in GATED if verdict in verdicts)
+    return format_fail_on(parse_fail_on(text))
+
+
+def _warn_on(text: str) -> str:
+    return format_fail_on(parse_warn_on(text))
+
+
+def split_checks(text: str) -> list[str]:
+    """Return the conditions in a list with commas or one in a line."""
+    return [check.strip() for check in re.split(r"[,\n]", text) if check.strip()]
+
+
+def _checks(text: str) -> str:
+    """Conditions; what each of them means is known to the gate."""
+    if not (found := split_checks(text)):
+        raise ValueError("it names no condition; write e.g. p95<400ms")
+    return ",".join(found)
 
 
 def _on_interrupt(text: str) -> InterruptAction:
@@ -102,6 +128,8 @@ def _on_interrupt(text: str) -> InterruptAction:
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
+    if not text.isprintable() and any(char < " " or char == "\x7f" for char in text):
+        raise ValueError("must not have control characters")
     return text.strip()
 
 
@@ -137,6 +165,13 @@ DEFINITIONS = {
         Definition("context", parse_context_name, None, "Context of the user file to use."),
         *_of_system(RUNLOOP, "Runloop", "https://api.runloop.ai/"),
         *_of_system(STRAIT, "Strait", "https://api.strait.dev/"),
+        Definition(
+            "strait_project",
+            _text,
+            None,
+            "Project on Strait, where the key does not determine it.",
+            flag_name="project",
+        ),
         Definition("timeout", _positive, 30.0, "Request timeout."),
         Definition(
             "wait_timeout", _positive, 1800.0, "Maximum time to wait for the run to finish."
@@ -148,12 +183,20 @@ DEFINITIONS = {
             "Maximum time to wait for the verdict after the run.",
         ),
         Definition(
+            "wait_for_target",
+            parse_duration,
+            None,
+            "Maximum time to wait until the target answers, before the load is sent.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,
             "Polling interval; `auto` adapts to the run.",
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
+        Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",
             _on_interrupt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,18 @@ from typing import Any
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS, is_trusted_owner
-from tm_cli.settings.definitions import DEFINITIONS, NO_CONTEXT, parse_context_name
-from tm_cli.values.text import did_you_mean
+from tm_cli.settings.definitions import (
+    DEFINITIONS,
+    NO_CONTEXT,
+    OTHER_VARIABLES,
+    parse_context_name,
+)
+from tm_cli.values.text import did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
+
+_ALIKE = 0.8
+"""How alike two names are, from 0 to 1, when one is taken for a spelling of the other."""
+_FAIL = "TM_FAIL"
 
 PROJECT_FILE = "tm.toml"
 USER_FILE = "config.toml"
@@ -23,6 +33,9 @@ USER_FILE = "config.toml"
 _SECRETS = frozenset(name for name, item in DEFINITIONS.items() if item.secret)
 _NOT_IN_PROJECTS = frozenset(name for name, item in DEFINITIONS.items() if item.personal)
 """What a repository must not decide for the users who check it out."""
+
+_NAMES_OF_USER_DIR = ("TM_CONFIG_DIR", "XDG_CONFIG_HOME")
+"""Variables with which the user names the directory of the user file."""
 
 GATE = "gate"
 CONTEXTS = "contexts"
@@ -34,29 +47,57 @@ class ConfigFile:
     """A settings file; every value is kept as the text that a flag would have.
 
     `thresholds` is its table `gate`, in the form that the API takes; `contexts` are tables of
-    settings by name.
+    settings by name, `lines` says where keys are.
     """
 
     path: Path
     values: Mapping[str, str]
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     contexts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class IgnoredFile:
-    """A settings file that is not used, because it belongs to a user who is not trusted."""
+class IgnoredSource:
+    """A settings file or a variable that is not used, although it may have been meant to be.
 
-    path: Path
-    owner: int
+    `owner` is the id of a user who is not trusted, where that is why.
+    """
 
-    @property
-    def message(self) -> str:
-        return f"{self.path} is not read, because it belongs to another user (id {self.owner})"
+    place: str
+    message: str
+    hint: str
+    owner: int | None = None
 
-    @property
-    def hint(self) -> str:
-        return f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={self.owner}"
+    @classmethod
+    def of_another_user(cls, path: Path, owner: int) -> IgnoredSource:
+        """A file whose owner is not trusted."""
+        return cls(
+            str(path),
+            f"{path} is not read, because it belongs to another user (id {owner})",
+            f"change its owner (chown), or trust that user with {TRUSTED_OWNERS}={owner}",
+            owner,
+        )
+
+
+def misspelt_variables(environ: Mapping[str, str]) -> Iterator[IgnoredSource]:
+    """Variables that nearly have the name of a setting: TM_FAILON would be a gate without verdicts.
+
+    One with a word more, such as TM_API_KEY_STAGING, is the user's own; TM_FAIL_... never is.
+    """
+    known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
+    for name in sorted(environ.keys() - known):
+        upper = name.upper()
+        if not upper.startswith("TM_"):
+            continue
+        if upper.startswith(_FAIL):
+            near = f"did you mean {_FAIL}_ON?"
+        elif any(set(upper.split("_")) > set(other.split("_")) for other in known):
+            continue
+        else:
+            near = did_you_mean(upper, known, alike=_ALIKE)
+        if near:
+            yield IgnoredSource(name, f"the variable {name} means nothing to tm", near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +114,46 @@ class _Content:
 
 def find_project_file(
     cwd: Path, environ: Mapping[str, str]
-) -> tuple[ConfigFile | None, list[IgnoredFile]]:
-    """Return the project file for `cwd`, and the files that are ignored because of their owner.
+) -> tuple[ConfigFile | None, list[IgnoredSource]]:
+    """Return the project file for `cwd`, and the files that are ignored.
 
     It is the nearest `tm.toml`, or `[tool.tm]` of a pyproject.toml, at or above `cwd`. `environ`
     says whom the user trusts. Files of others above the repository do not belong to this project
-    and are passed over silently.
+    and are passed over silently. A pyproject.toml belongs to other programs as well: one that
+    cannot be read is ignored, one that is broken is an error only where it may have settings.
     """
     ignored = []
     for path, is_inside in _project_files(cwd):
-        content = _read(path, environ)
-        if content.other_owner is not None:
-            if is_inside and (path.name == PROJECT_FILE or _may_have_settings(content.data)):
-                ignored.append(IgnoredFile(path, content.other_owner))
+        try:
+            content = _read(path, environ)
+        except ConfigurationError as error:
+            if path.name == PROJECT_FILE:
+                raise
+            ignored.append(IgnoredSource(str(path), error.message, error.hint or ""))
             continue
-        table = _parse(path, content.data)
-        found = table if path.name == PROJECT_FILE else _tool_table(path, table)
+        may_count = path.name == PROJECT_FILE or _may_have_settings(path, content.data)
+        if content.other_owner is not None:
+            if is_inside and may_count:
+                ignored.append(IgnoredSource.of_another_user(path, content.other_owner))
+            continue
+        if not may_count:
+            continue
+        table, file = _parse(path, content.data), _File(path, _lines(content.data))
+        found = table if path.name == PROJECT_FILE else _tool_table(file, table)
         if found is not None:
-            return _project(path, found), ignored
+            return _project(file, found), ignored
     return None, ignored
 
 
-def _tool_table(path: Path, table: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return `[tool.tm]` of a pyproject.toml, None when there is none.
+def _tool_table(file: _File, table: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return `[tool.tm]` of a pyproject.toml that has it.
 
     Anything else under that name, such as `[[tool.tm]]`, is an error: it was meant as settings.
     """
     tools = table.get("tool", {})
-    found = tools.get("tm") if isinstance(tools, dict) else None
+    found = tools.get("tm") if isinstance(tools, dict) else tools
     if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"tool.tm in {path} must be a table", hint="write [tool.tm]")
+        raise ConfigurationError(f"{file.at('')}: tool.tm must be a table", hint="write [tool.tm]")
     return found
 
 
@@ -134,7 +185,7 @@ def _is_there(path: Path) -> bool:
 
 def _unreachable(path: Path) -> str:
     if path.name == USER_FILE:
-        return "TM_CONFIG_DIR names another directory; is HOME that of another user?"
+        return "TM_CONFIG_DIR names another directory"
     return "change to a directory that this user may enter"
 
 
@@ -147,47 +198,54 @@ def project_root(cwd: Path) -> Path:
     return cwd
 
 
-def _may_have_settings(data: bytes) -> bool:
-    """Whether a pyproject.toml that is not read has settings, as far as that can be found out."""
+def _may_have_settings(path: Path, data: bytes) -> bool:
+    """Whether a pyproject.toml has `tool.tm`; a broken one may, if the key is anywhere in it."""
     try:
-        return "tm" in _load(data).get("tool", {})
-    except (ValueError, RecursionError, TypeError, AttributeError):
-        return True
+        tools = _parse(path, data).get("tool")
+    except ConfigurationError:
+        return data == _UNKNOWN or _KEY.search(data.replace(b"\0", b"")) is not None
+    tables = tools if isinstance(tools, list) else [tools]
+    return any(isinstance(table, dict) and "tm" in table for table in tables)
 
 
-def _project(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+def _project(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     if found := sorted(_SECRETS & table.keys()):
         raise ConfigurationError(
-            f"{path} holds an API key; a project file is shared, a key is not",
+            f"{file.at(found[0])} holds an API key; a project file is shared, a key is not",
             hint=f"remove it there, revoke that key, and set {DEFINITIONS[found[0]].variable}",
         )
     if CONTEXTS in table:
         raise ConfigurationError(
-            f"{path} has contexts, which are not a project's to define",
+            f"{file.at(CONTEXTS)} has contexts, which are not a project's to define",
             hint="define them in your own file; a project may name one with `context`",
         )
     for name in sorted(_NOT_IN_PROJECTS & table.keys()):
         raise ConfigurationError(
-            f"{path} sets {name}, which is not a project's choice",
+            f"{file.at(name)} sets {name}, which is not a project's choice",
             hint=f"set it in your own file, or as {DEFINITIONS[name].variable}",
         )
-    return _config_file(path, table)
+    return _config_file(file, table)
 
 
 def read_user_file(
     path: Path, environ: Mapping[str, str]
-) -> tuple[ConfigFile | None, list[IgnoredFile]]:
+) -> tuple[ConfigFile | None, list[IgnoredSource]]:
     """Return the user's own file, None when there is none or it belongs to another user.
 
     A key in it must be private.
     """
-    if not _is_there(path):
-        return None, []
+    try:
+        if not _is_there(path):
+            return None, []
+    except ConfigurationError:
+        if any(name in environ for name in _NAMES_OF_USER_DIR):
+            raise
+        return None, []  # such as the home of root, which `sudo -u` leaves in HOME
     content = _read(path, environ)
     if content.other_owner is not None:
-        return None, [IgnoredFile(path, content.other_owner)]
-    table = _parse(path, content.data)
-    tables = _contexts(path, table.pop(CONTEXTS, {}))
+        return None, [IgnoredSource.of_another_user(path, content.other_owner)]
+    table, file = _parse(path, content.data), _File(path, _lines(content.data))
+    tables = _contexts(file, table.pop(CONTEXTS, {}))
     if (
         any(_SECRETS & keys.keys() for keys in (table, *tables.values()))
         and os.name == "posix"
@@ -197,40 +255,47 @@ def read_user_file(
             f"{path} holds an API key and others may read it",
             hint=f"chmod 600 {shlex.quote(str(path))}",
         )
-    return replace(_config_file(path, table), contexts=tables), []
+    return replace(_config_file(file, table), contexts=tables), []
 
 
-def _contexts(path: Path, table: Any) -> dict[str, dict[str, str]]:
+def _contexts(file: _File, table: Any) -> dict[str, dict[str, str]]:
     if not isinstance(table, dict) or not all(isinstance(own, dict) for own in table.values()):
         raise ConfigurationError(
-            f"{CONTEXTS} in {path} must be a table of tables", hint="write [contexts.NAME]"
+            f"{file.at(CONTEXTS)}: {CONTEXTS} must be a table of tables",
+            hint="write [contexts.NAME]",
         )
-    return {_context_name(path, name): _context(path, name, own) for name, own in table.items()}
+    return {_context_name(file, name): _context(file, name, own) for name, own in table.items()}
 
 
-def _context_name(path: Path, name: str) -> str:
+def _context_name(file: _File, name: str) -> str:
+    place = file.at(f"{CONTEXTS}.{name}")
     if name == NO_CONTEXT:
-        raise ConfigurationError(f"{path} has a context {name!r}, which means no context")
+        raise ConfigurationError(f"{place} has a context {name!r}, which means no context")
     try:
         return parse_context_name(name)
     except ValueError as problem:
-        raise ConfigurationError(f"{path} has a context {name!r}: {problem}") from None
+        raise ConfigurationError(f"{place} has a context {name!r}: {problem}") from None
 
 
-def _context(path: Path, name: str, own: Mapping[str, Any]) -> dict[str, str]:
+def _context(file: _File, name: str, own: Mapping[str, Any]) -> dict[str, str]:
     for not_there in ("context", GATE):
         if not_there in own:
-            raise ConfigurationError(f"{path} sets {not_there} in a context, where it cannot stand")
-    return _texts(path, own, f"[{CONTEXTS}.{name}]")
+            place = file.at(f"{CONTEXTS}.{name}.{not_there}")
+            raise ConfigurationError(
+                f"{place} sets {not_there} in a context, where it cannot stand"
+            )
+    return _texts(file, own, f"{CONTEXTS}.{name}")
 
 
-def _config_file(path: Path, table: Mapping[str, Any]) -> ConfigFile:
+def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     settings = {name: value for name, value in table.items() if name != GATE}
     try:
         thresholds = read_thresholds(table.get(GATE, {}))
     except ValueError as problem:
-        raise ConfigurationError(f"invalid settings file {path}: {problem}") from None
-    return ConfigFile(path, _texts(path, settings), thresholds)
+        found = re.search(r"gate\.[\w.]*", str(problem))
+        place = file.at(found[0] if found else GATE)
+        raise ConfigurationError(f"{place} is invalid: {problem}") from None
+    return ConfigFile(file.path, _texts(file, settings), thresholds, lines=file.lines)
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> _Content:
@@ -258,6 +323,9 @@ def _read(path: Path, environ: Mapping[str, str]) -> _Content:
     return _Content(data, status, others[0] if others else None)
 
 
+_KEY = re.compile(rb"(?<![\w-])tm(?![\w-])|\\(?:u00|U000000|x)(?:74|6[dD])")
+"""The key, or one of its letters as an escape sequence."""
+
 _UNKNOWN = b"\0"
 """Stands for what cannot be read; it is not TOML, so that settings may have been in it."""
 
@@ -277,33 +345,46 @@ def _bytes_and_status(path: Path, *, follow: bool) -> tuple[bytes, os.stat_resul
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        return _load(data)
-    except RecursionError:
-        raise ConfigurationError(f"invalid settings file {path}: nested too deeply") from None
-    except ValueError as problem:
-        raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
-
-
-def _load(data: bytes) -> dict[str, Any]:
     import tomllib
 
-    return tomllib.loads(data.decode("utf-8"))
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not valid TOML: nested too deeply") from None
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise ConfigurationError(
+            f"{path}, line {line}, is not valid TOML: it is not UTF-8",
+            hint="save it with the encoding UTF-8",
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        text, _, place = str(problem).partition(" (at ")
+        number = place.removeprefix("line ").partition(",")[0]
+        line = int(number) if number.isdigit() else data.count(b"\n") + 1
+        raise ConfigurationError(
+            f"{path}, line {line}, is not valid TOML: {sanitize(text)}"
+        ) from None
+    except ValueError:
+        raise ConfigurationError(f"{path} is not valid TOML: a number is too long") from None
 
 
-def _texts(path: Path, table: Mapping[str, Any], where: str = "") -> dict[str, str]:
+def _texts(file: _File, table: Mapping[str, Any], where: str = "") -> dict[str, str]:
     values = {}
     for name, value in table.items():
+        place = file.at(f"{where}.{name}".lstrip("."))
         if name not in DEFINITIONS:
             known = [*DEFINITIONS, GATE, CONTEXTS]
             hint = did_you_mean(name, known, "`tm config show` lists the settings")
-            inside = f" in {where}" if where else ""
-            raise ConfigurationError(f"{path} has an unknown setting {name!r}{inside}", hint=hint)
-        values[name] = _as_text(path, name, value)
+            inside = f" in [{where}]" if where else ""
+            raise ConfigurationError(f"{place} has an unknown setting {name!r}{inside}", hint=hint)
+        values[name] = _as_text(place, name, value)
     return values
 
 
-def _as_text(path: Path, name: str, value: Any) -> str:
+def _as_text(place: str, name: str, value: Any) -> str:
+    """The text that a flag would have; a number is one only to a setting that is a number."""
+    if not isinstance(value, str | list) and DEFINITIONS[name].is_text:
+        raise ConfigurationError(f"{place}: {name} must be text; write it in quotes")
     match value:
         case bool():
             return str(value).lower()
@@ -311,4 +392,44 @@ def _as_text(path: Path, name: str, value: Any) -> str:
             return str(value)
         case list() if all(isinstance(item, str) for item in value):
             return ",".join(value)
-    raise ConfigurationError(f"{name} in {path} must be a text, a number or a list of texts")
+    raise ConfigurationError(f"{place}: {name} must be a text, a number or a list of texts")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A settings file for messages: its path, and the lines of its keys."""
+
+    path: Path
+    lines: Mapping[str, int]
+
+    def at(self, key: str) -> str:
+        """The path, with the line of a key or of the nearest table that it is in."""
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return f"{self.path}, line {self.lines[key]}" if key in self.lines else str(self.path)
+
+
+_TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}\s*(?:#.*)?")
+_ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
+
+
+def _lines(data: bytes) -> dict[str, int]:
+    """The lines, from 1, in which tables and keys begin; those of `tool.tm` without that prefix."""
+    found: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
+        if header := _TABLE.fullmatch(line):
+            key = table = _plain_key(header[1])
+        elif assignment := _ASSIGNMENT.match(line):
+            key = f"{table}.{_plain_key(assignment[1])}".lstrip(".")
+        else:
+            continue
+        key = re.sub(r"^tool(?:\.tm)?(?:\.|$)", "", key)
+        while key:
+            found.setdefault(key, number)
+            key = key.rpartition(".")[0]
+    return found
+
+
+def _plain_key(text: str) -> str:
+    return re.sub(r"[\s\"']", "", text)

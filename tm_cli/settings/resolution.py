@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from tm_cli.settings.definitions import (
     Definition,
     setting_name,
 )
-from tm_cli.settings.files import ConfigFile, IgnoredFile
+from tm_cli.settings.files import ConfigFile, IgnoredSource
 from tm_cli.values.urls import quote_base_url
 
 
@@ -55,11 +55,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The texts of one source by name of setting; `place` is its path or name."""
+    """The texts of one source by name of setting; `place` is its path or name.
+
+    `lines` says where in a file each is.
+    """
 
     source: Source
     values: Mapping[str, str]
     place: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def origin(self, definition: Definition) -> Origin:
         """Return where this layer has the value of a setting."""
@@ -84,7 +88,8 @@ class Layer:
             is_url = definition.name.endswith("base_url")
             shown = quote_base_url(text) + ": " if is_url else ""
             inside = self.source in (Source.CONTEXT, Source.PROJECT, Source.USER)
-            name = f"{definition.name} in {_named(origin)}" if inside else origin.place
+            line = f", line {self.lines[definition.name]}" if definition.name in self.lines else ""
+            name = f"{definition.name} in {_named(origin)}{line}" if inside else origin.place
             raise refusal(origin, f"{name}: {shown}{problem}") from None
 
 
@@ -177,7 +182,7 @@ class ResolvedSettings:
     """The effective values of one invocation, read lazily and validated one by one.
 
     `system` is the one that the flags for server and key mean; they say nothing about the others.
-    `ignored` are the files that are not read because of their owner.
+    `ignored` are the files and variables that are not used although they may be meant.
     """
 
     flags: Mapping[str, Any]
@@ -186,7 +191,7 @@ class ResolvedSettings:
     user: ConfigFile | None
     stored: StoredKeys
     system: str = TRAFFICMORPH
-    ignored: Sequence[IgnoredFile] = ()
+    ignored: Sequence[IgnoredSource] = ()
 
     def __getitem__(self, name: str) -> Setting:
         """Return the effective setting.
@@ -202,14 +207,15 @@ class ResolvedSettings:
         return self[name].value
 
     def require_all_files(self) -> None:
-        """Raise ConfigurationError when a file was ignored: a gate needs all of its settings.
+        """Raise ConfigurationError when a file or a variable was ignored: a gate needs them all.
 
-        What the file may set, such as `fail_on` or a limit, could have failed it.
+        What it may set, such as `fail_on` or a limit, could have failed it.
         """
         if self.ignored:
-            file = self.ignored[0]
+            first = self.ignored[0]
             raise ConfigurationError(
-                f"{file.message}; a gate without its settings could pass by mistake", hint=file.hint
+                f"{first.message}; a gate without its settings could pass by mistake",
+                hint=first.hint,
             )
 
     @cached_property
@@ -262,7 +268,11 @@ class ResolvedSettings:
 
 
 def _layer(source: Source, file: ConfigFile | None) -> Layer:
-    return Layer(source, {}) if file is None else Layer(source, file.values, str(file.path))
+    return (
+        Layer(source, {})
+        if file is None
+        else Layer(source, file.values, str(file.path), file.lines)
+    )
 
 
 def _first(layers: Sequence[Layer], definition: Definition) -> Setting:

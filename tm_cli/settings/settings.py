@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.errors import ConfigurationError
-from tm_cli.settings.credentials import StoredKeys, read_key_file
+from tm_cli.settings.credentials import StoredKeys, key_file_warning, read_key_file
 from tm_cli.settings.definitions import DEFINITIONS, SYSTEMS, TRAFFICMORPH, Definition, setting_name
-from tm_cli.settings.files import USER_FILE, find_project_file, project_root, read_user_file
+from tm_cli.settings.files import (
+    USER_FILE,
+    find_project_file,
+    misspelt_variables,
+    project_root,
+    read_user_file,
+)
 from tm_cli.settings.resolution import (
     Context,
     Layer,
@@ -31,10 +37,11 @@ class MissingKey(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key and where it was found."""
+    """A key and where it was found; `warning` says that others can change it there."""
 
     key: ApiKey
     origin: Origin
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Endpoint:
             if layer.source is Source.USER:
                 yield from self._stored()
             if (setting := self._key_in(layer)) is not None and self._may_use(setting):
-                yield Credential(_key(setting), setting.origin)
+                yield _credential(setting)
 
     def _stored(self) -> Iterator[Credential]:
         url = self.address.value
@@ -209,10 +216,11 @@ class Endpoint:
         return f"set {variable}, or store a key with `tm auth login`"
 
 
-def _key(setting: Setting) -> ApiKey:
+def _credential(setting: Setting) -> Credential:
     if isinstance(setting.value, ApiKey):
-        return setting.value
-    return read_key_file(Path(setting.value))
+        return Credential(setting.value, setting.origin)
+    path = Path(setting.value)
+    return Credential(read_key_file(path), setting.origin, key_file_warning(path))
 
 
 def _mixed(
@@ -282,23 +290,24 @@ def load_settings(
     environ: Mapping[str, str],
     *,
     cwd: Path,
-    user_dir: Path,
+    user_dir: Path | None,
     system: str = TRAFFICMORPH,
     owners: Mapping[str, str] | None = None,
 ) -> Settings:
     """Find and read the settings files; values are validated when they are asked for.
 
-    `owners` says whose files are read where `environ` does not.
+    `user_dir` is None for a user without a home directory. `owners` says whose files are read
+    where `environ` does not.
     """
     trusted = environ if owners is None else owners
     project, of_project = find_project_file(cwd, trusted)
-    user, of_user = read_user_file(user_dir / USER_FILE, trusted)
+    user, of_user = read_user_file(user_dir / USER_FILE, trusted) if user_dir else (None, [])
     return Settings(
         flags=flags,
         environ=environ,
         project=project,
         user=user,
-        stored=StoredKeys(user_dir / KEYS_DIR),
+        stored=StoredKeys(user_dir / KEYS_DIR if user_dir else None),
         system=system,
-        ignored=(*of_project, *of_user),
+        ignored=(*of_project, *of_user, *misspelt_variables(environ)),
     )

@@ -14,6 +14,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from tm_cli import __version__
+from tm_cli.setup import pins
+from tm_cli.values.documents import parse_yaml
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
 
@@ -77,6 +80,24 @@ _RATE = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(?:\s*/\s*s)?")
 _LOAD = re.compile(r"(\S+(?:\s*/\s*s)?)(?:\s+for)?\s+(\S+)", re.IGNORECASE)
 
 
+class System(StrEnum):
+    """What the pipeline starts, by the name of its command."""
+
+    RUNS = "runs"
+    BENCHMARKS = "benchmarks"
+    JOBS = "jobs"
+
+    @property
+    def prefix(self) -> str:
+        """What the variables of its server and key begin with."""
+        return {"runs": "TM", "benchmarks": "RUNLOOP", "jobs": "STRAIT"}[self]
+
+    @property
+    def job(self) -> str:
+        """The name of its job in a pipeline, and of its files."""
+        return {"runs": "load-test", "benchmarks": "benchmark", "jobs": "job"}[self]
+
+
 class Platform(StrEnum):
     """Where the pipeline runs."""
 
@@ -88,27 +109,43 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """A load test and its pipeline.
+    """A load test, a benchmark or a job, and its pipeline.
 
     `rate` in requests per second, `seconds` is the duration of a run, `fail_on` a list of verdicts
     with commas between, `server` an address or `local`; `public` lets the embedded server load a
-    public address.
+    public address. `subject` is the benchmark or job, and `min_score` the rule of a benchmark.
+    `branch` is the default branch of the repository, and `action` where the GitHub action is.
     """
 
-    url: str
-    rate: float
-    seconds: int
     platform: Platform
     name: str
+    url: str = ""
+    rate: float = 0.0
+    seconds: int = 0
     method: str = "GET"
     fail_on: str = "FAIL,WARN"
     server: str = LOCAL
     public: bool = False
+    system: System = System.RUNS
+    subject: str = ""
+    min_score: str = ""
+    branch: str | None = None
+    action: str = f"{pins.ACTION}@v{__version__}"
+
+    @property
+    def is_load(self) -> bool:
+        """Whether it is a load test."""
+        return self.system is System.RUNS
 
     @property
     def is_local(self) -> bool:
         """Whether the embedded server generates the load."""
-        return self.server == LOCAL
+        return self.is_load and self.server == LOCAL
+
+    @property
+    def own_server(self) -> str | None:
+        """The server to name; None for the embedded one, and for the vendor's of a system."""
+        return None if self.server == LOCAL else self.server
 
     @property
     def requests(self) -> float:
@@ -116,9 +153,19 @@ class Answers:
         return self.rate * self.seconds
 
 
+_WITH_PORT = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]+(?:[/?].*)?")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is meant as a URL, if only as a host with a port: `localhost:8080`."""
+    return "://" in text or _WITH_PORT.fullmatch(text.strip()) is not None
+
+
 def read_target(text: str) -> str:
-    """Return the address that the load goes to."""
+    """Return the address that the load goes to; a port of this machine needs no scheme."""
     url = text.strip()
+    if _WITH_PORT.fullmatch(url) and is_here(f"http://{url}"):
+        url = f"http://{url}"
     if "://" not in url:
         raise ValueError(f"it has no scheme; write for instance http://{url or 'localhost:8080'}")
     if "#" in url:
@@ -194,6 +241,32 @@ def read_name(text: str) -> str:
     return name
 
 
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_SCORE = re.compile(r"0(?:\.[0-9]{1,6})?|1(?:\.0)?|[0-9]{1,2}(?:\.[0-9]{1,4})?%|100%")
+_ACTION = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(?:/[\w./-]+)?@[\w./-]+", re.ASCII)
+
+
+def read_subject(text: str) -> str:
+    """Return the id of a benchmark, or the id or slug of a job."""
+    if not _SUBJECT.fullmatch(text.strip()):
+        raise ValueError("an id has letters, digits, dots, underscores and hyphens")
+    return text.strip()
+
+
+def read_min_score(text: str) -> str:
+    """Return a score as it was written: 0.85 or 85%."""
+    if not _SCORE.fullmatch(text.strip()):
+        raise ValueError("a score is written as 0.85 or 85%")
+    return text.strip()
+
+
+def read_action(text: str) -> str:
+    """Return where a GitHub action is: OWNER/REPOSITORY@REF."""
+    if not _ACTION.fullmatch(text.strip()):
+        raise ValueError("write OWNER/REPOSITORY@REF")
+    return text.strip()
+
+
 def read_method(text: str) -> str:
     """Return an HTTP method."""
     method = text.strip().upper()
@@ -209,6 +282,8 @@ def is_out_of_reach(url: str, server: str) -> bool:
 
 def check_whole(answers: Answers) -> Answers:
     """Return the answers; raise ValueError when they do not go together."""
+    if not answers.is_load:
+        return answers
     if answers.is_local and answers.rate > MOST_LOCAL:
         raise ValueError(
             f"the embedded server sends at most {MOST_LOCAL} requests per second; "
@@ -258,7 +333,15 @@ points: # requests per second at a second of the run; more points make a curve
 def settings_text(answers: Answers) -> str:
     """Return `tm.toml`; its limits are comments that show the embedded server's own."""
     verdicts = ", ".join(f'"{verdict}"' for verdict in answers.fail_on.split(","))
-    server = "" if answers.is_local else f'base_url = "{answers.server}"\n'
+    key = {"TM": "base_url"}.get(answers.system.prefix, f"{answers.system.prefix.lower()}_base_url")
+    server = f'{key} = "{answers.own_server}"\n' if answers.own_server else ""
+    if not answers.is_load:
+        return f"""\
+# Settings of this project's gates; `tm config show` prints what is in effect.
+
+# The verdicts that fail a gate.
+fail_on = [{verdicts}]
+{server}"""
     wait = f'wait_timeout = "{wait_timeout(answers)}"\n' if wait_timeout(answers) else ""
     return f"""\
 # Settings of this project's load tests; `tm config show` prints what is in effect.
@@ -323,15 +406,4 @@ def read_yaml(text: str) -> Any:
 
     Raises ValueError when it is not YAML.
     """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Reads the tags of every platform as None."""
-
-    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    try:
-        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+    return parse_yaml(text, foreign=True)

@@ -11,17 +11,23 @@ from typing import Any
 from tm_cli import __version__
 from tm_cli.exit_codes import ExitCode
 from tm_cli.setup import pins
-from tm_cli.setup.answers import Answers, document_path, is_here, read_yaml, stem, wait_timeout
+from tm_cli.setup.answers import (
+    Answers,
+    System,
+    document_path,
+    is_here,
+    read_yaml,
+    scalar,
+    stem,
+    wait_timeout,
+)
 
-JOB = "load-test"
 MARK = "written by `tm init`"
 """In the first line of a pipeline that `tm init --force` may replace."""
 HISTORY = ".tm/tm.db"
 """The history of the embedded server, without its key."""
 MAKEFILE = "Makefile"
 MAKEFILES = ("GNUmakefile", "makefile", MAKEFILE)
-INCLUDED_MAKEFILE = "load-test.mk"
-"""Where the targets go when there is a makefile already."""
 USUAL_STAGE = "test"
 SOFT_WORDS = {
     ExitCode.WARN: "WARN: accepted with a warning; the reasons stand above",
@@ -36,19 +42,35 @@ def gate_command(answers: Answers, *, every_verdict: bool) -> str:
     `every_verdict` adds NO_BASELINE, so that the pipeline gets an exit code for it.
     """
     verdicts = answers.fail_on.split(",")
-    if every_verdict and "NO_BASELINE" not in verdicts:
+    if every_verdict and ExitCode.NO_BASELINE in soft_codes(answers):
         verdicts.append("NO_BASELINE")
-    words = ["tm runs start", document_path(answers.name), "--wait --fail-on", ",".join(verdicts)]
+    subject = document_path(answers.name) if answers.is_load else answers.subject
+    words = ["tm", answers.system, "start", subject, "--wait --fail-on", ",".join(verdicts)]
+    if answers.min_score:
+        words += ["--min-score", answers.min_score]
     if limit := wait_timeout(answers):
         words += ["--wait-timeout", limit]
     return " ".join(words)
 
 
+def included_pipeline(answers: Answers) -> str:
+    """Where the job goes when there is a `.gitlab-ci.yml` already."""
+    return f".gitlab/{answers.system.job}.yml"
+
+
+def included_makefile(answers: Answers) -> str:
+    """Where the targets go when there is a makefile already."""
+    return f"{answers.system.job}.mk"
+
+
 def soft_codes(answers: Answers) -> tuple[ExitCode, ...]:
     """Return the codes that do not make a job red: WARN, and a missing baseline unless asked for.
 
-    Both come from nothing but a verdict.
+    Both come from nothing but a verdict. A job run has no baseline, and WARN means that it was
+    canceled or has expired.
     """
+    if answers.system is System.JOBS:
+        return ()
     verdicts = answers.fail_on.split(",")
     warn = (ExitCode.WARN,) if "WARN" in verdicts else ()
     missing = () if "NO_BASELINE" in verdicts else (ExitCode.NO_BASELINE,)
@@ -63,7 +85,7 @@ def package(answers: Answers) -> str:
 
 def job_minutes(answers: Answers) -> int:
     """Return the time limit of a job: the run, the wait for its verdict, the installation."""
-    return -(-answers.seconds // 60) + 30
+    return -(-answers.seconds // 60) + (30 if answers.is_load else 45)
 
 
 def stage_for(pipeline: str) -> str:
@@ -134,27 +156,41 @@ def _of_make(text: str) -> Iterator[str]:
 def makefile_text(answers: Answers) -> str:
     """Return a makefile with the gate and the installation of tm."""
     command = gate_command(answers, every_verdict=False).removeprefix("tm ")
+    job = answers.system.job
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+{_head(answers)}
 # make prints the exit code of tm (`Error 2`), but ends with 2 itself whatever that code was.
 TM ?= tm
-# What `make install-tm` installs: this version, or a wheel, or a URL.
+# What `make install-tm` installs into .tm/venv: this version, or a wheel, or a URL.
 TM_PACKAGE ?= {package(answers)}
+export PATH := $(CURDIR)/.tm/venv/bin:$(PATH)
 
 {_variables(answers)}
-.PHONY: {JOB} install-tm
+.PHONY: {job} install-tm
 
-{JOB}:
+{job}:
 \t$(TM) {command}
 
-install-tm:
-\tpython3 -m pip install "$(TM_PACKAGE)"
+install-tm: # an environment of its own: the system's Python may refuse packages
+\tmkdir -p -m 700 .tm
+\tpython3 -m venv .tm/venv
+\t.tm/venv/bin/python -m pip install --only-binary=:all: "$(TM_PACKAGE)"
 """
 
 
+def _head(answers: Answers) -> str:
+    titles = {"runs": "A load test", "benchmarks": "A benchmark", "jobs": "A job run"}
+    return (
+        f"# {titles[answers.system]} as a gate, {MARK} {__version__}; yours to change. "
+        "`tm init --check` checks it."
+    )
+
+
 def _variables(answers: Answers) -> str:
+    prefix = answers.system.prefix
     if not answers.is_local:
-        return f"# TM_API_KEY comes from the environment.\nexport TM_BASE_URL ?= {answers.server}\n"
+        server = f"export {prefix}_BASE_URL ?= {answers.own_server}\n" if answers.own_server else ""
+        return f"# {prefix}_API_KEY comes from the environment.\n{server}"
     public = "export TM_ALLOW_PUBLIC_TARGETS ?= true\n" if answers.public else ""
     return (
         "ifdef CI # elsewhere, tm takes the embedded server of its own accord\n"
@@ -163,85 +199,94 @@ def _variables(answers: Answers) -> str:
 
 
 GITLAB_PATH = ".gitlab-ci.yml"
-INCLUDED_PIPELINE = ".gitlab/load-test.yml"
-"""Where the job goes when there is a `.gitlab-ci.yml` already."""
-REPORT = "load-test.xml"
 
 
 def pipeline_text(answers: Answers, stage: str = "test") -> str:
     """Return a pipeline with one job, which may as well be included; `stage` is a plain word."""
+    job = answers.system.job
+    report = f"{job}.xml"
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
-# FAIL and everything undecided fail the pipeline; see allow_failure for the rest.
-{JOB}:
+{_head(answers)}
+# FAIL and everything undecided fail the pipeline{
+        "; see allow_failure for the rest" if soft_codes(answers) else ""
+    }.
+{job}:
   stage: {stage}
   image: {pins.image()}
   timeout: {job_minutes(answers)} minutes
-{_rules(answers)}  variables:
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
+  variables:
     # What pip installs. A CI/CD variable TM_PACKAGE of the project replaces it: a wheel, a URL.
     TM_PACKAGE: "{package(answers)}"
+    PIP_ONLY_BINARY: ":all:" # wheels: no code of a package runs while it is installed
 {_gitlab_server(answers)}{_cache(answers)}{_gitlab_service(answers)}  script:
-    - python -m pip install "$TM_PACKAGE" || exit 1 # pip also exits with 3
-    - {gate_command(answers, every_verdict=True)} --report junit={REPORT}
+    - {_gitlab_installation(answers)} || exit 1 # pip also exits with 3
+    - {gate_command(answers, every_verdict=True)} --report junit={report}
 {_soft(answers)}  artifacts:
     when: always
     reports:
-      junit: {REPORT}
+      junit: {report}
 """
 
 
-def _rules(answers: Answers) -> str:
-    policies = ("pull", "pull-push") if answers.is_local else ()
-    conditions = (
-        '$CI_PIPELINE_SOURCE == "merge_request_event"',
-        "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
-    )
-    text = "  rules:\n"
-    for number, condition in enumerate(conditions):
-        text += f"    - if: {condition}\n"
-        if policies:
-            text += f"      variables: {{TM_CACHE_POLICY: {policies[number]}}}\n"
-    return text
+def _gitlab_installation(answers: Answers) -> str:
+    """Return the command; it does not need the key, which GitLab gives to the whole job."""
+    return f'env -u {answers.system.prefix}_API_KEY python -m pip install "$TM_PACKAGE"'
 
 
 def _gitlab_server(answers: Answers) -> str:
+    prefix = answers.system.prefix
     if not answers.is_local:
-        return (
-            f'    TM_BASE_URL: "{answers.server}"\n'
-            "    # TM_API_KEY is a masked CI/CD variable of the project.\n"
-            f"  resource_group: {JOB} # two runs of one profile replace each other\n"
+        server = f'    {prefix}_BASE_URL: "{answers.own_server}"\n' if answers.own_server else ""
+        text = f"{server}    # {prefix}_API_KEY is a masked CI/CD variable of the project.\n"
+        group = (
+            f"  resource_group: {answers.system.job} # two runs of one profile replace each other\n"
         )
+        return text + (group if answers.is_load else "")
     text = "    TM_BASE_URL: local # the embedded server\n"
     if answers.public:
         text += '    TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
     why = "two at a time would lose a run from the history"
-    return f"{text}  resource_group: {JOB}-$CI_COMMIT_REF_SLUG # {why}\n"
+    return f"{text}  resource_group: {answers.system.job}-$CI_COMMIT_REF_SLUG # {why}\n"
 
 
 def _cache(answers: Answers) -> str:
-    """Runs of the default branch are what merge requests are compared with."""
+    """Each branch has a history of its own: one that others may write would be a poor baseline."""
     if not answers.is_local:
         return ""
     return f"""\
+  # Each branch continues its own history. A merge request is thereby compared with its own earlier
+  # runs; --against compares it with a second target, without a history.
   cache:
-    key: tm-{stem(answers.name)}
+    key: tm-{stem(answers.name)}-$CI_COMMIT_REF_SLUG-$CI_MERGE_REQUEST_IID
     paths: ["{HISTORY}"]
-    policy: $TM_CACHE_POLICY # only the default branch writes
     when: always # a job that warns counts as failed
-    unprotect: true # else merge requests do not see the runs of a protected branch
   after_script: # before the cache is written
     - for _ in $(seq 20); do if [ ! -e .tm/server.json ]; then break; fi; sleep 0.25; done
     - if [ -e {HISTORY}-journal ]; then rm -f {HISTORY}; fi # not whole: the older cache stays
 """
 
 
+_DRIVER = (
+    "# Another process has to drive the run, or this job: --exec=COMMAND (see tm benchmarks).\n"
+)
+
+
 def _gitlab_service(answers: Answers) -> str:
+    if answers.system is System.BENCHMARKS:
+        return f"  {_DRIVER}"
     if not is_here(answers.url):
         return ""
     return (
         "  # The target is this machine: start the service at the beginning of the script, and\n"
-        f"  # wait until the address in {document_path(answers.name)} answers.\n"
+        f"  # wait until it answers the address in {document_path(answers.name)}, for example:\n"
+        f"  #   - ./start.sh &\n  #   - {_WAITING}\n"
     )
+
+
+_WAITING = "curl --silent --output /dev/null --retry 30 --retry-delay 1 --retry-connrefused ADDRESS"
 
 
 def _soft(answers: Answers) -> str:
@@ -253,21 +298,24 @@ def _soft(answers: Answers) -> str:
     return f"  allow_failure:\n    exit_codes: [{numbers}] # {story}\n"
 
 
-GITHUB_PATH = ".github/workflows/load.yml"
+def github_path(answers: Answers) -> str:
+    """The file of the workflow."""
+    name = "load" if answers.is_load else answers.system.job
+    return f".github/workflows/{name}.yml"
 
 
 def workflow_text(answers: Answers) -> str:
-    """Return the workflow: a job that installs tm, runs the gate and keeps the history."""
-    group = f"{JOB}-${{{{ github.ref }}}}" if answers.is_local else JOB
+    """Return the workflow: a job with the action, its reports and a comment."""
+    job = answers.system.job
+    branches = scalar(answers.branch) if answers.branch else "main, master"
     return f"""\
-# A load test as a gate, {MARK} {__version__}; yours to change. `tm init --check` checks it.
+{_head(answers)}
 # FAIL and everything undecided make the job red; {_soft_story(answers)}
-# The same as an action: `uses: trafficmorph/tm@v{__version__}` with the input `profile`.
-name: load test
+name: {job.replace("-", " ")}
 
 on:
   push:
-    branches: [main, master] # these runs are what pull requests are compared with
+    branches: [{branches}]{_why_pushes(answers)}
   pull_request:
   workflow_dispatch:
 
@@ -275,120 +323,91 @@ permissions:
   contents: read
 
 concurrency:{_why_group(answers)}
-  group: {group}
+  group: {job}{"-${{ github.ref }}" if answers.is_local or not answers.is_load else ""}
 
 jobs:
-  {JOB}:
+  {job}:
     runs-on: ubuntu-latest
     timeout-minutes: {job_minutes(answers)}
-    env:
-      # What pip installs. The variable TM_PACKAGE of the repository replaces it: a wheel, a URL.
-      TM_PACKAGE: ${{{{ vars.TM_PACKAGE || '{package(answers)}' }}}}
-{_github_server(answers)}
+    permissions:
+      contents: read
+      pull-requests: write # for the comment
     steps:
       - uses: {pins.actions()["actions/checkout"]}
         with:
           persist-credentials: false
-      - uses: {pins.actions()["actions/setup-python"]}
-        with:
-          python-version: "{pins.python_version()}"
-      - name: Install tm
-        shell: bash
-        run: python -m pip install "$TM_PACKAGE"
-{_github_service(answers)}{_restore(answers)}{_gate(answers)}{_save(answers)}"""
+{_github_service(answers)}      - name: Gate
+        uses: {answers.action}{_pinning(answers)}
+{_github_public(answers)}        with:
+{indent(_github_inputs(answers), " " * 10)}"""
 
 
 def _soft_story(answers: Answers) -> str:
-    names = [code.name for code in soft_codes(answers)]
-    if not names:
-        return "so does every verdict but PASS."
-    return f"{' and '.join(names)} only {'warn' if len(names) > 1 else 'warns'}."
+    if answers.system is System.JOBS:
+        return "so do WARN (canceled, expired) and a run that never ends."
+    warned = "WARN is a warning" if _warns(answers) else "so is WARN"
+    missing = (
+        "NO_BASELINE a notice" if "NO_BASELINE" not in answers.fail_on else "NO_BASELINE as well"
+    )
+    return f"{warned}, {missing}."
+
+
+def _warns(answers: Answers) -> bool:
+    return ExitCode.WARN in soft_codes(answers) and answers.fail_on != "WARN"
+
+
+def _github_inputs(answers: Answers) -> str:
+    """Return what the action is given, a line each."""
+    verdicts = answers.fail_on.split(",")
+    subject = {System.RUNS: "profile", System.BENCHMARKS: "benchmark", System.JOBS: "job"}
+    name = document_path(answers.name) if answers.is_load else scalar(answers.subject)
+    key = f"${{{{ secrets.{answers.system.prefix}_API_KEY }}}}"
+    inputs = {
+        "system": None if answers.is_load else answers.system,
+        subject[answers.system]: name,
+        "args": f"--min-score={answers.min_score}" if answers.min_score else None,
+        "fail-on": ",".join(v for v in verdicts if v != "WARN" or not _warns(answers)),
+        "warn-on": "WARN" if _warns(answers) else None,
+        "wait-timeout": wait_timeout(answers),
+        "base-url": "local # the embedded server" if answers.is_local else answers.own_server,
+        "api-key": None if answers.is_local else f"{key} # pull requests from forks do not get it",
+        "artifact": answers.system.job,
+        "comment": "${{ github.event_name == 'pull_request' && 'true' || 'false' }}",
+        "comment-name": stem(answers.name),
+    }
+    return "".join(f"{name}: {value}\n" for name, value in inputs.items() if value)
+
+
+def _pinning(answers: Answers) -> str:
+    """A release cannot name its own commit; who trusts the tag tells the auditor so."""
+    is_commit = re.search(r"@[0-9a-f]{40}$", answers.action)
+    return "" if is_commit else " # zizmor: ignore[unpinned-uses] its commit would be safer"
+
+
+def _why_pushes(answers: Answers) -> str:
+    return " # these runs are what pull requests are compared with" if answers.is_local else ""
 
 
 def _why_group(answers: Answers) -> str:
-    return "" if answers.is_local else " # two runs of one profile replace each other"
+    if answers.is_local or not answers.is_load:
+        return ""
+    return " # two runs of one profile replace each other"
 
 
-def _github_server(answers: Answers) -> str:
-    if not answers.is_local:
-        return (
-            f"      TM_BASE_URL: {answers.server}\n"
-            "      # A secret of the repository; pull requests from forks do not get it.\n"
-            "      TM_API_KEY: ${{ secrets.TM_API_KEY }}"
-        )
-    text = "      TM_BASE_URL: local # the embedded server"
-    if answers.public:
-        text += '\n      TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target'
-    return text
+def _github_public(answers: Answers) -> str:
+    if not answers.public:
+        return ""
+    return '        env:\n          TM_ALLOW_PUBLIC_TARGETS: "true" # you own the target\n'
 
 
 def _github_service(answers: Answers) -> str:
+    if answers.system is System.BENCHMARKS:
+        return f"      {_DRIVER}"
     if not is_here(answers.url):
         return ""
     return (
-        "      # The target is this machine: start the service in a step here, and wait until\n"
-        f"      # the address in {document_path(answers.name)} answers.\n"
+        "      # The target is this machine: start the service in a step here, and wait until it\n"
+        f"      # answers the address in {document_path(answers.name)}, for example:\n"
+        "      #   - run: |\n"
+        f"      #       ./start.sh &\n      #       {_WAITING}\n"
     )
-
-
-def _key(answers: Answers) -> str:
-    """The beginning of the cache's key: the branch that a pull request goes to, or the own one."""
-    return f"tm:{stem(answers.name)}:${{{{ github.base_ref || github.ref_name }}}}:"
-
-
-def _restore(answers: Answers) -> str:
-    if not answers.is_local:
-        return ""
-    return f"""\
-      - name: Fetch earlier runs
-        uses: {pins.actions()["actions/cache/restore"]}
-        with:
-          path: {HISTORY}
-          key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"
-          restore-keys: "{_key(answers)}"
-"""
-
-
-def _gate(answers: Answers) -> str:
-    soft = soft_codes(answers)
-    script = waiting_block(gate_command(answers, every_verdict=True), soft)
-    return f"""\
-{_annotated(soft)}      - name: Load test
-        shell: bash
-        run: |
-{indent(script, " " * 10)}"""
-
-
-def _annotated(soft: Sequence[ExitCode]) -> str:
-    if not soft:
-        return ""
-    names = " and ".join(code.name for code in soft)
-    return f"      # tm itself annotates {names} in red, too; the job stays green all the same.\n"
-
-
-def _save(answers: Answers) -> str:
-    if not answers.is_local:
-        return ""
-    return f"""\
-      - name: Let the embedded server end
-        id: end
-        if: ${{{{ !cancelled() && github.event_name != 'pull_request' }}}}
-        shell: bash
-        run: |
-          for _ in $(seq 40); do
-            if [ ! -e .tm/server.json ]; then break; fi
-            sleep 0.25
-          done
-          # In use, or left with a journal, the database is not whole by itself.
-          if [ ! -e .tm/server.json ] && [ ! -e {HISTORY}-journal ]; then
-            echo "whole=true" >> "$GITHUB_OUTPUT"
-          else
-            echo "::warning title=Load test::no history is kept: its server has not ended"
-          fi
-      - name: Keep the history
-        if: ${{{{ !cancelled() && steps.end.outputs.whole == 'true' }}}}
-        uses: {pins.actions()["actions/cache/save"]}
-        with:
-          path: {HISTORY}
-          key: "{_key(answers)}${{{{ github.run_id }}}}:${{{{ github.run_attempt }}}}"
-"""

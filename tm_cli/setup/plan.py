@@ -13,12 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from tm_cli.errors import ConfigurationError, OutputError
+from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.device_paths import find_device
 from tm_cli.runtime.files import write_atomic
-from tm_cli.setup import pipelines
+from tm_cli.setup import pins, pipelines
 from tm_cli.setup.answers import (
     Answers,
     Platform,
+    System,
     document_path,
     is_here,
     is_ignored,
@@ -27,7 +29,7 @@ from tm_cli.setup.answers import (
     settings_text,
     with_ignored,
 )
-from tm_cli.setup.pipelines import MARK, include_line, soft_codes, stage_for
+from tm_cli.setup.pipelines import MARK, gate_command, include_line, soft_codes, stage_for
 
 MIN_REQUESTS = 200
 """Requests that the embedded server needs to judge a run."""
@@ -59,8 +61,11 @@ class Change:
 
 def plan(answers: Answers, read: Read, *, force: bool) -> list[Change]:
     """Return what has to happen; a file that differs is replaced only with `force`."""
-    changes = [_change(document_path(answers.name), profile_text(answers), read, force=force)]
-    if not _has_settings_elsewhere(read):
+    changes = []
+    if answers.is_load:
+        path, text = document_path(answers.name), profile_text(answers)
+        changes.append(_change(path, text, read, force=force))
+    if not _has_settings_elsewhere(read) and (answers.is_load or read(SETTINGS) is None):
         changes.append(_change(SETTINGS, settings_text(answers), read, force=force))
     changes.append(_ignored(read(IGNORED)))
     changes += (_change(path, text, read, force=force) for path, text in _pipeline(answers, read))
@@ -97,26 +102,22 @@ def _has_settings_elsewhere(read: Read) -> bool:
 def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
     match answers.platform:
         case Platform.GITHUB:
-            yield pipelines.GITHUB_PATH, pipelines.workflow_text(answers)
-        case Platform.GITLAB if (
-            present := _not_written_by_tm(read(pipelines.GITLAB_PATH))
-        ) is not None:
-            yield pipelines.INCLUDED_PIPELINE, pipelines.pipeline_text(answers, stage_for(present))
+            yield pipelines.github_path(answers), pipelines.workflow_text(answers)
+        case Platform.GITLAB if present := _other(answers, read(pipelines.GITLAB_PATH)):
+            path = pipelines.included_pipeline(answers)
+            yield path, pipelines.pipeline_text(answers, stage_for(present))
         case Platform.GITLAB:
             yield pipelines.GITLAB_PATH, pipelines.pipeline_text(answers)
-        case Platform.MAKE if any(
-            _not_written_by_tm(read(name)) is not None for name in pipelines.MAKEFILES
-        ):
-            yield pipelines.INCLUDED_MAKEFILE, pipelines.makefile_text(answers)
+        case Platform.MAKE if any(_other(answers, read(name)) for name in pipelines.MAKEFILES):
+            yield pipelines.included_makefile(answers), pipelines.makefile_text(answers)
         case Platform.MAKE:
             yield pipelines.MAKEFILE, pipelines.makefile_text(answers)
 
 
-def _not_written_by_tm(text: str | None) -> str | None:
-    """Return the text of a pipeline that is never replaced."""
-    if text is None or MARK in text.partition("\n")[0]:
-        return None
-    return text
+def _other(answers: Answers, text: str | None) -> str | None:
+    """Return the text of a pipeline that is never replaced: of a person, or of another gate."""
+    is_same = text and MARK in text.partition("\n")[0] and f"\n{answers.system.job}:" in text
+    return None if is_same else text
 
 
 def read_text(directory: Path, path: str) -> str | None:
@@ -196,12 +197,20 @@ def top_for(platform: Platform, directory: Path) -> Path | None:
 def next_commands(answers: Answers, changes: Sequence[Change]) -> list[str]:
     """Return the two commands that come next."""
     paths = " ".join(change.path for change in changes)
+    if not answers.is_load:
+        return [gate_command(answers, every_verdict=False), f"git add {paths}"]
     return [f"tm runs start {document_path(answers.name)} --wait", f"git add {paths}"]
 
 
 def notes(answers: Answers, changes: Sequence[Change]) -> list[str]:
     """Return what only a person can do or should know, a sentence each."""
-    return [*_files(changes), *_joining(changes), *_target(answers), *_verdicts(answers)]
+    return [
+        *_files(changes),
+        *_joining(answers, changes),
+        *_target(answers),
+        *_account(answers),
+        *_verdicts(answers),
+    ]
 
 
 def _files(changes: Sequence[Change]) -> Iterator[str]:
@@ -215,15 +224,17 @@ def _files(changes: Sequence[Change]) -> Iterator[str]:
         )
 
 
-def _joining(changes: Sequence[Change]) -> Iterator[str]:
+def _joining(answers: Answers, changes: Sequence[Change]) -> Iterator[str]:
     paths = {change.path for change in changes}
-    if pipelines.INCLUDED_PIPELINE in paths:
-        yield f"Add to {pipelines.GITLAB_PATH}: {include_line(pipelines.INCLUDED_PIPELINE)}"
-    if pipelines.INCLUDED_MAKEFILE in paths:
-        yield f"Add to your makefile: {include_line(pipelines.INCLUDED_MAKEFILE)}"
+    if (path := pipelines.included_pipeline(answers)) in paths:
+        yield f"Add to {pipelines.GITLAB_PATH}: {include_line(path)}"
+    if (path := pipelines.included_makefile(answers)) in paths:
+        yield f"Add to your makefile: {include_line(path)}"
 
 
 def _target(answers: Answers) -> Iterator[str]:
+    if answers.system is System.BENCHMARKS:
+        yield "Another process has to drive the run, or the job itself with --exec COMMAND."
     in_ci = answers.platform in (Platform.GITHUB, Platform.GITLAB)
     if in_ci and is_here(answers.url):
         yield (
@@ -235,10 +246,19 @@ def _target(answers: Answers) -> Iterator[str]:
             "The embedded server refuses public addresses. If the target has one and is yours: "
             "--allow-public-targets, and TM_ALLOW_PUBLIC_TARGETS=true on your machine."
         )
+
+
+def _account(answers: Answers) -> Iterator[str]:
+    key = f"{answers.system.prefix}_API_KEY"
     if not answers.is_local and answers.platform is Platform.GITHUB:
-        yield "Store the API key as the secret TM_API_KEY of the repository."
+        yield f"Store the API key as the secret {key} of the repository."
     if not answers.is_local and answers.platform is Platform.GITLAB:
-        yield "Store the API key as the masked CI/CD variable TM_API_KEY of the project."
+        yield f"Store the API key as the masked CI/CD variable {key} of the project."
+    if answers.platform is Platform.GITHUB and answers.action.startswith(f"{pins.ACTION}@"):
+        yield (
+            f"Replace OWNER in `uses: {answers.action}` by the account that publishes the action, "
+            "or name it with --action."
+        )
 
 
 def _verdicts(answers: Answers) -> Iterator[str]:
@@ -251,5 +271,5 @@ def _verdicts(answers: Answers) -> Iterator[str]:
         return
     if "NO_BASELINE" in answers.fail_on:
         yield "The first run fails with 4: NO_BASELINE is one of the verdicts that you named."
-    elif soft_codes(answers) or answers.platform is Platform.MAKE:
+    elif ExitCode.NO_BASELINE in soft_codes(answers) and answers.is_load:
         yield "The first run has no baseline: NO_BASELINE, which is reported and passes."

@@ -12,18 +12,29 @@ KEY_VARIABLES = (
 SHORTEST_HIDDEN = 4
 """Characters; a shorter text is not a key and occurs in many words."""
 
+SHORTEST_IN_ANSWERS = 8
+"""Characters of a key that is looked for in what is read: a `test` may be an id or a name there."""
 
-def hide(value: Any, secret: str) -> Any:
-    """Return a text, or a JSON document, with stars wherever it holds the secret."""
-    if len(secret) < SHORTEST_HIDDEN:
+
+def hide(text: str, secret: str) -> str:
+    """Return a message with stars wherever it holds the secret."""
+    return text if len(secret) < SHORTEST_HIDDEN else text.replace(secret, "***")
+
+
+def hide_in_answer(value: Any, secret: str) -> Any:
+    """Return the same for what a server has sent, a text or a JSON document, before it is read."""
+    if len(secret) < SHORTEST_IN_ANSWERS:
         return value
     match value:
         case str():
             return value.replace(secret, "***")
         case list():
-            return [hide(item, secret) for item in value]
+            return [hide_in_answer(item, secret) for item in value]
         case dict():
-            return {hide(key, secret): hide(item, secret) for key, item in value.items()}
+            return {
+                hide_in_answer(key, secret): hide_in_answer(item, secret)
+                for key, item in value.items()
+            }
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.values.api_key import ApiKey
+from tm_cli.values.api_key import ApiKey, hide
 from tm_cli.values.text import sanitize
 
 
@@ -80,7 +80,7 @@ def without_key(result: CheckResult, key: ApiKey) -> CheckResult:
     secret = key.reveal().decode("utf-8", "replace")
 
     def hidden(value: Any) -> Any:
-        return value.replace(secret, str(key)) if isinstance(value, str) else value
+        return hide(value, secret) if isinstance(value, str) else value
 
     facts = {name: hidden(value) for name, value in result.facts.items()}
     return replace(result, text=hidden(result.text), fix=hidden(result.fix), facts=facts)

@@ -1,11 +1,18 @@
-"""Durations as people write them: `90`, `90s`, `5m`, `5min`, `1h30m`, `250ms`."""
+"""Durations as people write them: `90`, `90s`, `5m`, `5 min`, `1h30m`, `2d`, `250ms`."""
 
 from __future__ import annotations
 
 import re
 
-_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|sec|s|min|m|h)")
+_SECONDS = {
+    0.001: ("ms",),
+    1.0: ("s", "sec", "secs", "second", "seconds"),
+    60.0: ("m", "min", "mins", "minute", "minutes"),
+    3600.0: ("h", "hr", "hrs", "hour", "hours"),
+    86400.0: ("d", "day", "days"),
+}
+_UNITS = {word: seconds for seconds, words in _SECONDS.items() for word in words}
+_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([a-z]{1,7})(?: |(?=[0-9])|$)")
 _PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
 LONGEST = 30 * 24 * 3600.0
@@ -21,10 +28,11 @@ def parse_duration(text: str) -> float:
     if _PLAIN.fullmatch(text):
         seconds = float(text)
     else:
-        parts = _PART.findall(text)
-        if not parts or "".join(number + unit for number, unit in parts) != text:
+        parts = list(_PART.finditer(text))
+        known = all(part[2] in _UNITS for part in parts)
+        if not parts or not known or "".join(part[0] for part in parts) != text:
             raise ValueError(f"invalid duration {text!r}: expected e.g. 90s, 5m or 1h30m")
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        seconds = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
     if seconds > LONGEST:
         raise ValueError(f"invalid duration {text!r}: longer than thirty days")
     return seconds

@@ -166,6 +166,15 @@ class Curve:
             return 0.0
         return self._pieces[bisect_right(self._starts, second) - 1].rate(second)
 
+    @property
+    def highest_rate(self) -> float:
+        """The most requests per second that are planned at any time."""
+        return max(
+            piece.rate(second)
+            for piece in self._pieces
+            for second in (piece.start, *_turning_points(piece), piece.end)
+        )
+
     def expected(self, second: float) -> float:
         """The area under the rate from the start of the run to this second, in requests."""
         cycle, second = self._within_cycle(second)

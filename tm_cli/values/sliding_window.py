@@ -9,14 +9,24 @@ MINUTE = 60.0
 
 
 class SlidingWindow:
-    """Admits `limit` events in any `seconds`; the caller waits or refuses when `delay` is not 0."""
+    """Admits `limit` events in any `seconds`; the caller waits or refuses when `delay` is not 0.
+
+    With `evenly`, the events of a burst count as spread over the time: so does a server that
+    estimates a sliding window from two fixed ones.
+    """
 
     def __init__(
-        self, limit: int, monotonic: Callable[[], float], *, seconds: float = MINUTE
+        self,
+        limit: int,
+        monotonic: Callable[[], float],
+        *,
+        seconds: float = MINUTE,
+        evenly: bool = False,
     ) -> None:
         self.limit = limit
         self._monotonic = monotonic
         self._seconds = seconds
+        self._evenly = evenly
         self._counted: deque[float] = deque()
 
     def delay(self) -> float:
@@ -29,4 +39,7 @@ class SlidingWindow:
 
     def count(self) -> None:
         """Count an event that happens now."""
-        self._counted.append(self._monotonic())
+        now = self._monotonic()
+        if self._evenly and self._counted:
+            now = max(now, self._counted[-1] + self._seconds / self.limit)
+        self._counted.append(now)

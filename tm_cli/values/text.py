@@ -44,11 +44,52 @@ def _harmless(character: str) -> str:
             return character
 
 
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return a question that names what is close to an unknown word, else `otherwise`."""
+class TextInPieces:
+    """Makes a text harmless that arrives in pieces and keeps its blanks and line breaks.
+
+    The pieces together hold no workflow command, even one that is spread over several of them.
+    """
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._after_return = False
+
+    @property
+    def is_at_line_start(self) -> bool:
+        return not self._line
+
+    def add(self, text: str) -> str:
+        """Return what to print for the next piece."""
+        return "".join(map(self._character, text))
+
+    def _character(self, character: str) -> str:
+        is_second_half = character == "\n" and self._after_return
+        self._after_return = character == "\r"
+        if character in "\r\n":
+            self._line = ""
+            return "" if is_second_half else "\n"
+        shown = character if character == "\t" else "".join(map(_harmless, character))
+        if (shown == ":" and self._line.lstrip() == ":") or (
+            shown == "[" and _COMMAND_SO_FAR.search(self._line)
+        ):
+            shown = " " + shown
+        self._line = (self._line + shown)[-LONGEST:]
+        return shown
+
+
+_COMMAND_SO_FAR = re.compile(r"##\w*\Z")
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], otherwise: str = "", *, alike: float = 0.6
+) -> str:
+    """Return a question that names what is close to an unknown word, else `otherwise`.
+
+    `alike` is how similar they must be, from 0 to 1.
+    """
     import difflib  # takes a while to import, and few commands need it
 
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=alike)
     return f"did you mean {near[0]}?" if near else otherwise
 
 

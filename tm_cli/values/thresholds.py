@@ -22,12 +22,15 @@ BOUNDS = {
     "allErrors": "%",
     "shortfall": "%",
     "throughput": "%",
+    "statuses": "points",
+    "bodySize": "%",
 }
 """What has a threshold for WARN and one for FAIL, and the unit of both."""
 
 FLOOR = "floorMs"
 FEWEST = "minRequests"
-KEYS = (*BOUNDS, FLOOR, FEWEST)
+EXPECTED = "expectStatus"
+KEYS = (*BOUNDS, FLOOR, FEWEST, EXPECTED)
 ALIASES = {"floor": FLOOR}
 SEVERITIES = ("warn", "fail")
 
@@ -64,6 +67,8 @@ def format_threshold(key: str, value: Any) -> str:
             for name in SEVERITIES
             if name in value
         )
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:g} ms" if key == FLOOR else f"{value:g}"
 
 
@@ -73,6 +78,8 @@ def _read(key: str, value: Any) -> Any:
         return _milliseconds(where, value)
     if key == FEWEST:
         return _count(where, value)
+    if key == EXPECTED:
+        return _statuses(where, value)
     if key not in BOUNDS:
         raise ValueError(f"unknown key {where!r}" + _suggestion(key, (*KEYS, *ALIASES)))
     return False if value is False else _bound(where, value)
@@ -114,6 +121,14 @@ def _count(where: str, value: Any) -> int:
     if number % 1:
         raise ValueError(f"{where} must be a whole number")
     return int(number)
+
+
+def _statuses(where: str, value: Any) -> list[int]:
+    given = value if isinstance(value, list) else [value]
+    statuses = [_count(where, status) for status in given]
+    if not statuses or not all(200 <= status < 400 for status in statuses):
+        raise ValueError(f"{where} is a list of statuses from 200 to 399; others are errors anyway")
+    return statuses
 
 
 def _number(where: str, value: Any, example: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from tm_cli.errors import UsageError
@@ -15,7 +16,12 @@ LOCAL = "local"
 LONGEST_URL = 2048
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
-_USERINFO = re.compile(r"//[^/@]*@")
+_USERINFO = re.compile(r"//.*@", re.DOTALL)
+_HOST = re.compile(
+    r"(?:[a-z]{1,15}|(?:[a-z0-9-]{1,63}\.)+[a-z]{2,10}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[0-9]{1,5})?/?"
+)
+"""What a person writes for a server without a scheme, and what no key looks like."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,6 +37,7 @@ def parse_base_url(text: str) -> str:
     check_http_url(url, credentials="the key goes into TM_API_KEY")
     if "?" in url:
         raise ValueError("it has a query string")
+    url = with_ascii_host(url)
     return url if url.endswith("/") else url + "/"
 
 
@@ -62,6 +69,40 @@ def check_http_url(url: str, *, credentials: str) -> None:
         raise ValueError(f"it holds credentials; {credentials}")
     if not host or port == 0:
         raise ValueError("it has no host" if not host else "its port is 0")
+    ascii_host(host)
+
+
+def ascii_host(host: str) -> str:
+    """The host as DNS, certificates and the Host header have it: UTS 46, non-transitional.
+
+    What is ASCII already is only lower-cased, so that names with underscores stay valid. Raises
+    ValueError for what cannot be a host name.
+    """
+    if host.isascii():
+        if any(not label or len(label) > 63 for label in certificate_name(host).split(".")):
+            raise ValueError(f"{host!r} is not a host name (a label is empty or too long)")
+        return host.lower()
+    import idna  # slow to import, and rarely needed
+
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ValueError(f"{host!r} is not a host name ({error})") from None
+
+
+def with_ascii_host(url: str) -> str:
+    """`url` with the host that is connected to; unchanged when that is ASCII already."""
+    parts = urlsplit(url)
+    if parts.netloc.isascii() or "@" in parts.netloc:
+        return url
+    port = parts.netloc.partition(":")[2]
+    netloc = ascii_host(parts.hostname or "") + (f":{port}" if port else "")
+    return url.replace(parts.netloc, netloc, 1)
+
+
+def certificate_name(host: str) -> str:
+    """The name that a certificate is for: without the final dot, which means the DNS root."""
+    return host.removesuffix(".")
 
 
 def is_same_target(one: str, other: str) -> bool:
@@ -78,17 +119,26 @@ def _canonical(url: str) -> object:
         return url
     scheme = parts.scheme.lower()
     port = _DEFAULT_PORTS.get(scheme) if port is None else port
-    return scheme, (parts.hostname or "").lower(), port, parts.path or "/", parts.query
+    host = certificate_name((parts.hostname or "").lower())
+    with suppress(ValueError):
+        host = ascii_host(host)
+    return scheme, host, port, parts.path or "/", parts.query
 
 
 def quote_base_url(text: str) -> str:
-    """Return what the user wrote, for an error message, without credentials in it."""
-    return repr(_USERINFO.sub("//***@", text))
+    """Return what the user wrote, for an error message, as far as it cannot be a key.
+
+    Keys are written in place of the address, in front of its host, or in its query.
+    """
+    if "://" not in text and not _HOST.fullmatch(text.strip()):
+        return f"({len(text)} characters, which are not shown)" if text.strip() else repr(text)
+    shown = _USERINFO.sub("//***@", text)
+    return repr(re.sub(r"[?#].*", "?***", shown, flags=re.DOTALL))
 
 
 def is_loopback(url: str) -> bool:
     """Whether the host is this machine by its very spelling: 127/8, ::1 or `localhost`."""
-    host = urlsplit(url).hostname or ""
+    host = certificate_name(urlsplit(url).hostname or "")
     if host == "localhost":
         return True
     try:

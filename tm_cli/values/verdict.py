@@ -31,21 +31,30 @@ def read_verdict(text: str | None) -> Verdict | None:
 
 
 def parse_fail_on(text: str) -> frozenset[Verdict]:
-    """Return the verdicts in a comma-separated list, in any case and with blanks around them.
+    """Return the verdicts of `--fail-on`: a comma-separated list, in any case, with blanks.
 
     Raises ValueError for an empty list and for any word but FAIL, WARN and NO_BASELINE.
     """
+    return _parse(text, "PASS cannot fail a gate")
+
+
+def parse_warn_on(text: str) -> frozenset[Verdict]:
+    """Return the verdicts of `--warn-on`, which is written as `--fail-on` is."""
+    return _parse(text, "PASS needs no warning")
+
+
+def _parse(text: str, why_not_pass: str) -> frozenset[Verdict]:
     words = [word.strip().upper() for word in text.split(",") if word.strip()]
     if not words:
         raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")
     for word in words:
         if word == Verdict.PASS:
-            raise ValueError("PASS cannot fail a gate")
+            raise ValueError(why_not_pass)
         if word not in GATED:
             raise ValueError(f"invalid verdict {word!r}: expected FAIL, WARN or NO_BASELINE")
     return frozenset(Verdict(word) for word in words)
 
 
 def format_fail_on(chosen: frozenset[Verdict]) -> str:
-    """Return a set of verdicts as `--fail-on` takes it."""
+    """Return a set of verdicts as `--fail-on` and `--warn-on` take it."""
     return ",".join(verdict for verdict in GATED if verdict in chosen)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.services.runloop import ZIP, outcome
+from tests.services.runloop import ZIP, Reply, outcome
 from tm_cli.exit_codes import ExitCode
 
 
@@ -35,6 +35,25 @@ def test_show_lists_scenario_runs_and_hides_secrets(bench, world):
     assert len(shown.json["data"]["scenario_runs"]) == 2
     assert "s3cret" not in shown.stdout + result.stdout
     assert bench("show", "bmr_9").exit_code == ExitCode.ERROR
+
+
+@pytest.mark.parametrize("depth", [200, 250, 300, 450])
+@pytest.mark.parametrize("place", ["metadata", "newField"])
+def test_answer_that_is_nested_deeply_is_shown_or_told(bench, world, place, depth):
+    answer, deep = world.answer, b"[" * depth + b"]" * depth
+
+    def reply(request):
+        found = answer(request)
+        return Reply(found.status, found.body.replace(b'"DEEP"', deep))
+
+    world.answer = reply
+    world.finished_run((1.0, 1.0), **{place: {"x": "DEEP"}})
+    for flags in ((), ("--json",)):
+        result = bench("show", "bmr_1", *flags)
+        assert result.exit_code == (ExitCode.OK if depth <= 250 else ExitCode.ERROR)
+        assert "File" not in result.stderr
+    judged = bench("wait", "bmr_1", "--max-drop", "3%", "--match", "x=1", "--wait-timeout", "9s")
+    assert judged.exit_code in {ExitCode.NO_BASELINE, ExitCode.UNDECIDED}
 
 
 def test_show_tells_why_a_scenario_counts_as_failed(bench, world):

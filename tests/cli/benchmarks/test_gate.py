@@ -304,6 +304,51 @@ def test_run_profile_with_a_misspelt_key_sends_nothing(bench, tm, world):
     assert world.seen == []
 
 
+def test_variables_of_a_run_profile_are_the_characters_of_the_file(bench, tm, world, driven):
+    driven(1.0, 1.0, 1.0)
+    (tm.cwd / "profile.yaml").write_text(
+        "envVars: {PIN: 0123, FLAG: NO, TIME: 12:30, VERSION: 1.10, EMPTY: , DAY: 2026-01-01}\n"
+        "secrets: {KEY: 007}\n"
+    )
+    bench(*GATE, "--profile", "profile.yaml")
+    assert world.requests("POST", "start_run")[0].document["runProfile"] == {
+        "envVars": {
+            "PIN": "0123",
+            "FLAG": "NO",
+            "TIME": "12:30",
+            "VERSION": "1.10",
+            "EMPTY": "",
+            "DAY": "2026-01-01",
+        },
+        "secrets": {"KEY": "007"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("envVars:\n  A: [b]\n", "line 2: envVars.A must be text"),
+        ("envVars:\n  A: {b: c}\n", "line 2: envVars.A must be text"),
+        ("envVars: [A]\n", "line 1: envVars: expected a mapping"),
+        ("purpose: .nan\n", "line 1: purpose is .nan"),
+        ("purpose: !!binary aGk=\n", "line 1: purpose has the tag !!binary"),
+        ("mounts: &a [*a]\n", "line 1: mounts[0] contains itself"),
+        ("purpose: a\npurpose: b\n", "line 2: duplicate key 'purpose'"),
+        ("envvars: {}\n", "line 1: unknown key 'envvars'; did you mean envVars?"),
+        ("launchParameters: {1: a}\n", "line 1: the key 1 in launchParameters is not text"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: [", "invalid YAML"),
+        ("- a\n", "expected a mapping"),
+    ],
+)
+def test_odd_run_profile_is_refused_with_its_place_and_sends_nothing(bench, tm, world, text, words):
+    (tm.cwd / "profile.yaml").write_text(text)
+    result = bench(*GATE, "--profile", "profile.yaml")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert words in result.stderr
+    assert world.seen == []
+
+
 def test_several_benchmarks_end_with_the_worst(bench, world, after_start):
     world.benchmark("bmd_2")
 
@@ -419,3 +464,10 @@ def test_key_never_shows(bench, driven):
     driven(1.0, 1.0, 1.0)
     result = bench(*GATE, "--verbose", "--json")
     assert KEY not in result.stdout + result.stderr
+
+
+def test_run_is_not_compared_with_itself(bench, world):
+    world.finished_run((0.1, 0.1, 0.1))
+    result = bench("wait", "bmr_1", "--max-drop", "3%", "--baseline", "bmr_1")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot be the baseline of itself" in result.stderr

@@ -156,6 +156,40 @@ def test_specification_may_come_from_a_file(bench, tm, world, ends):
     assert world.requests("POST", "benchmark_jobs")[0].document["spec"] == spec
 
 
+def test_variables_of_an_agent_are_the_characters_of_the_file(bench, tm, world, ends):
+    (tm.cwd / "job.yaml").write_text(
+        "type: scenarios\nscenario_ids: [scn_1]\nagent_configs:\n- name: a\n"
+        "  agent_environment: {environment_variables: {PIN: 0123, FLAG: no}}\n"
+    )
+    ends(outcome({"scn_1": 1.0}))
+    bench("job", "start", "--spec", "job.yaml", "--wait", "--min-score", "0.5")
+    [agent] = world.requests("POST", "benchmark_jobs")[0].document["spec"]["agent_configs"]
+    variables = {"PIN": "0123", "FLAG": "no"}
+    assert agent["agent_environment"] == {"environment_variables": variables}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type: scenarios\n", "agent_configs is missing"),
+        ("type: other\n", "line 1: type must be one of"),
+        (
+            "type: scenarios\nagent_configs:\n- agent_environment:\n    secrets: {A: [b]}\n",
+            "line 4: agent_configs[0].agent_environment.secrets.A must be text",
+        ),
+        ("type: scenarios\nagent_configs: [{timeout_seconds: .inf}]\n", "line 2: agent_configs[0]"),
+    ],
+)
+def test_odd_specification_is_refused_with_its_place_and_sends_nothing(
+    bench, tm, world, text, words
+):
+    (tm.cwd / "job.yaml").write_text(text)
+    result = bench("job", "start", "--spec", "job.yaml", "--wait", "--min-score", "0.5")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert words in result.stderr
+    assert world.seen == []
+
+
 @pytest.mark.parametrize(
     "argv",
     [
@@ -254,3 +288,28 @@ def test_job_without_the_name_of_this_start_decides_nothing(bench, world, ends):
     result = bench(*START)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "does not have the name of this start" in result.stderr
+
+
+def test_job_that_was_there_before_is_never_taken_for_ours(bench, world, ends):
+    ends(outcome({"scn_1": 1.0, "scn_2": 1.0}))
+    start = ("job", "start", "bmd_1", "--agent", "a", "--name", "nightly")
+    assert bench(*start, "--wait", "--min-score", "80%").exit_code == ExitCode.OK
+    old = dict(world.jobs["bmj_1"])
+    for state, flags in (("running", ()), ("completed", ("--baseline", "bmj_1"))):
+        world._create_job = lambda _body, state=state: {**old, "state": state}
+        for waits in ((), ("--wait",)):
+            result = bench(*start, *waits, "--max-drop", "3%", *flags)
+            assert result.exit_code == ExitCode.START_UNKNOWN
+            assert "the answer to the start names job bmj_1" in result.stderr
+    world._create_job = lambda _body: {**old, "id": "bmj_9"}
+    result = bench(*start, "--wait", "--min-score", "80%")
+    assert "names job bmj_9, which is completed already" in result.stderr
+
+
+def test_job_is_not_compared_with_itself(bench, world, ends):
+    ends(outcome({"scn_1": 0.1, "scn_2": 0.1}))
+    bench("job", "start", "bmd_1", "--agent", "a")
+    bench("job", "show", "bmj_1")
+    result = bench("job", "wait", "bmj_1", "--max-drop", "3%", "--baseline", "bmj_1")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot be the baseline of itself" in result.stderr

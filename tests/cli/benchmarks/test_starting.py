@@ -7,7 +7,7 @@ import json
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.services.runloop import Reply
+from tests.services.runloop import Refusal, Reply
 from tm_cli.exit_codes import ExitCode
 
 GATE = ("start", "bmd_1", "--wait", "--min-score", "80%")
@@ -177,9 +177,17 @@ def test_run_that_an_answer_names_wrongly_is_not_taken_for_ours(bench, world, an
 
 
 def test_run_without_the_mark_of_this_start_decides_nothing(bench, world):
+    """Where no listing says which runs there were, the mark in the answer is believed at first."""
     old = world.finished_run([1.0])
-    start = world._start_run
+    start, route = world._start_run, world._route_run
     world._start_run = lambda body: {**start(body), "id": old["id"]}
+
+    def without_listing(method, words, request, query):
+        if (method, words) == ("GET", []):
+            raise Refusal(404, "no listing")
+        return route(method, words, request, query)
+
+    world._route_run = without_listing
     result = bench(*GATE)
     assert result.exit_code == ExitCode.UNDECIDED
     assert "does not carry the mark of this start" in result.stderr

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tm_cli.backends.trafficmorph.profile_documents import read_document
+from tm_cli.runtime.ci_platform import VARIABLES
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.routes.profiles import read_document as accept
 from tm_cli.settings import load_settings
@@ -46,9 +47,9 @@ def test_enter_takes_the_defaults(tm):
 
 
 def test_answer_that_cannot_be_used_is_asked_for_again(tm):
-    result = tm("init", typed=f"localhost:8080\n{URL}\nmuch\n20 for 1m\njenkins\nnone\n")
+    result = tm("init", typed=f"shop.example:8080\n{URL}\nmuch\n20 for 1m\njenkins\nnone\n")
     assert result.exit_code == 0
-    assert "write for instance http://localhost:8080" in result.stderr
+    assert "write for instance http://shop.example:8080" in result.stderr
     assert "invalid load 'much'" in result.stderr
     assert "choose github" in result.stderr
 
@@ -82,7 +83,149 @@ def test_public_target_needs_somebody_who_says_it_is_theirs(tm):
     assert "TM_ALLOW_PUBLIC_TARGETS" not in files(tm)[GITHUB]
     assert "refuses public addresses" in asked.stdout
     tm("init", "--force", typed="https://shop.example.com/\n20 for 1m\ngithub\nyes\n")
-    assert yaml.safe_load(files(tm)[GITHUB])["jobs"]["load-test"]["env"]["TM_ALLOW_PUBLIC_TARGETS"]
+    assert gate_step(tm)["env"]["TM_ALLOW_PUBLIC_TARGETS"]
+
+
+def gate_step(tm, path=GITHUB):
+    """The step of a written workflow that uses the action; no other one sees the key."""
+    workflow = yaml.safe_load(files(tm)[path])
+    [job] = workflow["jobs"].values()
+    assert not {"env"} & (job.keys() | workflow.keys())
+    [step] = [step for step in job["steps"] if "tm@" in step["uses"]]
+    return step
+
+
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("localhost:8080", "http://localhost:8080"),
+        ("127.0.0.1:80/x?y=1", "http://127.0.0.1:80/x?y=1"),
+        ("[::1]:8080/a", "http://[::1]:8080/a"),
+    ],
+)
+def test_port_of_this_machine_needs_no_scheme(tm, typed, url):
+    assert tm("init", "--url", typed, "--yes").exit_code == 0
+    [document] = [text for path, text in files(tm).items() if path.endswith(".yaml")]
+    assert yaml.safe_load(document)["endpointUrl"] == url
+
+
+@pytest.mark.parametrize(
+    ("typed", "path", "inputs"),
+    [
+        (
+            "benchmarks\nbmd_1\n90%\ngithub\n",
+            ".github/workflows/benchmark.yml",
+            {
+                "system": "benchmarks",
+                "benchmark": "bmd_1",
+                "args": "--min-score=90%",
+                "fail-on": "FAIL",
+                "warn-on": "WARN",
+                "api-key": "${{ secrets.RUNLOOP_API_KEY }}",
+            },
+        ),
+        (
+            "jobs\nbad id\nnightly-export\ngithub\n",
+            ".github/workflows/job.yml",
+            {
+                "system": "jobs",
+                "job": "nightly-export",
+                "fail-on": "FAIL,WARN",
+                "api-key": "${{ secrets.STRAIT_API_KEY }}",
+            },
+        ),
+    ],
+)
+def test_other_systems_are_set_up_by_their_own_questions(tm, typed, path, inputs):
+    result = tm("init", typed=typed)
+    assert result.exit_code == 0, result.stderr
+    assert set(files(tm)) == {"tm.toml", ".gitignore", path}
+    given = gate_step(tm, path)["with"]
+    reports = {name: given.pop(name) for name in ("artifact", "comment", "comment-name")}
+    assert given == inputs
+    assert "pull_request" in reports["comment"]
+
+
+@pytest.mark.parametrize("platform", ["gitlab", "make"])
+def test_gates_of_several_systems_stand_side_by_side(tm, platform):
+    tm("init", *FLAGS, "--ci", platform)
+    before = files(tm)
+    for system in ("benchmarks", "jobs"):
+        flags = ("--system", system, "--subject", "one", "--yes", "--ci", platform)
+        assert tm("init", *flags).exit_code == 0
+        again = tm("init", *flags, "--json")
+        assert set(actions(again).values()) == {"same"}
+    assert before.items() <= files(tm).items()
+    assert len(files(tm)) == len(before) + 2
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--system", "jobs"),
+        ("--system", "benchmarks", "--subject", "$(id)"),
+        ("--system", "jobs", "--subject", "a b"),
+        ("--system", "jobs", "--subject", "x", "--url", URL),
+        ("--system", "jobs", "--subject", "x", "--min-score", "85%"),
+        ("--system", "jobs", "--subject", "x", "--duration", "1m"),
+        ("--system", "jobs", "--subject", "x", "--server", "local"),
+        ("--system", "benchmarks", "--subject", "x", "--min-score", "185%"),
+        ("--system", "benchmarks", "--subject", "x", "--allow-public-targets"),
+        ("--url", URL, "--subject", "x"),
+        ("--url", URL, "--action", "acme/tm"),
+        ("--url", URL, "--action", "acme/tm@v1 # x"),
+    ],
+)
+def test_option_of_another_system_writes_nothing(tm, flags):
+    result = tm("init", *flags, "--yes", "--ci", "github")
+    assert result.exit_code == 64
+    assert files(tm) == {}
+
+
+HERE = "ref: refs/heads/feature"
+
+
+@pytest.mark.parametrize(
+    ("refs", "branches"),
+    [
+        ({}, ["main", "master"]),
+        ({"HEAD": "ref: refs/heads/trunk"}, ["trunk"]),
+        ({"HEAD": HERE, "refs/remotes/origin/HEAD": "ref: refs/remotes/origin/dev"}, ["dev"]),
+        ({"HEAD": HERE, "refs/remotes/up/HEAD": "ref: refs/remotes/up/v/1.0"}, ["v/1.0"]),
+        ({"HEAD": HERE, "refs/heads/master": "0" * 40}, ["master"]),
+        ({"HEAD": "0" * 40, "packed-refs": f"{'0' * 40} refs/heads/main"}, ["main"]),
+        ({"HEAD": "ref: refs/heads/$(id)"}, ["main", "master"]),
+        ({"HEAD": "ref: refs/heads/true"}, ["true"]),
+    ],
+)  # fmt: skip
+def test_pushes_to_the_default_branch_are_what_starts_the_workflow(tm, refs, branches):
+    for name, text in refs.items():
+        (tm.cwd / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tm.cwd / ".git" / name).write_text(text, encoding="utf-8")
+    tm("init", *FLAGS, "--ci", "github")
+    workflow = yaml.safe_load((tm.cwd / GITHUB).read_text(encoding="utf-8"))
+    assert workflow[True]["push"]["branches"] == branches
+
+
+@pytest.mark.process
+def test_worktree_and_clone_know_the_default_branch(tm):
+    from tm_cli.setup.branches import read_branches
+
+    def git(*words, cwd):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *words],
+                       cwd=cwd, check=True, capture_output=True)  # fmt: skip
+
+    top = tm.cwd / "origin"
+    top.mkdir()
+    git("init", "-b", "develop", cwd=top)
+    git("commit", "--allow-empty", "-m", "one", cwd=top)
+    git("clone", str(top), str(tm.cwd / "clone"), cwd=tm.cwd)
+    git("switch", "-c", "feature", cwd=tm.cwd / "clone")
+    git("worktree", "add", "-b", "other", str(tm.cwd / "tree"), cwd=tm.cwd / "clone")
+    for place in ("clone", "tree"):
+        found = read_branches(tm.cwd / place)
+        assert found.default == "develop"
+        assert {"develop", "feature", "other"} <= found.names
 
 
 @pytest.mark.parametrize(
@@ -230,8 +373,7 @@ def test_key_is_a_secret_and_nowhere_in_a_file(tm):
             "--server", "https://load.example", environ={"TM_API_KEY": key},
         )  # fmt: skip
     assert key not in "".join(files(tm).values())
-    job = yaml.safe_load(files(tm)[GITHUB])["jobs"]["load-test"]
-    assert job["env"]["TM_API_KEY"] == "${{ secrets.TM_API_KEY }}"
+    assert gate_step(tm)["with"]["api-key"] == "${{ secrets.TM_API_KEY }}"
 
 
 @pytest.mark.parametrize(
@@ -315,8 +457,8 @@ def test_question_is_asked_at_a_real_terminal(tmp_path):
     import threading
 
     master, slave = pty.openpty()
-    environ = {**os.environ, "TM_CONFIG_DIR": str(tmp_path / "config"), "TERM": "xterm"}
-    environ.pop("CI", None)
+    environ = {name: text for name, text in os.environ.items() if name not in VARIABLES}
+    environ |= {"TM_CONFIG_DIR": str(tmp_path / "config"), "TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tm_cli", "init"],
         cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, env=environ,

@@ -1,5 +1,7 @@
 """`tm init --check` on pipelines that are green on FAIL, and on some that only look like it."""
 
+from pathlib import Path
+
 import pytest
 
 FLAGS = ("--url", "http://10.0.0.4/checkout", "--rate", "20", "--duration", "1m")
@@ -25,13 +27,18 @@ def check(tm):
     return run
 
 
+EARLIER = Path(__file__).with_name("earlier_workflow.yml")
+"""What `tm init` 0.1.0 wrote for GitHub: a script of its own, which users still have."""
+
+
 @pytest.fixture
 def edited(tm):
-    """Edit what `tm init` writes; return the findings."""
+    """Edit what `tm init` writes, or wrote; return the findings."""
 
-    def run(platform, path, *edits):
+    def run(platform, path, *edits, earlier=False):
         tm("init", *FLAGS, "--ci", platform)
-        text = (tm.cwd / path).read_text(encoding="utf-8")
+        place = EARLIER if earlier else tm.cwd / path
+        text = place.read_text(encoding="utf-8")
         for old, new in edits:
             assert old in text
             text = text.replace(old, new)
@@ -85,8 +92,53 @@ on:
         ("path: .tm/tm.db", "path: ./.tm/**", "with the key in it"),
     ],
 )
+def test_edit_of_an_earlier_workflow_is_seen(edited, old, new, said):
+    assert said in edited("github", GITHUB, (old, new), earlier=True)
+
+
+def test_earlier_workflow_is_fine(edited):
+    assert "problem" not in edited("github", GITHUB, earlier=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("- name: Gate\n", "- name: Gate\n        if: false\n", "never runs"),
+        ("- name: Gate\n", "- name: Gate\n        continue-on-error: true\n", "continue-on-error"),
+        ("  load-test:\n", "  load-test:\n    if: ${{ false }}\n", "never runs"),
+        ("fail-on: FAIL", "fail-on: WRAN", "invalid verdict 'WRAN'"),
+        ("fail-on: FAIL", "fail-on: NO_BASELINE", "lets FAIL pass"),
+        ("warn-on: WARN", "warn-on: PASS", "PASS needs no warning"),
+        ("warn-on: WARN", "args: --min-score=85%", "No such option"),
+        ("profile: checkout.yaml", "profile: search.yaml", "cannot read"),
+        ("base-url: local", "cache: true", "names no server"),
+        ("base-url: local", "base-url: https://load.example", "passes no key on"),
+        ("base-url: local", "api-key: tm_live_0123456789", "in plain text"),
+        ("          profile: checkout.yaml\n", "", "nothing here runs a gate"),
+        ("OWNER/tm@", "OWNER/other@", "nothing here runs a gate"),
+    ],
+)
 def test_edit_of_the_written_workflow_is_seen(edited, old, new, said):
     assert said in edited("github", GITHUB, (old, new))
+
+
+@pytest.mark.parametrize("system", ["benchmarks", "jobs"])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("        with:\n", "        with:\n          region: eu\n", ""),
+        ("artifact:", "args: --no-such\n          artifact:", "No such option"),
+        ("${{ secrets.", "tm_live_0123456789 # ${{ s.", "in plain text"),
+        ("api-key:", "region:", "passes no key on"),
+    ],
+)
+def test_edit_of_another_systems_workflow_is_seen(tm, system, old, new, said):
+    tm("init", "--system", system, "--subject", "one", "--yes", "--ci", "github")
+    path = tm.cwd / ".github" / "workflows" / f"{system.removesuffix('s')}.yml"
+    text = path.read_text(encoding="utf-8").replace("          args: --min-score=85%\n", "")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert said in tm("init", "--check").stdout
 
 
 @pytest.mark.parametrize(
@@ -102,7 +154,7 @@ def test_edit_of_the_written_workflow_is_seen(edited, old, new, said):
     ],
 )
 def test_edit_that_changes_nothing_of_the_gate_is_no_problem(edited, old, new):
-    assert "problem" not in edited("github", GITHUB, (old, new))
+    assert "problem" not in edited("github", GITHUB, (old, new), earlier=True)
 
 
 @pytest.mark.parametrize(
@@ -113,15 +165,26 @@ def test_edit_that_changes_nothing_of_the_gate_is_no_problem(edited, old, new):
         ("exit_codes: [3, 4]", "exit_codes: [[2], {}]", "pass"),
         ("load-test:\n", ".load-test:\n", "begins with a dot"),
         ("  stage:", "  when: manual\n  stage:", "warning: it runs only by hand"),
-        ("variables: {TM_CACHE_POLICY: pull}", "when: manual", "warning: it runs only by hand"),
-        ("variables: {TM_CACHE_POLICY: pull}", "allow_failure: true", "every exit code"),
+        ('merge_request_event"\n', 'x"\n      when: manual\n', "warning: it runs only by hand"),
+        ('merge_request_event"\n', 'x"\n      allow_failure: true\n', "every exit code"),
         ('paths: [".tm/tm.db"]', "paths: [.tm/]", "with the key in it"),
-        ("  script:", "  after_script:", "after_script drops"),
+        ("  script:", "  after_script:", "duplicate key 'after_script'"),
         ("--fail-on", "|| true; tm runs start checkout.yaml --wait --fail-on", "drops"),
     ],
 )
 def test_edit_of_the_written_gitlab_job_is_seen(edited, old, new, said):
     assert said in edited("gitlab", GITLAB, (old, new))
+
+
+def test_gate_of_the_gitlab_job_in_its_after_script_is_seen(edited):
+    moved = [("  after_script:", "  x_script:"), ("  script:", "  after_script:")]
+    assert "after_script drops" in edited("gitlab", GITLAB, *moved)
+
+
+@pytest.mark.parametrize("word", ["no", "Off", "false"])
+def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
+    off = ("variables: {TM_CACHE_POLICY: pull}", f"allow_failure: {word}")
+    assert "problem" not in edited("gitlab", GITLAB, off)
 
 
 @pytest.mark.parametrize(
@@ -202,11 +265,45 @@ def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
     ],
 )
 def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
-    uses = (
-        "on: push\njobs: {gate: {steps: [{uses: trafficmorph/tm@v1, with: {profile: checkout.yaml"
-    )
+    uses = "on: push\njobs: {gate: {steps: [{uses: OWNER/tm@v1, with: {profile: checkout.yaml"
     found = check(GITHUB, f"{uses}, base-url: local{inputs}}}}}]}}}}\n")
+    unpublished = "replace OWNER in `uses: OWNER/tm` by the account that publishes the action"
+    found = found.replace(f"warning: {GITHUB}: gate: {unpublished}", "").strip()
     assert (said in found) if said else (found == "")
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ("[main, master]", "problem: no push starts it: branches [main, master] name none"),
+        ("[develop]", ""),
+        ("['*']", ""),
+        ("['**']", ""),
+        ("['dev*']", ""),
+        ("['feature/**']", "warning: no push to the default branch develop"),
+        ("['feature/*']", "warning: no push to the default branch develop"),
+        ("['feature/?']", "problem: no push starts it"),
+        ("['**', '!develop']", "warning: no push to the default branch develop"),
+        ("['!develop', 'de[v]elop']", ""),
+    ],
+)
+def test_filter_that_matches_no_branch_is_seen(tm, edited, filters, said):
+    make_repository(tm.cwd)
+    found = edited("github", GITHUB, ("[develop]", filters))
+    assert (said in found) if said else ("push" not in found)
+
+
+def make_repository(place):
+    """As after `git clone` of a repository whose default branch is develop, on a branch."""
+    files = {
+        "HEAD": "ref: refs/heads/feature/one\n",
+        "refs/heads/feature/one": f"{'0' * 40}\n",
+        "refs/remotes/origin/HEAD": "ref: refs/remotes/origin/develop\n",
+        "packed-refs": f"# pack-refs with: peeled\n{'1' * 40} refs/remotes/origin/develop\n",
+    }
+    for name, text in files.items():
+        (place / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / ".git" / name).write_text(text, encoding="utf-8")
 
 
 MAKEFILE = "release: load-test\nload-test:\n\tGATE\nclean:\n\trm -f x\n"
@@ -277,5 +374,7 @@ def test_server_elsewhere_cannot_load_this_machine(tm):
     assert tm("init", *url, "--ci", "github", "--force").exit_code == 0
     path = tm.cwd / GITHUB
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("URL: local", "URL: https://tm.example"), encoding="utf-8")
+    path.write_text(
+        text.replace("base-url: local", "base-url: https://tm.example"), encoding="utf-8"
+    )
     assert "would load its own" in tm("init", "--check").stdout

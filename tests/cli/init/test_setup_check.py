@@ -1,6 +1,7 @@
 """`tm init --check`: what it sees in a set-up."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tm_cli.cli.root import root_command
 from tm_cli.setup.check.gate_commands import find_calls
 from tm_cli.setup.check.model import Script
 
+EARLIER = Path(__file__).with_name("earlier_workflow.yml")
 FLAGS = ("--url", "http://10.0.0.4/checkout", "--rate", "20", "--duration", "1m")
 GITHUB = ".github/workflows/load.yml"
 
@@ -18,6 +20,17 @@ def checks(result):
 
 def problems(result):
     return {item["check"]: item["text"] for item in checks(result) if item["status"] == "problem"}
+
+
+@pytest.mark.parametrize("platform", ["github", "gitlab", "make"])
+@pytest.mark.parametrize("system", ["benchmarks", "jobs"])
+@pytest.mark.parametrize("server", [(), ("--server", "https://load.example")])
+def test_what_init_writes_for_another_system_has_no_problem(tm, platform, system, server):
+    flags = ("--system", system, "--subject", "one", "--yes", "--ci", platform)
+    assert tm("init", *flags, *server).exit_code == 0
+    result = tm("init", "--check", "--json")
+    assert result.exit_code == 0, result.stdout
+    assert problems(result) == {}
 
 
 @pytest.mark.parametrize("platform", ["github", "gitlab", "make"])
@@ -60,7 +73,7 @@ def test_key_in_plain_text_is_seen_without_the_parser(tm, monkeypatch):
     tm("init", *FLAGS, "--ci", "github")
     path = tm.cwd / GITHUB
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("BASE_URL: local", "API_KEY: tm_live_012"), encoding="utf-8")
+    path.write_text(text.replace("base-url: local", "api-key: tm_live_012"), encoding="utf-8")
     monkeypatch.setitem(sys.modules, "tree_sitter", None)
     assert "plain text" in problems(tm("init", "--check", "--json"))["TM_API_KEY"]
 
@@ -81,7 +94,13 @@ def test_secret_of_the_platform_is_named(tm):
         for item in checks(tm("init", "--check", "--json"))
         if item["status"] == "warning"
     ]
-    assert todo == ["TM_API_KEY"]
+    assert todo == [f"{GITHUB}: load-test", "TM_API_KEY"]
+
+
+def test_published_action_leaves_nothing_to_replace(tm):
+    tm("init", *FLAGS, "--ci", "github", "--action", "acme/tm@v1")
+    found = [item["status"] for item in checks(tm("init", "--check", "--json"))]
+    assert set(found) == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +125,7 @@ def test_secret_of_the_platform_is_named(tm):
 def test_pipeline_that_cannot_work_is_seen(tm, old, new, what, said):
     tm("init", *FLAGS, "--ci", "github")
     path = tm.cwd / GITHUB
-    text = path.read_text(encoding="utf-8")
+    text = EARLIER.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     result = tm("init", "--check", "--json")
@@ -118,7 +137,7 @@ def test_pipeline_that_cannot_work_is_seen(tm, old, new, what, said):
 def test_gate_that_fails_on_nothing_is_seen(tm):
     tm("init", *FLAGS, "--ci", "github")
     path = tm.cwd / GITHUB
-    ungated = path.read_text(encoding="utf-8").replace(" --fail-on FAIL,WARN,NO_BASELINE", "")
+    ungated = EARLIER.read_text(encoding="utf-8").replace(" --fail-on FAIL,WARN,NO_BASELINE", "")
     path.write_text(ungated, encoding="utf-8")
     assert tm("init", "--check").exit_code == 0, "tm.toml has fail_on"
     (tm.cwd / "tm.toml").write_text("wait_timeout = '5m'\n", encoding="utf-8")
@@ -181,7 +200,7 @@ def test_action_counts_as_a_gate(tm):
     workflow = tm.cwd / GITHUB
     workflow.parent.mkdir(parents=True)
     workflow.write_text(
-        "on: push\njobs:\n  gate:\n    steps:\n      - uses: trafficmorph/tm@v1\n"
+        "on: push\njobs:\n  gate:\n    steps:\n      - uses: OWNER/tm@v1\n"
         "        with: {profile: checkout.yaml, base-url: local}\n",
         encoding="utf-8",
     )

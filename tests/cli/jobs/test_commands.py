@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.strait.api import Problem, envelope
+from tests.services.strait.api import Problem, Reply, envelope
 from tm_cli.exit_codes import ExitCode
 
 UNKNOWN = "0192f0a4-0000-7e55-b1a6-00000000dead"
@@ -26,17 +26,26 @@ def ended(strait, status):
 @pytest.mark.parametrize(
     ("verb", "status"), [("cancel", "canceled"), ("pause", "paused"), ("restart", "queued")]
 )
-def test_run_is_moved(jobs, run, verb, status):
+def test_run_is_moved(jobs, run, strait, verb, status):
+    strait.api.pauses = True
     result = jobs(verb, run.id)
     assert result.exit_code == ExitCode.OK
     assert result.stdout == f"{run.id}: {status}\n"
     assert run.status == status
 
 
-def test_paused_run_is_resumed(jobs, run):
+def test_paused_run_is_resumed(jobs, run, strait):
+    strait.api.pauses = True
     jobs("pause", run.id)
     assert jobs("resume", run.id).exit_code == ExitCode.OK
     assert run.status == "queued"
+
+
+def test_pause_that_the_server_does_not_manage_is_told(jobs, run):
+    result = jobs("pause", run.id)
+    assert result.exit_code == ExitCode.ERROR
+    assert "failed to pause run" in result.stderr
+    assert run.status == "executing"
 
 
 def test_dead_letter_comes_back_under_its_own_id(jobs, strait):
@@ -63,7 +72,27 @@ def test_replay_whose_answer_is_lost_is_not_repeated(jobs, strait):
 def test_refusal_of_the_server_is_told(jobs, strait, status):
     result = jobs("replay", ended(strait, status).id)
     assert result.exit_code == ExitCode.ERROR
-    assert f"cannot replay run in status {status}" in result.stderr
+    assert "run is not replayable" in result.stderr
+    assert "`tm jobs dlq-replay` revives a dead letter" in result.stderr
+
+
+def test_checkpoint_that_is_not_there_is_not_taken_for_the_run(jobs, strait):
+    run = ended(strait, "failed")
+    result = jobs("replay", run.id, "--from-checkpoint", "1", "--json")
+    assert result.exit_code == ExitCode.ERROR
+    assert result.json["error"]["code"] == "not_found"
+    assert result.json["error"]["message"].startswith("checkpoint not found")
+    strait.world.parts[run.id, "checkpoints"] = [{"sequence": 1}]
+    assert jobs("replay", run.id, "--from-checkpoint", "1").exit_code == ExitCode.OK
+    assert jobs("replay", UNKNOWN, "--json").json["error"]["code"] == "unknown_run"
+
+
+def test_run_that_is_over_cannot_be_given_another_time(jobs, strait):
+    at = ("--at", "2026-03-02T12:00:00Z", "--json")
+    result = jobs("reschedule", ended(strait, "completed").id, *at)
+    assert result.json["error"]["code"] == "not_found"
+    assert "not eligible for rescheduling" in result.json["error"]["message"]
+    assert jobs("reschedule", UNKNOWN, *at).json["error"]["code"] == "unknown_run"
 
 
 def test_run_is_given_another_time(jobs, strait):
@@ -182,12 +211,14 @@ def test_bulk_cancel_of_all_that_match(jobs, strait, run):
     assert jobs("bulk", "cancel-all", *flags, "--yes").exit_code == ExitCode.OK
     assert run.status == "canceled"
     again = jobs("bulk", "cancel-all", *flags, "--yes")
-    assert again.stdout == "0 runs\n"
+    assert again.stdout == "canceled 0 runs\n"
 
 
 def test_bulk_cancel_all_needs_a_filter(jobs, strait):
     assert jobs("bulk", "cancel-all", "--yes").exit_code == ExitCode.USAGE
     assert jobs("bulk", "cancel-all", "--yes", "--batch", "").exit_code == ExitCode.USAGE
+    assert jobs("bulk", "cancel-all", "--yes", "--status", "bogus").exit_code == ExitCode.USAGE
+    assert jobs("bulk", "cancel-all", "--yes", "--status", "").exit_code == ExitCode.USAGE
     assert strait.api.log == []
 
 
@@ -196,7 +227,7 @@ def test_bulk_replay_tells_what_was_skipped(jobs, strait):
     assert jobs("bulk", "replay", failed.id).exit_code == ExitCode.OK
     result = jobs("bulk", "replay", failed.id, dead.id)
     assert result.exit_code == ExitCode.ERROR
-    assert "1 of the runs were not replayed" in result.stderr
+    assert "1 run could not be replayed" in result.stderr
 
 
 def test_bulk_dlq_replay_by_ids_or_by_project(jobs, strait):
@@ -227,11 +258,97 @@ def test_bulk_start_of_what_is_no_list_sends_nothing(jobs, strait, items):
     assert strait.api.log == []
 
 
-def test_bulk_start_whose_answer_is_lost_is_unknown(jobs, strait):
+BULK = "POST /v1/jobs/{job}/trigger/bulk"
+BULK_START = ("bulk", "start", "export", "--items", "[{}, {}]")
+
+
+@pytest.mark.parametrize(
+    "lost", [None, envelope(Problem(500, "x")), Reply(502, b"<html>"), Reply(200)], ids=repr
+)
+@pytest.mark.parametrize("took_effect", [True, False])
+def test_bulk_start_whose_answer_is_lost_is_repeated_under_its_keys(
+    jobs, strait, lost, took_effect
+):
     strait.job()
-    strait.api.fault("POST /v1/jobs/{job}/trigger/bulk", None, after=True)
-    result = jobs("bulk", "start", "export", "--items", "[{}]")
+    strait.api.fault(BULK, lost, after=took_effect)
+    result = jobs(*BULK_START)
+    assert result.exit_code == ExitCode.OK, result.stderr
+    assert "started 2 runs, batch" in result.stdout
+    assert "sending it again under the same keys" in result.stderr
+    assert len(strait.world.runs) == 2
+    first, again = (item for item in strait.api.log if item.path.endswith("/bulk"))
+    assert first.body == again.body
+
+
+def test_bulk_start_whose_answers_stay_lost_can_be_repeated_by_hand(jobs, strait):
+    strait.job()
+    for number in range(3):
+        strait.api.fault(BULK, None, after=number == 0)
+    result = jobs(*BULK_START, "--json")
     assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "--idempotency-key tm-token-0" in result.json["error"]["hint"]
+    again = jobs(*BULK_START, "--idempotency-key", "tm-token-0")
+    assert again.exit_code == ExitCode.OK
+    assert "started 0 runs, 2 existed already" in again.stdout
+    assert len(strait.world.runs) == 2
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 404, 409, 429])
+def test_refused_bulk_start_is_not_repeated(jobs, strait, refusal):
+    strait.job()
+    strait.api.fault(BULK, envelope(Problem(refusal, "no")))
+    result = jobs(*BULK_START)
+    assert result.exit_code in {ExitCode.ERROR, ExitCode.AUTHENTICATION}
+    assert strait.sent(*BULK.split(" ")) == 1
+
+
+def test_refusal_after_a_lost_answer_proves_nothing(jobs, strait):
+    strait.job()
+    strait.api.fault(BULK, None, after=True)
+    for _ in range(2):
+        strait.api.fault(BULK, envelope(Problem(429, "slow down")))
+    assert jobs(*BULK_START).exit_code == ExitCode.START_UNKNOWN
+
+
+def test_bulk_start_tells_old_runs_from_new_ones(jobs, strait):
+    strait.job()
+    items = '[{"idempotency_key": "nightly"}, {}]'
+    first = jobs("bulk", "start", "export", "--items", items)
+    assert "existed already" not in first.stdout
+    again = jobs("bulk", "start", "export", "--items", items)
+    assert "started 1 run, 1 existed already, batch" in again.stdout
+    assert [line.endswith("existed already") for line in again.stdout.splitlines()[1:]] == [
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        '[{"idempotency_key": ""}]',
+        '[{"idempotency_key": " "}]',
+        '[{"idempotency_key": 5}]',
+        '[{}, {"idempotency_key": false}]',
+    ],
+)
+def test_trigger_whose_key_is_none_is_not_sent(jobs, strait, items):
+    assert jobs("bulk", "start", "export", "--items", items).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
+
+
+def test_trigger_with_a_null_key_is_started_once_whatever_is_lost(jobs, strait):
+    strait.job()
+    strait.api.fault(BULK, None, after=True)
+    items = '[{"idempotency_key": null, "payload": 1}]'
+    assert jobs("bulk", "start", "export", "--items", items).exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "caf\u00e9", "a\nb", "k" * 257])
+def test_bulk_start_under_a_key_that_is_none_sends_nothing(jobs, strait, key):
+    assert jobs(*BULK_START, "--idempotency-key", key).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
 
 
 @pytest.mark.parametrize("verb", ["cancel", "replay"])
@@ -257,6 +374,20 @@ def test_job_is_created_listed_and_shown(jobs, strait, tm):
     again = jobs("definitions", "create", description)
     assert again.exit_code == ExitCode.ERROR
     assert "slug already exists" in again.stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_secrets_of_a_job_are_not_shown(jobs, strait, form):
+    secrets = {"webhook_secret": "hush-1", "endpoint_signing_secret": "hush-2"}
+    strait.job(**secrets)
+    description = (
+        '{"project_id": "proj-1", "name": "F", "slug": "f", "endpoint_url": "https://jobs.example"'
+        ', "endpoint_signing_secret": "hush-3"}'
+    )
+    for words in (("create", description), ("list",), ("show", "export"), ("show", "f")):
+        result = jobs("definitions", *words, *form)
+        assert result.exit_code == ExitCode.OK
+        assert "hush" not in result.stdout + result.stderr
 
 
 def test_details_of_a_validation_error_are_told(jobs, strait):

@@ -89,6 +89,25 @@ def test_all_branches_count_when_a_run_was_continued_twice(jobs, strait):
     assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
 
 
+@pytest.mark.parametrize("scores", [(0.5, 0.95), (0.95, 0.5)], ids=str)
+def test_result_of_several_last_runs_is_none(jobs, strait, scores):
+    run = strait.world.make_run(strait.job()["id"])
+    for score in scores:
+        strait.world.continue_run(run, Course(result={"score": score}), strait.world.now())
+    check = ("--assert", "score>=0.9", "--fail-on", "FAIL")
+    assert jobs("wait", run.id, "--no-stream", *check).exit_code == ExitCode.UNDECIDED
+
+
+@pytest.mark.parametrize(("score", "code"), [(0.95, ExitCode.OK), (0.5, ExitCode.FAIL)])
+def test_last_run_is_known_in_any_order(jobs, strait, clock, score, code):
+    run = ended_run(strait, clock)
+    first = {"id": "a", "status": "completed", "continuation_of": run.id, "result": {"score": 0.9}}
+    last = {"id": "b", "status": "completed", "continuation_of": "a", "result": {"score": score}}
+    answer_with(strait, {"data": [last, first, run.document], "has_more": False})
+    check = ("--assert", "score>=0.9")
+    assert jobs("wait", run.id, "--no-stream", *check).exit_code == code
+
+
 def test_runs_before_ours_do_not_count(jobs, strait):
     job = strait.job()
     before = strait.world.make_run(job["id"])
@@ -205,6 +224,15 @@ def test_later_run_counts_though_the_one_between_is_deleted(jobs, strait, clock,
     assert jobs("wait", run.id, *BRIEFLY).exit_code == codes[ending]
 
 
+@pytest.mark.parametrize("ending", ["failed", "executing"])
+def test_deeper_run_counts_in_any_order_and_without_a_link(jobs, strait, clock, ending):
+    run = ended_run(strait, clock)
+    later = {"id": "later", "status": ending, "lineage_depth": 1}
+    answer_with(strait, {"data": [later, run.document], "has_more": False})
+    code = ExitCode.FAIL if ending == "failed" else ExitCode.WAIT_TIMEOUT
+    assert jobs("wait", run.id, *BRIEFLY).exit_code == code
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -277,6 +305,39 @@ def test_pass_says_that_child_runs_are_not_part_of_it(jobs, strait):
     result = jobs("wait", run.id, "--no-stream", "--json")
     assert result.exit_code == ExitCode.OK
     assert f"`tm jobs children {run.id}` lists them" in result.json["data"]["notes"][0]
+
+
+def test_children_of_a_continuation_are_named_too(jobs, strait):
+    strait.job(continues=chain("completed", holds=None))
+    make, made = strait.world.continue_run, []
+
+    def with_child(*arguments):
+        made.append(make(*arguments))
+        strait.world.make_run(made[0].job_id, parent_run_id=made[0].id, triggered_by="spawn")
+        return made[0]
+
+    strait.world.continue_run = with_child
+    result = jobs(*START, "--json")
+    assert result.exit_code == ExitCode.OK
+    (note,) = result.json["data"]["notes"]
+    assert f"`tm jobs children {made[0].id}` lists them" in note
+
+
+def test_last_start_is_waited_for_to_the_end_of_its_work(jobs, strait, clock):
+    strait.job(continues=chain("completed", "failed", executing=60.0))
+    assert jobs("start", "export").exit_code == ExitCode.OK
+    assert jobs("wait", "--last", "--no-stream").exit_code == ExitCode.FAIL
+
+
+@pytest.mark.parametrize("command", ["show", "stream"])
+def test_run_that_continues_another_is_named(jobs, strait, clock, command):
+    run = ended_run(strait, clock)
+    later = strait.world.continue_run(run, Course(holds="queued"), strait.world.now())
+    result = jobs(command, run.id)
+    assert result.exit_code == ExitCode.OK
+    assert f"run {later.id} continues it: queued" in result.stdout + result.stderr
+    strait.api.fault(LINEAGE, Reply(500))
+    assert jobs(command, run.id).exit_code == ExitCode.OK
 
 
 def test_children_that_cannot_be_read_change_nothing(jobs, strait):

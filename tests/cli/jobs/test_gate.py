@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.services.strait.api import KEY, Problem, Reply, envelope
+from tests.services.strait.api import KEY, Problem, Reply, as_json, envelope
 from tests.services.strait.world import TERMINAL
 from tm_cli.exit_codes import ExitCode
 
@@ -376,6 +376,139 @@ def test_revived_run_is_waited_for_although_a_cache_shows_it_dead(jobs, strait, 
     strait.world.move(run, "dead_letter")
     assert jobs("dlq-replay", run.id).exit_code == ExitCode.OK
     assert jobs("wait", run.id, "--no-stream").exit_code == code
+
+
+def dead_letter(strait, **course):
+    run = strait.world.make_run(strait.job(**course)["id"])
+    strait.world.move(run, "executing")
+    strait.world.move(run, "dead_letter")
+    return run
+
+
+@pytest.mark.parametrize(("attempts", "code"), [("completed", 0), ("failed", 2)])
+@pytest.mark.parametrize("newer", [0, 120])
+@pytest.mark.parametrize("batch", [0, 60], ids=["alone", "in-a-batch"])
+def test_revived_run_is_read_from_the_list_whatever_came_later(
+    jobs, strait, clock, attempts, code, newer, batch
+):
+    strait.world.cache_lag = 300.0
+    run = dead_letter(strait, attempts=(attempts,), executing=60.0)
+    for _ in range(batch):  # made at the same time
+        strait.world.make_run(run.job_id)
+    for _ in range(newer):
+        clock.sleep(0.01)
+        strait.world.make_run(run.job_id)
+    strait.world.revive(run)
+    assert jobs("wait", run.id, "--no-stream").exit_code == code
+
+
+def test_revived_run_is_shown_and_streamed_as_it_is(jobs, strait, clock):
+    strait.world.cache_lag = 300.0
+    run = dead_letter(strait, executing=60.0)
+    for _ in range(120):
+        clock.sleep(0.01)
+        strait.world.make_run(run.job_id)
+    strait.world.revive(run)
+    assert jobs("show", run.id, "--json").json["data"]["status"] == "queued"
+    assert f"{run.id}: queued" in jobs("show", run.id).stdout
+    result = jobs("stream", run.id)
+    assert f"run {run.id} is completed" in result.stderr
+    assert run.status == "completed"
+
+
+@pytest.mark.parametrize("created_at", [None, "9999-12-31T23:59:59.999999Z", "yesterday", 7])
+def test_dead_letter_of_an_odd_age_stands(jobs, strait, created_at):
+    run = dead_letter(strait)
+    shown = {**run.document, "created_at": created_at}
+    for _ in range(3):
+        strait.api.fault(RUN, as_json(200, shown))
+    assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
+
+
+def test_progress_from_a_cache_ends_nothing(jobs, strait, clock):
+    """A run that is going on may show an older status for minutes."""
+    job = strait.job(executing=200.0, attempts=("failed",))
+    run = strait.world.make_run(job["id"])
+    stale = as_json(200, dict(run.document))
+    for _ in range(12):
+        strait.api.fault(RUN, stale)
+    assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
+
+
+# Several runs of one job.
+
+
+def test_runs_of_one_job_are_told_apart(jobs, strait):
+    strait.job()
+    strait.job("other")
+    result = jobs("start", "export", "other", "export", "--wait", "--no-stream")
+    assert result.exit_code == ExitCode.OK
+    first, _, second = strait.world.runs
+    assert f"tm: export (1): waiting for run {first} of export" in result.stderr
+    assert f"tm: export (2): waiting for run {second} of export" in result.stderr
+    assert result.stderr.count("tm: export (1): the verdict is PASS") == 2
+    assert "tm: other: the verdict is PASS" in result.stderr
+
+
+# A key that may only trigger.
+
+
+def test_key_that_may_only_trigger_fires_and_returns(jobs, strait):
+    job = strait.job()
+    strait.api.scopes = {"jobs:trigger"}
+    result = jobs("start", job["id"], "--json")
+    (run,) = strait.world.runs.values()
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["run_id"] == run.id
+    assert result.json["data"]["is_new"] is None
+    assert "whether it is new" in jobs("start", job["id"]).stdout
+
+
+def test_key_that_may_only_trigger_starts_nothing_to_wait_for(jobs, strait):
+    job = strait.job()
+    strait.api.scopes = {"jobs:trigger"}
+    assert jobs("start", job["id"], "--wait").exit_code == ExitCode.AUTHENTICATION
+    assert not strait.world.runs
+
+
+def test_run_that_may_not_be_ours_is_not_the_last_start(jobs, strait):
+    """The key could not read whether a dedup window has brought an earlier run."""
+    job = strait.job(dedup_window_secs=7200)
+    strait.world.make_run(job["id"], payload={})
+    strait.api.scopes = {"jobs:trigger"}
+    assert jobs("start", job["id"]).exit_code == ExitCode.OK
+    strait.api.scopes = {"*"}
+    assert jobs("wait", "--last", "--no-stream").exit_code == ExitCode.START_UNKNOWN
+
+
+def test_run_of_a_dedup_window_is_known_by_its_key(jobs, strait):
+    strait.job(dedup_window_secs=7200)
+    assert jobs("start", "export", "--json").json["data"]["is_new"] is True
+    again = jobs("start", "export", "--json")
+    assert again.json["data"]["is_new"] is False
+    assert strait.sent("GET", "/v1/runs") == 0
+    result = jobs(*START)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "after the job's dedup window, or with another payload" in result.stderr
+    assert "--idempotency-key" not in result.stderr
+
+
+def test_dry_run_that_the_server_refuses_is_refused(jobs, strait):
+    strait.job(enabled=False)
+    result = jobs("start", "export", "--dry-run", "--json")
+    assert result.exit_code == jobs("start", "export").exit_code == ExitCode.REFUSED
+    assert "job is disabled" in result.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, ExitCode.REFUSED), (403, ExitCode.AUTHENTICATION), (500, 1)]
+)
+def test_dry_run_ends_with_the_code_of_the_start(jobs, strait, status, code):
+    strait.job()
+    strait.api.fault(
+        "POST /v1/jobs/{job}/trigger", envelope(Problem(status, "no", Retry_After="5"))
+    )
+    assert jobs("start", "export", "--dry-run").exit_code == code
 
 
 def test_dead_letter_stands_where_the_list_cannot_be_read(jobs, strait):

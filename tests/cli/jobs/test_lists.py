@@ -128,6 +128,7 @@ def test_several_statuses_are_repeated(jobs, strait):
         ("--payload-contains", "[" * 100_000),
         ("--execution-mode", "magic"),
         ("--error-class", "bad"),
+        ("--error-class", "dlq_overflow"),
         ("--limit", "0"),
     ],
     ids=" ".join,
@@ -143,6 +144,25 @@ def test_dead_letters_have_a_list_of_their_own(jobs, strait, clock):
     clock.sleep(60)
     found = jobs("dlq", "--json").json["data"]["data"]
     assert [item["id"] for item in found] == [run.id]
+
+
+@pytest.mark.parametrize("limit", ["100", "1000"])
+def test_runs_of_one_moment_that_the_server_skips_are_told(jobs, strait, limit):
+    job = strait.job(holds="queued")
+    made = [strait.world.make_run(job["id"]) for _ in range(150)]
+    result = jobs("list", "--limit", limit, "--json")
+    data = result.json["data"]
+    assert len(data["data"]) == 100
+    assert data["incomplete_at"] == made[0].document["created_at"]
+    assert "the server may have left out what was made at" in result.stderr
+
+
+def test_list_of_runs_of_several_moments_is_complete(jobs, strait, clock):
+    many(strait, 130, clock)
+    result = jobs("list", "--limit", "1000", "--json")
+    assert len(result.json["data"]["data"]) == 130
+    assert "incomplete_at" not in result.json["data"]
+    assert "left out" not in result.stderr
 
 
 # Lists whose cursor leads nowhere.
@@ -171,3 +191,4 @@ def test_null_instead_of_an_array_is_empty(jobs, strait):
     run = strait.world.make_run(strait.job()["id"])
     assert jobs("state", run.id, "--json").json["data"] == []
     assert jobs("resources", run.id, "--json").json["data"] == []
+    assert jobs("resources", run.id).stdout == "none\n"

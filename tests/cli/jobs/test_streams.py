@@ -4,14 +4,16 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.services.strait.api import KEY
+from tests.services.strait.server import CUT, HANG_UP
 from tm_cli.api.event_stream import Listener
 from tm_cli.api.strait import stream_path
 from tm_cli.api.transport import Connection, Transport
-from tm_cli.backends.strait.results import may_change_status
+from tm_cli.backends.strait.results import may_change_status, read_message
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.values.api_key import ApiKey
@@ -106,13 +108,12 @@ def test_messages_are_heard_as_they_come(listen, strait, run):
     assert ears.changes == 1
 
 
-def test_stream_that_is_cut_is_opened_again(listen, strait, run):
+@pytest.mark.parametrize("how", [HANG_UP, CUT], ids=["between-chunks", "within-a-chunk"])
+def test_stream_that_is_cut_is_opened_again(listen, strait, run, how):
     _, ears = listen(run.id)
     channel(strait, run)('{"n": 1}')
     until(lambda: ears.messages)
-    from tests.services.strait.server import HANG_UP
-
-    strait.server.send(run.id, "status", HANG_UP)
+    strait.server.send(run.id, "status", how)
     until(lambda: strait.server.opened == 2)
     channel(strait, run)('{"n": 2}')
     until(lambda: len(ears.messages) == 2)
@@ -130,6 +131,23 @@ def test_other_streams_have_their_own_address(listen, strait, run, part):
     _, ears = listen(run.id, part)
     channel(strait, run, part)('{"n": 1}')
     until(lambda: ears.messages)
+
+
+def test_stream_is_cut_at_the_write_deadline_and_opened_again(listen, strait, run):
+    strait.server.cuts_streams = True
+    now, later = strait.world.now, []
+    strait.world.now = lambda: now() + timedelta(seconds=91.0 * len(later))
+    listen(run.id)
+    until(lambda: strait.server.opened == 1)
+    later.append(True)
+    until(lambda: strait.server.opened == 2)
+
+
+@pytest.mark.parametrize(("ending", "code"), [("completed", 0), ("failed", 2)])
+def test_gate_whose_stream_is_cut_again_and_again_is_decided(jobs, strait, ending, code):
+    strait.server.cuts_streams = True
+    strait.job(executing=600.0, attempts=(ending,))
+    assert jobs("start", "export", "--wait").exit_code == code
 
 
 def test_hanging_up_takes_no_time(listen, strait, run):
@@ -304,7 +322,6 @@ def test_stream_has_a_limit(jobs, strait, run):
             {"type": "event", "level": "warn", "message": "::error::x\x1b[2J"},
             "warn : :error::x [2J",
         ),
-        ({"type": "stream_chunk", "chunk": "Hello\n"}, "Hello"),
         ({"run_id": "r", "status": "completed"}, "status completed"),
         ({"error": "streaming not available"}, "the stream says: streaming not available"),
         ({"anything": 1}, '{"anything": 1}'),
@@ -314,14 +331,79 @@ def test_message_is_one_harmless_line(content, line):
     from tm_cli.api.event_stream import Message
     from tm_cli.commands.jobs.stream import _line
 
-    assert _line(Message("message", json.dumps(content)), as_json=False) == line
-    assert json.loads(_line(Message("log", json.dumps(content)), as_json=True))["data"] == content
+    message = Message("log", json.dumps(content))
+    assert _line(message, content, as_json=False) == line
+    assert json.loads(_line(message, content, as_json=True))["data"] == content
 
 
 def test_message_that_cannot_be_read_is_shown_as_it_is():
     from tm_cli.api.event_stream import Message
     from tm_cli.commands.jobs.stream import _line
 
-    message = Message("message", '{"a": "\\x1b"}')
-    assert _line(message, as_json=False).startswith("unreadable: ")
-    assert json.loads(_line(message, as_json=True))["text"] == message.data
+    message = Message("message", '{"a": "\\x1b')
+    assert _line(message, None, as_json=False).startswith("unreadable: ")
+    assert json.loads(_line(message, None, as_json=True))["text"] == message.data
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (r'{"message": "\x1b[31mred\x1b[0m"}', "\x1b[31mred\x1b[0m"),
+        (r'{"message": "\a\v\x7f\xff"}', "\a\v\x7f\xff"),
+        (r'{"message": "C:\\x1b\\a \x00"}', "C:\\x1b\\a \0"),
+        (r'{"message": "\\\x1b \" \u00e9 \n"}', '\\\x1b " \u00e9 \n'),
+        (r'{"message": "plain \\x41"}', "plain \\x41"),
+    ],
+)
+def test_text_that_the_server_quotes_as_go_does_is_read(data, text):
+    assert read_message(data) == {"message": text}
+
+
+@pytest.mark.parametrize("data", [r'{"message": "\xZZ"}', r'{"message": "\q"}', "\\", r'"\x41"'])
+def test_what_is_neither_stays_unread(data):
+    assert read_message(data) is None
+
+
+def chunk(text, **more):
+    return json.dumps({"type": "stream_chunk", "chunk": text, "stream_id": "default", **more})
+
+
+def printed(strait, tmp_path, *messages):
+    """What `tm jobs stream --chunks` prints of these messages."""
+    in_real_time_once_heard(strait)
+    run = strait.world.make_run(strait.job(holds="executing")["id"])
+
+    def say():
+        publish = channel(strait, run, "chunks")
+        for message in messages:
+            publish(message)
+        with strait.server.lock:
+            strait.world.cancel(run)
+        publish('{"status": "canceled"}')
+
+    speaker = threading.Thread(target=say)
+    speaker.start()
+    try:
+        assert real_tm(strait, tmp_path, "stream", run.id, "--chunks", "-q") == ExitCode.OK
+    finally:
+        speaker.join()
+    return strait.output.removesuffix("status canceled\n")
+
+
+def test_chunks_are_printed_as_they_come(strait, tmp_path):
+    texts = ["The ", "answer\n", "", "  is ", "\t42", "."]
+    found = printed(strait, tmp_path, *map(chunk, texts), chunk("", done=True), chunk("Next"))
+    assert found == "The answer\n  is \t42.\nNext\n"
+
+
+@pytest.mark.parametrize("cut", [1, 3, 40, len(KEY) - 1])
+@pytest.mark.parametrize("between", ["", "\u200b"])
+def test_key_that_comes_in_pieces_is_not_shown(strait, tmp_path, cut, between):
+    pieces = chunk("a " + KEY[:cut]), chunk(between), chunk(KEY[cut:] + " b")
+    found = printed(strait, tmp_path, *pieces, chunk(" ends with s"), chunk("", done=True))
+    assert found == "a *** b ends with s\n"
+
+
+def test_texts_of_several_streams_are_kept_apart(strait, tmp_path):
+    found = printed(strait, tmp_path, chunk("one"), chunk("two", stream_id="b"), chunk("\n"))
+    assert found == "one\ntwo\n\n"

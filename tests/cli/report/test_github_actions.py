@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from tests.unit.report.made_evidence import ALL
 from tm_cli.commands.shared.ci_platforms import LARGEST_SUMMARY, GitHub
 from tm_cli.exit_codes import ExitCode
 from tm_cli.render.formats.ci_log import annotated, assignment
+from tm_cli.render.formats.markdown import markdown
 from tm_cli.runtime.signals import SignalReceived
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.verdict import parse_warn_on
 
 GATED = ("runs", "start", "42", "--wait", "--fail-on", "FAIL,WARN")
 
@@ -81,12 +84,13 @@ def test_run_is_named_before_the_wait_and_nothing_is_decided_by_then(actions, tm
     assert outputs(tm.cwd / "output") == seen[0]
 
 
-def test_interrupted_gate_sets_its_code(actions, tm, server, clock):
+def test_interrupted_gate_sets_its_code_and_stops_the_run(actions, tm, server, clock):
     def interrupted(_seconds):
         raise SignalReceived(15)
 
     clock.sleep = interrupted
     server.profile().snapshot().start()
+    server.answer("POST", "/profiles/42/stop", {})
     assert actions(*GATED).exit_code == ExitCode.TERMINATED
     assert outputs(tm.cwd / "output")["exit-code"] == "143"
 
@@ -182,9 +186,83 @@ def test_value_with_line_breaks_cannot_set_another_output():
 
 
 @pytest.mark.parametrize(
-    ("name", "level"),
-    [("warn-accepted", "warning"), ("ungated", "warning"), ("pass", None), ("fail", "error")],
+    ("name", "warn_on", "level"),
+    [
+        ("warn-accepted", "", "notice"),
+        ("warn-accepted", "NO_BASELINE", "notice"),
+        ("warn-accepted", "WARN", "warning"),
+        ("ungated", "", "notice"),
+        ("ungated", "FAIL", "warning"),
+        ("pass", "WARN", None),
+        ("fail", "WARN", "error"),
+    ],
 )
-def test_what_passes_with_a_bad_verdict_is_a_warning(name, level):
-    found = [re.match("::([a-z]+) ", line)[1] for line in annotated(ALL[name])]
+def test_what_passes_with_a_bad_verdict_is_a_warning_only_on_request(name, warn_on, level):
+    chosen = parse_warn_on(warn_on) if warn_on else frozenset()
+    outcome = replace(ALL[name], gate=replace(ALL[name].gate, warn_on=chosen))
+    found = [re.match("::([a-z]+) ", line)[1] for line in annotated(outcome)]
     assert found == ([level] if level else [])
+    assert ("**Warning:**" in markdown(outcome)) == (level == "warning")
+
+
+def gated(server, **verdict):
+    server.until_ended().scan(row(**verdict)).detail(**verdict)
+
+
+@pytest.mark.parametrize("where", ["flag", "variable", "file"])
+def test_verdict_to_warn_on_passes_and_is_seen(where, actions, tm, server):
+    gated(server, autoVerdict="WARN", autoCompareBaselineRunId=None)
+    words, environ = ["runs", "start", "42", "--wait", "--fail-on", "FAIL"], {}
+    match where:
+        case "flag":
+            words += ["--warn-on", "warn, no_baseline"]
+        case "variable":
+            environ["TM_WARN_ON"] = "WARN"
+        case "file":
+            (tm.cwd / "tm.toml").write_text('warn_on = ["WARN"]\n', encoding="utf-8")
+    result = actions(*words, "--quiet", "--report", "json=gate.json", **environ)
+    assert result.exit_code == ExitCode.OK
+    assert "tm: warning: the verdict is WARN" in result.stderr
+    assert [line[:10] for line in commands(result.stderr)] == ["::warning "]
+    assert "**Warning:**" in (tm.cwd / "summary").read_text(encoding="utf-8")
+    assert "WARN" in json.loads((tm.cwd / "gate.json").read_text())["report"]["gate"]["warn_on"]
+    again = tm("report", "eval", "gate.json")
+    assert (again.exit_code, "tm: warning: " in again.stderr) == (ExitCode.OK, True)
+
+
+def test_first_run_is_a_notice(actions, server):
+    gated(server, autoVerdict="NO_BASELINE", autoCompareBaselineRunId=None)
+    result = actions(*GATED)
+    assert result.exit_code == ExitCode.OK
+    assert [line[:9] for line in commands(result.stderr)] == ["::notice "]
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        (("--fail-on", "FAIL,WARN", "--warn-on", "WARN"), {}),
+        (("--fail-on", "FAIL,WARN"), {"TM_WARN_ON": "NO_BASELINE,WARN"}),
+        (("--warn-on", "FAIL"), {"TM_FAIL_ON": "FAIL"}),
+        ((), {"TM_FAIL_ON": "FAIL,WARN", "TM_WARN_ON": "WARN"}),
+        (("--fail-on", "FAIL", "--warn-on", ""), {}),
+        (("--fail-on", "FAIL", "--warn-on", "PASS"), {}),
+        (("--fail-on", "FAIL", "--warn-on", "WRAN"), {}),
+    ],
+)
+def test_verdict_cannot_fail_and_warn(words, environ, actions):
+    result = actions("runs", "start", "42", "--wait", *words, **environ)
+    assert result.exit_code == ExitCode.USAGE
+    assert "--warn-on" in result.stderr
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "WARN", None, "UNHEARD_OF"])
+def test_warning_makes_no_gate_milder(verdict, actions, server):
+    server.until_ended()
+    if verdict in {"FAIL", "WARN"}:
+        server.scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict).detail(5)
+    else:
+        server.scan(row(autoVerdict=verdict))
+        if verdict:
+            server.detail(autoVerdict=verdict).detail(5)
+    result = actions(*GATED, "--warn-on", "NO_BASELINE", "--verdict-timeout", "0")
+    assert result.exit_code != ExitCode.OK

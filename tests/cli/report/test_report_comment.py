@@ -99,8 +99,8 @@ def comment(tm, httpserver):
 
 
 def test_first_report_is_a_new_comment_and_the_next_one_replaces_it(comment, forge):
-    assert comment("fail").stdout == "created the comment on pull request 7\n"
-    assert comment("pass").stdout == "updated the comment on pull request 7\n"
+    assert comment("fail").stdout == "created the comment on pull request 7 of o/r\n"
+    assert comment("pass").stdout == "updated the comment on pull request 7 of o/r\n"
     assert len(forge.comments) == 1
     assert forge.comments[0]["body"].startswith(marker_of("tm") + "\n### PASS: checkout\n")
     assert forge.authorization == {f"Bearer {TOKEN}"}
@@ -151,7 +151,7 @@ def test_comment_is_found_behind_many_others(comment, forge):
 def test_two_jobs_at_once_end_with_one_comment(comment, forge):
     forge.add(5, "talk", login="someone", type="User")
     forge.meanwhile = {"id": 2, "body": marker_of("tm") + "\nof the other job", "user": BOT}
-    assert comment().stdout == "updated the comment on pull request 7\n"
+    assert comment().stdout == "updated the comment on pull request 7 of o/r\n"
     assert [item["id"] for item in forge.comments] == [2, 5]
     assert "### FAIL" in forge.comments[0]["body"]
 
@@ -188,11 +188,34 @@ def test_without_a_token_the_summary_has_it(comment, forge, tm):
     assert not forge.methods
 
 
-def test_push_to_a_branch_has_nothing_to_comment_on(comment, forge):
+def test_push_to_a_branch_has_nothing_to_comment_on(comment, forge, tm):
     result = comment(GITHUB_REF="refs/heads/main")
     assert result.exit_code == ExitCode.OK
-    assert "not a pull or merge request" in result.stderr
+    assert "no pull request belongs to this job; --pr names one" in result.stderr
+    assert "### FAIL: checkout" in (tm.cwd / "summary").read_text(encoding="utf-8")
     assert not forge.methods
+
+
+@pytest.mark.parametrize("event", ["workflow_run", "check_suite", "check_run"])
+def test_event_without_pull_requests_is_told_the_way_out(comment, forge, tm, event):
+    document = {event: {"pull_requests": []}}
+    (tm.cwd / "event.json").write_text(json.dumps(document), encoding="utf-8")
+    environ = {"GITHUB_REF": "refs/heads/x", "GITHUB_EVENT_PATH": str(tm.cwd / "event.json")}
+    result = comment(**environ)
+    assert result.exit_code == ExitCode.OK
+    assert "--pr names one; the step summary has it instead" in result.stderr
+    assert comment("fail", "--pr", "9", **environ).stdout.endswith("pull request 9 of o/r\n")
+
+
+@pytest.mark.parametrize(
+    "ref", ["refs/heads/gh-readonly-queue/main/pr-9-" + "a1" * 20, "refs/pull/9/head"]
+)
+def test_ref_names_the_pull_request(comment, forge, ref):
+    assert comment(GITHUB_REF=ref).stdout.endswith("pull request 9 of o/r\n")
+
+
+def listing(name, *pulls):
+    return {name: {"pull_requests": list(pulls)}, "repository": {"id": 1}}
 
 
 @pytest.mark.parametrize(
@@ -203,14 +226,27 @@ def test_push_to_a_branch_has_nothing_to_comment_on(comment, forge):
         ({"issue": {"number": 9}}, False),
         ({"pull_request": {"number": "9"}}, False),
         ({"pull_request": {"number": True}}, False),
+        (listing("workflow_run", {"number": 9}), True),
+        (listing("check_suite", {"number": 9}, {"number": 8}), True),
+        (listing("check_run", {"number": 9, "base": {"repo": {"id": 1}}}), True),
+        (listing("check_run", {"number": 8, "base": {"repo": {"id": 2}}}, {"number": 9}), True),
+        (listing("check_run", {"number": 8, "base": {"repo": {"id": 2}}}), False),
+        (listing("workflow_run", None, 9, "9", {"number": None}), False),
+        (listing("push", {"number": 9}), False),
+        ({"workflow_run": {"pull_requests": {"number": 9}}}, False),
+        ({"merge_group": {"head_ref": "refs/heads/gh-readonly-queue/a/b/pr-9-0a1b2c3d"}}, True),
+        ({"merge_group": {"head_ref": "refs/heads/main"}}, False),
+        ({"merge_group": {"head_ref": 9}}, False),
         ([], False),
     ],
     ids=str,
 )
 def test_event_names_the_pull_request(comment, forge, tm, event, found):
     (tm.cwd / "event.json").write_text(json.dumps(event), encoding="utf-8")
-    comment(GITHUB_REF="refs/heads/x", GITHUB_EVENT_PATH=str(tm.cwd / "event.json"))
+    result = comment(GITHUB_REF="refs/heads/x", GITHUB_EVENT_PATH=str(tm.cwd / "event.json"))
+    assert ("pull request 9 of o/r" in result.stdout) == found
     assert bool(forge.comments) == found
+    assert (tm.cwd / "summary").exists() != found
 
 
 @pytest.mark.parametrize(
@@ -235,7 +271,7 @@ def test_token_goes_nowhere_when_the_environment_is_odd(comment, forge, changes,
 def test_flags_name_repository_and_request(comment, forge):
     flags = ("--repo", "o/r", "--pr", "12")
     result = comment("fail", *flags, GITHUB_REPOSITORY="", GITHUB_REF="")
-    assert result.stdout == "created the comment on pull request 12\n"
+    assert result.stdout == "created the comment on pull request 12 of o/r\n"
 
 
 def test_long_report_fits_into_a_comment(comment, forge, tm):
@@ -254,6 +290,7 @@ def test_long_report_fits_into_a_comment(comment, forge, tm):
 
 @pytest.fixture
 def merge_request(tm, httpserver):
+    projects: list[str] = []
     notes: list[dict[str, Any]] = [
         {"id": 1, "body": marker_of("tm") + "\nforged", "author": {"id": 66}}
     ]
@@ -262,6 +299,7 @@ def merge_request(tm, httpserver):
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         if request.path == "/api/v4/user":
             return Response(json.dumps({"id": 3}), content_type="application/json")
+        projects.append(request.environ["RAW_URI"].split("/")[4])
         if request.method == "GET":
             return Response(json.dumps(notes), content_type="application/json")
         body = json.loads(request.get_data())["body"]
@@ -274,7 +312,7 @@ def merge_request(tm, httpserver):
 
     httpserver.expect_request(re.compile("/api/v4/.*")).respond_with_handler(answer)
 
-    def run(name):
+    def run(name, *flags, **changes):
         (tm.cwd / "gate.json").write_text(rendered(Format.JSON, ALL[name]), encoding="utf-8")
         environ = {
             "GITLAB_CI": "true",
@@ -283,15 +321,40 @@ def merge_request(tm, httpserver):
             "CI_MERGE_REQUEST_IID": "4",
             "GITLAB_TOKEN": TOKEN,
         }
-        return tm("report", "comment", "gate.json", environ=environ)
+        return tm("report", "comment", "gate.json", *flags, environ={**environ, **changes})
 
-    return run, notes
+    return run, notes, projects
 
 
 def test_merge_request_gets_a_note_that_is_replaced_too(merge_request):
-    run, notes = merge_request
-    assert run("fail").stdout == "created the comment on merge request 4\n"
-    assert run("pass").stdout == "updated the comment on merge request 4\n"
+    run, notes, _ = merge_request
+    assert run("fail").stdout == "created the comment on merge request 4 of project 12\n"
+    assert run("pass").stdout == "updated the comment on merge request 4 of project 12\n"
     assert len(notes) == 2
     assert notes[0]["body"].endswith("forged")
     assert "### PASS" in notes[1]["body"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "project"),
+    [
+        ([], {}, "12"),
+        ([], {"CI_MERGE_REQUEST_PROJECT_ID": "7"}, "7"),
+        ([], {"CI_MERGE_REQUEST_PROJECT_ID": ""}, "12"),
+        (["--repo", "a/b"], {"CI_MERGE_REQUEST_PROJECT_ID": "7"}, "a/b"),
+    ],
+)
+def test_note_of_a_fork_goes_to_the_project_of_the_merge_request(
+    merge_request, flags, changes, project
+):
+    run, _, projects = merge_request
+    result = run("fail", *flags, **changes)
+    assert result.stdout == f"created the comment on merge request 4 of project {project}\n"
+    assert set(projects) == {project.replace("/", "%2F")}
+
+
+def test_refused_note_names_project_and_number(merge_request):
+    run, _, projects = merge_request
+    result = run("fail", CI_MERGE_REQUEST_PROJECT_ID="7", GITLAB_TOKEN="")
+    assert "no comment was made on merge request 4 of project 7: GITLAB_TOKEN" in result.stderr
+    assert not projects

@@ -167,16 +167,18 @@ def test_verdict_that_never_comes_is_undecided_and_what_is_known_is_shown(gate, 
     server.until_ended()
     for _ in range(2):
         server.scan(row(autoVerdict=None))
+    server.detail(autoVerdict=None)
     result = gate(*GATED, "--verdict-timeout", "0.2s", "--json")
     assert result.exit_code == ExitCode.UNDECIDED
     assert result.json["error"]["code"] == "undecided"
     assert result.json["data"]["run_id"] == 7
+    assert result.json["data"]["metrics"]["latencyQuantiles"]["p95"] == 21.0
     assert result.json["data"]["verdict_pending"] is True
     assert result.json["data"]["fail_on_match"] is True
 
 
 def test_pending_verdict_without_a_gate_warns_and_succeeds(gate, server):
-    server.until_ended().scan(row(autoVerdict=None))
+    server.until_ended().scan(row(autoVerdict=None)).detail(autoVerdict=None)
     result = gate(*START, "--verdict-timeout", "0")
     assert result.exit_code == ExitCode.OK
     assert "not there yet" in result.stderr
@@ -192,8 +194,20 @@ def test_unknown_verdict_never_passes_a_gate(gate, server, verdict):
 
 @pytest.mark.parametrize("verdict", [["PASS"], {"v": "PASS"}, True, 1])
 def test_verdict_that_is_no_text_counts_as_missing(gate, server, verdict):
-    server.until_ended().scan(row(autoVerdict=verdict))
+    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
     assert gate(*GATED, "--verdict-timeout", "0").exit_code == ExitCode.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    "detail", [{"autoVerdict": "PASS"}, {"autoVerdict": "PASS", "runId": OTHER_RUN}]
+)
+def test_measurements_of_a_pending_run_bring_no_verdict(gate, server, detail):
+    server.until_ended().scan(row(autoVerdict=None)).detail(**detail)
+    result = gate(*GATED, "--verdict-timeout", "0", "--json")
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert result.json["data"]["verdict"] is None
+    is_ours = "runId" not in detail
+    assert bool(result.json["data"]["metrics"]["latencyQuantiles"]) is is_ours
 
 
 def test_detail_that_contradicts_the_list_is_undecided(gate, server):

@@ -353,8 +353,9 @@ def interrupt_at(clock, moment):
     [
         ([], {}, 0),
         ([], {"CI": "true"}, 1),
+        ([], {"TEAMCITY_VERSION": "2026.1"}, 1),
         (["--on-interrupt", "stop"], {}, 1),
-        (["--on-interrupt", "detach"], {"CI": "true"}, 0),
+        (["--on-interrupt", "detach"], {"TF_BUILD": "True"}, 0),
         ([], {"TM_ON_INTERRUPT": "stop"}, 1),
     ],
 )
@@ -712,6 +713,7 @@ def test_start_without_any_gate_says_nothing_of_one(gate, server):
         ("start", "checkout", "--wait", "--fail-on", "FAIL,", "WARN"),
         ("start", "--fail-on", "FAIL", ",warn", "--wait", "checkout"),
         ("wait", "--last", "--fail-on", "FAIL,", "WARN"),
+        ("start", "checkout", "--wait", "--fail-on", "FAIL", "WARN"),
     ],
     ids=" ".join,
 )
@@ -736,3 +738,36 @@ def test_profile_may_be_named_like_a_verdict(gate, server):
 )
 def test_value_that_makes_no_sense_sends_nothing(gate, server, argv):
     assert gate(*GATED, *argv).exit_code == ExitCode.USAGE
+
+
+def test_checks_of_the_project_hold_in_addition_to_those_of_the_flags(gate, tm, server):
+    (tm.cwd / "tm.toml").write_text('assert = ["p95<1ms", "errors<50%"]\n', encoding="utf-8")
+    server.until_ended().scan(row()).detail()
+    result = gate("runs", "start", str(PROFILE), "--wait", "--assert", "rps>0", "--json")
+    assert result.exit_code == ExitCode.FAIL
+    checks = result.json["data"]["checks"]
+    assert [check["check"] for check in checks] == ["p95<1ms", "errors<50%", "rps>0"]
+
+
+@pytest.mark.parametrize("text", ['"p95<<1"', '["p95"]', '"exported>=1"', '""'])
+def test_unusable_check_of_the_project_is_named_before_anything_is_sent(gate, tm, server, text):
+    (tm.cwd / "tm.toml").write_text(f"assert = {text}\n", encoding="utf-8")
+    result = gate("runs", "start", str(PROFILE), "--wait")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert result.stderr.startswith("tm: assert")
+    assert str(tm.cwd / "tm.toml") in result.stderr
+    assert not server.requests
+    checked = tm("init", "--check", "--json").json["data"]["checks"]
+    assert ("tm.toml", "problem") in [(item["check"], item["status"]) for item in checked]
+
+
+def test_misspelt_variable_refuses_the_gate_and_shows_in_other_commands(tm, server):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_FAILON": "FAIL"}
+    result = tm("runs", "start", str(PROFILE), "--wait", environ=environ)
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "the variable TM_FAILON means nothing to tm" in result.stderr
+    assert "did you mean TM_FAIL_ON?" in result.stderr
+    assert not server.requests
+    server.answer("GET", "/profiles", [])
+    listed = tm("profiles", "list", "--quiet", environ=environ)
+    assert (listed.exit_code, "did you mean TM_FAIL_ON?" in listed.stderr) == (ExitCode.OK, True)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.services.trafficmorph import (
+    KEY,
     PROFILE,
     RUN,
     comparison,
@@ -279,6 +280,8 @@ def test_limits_of_a_document_travel_with_it(gate, tm, server):
         "endpointUrl": "https://shop.example/checkout",
         "points": [{"x": 0, "y": 10}, {"x": 60, "y": 10}],
         "gate": LIMITS,
+        "httpMethod": "GET",
+        "interpolationMode": "LINEAR",
     }
     server.answer("POST", "/profiles/import", IMPORTED, code=201, body=sent).profile().start()
     assert gate("runs", "start", "checkout.yaml").exit_code == ExitCode.OK
@@ -396,3 +399,105 @@ def test_foreign_snapshots_say_nothing_and_break_nothing(gate, server, found):
     assert data["comparisons"] == []
     assert data["baseline_choice"] is None
     assert data["baseline_run_id"] == 5
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "seconds"),
+    [
+        (("--wait-for-target", "60s"), {}, 60),
+        ((), {"TM_WAIT_FOR_TARGET": "2m"}, 120),
+        (("--wait-for-target", "0"), {"TM_WAIT_FOR_TARGET": "2m"}, 0),
+    ],
+)
+def test_time_to_wait_for_the_target_goes_with_the_start(tm, server, argv, environ, seconds):
+    if seconds:
+        server.features(waitForTarget=True)
+    expect_run(server, {"waitForTarget": seconds})
+    own = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    assert tm(*GATED, *argv, environ={**own, **environ}).exit_code == ExitCode.OK
+
+
+def test_server_that_cannot_wait_for_the_target_gets_no_start(gate, server):
+    server.features(baselinePins=True)
+    result = gate(*GATED, "--wait-for-target", "60s")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "this server cannot wait until the target answers" in result.stderr
+
+
+def test_document_that_waits_needs_a_server_that_can(gate, server, tmp_path):
+    path = tmp_path / "checkout.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + "waitForTarget: 90s\n")
+    server.features(runLimits=True)
+    result = gate("runs", "start", str(path), "--wait")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot wait until the target answers" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["soon", "-1s", ""])
+def test_time_to_wait_is_a_duration(gate, server, text):
+    result = gate(*GATED, f"--wait-for-target={text}")
+    assert result.exit_code in (ExitCode.USAGE, ExitCode.CONFIGURATION)
+
+
+def test_run_whose_target_was_not_there_is_undecided_and_says_why(gate, server):
+    why = "the target shop.test:80 cannot be reached: nothing listens; no load was sent"
+    server.profile().snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    server.status().status("IDLE")
+    ended = {"outcome": "ABORTED", "autoVerdict": None, "autoVerdictReasons": [why]}
+    server.scan(row(**ended)).detail(**ended)
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert why in result.stderr
+
+
+def test_failures_are_explained_and_requests_sent_again_are_counted(gate, server):
+    server.profile().snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    codes = '{"200": 90, "ConnectionRefusedError": 9, "Rare": 1}'
+    server.status().status("COMPLETED").scan(row()).detail(responseCodes=codes, repeated=3)
+    result = gate(*GATED)
+    assert "ConnectionRefusedError: nothing listens at the target's address" in result.stdout
+    assert "3 requests were sent again: the target had closed an idle connection" in result.stdout
+    assert "Rare:" not in result.stdout
+
+
+HIGH = [{"x": 0, "y": 10}, {"x": 30, "y": 1800}, {"x": 60, "y": 10}]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"maxRps": 1500}, {"maxRps": 0, "maxProfileRps": 1500}, {"maxRps": 9000, "maxProfileRps": 5}],
+)
+def test_curve_that_the_server_would_cut_off_is_not_started(gate, server, limits):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.answer("GET", "/account", {"limits": limits})
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "the highest rate of checkout is 1,800 requests per second" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"maxRps": 0, "maxProfileRps": None},
+        {"maxRps": 1800},
+        {"maxRps": 10**15},
+        {"maxRps": -1},
+    ],
+)
+def test_curve_within_the_servers_limit_is_started(gate, server, limits):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.answer("GET", "/account", {"limits": limits}).snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    server.status().status("COMPLETED").scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK
+
+
+def test_server_that_does_not_tell_its_limit_is_asked_to_start(gate, server):
+    server.profile(points=HIGH, interpolationMode="LINEAR")
+    server.error("GET", "/account", 404, "no such page")
+    server.snapshot().answer("POST", f"/profiles/{PROFILE}/start", STARTED)
+    server.status().status("COMPLETED").scan(row()).detail()
+    assert gate(*GATED).exit_code == ExitCode.OK

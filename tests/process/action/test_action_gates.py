@@ -93,7 +93,8 @@ def test_an_answer_that_stops_the_gate_stops_the_step(endpoint, kind, code, use)
     ("given", "code"),
     [
         ({"fail_on": "FIAL"}, ExitCode.USAGE),
-        ({"profile": " \n "}, ExitCode.USAGE),
+        ({"fail_on": "FAIL", "warn_on": "FAIL"}, ExitCode.USAGE),
+        ({"args": "--min-score=85%"}, ExitCode.USAGE),
         ({"report_json": "missing/gate.json"}, ExitCode.USAGE),
         ({"base_url": "http://load.example"}, ExitCode.CONFIGURATION),
         ({"api_key": ""}, ExitCode.CONFIGURATION),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -24,7 +25,7 @@ def test_the_history_is_fetched_and_kept_whatever_the_outcome(code, make_runner,
     result = make_runner(make_recorder(tmp_path, code=code).path).run(profile="p", base_url="local")
     kept, fetched = keys(result)
     assert kept == fetched["key"]
-    assert kept.startswith("tm-1-Linux-X64-refs/heads/main~4711-1-")
+    assert re.match(r"tm-2-Linux-X64-\d+-\d+-refs/heads/main~4711-1-", kept)
     names = list(result.steps)
     assert names.index(FETCH) < names.index("Load test") < names.index(KEEP)
 
@@ -35,15 +36,60 @@ def test_only_the_database_is_kept_and_not_the_key_beside_it(make_runner, tmp_pa
         assert result.steps[step].given["path"] == ".tm/tm.db"
 
 
-def test_a_pull_request_goes_on_with_its_own_history_or_that_of_its_base(make_runner, tmp_path):
+def test_a_pull_request_meets_the_history_of_its_base_before_its_own(make_runner, tmp_path):
     env = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "release,1"}
     runner = make_runner(make_recorder(tmp_path).path, env=env)
     _, fetched = keys(runner.run(profile="p", base_url="local"))
-    assert fetched["restore-keys"].split() == [
-        "tm-1-Linux-X64-refs/pull/7/merge~",
-        "tm-1-Linux-X64-refs/heads/release_1~",
-        "tm-1-Linux-X64-refs/heads/main~",
-    ]
+    refs = ("refs/heads/release_1~", "refs/heads/main~", "refs/pull/7/merge~")
+    assert "-refs/pull/7/merge~" in fetched["key"]
+    new, old = history_name(fetched["key"]), "tm-1-Linux-X64"
+    assert fetched["restore-keys"].split() == [f"{at}-{ref}" for at in (new, old) for ref in refs]
+
+
+def history_name(key):
+    """What a key says before the branch."""
+    return key.partition("-refs/")[0]
+
+
+BASE = {"profile": "p", "working_directory": ".", "history": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "env"),
+    [
+        ({"profile": "q"}, {}),
+        ({"profile": "p\nq"}, {}),
+        ({"working_directory": "sub"}, {}),
+        ({"history": "arm"}, {}),
+        ({}, {"GITHUB_JOB": "other"}),
+    ],
+    ids=str,
+)
+def test_jobs_that_test_different_things_have_histories_of_their_own(
+    given, env, make_runner, tmp_path
+):
+    tm = make_recorder(tmp_path)
+    (tmp_path / "workspace" / "sub").mkdir()
+
+    def name(env, **given):
+        result = make_runner(tm.path, env=env).run(base_url="local", **{**BASE, **given})
+        return history_name(keys(result)[0])
+
+    usual = name({"GITHUB_JOB": "gate"})
+    assert name({"GITHUB_JOB": "gate"}) == usual
+    assert name({"GITHUB_JOB": "gate", **env}, **given) != usual
+
+
+def test_history_of_an_earlier_release_is_read_until_there_is_a_new_one(make_runner, tmp_path):
+    fetched = keys(make_runner(make_recorder(tmp_path).path).run(profile="p", base_url="local"))[1]
+    wanted = fetched["restore-keys"].split()
+
+    def restored(cache):
+        return next((key for want in wanted for key in cache if key.startswith(want)), None)
+
+    old, new = "tm-1-Linux-X64-refs/heads/main~1-1-a", fetched["key"]
+    assert restored([old]) == old
+    assert restored([old, new]) == new
 
 
 def test_two_gates_of_one_job_keep_their_histories_under_two_keys(make_runner, tmp_path):
@@ -82,6 +128,18 @@ def faster(runner):
     (place / "sleep").write_text("#!/bin/sh\n", encoding="utf-8")
     (place / "sleep").chmod(0o755)
     runner.env["PATH"] = f"{place}:{runner.env.get('PATH', os.environ['PATH'])}"
+
+
+def test_history_of_another_checkout_is_not_kept_for_later_jobs(make_runner, tmp_path):
+    """The workspace is no repository where `actions/checkout` was given a path."""
+    env = {"TM_DATA_DIR": "sub/.tm"}
+    runner = make_runner(make_recorder(tmp_path, code=78).path, env=env)
+    (runner.workspace / "sub" / ".tm").mkdir(parents=True)
+    (runner.workspace / "sub" / ".tm" / "tm.db").touch()
+    for words in (["init", "--quiet"], ["add", "--force", ".tm/tm.db"]):
+        subprocess.run(["git", *words], cwd=runner.workspace / "sub", check=True)
+    result = runner.run(profile="p", base_url="local", working_directory="sub")
+    assert not {FETCH, KEEP} & set(result.ran())
 
 
 @pytest.mark.parametrize("path", [".tm/tm.db", ".tm"])

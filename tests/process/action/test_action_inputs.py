@@ -16,6 +16,7 @@ pytestmark = pytest.mark.process
 
 OPTIONS = {
     "fail-on": "--fail-on",
+    "warn-on": "--warn-on",
     "assert": "--assert",
     "confirm": "--confirm",
     "baseline": "--baseline",
@@ -34,11 +35,12 @@ OPTIONS = {
     "report-html": "--report",
     "report-csv": "--report",
 }
-ARGUMENTS = {"profile"}
+ARGUMENTS = {"profile", "benchmark", "job"}
+SUBJECTS = {"runs": "profile", "benchmarks": "benchmark", "jobs": "job"}
 VARIABLES = {"base-url": "base_url", "api-key": "api_key"}
 OWN = {
-    "working-directory", "summary", "annotations", "comment", "comment-name", "comment-token",
-    "artifact", "cache", "version", "extras", "python-version",
+    "system", "args", "working-directory", "summary", "annotations", "comment", "comment-name",
+    "comment-token", "artifact", "cache", "history", "version", "extras", "python-version",
 }  # fmt: skip
 NOT_FOR_THE_ACTION = {
     "wait": "always given",
@@ -80,11 +82,11 @@ def test_every_option_of_a_start_is_an_input_or_has_a_reason_not_to_be():
     assert missing == []
 
 
-def test_every_input_is_described_and_only_the_profile_is_required():
+def test_every_input_is_described_and_has_a_default():
     inputs = action()["inputs"]
     assert all(entry["description"].strip() for entry in inputs.values())
-    assert [name for name, entry in inputs.items() if entry.get("required")] == ["profile"]
-    assert all("default" in entry for name, entry in inputs.items() if name != "profile")
+    assert not [name for name, entry in inputs.items() if entry.get("required")]
+    assert all("default" in entry for entry in inputs.values())
 
 
 def test_no_script_holds_an_expression():
@@ -110,7 +112,8 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
     tm = make_recorder(tmp_path)
     result = make_runner(tm.path).run(
         profile="checkout.yaml\n\n  \nsearch\r\n",
-        fail_on="FAIL,WARN",
+        fail_on="FAIL",
+        warn_on="WARN,NO_BASELINE",
         **{"assert": "p95<400ms\nerrors<1%\n"},
         confirm="2",
         baseline="41",
@@ -130,17 +133,19 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
         report_markdown="gate.md",
         report_html="gate.html",
         report_csv="gate.csv",
+        args="--report=dotenv=gate.env\r\n\n--verbose",
     )
     assert result.conclusion == "success", result.log
     call = tm.call("runs")
     assert call["words"] == [
-        *("runs", "start", "--wait", "--fail-on=FAIL,WARN"),
+        *("runs", "start", "--wait", "--fail-on=FAIL", "--warn-on=WARN,NO_BASELINE"),
         *("--assert=p95<400ms", "--assert=errors<1%"),
         *("--confirm=2", "--baseline=41", "--against=http://localhost:1/", "--region=eu"),
         *("--tag=nightly", "--tag=ci,main", "--wait-timeout=5m", "--verdict-timeout=10s"),
         *("--poll-interval=auto", "--timeout=20s", "--on-interrupt=detach", "--fail-fast"),
         *("--report=json=gate.json", "--report=junit=out/gate.xml", "--report=markdown=gate.md"),
-        *("--report=html=gate.html", "--report=csv=gate.csv"),
+        *("--report=html=gate.html", "--report=csv=gate.csv", "--report=dotenv=gate.env"),
+        "--verbose",
         *("--", "checkout.yaml", "search"),
     ]
     assert call["env"]["TM_BASE_URL"] == "https://load.example"
@@ -174,8 +179,8 @@ def test_hostile_names_forge_no_output_of_a_step(text, make_runner, tmp_path):
     result = runner.run(profile="p", report_junit=text, report_csv="a=b<<c", artifact="gate")
     outputs = result.steps["Read the inputs"].outputs
     assert set(outputs) == {
-        *("home", "json", "html", "files", "local", "keep", "fetch", "data", "key", "older"),
-        "owners",
+        *("variables", "subjects", "home", "json", "html", "files", "local", "keep", "fetch"),
+        *("data", "key", "older", "owners"),
     }
     assert outputs["files"] == f"./{text}\n./a=b<<c\n"
 
@@ -186,6 +191,89 @@ def test_a_name_of_several_lines_forges_no_output_of_a_step(text, make_runner, t
     outputs = result.steps["Read the inputs"].outputs
     assert outputs["files"] == f"./{text}\n"
     assert outputs["json"] == ""
+
+
+@pytest.mark.parametrize(
+    ("system", "subject", "variables", "args"),
+    [
+        ("benchmarks", "bmd_1\nfirst run", "RUNLOOP", "--min-score=85%\n--exec=python drive.py"),
+        ("jobs", "nightly-export", "STRAIT", '--payload={"rows": 100}\n--max-duration=10m'),
+    ],
+)
+def test_other_systems_are_started_with_their_own_options_and_keys(
+    system, subject, variables, args, make_runner, tmp_path
+):
+    tm = make_recorder(tmp_path)
+    given = {
+        SUBJECTS[system]: subject,
+        "api_key": "key-0123456789",
+        "base_url": "https://x.example",
+    }
+    result = make_runner(tm.path).run(
+        system=system, args=args, warn_on="WARN", artifact="reports", comment="true", **given
+    )
+    assert result.conclusion == "success", result.log
+    call = tm.call(system)
+    json, html = result.steps["Keep the reports"].given["path"].splitlines()
+    assert call["words"] == [
+        *(system, "start", "--wait", "--warn-on=WARN"),
+        *(f"--report=json={json}", f"--report=html={html}"),
+        *(*args.splitlines(), "--", *subject.splitlines()),
+    ]
+    assert call["env"][f"{variables}_API_KEY"] == "key-0123456789"
+    assert call["env"][f"{variables}_BASE_URL"] == "https://x.example"
+    assert not {"TM_API_KEY", "TM_BASE_URL", "INPUT_API_KEY"} & set(call["env"])
+    assert tm.call("report")["words"][-1] == json
+
+
+@pytest.mark.parametrize("system", SUBJECTS)
+def test_every_option_of_a_start_can_be_given(system):
+    """By an input, or by a line of `args`, which takes every long option with its value."""
+    options = root_command().commands[system].commands["start"].params
+    flags = [option.opts for option in options if option.param_type_name == "option"]
+    assert all(any(flag.startswith("--") for flag in names) for names in flags)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"system": "tests", "profile": "p"}, "system must be runs, benchmarks or jobs"),
+        ({"system": "", "profile": "p"}, "system must be runs, benchmarks or jobs"),
+        ({"system": "jobs", "profile": "p"}, "profile does not go with the system jobs"),
+        ({"system": "runs", "profile": "p", "job": "j"}, "job does not go with the system runs"),
+        ({"system": "benchmarks"}, "benchmark is missing"),
+        ({"profile": " \n \t"}, "profile is missing"),
+        ({}, "profile is missing"),
+        ({"profile": "p", "args": "--help"}, "args cannot hold --help"),
+        ({"profile": "p", "args": "--json\n--version"}, "args cannot hold --version"),
+        ({"profile": "p", "args": "--wait=false"}, "args cannot hold --wait=false"),
+        ({"profile": "p", "args": "-h"}, "one option per line"),
+        ({"profile": "p", "args": "--min-score\n85%"}, "one option per line"),
+        ({"profile": "p", "args": "--"}, "one option per line"),
+        ({"profile": "p", "args": "other"}, "one option per line"),
+        ({"profile": "p", "args": " --help"}, "one option per line"),
+    ],
+)
+def test_input_that_would_end_without_a_gate_is_refused(given, said, make_runner, tmp_path):
+    tm = make_recorder(tmp_path)
+    result = make_runner(tm.path).run(**given)
+    assert result.conclusion == "failure"
+    assert result.steps["Read the inputs"].code == 64
+    assert said in result.log
+    assert not tm.record.exists()
+
+
+@pytest.mark.parametrize("system", ["benchmarks", "jobs"])
+def test_other_systems_have_a_default_of_their_own(system, make_runner, tmp_path):
+    tm = make_recorder(tmp_path)
+    make_runner(tm.path).run(system=system, **{SUBJECTS[system]: "x"})
+    assert [call["words"] for call in tm.calls()] == [[system, "start", "--wait", "--", "x"]]
+
+
+def test_other_systems_keep_no_history(make_runner, tmp_path):
+    env = {"TM_BASE_URL": "local"}
+    result = make_runner(make_recorder(tmp_path).path, env=env).run(system="jobs", job="j")
+    assert "Keep the history" not in result.ran()
 
 
 def test_without_fail_on_the_gate_fails_on_fail(make_runner, tmp_path):

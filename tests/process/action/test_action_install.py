@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.metadata
+import re
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.process.action.composite_runner import ACTION
 from tests.process.action.programs import make_recorder
@@ -20,7 +24,7 @@ PIP = """#!{python} -IS
 import json, os, sys
 words = sys.argv[1:]
 with open({record!r}, "a") as file:
-    file.write(json.dumps(dict(words=words, env={{}}, cwd=os.getcwd())) + "\\n")
+    file.write(json.dumps(dict(words=words, env=dict(os.environ), cwd=os.getcwd())) + "\\n")
 if "venv" in words:
     os.makedirs(words[-1] + "/bin")
     os.symlink(sys.argv[0], words[-1] + "/bin/python")
@@ -48,23 +52,80 @@ def wanted(make_runner, python, **given):
     assert result.conclusion == "success", result.log
     words = [call["words"] for call in python.calls()]
     assert words[0][:3] == ["-I", "-m", "venv"]
-    assert words[1][:5] == ["-I", "-m", "pip", "--disable-pip-version-check", "install"]
-    return words[1][5:]
+    assert all(words[:8] == [*PIP_INSTALL, *QUIET] for words in words[1:])
+    return [words[8:] for words in words[1:]]
 
 
-QUIET = ["--quiet", "--no-input"]
+PIP_INSTALL = ["-I", "-m", "pip", "--disable-pip-version-check", "install"]
+QUIET = ["--quiet", "--no-input", "--only-binary=:all:"]
+ROOT = ACTION.parent
+ALONE = ["--no-build-isolation", "--no-index", "--no-deps"]
+CONSTRAINED = ["--no-build-isolation", "--constraint", str(ROOT / "constraints.txt")]
 
 
-def test_without_a_version_it_is_the_release_of_the_action(make_runner, fake_python):
-    constraints = str(ACTION.parent / "constraints.txt")
-    assert wanted(make_runner, fake_python) == [
-        *(*QUIET, "--constraint", constraints, "--", str(ACTION.parent))
+@pytest.mark.parametrize(
+    ("given", "locked", "options", "package"),
+    [
+        ({}, "base", ALONE, f"{ROOT}"),
+        ({"base_url": "local"}, "local", ALONE, f"{ROOT}[local]"),
+        ({"extras": "local"}, "local", ALONE, f"{ROOT}[local]"),
+        ({"extras": "keyring,local"}, "local", CONSTRAINED, f"{ROOT}[keyring,local]"),
+        ({"extras": "keyring"}, "base", CONSTRAINED, f"{ROOT}[keyring]"),
+        ({"extras": "localized"}, "base", CONSTRAINED, f"{ROOT}[localized]"),
+    ],
+)
+def test_without_a_version_it_is_the_release_of_the_action(
+    given, locked, options, package, make_runner, fake_python
+):
+    """Every file that comes from an index has a known hash, and nothing is built from one."""
+    lock = str(ROOT / "requirements" / f"{locked}.txt")
+    assert wanted(make_runner, fake_python, **given) == [
+        ["--require-hashes", "--requirement", lock],
+        [*options, "--", package],
     ]
 
 
-def test_what_the_action_installs_by_itself_is_there():
-    assert (ACTION.parent / "pyproject.toml").is_file()
-    assert (ACTION.parent / "constraints.txt").is_file()
+def pins(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9.-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("name", "extras"), [("base", ()), ("local", ("local",))])
+def test_lock_holds_what_is_needed_in_the_versions_that_are_tested(name, extras):
+    locked, tested = pins(f"requirements/{name}.txt"), pins("constraints.txt")
+    assert locked.items() <= {**tested, "setuptools": locked.get("setuptools")}.items()
+    assert needed("tm-cli", extras) | {"hatchling"} <= set(locked) | {"tm-cli"}
+
+
+def test_every_line_of_a_lock_has_a_hash():
+    for path in (ROOT / "requirements").iterdir():
+        entries = re.split(r"\n(?=[a-z])", path.read_text(encoding="utf-8"))[1:]
+        assert len(entries) > 20
+        assert all(" \\\n    --hash=sha256:" in entry for entry in entries)
+
+
+def needed(package, extras=(), seen=()):
+    """The distributions that a package brings on this machine, itself included."""
+    found = {package}
+    for text in importlib.metadata.requires(package) or ():
+        requirement = Requirement(text)
+        environments = [{"extra": extra} for extra in (*extras, "")]
+        marker, name = requirement.marker, canonicalize_name(requirement.name)
+        if name in (*seen, package) or (marker and not any(map(marker.evaluate, environments))):
+            continue
+        found |= needed(name, tuple(requirement.extras), (*seen, package))
+    return found
+
+
+def test_no_key_is_there_while_packages_are_installed(make_runner, fake_python):
+    keys = ("TM_API_KEY", "RUNLOOP_API_KEY", "STRAIT_API_KEY", "GITHUB_TOKEN")
+    runner = make_runner(
+        env=dict.fromkeys(keys, "a-key-of-the-job"),
+        stand_ins={"Find Python": lambda _given: {"python-path": str(fake_python.path)}},
+    )
+    runner.stand_ins["Load test"] = lambda _given: {}
+    runner.run(profile="p")
+    assert not [call for call in fake_python.calls() if set(keys) & set(call["env"])]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +143,7 @@ def test_what_the_action_installs_by_itself_is_there():
     ],
 )
 def test_version_and_extras_name_one_package(given, package, make_runner, fake_python):
-    assert wanted(make_runner, fake_python, **given) == [*QUIET, "--", package]
+    assert wanted(make_runner, fake_python, **given) == [["--", package]]
 
 
 def test_a_local_server_named_by_a_variable_brings_its_extra(make_runner, fake_python):

@@ -14,7 +14,7 @@ from tm_cli import __version__
 pytestmark = pytest.mark.process
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
-NAME = "trafficmorph/tm"
+NAME = "OWNER/tm"
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| `([\w-]+)` \| (.*) \|$", re.MULTILINE)
 

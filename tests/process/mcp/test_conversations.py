@@ -7,6 +7,8 @@ import threading
 import pytest
 from werkzeug.wrappers import Response
 
+from tests.services.runloop import KEY as RUNLOOP_KEY
+from tests.services.runloop import Request, RunloopWorld
 from tests.services.trafficmorph import KEY, OTHER_RUN, RUN, page, profile, row, status
 from tests.unit.server.running_server import eventually
 
@@ -36,7 +38,7 @@ def answering(httpserver):
 
 def test_a_start_without_wait_is_one_request(gated, server):
     server.start()
-    answer = gated.call("tm_start_run", profile_id=42)
+    answer = gated.call("tm_start_run", profile_id=42, region=None, tags=None, fail_on_verdict=None)
     assert answer.found["started_run_id"] == RUN
     assert answer.found["waited"] is False
     assert not answer.is_error
@@ -50,6 +52,23 @@ def test_the_verdict_of_our_own_run_decides(gated, server):
     assert answer.found["metrics"]["latencyQuantiles"] == {"p50": 8.1, "p95": 21.0, "p99": 34.5}
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (None, None),
+        ("[]", []),
+        ('["p95 rose"]', ["p95 rose"]),
+        ("p95 rose", ["p95 rose"]),
+        ('{"p95": "rose"}', ['{"p95": "rose"}']),
+    ],
+)
+def test_reasons_are_a_list_or_null(gated, server, sent, shown):
+    server.until_ended().scan(row(autoVerdictReasons=sent)).detail(autoVerdictReasons=sent)
+    answer = gated.call("tm_start_run", **GATE)
+    assert answer.found["verdict_reasons"] == shown
+    assert answer.found["verdict_pending"] is False
+
+
 @pytest.mark.parametrize("verdict", ["pass", "MAYBE"])
 def test_an_unknown_verdict_is_never_a_pass(gated, server, verdict):
     server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
@@ -61,10 +80,12 @@ def test_an_unknown_verdict_is_never_a_pass(gated, server, verdict):
 
 @pytest.mark.parametrize(
     "rows",
-    [[], [row(runId=OTHER_RUN)], [row(autoVerdict=None)]],
+    [[], [row(runId=OTHER_RUN)], [row(runId=OTHER_RUN), row(autoVerdict=None)]],
     ids=["no row", "a foreign row", "no verdict"],
 )
-def test_a_verdict_that_is_missing_is_never_a_pass(in_memory, answering, rows):
+def test_a_verdict_that_is_missing_is_never_a_pass_and_pending_for_a_row(
+    in_memory, answering, rows
+):
     ended, started = status("COMPLETED"), []
 
     def answer(request):
@@ -75,13 +96,21 @@ def test_a_verdict_that_is_missing_is_never_a_pass(in_memory, answering, rows):
             return ended
         if request.path.endswith("/history"):
             return page(*rows) if started else page()
-        return profile() if request.path.endswith("/42") else row(autoVerdict=None)
+        if request.path.endswith("/42"):
+            return profile()
+        return row(autoVerdict=None, latencyQuantiles='{"p95": 21.0}')
 
     found = in_memory(answering(answer)).call("tm_start_run", **GATE)
     assert found.is_error
     assert found.found["exit_name"] == "UNDECIDED"
     assert found.found["fail_on_match"] is True
     assert len(started) == 1
+    appeared = len(rows) == 2
+    assert found.found["verdict_pending"] is appeared
+    assert found.found["run_id"] == (7 if appeared else None)
+    assert bool(found.found["metrics"]) is appeared
+    if appeared:
+        assert found.found["metrics"]["latencyQuantiles"] == {"p95": 21.0}
 
 
 def test_a_lost_answer_to_the_start_is_never_repeated(gated, server):
@@ -91,6 +120,8 @@ def test_a_lost_answer_to_the_start_is_never_repeated(gated, server):
     answer = gated.call("tm_start_run", **GATE)
     assert answer.is_error
     assert answer.found["exit_name"] == "START_UNKNOWN"
+    assert answer.found["verdict_pending"] is False
+    assert answer.found["verdict_reasons"] is None
 
 
 def test_a_wait_that_runs_out_is_an_error_that_names_its_run(gated, server):
@@ -99,6 +130,7 @@ def test_a_wait_that_runs_out_is_an_error_that_names_its_run(gated, server):
     assert answer.is_error
     assert answer.found["exit_name"] == "WAIT_TIMEOUT"
     assert answer.found["started_run_id"] == RUN
+    assert answer.found["verdict_pending"] is False
 
 
 def test_a_looping_profile_is_refused_before_the_start(gated, server):
@@ -185,3 +217,23 @@ def test_a_call_cancelled_before_the_start_starts_nothing(in_memory, answering):
 def test_status_is_shown_as_the_server_tells_it(gated, server):
     server.status("PAUSED")
     assert gated.call("tm_run_status", profile_id=42).found["data"] == status("PAUSED")
+
+
+def test_a_benchmark_is_started_where_nothing_else_is_served(in_memory, httpserver):
+    world = RunloopWorld(only_start=True)
+
+    def handle(request):
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        sent = Request(request.method, request.path, "", headers, request.get_data())
+        reply = world.answer(sent)
+        return Response(reply.body, status=reply.status, content_type=reply.kind)
+
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(handle)
+    environ = {"RUNLOOP_BASE_URL": httpserver.url_for("/"), "RUNLOOP_API_KEY": RUNLOOP_KEY}
+    metadata = {"pr": 12, "by": {"team": ["shop", None]}}
+    answer = in_memory(environ).call("tm_start_benchmark", benchmark="bmd_1", metadata=metadata)
+    assert not answer.is_error
+    assert answer.found["started_run_id"] == "bmr_1"
+    assert answer.found["state"] == "running"
+    assert "without the metadata" in answer.found["messages"][-1]
+    assert world.requests("POST")[0].document["metadata"].items() >= metadata.items()

@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from tm_cli.mcp.schema import Effect, read
+import pytest
+
+from tm_cli.mcp.schema import Effect, input_schema, read
 from tm_cli.mcp.tools import TOOLS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text(encoding="utf-8")
@@ -19,6 +21,35 @@ def test_every_tool_is_listed_with_its_mark():
 def test_every_argument_of_the_start_is_named():
     for name in TOOLS[0].properties:
         assert f"`{name}`" in PAGE
+
+
+def _schemas(schema):
+    yield schema
+    for name, value in schema.items():
+        inner = value.values() if name == "properties" else (value,)
+        for item in inner:
+            if isinstance(item, dict):
+                yield from _schemas(item)
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_a_schema_has_one_type_and_no_null(tool):
+    """Some clients refuse lists of types; an optional argument is one that is not required."""
+    for schema in _schemas(tool.schema):
+        assert isinstance(schema.get("type", "string"), str), schema
+        assert None not in schema.get("enum", ()), schema
+        assert schema.get("default", False) is not None, schema
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_null_counts_as_left_out(tool):
+    optional = dict.fromkeys(set(tool.properties) - set(tool.required))
+    assert read(optional, input_schema(tool.properties, ())) == {}
+
+
+@pytest.mark.parametrize("name", ["tm_get_run", "tm_get_run_status", "tm_get_profile"])
+def test_tools_exist_under_their_published_names(name):
+    assert name in [tool.name for tool in TOOLS]
 
 
 def test_the_examples_are_taken():

@@ -37,6 +37,7 @@ def test_starting_is_destructive_and_looking_is_not(assistant):
     assert reading == {
         "tm_wait_run", "tm_run_status", "tm_list_history", "tm_show_history", "tm_compare_runs",
         "tm_list_profiles", "tm_show_profile", "tm_wait_benchmark", "tm_wait_job",
+        "tm_get_run", "tm_get_run_status", "tm_get_profile",
     }  # fmt: skip
     for name in ("tm_start_run", "tm_start_benchmark", "tm_start_job", "tm_stop_run"):
         assert tools[name].annotations.destructive_hint
@@ -90,6 +91,8 @@ def test_a_run_is_started_looked_at_paused_resumed_stopped_and_never_a_pass(assi
     run_id = started.found["started_run_id"]
     looked = assistant.call("tm_run_status", profile_id=profile)
     assert looked.found["data"]["runId"] == run_id
+    by_published_name = assistant.call("tm_get_run_status", profile_id=profile)
+    assert by_published_name.found["data"]["runId"] == run_id
     assert assistant.call("tm_pause_run", profile_id=profile).found["data"]["status"] == "PAUSED"
     resumed = assistant.call("tm_resume_run", profile_id=profile)
     assert resumed.found["data"]["status"] == "RUNNING"
@@ -119,6 +122,7 @@ def test_ended_runs_are_listed_shown_and_compared(assistant, api):
     shown = assistant.call("tm_show_history", run_id=numbers[0]).found["data"]
     assert shown["id"] == numbers[0]
     assert "rpsSeries" not in shown
+    assert assistant.call("tm_get_run", run_id=numbers[0]).found["data"] == shown
     whole = assistant.call("tm_show_history", run_id=numbers[0], include_series=True)
     assert whole.found["data"]["rpsSeries"]
     compared = assistant.call(
@@ -136,6 +140,8 @@ def test_profiles_are_listed_and_shown_without_their_secrets(assistant, api):
     assert shown.found["data"]["name"] == "shown"
     assert "of-the-target" not in json.dumps(shown.found)
     assert "requestHeaders" in shown.found["data"]["hidden"]
+    again = assistant.call("tm_get_profile", profile_id=profile)
+    assert again.found["data"] == shown.found["data"]
 
 
 def test_a_cancelled_call_leaves_its_run_going(assistant, api):

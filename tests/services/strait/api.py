@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.services.strait.world import (
+    KEY_LIFE,
     PROJECT,
     REPLAYABLE,
     TERMINAL,
@@ -37,8 +38,18 @@ STATUSES = {
     "completed", "failed", "timed_out", "crashed", "system_failed", "canceled", "expired",
     "dead_letter",
 }  # fmt: skip
+KEEPS_KEYS = {400, 402, 404, 409, 410, 422, 429}
+"""Refusals of the server itself that leave an idempotency key in use."""
+
+BEFORE_KEYS = (b"being processed", b"admission control", b"authentications")
+"""In answers that the server gives before it looks at the key, or frees it afterwards."""
+
 LIMITS = {"global": (100, 60), "trigger": (10, 60), "bulk": (5, 60)}
 """Requests in so many seconds from one address."""
+
+TRIGGER = "POST /v1/jobs/{job}/trigger"
+BULK_TRIGGER = f"{TRIGGER}/bulk"
+IN_PROGRESS = "a request with this idempotency key is currently being processed"
 
 
 @dataclass
@@ -113,8 +124,10 @@ def envelope(problem: Problem) -> Reply:
 class Api:
     """Answers requests, with all their effects on the world.
 
-    `next_replies` are sent instead of the true answers, before or (`after`) once the request has
-    had its effect. `limited` turns the limiters on, and `drops_scope` takes a scope from the key.
+    `fault` plans answers in place of the true ones, before or (`after`) once the request has had
+    its effect. `limited` turns the limiters on, and `scopes` are those of the key. A request that
+    is refused leaves its idempotency key taken for a day, and no run can be paused, as on the real
+    server; `frees_keys` and `pauses` are what its pages publish.
     """
 
     def __init__(self, world: World, *, limited: bool = False) -> None:
@@ -124,8 +137,11 @@ class Api:
         self.log: list[Request] = []
         self.faults: dict[str, list[tuple[Reply | None, bool]]] = defaultdict(list)
         self.older = False
-        self._sent: dict[str, deque[float]] = defaultdict(deque)
+        self.frees_keys = False
+        self.pauses = False
+        self._sent: dict[tuple[str, float], int] = defaultdict(int)
         self._cache: dict[tuple[str, str], tuple[Reply, Any]] = {}
+        self._taken: dict[tuple[str, str], datetime] = {}
         self._failures = 0
 
     def fault(self, route: str, reply: Reply | None, *, after: bool = False) -> None:
@@ -143,41 +159,59 @@ class Api:
             true_reply = self._guarded(request, route)
             if after is None:
                 return true_reply
+        elif reply is not None:
+            self.note_refusal(request, route, reply)
         return reply
 
     def _guarded(self, request: Request, route: str | None) -> Reply:
         try:
-            if limited := self._limit(request, route):
+            if limited := self._limit(request, "global"):
                 return limited
             if route is None:
                 if any(path_matches(template, request.path) for _, template in ROUTES):
                     return Reply(405)
                 return Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
             self._check(request, route)
-            return ROUTES[tuple(route.split(" ", 1))](self, request)  # type: ignore[index]
+            if route == TRIGGER and (known := self._known(request)):
+                return known
+            kind = {TRIGGER: "trigger", BULK_TRIGGER: "bulk"}.get(route)
+            if kind and (limited := self._limit(request, kind)):
+                self.note_refusal(request, route, limited)
+                return limited
+            handler = ROUTES[tuple(route.split(" ", 1))]  # type: ignore[index]
+            return getattr(self, handler.__name__)(request)  # type: ignore[no-any-return]
         except Problem as problem:
-            return envelope(problem)
+            refusal = problem
         except Illegal as problem:
-            return envelope(Problem(409, str(problem)))
+            refusal = Problem(409, str(problem))
         except (ValueError, TypeError) as problem:
-            return envelope(Problem(400, f"invalid request body: {problem}"))
+            refusal = Problem(400, f"invalid request body: {problem}")
+        self.note_refusal(request, route, envelope(refusal))
+        return envelope(refusal)
 
-    def _limit(self, request: Request, route: str | None) -> Reply | None:
-        kinds = ["global"] if request.path != "/health" else []
-        if route == "POST /v1/jobs/{job}/trigger":
-            kinds.append("trigger")
-        if route == "POST /v1/jobs/{job}/trigger/bulk":
-            kinds.append("bulk")
-        now = self.world.now().timestamp()
-        for kind in kinds:
-            most, window = LIMITS[kind]
-            sent = self._sent[kind]
-            while sent and sent[0] <= now - window:
-                sent.popleft()
-            if self.limited and len(sent) >= most:
-                headers = {"Content-Type": "text/plain", "Retry-After": str(window)}
-                return Reply(429, b"Too Many Requests\n", headers)
-            sent.append(now)
+    def note_refusal(self, request: Request, route: str | None, reply: Reply) -> None:
+        """Keep the key of a refused trigger as that of one in progress: only below 500."""
+        key = key_of(request)
+        if route != TRIGGER or not key or self.frees_keys:
+            return
+        if any(text in reply.body for text in BEFORE_KEYS):
+            return
+        is_plain = reply.headers.get("Content-Type", "").startswith("text/plain")
+        is_of_server = reply.status == 429 if is_plain else b'"error"' in reply.body
+        if is_of_server and reply.status in KEEPS_KEYS:
+            self._taken.setdefault((request.path, key), self.world.now())
+
+    def _limit(self, request: Request, kind: str) -> Reply | None:
+        """Estimate a sliding window from two fixed ones, as if the first was filled evenly."""
+        if request.path == "/health":
+            return None
+        most, seconds = LIMITS[kind]
+        window, within = divmod(self.world.now().timestamp(), seconds)
+        before, count = self._sent[kind, window - 1], self._sent[kind, window]
+        if self.limited and round(before * (1 - within / seconds) + count) >= most:
+            headers = {"Content-Type": "text/plain", "Retry-After": str(seconds)}
+            return Reply(429, b"Too Many Requests\n", headers)
+        self._sent[kind, window] += 1
         return None
 
     def _check(self, request: Request, route: str) -> None:
@@ -227,17 +261,26 @@ class Api:
         return job
 
     def trigger(self, request: Request) -> Reply:
-        key = request.headers.get("idempotency-key") or request.headers.get("x-idempotency-key")
-        if key is not None and len(key) > 256:
-            raise Problem(400, "idempotency key too long")
-        cached = self._cache.get((request.path, key)) if key else None
-        if cached and parse(cached[1]) + timedelta(hours=24) > self.world.now():
-            headers = {**cached[0].headers, "Idempotency-Replayed": "true"}
-            return Reply(cached[0].status, cached[0].body, headers)
+        key = key_of(request)
         reply = self._trigger(request, key)
         if key and reply.status < 300:
             self._cache[request.path, key] = (reply, self.world.text(self.world.now()))
         return reply
+
+    def _known(self, request: Request) -> Reply | None:
+        """The answer to a key that was used before; it counts against no limit of triggers."""
+        key, now = key_of(request), self.world.now()
+        if key is None:
+            return None
+        if len(key) > 256:
+            raise Problem(400, "idempotency key too long")
+        cached, taken = self._cache.get((request.path, key)), self._taken.get((request.path, key))
+        if cached and parse(cached[1]) + KEY_LIFE > now:
+            headers = {**cached[0].headers, "Idempotency-Replayed": "true"}
+            return Reply(cached[0].status, cached[0].body, headers)
+        if taken and taken + KEY_LIFE > now:
+            return envelope(Problem(409, IN_PROGRESS))
+        return None
 
     def _trigger(self, request: Request, key: str | None) -> Reply:
         job, body = self._job(request), request.document
@@ -306,6 +349,8 @@ class Api:
         wanted = [*request.query.get("status", []), *request.query.get("statuses", [])]
         if unknown := set(wanted) - STATUSES:
             raise Problem(400, f"unknown status {min(unknown)}")
+        if request.one("error_class") == "dlq_overflow":
+            raise Problem(400, "unknown error class")
         if request.one("tag_key") and request.one("metadata_key"):
             raise Problem(400, "tag and metadata filters cannot be combined")
         runs = [run.document for run in self.world.runs.values()]
@@ -346,7 +391,11 @@ class Api:
     def replay(self, request: Request) -> Reply:
         run = self._run(request)
         if run.status not in REPLAYABLE:
-            raise Problem(400, f"cannot replay run in status {run.status}")
+            raise Problem(400, "run is not replayable")
+        if (number := request.one("from_checkpoint")) is not None:
+            checkpoints = self.world.parts.get((run.id, "checkpoints"), [])
+            if int(number) not in [item["sequence"] for item in checkpoints]:
+                raise Problem(404, "checkpoint not found")
         return as_json(201, self._copied(run).document)
 
     def _copied(self, run: Run) -> Run:
@@ -364,6 +413,8 @@ class Api:
         run = self._run(request)
         if run.status != "paused":
             self._needs(run, "pause", "executing")
+            if not self.pauses:
+                raise Problem(409, "failed to pause run")
             self.world.move(run, "paused")
             run.due = None
         return as_json(200, run.document)
@@ -393,7 +444,7 @@ class Api:
         if not body.get("scheduled_at"):
             raise Problem(422, "validation failed", "scheduled_at: failed on 'required'")
         if run.status not in {"delayed", "queued"} or run.document.get("started_at"):
-            raise Problem(404, "run not found")
+            raise Problem(404, "run not found or not eligible for rescheduling")
         at = parse(body["scheduled_at"])
         status = "delayed" if at > self.world.now() else "queued"
         run.document.update(status=status, scheduled_at=body["scheduled_at"])
@@ -592,6 +643,12 @@ ROUTES: dict[tuple[str, str], Callable[[Api, Request], Reply]] = {
     ("GET", "/v1/runs/{run}/stream/logs"): Api.stream,
 }
 """Every endpoint of the contract; a literal path stands before the template it would fit."""
+
+
+def key_of(request: Request) -> str | None:
+    """The idempotency key of a request."""
+    headers = request.headers
+    return headers.get("idempotency-key") or headers.get("x-idempotency-key") or None
 
 
 def path_matches(template: str, path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +41,20 @@ class Strait:
         return sum(route_of(item.method, item.path) == wanted for item in self.api.log)
 
 
-@pytest.fixture
-def strait(clock) -> Iterator[Strait]:
+@contextmanager
+def serve(clock: Any, kind: type[Api] = Api) -> Iterator[Strait]:
+    """A server with nothing on it; `kind` is how it speaks."""
     world = World(clock.now)
-    api = Api(world)
+    api = kind(world)
     server = StraitServer(api)
     yield Strait(server, api, world)
     server.close()
+
+
+@pytest.fixture
+def strait(clock) -> Iterator[Strait]:
+    with serve(clock) as found:
+        yield found
 
 
 @pytest.fixture

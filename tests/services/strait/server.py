@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,9 +15,17 @@ from tests.services.strait.api import Api, Reply, Request
 HANG_UP = object()
 """In the queue of a stream: break the connection without a proper end."""
 
+CUT = object()
+"""The same in the middle of a chunk, as the write deadline of the real server does after 90 s."""
+
+WRITE_DEADLINE = 90.0
+
 
 class StraitServer(ThreadingHTTPServer):
-    """Serves one Api on a free port of the loopback interface."""
+    """Serves one Api on a free port of the loopback interface.
+
+    With `cuts_streams`, each stream is cut at the write deadline, by the clock of the world.
+    """
 
     daemon_threads = False
     block_on_close = True
@@ -28,6 +37,7 @@ class StraitServer(ThreadingHTTPServer):
         self.lock = threading.RLock()
         self.streams: dict[tuple[str, str], list[queue.SimpleQueue[Any]]] = defaultdict(list)
         self.opened = 0
+        self.cuts_streams = False
         api.world.publish = self.publish
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -110,10 +120,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        world = self.server.api.world
+        until = world.now() + timedelta(seconds=WRITE_DEADLINE)
         try:
             self._chunk(": keepalive\n\n")
-            while (raw := self._next(listener)) is not HANG_UP:
+            while (raw := self._next(listener)) not in (HANG_UP, CUT):
+                if self.server.cuts_streams and world.now() >= until:
+                    raw = CUT
+                    break
                 self._chunk(str(raw))
+            if raw is CUT:
+                self.wfile.write(b'40\r\ndata: {"type": "status_ch')
         except OSError:
             pass
         finally:

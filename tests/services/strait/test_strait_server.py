@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.services.strait.api import KEY, Api, Request, as_json
+from tests.services.strait.api import KEY, TRIGGER, Api, Problem, Request, as_json, envelope
 from tests.services.strait.world import MOVES, TERMINAL, Illegal, World
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -86,6 +86,38 @@ def test_key_is_free_after_a_day(api, clock):
     first = trigger(api, job, "k").document["id"]
     clock.sleep(25 * 3600.0)
     assert trigger(api, job, "k").document["id"] != first
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 429])
+def test_key_of_a_refused_trigger_is_in_use_for_a_day(api, clock, status):
+    job = api.world.add_job("export")
+    api.fault(TRIGGER, envelope(Problem(status, "no")))
+    assert trigger(api, job, "k").status == status
+    again = trigger(api, job, "k")
+    assert again.status == 409
+    assert "currently being processed" in again.document["error"]["message"]
+    assert trigger(api, job, "another").status == 201
+    clock.sleep(25 * 3600.0)
+    assert trigger(api, job, "k").status == 201
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_key_is_free_after_other_errors(api, status):
+    job = api.world.add_job("export")
+    api.fault(TRIGGER, envelope(Problem(status, "no")))
+    assert trigger(api, job, "k").status == status
+    assert trigger(api, job, "k").status == 201
+
+
+def test_limit_is_estimated_from_two_windows(api, clock):
+    api.limited = True
+    job = api.world.add_job("export")
+    clock.sleep(-clock.now().timestamp() % 60)
+    assert [trigger(api, job).status for _ in range(10)] == [201] * 10
+    clock.sleep(61.0)
+    assert trigger(api, job).status == 429
+    clock.sleep(6.0)
+    assert trigger(api, job).status == 201
 
 
 def test_dedup_answers_with_another_run_and_says_nothing(api):

@@ -201,7 +201,7 @@ MUTANTS = (
     Mutant(
         "empty-gate",
         "tm_cli.values.verdict",
-        "parse_fail_on",
+        "_parse",
         '        raise ValueError("it names no verdict; choose from FAIL, WARN and NO_BASELINE")',
         "        return frozenset()",
         "an unset CI variable switches the gate off",

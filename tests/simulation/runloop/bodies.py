@@ -77,6 +77,10 @@ SPOILT: dict[str, Spoil] = {
     "mistyped-id": _objects(setting("id", (7, True, None, ["x"]))),
     "other-id": _objects(setting("id", ("bmr_999",))),
     "old-id": _objects(setting("id", (EARLIER_ID,))),
+    "old-unmarked": _objects(
+        lambda row, _: row.update(id=EARLIER_ID, metadata={}, name=None, state="running")
+    ),
+    "unmarked": _objects(lambda row, _: row.update(metadata={}, name=None)),
     "other-benchmark": _objects(setting("benchmark_id", (OTHER_BENCHMARK,))),
     "no-benchmark": _objects(without("benchmark_id")),
     "other-run": _objects(setting("benchmark_run_id", (EARLIER_ID, "bmr_999"))),

@@ -114,7 +114,31 @@ CORNERS = (
         blows=(Blow("other-start", at=0.5),),
     ),
     corner("a start that is put off", Truth(), 0, plan={"start": (Fault("429"),) * 2}),
-    corner("a start that names an old run", POOR, 5, plan={"start": (Fault("old-id", True),)}),
+    corner("a start that names an old run", POOR, 2, plan={"start": (Fault("old-id", True),)}),
+    corner(
+        "a start that names an old run where none could be listed",
+        POOR,
+        5,
+        plan={"early-list": (Fault("404"),), "start": (Fault("old-id", True),)},
+    ),
+    corner(
+        "a start that names an old run without metadata",
+        POOR,
+        2,
+        plan={"start": (Fault("old-unmarked", True),)},
+    ),
+    corner(
+        "a start that names an old run without metadata where none could be listed",
+        POOR,
+        2,
+        plan={"early-list": (Fault("404"),), "start": (Fault("old-unmarked", True),)},
+    ),
+    corner(
+        "a start that names its run without metadata",
+        Truth(),
+        0,
+        plan={"start": (Fault("unmarked", True),)},
+    ),
     corner(
         "a start that speaks of another start",
         POOR,

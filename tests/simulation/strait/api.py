@@ -47,6 +47,12 @@ class Api:
             world.ours += [run_id for run_id in world.runs if run_id not in known]
         return self._as_received(reply)
 
+    def refuse(self, request: Request, reply: Reply) -> None:
+        """Keep the key of a start that the plan has refused."""
+        headers = {"Content-Type": reply.headers.get("content-type", "")}
+        answer = strait_api.Reply(reply.status, reply.body, headers)
+        self._server.note_refusal(_as_sent(request), strait_api.TRIGGER, answer)
+
     def _see(self, endpoint: str, request: Request) -> strait_api.Reply | None:
         """What a replica shows; None where the server itself answers."""
         world, now = self._world, self._world.elapsed()

@@ -119,6 +119,20 @@ CORNERS = (
         2,
         plan={"start": (Fault("502", True), Fault("402"))},
     ),
+    corner("a limit on triggers", FAILS, 2, plan={"start": (Fault("429-text"), Fault("429-text"))}),
+    corner(
+        "a limit under the user's key",
+        Truth(),
+        8,
+        wish=OLD_KEY,
+        plan={"start": (Fault("429-text"),)},
+    ),
+    corner(
+        "a limit after a start that was lost",
+        FAILS,
+        2,
+        plan={"start": (Fault("502", True), Fault("429-text"))},
+    ),
     corner("a quota that is used up", Truth(), 8, plan={"start": (Fault("402"),)}),
     corner(
         "a start that names a run from long ago",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,13 +23,12 @@ from tests.simulation.strait.schedules import generate, must_be_decided
 from tests.simulation.strait.wish import LONGEST
 from tests.simulation.strait.world import USER_KEY, Truth, World
 from tests.simulation.system import Dialect, Subject
-from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait import StraitClient, read_strait_error
 from tm_cli.backends.strait.conditions import parse_longest, parse_result_check
 from tm_cli.backends.strait.results import may_change_status
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns
 from tm_cli.backends.strait.trigger import TriggerRequest
-from tm_cli.commands.jobs.client import PER_MINUTE, TRIGGERS_PER_MINUTE
+from tm_cli.commands.jobs.client import PER_MINUTE, trigger_budget
 from tm_cli.values.verdict import Verdict
 
 DIALECT = Dialect(
@@ -39,6 +39,7 @@ DIALECT = Dialect(
     explain=read_strait_error,
     repeats_under_a_key=True,
     per_minute=PER_MINUTE,
+    refuse=Api.refuse,
 )
 TICK = 0.5
 LISTENS_FOR = 40.0
@@ -58,13 +59,18 @@ def open_gate(simulation: Simulation, transport: Any) -> Subject:
     world, clock, wish = simulation.world, simulation.clock, wish_of(simulation.schedule)
     client = StraitClient(transport, clock)
 
-    def make_request(number: int) -> TriggerRequest:
-        key = USER_KEY if wish.user_key else f"tm-{number}"
-        return TriggerRequest(
-            world.job_id, {}, key, not wish.user_key, may_merge=world.truth.merges
-        )
+    numbers = itertools.count()
 
-    plan = StartPlan(make_request, wish.reuses, RequestBudget(clock, TRIGGERS_PER_MINUTE))
+    def new_key() -> str:
+        return f"tm-{next(numbers)}"
+
+    def make_request() -> TriggerRequest:
+        merges = world.truth.merges
+        if wish.user_key:
+            return TriggerRequest(world.job_id, {}, USER_KEY, may_merge=merges)
+        return TriggerRequest(world.job_id, {}, new_key(), new_key, merges)
+
+    plan = StartPlan(make_request, wish.reuses, trigger_budget(clock))
     canceled_as = Verdict(wish.canceled_as)
     runs = (
         StraitRuns(client, clock, "export", canceled_as)

@@ -45,6 +45,15 @@ def test_answer_that_the_api_cannot_have_sent(status, content, headers):
         parse_response(answer(status, content, headers))
 
 
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_empty_answer_is_one_only_where_the_api_has_such(status):
+    assert parse_response(answer(status, b"", {}), accepts_empty=True) is None
+    with pytest.raises(InvalidResponse):
+        parse_response(answer(status, b"", {}))
+    with pytest.raises(InvalidResponse):
+        parse_response(answer(status, b" ", {}), accepts_empty=True)
+
+
 @pytest.mark.parametrize(
     ("status", "content", "message", "from_api"),
     [

@@ -55,6 +55,18 @@ def ends_soon(seconds=SOON):
     assert time.monotonic() - began < seconds
 
 
+@pytest.mark.parametrize("name", [b"Content-Length: 2", b"content-length:2"])
+def test_answer_with_two_lengths_is_none(name):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    answer = head + name + b"\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    with (
+        RawServer(lambda _: [answer]) as server,
+        transport(server.url, timeout=SOON) as opened,
+        pytest.raises(ConnectionFailed, match="the answer has two lengths"),
+    ):
+        opened.get("x")
+
+
 @pytest.mark.parametrize("name", SLOW)
 def test_slow_answer_ends_with_the_timeout(name):
     with (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tm_cli.api.client import parse_payload
 from tm_cli.api.strict_json import _unique, parse, parse_answer
 from tm_cli.api.trafficmorph import LiveStatus
-from tm_cli.values.api_key import hide
+from tm_cli.values.api_key import hide_in_answer
 
 DOCUMENTS = st.recursive(
     st.none()
@@ -88,7 +88,7 @@ def read_repeatedly(read, documents):
 READERS = {
     "many keys": (
         lambda n: json.dumps({f"k{i}": i for i in range(n)}),
-        lambda text: hide(parse_answer(text), "tm_secret"),
+        lambda text: hide_in_answer(parse_answer(text), "tm_secret"),
     ),
     "keys that become equal late": (
         lambda n: "{" + "".join(f'"\\ud800{i}": 1, ' for i in range(n)) + '"a": 1}',

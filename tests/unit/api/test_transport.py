@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import ssl
 import threading
 
@@ -91,6 +92,19 @@ def test_certificate_of_the_named_authority_is_trusted(connect, tls, authority, 
     assert server.asked[0][1]["X-Api-Key"] == KEY
 
 
+def test_final_dot_of_a_name_is_not_looked_for_in_the_certificate(
+    connect, tls, authority, tmp_path, monkeypatch
+):
+    lookup = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: lookup(host.rstrip("."), *rest, **more)
+    )
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with Server(tls) as server:
+        url = f"https://localhost.:{server.port}/"
+        assert connect(url, ca_file=str(tmp_path / "ca.pem")).get("x") == []
+
+
 def test_unknown_certificate_gets_no_request_and_no_key(connect, tls):
     with Server(tls) as server, pytest.raises(ConnectionFailed) as caught:
         connect(f"https://localhost:{server.port}/").get("x")
@@ -143,6 +157,12 @@ def test_representations_hide_the_key(connect):
         ("https://tm.example/", {"HTTP_PROXY": "http://p:1"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "tm.example"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, None),
+        (
+            "https://tm.example/",
+            {"https_proxy": "http://p:2", "HTTPS_PROXY": "http://p:1"},
+            "http://p:2",
+        ),
+        ("https://10.1.2.3/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, None),
         ("https://tm.example/", {"HTTPS_PROXY": ""}, None),
         ("http://localhost:1/", {"HTTP_PROXY": "http://p:1", "ALL_PROXY": "http://p:1"}, None),
         ("http://127.0.0.1:1/", {"HTTP_PROXY": "http://p:1"}, None),

@@ -121,8 +121,10 @@ def test_a_proxy_without_a_host_is_a_bad_setting(clock, value):
 
 
 def test_no_proxy_wins_over_a_proxy(clock):
-    environ = {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "tm.example"}
-    assert "none" in look(clock, FakeNetwork(sight=secure()), environ=environ)["proxy"].text
+    environ = {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "10.0.0.0/8, .Example"}
+    found = look(clock, FakeNetwork(sight=secure()), environ=environ)["proxy"]
+    assert found.text == "none is used for this server, because of .Example in NO_PROXY"
+    assert found.facts["exception"] == ".Example in NO_PROXY"
 
 
 def test_a_socks_proxy_is_left_to_the_request_with_the_key(clock):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tm_cli.errors import TmError
@@ -103,6 +105,21 @@ def test_much_news_is_one_look_a_second(clock, ringing):
     ringing.append(system)
     follow(clock, system)
     assert len(system.looks) <= 11
+
+
+def test_first_news_is_not_held_back(clock, ringing):
+    system = Announced(clock, 1.0, heard=[0.5, 1.0])
+    ringing.append(system)
+    follow(clock, system)
+    assert system.looks == [0.0, 0.5, 1.0]
+
+
+def test_first_news_of_several_runs_keeps_to_their_budget(clock, ringing):
+    gate = replace(GATE, polling=PollingPolicy(interval=60.0, budget_interval=5.0))
+    system = Announced(clock, 1.0, heard=[0.5, 1.0])
+    ringing.append(system)
+    list(drive([Follow(system, gate, clock)], gate, clock))
+    assert system.looks == [0.0, 1.0]
 
 
 def test_news_does_not_cut_short_what_the_server_asked_for(clock, ringing):

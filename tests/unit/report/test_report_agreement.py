@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from junitparser import Error, Failure, JUnitXml
@@ -14,6 +15,7 @@ from tests.unit.report.made_evidence import ALL
 from tm_cli.commands.report.replay import load
 from tm_cli.commands.shared.report_sinks import Format, rendered
 from tm_cli.render.formats.ci_log import annotated, outputs
+from tm_cli.render.formats.csv import harmless
 from tm_cli.render.summary import explanation
 
 GOOD = [name for name, evidence in ALL.items() if evidence.exit_code == 0]
@@ -71,6 +73,23 @@ def test_junit_read_by_another_library_is_red_exactly_when_the_exit_code_is(name
     ]  # fmt: skip
     assert bool(bad) == (ALL[name].exit_code != 0)
     assert [suite.tests for suite in suites] == [len(list(suite)) for suite in suites]
+    assert all(item.type and item.message for item in bad)
+    assert all(suite.timestamp == "2026-03-01T12:05:00" for suite in suites)
+    assert all(suite.time == sum(case.time for case in suite) for suite in suites)
+
+
+def test_no_platform_takes_two_cases_for_one():
+    run = ALL["failed-check"].records[0]
+    check = replace(run.end.decision, checks=run.end.decision.checks * 2)
+    twice = replace(run, ending=replace(run.end, decision=check))
+    outcome = replace(ALL["several"], records=(*ALL["several"].records, run, twice, twice))
+    suites = JUnitXml.fromstring(rendered(Format.JUNIT, outcome).encode())
+    cases = [(case.classname, case.name) for suite in suites for case in suite]
+    assert len(set(cases)) == len(cases)
+    assert {("trafficmorph.search", "verdict"), ("trafficmorph.checkout (3)", "verdict")} < set(
+        cases
+    )
+    assert len({suite.name for suite in suites}) == len(list(suites))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -109,3 +128,9 @@ def test_json_report_makes_every_other_format_again(name, tmp_path):
     again = load(path)
     for form in Format:
         assert rendered(form, again) == rendered(form, ALL[name])
+
+
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b")
+def test_no_cell_is_a_formula_in_any_width_of_its_sign(sign):
+    assert harmless(f"{sign}1+1") == f"'{sign}1+1"
+    assert harmless(f"a{sign}1") == f"a{sign}1"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import ssl
 
 import pytest
 
 from tm_cli.render.tables import columns
+from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
 
 
@@ -35,6 +37,8 @@ def system(monkeypatch):
         ({}, True, True, True),
         ({"NO_COLOR": "1"}, True, True, False),
         ({"CI": "true"}, True, False, True),
+        ({"TF_BUILD": "True"}, True, False, True),
+        ({"bamboo_buildKey": "A-B-1"}, True, False, True),
         ({"TERM": "dumb"}, True, False, False),
         ({}, False, False, False),
         ({"FORCE_COLOR": "1"}, False, False, True),
@@ -74,3 +78,10 @@ def test_markup_and_escapes_in_a_cell_are_shown_as_text():
     text = columns(Terminal(None, None), ("NAME",), [("[red]x[/red]\x1b[31m",)])
     assert "[red]x[/red]" in text
     assert "\x1b" not in text
+
+
+def test_secrets_of_tls_are_written_to_no_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "secrets"))
+    Environment.system()
+    assert ssl.create_default_context().keylog_filename is None
+    assert not (tmp_path / "secrets").exists()

@@ -139,6 +139,19 @@ def test_a_second_server_is_refused_when_the_lock_of_the_first_was_deleted(start
     assert find_running(data, os.environ, 2.0) is not None
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows deletes no open file")
+@pytest.mark.parametrize("names", [("server.lock", "server.json"), ("server.lock", "api-key")])
+def test_a_second_server_is_refused_when_the_first_can_no_longer_be_found(start_server, names):
+    first = start_server()
+    data = first.options.data_dir
+    for name in names:
+        (data / name).unlink()
+    with pytest.raises(ConfigurationError, match="is in use by another server"):
+        RunningServer(data).start()
+    first.stop()
+    assert start_server().key.startswith("tm_")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o1777, 0o770])
 def test_a_directory_of_ours_is_closed_to_others(start_server, mode):

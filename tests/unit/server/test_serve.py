@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from tests.unit.server.running_server import Api, RunningServer, eventually
 from tm_cli.errors import ConfigurationError
+from tm_cli.exit_codes import ExitCode
 
 pytestmark = pytest.mark.process
 
@@ -71,6 +73,7 @@ def test_server_json_says_where_the_server_is_while_it_runs(server):
         "base_url": server.info.base_url,
         "pid": os.getpid(),
         "api_key_file": str(server.options.data_dir / "api-key"),
+        "allow_public_targets": False,
     }
     server.stop()
     assert not path.exists()
@@ -241,3 +244,21 @@ def test_neither_server_nor_engine_runs_inside_the_other(tmp_path):
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_database_that_cannot_be_written_is_told(start_server):
+    server = start_server()
+    other = sqlite3.connect(server.options.data_dir / "tm.db")
+    with contextlib.closing(other), server.client() as client:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = client.put("/api/v1/profiles/1/baseline", json={"historyId": 1}, timeout=10)
+        other.rollback()
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "The server cannot use its database: database is locked"
+
+
+def test_a_host_name_that_cannot_be_one_is_a_usage_error(tm, tmp_path):
+    result = tm("serve", "--hostname", "load..example", "--data-dir", str(tmp_path / "d"))
+    assert result.exit_code == ExitCode.USAGE
+    assert "--hostname: 'load..example' is not a host name" in result.stderr
+    assert not (tmp_path / "d").exists()

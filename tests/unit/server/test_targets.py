@@ -1,9 +1,15 @@
 import asyncio
 import ipaddress
+from contextlib import nullcontext
 
 import pytest
 
-from tm_cli.server.targets import TargetRule, address_refusal, literal_refusal
+from tm_cli.server.targets import (
+    TargetRule,
+    address_refusal,
+    is_own_address,
+    literal_refusal,
+)
 from tm_cli.server.web.bodies import Refusal
 
 OWN_PORT = 8092
@@ -24,7 +30,20 @@ OWN_PORT = 8092
         ("172.32.0.1", False),
         ("8.8.8.8", False),
         ("2001:4860:4860::8888", False),
-        ("100.64.0.1", False),
+        ("100.64.0.1", True),
+        ("100.127.255.254", True),
+        ("198.18.0.1", True),
+        ("198.19.255.254", True),
+        ("::100.64.0.1", True),
+        ("198.20.0.1", False),
+        ("192.0.2.1", False),
+        ("::a9fe:a9fe", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("fd00:ec2::23", False),
+        ("fd20:ce::254", False),
+        ("168.63.129.16", False),
+        ("192.0.0.192", False),
+        ("fec0::1", False),
         ("0.0.0.0", False),
         ("::", False),
         ("169.254.169.254", False),
@@ -56,6 +75,11 @@ def test_loopback_and_private_addresses_are_targets(address, fine):
         ("0.0.0.0", False),
         ("240.0.0.1", False),
         ("239.1.1.1", False),
+        ("168.63.129.16", False),
+        ("192.0.0.192", False),
+        ("::ffff:168.63.129.16", False),
+        ("64:ff9b:1::1", False),
+        ("fec0::1", False),
     ],
 )
 def test_public_addresses_are_targets_when_allowed(address, fine):
@@ -64,11 +88,31 @@ def test_public_addresses_are_targets_when_allowed(address, fine):
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8",
+        "192.0.2.1",
+        "203.0.113.9",
+        "240.0.0.1",
+        "0.1.2.3",
+        "2001:db8::1",
+        "fec0::1",
+        "168.63.129.16",
+    ],
+)
+def test_only_what_the_switch_permits_is_said_to_be_permitted_by_it(address):
+    address = ipaddress.ip_address(address)
+    is_said = "would permit" in address_refusal(address, allow_public=False)
+    assert is_said is (address_refusal(address, allow_public=True) is None)
+
+
+@pytest.mark.parametrize(
     ("host", "blocked"),
     [
         ("metadata.google.internal", True),
         ("METADATA.google.internal.", True),
         ("169.254.1.1", True),
+        ("169.254.1.1.", True),
         ("fe80::1%eth0", True),
         ("::ffff:169.254.169.254", True),
         ("example.test", False),
@@ -127,9 +171,59 @@ def test_a_resolver_without_answer_is_given_up():
 
 @pytest.mark.parametrize("url", ["http://a.test:8092/", "https://a.test:8092/x"])
 def test_the_server_is_no_target_under_any_name(url):
-    with pytest.raises(Refusal, match="this server itself"):
-        check(url, ["127.0.0.1"])
-    check(url, ["192.168.1.5"])
+    for address in ("127.0.0.1", "127.8.8.8", "::1", "192.168.1.4", "::ffff:192.168.1.4"):
+        with pytest.raises(Refusal, match="this server itself"):
+            check(url, [address], is_own=lambda found: str(found) == "192.168.1.4")
+    check(url, ["192.168.1.5"], is_own=lambda found: False)
+
+
+def test_an_address_is_own_when_the_system_says_so():
+    assert is_own_address(ipaddress.ip_address("127.0.0.1"))
+    assert not is_own_address(ipaddress.ip_address("192.0.2.77"))
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "refused"),
+    [
+        ("https://load.test:8092/", ["10.0.0.7"], True),
+        ("https://other.test:8092/", ["10.0.0.8", "10.0.0.7"], True),
+        ("https://other.test:8092/", ["10.0.0.8"], False),
+        ("https://load.test/", ["10.0.0.7"], False),
+    ],
+)
+def test_an_agent_does_not_load_its_own_server(url, addresses, refused):
+    found = {"load.test": ["10.0.0.7"], "other.test": addresses}
+
+    async def resolve(host, port):
+        return found[host]
+
+    rule = TargetRule(resolve=resolve, server="https://load.test:8092/", is_own=lambda _: False)
+    with pytest.raises(Refusal, match="server of this agent") if refused else nullcontext():
+        asyncio.run(rule.check(url))
+
+
+def test_an_agent_on_the_servers_machine_knows_it_by_any_address():
+    async def resolve(host, port):
+        return ["10.0.0.7"] if host == "load.test" else ["127.0.0.1"]
+
+    rule = TargetRule(
+        resolve=resolve,
+        server="https://load.test:8092/",
+        is_own=lambda address: str(address) == "10.0.0.7",
+    )
+    with pytest.raises(Refusal, match="server of this agent"):
+        asyncio.run(rule.check("https://localhost:8092/"))
+
+
+def test_an_international_name_is_looked_up_as_browsers_do():
+    asked = []
+
+    async def resolve(host, port):
+        asked.append(host)
+        return ["10.0.0.1"]
+
+    asyncio.run(TargetRule(resolve=resolve).check("http://fa\u00df.test/"))
+    assert asked == ["xn--fa-hia.test"]
 
 
 def test_ports_follow_the_scheme():

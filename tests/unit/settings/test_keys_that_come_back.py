@@ -81,3 +81,62 @@ def test_document_too_deep_to_be_searched_is_no_answer():
     deep = b"[" * 100_000 + b"]" * 100_000
     with pytest.raises(InvalidResponse, match="too deeply"):
         parse_response(RawAnswer("GET /x", 200, JSON, deep), read_error, secret=KEY)
+
+
+@pytest.mark.parametrize("key", ["string", "test", "PASS", "run", "a", "COMPLET"])
+def test_short_key_is_not_looked_for_in_what_is_read(tm, server, key):
+    server.key = key
+    server.until_ended().scan(row(autoVerdict="PASS", tags=["test"]))
+    server.detail(autoVerdict="PASS")
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": key}
+    result = tm("runs", "start", "42", "--wait", "--fail-on", "FAIL", "--json", environ=environ)
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["verdict"] == "PASS"
+    assert "***" not in result.stdout
+
+
+@pytest.mark.parametrize("wants_json", [True, False], ids=["json", "text"])
+def test_short_key_is_hidden_in_errors(tm, server, wants_json):
+    server.key = "s3cr"
+    server.error("GET", "/profiles", 401, "no key s3cr is known here")
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": "s3cr"}
+    result = tm("profiles", "list", *(["--json"] * wants_json), environ=environ)
+    assert "no key *** is known here" in shown(tm, result)
+    assert "s3cr" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("auth", "login", KEY),
+        ("auth", "logout", KEY),
+        ("auth", KEY),
+        ("auth", "login", KEY, "--json"),
+        ("config", "show", "--api-key-file", KEY),
+        ("config", "show", "--api-key-file", KEY, "--json"),
+        ("doctor", "--api-key-file", KEY),
+        ("profiles", "list", "--api-key-file", KEY),
+        ("profiles", "list", "--base-url", KEY),
+        ("profiles", "list", "--base-url", KEY, "--json"),
+        ("profiles", "list", "--base-url", f"https://ada:{KEY}@b@h/"),
+        ("profiles", "list", "--base-url", f"https://h/?api_key={KEY}", "--json"),
+        ("benchmarks", "list", "--base-url", KEY),
+        ("agent", "--region", "a", "--server", KEY),
+    ],
+    ids=" ".join,
+)
+def test_key_in_the_wrong_place_is_not_shown(tm, argv):
+    result = tm(*argv)
+    assert KEY not in result.stdout + result.stderr
+
+
+def test_mistyped_command_is_still_corrected(tm):
+    assert "Did you mean 'login'?" in tm("auth", "lgoin").stderr
+
+
+def test_address_and_key_that_are_swapped_are_not_shown(tm):
+    environ = {"TM_BASE_URL": KEY, "TM_API_KEY": "https://tm.example"}
+    for argv in (("profiles", "list"), ("doctor",), ("config", "show"), ("auth", "status")):
+        result = tm(*argv, "--json", environ=environ)
+        assert result.exit_code == ExitCode.CONFIGURATION
+        assert KEY not in result.stdout + result.stderr

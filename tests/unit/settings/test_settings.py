@@ -75,7 +75,10 @@ def test_pyproject_without_a_table_is_passed_by(load, tmp_path):
         ("timeout = {}", "must be a text, a number"),
         ("timeout = [1, 2]", "must be a text, a number"),
         ("timeout", "not valid TOML"),
-        ("\udcff", "not valid TOML"),
+        ("timeout = 3\ntimeout = 4", r"tm\.toml, line 2, is not valid TOML: Cannot overwrite"),
+        ("\n\udcff", r"tm\.toml, line 2, is not valid TOML: it is not UTF-8"),
+        ("timeout = " + "9" * 5000, "not valid TOML: a number is too long"),
+        ("timeout = " + "[" * 5000, "not valid TOML: nested too deeply"),
         ("gate = 3", "gate must be a table"),
         ("[gate]\np95 = {wran = 3}", "unknown key 'gate.p95.wran'; did you mean warn"),
         ("[gate]\np95 = {warn = nan}", "gate.p95.warn is nan"),
@@ -90,6 +93,30 @@ def test_bad_project_file_is_refused(load, tmp_path, text, words):
     assert "canary" not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\n\ntimeuot = 3", r"tm\.toml, line 3 has an unknown setting"),
+        ("\n'api_key' = 'k'", r"tm\.toml, line 2 holds an API key"),
+        ("\n[contexts.a]\nregion = 'x'", r"tm\.toml, line 2 has contexts"),
+        ("a = 1\n[gate]\np50 = false\np95 = {wran = 1}", r"tm\.toml, line 4 is invalid: unknown"),
+        (
+            "[gate]\n'p99.9' = {warn = nan}",
+            r"tm\.toml, line 2 is invalid: gate\.p99\.9\.warn is nan",
+        ),
+        ("region = [1]", r"tm\.toml, line 1: region must be a text"),
+        ("# x\nfail_on = 'FIAL'", r"fail_on in .*tm\.toml, line 2: invalid verdict"),
+        ("# x\n[tool.tm]\nfail_on = 'FIAL'", r"fail_on in .*pyproject\.toml, line 3: invalid"),
+        ("[tool.tm]\n[tool.tm.gate]\nx = 1", r"pyproject\.toml, line 3 is invalid: unknown key"),
+        ("tool.tm.fail_on = 'FIAL'", r"fail_on in .*pyproject\.toml, line 1: invalid"),
+    ],
+)
+def test_problem_of_a_settings_file_has_its_line(load, text, words):
+    place = "pyproject" if "tool.tm" in text else "project_file"
+    with pytest.raises(ConfigurationError, match=words):
+        load(**{place: text}).value("fail_on")
+
+
 def test_misspelt_setting_gets_a_suggestion(load):
     with pytest.raises(ConfigurationError) as caught:
         load(project_file="timeuot = 3")
@@ -99,8 +126,7 @@ def test_misspelt_setting_gets_a_suggestion(load):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_setting_has_a_variable_and_a_help_text(name):
     definition = DEFINITIONS[name]
-    of_another_system = name.startswith(("runloop_", "strait_"))
-    assert definition.variable == ("" if of_another_system else "TM_") + name.upper()
+    assert definition.variable == ("" if definition.own_prefix else "TM_") + name.upper()
     assert definition.help.endswith(".")
 
 
@@ -164,6 +190,57 @@ def test_key_file_is_read_without_its_line_break(load, tmp_path):
     path = tmp_path / "key"
     path.write_bytes(b"tm_from-file\r\n")
     assert load(environ={"TM_API_KEY_FILE": str(path)}).key.reveal() == b"tm_from-file"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tm_live_0123456789", "abc/DEF+012==", "/0123456789abcdef", "~nosuchuser-tm/x", "k" * 999],
+)
+def test_key_in_place_of_its_file_is_not_shown(load, name):
+    with pytest.raises(ConfigurationError) as caught:
+        _ = load(environ={"TM_API_KEY_FILE": name}).key
+    assert name not in f"{caught.value.message} {caught.value.hint}"
+    assert f"({len(name)} characters, which are not shown)" in caught.value.message
+
+
+def test_missing_key_file_is_named(load, tmp_path):
+    for name in (str(tmp_path / "key"), "key.txt", "secrets/tm.key"):
+        with pytest.raises(ConfigurationError, match=f"{name}: No such file"):
+            _ = load(environ={"TM_API_KEY_FILE": name}).key
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes")
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o444, 0), (0o640, 0), (0o666, 1)])
+def test_key_file_that_everyone_may_write_is_read_with_a_warning(tm, server, mode, warned):
+    path = tm.cwd / "key.txt"
+    path.write_text("tm_from-file", encoding="utf-8")
+    path.chmod(mode)
+    server.key = "tm_from-file"
+    server.answer("GET", "/profiles", [])
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY_FILE": str(path)}
+    result = tm("profiles", "list", environ=environ)
+    assert result.exit_code == 0
+    assert result.stderr.count("every user of this machine can change the API key") == warned
+
+
+def test_byte_order_mark_of_a_key_file_is_not_sent(load, tmp_path):
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbftm_key\r\n")
+    settings = load(environ={"TM_API_KEY_FILE": str(tmp_path / "key")})
+    assert settings.key.reveal() == b"tm_key"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("tm_canary".encode("utf-16"), "byte 0x00"),
+        (b"\xef\xbb\xbf\n", "the API key is empty"),
+    ],
+)
+def test_key_file_that_holds_no_key_is_refused(load, tmp_path, data, words):
+    (tmp_path / "key").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        _ = load(environ={"TM_API_KEY_FILE": str(tmp_path / "key")}).key
+    assert "canary" not in str(refused.value)
 
 
 def test_key_beats_a_key_file_of_the_same_source_and_loses_to_a_stronger_one(load, tmp_path):
@@ -233,3 +310,59 @@ def test_limits_may_stand_in_a_pyproject(load):
     assert not load().thresholds
     settings = load(pyproject="[tool.tm.gate]\nminRequests = 50\n")
     assert settings.thresholds["minRequests"][0] == 50
+
+
+@pytest.mark.parametrize("place", ["project_file", "pyproject", "user_file"])
+def test_byte_order_mark_of_a_settings_file_is_skipped(load, place):
+    head = "[tool.tm]\n" if place == "pyproject" else ""
+    assert load(**{place: f'\ufeff{head}region = "eu"'}).value("region") == "eu"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("region = 1.10", "line 1: region must be text; write it in quotes"),
+        ("region = true", "line 1: region must be text; write it in quotes"),
+        ('timeout = "a\\u0000b"', "invalid duration"),
+        ("timeout = nan", "invalid duration"),
+        ("timeout = 2026-01-01", "must be a text"),
+    ],
+)
+def test_value_that_is_not_what_the_file_shows_is_refused(load, text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load(project_file=text).value(text.partition(" ")[0])
+
+
+@pytest.mark.parametrize("name", ["data_dir", "ca_file", "api_key_file", "region"])
+def test_path_with_a_control_character_is_refused(load, name):
+    with pytest.raises(ConfigurationError, match=f"{name} in .*control characters"):
+        load(user_file=f'{name} = "a\\u0000b"').value(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("TM_FAILON", "TM_FAIL_ON"),
+        ("TM_FAIL", "TM_FAIL_ON"),
+        ("TM_FAIL_ON_VERDICT", "TM_FAIL_ON"),
+        ("tm_fail_on", "TM_FAIL_ON"),
+        ("TM_BASEURL", "TM_BASE_URL"),
+        ("TM_ALLOW_PUBLIC_TARGET", "TM_ALLOW_PUBLIC_TARGETS"),
+    ],
+)
+def test_misspelt_variable_refuses_a_gate(load, name, near):
+    with pytest.raises(ConfigurationError, match=f"{name} means nothing to tm") as refused:
+        load(environ={name: "x"}).require_all_files()
+    assert refused.value.hint == f"did you mean {near}?"
+
+
+OWN = (
+    *("TM_API_KEY_STAGING", "TM_PROD_API_KEY", "TM_PORT", "TM_PACKAGE", "TM_CONFIG_DIR"),
+    *("TM_VERDICT", "TM_RUN_ID", "TM_EXIT_CODE", "TM_OUTCOME", "TM_HISTORY_ID", "TM_SUBJECT"),
+    *("TM_BASELINE_RUN_ID", "TM_CACHE_POLICY", "TM_FAULT_SEED", "TMPDIR", "RUNLOOP_API_KEYS"),
+)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_variable_of_another_name_is_the_users_own(load, name):
+    load(environ={name: "x"}).require_all_files()

@@ -169,7 +169,8 @@ def test_pyproject_of_another_user_without_settings_keeps_nobody_from_a_gate(tmp
 
 @as_root
 @pytest.mark.parametrize(
-    "text", ["[tool.tm]", "tool = 1", "[tool", "tool.tm = 1", "x = " + "[" * 9999, "\0"]
+    "text",
+    ["[tool.tm]", "[tool.tm", "tool.tm = 1", "tm = " + "[" * 9999, '[tool."\\u0074m" x', "\0"],
 )
 def test_pyproject_of_another_user_that_may_have_settings_counts_as_ignored(tmp_path, text):
     write(tmp_path / "pyproject.toml", text, owner=OTHER)
@@ -340,7 +341,22 @@ UNREADABLE = {
 
 
 @posix
-@pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml", "config.toml"])
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_pyproject_that_cannot_be_read_refuses_a_gate_and_no_other_command(
+    tmp_path, monkeypatch, make
+):
+    """It may be that of another program, and it may have had a `fail_on`."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "pyproject.toml")
+    settings = load(tmp_path)
+    assert settings.project is None
+    with pytest.raises(ConfigurationError, match="without its settings could pass") as refused:
+        settings.require_all_files()
+    assert refused.value.hint
+
+
+@posix
+@pytest.mark.parametrize("name", ["tm.toml", "config.toml"])
 @pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
 def test_settings_that_cannot_be_read_are_not_taken_for_none(tmp_path, monkeypatch, name, make):
     """A gate would lose its `fail_on` and pass."""
@@ -371,7 +387,7 @@ def test_what_another_user_left_there_holds_nothing_up_and_refuses_a_gate(
     make(tmp_path / "tm.toml")
     os.chown(tmp_path / "tm.toml", OTHER, OTHER, follow_symlinks=False)
     settings = load(tmp_path)
-    assert [file.path.name for file in settings.ignored] == ["tm.toml"]
+    assert [Path(file.place).name for file in settings.ignored] == ["tm.toml"]
     with pytest.raises(ConfigurationError, match="without its settings"):
         settings.require_all_files()
 
@@ -403,7 +419,14 @@ def test_directory_that_may_not_be_entered_is_a_refusal_with_a_hint(closed):
 
 
 @pytest.mark.parametrize(
-    "text", ['[[tool.tm]]\nfail_on = "FAIL"', '[tool]\ntm = "FAIL"', "tool.tm = []", "tool.tm = 0"]
+    "text",
+    [
+        '[[tool.tm]]\nfail_on = "FAIL"',
+        '[tool]\ntm = "FAIL"',
+        "tool.tm = []",
+        "tool.tm = 0",
+        '[[tool]]\ntm.fail_on = "FAIL"',
+    ],
 )
 def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
     write(tmp_path / "pyproject.toml", text)
@@ -415,6 +438,42 @@ def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
 def test_a_pyproject_without_settings_is_none(tmp_path, text):
     write(tmp_path / "pyproject.toml", text)
     assert load(tmp_path).project is None
+
+
+BROKEN = {
+    "template": b'[project]\nname = "{{ cookiecutter.name }}\n{% if x %}\n[tool.poetry]\n',
+    "Latin-1": b'[project]\ndescription = "caf\xe9"\n[tool.black]\n',
+    "deep": b"x = " + b"[" * 5000,
+    "long number": b"x = " + b"9" * 5000,
+    "conflict": b"<<<<<<< HEAD\n[tool.ruff]\n=======\ntm-cli = 1\n>>>>>>> x\n",
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_broken_pyproject_of_another_program_is_passed_by(tmp_path, data):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "pyproject.toml").write_bytes(data)
+    settings = load(inner)
+    settings.require_all_files()
+    assert settings.project is None
+
+
+OURS = (b'[tool.tm]\nfail_on = "FAIL"\n', b'tool = {"tm" = {}}\n', b'[tool."t\\u006d"]\n')
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("settings", OURS)
+def test_broken_pyproject_that_may_have_settings_stops_every_command(tmp_path, data, settings):
+    (tmp_path / "pyproject.toml").write_bytes(settings + data)
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        load(tmp_path)
+
+
+def test_pyproject_in_another_encoding_that_may_have_settings_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.tm]\nfail_on = "FAIL"\n', encoding="utf-16")
+    with pytest.raises(ConfigurationError, match="it is not UTF-8"):
+        load(tmp_path)
 
 
 @pytest.mark.process

@@ -43,7 +43,8 @@ def test_load_that_is_none_is_refused(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "localhost:8080",
+        "shop.example:8080",
+        "localhost/checkout",
         "ftp://host/",
         "http://",
         "http://user:secret@host/",

@@ -79,7 +79,7 @@ def test_another_version_of_a_pin_would_be_replaced():
     old = (
         "- uses: actions/checkout@v1\n"
         f"- uses: actions/setup-python@{'0' * 40} # v1.2.3\n"
-        "- uses: trafficmorph/tm@v0.0.1\n"
+        "- uses: OWNER/tm@v0.0.1\n"
         '    python-version: "3.1"\n'
         "image: python:3.1-alpine\n"
         "image: cimg/python:3.1\n"
@@ -88,7 +88,7 @@ def test_another_version_of_a_pin_would_be_replaced():
     assert script.with_pins(old, is_page=True) == (
         f"- uses: actions/checkout@{script.major(pins.actions()['actions/checkout'])}\n"
         f"- uses: {pins.actions()['actions/setup-python']}\n"
-        f"- uses: trafficmorph/tm@v{__version__}\n"
+        f"- uses: OWNER/tm@v{__version__}\n"
         f'    python-version: "{pins.python_version()}"\n'
         f"image: {pins.image()}\n"
         f"image: cimg/python:{pins.python_version()}\n"

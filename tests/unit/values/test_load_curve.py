@@ -189,3 +189,25 @@ def test_buckets_count_arrivals_exactly() -> None:
 def test_a_long_slow_curve_is_walked_in_few_steps() -> None:
     curve = Curve([(0, 0.001), (86_400, 0.002)], 86_400, "LINEAR")
     assert len(list(curve.arrivals())) == 130  # 129.6
+
+
+@given(curves(), st.floats(0, 1))
+def test_no_rate_is_above_the_highest(curve: Curve, share: float) -> None:
+    assert curve.rate(share * curve.duration) <= curve.highest_rate + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("points", "interpolation", "highest"),
+    [
+        ([(0, 10), (10, 40)], "LINEAR", 40.0),
+        ([(0, 10)], "SPLINE", 10.0),
+        ([(5, 30), (5, 10)], "LINEAR", 30.0),
+        ([(0, 10), (10, 40), (20, 40), (30, 10)], "SPLINE", 44.5),
+        ([(0, 10), (20, 90)], "LINEAR", 50.0),
+    ],
+)
+def test_the_highest_rate_is_that_of_the_run(
+    points: list[tuple[float, float]], interpolation: Interpolation, highest: float
+) -> None:
+    duration = 10.0 if points[-1] == (20, 90) else 30.0
+    assert Curve(points, duration, interpolation).highest_rate == pytest.approx(highest)

@@ -28,6 +28,17 @@ def test_events_fit_until_the_limit_and_again_when_the_first_is_a_minute_old():
     assert window.delay() == 0.0
 
 
+def test_burst_counts_as_spread_over_the_time():
+    time = Time()
+    window = SlidingWindow(3, time, seconds=60.0, evenly=True)
+    moments = []
+    for _ in range(6):
+        time.now += window.delay()
+        moments.append(time.now - 1000.0)
+        window.count()
+    assert moments == [0.0, 0.0, 0.0, 60.0, 80.0, 100.0]
+
+
 def test_limit_may_change_at_any_time():
     time = Time()
     window = filled(time, limit=5, at=(0.0, 10.0, 20.0))

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import format_duration, parse_duration
 from tm_cli.values.text import LONGEST, sanitize
-from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
+from tm_cli.values.urls import (
+    is_loopback,
+    is_same_target,
+    parse_base_url,
+    quote_base_url,
+    with_ascii_host,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,11 @@ from tm_cli.values.urls import is_loopback, parse_base_url, quote_base_url
         ("250ms", 0.25),
         ("1.5s", 1.5),
         ("0", 0),
+        ("5 m", 300),
+        ("5 minutes", 300),
+        ("1h 30 min", 5400),
+        ("2 hours", 7200),
+        ("1d", 86400),
     ],
 )
 def test_duration(text, seconds):
@@ -34,7 +45,26 @@ def test_duration(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "-5", "+5", "1e3", "nan", "inf", "5 m", "5x", "1s2", "١s", "9999999h", "5m!"]
+    "text",
+    [
+        "",
+        "s",
+        "-5",
+        "+5",
+        "1e3",
+        "nan",
+        "inf",
+        "5x",
+        "1s2",
+        "١s",
+        "9999999h",
+        "5m!",
+        "1:00",
+        "5 5",
+        "1 h  1 m",
+        "5M",
+        "31d",
+    ],
 )
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError):
@@ -92,8 +122,39 @@ def test_what_is_no_server_address_is_refused(text):
         parse_base_url(text)
 
 
-def test_quoted_address_hides_credentials():
-    assert quote_base_url("https://user:pw@host/x") == "'https://***@host/x'"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@host/x", "'https://***@host/x'"),
+        ("https://u:a@b@h", "'https://***@h'"),
+        ("https://u:a/b?c#d@h/x", "'https://***@h/x'"),
+        ("https://h/?api_key=s3cret", "'https://h/?***'"),
+        ("https://h/#s3cret", "'https://h/?***'"),
+        ("trafficmorph.example", "'trafficmorph.example'"),
+        ("localhost:8080", "'localhost:8080'"),
+        ("10.1.2.3:8443", "'10.1.2.3:8443'"),
+        ("", "''"),
+    ],
+)
+def test_quoted_address_hides_credentials(text, shown):
+    assert quote_base_url(text) == shown
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tm_live_0123456789",
+        "0123456789abcdef0123456789abcdef",
+        "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.SflKxwRJSMeKKF2QT4",
+        "abcdefghijklmnopqrstuvwxyz",
+        "ada:pw@host.example",
+        "host.example?api_key=s3cret",
+        "A" * 3000,
+    ],
+)
+def test_key_in_place_of_an_address_is_not_shown(key):
+    assert quote_base_url(key) == f"({len(key)} characters, which are not shown)"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +164,7 @@ def test_quoted_address_hides_credentials():
         ("http://127.0.0.1/", True),
         ("http://127.9.9.9/", True),
         ("http://[::1]:8092/", True),
+        ("http://localhost./", True),
         ("http://localhost.evil.example/", False),
         ("http://127.0.0.1.evil.example/", False),
         ("http://10.0.0.1/", False),
@@ -111,6 +173,40 @@ def test_quoted_address_hides_credentials():
 )
 def test_only_this_machine_is_loopback(url, loopback):
     assert is_loopback(url) is loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://fa\u00df.test/", "http://xn--fa-hia.test/"),
+        (
+            "https://B\u00dcCHER.test:8443/\u00df?q=\u00df",
+            "https://xn--bcher-kva.test:8443/\u00df?q=\u00df",
+        ),
+        ("http://fa\u00df\u3002test?x", "http://xn--fa-hia.test?x"),
+        ("http://\uff11\uff12\uff17.0.0.1:1/", "http://127.0.0.1:1/"),
+        ("http://my_service:80/\u00df", "http://my_service:80/\u00df"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+    ],
+)
+def test_an_international_name_is_what_dns_certificates_and_headers_get(url, expected):
+    assert with_ascii_host(url) == expected
+    assert with_ascii_host(expected) == expected
+
+
+@pytest.mark.parametrize("host", ["a_\u00df.test", "\u2603.net", "\u00df" * 64, "\u00df..test"])
+def test_what_cannot_be_a_name_is_refused(host):
+    with pytest.raises(ValueError, match="not a host name"):
+        parse_base_url(f"https://{host}/")
+
+
+def test_a_servers_address_has_the_name_that_is_connected_to():
+    assert parse_base_url("https://fa\u00df.test/v1") == "https://xn--fa-hia.test/v1/"
+
+
+def test_two_spellings_of_a_name_are_one_target():
+    assert is_same_target("http://fa\u00df.test/", "http://XN--FA-HIA.test.:80")
+    assert not is_same_target("http://fa\u00df.test/", "http://fass.test/")
 
 
 @pytest.mark.parametrize("text", ["tm_abc", "tm_a\tb", "ключ", "no-prefix"])

@@ -18,6 +18,7 @@ LAST = "last"
 
 NOT_THERE = frozenset({404, 410})
 ARCHIVED = "archived"
+AMBIGUOUS, UNKNOWN = "ambiguous_benchmark", "unknown_benchmark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ def find_benchmark(client: RunloopClient, text: str) -> Benchmark:
             f"{len(named)} benchmarks are named {sanitize(text)}: "
             f"{', '.join(map(sanitize, named))}",
             hint="name one by its id",
-            code="ambiguous_benchmark",
+            code=AMBIGUOUS,
         )
     raise Refused(
         f"unknown benchmark {sanitize(text)}",
         hint="`tm benchmarks catalog` lists them",
-        code="unknown_benchmark",
+        code=UNKNOWN,
     )
 
 
@@ -101,6 +102,8 @@ def select_baseline(
     Refused when the run that was named cannot be a baseline.
     """
     if selection.run is not None and selection.run != LAST:
+        if than is not None and than.id == selection.run:
+            raise Refused(f"run {sanitize(than.id)} cannot be the baseline of itself")
         return Baseline(_named(client, selection.run, benchmark_id), choice="chosen")
     if selection.run is None and not rules.needs_baseline:
         return Baseline()
@@ -167,7 +170,7 @@ def _newest(
         and run.state == COMPLETED
         and run.start_time_ms is not None
         and read_score(run.score) is not None
-        and all(run.metadata.get(key) == value for key, value in match.items())
+        and match.items() <= run.labels.items()
         and _is_older(run.id, run.start_time_ms, than)
     ]
     return max(candidates, key=lambda item: item[:2])[2] if candidates else None

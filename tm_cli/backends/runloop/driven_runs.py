@@ -60,6 +60,9 @@ class DrivenRuns(Backend):
         self._deadline = 0.0
         self._failure: str | None = None
 
+    def prepare(self) -> None:
+        self._runs.prepare()
+
     def start(self) -> Run:
         run = self._runs.start()
         self._failure, self._driver = None, None

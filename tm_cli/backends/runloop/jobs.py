@@ -14,7 +14,7 @@ from tm_cli.backends.runloop.measurements import COMPLETED, ENDED, UNDER_WAY, Me
 from tm_cli.backends.runloop.results import baseline_result, failed_result, job_result
 from tm_cli.backends.runloop.rules import Rules
 from tm_cli.backends.runloop.runs import BackendOptions, RunloopBackend, count_states
-from tm_cli.backends.runloop.start import BenchmarkStarter
+from tm_cli.backends.runloop.start import BenchmarkStarter, not_started
 from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -52,6 +52,13 @@ class BenchmarkJobs(RunloopBackend):
         self._agents = agents
         self._under_way: tuple[str, ...] = ()
         self._started: str | None = None
+        self._known = frozenset({baseline.id} if baseline else ())
+
+    def prepare(self) -> None:
+        """Read which jobs have a chosen name already: the answer to the start must name another."""
+        if self._name is not None:
+            with suppress(ApiError):
+                self._known |= {job.id for job in self._client.list_jobs(name=self._name)}
 
     def start(self) -> Run:
         """Create one job; when the answer is lost, only a generated name identifies it."""
@@ -59,14 +66,23 @@ class BenchmarkJobs(RunloopBackend):
         name = self._name or f"tm-{token}"
         starter = BenchmarkStarter(
             self._clock,
-            send=lambda: self._client.create_job(self._spec, name=name, request_id=f"tm-{token}"),
+            send=lambda: self._send(name, token),
             find=lambda: None if self._name else self._find_started(name),
             hint=f"look for it with `tm benchmarks job list --name {sanitize(name)}`",
         )
         job, asked_at = starter.start()
+        self._known |= {job.id}
         self._stall, self._under_way, self._started = None, (), name
         self._not_found.started()
         return self._as_run(job.id, job.state, asked_at)
+
+    def _send(self, name: str, token: str) -> BenchmarkJob:
+        job = self._client.create_job(self._spec, name=name, request_id=f"tm-{token}")
+        if job.id in self._known:
+            raise not_started(job, ", which was there before")
+        if job.state == COMPLETED:
+            raise not_started(job, f", which is {COMPLETED} already")
+        return job
 
     def observe(self, run: Run) -> Progress:
         job = self._read(run)
@@ -205,6 +221,8 @@ def select_baseline_job(
     """
     if selection.run is not None and selection.run != LAST:
         named = get_job(client, selection.run)
+        if than is not None and named.id == than.id:
+            raise Refused(f"job {sanitize(named.id)} cannot be the baseline of itself")
         if named.state != COMPLETED or not named.benchmark_outcomes:
             raise Refused(f"job {sanitize(named.id)} cannot be the baseline: it is not completed")
         if not _is_alike(named, benchmark_id, scenario_ids):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Required, TypedDict, TypeVar, Unpack
 
@@ -15,7 +15,12 @@ from tm_cli.backends.runloop.judge import Baseline, Case, Expected
 from tm_cli.backends.runloop.measurements import ENDED, FINISHED, SCORED, UNDER_WAY, of_run
 from tm_cli.backends.runloop.results import baseline_result, run_result
 from tm_cli.backends.runloop.rules import Rules, read_score
-from tm_cli.backends.runloop.start import BenchmarkStarter, NotFoundGrace, check_started
+from tm_cli.backends.runloop.start import (
+    BenchmarkStarter,
+    NotFoundGrace,
+    check_started,
+    not_started,
+)
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
@@ -33,9 +38,12 @@ STALLED = 300.0
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
+    """What to start; `is_gated` says that a gate waits for the run and must know it to be new."""
+
     name: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     run_profile: Mapping[str, Any] | None = None
+    is_gated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ class RunloopBackend(Backend):
 
 
 class BenchmarkRuns(RunloopBackend):
-    """The runs of one benchmark."""
+    """The runs of one benchmark; `answer` is the answer to the last start, with our `doubts`."""
 
     def __init__(
         self,
@@ -134,12 +142,26 @@ class BenchmarkRuns(RunloopBackend):
         self._benchmark_id = benchmark_id
         self._terms = terms
         self._start = start or StartOptions()
-        self._known: frozenset[str] = frozenset()
+        before = terms.baseline.measured
+        self._known = frozenset({before.run_id} if before else ())
+        self._all_are_known = False
         self._token: str | None = None
+        self.doubts: tuple[str, ...] = ()
+        self.answer: BenchmarkRun | None = None
+
+    def prepare(self) -> None:
+        """Read which runs there are, because the answer to a start must not name one of them."""
+        try:
+            before = self._client.list_runs(benchmark_id=self._benchmark_id)
+        except ApiError:
+            self._all_are_known = False
+        else:
+            self._known |= {run.id for run in before}
+            self._all_are_known = True
 
     def start(self) -> Run:
         """Start one run; when the answer is lost, it is found by its mark, not started again."""
-        token = self._make_token()
+        token, self.doubts = self._make_token(), ()
         name = self._start.name or f"tm-{token}"
         starter = BenchmarkStarter(
             self._clock,
@@ -149,7 +171,7 @@ class BenchmarkRuns(RunloopBackend):
         )
         run, asked_at = starter.start()
         self._known |= {run.id}
-        self._token, self._stall = token, None
+        self._token, self._stall, self.answer = token, None, run
         self._not_found.started()
         return self._as_run(run.id, run.state, asked_at)
 
@@ -158,7 +180,8 @@ class BenchmarkRuns(RunloopBackend):
         if seen.state in ENDED:
             return Progress(Phase.ENDED, sanitize(seen.state), is_ours=True)
         items = self._items(seen.id)
-        return self._active(seen.id, seen.state, items, self._terms.expected.total)
+        found = self._active(seen.id, seen.state, items, self._terms.expected.total)
+        return replace(found, warnings=(*self.doubts, *found.warnings))
 
     def find_result(self, run: Run) -> Result | Missing:
         """Read the run and all its scenario runs again, and judge them."""
@@ -174,7 +197,8 @@ class BenchmarkRuns(RunloopBackend):
             raise InvalidResponse("the listing of its scenario runs has those of another run")
         terms = self._terms
         case = Case(of_run(seen, scenario_runs), terms.rules, terms.expected, terms.baseline)
-        return run_result(case, seen.document())
+        found = run_result(case, seen.document())
+        return replace(found, notes=(*found.notes, *self.doubts))
 
     def confirm(self, run: Run, result: Result) -> Result:
         """Read the run again: state and score must not have changed since.
@@ -220,14 +244,34 @@ class BenchmarkRuns(RunloopBackend):
             run_profile=self._start.run_profile,
             request_id=f"tm-{token}",
         )
-        if answer.metadata.get(MARK) != token:
-            raise InvalidResponse("the answer is about a run of another start")
-        return check_started(answer, self._benchmark_id or "", self._known)
+        check_started(answer, self._benchmark_id or "", self._known)
+        if not _is_of(answer, token):
+            self.doubts = (self._doubt(answer, name),)
+        return answer
+
+    def _doubt(self, answer: BenchmarkRun, name: str) -> str:
+        """Return the warning about an answer without our mark that may all the same be ours.
+
+        A fresh connection has no other answer. A gate needs evidence that the run is new. Raises
+        InvalidResponse without it.
+        """
+        if MARK in answer.metadata:
+            raise not_started(answer, " of another start")
+        if answer.state in ENDED:
+            raise not_started(answer, f", which is {answer.state} already")
+        if self._start.is_gated and answer.name not in (None, name):
+            raise not_started(answer, f" with another name ({sanitize(answer.name)})")
+        if self._start.is_gated and not self._all_are_known:
+            raise not_started(answer, ", and it could not be read which runs were there before")
+        return (
+            f"the answer to the start names run {sanitize(answer.id)} without the metadata that "
+            f"was sent ({MARK}); it is taken for the run of this start"
+        )
 
     def _find_started(self, name: str, token: str) -> BenchmarkRun | None:
         """Find the run that a start without an answer has made: no other run has its mark."""
         for run in self._reader.list_runs(name=name):
-            if run.metadata.get(MARK) == token and run.id not in self._known:
+            if _is_of(run, token) and run.id not in self._known:
                 return check_started(run, self._benchmark_id or "", self._known)
         return None
 
@@ -235,13 +279,20 @@ class BenchmarkRuns(RunloopBackend):
         seen = self._read_by_id(self._reader.get_run, run, unknown_run)
         if self._benchmark_id is not None and seen.benchmark_id not in (None, self._benchmark_id):
             raise InvalidResponse("the answer is about a run of another benchmark")
-        if self._token is not None and seen.metadata.get(MARK) != self._token:
+        if self._token is not None and not self._may_be_ours(seen, self._token):
             raise Undecided(
                 f"run {sanitize(seen.id)} does not carry the mark of this start ({MARK})",
                 hint=f"look with `tm benchmarks show {sanitize(seen.id)}`",
             )
         self._not_found.seen()
         return seen
+
+    def _may_be_ours(self, seen: BenchmarkRun, token: str) -> bool:
+        """Whether it carries our mark, or no mark where the answer to the start had none either."""
+        if _is_of(seen, token):
+            self.doubts = ()
+            return True
+        return bool(self.doubts) and MARK not in seen.metadata
 
     def _items(self, run_id: str) -> dict[str, int] | None:
         """Scenario runs by state; None when they could not be read, which says nothing.
@@ -291,6 +342,13 @@ class StallDetector:
         if is_done:
             return f"all scenarios have ended: tm benchmarks complete {self._run_id} ends the run"
         return f"no scenario run has changed for {waited}"
+
+
+def _is_of(run: BenchmarkRun, token: str) -> bool:
+    """Whether a run carries the mark of a start: in its metadata, else in its generated name."""
+    if MARK in run.metadata:
+        return bool(run.metadata[MARK] == token)
+    return run.name == f"tm-{token}"
 
 
 def count_states(states: list[str]) -> dict[str, int]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop import BenchmarkRun, RunloopClient, RunloopPayload
+from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, RunloopPayload
 from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.text import did_you_mean
+from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
+from tm_cli.values.text import did_you_mean, sanitize
 
 PROFILE_KEYS = frozenset({"purpose", "envVars", "secrets", "launchParameters", "mounts"})
 """What a run profile may hold; the API ignores other keys."""
+
+VARIABLES = ("envVars", "secrets")
+AGENT_VARIABLES = ("environment_variables", "secrets")
+"""Mappings of names to text: `0123` is what the file has, not a number."""
+
+_OF_AGENTS = ("agent_configs", EACH, "agent_environment")
 
 SPEC_TYPES = {"benchmark": "agent_configs", "scenarios": "agent_configs", "harbor": "inline_yaml"}
 """The types of a job, and the key that each of them needs."""
@@ -25,19 +32,23 @@ SPEC_TYPES = {"benchmark": "agent_configs", "scenarios": "agent_configs", "harbo
 
 def read_run_profile(path: Path) -> dict[str, Any]:
     """Return the run profile in `path`; raises ConfigurationError for what the API would ignore."""
-    return read_document(path, "run profile", _check_run_profile)
+    as_text = [(key, EACH) for key in VARIABLES]
+    return read_document(path, "run profile", _check_run_profile, as_text=as_text)
 
 
 def read_job_spec(path: Path) -> dict[str, Any]:
     """Return the specification of a job; raises ConfigurationError when it cannot be one."""
-    return read_document(path, "job specification", _check_job_spec)
+    as_text = [(*_OF_AGENTS, key, EACH) for key in AGENT_VARIABLES]
+    return read_document(path, "job specification", _check_job_spec, as_text=as_text)
 
 
 def _check_run_profile(document: Any) -> dict[str, Any]:
     found, keys = _mapping(document), f"the keys are {', '.join(sorted(PROFILE_KEYS))}"
     for key in found:
         if key not in PROFILE_KEYS:
-            raise ValueError(f"unknown key {key!r}; " + did_you_mean(key, PROFILE_KEYS, keys))
+            problem = f"unknown key {key!r}; " + did_you_mean(key, PROFILE_KEYS, keys)
+            raise InvalidDocument(problem, (key,))
+    _check_variables(found, VARIABLES, ())
     return found
 
 
@@ -46,15 +57,31 @@ def _check_job_spec(document: Any) -> dict[str, Any]:
     kind = found.get("type")
     needed = SPEC_TYPES.get(kind) if isinstance(kind, str) else None
     if needed is None:
-        raise ValueError(f"type must be one of {', '.join(SPEC_TYPES)}")
-    if needed not in found:
-        raise ValueError(f"{needed} is missing")
+        raise InvalidDocument(f"type must be one of {', '.join(SPEC_TYPES)}", ("type",))
+    if found.get(needed) is None:
+        raise InvalidDocument(f"{needed} is missing")
+    agents = found.get("agent_configs")
+    for index, agent in enumerate(agents if isinstance(agents, list) else ()):
+        path = ("agent_configs", index, "agent_environment")
+        environment = agent.get("agent_environment") if isinstance(agent, Mapping) else None
+        if environment is not None:
+            _check_variables(_mapping(environment, path), AGENT_VARIABLES, path)
     return found
 
 
-def _mapping(document: Any) -> dict[str, Any]:
-    if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
-        raise ValueError("expected a mapping of keys to values")
+def _check_variables(table: Mapping[str, Any], names: Sequence[str], path: KeyPath) -> None:
+    for name in names:
+        if table.get(name) is not None:
+            for variable, text in _mapping(table[name], (*path, name)).items():
+                if not isinstance(text, str):
+                    where = (*path, name, variable)
+                    raise InvalidDocument(f"{format_path(where)} must be text", where)
+
+
+def _mapping(document: Any, path: KeyPath = ()) -> dict[str, Any]:
+    if not isinstance(document, Mapping):
+        name = f"{format_path(path)}: " if path else ""
+        raise InvalidDocument(f"{name}expected a mapping of keys to values", path)
     return dict(document)
 
 
@@ -135,9 +162,10 @@ class BenchmarkStarter(Generic[Started]):
                     break
         if status in REFUSALS:
             raise _refused(error)
+        named = isinstance(error, InvalidResponse) and error.hint
         raise StartUnknown(
             f"the run may or may not have started: {error.message}; tm does not repeat a start",
-            hint=self._hint,
+            hint=f"{named}, or {self._hint}" if named else self._hint,
         )
 
 
@@ -159,10 +187,20 @@ def _refused(error: ApiError) -> TmError:
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
     """Return the answer to a start; raises InvalidResponse when it cannot be of that start."""
     if run.benchmark_id is not None and run.benchmark_id != benchmark_id:
-        raise InvalidResponse("the answer is about another benchmark")
+        raise not_started(run, f" of another benchmark ({sanitize(run.benchmark_id)})")
     if run.id in known:
-        raise InvalidResponse("the answer names a run that was there before")
+        raise not_started(run, ", which was there before")
     return run
+
+
+def not_started(found: BenchmarkRun | BenchmarkJob, why: str) -> InvalidResponse:
+    """Return the error for an answer to a start that names another run or job."""
+    is_run = isinstance(found, BenchmarkRun)
+    kind, show = ("run", "show") if is_run else ("job", "job show")
+    return InvalidResponse(
+        f"the answer to the start names {kind} {sanitize(found.id)}{why}",
+        hint=f"look at it with `tm benchmarks {show} {sanitize(found.id)}`",
+    )
 
 
 class NotFoundGrace:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,7 +63,7 @@ def verdict_of(status: str, canceled_as: Verdict = Verdict.WARN) -> Verdict | No
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A run, and the runs that continue it, in the order in which they were made."""
+    """A run, and the runs that continue it, in the order of the server's answer."""
 
     run: JobRun
     later: tuple[JobRun, ...] = ()
@@ -75,9 +77,15 @@ class Lineage:
         return tuple(run for run in self.runs if run.status not in TERMINAL)
 
     @property
+    def last(self) -> tuple[JobRun, ...]:
+        """The runs that none continues; several where a run was continued twice."""
+        continued = {run.continuation_of for run in self.later}
+        return tuple(run for run in self.later if run.id not in continued) or (self.runs[-1],)
+
+    @property
     def current(self) -> JobRun:
         """The first run that goes on, or the last one."""
-        return (*self.unfinished, self.runs[-1])[0]
+        return (*self.unfinished, self.last[-1])[0]
 
     def deciding(self, canceled_as: Verdict) -> JobRun:
         """The run whose end is the end of the work: the first that failed, else the last.
@@ -88,30 +96,51 @@ class Lineage:
         for bad in (Verdict.FAIL, Verdict.WARN):
             if bad in verdicts:
                 return self.runs[verdicts.index(bad)]
-        return self.runs[-1]
+        return self.last[-1]
 
 
 def later_runs(run: JobRun, lineage: Sequence[JobRun]) -> tuple[JobRun, ...]:
     """Return those of `lineage` that continue `run`, directly or through others.
 
-    `lineage` holds the whole tree, root first. A run behind `run` counts as well when it does not
-    say what it continues, or continues one that is not there, as when a run in between has been
-    deleted: leaving out a run that goes on would be a false pass.
+    `lineage` holds the whole tree, root first. A run behind `run`, or deeper, counts as well when
+    it does not say what it continues, or continues one that is not there, as when a run in between
+    has been deleted: leaving out a run that goes on would be a false pass.
     """
     names = [item.id for item in lineage]
-    behind = lineage[names.index(run.id) + 1 :] if run.id in names else lineage
-    known = {run.id, *(item.id for item in behind if item.continuation_of not in names)}
+    place, depth = names.index(run.id) if run.id in names else -1, run.lineage_depth or 0
+    known = {run.id} | {
+        item.id
+        for number, item in enumerate(lineage)
+        if item.continuation_of not in names
+        and (number > place or (item.lineage_depth or 0) > depth)
+    }
     while new := {item.id for item in lineage if item.continuation_of in known} - known:
         known |= new
     return tuple(item for item in lineage if item.id in known and item.id != run.id)
 
 
 def read_message(data: str) -> dict[str, Any] | None:
-    try:
-        document = strict_json.parse_answer(data)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+    """Return the object in a message; None for anything else."""
+    for text in (data, _GO_ESCAPE.sub(_as_json_escape, data)):
+        with suppress(ValueError):
+            document = strict_json.parse_answer(text)
+            return document if isinstance(document, dict) else None
+    return None
+
+
+_GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[av]|.)", re.DOTALL)
+
+
+def _as_json_escape(escape: re.Match[str]) -> str:
+    """Spell a character as JSON does: the server quotes some texts as the language Go does."""
+    match escape[1]:
+        case "a":
+            return "\\u0007"
+        case "v":
+            return "\\u000b"
+        case word if len(word) > 1:
+            return f"\\u00{word[1:]}"
+    return escape[0]
 
 
 def may_change_status(data: str) -> bool:
@@ -148,9 +177,12 @@ def as_result(lineage: Lineage, canceled_as: Verdict) -> Result:
     """Return the verdict on a run that has ended, and why; without one while it goes on.
 
     The verdict, the reasons and what was returned are those of the run that decides; the time is
-    that of all.
+    that of all. What several last runs have returned is no result of the work.
     """
     run = lineage.deciding(canceled_as)
+    facts = run.document()
+    if len(lineage.last) > 1:
+        facts.pop("result", None)
     verdict = None if lineage.unfinished else verdict_of(run.status, canceled_as)
     return Result(
         run_id=lineage.run.id,
@@ -158,7 +190,7 @@ def as_result(lineage: Lineage, canceled_as: Verdict) -> Result:
         verdict_text=None if verdict is None else verdict.value,
         reasons=tuple(_reasons(lineage, run)),
         metrics={SECONDS: _seconds_of_all(lineage), "attempts": run.attempt},
-        facts=run.document(),
+        facts=facts,
     )
 
 
@@ -173,6 +205,8 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
     if run.error and run.status != COMPLETED:
         kind = f" ({sanitize(run.error_class)})" if run.error_class else ""
         reasons.append(f"{sanitize(run.error)}{kind}")
+    if len(lineage.last) > 1:
+        reasons.append(f"{len(lineage.last)} runs end the work, so that no result is that of it")
     if run.status in STOPPED_FROM_OUTSIDE:
         reasons.append("it was ended from outside, which says nothing about the job itself")
     return reasons

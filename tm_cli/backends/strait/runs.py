@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import RequestBudget, retry_pause
 from tm_cli.api.strait import LARGEST_PAGE, JobRun, RunPage, StraitClient, as_run
 from tm_cli.backends.strait.results import (
+    COMPLETED,
     DEAD_LETTER,
     Lineage,
     as_progress,
@@ -19,8 +20,15 @@ from tm_cli.backends.strait.results import (
     later_runs,
     verdict_of,
 )
-from tm_cli.backends.strait.trigger import Trigger, TriggerRequest, TriggerResult, take_snapshot
-from tm_cli.errors import TmError, Undecided
+from tm_cli.backends.strait.trigger import (
+    OnSend,
+    Snapshot,
+    Trigger,
+    TriggerRequest,
+    TriggerResult,
+    take_snapshot,
+)
+from tm_cli.errors import Refused, TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Progress, Result, Run
 from tm_cli.runtime.clock import Clock
@@ -36,7 +44,8 @@ class StraitRuns(Backend):
     """One run of a job that was started elsewhere.
 
     `stop_client` is a client for a stop that must not take long, and `listen` opens the stream of a
-    run, where that is wanted. `notify` shows the user a line.
+    run, where that is wanted. `notify` shows the user a line. `made_by` is the trigger that must
+    have made the run; None where it may be of any.
     """
 
     client: StraitClient
@@ -47,6 +56,7 @@ class StraitRuns(Backend):
     listen: Listen | None = None
     notify: Callable[[str], None] = field(default=lambda _text: None)
     resume_flags: Sequence[str] = ()
+    made_by: TriggerRequest | None = None
     _seen: Lineage | None = field(default=None, init=False)
     _on_change: Callable[[], None] | None = field(default=None, init=False)
     _heard: set[str] = field(default_factory=set, init=False)
@@ -84,7 +94,7 @@ class StraitRuns(Backend):
 
     def _read_lineage(self, run: Run) -> Lineage:
         try:
-            found = self._fresh(self._read(run))
+            found = self._checked(read_run(self.client.without_retries(), str(run.run_id)))
         except HttpError as error:
             if error.status == 404 and error.from_api:
                 raise Undecided(
@@ -122,34 +132,22 @@ class StraitRuns(Backend):
             )
         return later_runs(found, lineage)
 
-    def _read(self, run: Run) -> JobRun:
-        return self._checked(self.client.without_retries().get_run(str(run.run_id)))
-
     def _checked(self, found: JobRun) -> JobRun:
-        """Return the run; one that was started elsewhere may be of any trigger."""
-        return found
-
-    def _fresh(self, found: JobRun) -> JobRun:
-        """Check a dead letter, which can be revived, by a list: reads by id may be from a cache.
-
-        Where the list does not show the run, the dead letter stands.
-        """
-        if found.status != DEAD_LETTER:
-            return found
-        with suppress(ApiError):
-            page = self.client.without_retries().list_runs(
-                triggered_by=found.triggered_by, limit=LARGEST_PAGE
+        """Return the run if the trigger has made it that must have."""
+        if self.made_by is not None and not self.made_by.made(found):
+            name = sanitize(found.id)
+            raise Undecided(
+                f"run {name} does not carry the idempotency key of this start: another trigger "
+                "has made it, or its key was reset",
+                hint=f"look with `tm jobs show {name}`",
             )
-            for item in page.data:
-                if item.get("id") == found.id:
-                    return self._checked(as_run(item))
         return found
 
     def find_result(self, run: Run) -> Result | Missing:
         """Return what the read that saw the end has shown: the run is its own record."""
         seen = self._seen
         if seen is None or seen.run.id != run.run_id or seen.unfinished:
-            seen = self._read_lineage(run)
+            seen = self._seen = self._read_lineage(run)
         if seen.unfinished:
             current = seen.current
             return Missing(f"run {sanitize(current.id)} is {sanitize(current.status)} again")
@@ -159,16 +157,16 @@ class StraitRuns(Backend):
         """Return the result, with a note on runs that it leaves out."""
         if result.verdict is not Verdict.PASS:
             return result
-        with suppress(ApiError):
-            client = self.stop_client or self.client
-            page = client.without_retries().list_part(str(run.run_id), "children")
-            if page.data:
-                note = (
-                    "child runs that it has started are not part of the verdict: "
-                    f"`tm jobs children {sanitize(run.run_id)}` lists them"
-                )
-                return replace(result, notes=(*result.notes, note))
-        return result
+        client = (self.stop_client or self.client).without_retries()
+        notes = []
+        for each in self._seen.runs if self._seen is not None else ():
+            with suppress(ApiError):
+                if client.list_part(each.id, "children").data:
+                    notes.append(
+                        "child runs that it has started are not part of the verdict: "
+                        f"`tm jobs children {sanitize(each.id)}` lists them"
+                    )
+        return replace(result, notes=(*result.notes, *notes))
 
     def stop(self, run: Run) -> None:
         """Cancel what is unfinished; a run that is already canceled counts as canceled."""
@@ -195,12 +193,13 @@ class StraitRuns(Backend):
 class StartPlan:
     """How the runs of one job are started; `reuses` accepts a run that existed before.
 
-    `request` returns what to send for the start of that number, from 0.
+    `request` returns what to send. Without `waits`, nothing is read that only a wait needs.
     """
 
-    request: Callable[[int], TriggerRequest]
+    request: Callable[[], TriggerRequest]
     reuses: bool = False
     budget: RequestBudget | None = None
+    waits: bool = True
 
 
 @dataclass(slots=True)
@@ -208,17 +207,24 @@ class TriggeredRuns(StraitRuns):
     """The runs of one job that are started here."""
 
     plan: StartPlan = field(kw_only=True)
-    _starts: int = field(default=0, init=False)
+    on_send: OnSend = field(default=lambda _request, _snapshot: None)
     _trigger: Trigger | None = field(default=None, init=False)
-    _made_by: Trigger | None = field(default=None, init=False)
 
     def prepare(self) -> None:
         """Decide what to send, and find what is there already."""
-        request = self.plan.request(self._starts)
-        self._starts += 1
-        snapshot = take_snapshot(self.client, self.clock, request)
+        request = self.plan.request()
+        needs_snapshot = request.may_be_old if self.plan.waits else not request.is_unique
+        snapshot = Snapshot(self.clock.now())
+        if needs_snapshot:
+            snapshot = take_snapshot(self.client, self.clock)
         self._trigger = Trigger(
-            self.client, self.clock, request, snapshot, self.plan.budget, self.notify
+            self.client,
+            self.clock,
+            request,
+            snapshot,
+            self.plan.budget,
+            self.notify,
+            self.on_send,
         )
 
     def start(self) -> Run:
@@ -230,7 +236,6 @@ class TriggeredRuns(StraitRuns):
                 f"{result.kept}; the server names no run, so there is none to wait for",
                 hint="`tm jobs list` shows what becomes of it",
             )
-        self._made_by = None if result.is_old else self._trigger
         if not result.is_old:
             return self._as_run(result.run_id, result.status, asked_at)
         note = describe_old(result)
@@ -238,29 +243,69 @@ class TriggeredRuns(StraitRuns):
             name = sanitize(result.run_id)
             raise Undecided(
                 f"{note}; nothing new was started",
-                hint=f"wait for that run with `tm jobs wait {name}`, take it with --reuse, "
-                "or choose another --idempotency-key",
+                hint=f"wait for that run with `tm jobs wait {name}`, {self._another_way}",
             )
         self.notify(f"{note}; it counts, because of --reuse")
         return self._as_run(result.run_id, result.status, None)
+
+    @property
+    def _another_way(self) -> str:
+        """What else to do about a run that was there before."""
+        if self._trigger is not None and self._trigger.request.is_unique:
+            return "or start again after the job's dedup window, or with another payload"
+        return "take it with --reuse, or choose another --idempotency-key"
 
     def trigger(self) -> TriggerResult:
         """Trigger the job once, and return whatever the server made of it."""
         if self._trigger is None:
             raise AssertionError("prepare comes before start")
         self._seen = None
-        return self._trigger.send()
+        try:
+            result = self._trigger.send()
+        except (ApiError, Refused):
+            self.on_send(None, self._trigger.snapshot)
+            raise
+        self.made_by = None if result.is_old else self._trigger.request
+        return result
 
-    def _checked(self, found: JobRun) -> JobRun:
-        """Return the run if this start has made it."""
-        if self._made_by is not None and not self._made_by.made(found):
-            name = sanitize(found.id)
-            raise Undecided(
-                f"run {name} does not carry the idempotency key of this start: another trigger "
-                "has made it, or its key was reset",
-                hint=f"look with `tm jobs show {name}`",
-            )
+
+def read_run(client: StraitClient, run_id: str) -> JobRun:
+    """Return a run; a dead letter, which can be revived, as a list shows it.
+
+    Reads by id may be from a cache, lists are not. Where none shows the run, the dead letter
+    stands.
+    """
+    found = client.get_run(run_id)
+    if found.status != DEAD_LETTER:
         return found
+    for limit in (1, LARGEST_PAGE):  # a batch shares one time
+        with suppress(ApiError):
+            page = client.list_runs(limit=limit, cursor=_just_after(found.created_at))
+            for item in page.data:
+                if item.get("id") == found.id:
+                    return as_run(item)
+    return found
+
+
+def describe_continuations(client: StraitClient, run: JobRun) -> list[str]:
+    """Name the runs that continue one that has completed, where the server shows them."""
+    later: Sequence[JobRun] = ()
+    if run.status == COMPLETED:
+        with suppress(ApiError):
+            page = client.without_retries().list_part(run.id, "lineage")
+            later = later_runs(run, [as_run(item) for item in page.data])
+    return [f"run {sanitize(item.id)} continues it: {sanitize(item.status)}" for item in later]
+
+
+def _just_after(created_at: datetime | None) -> str | None:
+    """The cursor of a page that begins with the runs of this time; those of now without one."""
+    if created_at is None:
+        return None
+    try:
+        moment = created_at.astimezone(UTC) + timedelta(microseconds=1)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _is_whole(page: RunPage) -> bool:

@@ -7,15 +7,21 @@ body as a document, limits such as `10%`, and the API's own names `targetUrl` an
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.text import did_you_mean
+from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import read_thresholds
+from tm_cli.values.urls import LONGEST_URL, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -37,8 +43,41 @@ OPTIONAL = (
     "autoAlertRecipients",
     "schedule",
     "gate",
+    "waitForTarget",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+INTERPOLATIONS = ("SPLINE", "LINEAR")
+
+AS_TEXT = (
+    ("requestPayload",),
+    ("requestBody",),
+    ("requestHeaders", EACH),
+    ("requestHeaders", EACH, EACH),
+)
+"""Where a value is what the file has, letter by letter: a header `0123` is not a number."""
+
+SHORTEST, LONGEST = 10, 172_800
+"""Seconds of a run."""
+LONGEST_NAME = 120
+MOST_POINTS = 5000
+LONGEST_PAYLOAD = 1_000_000
+LONGEST_SCRIPT = 50_000
+LONGEST_COOLDOWN = 10_080
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_INSTEAD = {
+    "rate": "the load is a curve, such as points: [[0, 50], [60, 50]]",
+    "rps": "the load is a curve, such as points: [[0, 50], [60, 50]]",
+    "url": "did you mean endpointUrl?",
+    "method": "did you mean httpMethod?",
+    "headers": "did you mean requestHeaders?",
+    "body": "did you mean requestBody?",
+}
+"""What others call these things."""
+
+
+LONGEST_WAIT = 3600.0
+"""Seconds that a server may be asked to wait for the target."""
 
 
 def names_document(text: str) -> bool:
@@ -50,58 +89,272 @@ def read_document(path: Path) -> dict[str, Any]:
     """Return the portable profile document in `path`.
 
     Raises ConfigurationError when the file cannot be read, is neither JSON nor YAML, repeats a
-    key, misses a required one or has one that no profile has.
+    key, misses a required one, has one that no profile has, or a value that no server takes.
     """
     hint = "`tm profiles export` writes one to start from"
-    return documents.read_document(path, "profile document", portable, hint=hint)
+    return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+
+
+_PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
+
+
+def constant_load(url: str, rate: float, seconds: int) -> dict[str, Any]:
+    """Return a document of GET requests at a constant rate; each URL has a name of its own."""
+    return portable(
+        {
+            "name": _name_for(url),
+            "endpointUrl": url,
+            "httpMethod": "GET",
+            "duration": seconds,
+            "interpolationMode": "LINEAR",
+            "points": [[0, rate], [seconds, rate]],
+        }
+    )
+
+
+def _name_for(url: str) -> str:
+    """Return a name that a command line takes as one: `localhost:8080-checkout`.
+
+    A URL whose spelling does not fit, or that names and hyphens cannot tell from others, adds a
+    part of its hash.
+    """
+    if plain := _PLAIN_URL.fullmatch(url):
+        return plain[1] + plain[2].rstrip("/").replace("/", "-")
+    host_and_path = url.partition("://")[2].partition("?")[0]
+    words = re.sub(r"[^A-Za-z0-9.:]+", "-", host_and_path).strip("-.")[:60]
+    return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
 def portable(document: Any) -> dict[str, Any]:
     """Return `document` in the portable form; raises ValueError when it cannot be one."""
     if not isinstance(document, Mapping):
-        raise ValueError("it is not a mapping of keys to values")
-    fields = {ALIASES.get(str(key), str(key)): value for key, value in document.items()}
+        raise InvalidDocument("it is not a mapping of keys to values")
+    written = {str(ALIASES.get(key, key)): str(key) for key in document}
+    fields = {key: document[name] for key, name in written.items()}
     if len(fields) != len(document):
-        raise ValueError("it gives one value under two names")
+        raise InvalidDocument("it gives one value under two names")
     for key in fields:
         if key not in REQUIRED and key not in OPTIONAL:
             known = [*REQUIRED, *OPTIONAL, *ALIASES]
-            hint = did_you_mean(key, known, "`tm profiles export` shows the keys")
-            raise ValueError(f"unknown key {key!r}; {hint}")
+            hint = _INSTEAD.get(key) or did_you_mean(
+                key, known, "`tm profiles export` shows the keys"
+            )
+            raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
-        raise ValueError(f"{' and '.join(missing)} missing")
-    return {"_format": FORMAT, **fields, **_converted(fields)}
+        raise InvalidDocument(f"{' and '.join(missing)} missing")
+    found = {key: _read(key, written[key], value) for key, value in fields.items()}
+    _check_curve(found)
+    return {"_format": FORMAT, **found, **_usual(fields)}
 
 
-def _converted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    converted: dict[str, Any] = {
-        "duration": _seconds(fields["duration"]),
-        "points": _points(fields["points"]),
-    }
-    headers = fields.get("requestHeaders")
-    if isinstance(headers, Mapping):
-        headers = [{"name": str(name), "value": str(value)} for name, value in headers.items()]
-    if isinstance(headers, list):
-        converted["requestHeaders"] = json.dumps(headers)
-    payload = fields.get("requestPayload")
-    if isinstance(payload, Mapping | list):
-        converted["requestPayload"] = json.dumps(payload)
-    if fields.get("gate") is not None:
-        converted["gate"] = read_thresholds(fields["gate"])
-    return converted
+def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document means that does not say it: GET, or POST with a body, and straight lines.
+
+    One with `_format` is the API's own form, and keeps the API's defaults.
+    """
+    if "_format" in fields:
+        return {}
+    method = "POST" if fields.get("requestPayload") else "GET"
+    usual = {"httpMethod": method, "interpolationMode": "LINEAR"}
+    return {key: value for key, value in usual.items() if fields.get(key) is None}
+
+
+def _read(key: str, written: str, value: Any) -> Any:
+    """Return the value of a key in the portable form; null is the same as no key."""
+    if value is None:
+        return None
+    try:
+        return _READERS[key](value)
+    except InvalidDocument as problem:
+        path = (written, *problem.path)
+        raise InvalidDocument(f"{format_path(path)} {problem}", path) from None
+    except ValueError as problem:  # from a reader of values/, which names what it reads
+        raise InvalidDocument(str(problem), (written,)) from None
+
+
+def _expected(value: Any, wanted: str, *path: str | int) -> InvalidDocument:
+    return InvalidDocument(f"is {_shown(value)}; expected {wanted}", path)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case str():
+            return repr(sanitize(value, longest=60))
+    return "empty" if value is None else json.dumps(value)[:60]
+
+
+def _text(longest: int, *, least: int = 0) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            quotes = "" if isinstance(value, dict | list) else "; write it in quotes"
+            raise _expected(value, f"text{quotes}")
+        if len(value) > longest:
+            raise InvalidDocument(f"is longer than {longest} characters")
+        if len(value.strip()) < least:
+            raise InvalidDocument("is blank")
+        return value
+
+    return read
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _expected(value, "true or false")
+    return value
+
+
+def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        word = value.upper() if any_case and isinstance(value, str) else value
+        if word not in words:
+            raise _expected(value, " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))))
+        return str(value)
+
+    return read
+
+
+def _url(value: Any) -> str:
+    url = _text(LONGEST_URL)(value)
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or any(char <= " " or char == "\x7f" for char in url):
+        raise _expected(value, "an http or https URL such as http://localhost:8080/")
+    return url if "$$" in url else with_ascii_host(url)
 
 
 def _seconds(value: Any) -> int:
-    seconds = parse_duration(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds % 1 != 0:
-        raise ValueError(f"duration {value!r} is not a whole number of seconds")
+    seconds = parse_duration(value) if isinstance(value, str) else as_number(value)
+    if seconds is None or seconds % 1 != 0:
+        raise _expected(value, "a whole number of seconds, or a duration such as 90s or 1h30m")
+    if not SHORTEST <= seconds <= LONGEST:
+        raise _expected(value, f"{SHORTEST}s to {LONGEST // 3600}h")
     return int(seconds)
 
 
-def _points(value: Any) -> list[Any]:
+def _wait_time(value: Any) -> float:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    number = as_number(seconds)
+    if number is None or not 0 <= number <= LONGEST_WAIT:
+        raise _expected(value, "a duration of at most an hour, such as 60s")
+    return float(number)
+
+
+def _points(value: Any) -> list[dict[str, float]]:
     if not isinstance(value, list):
-        raise ValueError("points is not a list")
-    return [
-        {"x": point[0], "y": point[1]} if isinstance(point, list) and len(point) == 2 else point
-        for point in value
-    ]
+        raise InvalidDocument("is not a list")
+    if not 2 <= len(value) <= MOST_POINTS:
+        raise InvalidDocument(f"has {len(value)} points; expected 2 to {MOST_POINTS}")
+    return [_point(index, point) for index, point in enumerate(value)]
+
+
+def _point(index: int, point: Any) -> dict[str, float]:
+    if isinstance(point, list) and len(point) == 2:
+        steps: KeyPath = (0, 1)
+    elif isinstance(point, Mapping) and point.keys() == {"x", "y"}:
+        steps = ("x", "y")
+    else:
+        raise _expected(point, "a point, [second, rate] or {x: second, y: rate}", index)
+    for step in steps:
+        if as_number(point[step]) is None or point[step] < 0:
+            raise _expected(point[step], "a number from 0 up", index, step)
+    return {name: point[step] for name, step in zip("xy", steps, strict=True)}
+
+
+def _check_curve(found: Mapping[str, Any]) -> None:
+    for index, point in enumerate(found["points"]):
+        if point["x"] > found["duration"]:
+            raise InvalidDocument(
+                f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
+            )
+
+
+def _payload(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, Mapping | list) else value
+    return _text(LONGEST_PAYLOAD)(text)
+
+
+def _headers(value: Any) -> str:
+    """Headers as the API has them: JSON text."""
+    if isinstance(value, str):
+        if not value.strip():
+            return value
+        try:
+            items = strict_json.parse(value)
+        except ValueError as problem:
+            raise InvalidDocument(f"is not JSON text: {problem}") from None
+        _check_headers(items)
+        return value
+    pairs = value
+    if isinstance(value, Mapping):
+        pairs = [{"name": name, "value": text} for name, text in value.items()]
+        for name, text in value.items():
+            _check_header(name, text, (name,))
+    _check_headers(pairs)
+    return json.dumps(pairs)
+
+
+def _check_headers(items: Any) -> None:
+    if not isinstance(items, list):
+        raise _expected(items, "a mapping of names to values")
+    for index, item in enumerate(items):
+        if not isinstance(item, Mapping) or item.keys() != {"name", "value"}:
+            raise _expected(item, "a header, {name: ..., value: ...}", index)
+        _check_header(item["name"], item["value"], (index,))
+
+
+def _check_header(name: Any, value: Any, path: KeyPath) -> None:
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        raise InvalidDocument("cannot be the name of a header", path)
+    if not isinstance(value, str):
+        raise _expected(value, "text; a header has one value", *path)
+    if any(char in "\r\n\0" for char in value):
+        raise InvalidDocument("holds a line break, which cannot stand in a header", path)
+
+
+def _cooldown(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_COOLDOWN:
+        raise _expected(value, f"a whole number from 0 to {LONGEST_COOLDOWN}")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _expected(value, "a list of texts")
+    return value
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _expected(value, "a mapping")
+    return value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "_format": _one_of((FORMAT,), any_case=False),
+    "name": _text(LONGEST_NAME, least=1),
+    "duration": _seconds,
+    "endpointUrl": _url,
+    "points": _points,
+    "requestPayload": _payload,
+    "loop": _boolean,
+    "httpMethod": _one_of(METHODS),
+    "requestHeaders": _headers,
+    "interpolationMode": _one_of(INTERPOLATIONS),
+    "responseScript": _text(LONGEST_SCRIPT),
+    "callbackUrl": _text(LONGEST_URL),
+    "readinessUrl": _text(LONGEST_URL),
+    "autoAlertEnabled": _boolean,
+    "autoAlertMinSeverity": _one_of(("WARN", "FAIL"), any_case=False),
+    "autoAlertCooldownMinutes": _cooldown,
+    "autoAlertRecipients": _texts,
+    "schedule": _table,
+    "gate": read_thresholds,
+    "waitForTarget": _wait_time,
+}

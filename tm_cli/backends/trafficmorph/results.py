@@ -8,6 +8,7 @@ from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
 from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
 
@@ -255,14 +256,18 @@ def as_result(row: HistoryRow) -> Result:
         metrics=_metrics(facts),
         facts=facts,
         final=cut_off,
-        note=f"the run was {sanitize(row.outcome).lower()}, so it has no verdict"
-        if cut_off
-        else None,
+        note=_why_no_verdict(row) if cut_off else None,
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
-        notes=(*(sanitize(text) for text in row.notes), *_addresses(facts)),
+        notes=(*map(sanitize, row.notes), *_addresses(facts), *_transfers(facts)),
         series=read_series(facts),
     )
+
+
+def _why_no_verdict(row: HistoryRow) -> str:
+    reasons = _reasons(row.auto_verdict_reasons)
+    why = f" ({reasons[0]})" if reasons else ""
+    return f"the run was {sanitize(row.outcome).lower()}, so it has no verdict{why}"
 
 
 def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,6 +341,18 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
         if len(shown) > 1:
             listed = ", ".join(f"{name} {count:,}" for name, count in shown.items())
             notes.append(f"{title}: {sanitize(listed)}")
+    return notes
+
+
+def _transfers(facts: Mapping[str, Any]) -> list[str]:
+    """What the names of failures mean, and how many requests were sent again."""
+    counts = facts.get("responseCodes")
+    names = counts if isinstance(counts, Mapping) else {}
+    notes = [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
+    if repeated := _count(facts.get("repeated")):
+        notes.append(
+            f"{repeated:,} requests were sent again: the target had closed an idle connection"
+        )
     return notes
 
 

@@ -148,6 +148,13 @@ class TrafficMorphRuns(Backend):
             raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
         return detail
 
+    def with_measurements(self, run: Run, result: Result) -> Result:
+        """Add the metrics of the detail to a row whose verdict has not arrived."""
+        detail = self._detail(result.facts.get("id"))
+        if detail is None or detail.run_id != result.run_id:
+            return result
+        return replace(result, metrics=detail.metrics, series=detail.series)
+
     def _detail(self, history_id: Any) -> Result | None:
         if type(history_id) is not int:
             return None

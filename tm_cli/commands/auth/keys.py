@@ -10,7 +10,7 @@ from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError, InvalidResp
 from tm_cli.api.trafficmorph import TrafficMorphClient
 from tm_cli.api.transport import Connection, Transport
 from tm_cli.cli.session import LONGEST_PAUSE
-from tm_cli.doctor.server import SMALLEST_READS
+from tm_cli.doctor.server import smallest_read
 from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.settings import (
@@ -132,7 +132,7 @@ def _enter(session: CommandContext, url: str) -> ApiKey:
 
 def _try(session: CommandContext, endpoint: Endpoint, key: ApiKey) -> None:
     try:
-        check_key(session.connector.reach(endpoint, key), endpoint.system)
+        check_key(session.connector.reach(endpoint, key), endpoint)
     except ApiError as error:
         error.message = f"the key was not stored: {error.message}"
         if isinstance(error, ConnectionFailed):
@@ -166,18 +166,18 @@ def _named(place: str) -> str:
 _UNKNOWN_ROUTE = 404
 
 
-def check_key(connection: Connection, system: str) -> None:
+def check_key(connection: Connection, endpoint: Endpoint) -> None:
     """Ask the server for something small that only a valid key gets.
 
     Raises HttpError for a key that is refused, ConnectionFailed or InvalidResponse when nothing is
     known.
     """
-    transport = Transport(connection)
+    transport, system = Transport(connection), endpoint.system
     try:
         if system == TRAFFICMORPH:
             client = TrafficMorphClient(transport, connection.clock)
             _read_account(client.pausing_at_most(LONGEST_PAUSE))
-        elif not isinstance(transport.get(SMALLEST_READS[system], {"limit": 1}), (dict, list)):
+        elif not isinstance(transport.get(*smallest_read(endpoint.settings, system)), (dict, list)):
             raise InvalidResponse(f"{connection.base_url} does not answer as {system} does")
     finally:
         transport.close()
@@ -277,7 +277,7 @@ def _status(
 
 def _state(session: CommandContext, endpoint: Endpoint) -> str:
 
-    check_key(session.connector.reach(endpoint, endpoint.key), endpoint.system)
+    check_key(session.connector.reach(endpoint, endpoint.key), endpoint)
     return WORKS
 
 

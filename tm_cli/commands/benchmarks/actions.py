@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.runloop import BenchmarkRun, RunloopClient, ScenarioRun, read_runloop_error
@@ -52,7 +53,7 @@ def start_scenario(
     *,
     run: str | None,
     name: str | None,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, Any],
     profile: str | None,
 ) -> int:
     run_profile = read_run_profile(session.context.cwd / profile) if profile else None

@@ -78,6 +78,7 @@ def start(
         benchmark_options.require_a_rule(rules)
     else:
         options.refuse_without_wait(
+            warn_on=gate_options.warn_on,
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,
@@ -92,10 +93,11 @@ def start(
             session,
             benchmarks=benchmark,
             name=name,
-            metadata=options.read_pairs("--metadata", metadata),
+            metadata=benchmark_options.read_metadata(metadata),
             profile=profile,
             baseline=chosen,
             drive=drive,
+            is_gated=waits,
         )
         runs = BenchmarkGate(session, rules, chosen)
         if waits:

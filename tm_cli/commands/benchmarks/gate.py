@@ -5,9 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from tm_cli.api.runloop import Benchmark, BenchmarkRun
+from tm_cli.api.errors import HttpError, InvalidResponse
+from tm_cli.api.runloop import RUN_FIELDS, Benchmark, BenchmarkRun
 from tm_cli.backends.runloop.baseline import (
+    AMBIGUOUS,
+    LAST,
+    UNKNOWN,
     BaselineQuery,
     expect,
     find_benchmark,
@@ -15,16 +20,18 @@ from tm_cli.backends.runloop.baseline import (
     select_baseline,
 )
 from tm_cli.backends.runloop.driven_runs import DrivenRuns, Driver
-from tm_cli.backends.runloop.judge import Baseline
-from tm_cli.backends.runloop.rules import share
+from tm_cli.backends.runloop.judge import Baseline, Expected
+from tm_cli.backends.runloop.rules import Rules, share
 from tm_cli.backends.runloop.runs import BenchmarkRuns, BenchmarkTerms, StartOptions
 from tm_cli.backends.runloop.start import read_run_profile
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.benchmarks.terms import RUN, RememberedBenchmark, RunloopGate
+from tm_cli.commands.benchmarks.views import run_details
 from tm_cli.commands.shared.ci_platforms import ci_metadata
 from tm_cli.commands.shared.follow import FollowedRun
+from tm_cli.commands.shared.gate import StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun
-from tm_cli.errors import TmError, UsageError
+from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.render.tables import age
@@ -47,10 +54,11 @@ def read_start(
     *,
     benchmarks: Sequence[str],
     name: str | None,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, Any],
     profile: str | None = None,
     baseline: BaselineQuery,
     drive: str | None = None,
+    is_gated: bool,
 ) -> BenchmarkStart:
     """Check all that needs no server; raises UsageError and ConfigurationError."""
     if name is not None and (not name.strip() or len(benchmarks) > 1):
@@ -60,7 +68,8 @@ def read_start(
     found = {**ci_metadata(session.context.environ), **metadata}
     run_profile = read_run_profile(session.context.cwd / profile) if profile else None
     command = _read_command(session, drive) if drive else ()
-    return BenchmarkStart(tuple(benchmarks), StartOptions(name, found, run_profile), command)
+    options = StartOptions(name, found, run_profile, is_gated)
+    return BenchmarkStart(tuple(benchmarks), options, command)
 
 
 def _read_command(session: CommandContext, text: str) -> tuple[str, ...]:
@@ -79,12 +88,24 @@ def _read_command(session: CommandContext, text: str) -> tuple[str, ...]:
 
 
 class BenchmarkGate(RunloopGate):
+    def __init__(
+        self,
+        session: CommandContext,
+        rules: Rules | None = None,
+        baseline: BaselineQuery | None = None,
+    ) -> None:
+        super().__init__(session, rules, baseline)
+        self._not_found: dict[str, TmError] = {}
+
     def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[Backend]]:
-        """Find every benchmark, its scenarios and its baseline before anything is started."""
+        """Find every benchmark, its scenarios and its baseline before anything is started.
+
+        Without a gate none of them is needed: what cannot be read then is read by the wait.
+        """
         benchmarks: list[Benchmark] = []
         planned = []
         for text in request.benchmarks:
-            benchmark = find_benchmark(self.client, text)
+            benchmark = self._find(text, request.options)
             if benchmark.id in [other.id for other in benchmarks]:
                 raise UsageError(f"benchmark {sanitize(text)} is named twice")
             benchmarks.append(benchmark)
@@ -101,26 +122,72 @@ class BenchmarkGate(RunloopGate):
         """Return runs that something else drives; fix now what a start would have fixed."""
         if name is not None:
             run_ids = [self._only_run_named(name)]
-        return [self._attached(get_run(self.client, run_id), gate) for run_id in run_ids]
+        return [
+            self._attached(get_run(self.client, run_id), gate, self.rules) for run_id in run_ids
+        ]
 
     def _planned(
         self, benchmark: Benchmark, request: BenchmarkStart, gate: Gate
     ) -> FollowedRun[Backend]:
-        expected = expect(benchmark, self.rules)
-        baseline = select_baseline(self.client, benchmark.id, self.rules, self.baseline)
-        terms, name = (
-            BenchmarkTerms(self.rules, expected, baseline),
-            sanitize(benchmark.name or benchmark.id),
-        )
-        self._note_baseline(name, terms)
+        terms = self._terms_of(benchmark, request.options)
+        name = sanitize(benchmark.name or benchmark.id)
+        if terms.expected.total is not None:
+            self._note_baseline(name, terms)
         runs = self._runs(benchmark.id, name, terms, gate, request.options)
         driven = (
             self._driven(runs, benchmark.id, request.command, gate) if request.command else runs
         )
         return FollowedRun(name, driven, benchmark.id, _remembered_terms(terms, gate).document())
 
-    def _attached(self, run: BenchmarkRun, gate: Gate) -> FollowedRun[Backend]:
-        if run.benchmark_id is None and self.rules.expected is None:
+    def _find(self, text: str, options: StartOptions) -> Benchmark:
+        """Find a benchmark; without a gate, take what cannot be found for the id of one."""
+        try:
+            return find_benchmark(self.client, text)
+        except (HttpError, InvalidResponse, Refused) as problem:
+            if options.is_gated or problem.code == AMBIGUOUS:
+                raise
+            self._not_found[text] = problem
+            return Benchmark(id=text)
+
+    def _terms_of(self, benchmark: Benchmark, options: StartOptions) -> BenchmarkTerms:
+        """Fix what a run is judged by; without a gate, leave what cannot be read to the wait."""
+        problem = self._not_found.get(benchmark.id)
+        if problem is None:
+            try:
+                expected = expect(benchmark, self.rules)
+                baseline = select_baseline(self.client, benchmark.id, self.rules, self.baseline)
+                return BenchmarkTerms(self.rules, expected, baseline)
+            except (HttpError, InvalidResponse, Refused) as error:
+                problem = error
+        if options.is_gated or self.baseline not in (BaselineQuery(), BaselineQuery(LAST)):
+            raise problem
+        if self.rules.is_set:
+            reason = sanitize(problem.message)
+            self.session.note(f"tm: what the run is judged by is read by the wait: {reason}")
+        return BenchmarkTerms(self.rules, Expected())
+
+    def start(self, run: FollowedRun[Backend]) -> StartOutcome:
+        """Start a run that is not waited for; show all that the answer says of it."""
+        run.runs.prepare()
+        try:
+            found = super().start(run)
+        except Refused as error:
+            reason = self._not_found.get(str(run.subject_id), error)
+            if error.code == "not_supported" and reason.code == UNKNOWN:
+                raise reason from None
+            raise
+        if not isinstance(run.runs, BenchmarkRuns) or run.runs.answer is None:
+            return found
+        for doubt in run.runs.doubts:
+            self.session.terminal.write_line(f"tm: {doubt}")
+        answer = run.runs.answer
+        document = answer.document()
+        score = "" if answer.score is None else f", score {sanitize(answer.score)}"
+        text = "\n  ".join([found.text + score, *run_details(answer)])
+        return replace(found, text=text, extra={name: document.get(name) for name in RUN_FIELDS})
+
+    def _attached(self, run: BenchmarkRun, gate: Gate, rules: Rules) -> FollowedRun[Backend]:
+        if run.benchmark_id is None and rules.expected is None:
             raise UsageError(
                 f"run {sanitize(run.id)} belongs to no benchmark that says what a whole run is",
                 hint="say how many scenarios there must be with --expect N",
@@ -128,10 +195,8 @@ class BenchmarkGate(RunloopGate):
         benchmark = Benchmark(id=run.id)
         if run.benchmark_id is not None:
             benchmark = find_benchmark(self.client, run.benchmark_id)
-        baseline = select_baseline(
-            self.client, run.benchmark_id, self.rules, self.baseline, than=run
-        )
-        terms = BenchmarkTerms(self.rules, expect(benchmark, self.rules, to_run=False), baseline)
+        baseline = select_baseline(self.client, run.benchmark_id, rules, self.baseline, than=run)
+        terms = BenchmarkTerms(rules, expect(benchmark, rules, to_run=False), baseline)
         self._note_baseline(sanitize(run.id), terms)
         name = sanitize(benchmark.name or run.benchmark_id or run.name or run.id)
         return self._existing(run, name, terms, gate)
@@ -140,6 +205,8 @@ class BenchmarkGate(RunloopGate):
         self, entry: RememberedRun, found: RememberedBenchmark, gate: Gate
     ) -> FollowedRun[Backend]:
         client, run = self.client, get_run(self.client, entry.run_id)
+        if found.expected.total is None:
+            return self._attached(run, gate, found.rules)
         was_not_sought = found.baseline is None and found.choice is None
         if self.baseline.run or self.baseline.match or was_not_sought:
             baseline = select_baseline(

@@ -134,6 +134,7 @@ class BenchmarkJobGate(RunloopGate):
         return [self._attached(job_id, self.rules, gate) for job_id in job_ids]
 
     def start(self, run: FollowedRun[Backend]) -> StartOutcome:
+        run.runs.prepare()
         found = run.runs.start()
         text = f"started job {sanitize(found.run_id)}: {found.status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -112,7 +112,10 @@ CommonOnly = Annotated[
 ]
 Metadata = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="Metadata of the run; repeatable."),
+    typer.Option(
+        metavar="KEY=VALUE|JSON",
+        help="Metadata of the run: a text, or a JSON object with values of any type; repeatable.",
+    ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Benchmark run id.")]
 File = Annotated[
@@ -172,6 +175,26 @@ def read_baseline(run: str | None, match: Sequence[str] | None) -> BaselineQuery
     if pairs and run not in (None, LAST):
         raise UsageError("--match chooses among runs, and --baseline names one")
     return BaselineQuery(run, pairs)
+
+
+def read_metadata(values: Sequence[str] | None) -> dict[str, Any]:
+    """Return metadata that is given as KEY=VALUE and as JSON objects; raises UsageError."""
+    from tm_cli.api import strict_json
+
+    given = values or ()
+    objects = [text for text in given if text.lstrip().startswith("{")]
+    found: dict[str, Any] = options.read_pairs(
+        "--metadata", [text for text in given if text not in objects]
+    )
+    for text in objects:
+        try:
+            document = strict_json.parse(text)
+        except ValueError as problem:
+            raise UsageError(f"--metadata: invalid JSON: {problem}") from None
+        if twice := sorted(found.keys() & document.keys()):
+            raise UsageError(f"--metadata: {twice[0]!r} is given twice")
+        found |= document
+    return found
 
 
 def _share(flag: str, text: str | None) -> float | None:

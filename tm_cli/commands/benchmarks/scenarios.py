@@ -49,7 +49,7 @@ def start(
         scenario_id,
         run=run,
         name=name,
-        metadata=options.read_pairs("--metadata", metadata),
+        metadata=benchmark_options.read_metadata(metadata),
         profile=profile,
     )
 

@@ -184,18 +184,28 @@ def _run_table(session: CommandContext, runs: Sequence[BenchmarkRun]) -> str:
     return columns(session.terminal, head, rows, least=("NAME", "TOOK", "BENCHMARK"))
 
 
-def _run_text(
-    session: CommandContext, run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]
-) -> str:
+def run_details(run: BenchmarkRun) -> list[str]:
+    """Return a line for each known field but state and score; of variables the names alone."""
+    document = run.document()
+    secrets = (document.get("secrets_provided") or {}).items()
     details = [
         ("benchmark", run.benchmark_id),
         ("name", run.name),
         ("started", began(run.start_time_ms)),
         ("took", _took(run.duration_ms)),
-        ("metadata", ", ".join(f"{key}={value}" for key, value in run.metadata.items())),
+        ("purpose", run.purpose),
+        ("metadata", ", ".join(f"{key}={value}" for key, value in run.labels.items())),
+        ("variables", ", ".join(document.get("environment_variables") or {})),
+        ("secrets", ", ".join(f"{key}={value}" for key, value in secrets)),
     ]
+    return [f"{name} {sanitize(value)}" for name, value in details if value]
+
+
+def _run_text(
+    session: CommandContext, run: BenchmarkRun, scenario_runs: Sequence[ScenarioRun]
+) -> str:
     lines = [f"run {sanitize(run.id)}: {sanitize(run.state) or '-'}, score {_score(run.score)}"]
-    lines += [f"  {name} {sanitize(value)}" for name, value in details if value]
+    lines += [f"  {line}" for line in run_details(run)]
     if not scenario_runs:
         return "\n".join([*lines, "  no scenario has been started in it"])
     return "\n".join([*lines, _scenario_run_table(session, scenario_runs)])
@@ -258,4 +268,4 @@ def _score(value: Any) -> str:
 
 
 def _took(milliseconds: int | None) -> str | None:
-    return None if milliseconds is None else format_duration(max(milliseconds // 1000, 0))
+    return None if milliseconds is None else format_duration(max(milliseconds / 1000, 0))

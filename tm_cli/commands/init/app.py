@@ -23,7 +23,23 @@ app = App()
 @with_session
 def init(
     session: CommandContext,
+    system: Annotated[
+        Literal["runs", "benchmarks", "jobs"] | None,
+        typer.Option(
+            metavar="SYSTEM",
+            case_sensitive=False,
+            help="What to gate on: runs (load tests), benchmarks or jobs. [runs]",
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option(metavar="URL", help="URL to test.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Benchmark or job to start, with --system."),
+    ] = None,
+    min_score: Annotated[
+        str | None,
+        typer.Option(metavar="SCORE", help="Lowest score of a benchmark that passes. [85%]"),
+    ] = None,
     rate: Annotated[
         str | None, typer.Option(metavar="RATE", help="Requests per second, e.g. 20.")
     ] = None,
@@ -51,6 +67,12 @@ def init(
         str | None,
         typer.Option(metavar="local|URL", help="Server that the pipeline uses. [local]"),
     ] = None,
+    action: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OWNER/REPO@REF", help="GitHub action that the workflow uses, if published."
+        ),
+    ] = None,
     allow_public_targets: Annotated[
         bool,
         typer.Option("--allow-public-targets", help="Allow load on a public target (you own it)."),
@@ -67,15 +89,22 @@ def init(
 ) -> int:
     """Set up a gate: write a profile document, tm.toml and a CI pipeline.
 
-    At a terminal it asks three questions. Existing files are kept.
+    At a terminal it asks three questions. Existing files are kept. A benchmark or a job needs no
+    profile document.
 
     tm init
 
     tm init --url http://localhost:8080/checkout --rate 20 --duration 1m --ci github
 
+    tm init --system jobs --subject nightly-export --ci github
+
     tm init --check
     """
     flags = {
+        "system": system,
+        "subject": subject,
+        "min_score": min_score,
+        "action": action,
         "url": url,
         "rate": rate,
         "duration": duration,
@@ -99,10 +128,12 @@ def init(
 
 def _set_up(session: CommandContext, flags: dict[str, Any]) -> int:
     from tm_cli.commands.init.questions import read_answers
+    from tm_cli.setup.branches import read_branches
     from tm_cli.setup.plan import plan, read_text, usual_platform, write
 
     cwd = session.context.cwd
-    answers = read_answers(session, flags, usual=usual_platform(cwd))
+    branch = read_branches(cwd).default
+    answers = read_answers(session, flags, usual=usual_platform(cwd), branch=branch)
     _check_place(session, answers)
     changes = plan(answers, lambda path: read_text(cwd, path), force=flags["force"])
     write(cwd, changes)
@@ -126,7 +157,7 @@ def _check_place(session: CommandContext, answers: Answers) -> None:
             hint=f"run it in {top}, or with --ci make or none here",
         )
     path = document_path(answers.name)
-    if not (cwd / path).exists():
+    if not answers.is_load or not (cwd / path).exists():
         return
     try:
         read_document(cwd / path)

@@ -14,7 +14,9 @@ from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
-from tm_cli.setup.answers import is_ignored, is_out_of_reach, read_yaml
+from tm_cli.settings.definitions import split_checks
+from tm_cli.setup.answers import System, is_address, is_ignored, is_out_of_reach, read_yaml
+from tm_cli.setup.branches import read_branches
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
 from tm_cli.setup.check.model import Job, table
 from tm_cli.setup.check.pipelines import (
@@ -38,7 +40,7 @@ from tm_cli.values.check_result import (
 )
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
-from tm_cli.values.verdict import Verdict, parse_fail_on
+from tm_cli.values.verdict import Verdict, parse_fail_on, parse_warn_on
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
@@ -46,9 +48,11 @@ _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 
 def plain_key(path: str, environ: Mapping[str, str]) -> Iterator[CheckResult]:
     """Look for an API key that is not a reference to a secret."""
-    key = environ.get("TM_API_KEY")
-    if key is not None and not _EXPRESSION.search(key) and not _VARIABLE.fullmatch(key):
-        yield problem("TM_API_KEY", f"{path} holds a key in plain text", "revoke that key")
+    for system in System:
+        variable = f"{system.prefix}_API_KEY"
+        key = environ.get(variable)
+        if key is not None and not _EXPRESSION.search(key) and not _VARIABLE.fullmatch(key):
+            yield problem(variable, f"{path} holds a key in plain text", "revoke that key")
 
 
 def server_and_key(
@@ -64,21 +68,28 @@ def server_and_key(
     found = _EXPRESSION.search(server or "")
     if found and "||" not in found[0]:
         yield warning(found[2], f"{path} takes the server's address from {_source(found)}")
-    if server != LOCAL and not environ.get("TM_API_KEY_FILE"):
-        yield from _key(path, server, environ.get("TM_API_KEY"))
+    if server != LOCAL:
+        yield from missing_key(path, server, environ, System.RUNS)
 
 
-def _key(path: str, server: str | None, key: str | None) -> Iterator[CheckResult]:
+def missing_key(
+    path: str, server: str | None, environ: Mapping[str, str], system: System
+) -> Iterator[CheckResult]:
+    """Say what is missing for a gate to get a key for its server."""
+    variable = f"{system.prefix}_API_KEY"
+    key = environ.get(variable)
+    if environ.get(f"{variable}_FILE"):
+        return
     found = _EXPRESSION.search(key or "")
     if found and found[1] == "vars":
         yield problem(found[2], f"{path} takes the key from a variable; use a secret")
     elif found:
         yield warning(found[2], f"{path} takes the key from {_source(found)}")
     elif server and key is None and ".github/" in path:
-        text = f"{path} passes no key on: TM_API_KEY: ${{{{ secrets.TM_API_KEY }}}}"
-        yield problem("TM_API_KEY", text)
+        text = f"{path} passes no key on: {variable}: ${{{{ secrets.{variable} }}}}"
+        yield problem(variable, text)
     elif server and key is None and ".gitlab" in path:
-        yield warning("TM_API_KEY", f"{path} needs a masked CI/CD variable of the project")
+        yield warning(variable, f"{path} needs a masked CI/CD variable of the project")
 
 
 def _source(found: re.Match[str]) -> str:
@@ -106,6 +117,8 @@ def check_setup(session: CommandContext) -> int:
     settings = _settings(session, results)
     pipelines = PipelineCheck(cwd, session.tree, settings)
     of_pipelines = pipelines.results()
+    if pipelines.systems and System.RUNS not in pipelines.systems:
+        return _emit(session, [*results, *of_pipelines])  # no profiles, no embedded server
     return _emit(
         session, [*results, *_profiles(cwd, pipelines.named), *of_pipelines, _ignored(cwd)]
     )
@@ -128,14 +141,16 @@ def _emit(session: CommandContext, results: list[CheckResult]) -> int:
 class PipelineCheck:
     """Checks every pipeline below a directory.
 
-    `tree` is the command tree of tm. `named` collects the profile documents of gates, each with
-    the server that is asked for its load, None where that is not known.
+    `tree` is the command tree of tm. `systems` collects those that are gated on, and `named` the
+    profile documents of gates, each with the server that is asked for its load, None where that is
+    not known.
     """
 
     cwd: Path
     tree: Any
     settings: Settings | None
     named: dict[str, str | None] = field(default_factory=dict)
+    systems: set[System] = field(default_factory=set)
 
     def results(self) -> list[CheckResult]:
         """Return what is found in all pipelines."""
@@ -163,9 +178,22 @@ class PipelineCheck:
     def _pipelines(self, results: list[CheckResult]) -> Iterator[tuple[str, list[Job] | Makefile]]:
         for path in _paths(self.cwd):
             try:
-                yield path, _read(path, read_text(self.cwd, path) or "")
+                yield path, self._read(path, read_text(self.cwd, path) or "")
             except (ValueError, TmError) as error:
-                results.append(problem(path, f"cannot be read: {sanitize(error)}"))
+                line = getattr(error, "line", None)
+                where = f", line {line}" if line else ""
+                results.append(problem(path, f"cannot be read{where}: {sanitize(error)}"))
+
+    def _read(self, path: str, text: str) -> list[Job] | Makefile:
+        if not path.endswith((".yml", ".yaml")):
+            return read_makefile(text)
+        document = table(read_yaml(text))
+        try:
+            if ".github/" in path:
+                return list(github_jobs(document, read_branches(self.cwd)))
+            return list(gitlab_jobs(document))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
     def _targets(self, makefiles: list[Makefile]) -> set[str]:
         """The targets of make that run a gate."""
@@ -198,6 +226,8 @@ class PipelineCheck:
                 server = self._server(job)
                 further += server_and_key(path, server, job.variables)
                 self.named |= dict.fromkeys(_documents(job, own), server)
+            for system in self._note_systems(own):
+                further += missing_key(path, system.prefix, job.variables, system)
         if not commands + gates:
             return 0, []
         names = f"{gates} gate{_s(gates)}; {commands} command{_s(commands)} of tm, all known"
@@ -216,17 +246,28 @@ class PipelineCheck:
         for remark in job.remarks if any(call.is_gate for call in calls) else ():
             yield CheckResult(place, remark.status, remark.text)
 
+    def _note_systems(self, gates: list[Call]) -> Iterator[System]:
+        """Note what is gated on; return the systems that have a server of their vendor."""
+        found = {System.RUNS if call.is_of_runs else call.path[0] for call in gates if call.path}
+        systems = {System(name) for name in found if name in list(System)}
+        self.systems |= systems
+        yield from sorted(systems - {System.RUNS})
+
     def _action(self, job: Job) -> Call:
         """The command that the GitHub action runs, as far as its values matter here."""
         inputs = job.inputs or {}
-        words = ["runs", "start", "--wait"]
+        system = inputs.get("system", "runs")
+        words = [system, "start", "--wait"]
+        words += [line for line in inputs.get("args", "").splitlines() if line.strip()]
         words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
         for check in inputs.get("assert", "").splitlines():
             words += ["--assert", check] if check.strip() else []
         named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
-        verdicts = inputs.get("fail-on") or ("" if named else "FAIL")
+        verdicts = inputs.get("fail-on") or ("" if named or system != "runs" else "FAIL")
         words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
-        return read_call(self.tree, [*words, "--", *inputs.get("profile", "").split()])
+        words += [f"--warn-on={inputs['warn-on']}"] if inputs.get("warn-on") else []
+        subjects = inputs.get({"runs": "profile", "jobs": "job"}.get(system, "benchmark"), "")
+        return read_call(self.tree, [*words, "--", *subjects.splitlines()])
 
     def _setting(self, name: str) -> Any:
         return self.settings.value(name) if self.settings is not None else None
@@ -249,7 +290,8 @@ class PipelineCheck:
         if verdicts is None:
             verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
         if not verdicts:
-            if not call.options.get("checks"):
+            checks = call.options.get("checks") or self._setting("assert")
+            if not checks and call.path != ("run",):
                 yield "passes whatever the verdict is: add --fail-on"
         elif not (
             is_open(verdicts) or _reason(parse_fail_on, verdicts)
@@ -283,16 +325,6 @@ def _paths(cwd: Path) -> list[str]:
     return list(found.values())  # a disk that ignores case finds one makefile under two names
 
 
-def _read(path: str, text: str) -> list[Job] | Makefile:
-    if not path.endswith((".yml", ".yaml")):
-        return read_makefile(text)
-    document = table(read_yaml(text))
-    try:
-        return list(github_jobs(document) if ".github/" in path else gitlab_jobs(document))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
 def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
@@ -309,9 +341,10 @@ def _without_parser(paths: list[str]) -> CheckResult:
 def _documents(job: Job, gates: list[Call]) -> Iterator[str]:
     """The profile documents of gates on runs, relative to the repository."""
     for call in gates:
-        profile = call.options.get("profile") or () if call.is_of_runs else ()
+        options = call.options if call.is_of_runs else {}
+        profile = options.get("profile") or options.get("target") or ()
         for name in [profile] if isinstance(profile, str) else profile:
-            if names_document(name) and not is_open(name):
+            if names_document(name) and not is_open(name) and not is_address(name):
                 yield str(PurePosixPath(job.directory) / name)
 
 
@@ -319,6 +352,7 @@ def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
     """The options with values that tm itself reads: flag, reader and text."""
     readers: dict[str, tuple[str, Any]] = {
         "fail_on": ("--fail-on", parse_fail_on),
+        "warn_on": ("--warn-on", parse_warn_on),
         "checks": ("--assert", parse_check),
         "report": ("--report", _read_report),
     }
@@ -353,11 +387,17 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
+        for text in split_checks(settings.value("assert") or ""):
+            parse_check(text)
+    except ValueError as error:
+        results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
+        return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None
     results += (
-        problem(_short(cwd, file.path), file.message, file.hint) for file in settings.ignored
+        problem(_short(cwd, Path(source.place)), source.message, source.hint)
+        for source in settings.ignored
     )
     if settings.ignored:
         return settings

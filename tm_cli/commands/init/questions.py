@@ -10,15 +10,19 @@ from tm_cli.errors import UsageError
 from tm_cli.setup.answers import (
     Answers,
     Platform,
+    System,
     check_whole,
     may_be_public,
     name_from,
+    read_action,
     read_load,
     read_method,
+    read_min_score,
     read_name,
     read_rate,
     read_seconds,
     read_server,
+    read_subject,
     read_target,
 )
 from tm_cli.values.text import sanitize
@@ -27,11 +31,14 @@ from tm_cli.values.verdict import GATED, parse_fail_on
 
 RATE, DURATION = "20", "1m"
 """Enough requests for the judge to say something about p99."""
+MIN_SCORE = "85%"
 
 T = TypeVar("T")
 
 
-def read_answers(session: CommandContext, flags: Mapping[str, Any], *, usual: Platform) -> Answers:
+def read_answers(
+    session: CommandContext, flags: Mapping[str, Any], *, usual: Platform, branch: str | None
+) -> Answers:
     """Return the answers: of the options, else of the user, else the defaults.
 
     Raises UsageError for an invalid value, and for a missing one where there is no terminal.
@@ -39,15 +46,44 @@ def read_answers(session: CommandContext, flags: Mapping[str, Any], *, usual: Pl
     known = _known(flags)
     if not flags["yes"]:
         _ask(session, known, usual)
-    if "url" not in known:
-        raise UsageError("--url is missing", hint="--yes takes defaults, but not for the target")
-    return _whole(
-        {"rate": read_rate(RATE), "seconds": read_seconds(DURATION), "platform": usual} | known
-    )
+    system = known.get("system", System.RUNS)
+    _refuse_others(system, known)
+    needed = "url" if system is System.RUNS else "subject"
+    if needed not in known:
+        what = "target" if needed == "url" else "benchmark or the job"
+        raise UsageError(
+            f"--{needed} is missing", hint=f"--yes takes defaults, but not for the {what}"
+        )
+    usually: dict[str, Any] = {"platform": usual, "branch": branch}
+    match system:
+        case System.RUNS:
+            usually |= {"rate": read_rate(RATE), "seconds": read_seconds(DURATION)}
+        case System.BENCHMARKS:
+            usually["min_score"] = MIN_SCORE
+    return _whole(usually | known)
+
+
+def _refuse_others(system: System, known: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that only another system has."""
+    own = {
+        System.RUNS: ("--url", "--rate", "--duration", "--name", "--method"),
+        System.BENCHMARKS: ("--subject", "--min-score"),
+        System.JOBS: ("--subject",),
+    }
+    fields = {"--duration": "seconds", "--min-score": "min_score"}
+    for flag in {flag for flags in own.values() for flag in flags} - set(own[system]):
+        if fields.get(flag, flag.removeprefix("--")) in known:
+            raise UsageError(f"{flag} does not go with --system {system}")
+    if system is not System.RUNS and (known.get("server") == LOCAL or known.get("public")):
+        raise UsageError("the embedded server generates load tests only")
 
 
 def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
     readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "system": ("system", System),
+        "subject": ("subject", read_subject),
+        "min_score": ("min_score", read_min_score),
+        "action": ("action", read_action),
         "url": ("url", read_target),
         "rate": ("rate", read_rate),
         "duration": ("seconds", read_seconds),
@@ -67,16 +103,10 @@ def _known(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ask(session: CommandContext, known: dict[str, Any], usual: Platform) -> None:
     """Put the answers of the user into `known`."""
-    missing = [
-        flag
-        for flag, field in (
-            ("--url", "url"),
-            ("--rate", "rate"),
-            ("--duration", "seconds"),
-            ("--ci", "platform"),
-        )
-        if field not in known
-    ]
+    fields = {"--url": "url", "--rate": "rate", "--duration": "seconds"}
+    if known.get("system", System.RUNS) is not System.RUNS:
+        fields = {"--subject": "subject"}
+    missing = [flag for flag, field in {**fields, "--ci": "platform"}.items() if field not in known]
     if not missing:
         return
     if session.terminal.keyboard is None:
@@ -86,14 +116,36 @@ def _ask(session: CommandContext, known: dict[str, Any], usual: Platform) -> Non
             "with --yes only --url is needed",
         )
     session.terminal.write_line("Press Enter to accept the default in brackets.")
-    if "url" not in known:
-        known["url"] = _answer(session, "URL to test:", read_target)
-    _ask_load(session, known)
+    if "url" not in known and "system" not in known:
+        answer = _answer(session, "URL to test, or benchmarks or jobs:", _read_url_or_system)
+        known["system" if isinstance(answer, System) else "url"] = answer
+    if known.get("system", System.RUNS) is System.RUNS:
+        if "url" not in known:
+            known["url"] = _answer(session, "URL to test:", read_target)
+        _ask_load(session, known)
+    else:
+        _ask_subject(session, known)
     if "platform" not in known:
         known["platform"] = _answer(
             session, f"Pipeline, github, gitlab, make or none [{usual}]:", _platform, usual
         )
-    _ask_permission(session, known)
+    if "url" in known:
+        _ask_permission(session, known)
+
+
+def _read_url_or_system(text: str) -> str | System:
+    word = text.strip().lower()
+    return System(word) if word in {System.BENCHMARKS, System.JOBS} else read_target(text)
+
+
+def _ask_subject(session: CommandContext, known: dict[str, Any]) -> None:
+    is_benchmark = known["system"] is System.BENCHMARKS
+    if "subject" not in known:
+        question = "Benchmark id:" if is_benchmark else "Job id or slug:"
+        known["subject"] = _answer(session, question, read_subject)
+    if is_benchmark and "min_score" not in known:
+        question = f"Lowest score that passes [{MIN_SCORE}]:"
+        known["min_score"] = _answer(session, question, read_min_score, MIN_SCORE)
 
 
 def _ask_load(session: CommandContext, known: dict[str, Any]) -> None:
@@ -160,7 +212,7 @@ def _read(flag: str, read: Callable[[str], Any], text: str) -> Any:
 
 
 def _whole(known: dict[str, Any]) -> Answers:
-    known.setdefault("name", name_from(known["url"]))
+    known.setdefault("name", name_from(known["url"]) if "url" in known else known["subject"])
     try:
         return check_whole(Answers(**known))
     except ValueError as error:

@@ -20,8 +20,6 @@ from tm_cli.errors import UsageError
 
 app = App()
 
-LONGEST_KEY = 256
-
 
 @app.callback()
 @group
@@ -85,7 +83,7 @@ def start(
     tm jobs start nightly-export --payload '{"rows": 100}' --wait --assert 'exported>=100'
     """
     options.reject_space_after_comma(gate_options.fail_on, job)
-    _refuse_keys(idempotency_key, concurrency_key, debounce_key, batch_key)
+    job_options.check_keys(idempotency_key, concurrency_key, debounce_key, batch_key)
     if confirm and idempotency_key is not None:
         raise UsageError(
             "--confirm and --idempotency-key contradict each other",
@@ -118,6 +116,7 @@ def start(
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
+            warn_on=gate_options.warn_on,
             checks=gate_options.checks,
             max_duration=gate_options.max_duration,
             canceled_as=gate_options.canceled_as,
@@ -130,13 +129,6 @@ def start(
         if wait or len(job) != 1:
             raise UsageError("--dry-run takes one JOB and no --wait: nothing is started")
         return runs.rehearse(request)
-
-
-def _refuse_keys(*keys: str | None) -> None:
-    for key in keys:
-        is_bad = key is not None and (not key.strip() or not key.isprintable() or not key.isascii())
-        if is_bad or len(key or "") > LONGEST_KEY:
-            raise UsageError(f"a key has 1 to {LONGEST_KEY} printable ASCII characters")
 
 
 @app.command("wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.options import Yes
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
+from tm_cli.commands.jobs.list import count_of, value_text
 from tm_cli.errors import TmError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ app = App()
 MOST_RUNS = 100
 MOST_REVIVED = 500
 MOST_ITEMS = 500
+ATTEMPTS = 3
+DONE = "canceled"
 
 
 @app.callback()
@@ -41,31 +45,102 @@ def start(
             help="JSON list of triggers, each with payload, tags, priority, ...",
         ),
     ],
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Start of the idempotency keys: KEY-0, KEY-1, ... [generated]"
+        ),
+    ] = None,
 ) -> int:
     """Trigger a job many times; triggers without an idempotency key get one.
 
     tm jobs bulk start nightly-export --items '[{"payload": {"day": 1}}, {"payload": {"day": 2}}]'
     """
-    triggers = _triggers(session, items)
-    from tm_cli.commands.jobs.client import find_job, open_client, start_unknown_if_lost
+    options.check_keys(idempotency_key)
+    prefix = idempotency_key or f"tm-{session.context.make_token()}"
+    triggers = _triggers(session, items, prefix)
+    from tm_cli.commands.jobs.client import find_job, open_client
 
     client = open_client(session)
     subject = find_job(client, job)
-    with start_unknown_if_lost():
-        answer = client.trigger_many(subject.job_id, triggers)
-    return session.emit(answer, lambda: _lines(answer, ("id", "status")))
+    answer = _trigger(session, client, subject.job_id, triggers, prefix)
+    is_new = [
+        idempotency_key is None and item["idempotency_key"] == f"{prefix}-{number}"
+        for number, item in enumerate(triggers)
+    ]
+    return session.emit(answer, lambda: _started(answer, is_new))
 
 
-def _triggers(session: CommandContext, text: str) -> list[dict[str, Any]]:
+def _triggers(session: CommandContext, text: str, prefix: str) -> list[dict[str, Any]]:
     items = options.read_payload(text, session.context.cwd)
     if not isinstance(items, list) or not items or not all(isinstance(one, dict) for one in items):
         raise UsageError("--items: expected a JSON list of objects", hint='e.g. "[{}, {}]"')
     if len(items) > MOST_ITEMS:
         raise UsageError(f"--items: too many triggers: {len(items)} (maximum {MOST_ITEMS})")
-    token = session.context.make_token()
-    return [
-        {"idempotency_key": f"tm-{token}-{number}", **item} for number, item in enumerate(items)
+    triggers = [
+        {**item, "idempotency_key": _key(item, f"{prefix}-{number}")}
+        for number, item in enumerate(items)
     ]
+    options.check_keys(*(trigger["idempotency_key"] for trigger in triggers))
+    return triggers
+
+
+def _key(item: dict[str, Any], generated: str) -> str:
+    """Return the key of a trigger: without one, a repetition would start it again."""
+    own = item.get("idempotency_key")
+    if own is not None and not isinstance(own, str):
+        raise UsageError("--items: an idempotency_key is a text")
+    return generated if own is None else own
+
+
+def _trigger(
+    session: CommandContext,
+    client: StraitClient,
+    job_id: str,
+    triggers: Sequence[dict[str, Any]],
+    prefix: str,
+) -> dict[str, Any]:
+    """Send the triggers; again, under the same keys, while it is not known what they did."""
+    from tm_cli.api.errors import ApiError
+    from tm_cli.api.retry import Attempts
+    from tm_cli.backends.strait.trigger import may_have_started
+    from tm_cli.errors import StartUnknown
+
+    last = len(triggers) - 1
+    keys = f"{prefix}-0 to {prefix}-{last}" if last else f"{prefix}-0"
+    session.note(f"tm: triggers without an idempotency key go out under {keys}")
+    attempts, maybe_sent = Attempts(ATTEMPTS), False
+    while True:
+        try:
+            return client.trigger_many(job_id, triggers)
+        except ApiError as error:
+            maybe_sent = maybe_sent or may_have_started(error)
+            if not maybe_sent:
+                raise
+            if attempts.is_last:
+                raise StartUnknown(
+                    f"there may or may not be new runs: {error.message}",
+                    hint="it is safe to start them again with the same --items and "
+                    f"--idempotency-key {prefix}",
+                ) from None
+            pause = attempts.next_pause(error)
+            session.note(f"tm: {error.message}; sending it again under the same keys")
+        session.context.clock.sleep(pause)
+
+
+def _started(answer: dict[str, Any], is_new: Sequence[bool]) -> str:
+    """Describe the runs; `is_new` says which keys no earlier call can have used."""
+    items = _items(answer, "results")
+    known = is_new if len(is_new) == len(items) else [False] * len(items)
+    lines, old = [], 0
+    for item, has_new_key in zip(items, known, strict=True):
+        is_old = item.get("idempotency_hit") is True and not has_new_key
+        old += is_old
+        lines.append(_line(item, ("id", "status")) + ("  existed already" if is_old else ""))
+    head = f"started {count_of(len(items) - old, 'run')}"
+    head += f", {old} existed already" if old else ""
+    head += f", batch {value_text(batch)}" if (batch := answer.get("batch_id")) else ""
+    return "\n".join([head, *lines])
 
 
 @app.command("cancel")
@@ -77,9 +152,7 @@ def cancel(session: CommandContext, run: options.RunIds) -> int:
     """
     ids = options.check_run_ids(run, most=MOST_RUNS)
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
-    left_out = f"{_number(answer, 'failed')} of the runs could not be canceled"
-    lines = _lines(answer, ("id", "status", "error"))
-    return _emit(session, answer, lines, left_out if _number(answer, "failed") else None)
+    return _emit_canceled(session, answer)
 
 
 @app.command("cancel-all")
@@ -92,26 +165,39 @@ def cancel_all(
     batch: options.Batch = None,
     triggered_by: options.TriggeredBy = None,
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Filter by status.")] = None,
+    project: options.Project = None,
     yes: Yes = False,
 ) -> int:
     """Cancel all runs that match the filters; at least one filter is required.
 
     tm jobs bulk cancel-all --job nightly-export --status queued --yes
     """
-    given = {"batch_id": batch, "triggered_by": triggered_by, "status": status}
+    given = {"batch_id": batch, "triggered_by": triggered_by}
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if job is None and not body:
-        raise UsageError("name what to cancel: --job, --batch, --triggered-by or --status")
     if any(not str(value).strip() for value in body.values()):
         raise UsageError("a filter is empty")
+    if status is not None:
+        body["status"] = options.read_status(status)
+    if job is None and not body:
+        raise UsageError("name what to cancel: --job, --batch, --triggered-by or --status")
     _confirm(session, "cancel all runs that these filters choose", yes=yes)
-    from tm_cli.commands.jobs.client import find_job
+    from tm_cli.commands.jobs.client import find_job, open_client
 
-    client = _client(session)
+    client = open_client(session, project)
     if job is not None:
         body["job_id"] = find_job(client, job).job_id
-    answer = client.send_bulk("bulk-cancel-all", body)
-    return session.emit(answer, lambda: _counted(answer, "canceled", "run_ids"))
+    return _emit_canceled(session, client.cancel_all(body))
+
+
+def _emit_canceled(session: CommandContext, answer: dict[str, Any]) -> int:
+    """Print what was canceled, in either form of the answer; a run that was not is a failure."""
+    items = _items(answer, "results", "run_ids")
+    not_canceled = [item for item in items if item.get("error") and item.get("status") != DONE]
+    failed = max(_number(answer, "failed"), len(not_canceled))
+    head = f"canceled {count_of(_number(answer, 'canceled'), 'run')}"
+    lines = [head, *(_line(item, ("id", "status", "error")) for item in items)]
+    left_out = f"{count_of(failed, 'run')} could not be canceled" if failed else None
+    return _emit(session, answer, "\n".join(lines), left_out)
 
 
 def _confirm(session: CommandContext, what: str, *, yes: bool) -> None:
@@ -135,11 +221,14 @@ def replay(session: CommandContext, run: options.RunIds) -> int:
 
     client = _client(session)
     with start_unknown_if_lost():
-        answer = client.send_bulk("bulk-replay", {"run_ids": ids})
+        answer = client.replay_many(ids)
     fields = ("original_run_id", "status", "new_run_id", "error")
-    missing = len(ids) - _number(answer, "replayed")
-    left_out = f"{missing} of the runs were not replayed" if missing > 0 else None
-    return _emit(session, answer, _lines(answer, fields), left_out)
+    replayed = _number(answer, "replayed")
+    lines = [f"replayed {count_of(replayed, 'run')}"]
+    lines += [_line(item, fields) for item in _items(answer, "results")]
+    missing = len(ids) - replayed
+    left_out = f"{count_of(missing, 'run')} could not be replayed" if missing > 0 else None
+    return _emit(session, answer, "\n".join(lines), left_out)
 
 
 @app.command("dlq-replay")
@@ -151,8 +240,8 @@ def dlq_replay(
         str | None,
         typer.Option(
             metavar="ID",
-            help="Take the oldest runs from the dead-letter queue of this project, "
-            "which must be the key's.",
+            help="Take the oldest runs from the dead-letter queue of this project. "
+            "[with --limit: TM_STRAIT_PROJECT]",
         ),
     ] = None,
     limit: Annotated[
@@ -161,7 +250,7 @@ def dlq_replay(
             min=1,
             max=MOST_REVIVED,
             metavar="N",
-            help="With --project: maximum number of runs. [100]",
+            help="Maximum number of runs of the project. [100]",
         ),
     ] = None,
 ) -> int:
@@ -170,16 +259,22 @@ def dlq_replay(
     tm jobs bulk dlq-replay --project proj-1 --limit 20
     """
     ids = options.check_run_ids(run or [], most=MOST_REVIVED)
-    if bool(ids) == (project is not None):
-        raise UsageError("name either RUN... or --project")
-    if limit is not None and project is None:
-        raise UsageError("--limit needs --project")
-    body: dict[str, Any] = {"run_ids": ids} if ids else {"project_id": project}
-    body |= {} if limit is None else {"limit": limit}
+    if bool(ids) == (project is not None or limit is not None):
+        raise UsageError("name either RUN... or --project, whose runs --limit limits")
+    body: dict[str, Any] = {"run_ids": ids}
+    if not ids:
+        body = {"project_id": session.setting("strait_project", project)}
+        if body["project_id"] is None:
+            raise UsageError("--limit needs --project or TM_STRAIT_PROJECT")
+        body |= {} if limit is None else {"limit": limit}
     answer = _client(session).send_bulk("bulk-dlq-replay", body)
-    skipped = len(ids) - _number(answer, "count")
-    left_out = f"{skipped} of the runs were no dead letters" if skipped > 0 else None
-    return _emit(session, answer, _counted(answer, "count", "replayed"), left_out)
+    replayed = _items(answer, "replayed")
+    count = max(_number(answer, "count"), len(replayed))
+    lines = [f"queued {count_of(count, 'dead letter')} again"]
+    lines += [_line(item, ("id",)) for item in replayed]
+    skipped = len(ids) - count
+    left_out = f"{count_of(skipped, 'run')} could not be queued again" if skipped > 0 else None
+    return _emit(session, answer, "\n".join(lines), left_out)
 
 
 def _client(session: CommandContext) -> StraitClient:
@@ -199,18 +294,13 @@ def _emit(session: CommandContext, answer: dict[str, Any], lines: str, left_out:
     return session.emit(answer, lambda: lines, error=error)
 
 
-def _lines(answer: dict[str, Any], fields: tuple[str, ...]) -> str:
-    from tm_cli.commands.jobs.list import value_text
-
-    found = answer.get("results")
-    items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-    rows = [[value_text(item.get(name)) for name in fields] for item in items]
-    return "\n".join("  ".join(cell for cell in row if cell) for row in rows) or "no runs"
+def _items(answer: dict[str, Any], *names: str) -> list[dict[str, Any]]:
+    """The runs under the first of these names that has a list; a bare id is an object, too."""
+    lists = (answer.get(name) for name in names)
+    found: list[Any] = next((each for each in lists if isinstance(each, list)), [])
+    return [item if isinstance(item, dict) else {"id": item} for item in found]
 
 
-def _counted(answer: dict[str, Any], count: str, names: str) -> str:
-    from tm_cli.commands.jobs.list import value_text
-
-    found = answer.get(names)
-    ids = [one.get("id") if isinstance(one, dict) else one for one in found or []]
-    return "\n".join([f"{_number(answer, count)} runs", *(f"  {value_text(one)}" for one in ids)])
+def _line(item: dict[str, Any], fields: tuple[str, ...]) -> str:
+    cells = [value_text(item.get(name)) for name in fields]
+    return "  " + "  ".join(cell for cell in cells if cell)

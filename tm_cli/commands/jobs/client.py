@@ -18,14 +18,17 @@ from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.options import check_run_id
 from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
+from tm_cli.runtime.clock import Clock
 from tm_cli.settings import STRAIT
+from tm_cli.values.sliding_window import SlidingWindow
 from tm_cli.values.text import sanitize
 
 PER_MINUTE = 50
 """Requests: the smallest plan has 60, an address 100; streams need some in addition."""
 
-TRIGGERS_PER_MINUTE = 10
-"""Triggers that the server takes from one address."""
+TRIGGERS = 9
+TRIGGER_WINDOW = 61.0
+"""Triggers in so many seconds: one below the 10 a minute that the server takes from an address."""
 
 MOST_STREAMS = 8
 """Runs that are listened to at once; more are only looked at, to spare the budget."""
@@ -67,45 +70,62 @@ class JobServer:
         self.listener(run_id, on_message).start()
 
 
-def open_server(session: CommandContext) -> JobServer:
-    """Return the server that the settings name; sends nothing."""
+def open_server(session: CommandContext, project: str | None = None) -> JobServer:
+    """Return the server that the settings name; sends nothing. `project` is a flag's."""
     connection = replace(
         session.connect_to(STRAIT),
         explain=read_strait_error,
+        accepts_empty=True,
         budget=RequestBudget(session.context.clock, PER_MINUTE),
     )
-    triggers = RequestBudget(session.context.clock, TRIGGERS_PER_MINUTE)
-    return JobServer(session, connection, _client(session, connection), triggers)
+    triggers = trigger_budget(session.context.clock)
+    return JobServer(session, connection, _client(session, connection, project), triggers)
 
 
-def open_client(session: CommandContext) -> StraitClient:
-    return open_server(session).client
+def trigger_budget(clock: Clock) -> RequestBudget:
+    """Return the budget of all triggers of a command."""
+    window = SlidingWindow(TRIGGERS, clock.monotonic, seconds=TRIGGER_WINDOW, evenly=True)
+    return RequestBudget(clock, window=window)
 
 
-def _client(session: CommandContext, connection: Connection) -> StraitClient:
+def open_client(session: CommandContext, project: str | None = None) -> StraitClient:
+    return open_server(session, project).client
+
+
+def _client(
+    session: CommandContext, connection: Connection, project: str | None = None
+) -> StraitClient:
     transport = open_transport(session, connection)
-    return StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
+    client = StraitClient(transport, session.context.clock).pausing_at_most(session.longest_pause)
+    return client.in_project(session.setting("strait_project", project))
 
 
 @contextmanager
-def client_for_run(session: CommandContext, run_id: str) -> Iterator[StraitClient]:
+def client_for_run(
+    session: CommandContext, run_id: str, *, only_run: bool = True
+) -> Iterator[StraitClient]:
     """Return a client for requests about one run, and an error that names the run for a 404.
 
     Raises UsageError, before anything is sent, for what cannot be the id of a run.
     """
     check_run_id(run_id)
     client = open_client(session)
-    with not_found_as_error(run_id):
+    with not_found_as_error(run_id, only_run=only_run):
         yield client
 
 
 @contextmanager
-def not_found_as_error(run_id: str) -> Iterator[None]:
-    """Turn the API's 404 into an error that says what is missing."""
+def not_found_as_error(run_id: str, *, only_run: bool = True) -> Iterator[None]:
+    """Turn the API's 404 into an error that says what is missing.
+
+    Where not `only_run` can be missing, such as a checkpoint, the server's words decide.
+    """
     try:
         yield
     except HttpError as error:
         if error.status != 404 or not error.from_api:
+            raise
+        if not only_run and not _RUN_NOT_FOUND.match(error.message):
             raise
         raise TmError(
             f"run {sanitize(run_id)} was not found: {error.message}",
@@ -131,6 +151,7 @@ def start_unknown_if_lost() -> Iterator[None]:
         ) from None
 
 
+_RUN_NOT_FOUND = re.compile(r"(run )?not found( \(|$)", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,12 +13,18 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
+from tm_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from tm_cli.api.strait import JobRun, StraitClient
 
 app = App()
 debug_app = App()
+
+NOT_REPLAYABLE = (
+    "a run is replayed after failed, timed_out, crashed and system_failed; "
+    "`tm jobs dlq-replay` revives a dead letter"
+)
 
 
 @app.command("cancel")
@@ -44,11 +51,17 @@ def replay(
 
     tm jobs replay 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
+    from tm_cli.api.errors import HttpError
     from tm_cli.commands.jobs.client import client_for_run, start_unknown_if_lost
     from tm_cli.values.text import sanitize
 
-    with client_for_run(session, run) as client, start_unknown_if_lost():
-        made = client.replay_run(run, from_checkpoint=from_checkpoint)
+    with client_for_run(session, run, only_run=False) as client, start_unknown_if_lost():
+        try:
+            made = client.replay_run(run, from_checkpoint=from_checkpoint)
+        except HttpError as error:
+            if error.status in {400, 409} and error.from_api:
+                error.hint = error.hint or NOT_REPLAYABLE
+            raise
     data = {**made.document(), "replayed_run_id": run}
     return session.emit(
         data, lambda: f"made run {sanitize(made.id)} from {sanitize(run)}: {sanitize(made.status)}"
@@ -87,12 +100,24 @@ def resume(session: CommandContext, run: job_options.RunId) -> int:
 
 @app.command("restart")
 @with_session
-def restart(session: CommandContext, run: job_options.RunId) -> int:
+def restart(
+    session: CommandContext,
+    run: job_options.RunId,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Machine preset to restart on, for servers with managed machines."
+        ),
+    ] = None,
+) -> int:
     """Restart a run that is executing or paused; its id stays the same.
 
     tm jobs restart 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
-    return _move(session, run, lambda client: client.move_run(run, "restart"))
+    if preset is not None and not preset.strip():
+        raise UsageError("--preset is empty")
+    body = None if preset is None else {"machine_preset": preset}
+    return _move(session, run, lambda client: client.move_run(run, "restart", body))
 
 
 @app.command("reschedule")
@@ -110,7 +135,9 @@ def reschedule(
     body: dict[str, Any] = {"scheduled_at": options.read_time("--at", at)}
     if payload is not None:
         body["payload"] = job_options.read_payload(payload, session.context.cwd)
-    return _move(session, run, lambda client: client.reschedule_run(run, body))
+    return _move(
+        session, run, lambda client: client.move_run(run, "reschedule", body), only_run=False
+    )
 
 
 @app.command("reset-idempotency-key")
@@ -123,7 +150,7 @@ def reset_idempotency_key(session: CommandContext, run: job_options.RunId) -> in
     from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import sanitize
 
-    with client_for_run(session, run) as client:
+    with client_for_run(session, run, only_run=False) as client:
         answer = client.reset_idempotency_key(run)
     return session.emit(answer, lambda: f"the idempotency key of {sanitize(run)} is free")
 
@@ -166,11 +193,28 @@ def _set_debug(session: CommandContext, run: str, *, on: bool) -> int:
     )
 
 
-def _move(session: CommandContext, run: str, act: Callable[[StraitClient], JobRun]) -> int:
+def _move(
+    session: CommandContext,
+    run: str,
+    act: Callable[[StraitClient], JobRun | None],
+    *,
+    only_run: bool = True,
+) -> int:
     """Do it once and say how the run is afterwards."""
     from tm_cli.commands.jobs.client import client_for_run
     from tm_cli.values.text import sanitize
 
-    with client_for_run(session, run) as client:
-        moved = act(client)
+    with client_for_run(session, run, only_run=only_run) as client:
+        moved = act(client) or _read_afterwards(client, run)
+    if moved is None:
+        return session.emit({"id": run, "status": None}, lambda: f"{sanitize(run)}: accepted")
     return session.emit(moved.document(), lambda: f"{sanitize(moved.id)}: {sanitize(moved.status)}")
+
+
+def _read_afterwards(client: StraitClient, run: str) -> JobRun | None:
+    """Return the run after an answer that did not show it; None when it cannot be read."""
+    from tm_cli.api.errors import ApiError
+
+    with suppress(ApiError):
+        return client.get_run(run)
+    return None

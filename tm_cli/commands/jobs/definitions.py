@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = App()
 
+SECRETS = frozenset({"webhook_secret", "endpoint_signing_secret"})
 COLUMNS = {
     "JOB": "id",
     "SLUG": "slug",
@@ -41,6 +43,7 @@ def list_jobs(
     tag: options.TagFilter = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
+    project: options.Project = None,
 ) -> int:
     """List the project's jobs, newest first.
 
@@ -48,16 +51,18 @@ def list_jobs(
     """
     from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
-    from tm_cli.commands.jobs.list import item_table
+    from tm_cli.commands.jobs.list import item_table, note_rest
 
     key, equals, value = (tag or "").partition("=")
     query = {"slug": slug, "tag_key": key or None, "tag_value": value if equals else None}
-    client = open_client(session)
+    client = open_client(session, project)
     page = collect(
         lambda after, size: client.list_jobs(**query, cursor=after, limit=size),
         most=limit,
         cursor=cursor,
     )
+    note_rest(session, page)
+    page = page.model_copy(update={"data": [_without_secrets(job) for job in page.data]})
     return session.emit(page.document(), lambda: item_table(session.terminal, page.data, COLUMNS))
 
 
@@ -74,8 +79,7 @@ def show(
     from tm_cli.commands.jobs.client import find_job, open_client
 
     client = open_client(session)
-    found = client.get_job(find_job(client, job).job_id)
-    return session.emit(found.document(), lambda: _describe(found))
+    return _emit(session, client.get_job(find_job(client, job).job_id))
 
 
 @app.command("create")
@@ -98,14 +102,18 @@ def create(
         raise UsageError("the description of a job is a JSON object")
     from tm_cli.commands.jobs.client import open_client
 
-    made = open_client(session).create_job(document)
-    return session.emit(made.document(), lambda: _describe(made))
+    return _emit(session, open_client(session).create_job(document))
 
 
-def _describe(job: JobDefinition) -> str:
+def _emit(session: CommandContext, job: JobDefinition) -> int:
     from tm_cli.commands.jobs.list import member_lines
     from tm_cli.values.text import sanitize
 
-    document = job.document()
+    document = _without_secrets(job.document())
     rest = {name: value for name, value in document.items() if name != "id"}
-    return "\n".join([sanitize(job.id), *member_lines(rest)])
+    return session.emit(document, lambda: "\n".join([sanitize(job.id), *member_lines(rest)]))
+
+
+def _without_secrets(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what signs requests in the server's name."""
+    return {name: value for name, value in job.items() if name not in SECRETS}

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.backends.strait.conditions import split_conditions
 from tm_cli.backends.strait.runs import StartPlan, StraitRuns, TriggeredRuns, describe_old
-from tm_cli.backends.strait.trigger import TriggerRequest, TriggerResult
+from tm_cli.backends.strait.trigger import (
+    Snapshot,
+    TriggerRequest,
+    TriggerResult,
+    find_by_key,
+    is_limited,
+    is_refusal,
+    refusal,
+)
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.client import (
     PER_MINUTE,
@@ -24,8 +33,14 @@ from tm_cli.commands.jobs.client import (
 from tm_cli.commands.jobs.options import JobWaitOptions, read_conditions
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
-from tm_cli.commands.shared.last_start import RememberedRun, server_flags
-from tm_cli.errors import Refused, UsageError
+from tm_cli.commands.shared.last_start import (
+    KEY,
+    LastStart,
+    RememberedRun,
+    server_flags,
+    unknown_start,
+)
+from tm_cli.errors import Refused, StartUnknown, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import STRAIT
@@ -79,10 +94,10 @@ class JobGate(GateCommand[StraitRuns]):
         planned = []
         for ref in refs:
             reuses = request.reuses or gate is None
-            runs = self._planned(ref, request, reuses=reuses)
+            runs = self._planned(ref, request, reuses=reuses, waits=gate is not None)
             if gate is not None:
                 self._equip(runs, self._canceled_as, gate, several=len(refs))
-            planned.append(self._followed(ref, runs, gate))
+            planned.append(self._followed(ref, runs, gate, reuses=request.reuses))
         return planned
 
     def attach(self, run_ids: Sequence[str], gate: Gate) -> list[FollowedRun[StraitRuns]]:
@@ -104,8 +119,37 @@ class JobGate(GateCommand[StraitRuns]):
             remembered = entry.details.get("canceled_as") == Verdict.FAIL
             before = Verdict.FAIL if remembered else Verdict.WARN
             canceled_as = self._options.canceled_as or before
-            found.append(self._attached(ref, entry.run_id, canceled_as, gate, len(entries)))
+            run_id = entry.run_id or self._find_run(entry, entries)
+            run = self._attached(ref, run_id, canceled_as, gate, len(entries))
+            run.runs.made_by = None if entry.details.get("reuses") is True else _made_by(entry)
+            found.append(run)
         return found
+
+    def _find_run(self, entry: RememberedRun, entries: Sequence[RememberedRun]) -> str:
+        """Return the run of a start whose answer never came, by its key; raises StartUnknown."""
+        trigger = _made_by(entry)
+        if trigger is None:
+            raise unknown_start([entry], entries)
+        run = find_by_key(self._server.client, trigger.job_id, trigger.key)
+        if run is None:
+            key = f"--idempotency-key {sanitize(trigger.key)}"
+            again = f"it is safe to send it again with {key} --reuse"
+            raise unknown_start([entry], entries, again)
+        if _is_of_start(run, entry, self.session.context.clock.now()):
+            return run.id
+        raise StartUnknown(
+            f"run {sanitize(run.id)}, which has the key of the last start of "
+            f"{sanitize(entry.subject)}, was there before",
+            hint=f"wait for that run with `tm jobs wait {sanitize(run.id)}`",
+        )
+
+    def remember(self, runs: Sequence[FollowedRun[StraitRuns]]) -> LastStart:
+        """Write down the key of each trigger before it is sent: it finds the run afterwards."""
+        memory = super().remember(runs)
+        for position, run in enumerate(runs):
+            if isinstance(run.runs, TriggeredRuns):
+                run.runs.on_send = partial(_note_trigger, memory, position)
+        return memory
 
     def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
         return read_conditions(details.get("checks") or [], details.get("max_duration"))
@@ -116,14 +160,24 @@ class JobGate(GateCommand[StraitRuns]):
             raise AssertionError("a run that was started elsewhere is not started")
         run.runs.prepare()
         result = run.runs.trigger()
-        is_new = None if result.run_id is None else not result.is_old
-        extra = {"is_new": is_new}
-        return StartOutcome(_describe(run.name, result), result.run_id, result.status, extra=extra)
+        is_known = result.run_id is not None and result.is_old is not None
+        is_new = not result.is_old if is_known else None
+        return StartOutcome(
+            _describe(run.name, result),
+            result.run_id,
+            result.status,
+            counts=is_new is True or run.details.get("reuses") is True,
+            extra={"is_new": is_new},
+        )
 
     def rehearse(self, request: JobStart) -> int:
         """Have the server check a trigger, and start nothing."""
         (ref,) = self._find_jobs(request)
-        answer = self._server.client.rehearse(ref.job_id, request.body)
+        try:
+            answer = self._server.client.rehearse(ref.job_id, request.body)
+        except HttpError as error:
+            is_no = is_refusal(error) or is_limited(error)
+            raise (refusal(error) if is_no else error) from None
         warnings = answer.get("validation_warnings")
         notes = [sanitize(text) for text in warnings] if isinstance(warnings, list) else []
         lines = [f"{ref.name} would be triggered; nothing was started", *notes]
@@ -140,16 +194,20 @@ class JobGate(GateCommand[StraitRuns]):
         self._equip(runs, canceled_as, gate, several=several)
         return FollowedRun(ref.name, runs, ref.job_id, attach_to=runs.attach(run_id))
 
-    def _planned(self, ref: JobRef, request: JobStart, *, reuses: bool) -> TriggeredRuns:
+    def _planned(
+        self, ref: JobRef, request: JobStart, *, reuses: bool, waits: bool
+    ) -> TriggeredRuns:
         context, terminal = self.session.context, self.session.terminal
 
-        def make_request(_number: int) -> TriggerRequest:
-            key = request.key or f"tm-{context.make_token()}"
+        def new_key() -> str:
+            return f"tm-{context.make_token()}"
+
+        def make_request() -> TriggerRequest:
             return TriggerRequest(
                 ref.job_id,
                 request.body,
-                key,
-                is_unique=request.key is None,
+                request.key or new_key(),
+                None if request.key else new_key,
                 may_merge=ref.may_merge,
             )
 
@@ -157,7 +215,7 @@ class JobGate(GateCommand[StraitRuns]):
             self._server.client,
             context.clock,
             ref.name,
-            plan=StartPlan(make_request, reuses=reuses, budget=self._server.triggers),
+            plan=StartPlan(make_request, reuses, self._server.triggers, waits),
             notify=lambda text: terminal.write_line(f"tm: {ref.name}: {text}"),
         )
 
@@ -169,9 +227,9 @@ class JobGate(GateCommand[StraitRuns]):
         runs.resume_flags = self._resume_flags(gate, canceled_as)
 
     def _followed(
-        self, ref: JobRef, runs: StraitRuns, gate: Gate | None
+        self, ref: JobRef, runs: StraitRuns, gate: Gate | None, *, reuses: bool
     ) -> FollowedRun[StraitRuns]:
-        details: dict[str, Any] = {"canceled_as": runs.canceled_as.value}
+        details: dict[str, Any] = {"canceled_as": runs.canceled_as.value, "reuses": reuses}
         if gate is not None:
             checks, longest = split_conditions(gate.checks)
             fail_on = format_fail_on(gate.fail_on)
@@ -222,9 +280,41 @@ class JobGate(GateCommand[StraitRuns]):
         return name
 
 
+def _note_trigger(
+    memory: LastStart, position: int, request: TriggerRequest | None, snapshot: Snapshot
+) -> None:
+    details: dict[str, Any] = {KEY: None}
+    if request is not None:
+        details = {KEY: request.key, "is_unique": request.is_unique}
+        details |= {name: at and at.isoformat() for name, at in asdict(snapshot).items()}
+    memory.begin(position, details)
+
+
+def _made_by(entry: RememberedRun) -> TriggerRequest | None:
+    """The trigger that has made a remembered run; None where its key is not known."""
+    key = entry.details.get(KEY)
+    return TriggerRequest(str(entry.subject_id), {}, key) if isinstance(key, str) else None
+
+
+def _is_of_start(run: JobRun, entry: RememberedRun, now: datetime) -> bool:
+    """Whether a run with the key of a start was made by it, or counts all the same."""
+    if entry.details.get("is_unique") is True or entry.details.get("reuses") is True:
+        return True
+    newest = entry.details.get("newest")
+    try:
+        asked_at = datetime.fromisoformat(entry.details["asked_at"])
+        snapshot = Snapshot(asked_at, newest if newest is None else datetime.fromisoformat(newest))
+        return not snapshot.is_older(run, now)
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
 def _describe(name: str, result: TriggerResult) -> str:
     if result.run_id is None:
         return f"{name}: {result.kept}"
     if result.is_old:
         return f"{name}: {describe_old(result)}; nothing new was started"
+    if result.is_old is None:
+        run = f"run {sanitize(result.run_id)}: {sanitize(result.status)}"
+        return f"{name}: {run}; the key may not read whether it is new"
     return f"started run {sanitize(result.run_id)} of {name}: {sanitize(result.status)}"

@@ -37,11 +37,13 @@ def show(session: CommandContext, run: job_options.RunId) -> int:
 
     tm jobs show 0192f0a4-7c1d-7e55-b1a6-2f6f0f9d3c11
     """
+    from tm_cli.backends.strait.runs import describe_continuations, read_run
     from tm_cli.commands.jobs.client import client_for_run
 
     with client_for_run(session, run) as client:
-        found = client.get_run(run)
-    return session.emit(found.document(), lambda: _describe(found))
+        found = read_run(client, run)
+        later = describe_continuations(client, found) if not session.wants_json else []
+    return session.emit(found.document(), lambda: "\n".join([_describe(found), *later]))
 
 
 def _describe(run: JobRun) -> str:
@@ -239,7 +241,7 @@ def _entries(
     with client_for_run(session, run) as client:
         found = client.list_entries(run, part, **query)
     shown = fields if fields is not None else _members_of(found)
-    return session.emit(found, lambda: item_table(session.terminal, found, shown))
+    return session.emit(found, lambda: item_table(session.terminal, found, shown) or "none")
 
 
 def _members_of(items: Sequence[Any]) -> dict[str, str]:

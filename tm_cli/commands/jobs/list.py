@@ -81,7 +81,12 @@ def describe_members(document: Any) -> str:
     if isinstance(document, Mapping):
         return "\n".join(member_lines(document))
     items = document if isinstance(document, list) else [document]
-    return "\n".join(value_text(item) or "-" for item in items)
+    return "\n".join(value_text(item) or "-" for item in items) or "none"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 app = App()
@@ -97,7 +102,6 @@ ERROR_CLASSES = (
     "connection",
     "budget",
     "unknown",
-    "dlq_overflow",
 )
 
 
@@ -129,6 +133,7 @@ def list_runs(
     ] = None,
     limit: options.Limit = 50,
     cursor: options.Cursor = None,
+    project: options.Project = None,
 ) -> int:
     """List runs, newest first.
 
@@ -136,35 +141,42 @@ def list_runs(
     """
     if tag is not None and metadata is not None:
         raise UsageError("--tag and --metadata exclude each other: the server takes one of them")
-    statuses = _statuses(status or [])
+    statuses = [str(options.read_status(word)) for word in status or []]
+    tag_filter = _pair("tag", tag)
     query: dict[str, Any] = {
         "status": statuses[0] if len(statuses) == 1 else None,
         "statuses": statuses if len(statuses) > 1 else None,
-        **_pair("tag", tag),
+        **tag_filter,
         **_pair("metadata", metadata),
         "triggered_by": triggered_by,
         "batch_id": batch,
         "payload_contains": payload_contains
         and options.read_json("--payload-contains", payload_contains),
         "execution_mode": execution_mode,
-        "error_class": _one_of("--error-class", error_class, ERROR_CLASSES),
+        "error_class": options.one_of("--error-class", error_class, ERROR_CLASSES),
     }
     from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
 
-    client = open_client(session)
+    client = open_client(session, project)
     page = collect(
         lambda after, size: client.list_runs(**query, cursor=after, limit=size),
         most=limit,
         cursor=cursor,
     )
-    return _show(session, page)
+    # Not every server knows a filter by tag, or by several statuses.
+    several = statuses if len(statuses) > 1 else []
+    found = [run for run in page.data if _is_wanted(run, several, **tag_filter)]
+    return _show(session, page.model_copy(update={"data": found}))
 
 
 @app.command("dlq")
 @with_session
 def list_dead_letters(
-    session: CommandContext, limit: options.Limit = 50, cursor: options.Cursor = None
+    session: CommandContext,
+    limit: options.Limit = 50,
+    cursor: options.Cursor = None,
+    project: options.Project = None,
 ) -> int:
     """List the runs in the dead-letter queue, newest first.
 
@@ -173,7 +185,7 @@ def list_dead_letters(
     from tm_cli.api.strait import collect
     from tm_cli.commands.jobs.client import open_client
 
-    client = open_client(session)
+    client = open_client(session, project)
     page = collect(
         lambda after, size: client.list_dead_letters(cursor=after, limit=size),
         most=limit,
@@ -183,23 +195,33 @@ def list_dead_letters(
 
 
 def _show(session: CommandContext, page: RunPage) -> int:
-    from tm_cli.values.text import sanitize
-
-    if page.next_cursor and not session.wants_json:
-        session.note(f"tm: there are more; go on with --cursor {sanitize(page.next_cursor)}")
+    note_rest(session, page)
     return session.emit(page.document(), lambda: run_table(session.terminal, page.data))
 
 
-def _statuses(words: list[str]) -> list[str]:
-    from tm_cli.backends.strait.results import STATUSES
+def note_rest(session: CommandContext, page: RunPage) -> None:
+    """Say what the list does not show."""
+    if page.incomplete_at:
+        session.terminal.write_line(
+            f"tm: the server may have left out what was made at {sanitize(page.incomplete_at)}: "
+            "its lists skip items that have the same time as the end of a page"
+        )
+    if session.wants_json or not page.has_more:
+        return
+    if page.next_cursor:
+        session.note(f"tm: there may be more; go on with --cursor {sanitize(page.next_cursor)}")
+    else:
+        session.note("tm: there are more; raise --limit")
 
-    return [str(_one_of("--status", word, STATUSES)) for word in words]
 
-
-def _one_of(flag: str, word: str | None, words: tuple[str, ...]) -> str | None:
-    if word is not None and word not in words:
-        raise UsageError(f"{flag}: {word!r} is not one of {', '.join(words)}")
-    return word
+def _is_wanted(
+    run: Mapping[str, Any], statuses: Sequence[str], tag_key: str | None, tag_value: str | None
+) -> bool:
+    if statuses and run.get("status") not in statuses:
+        return False
+    tags = run.get("tags")
+    own = tags if isinstance(tags, Mapping) else {}
+    return tag_key is None or (tag_key in own and tag_value in (None, own[tag_key]))
 
 
 def _pair(name: str, text: str | None) -> dict[str, str | None]:

@@ -87,6 +87,12 @@ TriggeredBy = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Filter by trigger: manual, cron, workflow, retry, ..."),
 ]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Project, where the key does not determine it. [TM_STRAIT_PROJECT]"
+    ),
+]
 Limit = Annotated[
     int, typer.Option(min=1, max=1000, metavar="N", help="Maximum number of results.")
 ]
@@ -101,6 +107,7 @@ class JobGateOptions:
     """A bundle: what fails the gate of a job run, and how it is waited for."""
 
     fail_on: FailOn = None
+    warn_on: options.WarnOn = None
     checks: Assert = None
     max_duration: MaxDuration = None
     canceled_as: CanceledAs = None
@@ -111,7 +118,10 @@ class JobGateOptions:
     def read(self, session: CommandContext, *, confirm: int = 0, last: bool = False) -> Gate:
         """Return the gate that flags and settings describe; sends nothing."""
         bundle = options.GateOptions(
-            self.fail_on, wait_timeout=self.wait_timeout, poll_interval=self.poll_interval
+            self.fail_on,
+            self.warn_on,
+            wait_timeout=self.wait_timeout,
+            poll_interval=self.poll_interval,
         )
         gate = bundle.read(session, confirm=confirm, last=last)
         return replace(gate, checks=read_conditions(self.checks or [], self.max_duration))
@@ -142,6 +152,17 @@ def check_run_ids(run_ids: Sequence[str], *, most: int | None = None) -> list[st
     if most is not None and len(run_ids) > most:
         raise UsageError(f"RUN: too many ids: {len(run_ids)} (maximum {most})")
     return list(run_ids)
+
+
+LONGEST_KEY = 256
+
+
+def check_keys(*keys: str | None) -> None:
+    """Raise UsageError for a key that a header cannot hold or the server does not take."""
+    for key in keys:
+        is_bad = key is not None and (not key.strip() or not key.isprintable() or not key.isascii())
+        if is_bad or len(key or "") > LONGEST_KEY:
+            raise UsageError(f"a key has 1 to {LONGEST_KEY} printable ASCII characters")
 
 
 def check_run_id(run_id: str) -> str:
@@ -177,6 +198,20 @@ def read_conditions(checks: Sequence[str], max_duration: str | None) -> tuple[Co
     except ValueError as problem:
         raise UsageError(f"--assert: {problem}") from None
     return tuple(found)
+
+
+def read_status(text: str | None) -> str | None:
+    """Return the status, which servers must know; raises UsageError."""
+    from tm_cli.backends.strait.results import STATUSES
+
+    return one_of("--status", text, STATUSES)
+
+
+def one_of(flag: str, word: str | None, words: Sequence[str]) -> str | None:
+    """Return the word, which may be missing; raises UsageError for one that is not known."""
+    if word is not None and word not in words:
+        raise UsageError(f"{flag}: {word!r} is not one of {', '.join(words)}")
+    return word
 
 
 MOST_TAGS = 20

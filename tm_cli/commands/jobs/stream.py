@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,17 +13,19 @@ import typer
 from tm_cli.api.errors import ApiError
 from tm_cli.api.event_stream import Message
 from tm_cli.api.retry import is_transient
-from tm_cli.api.strait import StraitClient
+from tm_cli.api.strait import JobRun, StraitClient
 from tm_cli.backends.strait.results import TERMINAL, may_change_status, read_message
+from tm_cli.backends.strait.runs import describe_continuations, read_run
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options as job_options
-from tm_cli.commands.jobs.client import not_found_as_error, open_server
+from tm_cli.commands.jobs.client import JobServer, not_found_as_error, open_server
 from tm_cli.errors import UsageError, WaitTimeout
 from tm_cli.runtime.clock import reads_of_a_wait
+from tm_cli.values.api_key import ApiKey, hide
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import TextInPieces, sanitize
 
 POLL_INTERVAL = 15.0
 """Seconds between two polls of a run whose stream is silent: many ends are never announced."""
@@ -50,19 +53,85 @@ class _Inbox:
         return found
 
 
+class _Output:
+    """Prints messages, each on a line of its own, and the text of chunks as it comes.
+
+    An end of the text that the key could begin with waits for the next piece: together they could
+    be the key.
+    """
+
+    def __init__(self, session: CommandContext, key: ApiKey) -> None:
+        self._session = session
+        self._key = key.reveal().decode(errors="replace")
+        self._text = TextInPieces()
+        self._waiting = ""
+        self._stream_id: Any = None
+
+    def print(self, messages: Sequence[Message | None]) -> bool:
+        """Print messages; return whether they may show a new status."""
+        for message in messages:
+            if message is not None:
+                self._print(message)
+        return any(message is None or may_change_status(message.data) for message in messages)
+
+    def end_line(self) -> None:
+        """End the line of a text that has not done so itself."""
+        if not self._text.is_at_line_start:
+            self._write("\n")
+        self._session.terminal.write_part(self._waiting)
+        self._waiting = ""
+
+    def _print(self, message: Message) -> None:
+        content = read_message(message.data)
+        chunk = None if self._session.wants_json else (content or {}).get("chunk")
+        if content is None or not isinstance(chunk, str):
+            self.end_line()
+            line = _line(message, content, as_json=self._session.wants_json)
+            self._session.terminal.write_result(hide(line, self._key))
+            return
+        if content.get("stream_id") != self._stream_id:
+            self.end_line()
+            self._stream_id = content.get("stream_id")
+        self._write(chunk)
+        if content.get("done") is True:
+            self.end_line()
+
+    def _write(self, text: str) -> None:
+        shown = hide(self._waiting + self._text.add(text), self._key)
+        starts = (self._key[:length] for length in range(len(self._key) - 1, 0, -1))
+        self._waiting = next((start for start in starts if shown.endswith(start)), "")
+        self._session.terminal.write_part(shown.removesuffix(self._waiting))
+
+
 def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: float) -> int:
     """Print every message; return OK when the run has ended, whatever its status.
 
     Raises WaitTimeout when it is still running after `limit` seconds.
     """
-    server, clock, inbox = open_server(session), session.context.clock, _Inbox()
+    server = open_server(session)
+    output = _Output(session, server.connection.key)
+    try:
+        run = _print_until_over(server, run_id, part, limit, output)
+    finally:
+        output.end_line()
+    session.note(f"tm: run {sanitize(run_id)} is {sanitize(run.status)}")
+    for text in describe_continuations(server.client, run):
+        session.note(f"tm: {text}")
+    return 0
+
+
+def _print_until_over(
+    server: JobServer, run_id: str, part: str | None, limit: float, output: _Output
+) -> JobRun:
+    """Return the run when it has ended."""
+    clock, inbox = server.session.context.clock, _Inbox()
     with not_found_as_error(run_id):
-        status = server.client.get_run(run_id).status
+        run = read_run(server.client, run_id)
     deadline = clock.monotonic() + limit
-    if status not in TERMINAL:
+    if run.status not in TERMINAL:
         server.listener(run_id, inbox.put, part).start()
     polled_at, has_news = clock.monotonic(), False
-    while status not in TERMINAL:
+    while run.status not in TERMINAL:
         now = clock.monotonic()
         if now >= deadline:
             raise WaitTimeout(
@@ -75,34 +144,24 @@ def listen_to(session: CommandContext, run_id: str, *, part: str | None, limit: 
             clock.wait(inbox.arrived, min(due, deadline) - now)
         else:
             with reads_of_a_wait(deadline, clock):
-                status = _poll(server.client, run_id) or status
+                run = _poll(server.client, run_id) or run
             polled_at, has_news = clock.monotonic(), False
-        has_news = _print(session, inbox.take()) or has_news
-    _print(session, inbox.take())
-    session.note(f"tm: run {sanitize(run_id)} is {sanitize(status)}")
-    return 0
+        has_news = output.print(inbox.take()) or has_news
+    output.print(inbox.take())
+    return run
 
 
-def _poll(client: StraitClient, run_id: str) -> str | None:
-    """Return the status; None when this poll has shown nothing."""
+def _poll(client: StraitClient, run_id: str) -> JobRun | None:
+    """Return the run; None when this poll has shown nothing."""
     try:
-        return client.without_retries().get_run(run_id).status
+        return read_run(client.without_retries(), run_id)
     except ApiError as error:
         if not is_transient(error):
             raise
         return None
 
 
-def _print(session: CommandContext, messages: list[Message | None]) -> bool:
-    """Print messages; return whether they may show a new status."""
-    for message in messages:
-        if message is not None:
-            session.terminal.write_result(_line(message, as_json=session.wants_json))
-    return any(message is None or may_change_status(message.data) for message in messages)
-
-
-def _line(message: Message, *, as_json: bool) -> str:
-    content = read_message(message.data)
+def _line(message: Message, content: dict[str, Any] | None, *, as_json: bool) -> str:
     if as_json:
         shown: dict[str, Any] = {"event": message.name, "data": content, "text": None}
         if content is None:
@@ -117,8 +176,6 @@ def _describe(content: dict[str, Any]) -> str:
         case {"type": "status_change", "to": to}:
             reason = f": {sanitize(content['error'])}" if content.get("error") else ""
             return f"status {sanitize(content.get('from', '?'))} -> {sanitize(to)}{reason}"
-        case {"chunk": chunk}:
-            return sanitize(chunk)
         case {"data": {"percent": percent}}:
             return f"{sanitize(percent)} % {sanitize(content.get('message', ''))}".rstrip()
         case {"message": message}:

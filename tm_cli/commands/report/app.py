@@ -132,7 +132,10 @@ def comment(
     ] = "tm",
     repo: Annotated[
         str | None,
-        typer.Option(metavar="OWNER/REPO", help="Repository. [GITHUB_REPOSITORY or CI_PROJECT_ID]"),
+        typer.Option(
+            metavar="OWNER/REPO",
+            help="Repository, or project of GitLab. [from the CI environment]",
+        ),
     ] = None,
     pr: Annotated[
         int | None,

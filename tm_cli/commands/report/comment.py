@@ -33,7 +33,16 @@ MARGIN = 1024
 
 GITHUB_API = "https://api.github.com"
 
-_PULL = re.compile(r"refs/pull/([0-9]{1,9})/(?:merge|head)", re.ASCII)
+_REF = re.compile(
+    r"refs/pull/([0-9]{1,9})/(?:merge|head)"
+    r"|refs/heads/gh-readonly-queue/.+/pr-([0-9]{1,9})-[0-9a-f]{7,64}",
+    re.ASCII,
+)
+"""The refs of pull requests and of GitHub's merge queue."""
+
+_LISTING = ("workflow_run", "check_suite", "check_run", "merge_group")
+"""Parts of events that list the pull requests of a commit."""
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}", re.ASCII)
 _PROJECT = re.compile(r"[0-9]{1,12}|[A-Za-z0-9._/-]{1,250}", re.ASCII)
 _PAGE = re.compile(r"https?://[A-Za-z0-9._~:/-]{1,300}", re.ASCII)
@@ -48,7 +57,8 @@ def comment(
     outcome = load(session.context.cwd / file)
     review = find_review(session.context.environ, session.context.cwd, repo=repo, number=number)
     if review.number is None:
-        return _without(session, "this is not a pull or merge request")
+        why = f"no {review.noun} belongs to this job; --pr names one"
+        return _fall_back(session, outcome, review, why)
     if review.token is None:
         variable = "GITHUB_TOKEN" if review.is_on_github else "GITLAB_TOKEN"
         return _fall_back(session, outcome, review, f"{variable} is not set")
@@ -63,7 +73,7 @@ def comment(
         return _fall_back(session, outcome, review, why)
     return session.emit(
         {"comment": done, "number": review.number},
-        lambda: f"{done} the comment on {review.noun} {review.number}",
+        lambda: f"{done} the comment on {review.place}",
     )
 
 
@@ -100,12 +110,9 @@ def _fall_back(session: CommandContext, outcome: GateOutcome, review: Review, wh
     """Write the step summary instead, where there is one."""
     summary: Path | None = step_summary(session) if review.is_on_github else None
     if summary is not None and append_summary(session.terminal, summary, outcome):
-        return _without(session, f"{why}; the step summary has it instead")
-    return _without(session, why)
-
-
-def _without(session: CommandContext, why: str) -> int:
-    session.terminal.write_line(f"tm: no comment was made: {why}")
+        why = f"{why}; the step summary has it instead"
+    where = f" on {review.place}" if review.number else ""
+    session.terminal.write_line(f"tm: no comment was made{where}: {why}")
     return session.emit({"comment": None, "number": None}, lambda: "no comment")
 
 
@@ -131,6 +138,12 @@ class Review:
     def noun(self) -> str:
         """What the platform calls it."""
         return "pull request" if self.is_on_github else "merge request"
+
+    @property
+    def place(self) -> str:
+        """The number and the project, in words."""
+        project = self.repository if self.is_on_github else f"project {self.repository}"
+        return f"{self.noun} {self.number} of {project}"
 
 
 def find_review(
@@ -165,7 +178,10 @@ def _github(environ: Mapping[str, str], cwd: Path, repo: str | None, number: int
 
 
 def _gitlab(environ: Mapping[str, str], repo: str | None, number: int | None) -> Review:
-    project, iid = repo or environ.get("CI_PROJECT_ID", ""), environ.get("CI_MERGE_REQUEST_IID", "")
+    # in the pipeline of a fork, CI_PROJECT_ID is the fork, which has no such merge request
+    named = (environ.get("CI_MERGE_REQUEST_PROJECT_ID"), environ.get("CI_PROJECT_ID"))
+    project = repo or next(filter(None, named), "")
+    iid = environ.get("CI_MERGE_REQUEST_IID", "")
     if not _PROJECT.fullmatch(project):
         raise UsageError(
             f"--repo: invalid project {project!r}", hint="in GitLab CI it is set automatically"
@@ -208,8 +224,8 @@ def _token(environ: Mapping[str, str], *variables: str) -> ApiKey | None:
 
 def _pull_request(environ: Mapping[str, str], cwd: Path) -> int | None:
     """Return the number in the ref, else in the event that started the workflow."""
-    if found := _PULL.fullmatch(environ.get("GITHUB_REF", "")):
-        return int(found[1])
+    if found := _REF.fullmatch(environ.get("GITHUB_REF", "")):
+        return int(found[1] or found[2])
     if not (name := environ.get("GITHUB_EVENT_PATH")):
         return None
     try:
@@ -220,16 +236,29 @@ def _pull_request(environ: Mapping[str, str], cwd: Path) -> int | None:
 
 
 def _number(event: Any) -> int | None:
-    """Return the pull request that an event is about; an issue counts only when it is one."""
-    if not isinstance(event, dict):
-        return None
-    issue = event.get("issue")
-    is_pull = isinstance(issue, dict) and "pull_request" in issue
-    for found in (event.get("pull_request"), issue if is_pull else None):
-        number = found.get("number") if isinstance(found, dict) else None
-        if type(number) is int and number > 0:
-            return number
-    return None
+    """Return the pull request that an event is about; an issue counts only when it is one.
+
+    A commit may also belong to pull requests of other repositories, such as from a fork.
+    """
+    issue = _table(event, "issue")
+    found = [_table(event, "pull_request"), issue if "pull_request" in issue else {}]
+    repository = _table(event, "repository").get("id")
+    for name in _LISTING:
+        listed = _table(event, name).get("pull_requests")
+        for item in listed if isinstance(listed, list) else ():
+            base = _table(_table(item, "base"), "repo").get("id")
+            if repository is None or base in (None, repository):
+                found.append(item)
+    head = _table(event, "merge_group").get("head_ref")
+    queued = _REF.fullmatch(head) if isinstance(head, str) else None
+    numbers = [item.get("number") for item in found if isinstance(item, dict)]
+    numbers += [int(queued[1] or queued[2])] if queued else []
+    return next((number for number in numbers if type(number) is int and number > 0), None)
+
+
+def _table(document: Any, name: str) -> dict[str, Any]:
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _footer(environ: Mapping[str, str]) -> str:

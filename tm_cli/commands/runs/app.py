@@ -10,7 +10,7 @@ import typer
 from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
-from tm_cli.cli.help_page import GATE, LOAD
+from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
@@ -48,18 +48,9 @@ def start(
     confirm: options.Confirm = 0,
     baseline: options.Baseline = None,
     against: options.Against = None,
-    region: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGION",
-            help="Region that generates the load. [TM_REGION]",
-            rich_help_panel=LOAD,
-        ),
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
-    ] = None,
+    region: options.Region = None,
+    tag: options.Tags = None,
+    wait_for_target: options.WaitForTarget = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
     parallel: options.Parallel = None,
@@ -74,6 +65,7 @@ def start(
     if not wait:
         options.refuse_without_wait(
             fail_on=gate_options.fail_on,
+            warn_on=gate_options.warn_on,
             checks=checks,
             confirm=confirm,
             fail_fast=fail_fast,
@@ -81,17 +73,19 @@ def start(
             parallel=parallel,
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
-        gate = gate_options.read(session, checks=checks, confirm=confirm)
-        from tm_cli.commands.runs.gate import RunGate, StartRequest, read_comparison
+        every_check = options.with_assert_setting(session, checks)
+        gate = gate_options.read(session, checks=every_check, confirm=confirm)
+        from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        request = StartRequest(
-            profiles=tuple(profile),
-            region=session.setting("region", region),
-            tags=options.read_tags(tag or []),
-            comparison=read_comparison(
-                session, baseline=baseline, against=against, profiles=profile
-            ),
+        request = read_request(
+            session,
+            profile,
+            region=region,
+            tags=tag,
+            baseline=baseline,
+            against=against,
+            wait_for_target=wait_for_target,
             parallel=parallel,
         )
         runs = RunGate(session)
@@ -132,6 +126,8 @@ def wait(
     """
     options.reject_space_after_comma(gate_options.fail_on, [profile] if profile is not None else [])
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
+        if not last:  # what held at the start is remembered
+            checks = options.with_assert_setting(session, checks)
         gate = gate_options.read(session, checks=checks, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
-from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks
+from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -21,6 +21,7 @@ from tm_cli.commands.shared.profile_argument import (
     ProfileRef,
     check_profile_argument,
     find_profile,
+    import_document,
     resolve_profile,
     upload_profile,
 )
@@ -31,14 +32,19 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, require_another
-from tm_cli.values.verdict import format_fail_on
+from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import Account, AccountFeatures
+    from tm_cli.api.trafficmorph import Account, AccountFeatures, AccountLimits
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+
+
+USUAL_RATE = 1000.0
+"""Requests per second; only for a curve that is higher the server's limit is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,11 @@ def read_comparison(
 
 
 def require_support(
-    session: CommandContext, comparison: ComparisonOptions, *, profiles: Sequence[str] = ()
+    session: CommandContext,
+    comparison: ComparisonOptions,
+    *,
+    profiles: Sequence[str] = (),
+    wait_for_target: float | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -120,6 +130,8 @@ def require_support(
         needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
+    if wait_for_target or any(document.get("waitForTarget") for document in documents):
+        needs.append(WAITING)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -162,7 +174,40 @@ class StartRequest:
     region: str | None = None
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
+    wait_for_target: float | None = None
     parallel: int | None = None
+    document: Mapping[str, Any] | None = None
+    """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the body of a start says about how to run and how to judge."""
+        wait = self.wait_for_target
+        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+
+
+def read_request(
+    session: CommandContext,
+    profiles: Sequence[str],
+    document: Mapping[str, Any] | None = None,
+    *,
+    region: str | None,
+    tags: list[str] | None,
+    baseline: int | None,
+    against: str | None,
+    wait_for_target: str | None = None,
+    parallel: int | None = None,
+) -> StartRequest:
+    """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
+    return StartRequest(
+        profiles=tuple(profiles),
+        region=session.setting("region", region or None),
+        tags=read_tags(tags or []),
+        comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
+        wait_for_target=session.setting("wait_for_target", wait_for_target),
+        parallel=parallel,
+        document=document,
+    )
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -185,9 +230,20 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, request: StartRequest, gate: Gate | None = None
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Find all profiles before anything is started; without a gate nothing is waited for."""
+        session = self.session
+        if request.document is not None:
+            require_another(request.comparison.against, str(request.document["endpointUrl"]))
+            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
+            refs = [import_document(session.client, request.document, request.profiles[0])]
+            return [self._planned(refs[0], request, gate)]
         for text in request.profiles:  # a typo starts no server
-            check_profile_argument(text, self.session.context.cwd)
-        require_support(self.session, request.comparison, profiles=request.profiles)
+            check_profile_argument(text, session.context.cwd)
+        require_support(
+            session,
+            request.comparison,
+            profiles=request.profiles,
+            wait_for_target=request.wait_for_target,
+        )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
@@ -239,6 +295,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             require_another(request.comparison.against, profile.target_url)
             if gate is not None:
                 self._check_waitable(profile, gate)
+                self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
@@ -303,7 +360,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             region=request.region,
             tags=request.tags,
             own_tag=self._own_tag(request.tags),
-            terms=request.comparison.document(),
+            terms=request.terms,
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
@@ -386,10 +443,28 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         except ApiError:
             return None
 
-    def _allowed_per_minute(self) -> int | None:
+    def _limits(self) -> AccountLimits | None:
         account = self._account()
-        limits = account.limits if account else None
+        return account.limits if account else None
+
+    def _allowed_per_minute(self) -> int | None:
+        limits = self._limits()
         return limits.api_requests_per_minute if limits else None
+
+    def _check_rate(self, profile: Profile) -> None:
+        """Refuse a curve that the server would cut off: another load would be judged."""
+        curve = planned_curve(profile)
+        highest = curve.highest_rate if curve else 0.0
+        if highest <= USUAL_RATE or (limits := self._limits()) is None:
+            return
+        caps = [cap for cap in (limits.max_rps, limits.max_profile_rps) if cap is not None]
+        allowed = min((cap for cap in caps if cap > 0), default=None)
+        if allowed is not None and highest >= allowed + 1:
+            raise Refused(
+                f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
+                f"requests per second; the server would cut it off at {allowed:,}",
+                hint="lower its points; those of a spline may be exceeded between them",
+            )
 
 
 def describe_load(profile: Profile) -> str:
@@ -403,6 +478,12 @@ def describe_load(profile: Profile) -> str:
     if profile.duration:
         parts.append(f"for {format_duration(profile.duration)}")
     return " ".join(parts)
+
+
+class ShortGate(RunGate):
+    """A gate that fails on FAIL where nothing else is chosen."""
+
+    default_fail_on = frozenset({Verdict.FAIL})
 
 
 def _read_comparison(details: Mapping[str, Any]) -> ComparisonOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from tm_cli.gate.backend import Backend
 from tm_cli.gate.events import Decided, Ended, Event, Observed, RunStarted
 from tm_cli.gate.lifecycle import Follow
 from tm_cli.gate.model import Run
-from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of, warns
 from tm_cli.gate.policy import Gate, worst
 from tm_cli.gate.polling import POLL_INTERACTIVE, POLL_LOOPBACK, POLL_UNATTENDED
 from tm_cli.gate.scheduler import consume, drive
@@ -100,7 +101,7 @@ def follow(
         stop_on_interrupt=wait.stop_on_interrupt,
         at_once=at_once,
     )
-    names = [run.name for run in runs]
+    names = numbered([run.name for run in runs])
     with open_view(terminal, clock, quiet=session.quiet, subjects=names) as view:
 
         def handle(position: int, event: Event) -> None:
@@ -205,37 +206,61 @@ def print_outcome(
             session.terminal.write_result(to_json(whole))
     elif session.wants_json:
         session.terminal.write_result(to_json(as_document(evidence)))
-    for record in evidence.records:
-        several = len(evidence.records) > 1
-        _print_record(session, record, several=several, is_remembered=is_remembered)
+    names = numbered([record.subject for record in evidence.records])
+    for name, record in zip(names, evidence.records, strict=True):
+        _print_record(
+            session,
+            record,
+            evidence.gate,
+            name if len(names) > 1 else None,
+            is_remembered=is_remembered,
+        )
     if len(evidence.records) > 1:
-        session.note(f"tm: {_count_outcomes(evidence.records)}")
+        session.note(f"tm: {_count_outcomes(names, evidence.records)}")
 
 
-def _count_outcomes(records: Sequence[Record]) -> str:
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return names with a number where the same one occurs again: `export (2)`."""
+    counts = Counter(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return found
+
+
+def _count_outcomes(names: Sequence[str], records: Sequence[Record]) -> str:
     """Return how many runs ended in which way and which they are, the worst first."""
     subjects: dict[ExitCode, list[str]] = {}
-    for record in records:
-        subjects.setdefault(record.end.decision.exit_code, []).append(sanitize(record.subject))
+    for name, record in zip(names, records, strict=True):
+        subjects.setdefault(record.end.decision.exit_code, []).append(sanitize(name))
     texts = []
     while subjects:
         code = worst(subjects)
-        names = subjects.pop(code)
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        texts.append(f"{len(names)} {code.name} ({', '.join(names[:MOST_NAMED])}{more})")
+        found = subjects.pop(code)
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        texts.append(f"{len(found)} {code.name} ({', '.join(found[:MOST_NAMED])}{more})")
     return f"{len(records)} runs: {', '.join(texts)}"
 
 
 def _print_record(
-    session: CommandContext, record: Record, *, several: bool, is_remembered: bool
+    session: CommandContext,
+    record: Record,
+    gate: Gate,
+    name: str | None,
+    *,
+    is_remembered: bool,
 ) -> None:
     ending, terminal = record.end, session.terminal
     decision = ending.decision
     if ending.run is not None and not session.wants_json:
         terminal.write_result(run_summary(terminal, ending))
-    message = f"{record.subject}: {decision.message}" if several else decision.message
+    message = f"{name}: {decision.message}" if name else decision.message
     is_told = ending.run is not None and not session.wants_json and terminal.out_is_terminal
-    if decision.exit_code is ExitCode.OK:
+    if warns(ending, gate):
+        terminal.write_line(f"tm: warning: {sanitize(message)}")
+    elif decision.exit_code is ExitCode.OK:
         session.note(f"tm: {sanitize(message)}")
     elif not (is_told or (decision.is_gated and ending.result)):
         terminal.write_line(f"tm: {sanitize(message)}")

@@ -12,7 +12,7 @@ from tm_cli.cli.options import read_fail_on
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits, WaitBehavior, follow
 from tm_cli.commands.shared.last_start import LastStart, RememberedRun, complete_gate
-from tm_cli.errors import ConfigurationError
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
@@ -24,12 +24,16 @@ Runs = TypeVar("Runs", bound=Backend)
 
 @dataclass(frozen=True, slots=True)
 class StartOutcome:
-    """A start without a wait, as it is printed: `text` for people, the rest as JSON."""
+    """A start without a wait, as it is printed: `text` for people, the rest as JSON.
+
+    A run that does not count was there before, or may have been: `--last` does not take it.
+    """
 
     text: str
     run_id: str | None
     status: str
     resume: str | None = None
+    counts: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -75,7 +79,8 @@ class GateCommand(ABC, Generic[Runs]):
         """Start a run that is not waited for."""
         found = run.runs.start()
         name = sanitize(found.run_id or "without id")
-        text = f"started run {name} of {run.name}: {sanitize(found.status)}"
+        status = f": {sanitize(found.status)}" if found.status else ""
+        text = f"started run {name} of {run.name}{status}"
         return StartOutcome(text, found.run_id, found.status, found.resume)
 
     def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
@@ -110,13 +115,20 @@ class GateCommand(ABC, Generic[Runs]):
         )
 
     def with_default_fail_on(self, gate: Gate) -> Gate:
-        """Return a gate that fails on something, where this backend has a default."""
+        """Return a gate that fails on something, where this backend has a default.
+
+        Raises UsageError when `--warn-on` would take FAIL out of that default.
+        """
         if gate.fail_on or not self.default_fail_on:
             return gate
-        self.session.note(
-            f"tm: the gate fails on {format_fail_on(self.default_fail_on)} (--fail-on)"
-        )
-        return replace(gate, fail_on=self.default_fail_on)
+        if Verdict.FAIL in gate.warn_on:
+            raise UsageError(
+                "--warn-on names FAIL, on which this gate fails by default",
+                hint="name another verdict, or say with --fail-on what fails the gate",
+            )
+        fail_on = self.default_fail_on - gate.warn_on
+        self.session.note(f"tm: the gate fails on {format_fail_on(fail_on)} (--fail-on)")
+        return replace(gate, fail_on=fail_on)
 
 
 def start_only(
@@ -134,7 +146,7 @@ def start_only(
     try:
         for position, run in enumerate(runs):
             started.append(command.start(run))
-            memory.note(position, started[-1].run_id)
+            memory.note(position, started[-1].run_id if started[-1].counts else None)
     except BaseException:
         for outcome in started:
             session.terminal.write_line(f"tm: {outcome.text}")

@@ -19,13 +19,16 @@ from tm_cli.settings import DEFINITIONS, project_root
 from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import format_fail_on, parse_fail_on
 
+KEY = "idempotency_key"
+"""In the details of a run: what its trigger went out under."""
+
 
 @dataclass(frozen=True, slots=True)
 class RememberedRun:
     """A run that this project started, and the server it runs on: an address or `local`.
 
     `run_id` is empty while it is not known whether and as what the run was started. `details` is
-    what the backend needs in addition to judge the run later.
+    what the backend needs in addition to judge the run later; with a KEY, to find it.
     """
 
     system: str
@@ -46,7 +49,18 @@ class LastStart:
     def __init__(self, session: CommandContext, entries: Sequence[RememberedRun]) -> None:
         self._session = session
         self._entries = list(entries)
-        self._path = _path(session)
+        self._told = ""
+        try:
+            self._path: Path | None = _path(session)
+        except ConfigurationError as problem:
+            self._path = None
+            session.note(f"tm: this run is not remembered for --last: {problem.message}")
+        self._write()
+
+    def begin(self, position: int, details: Mapping[str, Any]) -> None:
+        """Remember what finds the run of a start that is about to be sent."""
+        entry = self._entries[position]
+        self._entries[position] = replace(entry, run_id="", details={**entry.details, **details})
         self._write()
 
     def note(self, position: int, run_id: str | None) -> None:
@@ -55,15 +69,18 @@ class LastStart:
         self._write()
 
     def _write(self) -> None:
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps([asdict(entry) for entry in self._entries]))
         except OSError as problem:
             with suppress(OSError):
                 self._path.unlink()
-            self._session.note(
-                f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
-            )
+            text = f"tm: this run is not remembered for --last ({problem.strerror}: {self._path})"
+            if text != self._told:
+                self._session.note(text)
+            self._told = text
 
 
 def read_last_start(session: CommandContext) -> list[RememberedRun]:
@@ -81,14 +98,24 @@ def read_last_start(session: CommandContext) -> list[RememberedRun]:
         ) from None
     except (OSError, RecursionError, ValueError) as problem:
         raise ConfigurationError(f"cannot read {path}: {sanitize(problem)}") from None
-    if unknown := [sanitize(entry.subject) for entry in found if not entry.run_id]:
-        known = [f"{sanitize(run.subject)} {sanitize(run.run_id)}" for run in found if run.run_id]
-        raise StartUnknown(
-            f"the last start of {', '.join(unknown)} has no run that is known here",
-            hint="look at the server, and wait for a run by its id"
-            + (f"; known are: {', '.join(known)}" if known else ""),
-        )
+    lost = [entry for entry in found if not entry.run_id and not entry.details.get(KEY)]
+    if lost:
+        raise unknown_start(lost, found)
     return found
+
+
+def unknown_start(
+    lost: Sequence[RememberedRun], found: Sequence[RememberedRun], *hints: str
+) -> StartUnknown:
+    """Return the error for starts whose runs are not known; `hints` say what else to try."""
+    names = ", ".join(sanitize(entry.subject) for entry in lost)
+    known = [f"{sanitize(run.subject)} {sanitize(run.run_id)}" for run in found if run.run_id]
+    if known:
+        hints = (f"known are: {', '.join(known)}", *hints)
+    return StartUnknown(
+        f"the last start of {names} has no run that is known here",
+        hint="; ".join(["look at the server, and wait for a run by its id", *hints]),
+    )
 
 
 def _read_all(document: Any) -> list[RememberedRun]:

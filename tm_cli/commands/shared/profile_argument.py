@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
@@ -58,12 +60,22 @@ def upload_profile(client: TrafficMorphClient, text: str, cwd: Path) -> ProfileR
     check_profile_argument(text, cwd)
     if not names_document(text):
         return resolve_profile(client, text, cwd)
+    return import_document(client, read_document(cwd / text), text)
+
+
+def import_document(
+    client: TrafficMorphClient, document: Mapping[str, Any], source: str
+) -> ProfileRef:
+    """Create or overwrite the profile that a document describes; `source` is what to call it.
+
+    Raises Refused when the server does not accept it.
+    """
     try:
-        imported = client.import_profile(read_document(cwd / text))
+        imported = client.import_profile(document)
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(
-                f"the server does not accept {text}: {error.message}", code=error.code
+                f"the server does not accept {sanitize(source)}: {error.message}", code=error.code
             ) from None
         raise
     return ProfileRef(imported.id, sanitize(imported.name), imported.warnings)

@@ -9,27 +9,25 @@ from tm_cli.backends.runloop.rules import Rules
 from tm_cli.commands.benchmarks import options
 from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, flag, optional, pairs, share, text, verdicts, whole
+from tm_cli.mcp.schema import Effect, Tool, flag, share, text, verdicts, whole
 from tm_cli.mcp.session import CallSession
 
 SHARES = ("min_score", "warn_score", "max_drop", "warn_drop", "coverage")
 RULES = {
-    "min_score": optional(share("FAIL below this score.")),
-    "warn_score": optional(share("WARN below this score.")),
-    "max_drop": optional(share("FAIL when the score is this much below the baseline's.")),
-    "warn_drop": optional(share("WARN when the score is this much below the baseline's.")),
-    "max_failed_scenarios": optional(
-        whole("FAIL when more scenario runs failed. Left out: 0.", least=0, most=1_000_000)
+    "min_score": share("FAIL below this score."),
+    "warn_score": share("WARN below this score."),
+    "max_drop": share("FAIL when the score is this much below the baseline's."),
+    "warn_drop": share("WARN when the score is this much below the baseline's."),
+    "max_failed_scenarios": whole(
+        "FAIL when more scenario runs failed. Left out: 0.", least=0, most=1_000_000
     ),
-    "coverage": optional(
-        share("FAIL when a smaller share of the scenarios was run. Left out: 1, all of them.")
+    "coverage": share(
+        "FAIL when a smaller share of the scenarios was run. Left out: 1, all of them."
     ),
-    "expect": optional(
-        whole("How many scenarios there must be, where the benchmark does not say.", most=1_000_000)
+    "expect": whole(
+        "How many scenarios there must be, where the benchmark does not say.", most=1_000_000
     ),
-    "baseline": optional(
-        text("Id of the run to compare with, or `last`: the newest that could be one.")
-    ),
+    "baseline": text("Id of the run to compare with, or `last`: the newest that could be one."),
     "common_only": flag("Where scenarios have changed, compare those that both have, and WARN."),
     "fail_on_verdict": verdicts(
         "Verdicts that fail the gate: FAIL, WARN, NO_BASELINE. Left out: the setting, else FAIL "
@@ -56,6 +54,7 @@ def start_benchmark(session: CallSession, arguments: dict[str, Any]) -> int:
         name=arguments.get("name"),
         metadata=arguments.get("metadata", {}),
         baseline=baseline,
+        is_gated=arguments.get("wait", False),
     )
     runs = BenchmarkGate(session, rules, baseline)
     if arguments.get("wait"):
@@ -108,8 +107,12 @@ BENCHMARK_TOOLS = (
             "benchmark": text("Id or exact name of the benchmark."),
             "wait": shared.WAIT,
             **RULES,
-            "name": optional(text("Name of the run. Left out: a unique one.")),
-            "metadata": optional(pairs("Metadata of the run.")),
+            "name": text("Name of the run. Left out: a unique one."),
+            "metadata": {
+                "type": "object",
+                "maxProperties": 20,
+                "description": "Metadata of the run: values of any type by their names.",
+            },
             **shared.WAITING,
         },
         ("benchmark",),

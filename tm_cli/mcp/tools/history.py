@@ -6,7 +6,7 @@ from typing import Any
 
 from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Schema, Tool, choice, flag, optional, text, whole
+from tm_cli.mcp.schema import Effect, Schema, Tool, choice, flag, text, whole
 from tm_cli.mcp.session import CallSession
 
 FILTERS = {
@@ -63,7 +63,7 @@ def _instant(name: str, written: str | None) -> str | None:
 
 
 def _time(description: str) -> Schema:
-    return optional(text(f"{description} ISO 8601; UTC where it has no offset.", longest=40))
+    return text(f"{description} ISO 8601; UTC where it has no offset.", longest=40)
 
 
 HISTORY_TOOLS = (
@@ -74,19 +74,15 @@ HISTORY_TOOLS = (
         Effect.READS,
         list_history,
         {
-            "profile_id": optional({**shared.PROFILE_ID, "description": "Only this profile."}),
-            "auto_verdict": optional(
-                choice("Only this verdict.", ("PASS", "WARN", "FAIL", "NO_BASELINE"))
-            ),
-            "triggered_by": optional(
-                choice("Only runs started this way.", ("api", "manual", "scheduled"))
-            ),
-            "region": optional(text("Only this region.")),
-            "tag": optional(text("Only runs with this tag.", longest=60)),
+            "profile_id": {**shared.PROFILE_ID, "description": "Only this profile."},
+            "auto_verdict": choice("Only this verdict.", ("PASS", "WARN", "FAIL", "NO_BASELINE")),
+            "triggered_by": choice("Only runs started this way.", ("api", "manual", "scheduled")),
+            "region": text("Only this region."),
+            "tag": text("Only runs with this tag.", longest=60),
             "from_": _time("Recorded at or after this time."),
             "to": _time("Recorded at or before this time."),
-            "page": optional(whole("Page, from 0. Left out: 0.", least=0, most=1_000_000)),
-            "size": optional(whole("Rows on a page. Left out: 20.", most=100)),
+            "page": whole("Page, from 0. Left out: 0.", least=0, most=1_000_000),
+            "size": whole("Rows on a page. Left out: 20.", most=100),
         },
     ),
     Tool(

@@ -8,7 +8,7 @@ from typing import Any
 
 from tm_cli.commands.jobs import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, choice, items, optional, pairs, seconds, text, verdicts
+from tm_cli.mcp.schema import Effect, Tool, choice, items, pairs, seconds, text, verdicts
 from tm_cli.mcp.session import CallSession
 
 GATE = {
@@ -16,19 +16,15 @@ GATE = {
         "Verdicts that fail the gate: FAIL, WARN, NO_BASELINE. Left out: the setting, else FAIL "
         "and WARN."
     ),
-    "checks": optional(
-        items(
-            "Conditions on the result that must hold too, such as `exported>=100`.",
-            text("A JSON path and a comparison.", longest=500),
-            least=1,
-            most=20,
-        )
+    "checks": items(
+        "Conditions on the result that must hold too, such as `exported>=100`.",
+        text("A JSON path and a comparison.", longest=500),
+        least=1,
+        most=20,
     ),
-    "max_duration_seconds": optional(
-        seconds("FAIL when the run took longer, waiting and retries included.")
-    ),
-    "canceled_as": optional(
-        choice("What a canceled or expired run counts as. Left out: WARN.", ("FAIL", "WARN"))
+    "max_duration_seconds": seconds("FAIL when the run took longer, waiting and retries included."),
+    "canceled_as": choice(
+        "What a canceled or expired run counts as. Left out: WARN.", ("FAIL", "WARN")
     ),
 }
 ONLY_WHEN_WAITING = tuple(GATE)
@@ -93,14 +89,12 @@ JOB_TOOLS = (
             "job": text("Id or slug of the job."),
             "wait": shared.WAIT,
             **GATE,
-            "payload": optional(
-                {
-                    "type": "object",
-                    "maxProperties": 1000,
-                    "description": "Payload of the run, a JSON object.",
-                }
-            ),
-            "tags": optional(pairs("Tags of the run.", most=20)),
+            "payload": {
+                "type": "object",
+                "maxProperties": 1000,
+                "description": "Payload of the run, a JSON object.",
+            },
+            "tags": pairs("Tags of the run.", most=20),
             **WAITING,
         },
         ("job",),

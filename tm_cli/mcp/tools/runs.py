@@ -7,7 +7,7 @@ from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, items, optional, text
+from tm_cli.mcp.schema import Effect, Tool, items, text
 from tm_cli.mcp.session import CallSession
 
 ONLY_WHEN_WAITING = ("fail_on_verdict",)
@@ -20,13 +20,14 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
-    gate = shared.read_gate(session, arguments)
+    gate = shared.read_run_gate(session, arguments)
     profile = str(arguments["profile_id"])
     request = StartRequest(
         profiles=(profile,),
         region=session.setting("region", arguments.get("region")),
         tags=options.read_tags(arguments.get("tags", [])),
         comparison=read_comparison(session, baseline=None, against=None, profiles=[profile]),
+        wait_for_target=session.settings.value("wait_for_target"),
     )
     runs = RunGate(session)
     if arguments.get("wait"):
@@ -39,7 +40,7 @@ def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
     from tm_cli.commands.runs.gate import ComparisonOptions, RunGate
     from tm_cli.commands.shared.gate import wait_for
 
-    gate, runs = shared.read_gate(session, arguments), RunGate(session)
+    gate, runs = shared.read_run_gate(session, arguments), RunGate(session)
     profile, run_id = str(arguments["profile_id"]), arguments["started_run_id"]
     attach = partial(runs.attach, profile, run_id, ComparisonOptions())
     return wait_for(runs, gate, session.wait_behavior, attach)
@@ -65,13 +66,13 @@ RUN_TOOLS = (
         "target, and it replaces a run of the same profile that is going on. Without wait the "
         "result is run_id, profile_id, status and waited: false; nothing is decided then. With "
         "wait the call goes on until the verdict of exactly this run is known: run_id (its "
-        "history id), started_run_id, profile_id, status, verdict, verdict_reasons, "
-        "fail_on_match, metrics, verdict_pending, waited: true. With fail_on_verdict the result "
-        "is an error unless the verdict is known and not in the list: a missing, unknown or "
-        "foreign verdict is never a pass. Cancelling the call ends the waiting only, the run "
-        "goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A start whose "
-        "answer was lost (exit_name START_UNKNOWN) must not be repeated before tm_run_status "
-        "has been looked at.",
+        "history id, for tm_get_run), started_run_id, profile_id, status, verdict, "
+        "verdict_reasons, fail_on_match, metrics, verdict_pending, waited: true. With "
+        "fail_on_verdict the result is an error unless the verdict is known and not in the list: a "
+        "missing, unknown or foreign verdict is never a pass. Cancelling the call ends the waiting "
+        "only, the run goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A "
+        "start whose answer was lost (exit_name START_UNKNOWN) must not be repeated before "
+        "tm_run_status has been looked at.",
         Effect.STARTS,
         start_run,
         {
@@ -79,15 +80,13 @@ RUN_TOOLS = (
             "wait": shared.WAIT,
             "fail_on_verdict": shared.FAIL_ON_VERDICT,
             **shared.WAITING,
-            "region": optional(
-                text("Region that generates the load. Left out: the setting, else the profile's.")
+            "region": text(
+                "Region that generates the load. Left out: the setting, else the profile's."
             ),
-            "tags": optional(
-                items(
-                    "Tags of the run, such as a release or a commit.",
-                    text("One tag.", longest=options.LONGEST_TAG, pattern=TAG),
-                    most=options.MOST_TAGS,
-                )
+            "tags": items(
+                "Tags of the run, such as a release or a commit.",
+                text("One tag.", longest=options.LONGEST_TAG, pattern=TAG),
+                most=options.MOST_TAGS,
             ),
         },
         ("profile_id",),

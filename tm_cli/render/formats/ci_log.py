@@ -10,27 +10,26 @@ from typing import Any
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
-from tm_cli.gate.outcome import GateOutcome, Record
+from tm_cli.gate.outcome import GateOutcome, Record, warns
+from tm_cli.gate.policy import Gate
 from tm_cli.render.summary import leading, outcome_word
 from tm_cli.values.text import sanitize
+from tm_cli.values.verdict import Verdict
 
 MOST_REASONS = 5
 MOST_ANNOTATIONS = 10
 """The runner keeps this many of one kind and step."""
 
-_PASSED = {"FAIL": "warning", "WARN": "warning", "PASS": None}
-"""Levels of a run that does not fail the step; any other verdict is a notice."""
-
 
 def annotated(outcome: GateOutcome) -> list[str]:
     """Return a workflow command for each run that is not a plain PASS."""
-    found = (_annotation(record) for record in outcome.reported)
+    found = (_annotation(record, outcome.gate) for record in outcome.reported)
     return [line for line in found if line][:MOST_ANNOTATIONS]
 
 
-def _annotation(record: Record) -> str | None:
+def _annotation(record: Record, gate: Gate) -> str | None:
     end = record.end
-    level = _level(end)
+    level = _level(end, gate)
     if level is None or end.abandoned:
         return None
     decision = end.decision
@@ -44,10 +43,13 @@ def _annotation(record: Record) -> str | None:
     return f"::{level} title={_property(sanitize(title))}::{_data(text)}"
 
 
-def _level(end: Decided) -> str | None:
+def _level(end: Decided, gate: Gate) -> str | None:
+    """Return `error` for what fails the step; of what passes, only `--warn-on` is a warning."""
     if end.decision.exit_code is not ExitCode.OK:
         return "error"
-    return _PASSED.get(end.result.verdict_text or "" if end.result else "", "notice")
+    if warns(end, gate):
+        return "warning"
+    return None if end.result and end.result.verdict is Verdict.PASS else "notice"
 
 
 def outputs(outcome: GateOutcome) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 
 from tm_cli.gate.model import Comparison, Sample, TimeSeries
@@ -92,4 +93,5 @@ def _plain(value: float | None) -> str:
 def harmless(text: str) -> str:
     """Return a cell that spreadsheets do not evaluate."""
     shown = sanitize(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    first = unicodedata.normalize("NFKC", shown[:1])  # some take fullwidth signs for these
+    return f"'{shown}" if first.startswith(_FORMULA) else shown

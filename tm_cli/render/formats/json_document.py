@@ -30,7 +30,12 @@ def error_document(error: TmError, data: Any = None) -> dict[str, Any]:
     return document(
         data,
         exit_code=error.exit_code,
-        error={"code": error.code, "message": error.message, "hint": error.hint},
+        error={
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "request_id": error.request_id,
+        },
     )
 
 

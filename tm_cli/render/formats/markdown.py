@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result, TimeSeries, known_points
-from tm_cli.gate.outcome import GateOutcome, Record
+from tm_cli.gate.outcome import GateOutcome, Record, warns
+from tm_cli.gate.policy import Gate
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.summary import (
     MARKS,
@@ -20,6 +21,7 @@ from tm_cli.render.summary import (
 )
 from tm_cli.render.tables import codes, percent, rate
 from tm_cli.values.text import as_number, sanitize
+from tm_cli.values.verdict import format_fail_on
 
 MOST_SUBJECTS = 100
 MOST_REASONS = 30
@@ -43,7 +45,7 @@ def markdown(outcome: GateOutcome, *, limit: int | None = None, footer: str = ""
     records = outcome.reported
     sections = [Section("the overview", 0, _overview(outcome))] if len(records) > 1 else []
     for record in records:
-        sections += _sections(record, several=len(records) > 1)
+        sections += _sections(record, outcome.gate, several=len(records) > 1)
     return joined([*sections, Section("links", 1, footer)], limit)
 
 
@@ -59,7 +61,8 @@ def _overview(outcome: GateOutcome) -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {escaped(record.subject)} | {_strong(outcome_word(record.end))} "
+        f"| {escaped(record.subject)} | {_strong(outcome_word(record.end))}"
+        f"{' (warning)' if warns(record.end, outcome.gate) else ''} "
         f"| {escaped(verdict_word(record.end))} |"
         for record in records[:MOST_SUBJECTS]
     ]
@@ -68,9 +71,9 @@ def _overview(outcome: GateOutcome) -> str:
     return "\n".join(lines)
 
 
-def _sections(record: Record, *, several: bool) -> list[Section]:
+def _sections(record: Record, gate: Gate, *, several: bool) -> list[Section]:
     end = record.end
-    head = Section("what was decided", 1 if several else 0, _head(record))
+    head = Section("what was decided", 1 if several else 0, _head(record, gate))
     checks = Section("checks", 2, _checks(end))
     details = Section("details", 4, _details(record))
     if end.result is None:
@@ -85,7 +88,7 @@ def _sections(record: Record, *, several: bool) -> list[Section]:
     ]
 
 
-def _head(record: Record) -> str:
+def _head(record: Record, gate: Gate) -> str:
     decision = record.end.decision
     code = decision.exit_code
     lines = [
@@ -93,6 +96,9 @@ def _head(record: Record) -> str:
         "",
         f"Exit code {int(code)} (`{code.name}`): {escaped(decision.message)}",
     ]
+    if warns(record.end, gate):
+        listed = format_fail_on(gate.warn_on)
+        lines += ["", f"**Warning:** this passes, because the gate only warns on {listed}."]
     if decision.hint and decision.exit_code is not ExitCode.OK:
         lines += ["", f"Hint: {escaped(decision.hint)}"]
     return "\n".join(lines)

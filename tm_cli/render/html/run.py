@@ -112,8 +112,12 @@ def _gate(outcome: GateOutcome) -> list[Markup]:
 def _gate_text(gate: Gate) -> str:
     if not gate.is_set:
         return "none; the verdict only informs"
-    listed = [verdict for verdict in GATED if verdict in gate.fail_on]
-    parts = [f"fails on {', '.join(listed)}"] if listed else []
+    lists = {"fails on": gate.fail_on, "warns on": gate.warn_on}
+    parts = [
+        f"{what} {', '.join(verdict for verdict in GATED if verdict in listed)}"
+        for what, listed in lists.items()
+        if listed
+    ]
     parts += [f"needs {check.text}" for check in gate.checks]
     if gate.confirm:
         times = "once" if gate.confirm == 1 else f"up to {gate.confirm} times"

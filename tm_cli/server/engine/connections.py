@@ -11,7 +11,8 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
-from tm_cli.server.engine.job import RequestTarget
+from tm_cli.server.engine.job import JobError, RequestTarget
+from tm_cli.values.urls import certificate_name
 
 PATIENCE = 0.25
 """Seconds that a request waits for a connection while another address is left to try, at most.
@@ -22,13 +23,16 @@ An address that is known to take longer gets three times as long as it took.
 ATTEMPT = 2.0
 """Seconds until an attempt to connect that no request is waiting for is given up."""
 
+MAX_IDLE = 4.0
+"""Seconds after which an idle connection is not used again: many targets close it after five."""
+
 PAUSE = 5.0
 """Seconds for which an address that refuses or is silent is left out; then it is tried again."""
 
 
 @dataclass(slots=True, eq=False)
 class Address:
-    """One address of the target; `idle` connections, the most recently used one last."""
+    """One address of the target; `idle` connections and since when, the newest one last."""
 
     family: int
     kind: int
@@ -37,7 +41,7 @@ class Address:
     requests: int = 0
     took: float = 0.0  # seconds to connect, the last time
     left_out_until: float = 0.0
-    idle: list[Any] = field(default_factory=list)
+    idle: list[tuple[Any, float]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -46,10 +50,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class PooledConnection:
-    """A connection on loan."""
+    """A connection on loan; `idle_for` is how many seconds it was idle, None for a new one."""
 
     address: Address
     sock: Any
+    idle_for: float | None = None
 
 
 class ConnectionPool:
@@ -66,6 +71,7 @@ class ConnectionPool:
         most: int,
         timeout: float,
         first: int = 0,
+        ca_file: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
@@ -73,7 +79,7 @@ class ConnectionPool:
         self._next = first
         self._monotonic = monotonic
         self._lent = 0
-        self._tls = _tls_context() if target.is_tls else None
+        self._tls = _tls_context(ca_file) if target.is_tls else None
         unique = dict.fromkeys(target.addresses)
         self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
@@ -83,10 +89,12 @@ class ConnectionPool:
     def requests(self) -> dict[str, int]:
         return {address.name: address.requests for address in self._addresses}
 
-    def take(self) -> PooledConnection:
-        """A connection for one request; to be given back or dropped."""
+    def take(self, *, new: bool = False) -> PooledConnection:
+        """A connection for one request, if asked a `new` one; to be given back or dropped."""
         self._lent += 1
         try:
+            if new:
+                self.close()
             connection = self._connected()
         except BaseException:
             self._lent -= 1
@@ -96,7 +104,7 @@ class ConnectionPool:
 
     def give_back(self, connection: PooledConnection) -> None:
         self._lent -= 1
-        connection.address.idle.append(connection.sock)
+        connection.address.idle.append((connection.sock, self._monotonic()))
 
     def drop(self, connection: PooledConnection) -> None:
         self._lent -= 1
@@ -105,7 +113,7 @@ class ConnectionPool:
     def close(self) -> None:
         for address in self._addresses:
             while address.idle:
-                address.idle.pop().close()
+                address.idle.pop()[0].close()
 
     def _connected(self) -> PooledConnection:
         failures: list[OSError] = []
@@ -113,8 +121,8 @@ class ConnectionPool:
         usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
         left_out = [each for each in in_turn if each not in usable]
         for address in usable + left_out:
-            if sock := self._idle(address):
-                return PooledConnection(address, sock)
+            if connection := self._idle(address):
+                return connection
             may_wait = address is usable[-1] if usable else len(in_turn) == 1
             found = self._open(address) if may_wait else self._open_soon(address)
             if not isinstance(found, OSError):
@@ -147,11 +155,12 @@ class ConnectionPool:
     def _leave_out(self, address: Address) -> None:
         address.left_out_until = self._monotonic() + PAUSE
 
-    def _idle(self, address: Address) -> Any:
+    def _idle(self, address: Address) -> PooledConnection | None:
         while address.idle:
-            sock = address.idle.pop()
-            if _is_usable(sock):
-                return sock
+            sock, since = address.idle.pop()
+            idle_for = self._monotonic() - since
+            if idle_for <= MAX_IDLE and _is_usable(sock):
+                return PooledConnection(address, sock, idle_for)
             sock.close()
         return None
 
@@ -172,7 +181,7 @@ class ConnectionPool:
     def _keep_when_open(self, address: Address, attempt: Any) -> None:
         def keep(done: Any) -> None:
             if isinstance(done.value, socket.socket):
-                address.idle.append(done.value)
+                address.idle.append((done.value, self._monotonic()))
 
         attempt.link_value(keep)
 
@@ -203,18 +212,19 @@ class ConnectionPool:
     def _make_room(self) -> None:
         idle = sum(len(address.idle) for address in self._addresses)
         if idle and self._lent + idle > self._most:
-            max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
+            max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0)[0].close()
 
     def _secured(self, connection: PooledConnection) -> PooledConnection:
         """The connection, under TLS if the target wants it: checked for the name in the URL."""
         if self._tls is None or isinstance(connection.sock, SSLSocket):
             return connection
         try:
-            secured = self._tls.wrap_socket(connection.sock, server_hostname=self._target.host)
+            name = certificate_name(self._target.host)
+            secured = self._tls.wrap_socket(connection.sock, server_hostname=name)
         except BaseException:
             self.drop(connection)
             raise
-        return PooledConnection(connection.address, secured)
+        return PooledConnection(connection.address, secured, connection.idle_for)
 
 
 def _look_up(host: str, target: RequestTarget) -> list[Address]:
@@ -243,6 +253,16 @@ def _vagueness(error: OSError) -> tuple[bool, str]:
     return type(error) is OSError, type(error).__name__
 
 
-def _tls_context() -> SSLContext:
-    """Trusts what the system's file of certificates does, or Mozilla's list where there is none."""
-    return create_default_context(cafile=ssl.get_default_verify_paths().cafile or certifi.where())
+def _tls_context(ca_file: str | None) -> SSLContext:
+    """Trusts what the system's file of certificates does, or Mozilla's list where there is none.
+
+    `ca_file` has further certificates; JobError when it cannot be used.
+    """
+    usual = ssl.get_default_verify_paths().cafile or certifi.where()
+    context = create_default_context(cafile=usual)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise JobError(f"cannot use the certificates in {ca_file}: {error}") from error
+    return context

@@ -23,11 +23,14 @@ from pydantic import (
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.urls import ascii_host
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
+UNEXPECTED_STATUS = "UnexpectedStatus"
+"""The name of a failure, with the status behind it."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -88,13 +91,27 @@ class Against(BaseModel):
     seed: int = 0
 
 
+class Probe(BaseModel):
+    """What is asked before the load: whether the targets can be reached, and first, if `url` says
+    so, that it answers with a status below 400. For `wait` seconds it is asked again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Url | None = None
+    addresses: Addresses = None
+    wait: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
+
+
 class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long.
+    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
+    `expect_status` every other status is a failure. `ca_file` has certificates to trust in addition
+    to the system's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -118,6 +135,9 @@ class EngineJob(BaseModel):
     share: Share = WHOLE
     hold: bool = False
     watchdog_timeout: Positive | None = None
+    probe: Probe | None = None
+    expect_status: frozenset[int] | None = None
+    ca_file: str | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -168,6 +188,17 @@ class EngineJob(BaseModel):
         )
 
 
+def rate_refusal(job: EngineJob, most: float) -> str | None:
+    """The reason why the curve cannot be sent: what is above the limit would be cut off."""
+    highest = job.model_copy(update={"max_rps": None}).curve.highest_rate
+    if highest <= most * (1 + 1e-9):
+        return None
+    return (
+        f"the highest rate of the curve is {highest:,.0f} requests per second, "
+        f"the limit is {most:,.0f}"
+    )
+
+
 class RequestTarget(BaseModel):
     """The parts of a target URL that a connection and a request line need.
 
@@ -203,7 +234,7 @@ class RequestTarget(BaseModel):
         is_tls = parts.scheme == "https"
         query = f"?{parts.query}" if parts.query else ""
         return cls(
-            host=parts.hostname.encode("idna").decode(),
+            host=ascii_host(parts.hostname),
             port=parts.port or (443 if is_tls else 80),
             is_tls=is_tls,
             request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),

@@ -20,6 +20,7 @@ from locust.env import Environment
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
+from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, TargetClient
@@ -80,7 +81,7 @@ class LoadTest:
         self._slots.start(job.slots)
         self._may_begin = Event()
         self._may_go_on = Event()
-        self._is_stopped = False
+        self._stopped = Event()
         self._drain_deadline = math.inf  # when to wait for responses no longer
         gc.collect()
         gc.freeze()  # what exists by now stays; going through it again would hold up requests
@@ -100,6 +101,7 @@ class LoadTest:
 
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
+        wait_until_ready(self._job, self._events, self._stopped)
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -110,7 +112,7 @@ class LoadTest:
             raise reporting.exception
         elapsed = self._job.duration if is_complete else self._clock.elapsed()
         self._report_buckets(elapsed)
-        self._report_addresses()
+        self._report_targets()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -137,7 +139,7 @@ class LoadTest:
         """End the run early; responses under way get a few seconds."""
         self._drain_deadline = min(self._drain_deadline, time.monotonic() + _STOP_DRAIN)
         self._dispatcher.stop()
-        self._is_stopped = True
+        self._stopped.set()
         self._may_begin.set()
         self._may_go_on.set()
 
@@ -149,7 +151,7 @@ class LoadTest:
         if self._job.hold:
             self._events.write("ready")
             self._may_begin.wait()
-        if self._is_stopped:
+        if self._stopped.is_set():
             return
         self._report.begin()
         self._clock.start(_LEAD)
@@ -174,12 +176,15 @@ class LoadTest:
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
             self._report_buckets(elapsed)
-            self._report_addresses()
+            self._report_targets()
 
-    def _report_addresses(self) -> None:
+    def _report_targets(self) -> None:
         for side, client in enumerate(self._clients):
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
+            self._events.write(
+                "transfers", side=side, bodies=client.bodies, repeated=client.repeated
+            )
 
     def _report_buckets(self, elapsed: float) -> None:
         for bucket in self._report.buckets(elapsed):

@@ -120,12 +120,13 @@ class ByteSource(Protocol):
 class Response:
     """The response to one request, read from `source` by `read`.
 
-    `status` and `is_reusable` are known afterwards: whether the connection may carry another
-    request. `has_body` is False for the answer to HEAD.
+    `status`, `body_size` in bytes and `is_reusable` are known afterwards: whether the connection
+    may carry another request. `has_body` is False for the answer to HEAD.
     """
 
     def __init__(self, source: ByteSource, *, has_body: bool = True) -> None:
         self.status = 0
+        self.body_size = 0
         self.is_reusable = False
         self._source = source
         self._has_body = has_body
@@ -210,12 +211,14 @@ class Response:
                 raise HTTPParseError("the length of the body is malformed")
             self._skip(int(match[1]))
             return True
-        while self._receive():
-            pass
+        self.body_size = len(self._buffer)
+        while data := self._receive():
+            self.body_size += len(data)
         return False
 
     def _skip(self, count: int) -> None:
         buffer = self._buffer
+        self.body_size += count
         if count <= len(buffer):
             del buffer[:count]
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
 
-ERROR_CLASSES = ("4xx", "5xx", "timeout", "connection")
+ERROR_CLASSES = ("4xx", "5xx", "status", "timeout", "connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class RunFacts:
     empty where they are not needed. `seconds`: the duration on the curve. `age`: seconds from
     its end to the judgement. `notes`: what went wrong with the machines that sent the load.
     `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
-    address of the target; empty where that is not known.
+    address of the target; empty where that is not known. `statuses`: responses by status below
+    400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     """
 
     history_id: int
@@ -41,6 +42,8 @@ class RunFacts:
     notes: tuple[str, ...] = ()
     pinned: int | None = None
     addresses: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    mean_body: float | None = None
 
     @property
     def error_rate(self) -> float:

@@ -87,6 +87,96 @@ def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
     yield _workers(run)
 
 
+def successes(
+    run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
+) -> Iterator[MetricComparison]:
+    """Responses of another kind than before, if any: no errors, but not the same work either."""
+    for status in sorted(run.statuses):
+        share = _status_share(status, run, other, thresholds.statuses, than)
+        if share.severity:
+            yield _with_pin(share, run)
+    if run.mean_body is not None and other.mean_body:
+        size = _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
+        if size.severity:
+            yield _with_pin(size, run)
+
+
+def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
+    """A change that is intended stays one for every later run, until it is the baseline."""
+    if comparison.than != BASELINE:
+        return comparison
+    hint = f"; if that is intended: tm baseline pin {run.history_id}"
+    return replace(comparison, reason=comparison.reason + hint)
+
+
+def _status_share(
+    status: str, run: RunFacts, other: RunFacts, bound: Threshold, than: str
+) -> MetricComparison:
+    now, before = run.statuses[status], other.statuses.get(status, 0)
+    value, rate = run.share(now), other.share(before)
+    # what is frequent may vary more than what is new
+    tolerated = replace(
+        bound,
+        warn=max(bound.warn, rate * _TOLERATED_SHARE),
+        fail=max(bound.fail, rate * _TOLERATED_SHARE),
+    )
+    p_value = _errors_by_chance(run, other, now, before)
+    severity = severity_of(value - rate, tolerated, p_value)
+    usual = max(other.statuses, key=lambda name: other.statuses[name], default=None)
+    mostly = f", most had {usual}" if usual not in (None, status) else ""
+    reason = (
+        f"status {status} for {value:.2f} % of the responses ({now} of {run.completed}), "
+        f"{than} {rate:.2f} %{mostly}, {value - rate:+.2f} points, "
+        f"limit {threshold_text(tolerated, severity, '{:+g} points')}"
+    )
+    low, high = _rate_interval(now, run.completed, before, other.completed)
+    return MetricComparison(
+        f"status_{status}",
+        severity,
+        reason,
+        "%",
+        value,
+        rate,
+        value - rate,
+        low,
+        high,
+        p_value,
+        bound=tolerated,
+        than=than,
+    )
+
+
+_TOLERATED_SHARE = 0.25
+
+
+def _body_size(value: float, before: float, bound: Threshold, than: str) -> MetricComparison:
+    fall = 100 * (before - value) / before
+    severity = severity_of(fall, bound)
+    reason = (
+        f"mean body {value:,.0f} bytes, {than} {before:,.0f} bytes, {-fall:+.1f} %, "
+        f"limit {threshold_text(bound, severity, '-{:g} %')}"
+    )
+    return MetricComparison(
+        "body_size", severity, reason, "bytes", value, before, -fall, bound=bound, than=than
+    )
+
+
+def redirects(run: RunFacts) -> str | None:
+    """What nearly all responses were, if they were redirects: the page itself was not tested."""
+    found = {status: count for status, count in run.statuses.items() if status.startswith("3")}
+    share = run.share(sum(found.values()))
+    if share < _NEARLY_ALL:
+        return None
+    listed = ", ".join(f"{status} × {count}" for status, count in sorted(found.items()))
+    return (
+        f"{share:.1f} % of the responses were redirects ({listed}), which are not followed: "
+        "give the final address as the target, or expectStatus if that is intended"
+    )
+
+
+_NEARLY_ALL = 90.0
+
+
 def error_rates(
     run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
 ) -> Iterator[MetricComparison]:

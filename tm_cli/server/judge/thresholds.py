@@ -11,6 +11,16 @@ from typing import Any
 QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})
 """The judged response times and the share of the requests that is quicker."""
 
+_BOUNDS = {
+    "errors": "errors",
+    "allErrors": "all_errors",
+    "shortfall": "shortfall",
+    "throughput": "throughput",
+    "statuses": "statuses",
+    "bodySize": "body_size",
+}
+"""The fields with the thresholds that are not about response times, by their keys in the API."""
+
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
 _MAX_VALUE = 1e15  # a longer integer would not even become a float
@@ -51,7 +61,9 @@ class Thresholds:
     together and per class, in percentage points. `fewest_more_errors`: fewer additional errors
     never count. `all_errors`: percent of the requests, whatever the baseline. `shortfall`: percent
     of the plan not sent. `throughput`: fall of the completed requests per second in percent.
-    `fewest_requests`: with less there is nothing to rely on.
+    `statuses`: rise of the share of a status below 400 in percentage points. `body_size`: fall of
+    the mean size of a body in percent. `fewest_requests`: with less there is nothing to rely on.
+    `expect_status`: every status below 400 but these is an error; empty: none is.
     """
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
@@ -61,22 +73,22 @@ class Thresholds:
     all_errors: Threshold = Threshold(5.0, 50.0)
     shortfall: Threshold = Threshold(1.0, 5.0)
     throughput: Threshold = Threshold(2.0, 10.0)
+    statuses: Threshold = Threshold(1.0, NEVER)
+    body_size: Threshold = Threshold(50.0, NEVER)
     fewest_requests: int = 200
+    expect_status: tuple[int, ...] = ()
 
     def floor(self, quantile: str) -> float:
         """The rise in milliseconds below which this quantile never counts."""
         return self.floor_ms * _FLOOR_SHARES[quantile]
 
     def document(self) -> dict[str, Any]:
-        bounds = {
-            **self.quantiles,
-            "errors": self.errors,
-            "allErrors": self.all_errors,
-            "shortfall": self.shortfall,
-            "throughput": self.throughput,
-        }
+        own = {key: getattr(self, field_name) for key, field_name in _BOUNDS.items()}
+        bounds = {**self.quantiles, **own}
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
-        return documents | {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
+        documents |= {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
+        expected = {"expectStatus": list(self.expect_status)} if self.expect_status else {}
+        return documents | expected
 
     def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
         """These thresholds with the changes of `document`, which has the API's form.
@@ -92,19 +104,16 @@ class Thresholds:
         return thresholds
 
     def _with(self, key: str, value: object) -> Thresholds:
+        if key in _BOUNDS:
+            changes: dict[str, Any] = {_BOUNDS[key]: _bound(value, getattr(self, _BOUNDS[key]))}
+            return replace(self, **changes)
         match key:
             case "floorMs":
                 return replace(self, floor_ms=_number(value))
             case "minRequests":
                 return replace(self, fewest_requests=_whole(value))
-            case "errors":
-                return replace(self, errors=_bound(value, self.errors))
-            case "allErrors":
-                return replace(self, all_errors=_bound(value, self.all_errors))
-            case "shortfall":
-                return replace(self, shortfall=_bound(value, self.shortfall))
-            case "throughput":
-                return replace(self, throughput=_bound(value, self.throughput))
+            case "expectStatus":
+                return replace(self, expect_status=_statuses(value))
         if key not in self.quantiles:
             raise ValueError("unknown threshold")
         bound = _bound(value, self.quantiles[key])
@@ -140,6 +149,14 @@ def _number(value: object) -> float:
     if not 0 <= value <= _MAX_VALUE:
         raise ValueError("it must be finite and not negative")
     return float(value)
+
+
+def _statuses(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(status) is int for status in value):
+        raise ValueError("it is not a list of statuses")
+    if not all(200 <= status < 400 for status in value):
+        raise ValueError("a status is from 200 to 399; others are errors in any case")
+    return tuple(sorted(set(value)))
 
 
 def _whole(value: object) -> int:

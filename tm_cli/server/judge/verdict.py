@@ -20,6 +20,8 @@ from tm_cli.server.judge.findings import (
     error_rates,
     generator,
     is_unreliable,
+    redirects,
+    successes,
     throughput,
     unreached,
 )
@@ -107,6 +109,7 @@ def compare(
     if not is_named and not is_paired:
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
+    found += successes(run, other, thresholds, than)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     found += unreached(run, [other] if is_named else [other, *passed], than)
@@ -211,7 +214,8 @@ def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Jud
     errors = next(comparison for comparison in found if comparison.metric == "all_errors")
     if errors.severity:
         return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
-    return Judgement("NO_BASELINE", (choice.reason,), snapshot, None)
+    reasons = [text for text in (choice.reason, redirects(run)) if text]
+    return Judgement("NO_BASELINE", tuple(reasons), snapshot, None)
 
 
 def _judged(

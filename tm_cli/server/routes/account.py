@@ -31,6 +31,7 @@ async def get_account(request: Request) -> Response:
                 "baselinePins": True,
                 "runLimits": True,
                 "duet": True,
+                "waitForTarget": True,
             },
         }
     )

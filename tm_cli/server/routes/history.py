@@ -184,6 +184,8 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "against": _against(row),
         "notes": json.loads(row["notes"]),
         "addresses": json.loads(row["addresses"]),
+        "bodies": json.loads(row["bodies"]),
+        "repeated": row["repeated"],
     }
 
 

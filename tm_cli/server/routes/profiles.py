@@ -84,8 +84,9 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    if fields.schedule is None:
-        del document["schedule"]
+    for key in ("schedule", "waitForTarget"):
+        if document[key] is None:
+            del document[key]
     return document
 
 

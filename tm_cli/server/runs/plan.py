@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tm_cli.server.engine.job import Against, EngineJob
+from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
@@ -42,6 +42,7 @@ def require_runnable(fields: ProfileFields) -> None:
         raise Refusal("variablesSetIds is not supported by the embedded server")
     texts = {
         "targetUrl": fields.target_url,
+        "readinessUrl": fields.readiness_url or "",
         "requestBody": fields.request_body or "",
         "requestHeaders": "\n".join(value for _, value in fields.headers),
     }
@@ -77,10 +78,14 @@ def engine_job(
     quota: Quota,
     target: CheckedTarget,
     second_target: CheckedTarget | None = None,
+    **further: Any,
 ) -> EngineJob:
-    """The job of a run; raises `Refusal` for what the load generator cannot send."""
+    """The job of a run; raises `Refusal` for what the load generator cannot send.
+
+    `further` are fields of the job that need no translation.
+    """
     try:
-        return EngineJob(
+        job = EngineJob(
             run_id=run_id,
             target_url=target.url,
             addresses=target.addresses,
@@ -93,9 +98,31 @@ def engine_job(
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
             max_rps=quota.profile_rps,
+            **further,
         )
     except ValidationError as error:
         raise _refusal(error, _PROFILE_NAMES) from None
+    if refusal := rate_refusal(job, quota.profile_rps):
+        raise Refusal(f"points: {refusal}")
+    return job
+
+
+async def _probe(
+    services: Services, fields: ProfileFields, region: str, wait: float | None
+) -> Probe:
+    """What is asked before the load."""
+    url = fields.readiness_url or None
+    try:
+        probe = Probe(url=url, wait=(fields.wait_for_target or 0.0) if wait is None else wait)
+    except ValidationError as error:
+        raise _refusal(error, {"url": "readinessUrl"}) from None
+    if url is None:
+        return probe
+    try:
+        addresses = await services.check_target(url, region)
+    except Refusal as refusal:
+        raise Refusal(refusal.message.replace("targetUrl", "readinessUrl", 1)) from None
+    return probe.model_copy(update={"addresses": addresses})
 
 
 def _against(run_id: str, target: CheckedTarget | None) -> Against | None:
@@ -169,6 +196,8 @@ async def prepare_run(
     addresses = await services.check_target(fields.target_url, region)
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
+    probe = await _probe(services, fields, region, asked.wait_for_target)
+    thresholds = _thresholds(asked.gate, fields.gate)
     load = load_of(fields, region, second.url if second else None)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -184,12 +213,21 @@ async def prepare_run(
         started_at=services.clock.now(),
         traits=load.traits,
         against_url=second.url if second else None,
-        gate=_thresholds(asked.gate, fields.gate),
+        gate=thresholds,
         selected_baseline=None
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
     )
-    return run, engine_job(run.run_id, fields, services.quota, target, second)
+    job = engine_job(
+        run.run_id,
+        fields,
+        services.quota,
+        target,
+        second,
+        probe=probe,
+        expect_status=thresholds.get("expectStatus"),
+    )
+    return run, job
 
 
 async def _second_target(

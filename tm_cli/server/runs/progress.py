@@ -24,6 +24,7 @@ from tm_cli.server.workers.engine_events import (
     EngineResumed,
     EngineStarted,
     RunNote,
+    TransferCounts,
 )
 
 
@@ -106,6 +107,7 @@ class RunState:
         """Notes for the run's history row."""
         self.addresses: dict[int, dict[str, int]] = {}
         """Requests by address, for each side."""
+        self.transfers: dict[int, TransferCounts] = {}
         self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
         self._codes: Counter[str] = Counter()
         self.finished: EngineFinished | None = None
@@ -121,6 +123,8 @@ class RunState:
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
             case AddressCounts():
                 self.addresses[event.side] = event.requests
+            case TransferCounts():
+                self.transfers[event.side] = event
             case EnginePaused() | EngineResumed():
                 self.elapsed = event.elapsed
             case EngineFinished():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge.facts import Times
@@ -23,7 +24,7 @@ from tm_cli.server.validation import (
     UnreadableHistogram,
     merge_encoded,
 )
-from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished
+from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished, TransferCounts
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -53,6 +54,8 @@ class SideResults(Wire):
     success_rate: Finite | None
     response_codes: Counts
     addresses: Counts = Field(default_factory=dict)
+    bodies: Counts = Field(default_factory=dict)
+    repeated: Count = 0
     latency_quantiles: Quantiles
     rps_series: Series
     latency_series: LatencySeries
@@ -69,6 +72,8 @@ class SideResults(Wire):
             success_rate=results.success_rate,
             response_codes=results.codes,
             addresses=results.addresses,
+            bodies=results.bodies,
+            repeated=results.repeated,
             latency_quantiles=results.quantiles_ms,
             rps_series=results.rps_series,
             latency_series=results.latency_series,
@@ -80,7 +85,8 @@ class Results:
     """Totals, quantiles (milliseconds) and series of one run; `elapsed` is curve time.
 
     Those of an A/B run are of the profile's target; `against` are those of the second one.
-    `addresses` are the requests by address of the target.
+    `addresses` are the requests by address of the target, `bodies` the bytes of bodies by status,
+    `repeated` the requests that were sent again on a new connection.
     """
 
     elapsed: float
@@ -95,11 +101,17 @@ class Results:
     rps_series: list[dict[str, Any]]
     latency_series: list[dict[str, Any]]
     addresses: dict[str, int] = field(default_factory=dict)
+    bodies: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
     against: Results | None = None
 
-    def with_addresses(self, sides: Mapping[int, dict[str, int]]) -> Results:
-        against = self.against and replace(self.against, addresses=sides.get(1, {}))
-        return replace(self, addresses=sides.get(0, {}), against=against)
+    def with_counts(
+        self, addresses: Mapping[int, dict[str, int]], transfers: Mapping[int, TransferCounts]
+    ) -> Results:
+        """The results with what is counted by target and not by bucket."""
+        against = self.against and _counted(self.against, addresses.get(1), transfers.get(1))
+        own = _counted(self, addresses.get(0), transfers.get(0))
+        return replace(own, against=against)
 
     @property
     def average_rps(self) -> float:
@@ -115,6 +127,17 @@ class Results:
         if not self.completed:
             return None
         return round((self.completed - self.errors) * 100 / self.completed, 4)
+
+
+def _counted(
+    results: Results, addresses: dict[str, int] | None, transfers: TransferCounts | None
+) -> Results:
+    return replace(
+        results,
+        addresses=addresses or {},
+        bodies=transfers.bodies if transfers else {},
+        repeated=transfers.repeated if transfers else 0,
+    )
 
 
 def summarize(
@@ -193,17 +216,32 @@ def no_results() -> Results:
 
 
 def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
-    """How many requests ended in each class of error: 4xx, 5xx, timeout, connection.
+    """How many requests ended in each class of error: 4xx, 5xx, status, timeout, connection.
 
     `codes`: responses by status code, and failures by the name of what happened.
     """
     counts: Counter[str] = Counter()
     for code, count in codes.items():
-        if not code.isdigit():
+        if code.startswith(UNEXPECTED_STATUS):
+            counts["status"] += count
+        elif not code.isdigit():
             counts["timeout" if "timeout" in code.lower() else "connection"] += count
         elif int(code) >= 400:
             counts["4xx" if int(code) < 500 else "5xx"] += count
     return dict(counts)
+
+
+def successes(codes: Mapping[str, int]) -> dict[str, int]:
+    """Responses by status, of those that are no errors."""
+    return {code: count for code, count in codes.items() if code.isdigit() and int(code) < 400}
+
+
+def mean_body(codes: Mapping[str, int], bodies: Mapping[str, int]) -> float | None:
+    """The mean size in bytes of the bodies of successful responses; None if it is not known."""
+    found = successes(codes)
+    if not bodies or not sum(found.values()):
+        return None
+    return sum(bodies.get(code, 0) for code in found) / sum(found.values())
 
 
 def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:

@@ -160,7 +160,7 @@ class Supervisor:
         )
         if complaint and outcome is RunOutcome.COMPLETED:
             outcome, state.failure = RunOutcome.ABORTED, complaint
-        results = results.with_addresses(state.addresses)
+        results = results.with_counts(state.addresses, state.transfers)
         reasons = [state.failure] if state.failure else []
         history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
         live.conclude(outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import SideResults, blocks, error_classes
+from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -162,7 +162,6 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         sent=row["sent"],
         completed=row["total_requests"],
         errors=row["total_errors"],
-        error_classes=error_classes(json.loads(row["response_codes"])),
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
         traits=json.loads(row["traits"]),
@@ -171,7 +170,17 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
+        **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
     )
+
+
+def _responses(codes: Mapping[str, int], bodies: Mapping[str, int]) -> dict[str, Any]:
+    """What `RunFacts` needs to know of the responses."""
+    return {
+        "error_classes": error_classes(codes),
+        "statuses": successes(codes),
+        "mean_body": mean_body(codes, bodies),
+    }
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
@@ -182,9 +191,9 @@ def other_facts(row: StoredRow, now: datetime) -> RunFacts:
         sent=other.sent,
         completed=other.total_requests,
         errors=other.total_errors,
-        error_classes=error_classes(other.response_codes),
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
+        **_responses(other.response_codes, other.bodies),
     )
 
 

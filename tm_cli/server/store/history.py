@@ -52,7 +52,7 @@ _COMPARED = """
     id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, shortfall,
     total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
     latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
-    auto_verdict, auto_verdict_reasons, notes, addresses,
+    auto_verdict, auto_verdict_reasons, notes, addresses, bodies, repeated,
     profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration, loop,
     started_at, traits, against_url, gate, wish, wished_id
 """
@@ -241,6 +241,8 @@ def _columns(
         "flaky_dispatch": results.flags.flaky_dispatch,
         "auto_verdict_reasons": json.dumps(list(reasons)) if reasons else None,
         "addresses": json.dumps(results.addresses),
+        "bodies": json.dumps(results.bodies),
+        "repeated": results.repeated,
         "against": SideResults.of(results.against).model_dump_json(by_alias=True)
         if results.against
         else None,

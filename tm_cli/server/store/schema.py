@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -99,6 +99,8 @@ CREATE TABLE history (
     against                      TEXT,             -- results of the second target
     notes                        TEXT    NOT NULL, -- what happened to the workers
     addresses                    TEXT    NOT NULL DEFAULT '{}', -- requests by address
+    bodies                       TEXT    NOT NULL DEFAULT '{}', -- bytes of bodies by status
+    repeated                     INTEGER NOT NULL DEFAULT 0,    -- requests that were sent again
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -161,6 +163,10 @@ CREATE TABLE pins (
     2: """
 ALTER TABLE history ADD COLUMN addresses TEXT NOT NULL DEFAULT '{}';
 """,
+    3: """
+ALTER TABLE history ADD COLUMN bodies   TEXT    NOT NULL DEFAULT '{}';
+ALTER TABLE history ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
+""",
 }
 """From one version to the next, each in one transaction."""
 
@@ -195,12 +201,14 @@ def check_columns(connection: sqlite3.Connection, path: Path) -> None:
     for table, columns in _known_columns().items():
         upgraded = [_as_made_today(table, text) for text in defined.get(table, ())]
         if _columns(connection, table) != columns or sorted(upgraded) != sorted(known[table]):
-            raise not_ours(path, f"table {table}")
+            raise not_ours(
+                path, f"another table {table}" if table in defined else f"no table {table}"
+            )
 
 
 def not_ours(path: Path, what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is a database, but not one of tm: it has {what!r}",
+        f"{path} is a database, but not one of tm: it has {what}",
         hint="the file was left as it is; use another data directory",
     )
 

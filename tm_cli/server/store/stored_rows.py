@@ -102,7 +102,7 @@ _FLAG: _Column = (Count, 1)
 _MAYBE_ID: _Column = (Count | None, None)
 _TEXTS = _json(list[Text])
 
-_SERIES = {"rps_series", "latency_series", "against", "addresses"}
+_SERIES = {"rps_series", "latency_series", "against", "addresses", "bodies", "repeated"}
 
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
@@ -136,6 +136,8 @@ _COLUMNS: dict[str, _Column] = {
     "against": (_json(SideResults) | None, None),
     "notes": (_TEXTS, "[]"),
     "addresses": (_json(Counts), "{}"),
+    "bodies": (_json(Counts), "{}"),
+    "repeated": _COUNT,
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,

@@ -20,6 +20,7 @@ from tm_cli.values.sliding_window import SlidingWindow
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _FULL = "Too many clients are connected; try again when some of them have ended"
+_VERSIONS = ("1.0", "1.1")
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -58,6 +59,8 @@ class Guard:
         await self.app(scope, receive, send)
 
     def _check(self, headers: Headers, scope: Scope, own_hosts: set[str]) -> None:
+        if scope.get("http_version") not in _VERSIONS:
+            raise Refusal("This server speaks HTTP/1.1", status=505)
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
         if self._is_about_identity(scope):
@@ -97,8 +100,8 @@ class Guard:
     def _check_origin(self, headers: Headers, own_hosts: set[str]) -> None:
         own = {f"{self.scheme}://{host}" for host in own_hosts}
         foreign = any(origin.lower() not in own for origin in headers.getlist("origin"))
-        site = headers.get("sec-fetch-site", "none").lower()
-        if foreign or site not in ("none", "same-origin"):
+        sites = {site.lower() for site in headers.getlist("sec-fetch-site")}
+        if foreign or sites - {"none", "same-origin"}:
             raise Refusal("Requests from web pages are refused", status=403)
 
     def _own_hosts(self, scope: Scope) -> set[str]:

@@ -43,7 +43,8 @@ class ServeOptions:
     With `tls_cert` and `tls_key` the server answers by https at `host` and `port`, and on a port of
     its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
     how many requests of one run may be under way at the same time. `head_timeout` is how many
-    seconds a client has for a TLS handshake and the head of a request.
+    seconds a client has for a TLS handshake and the head of a request. `ca_file` has certificates
+    that are trusted for targets in addition to the system's.
     """
 
     data_dir: Path
@@ -58,6 +59,7 @@ class ServeOptions:
     tls_key: Path | None = None
     hostnames: Sequence[str] = ()
     head_timeout: float = HEAD_TIMEOUT
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

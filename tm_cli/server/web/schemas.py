@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
+from tm_cli.values.urls import with_ascii_host
 
 
 @cache
@@ -54,7 +55,8 @@ def _check_url(url: str) -> str:
         raise ValueError("must be an absolute http or https URL")
     if any(char <= " " or char == "\x7f" for char in url):
         raise ValueError("must not contain blanks or control characters")
-    if refusal := literal_refusal(parts.hostname):
+    url = url if "$$" in parts.netloc else with_ascii_host(url)
+    if refusal := literal_refusal(urlsplit(url).hostname or ""):
         raise ValueError(refusal)
     return url
 
@@ -107,6 +109,7 @@ Method = Annotated[
 Interpolation = Annotated[Literal["SPLINE", "LINEAR"], BeforeValidator(_upper)]
 Region = Annotated[str, StringConstraints(max_length=30)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+WaitTime = Annotated[float, Field(ge=0, le=3600)]
 Email = Annotated[str, StringConstraints(max_length=320)]
 
 
@@ -149,6 +152,7 @@ class ProfileBody(Wire):
     variables_set_ids: Annotated[list[Id], Field(max_length=50)] | None = None
     region: Region | None = None
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    wait_for_target: WaitTime | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
@@ -198,7 +202,8 @@ class StartBody(Wire):
     """The optional body of `POST /profiles/{id}/runs`.
 
     `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
-    against a second target, `gate` holds thresholds that differ from the defaults.
+    against a second target, `gate` holds thresholds that differ from the defaults,
+    `wait_for_target` is in seconds and replaces the profile's.
     """
 
     region: Region | None = None
@@ -206,6 +211,7 @@ class StartBody(Wire):
     baseline_run_id: Id | None = None
     against_url: Url | None = None
     gate: Gate | None = None
+    wait_for_target: WaitTime | None = None
 
 
 class PinBody(Wire):

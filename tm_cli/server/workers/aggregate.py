@@ -19,6 +19,7 @@ from tm_cli.server.workers.engine_events import (
     EngineEvent,
     EngineFinished,
     EngineProgress,
+    TransferCounts,
 )
 
 Key = tuple[int, int]
@@ -143,7 +144,7 @@ _SLACK = 10.0  # seconds by which a worker may be behind the others and behind i
 class WorkerState:
     """One worker; `heard_at` and `now` are seconds of one monotonic clock.
 
-    `addresses`: requests by address, for each side of an A/B run.
+    `addresses`: requests by address, for each side of an A/B run; `transfers`: likewise.
     """
 
     name: str
@@ -155,6 +156,7 @@ class WorkerState:
     sent: int = 0
     now_flags: Flags = field(default_factory=Flags)
     addresses: dict[int, dict[str, int]] = field(default_factory=dict)
+    transfers: dict[int, TransferCounts] = field(default_factory=dict)
     _second: float = 0.0
 
     @property
@@ -201,7 +203,12 @@ class Aggregate:
         seconds = [state.second(now) for state in live]
         flags = _any(state.now_flags for state in live)
         progress = EngineProgress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
-        events: list[EngineEvent] = [*self.changed_buckets(), *self._addresses(), progress]
+        events: list[EngineEvent] = [
+            *self.changed_buckets(),
+            *self._addresses(),
+            *self._transfers(),
+            progress,
+        ]
         self._merge.forget_before(int(min(seconds) // BUCKET_SECONDS) - self._kept)
         return events
 
@@ -218,7 +225,7 @@ class Aggregate:
             shortfall=planned - self._sent,
             flags=self._flags,
         )
-        return [*self.changed_buckets(), *self._addresses(), end]
+        return [*self.changed_buckets(), *self._addresses(), *self._transfers(), end]
 
     def _addresses(self) -> list[EngineEvent]:
         sides: dict[int, Counter[str]] = {}
@@ -226,6 +233,20 @@ class Aggregate:
             for side, requests in state.addresses.items():
                 sides.setdefault(side, Counter()).update(requests)
         return [AddressCounts(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
+
+    def _transfers(self) -> list[EngineEvent]:
+        sides: defaultdict[int, list[TransferCounts]] = defaultdict(list)
+        for state in self._workers:
+            for side, counts in state.transfers.items():
+                sides[side].append(counts)
+        return [
+            TransferCounts(
+                side,
+                _summed(counts.bodies for counts in found),
+                sum(counts.repeated for counts in found),
+            )
+            for side, found in sorted(sides.items())
+        ]
 
     @property
     def _sent(self) -> int:

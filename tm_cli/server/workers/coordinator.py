@@ -18,6 +18,7 @@ from tm_cli.server.workers.engine_events import (
     EngineResumed,
     EngineStarted,
     RunNote,
+    TransferCounts,
 )
 
 READY_TIMEOUT = 10.0
@@ -45,7 +46,13 @@ class Coordinator:
     """
 
     def __init__(
-        self, names: Sequence[str], plan: WholePlan, *, request_timeout: float, now: float
+        self,
+        names: Sequence[str],
+        plan: WholePlan,
+        *,
+        request_timeout: float,
+        now: float,
+        probe_timeout: float = 0.0,
     ) -> None:
         self.commands: list[WorkerCommand] = []
         self.events: list[EngineEvent] = []
@@ -53,6 +60,7 @@ class Coordinator:
         self._workers = [WorkerState(name, now) for name in names]
         self._plan = plan
         self._aggregate = Aggregate(self._workers, plan, request_timeout=request_timeout)
+        self._ready_timeout = READY_TIMEOUT + probe_timeout
         self._began = now
         self._reported_at = self._ticked_at = now
         self._has_begun = False
@@ -130,6 +138,8 @@ class Coordinator:
                 self._aggregate.raise_flags(event.flags)
             case AddressCounts():
                 state.addresses[event.side] = event.requests
+            case TransferCounts():
+                state.transfers[event.side] = event
             case EnginePaused() | EngineResumed():
                 state.set_position(event.elapsed, now, is_moving=isinstance(event, EngineResumed))
                 self.events.append(event)
@@ -151,10 +161,11 @@ class Coordinator:
     def _start_when_ready(self, now: float) -> None:
         """Start once all live workers are ready; those that are late are dropped."""
         waiting = [w for w, m in enumerate(self._workers) if m.is_live and not m.is_ready]
-        if waiting and now - self._began < READY_TIMEOUT:
+        if waiting and now - self._began < self._ready_timeout:
             return
         if waiting:  # losing one comes back here for the next
-            self.on_worker_lost(waiting[0], f"it was not ready within {READY_TIMEOUT:g} s", now)
+            reason = f"it was not ready within {self._ready_timeout:g} s"
+            self.on_worker_lost(waiting[0], reason, now)
         elif any(state.is_live for state in self._workers):
             self._start(now)
         else:

@@ -137,11 +137,21 @@ class AddressCounts:
     requests: Counts
 
 
+@dataclass(frozen=True, slots=True)
+class TransferCounts:
+    """Of a side's target so far: bytes of bodies by status, and requests that were sent again."""
+
+    side: Side
+    bodies: StatusCounts
+    repeated: Count
+
+
 EngineEvent = (
     EngineReady
     | EngineStarted
     | EngineProgress
     | AddressCounts
+    | TransferCounts
     | EngineBucket
     | EnginePaused
     | EngineResumed
@@ -156,6 +166,7 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "started": EngineStarted,
     "progress": EngineProgress,
     "addresses": AddressCounts,
+    "transfers": TransferCounts,
     "bucket": EngineBucket,
     "paused": EnginePaused,
     "resumed": EngineResumed,

@@ -176,10 +176,17 @@ class Agents:
         return {region: connections for region, (_, connections) in self.regions.items()}
 
 
-def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Clock) -> Launch:
+def launch_with(
+    agents: Agents,
+    command: Sequence[str],
+    *,
+    slots: int,
+    clock: Clock,
+    ca_file: str | None = None,
+) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MAX_SLOTS`.
+    In other regions each worker has so many, at most `MAX_SLOTS`. Local runs trust `ca_file`.
     """
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
@@ -188,6 +195,7 @@ def launch_with(agents: Agents, command: Sequence[str], *, slots: int, clock: Cl
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
             return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
+        job = job.model_copy(update={"ca_file": ca_file})
         shares = split(slots)
         if len(shares) == 1:
             return await EngineProcess.start(command, _with_slots(job, slots))

@@ -38,7 +38,11 @@ class WorkerGroup:
         self._changed = asyncio.Event()
         self._bug: Exception | None = None
         self._coordinator = Coordinator(
-            names, WholePlan(job.plan), request_timeout=job.timeout, now=clock.monotonic()
+            names,
+            WholePlan(job.plan),
+            request_timeout=job.timeout,
+            now=clock.monotonic(),
+            probe_timeout=job.probe.wait + 3 * job.timeout if job.probe else 0.0,
         )
 
     @classmethod

@@ -40,7 +40,7 @@ class Call:
     @property
     def is_of_runs(self) -> bool:
         """Whether it gates traffic runs; other systems have keys and verdicts of their own."""
-        return self.is_gate and self.path[:1] == ("runs",)
+        return self.is_gate and self.path[:1] in {("runs",), ("run",)}
 
 
 def read_call(tree: Any, words: Collection[str]) -> Call:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tm_cli.setup.answers import System
 from tm_cli.values.check_result import Status
 
 
@@ -69,7 +70,11 @@ class Job:
     def variables(self) -> dict[str, str]:
         """The environment, with the key that the GitHub action is given."""
         key = (self.inputs or {}).get("api-key")
-        return {**self.environ, **({} if key is None else {"TM_API_KEY": key})}
+        if key is None:
+            return dict(self.environ)
+        system = (self.inputs or {}).get("system", System.RUNS)
+        prefix = System(system).prefix if system in list(System) else System.RUNS.prefix
+        return {**self.environ, f"{prefix}_API_KEY": key}
 
 
 def table(value: Any) -> Mapping[str, Any]:
@@ -87,7 +92,8 @@ def texts(value: Any) -> dict[str, str]:
     found = {}
     for name, item in table(value).items():
         plain = item.get("value") if isinstance(item, Mapping) else item
-        found[str(name)] = str(plain).lower() if isinstance(plain, bool) else str(plain)
+        text = "" if plain is None else str(plain)
+        found[str(name)] = text.lower() if isinstance(plain, bool) else text
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
+from tm_cli.setup.branches import Branches, takes
 from tm_cli.setup.check.model import (
     Job,
     Remark,
@@ -22,6 +23,7 @@ from tm_cli.setup.check.model import (
     texts,
     warning,
 )
+from tm_cli.setup.pins import ACTION
 
 _ACTION = re.compile(r"[\w.-]+/tm@.+|\./")
 _BY_ITSELF = frozenset({"push", "pull_request", "pull_request_target", "merge_group", "schedule"})
@@ -29,9 +31,12 @@ _ALWAYS = frozenset({"true", "always()", "success()", "!cancelled()", "success()
 _NEVER = frozenset({"false", "0", "''", "null"})
 
 
-def github_jobs(workflow: Mapping[Any, Any]) -> Iterator[Job]:
-    """Return the steps of a workflow, each as a job of its own with the name of its job."""
-    started = tuple(_started(workflow))
+def github_jobs(workflow: Mapping[Any, Any], branches: Branches) -> Iterator[Job]:
+    """Return the steps of a workflow, each as a job of its own with the name of its job.
+
+    `branches` are those of the repository.
+    """
+    started = (*_started(workflow), *_pushed(workflow, branches))
     for name, job in tables(workflow.get("jobs")).items():
         steps = _mappings(job.get("steps"))
         of_job = (*started, *_conditions(job), *_kept(steps))
@@ -42,7 +47,7 @@ def github_jobs(workflow: Mapping[Any, Any]) -> Iterator[Job]:
                 name,
                 (Script(str(step.get("run") or ""), _shell(*levels)),),
                 environ={key: text for level in levels for key, text in _environ(level)},
-                remarks=(*of_job, *_conditions(step)),
+                remarks=(*of_job, *_conditions(step), *_unpublished(step)),
                 inputs=_inputs(step),
                 directory=str(directory or "."),
                 runs=_condition(job) not in _NEVER and _condition(step) not in _NEVER,
@@ -78,14 +83,36 @@ def _default(key: str, *levels: Mapping[Any, Any]) -> str:
 
 
 def _started(workflow: Mapping[Any, Any]) -> Iterator[Remark]:
-    """Whether anything starts it; YAML reads the word `on` as true."""
-    events = workflow.get("on", workflow.get(True))
+    """Whether anything starts it."""
+    events = workflow.get("on")
     if not events:
         yield problem("it never runs: the workflow has no `on:`")
         return
     names = set(map(str, events)) if isinstance(events, (list, Mapping)) else {str(events)}
     if not names & _BY_ITSELF:
         yield warning(f"it runs only on {', '.join(sorted(names))}")
+
+
+def _pushed(workflow: Mapping[Any, Any], branches: Branches) -> Iterator[Remark]:
+    """Whether a push to the default branch starts it: its runs are the baseline of the others."""
+    events = table(workflow.get("on", workflow.get(True)))
+    filters = list(lines(table(events.get("push")).get("branches")))
+    if not filters or not branches.default:
+        return
+    listed = ", ".join(filters)
+    names = branches.names | {branches.default}
+    if not any(takes(filters, name) for name in names):
+        yield problem(
+            f"no push starts it: branches [{listed}] name none of this repository, "
+            f"whose default branch is {branches.default}"
+        )
+    elif not takes(filters, branches.default):
+        yield warning(f"no push to the default branch {branches.default} starts it: [{listed}]")
+
+
+def _unpublished(step: Mapping[str, Any]) -> Iterator[Remark]:
+    if str(step.get("uses") or "").startswith(f"{ACTION}@"):
+        yield warning(f"replace OWNER in `uses: {ACTION}` by the account that publishes the action")
 
 
 def _conditions(level: Mapping[str, Any]) -> Iterator[Remark]:
@@ -111,7 +138,7 @@ def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
     if not _ACTION.fullmatch(str(step.get("uses") or "")):
         return None
     given = {str(name): str(value) for name, value in table(step.get("with")).items()}
-    return given if "profile" in given else None
+    return given if given.keys() & {"profile", "benchmark", "job"} else None
 
 
 def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
@@ -126,6 +153,8 @@ _RUNNER = ShellOptions(stops=True, pipefail=True)
 """The runner turns both on, and all lines of a job are one script."""
 _SOFT = (int(ExitCode.WARN), int(ExitCode.NO_BASELINE))
 _DEEPEST = 10
+_OFF = frozenset({"false", "no", "off"})
+"""GitLab reads YAML 1.1, where these are one."""
 
 
 def gitlab_jobs(pipeline: Mapping[Any, Any]) -> Iterator[Job]:
@@ -209,7 +238,7 @@ def _forgiven(level: Mapping[str, Any]) -> Iterator[Remark]:
         for code in codes if isinstance(codes, list) else [codes]:
             if code not in _SOFT:
                 yield problem(f"allow_failure lets exit code {code} pass; only 3 and 4 are mild")
-    elif allowed is not False:
+    elif str(allowed).lower() not in _OFF:
         yield problem("allow_failure makes every exit code a success")
     if level.get("when") == "manual":
         yield warning("it runs only by hand, `when: manual`")

@@ -10,6 +10,9 @@ import re
 from functools import cache
 from importlib.resources import files
 
+ACTION = "OWNER/tm"
+"""The action of this repository; OWNER stands for the account that publishes it."""
+
 _USES = re.compile(r"^\s*- uses: (([\w./-]+)@[0-9a-f]{40} # v[\d.]+)$", re.MULTILINE)
 _FROM = re.compile(r"^FROM (python:(3\.\d+)\S*)$", re.MULTILINE)
 

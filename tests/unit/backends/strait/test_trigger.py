@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.services.strait.api import KEY, Problem, Reply, envelope
+from tests.services.strait.api import IN_PROGRESS, KEY, Problem, Reply, envelope
 from tests.services.strait.world import Course
 from tm_cli.exit_codes import ExitCode
 
@@ -13,7 +13,7 @@ START = ("start", "export", "--wait", "--no-stream")
 TRIGGER = "POST /v1/jobs/{job}/trigger"
 LOST = [None, Reply(500), Reply(504), Reply(200, b"<html>", {"Content-Type": "text/html"})]
 LIMITED = Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain", "Retry-After": "60"})
-BUSY = envelope(Problem(409, "a request with this key is currently being processed"))
+BUSY = envelope(Problem(409, IN_PROGRESS))
 ADMISSION = envelope(Problem(429, "database admission control throttled", Retry_After="1"))
 
 
@@ -39,12 +39,140 @@ def test_key_goes_out_under_one_header(jobs, strait):
     assert "x-idempotency-key" not in request.headers
 
 
+JOB_LIMIT = envelope(Problem(429, "job rate limit exceeded", Retry_After="5"))
+PUBLISHED_LIMIT = Reply(
+    429,
+    b'{"error": "rate limited", "request_id": "r-1"}',
+    {"Content-Type": "application/json", "Retry-After": "5"},
+)
+
+
 @pytest.mark.parametrize("reply", [LIMITED, BUSY, ADMISSION], ids=["limited", "busy", "admission"])
 def test_patience_that_the_server_asks_for_is_had(jobs, strait, clock, reply):
     strait.job()
     strait.api.fault(TRIGGER, reply)
     assert jobs(*START).exit_code == ExitCode.OK
     assert len(strait.world.runs) == 1
+
+
+# A server keeps the key of a refused trigger in use for a day.
+
+
+@pytest.mark.parametrize(
+    "reply", [LIMITED, JOB_LIMIT, PUBLISHED_LIMIT], ids=["address", "job", "published"]
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_trigger_goes_out_under_another_key_after_a_limit(jobs, strait, reply, times):
+    strait.job(attempts=("failed",))
+    for _ in range(times):
+        strait.api.fault(TRIGGER, reply)
+    assert jobs(*START).exit_code == ExitCode.FAIL
+    keys = [item.headers["idempotency-key"] for item in triggers(strait)]
+    assert len(set(keys)) == len(keys) == times + 1
+    (run,) = strait.world.runs.values()
+    assert run.document["idempotency_key"] == keys[-1]
+
+
+@pytest.mark.parametrize("reply", LOST, ids=["hang-up", "500", "504", "html"])
+@pytest.mark.parametrize("limit", [LIMITED, JOB_LIMIT], ids=["address", "job"])
+def test_limit_after_a_lost_answer_does_not_change_the_key(jobs, strait, reply, limit):
+    strait.job(attempts=("failed",))
+    strait.api.fault(TRIGGER, reply, after=True)
+    strait.api.fault(TRIGGER, limit)
+    assert jobs(*START).exit_code == ExitCode.FAIL
+    assert len({item.headers["idempotency-key"] for item in triggers(strait)}) == 1
+    assert len(strait.world.runs) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ADMISSION,
+        Reply(429, b"<html>", {"Content-Type": "text/html", "Retry-After": "1"}),
+        Reply(429, b"", {"Retry-After": "1"}),
+    ],
+    ids=["admission", "gateway", "empty"],
+)
+def test_limit_that_may_hide_a_run_does_not_change_the_key(jobs, strait, reply):
+    strait.job(attempts=("failed",))
+    strait.api.fault(TRIGGER, reply, after=True)
+    assert jobs(*START).exit_code == ExitCode.FAIL
+    assert len({item.headers["idempotency-key"] for item in triggers(strait)}) == 1
+    assert len(strait.world.runs) == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--reuse",)], ids=["plain", "reuse"])
+@pytest.mark.parametrize(
+    "reply", [LIMITED, JOB_LIMIT, envelope(Problem(400, "payload"))], ids=["address", "job", "400"]
+)
+def test_key_of_the_user_that_stays_in_use_started_nothing(jobs, strait, clock, reply, flags):
+    strait.job()
+    strait.api.fault(TRIGGER, reply)
+    results = [jobs(*START, "--idempotency-key", "nightly", *flags) for _ in range(2)]
+    for result in results:
+        assert result.exit_code == ExitCode.REFUSED
+        assert "not started: " in result.stderr
+        assert "another --idempotency-key" in result.stderr
+        assert "nightly" not in result.stderr.partition("hint:")[2]
+    assert not strait.world.runs
+    clock.sleep(25 * 3600.0)
+    assert jobs(*START, "--idempotency-key", "nightly", *flags).exit_code == ExitCode.OK
+
+
+def test_server_that_frees_the_key_of_a_refusal_gets_it_again(jobs, strait):
+    strait.job()
+    strait.api.frees_keys = True
+    strait.api.fault(TRIGGER, LIMITED)
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.OK
+
+
+def test_key_is_asked_for_longer_than_a_request_of_the_server_may_take(jobs, strait, clock):
+    strait.job()
+    for _ in range(5):
+        strait.api.fault(TRIGGER, BUSY)
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == ExitCode.REFUSED
+    assert sum(clock.slept) > 30.0
+
+
+def test_run_of_a_key_in_use_was_there_before(jobs, strait):
+    """Another caller's run under the key: none of our requests has made it."""
+    job = strait.job()
+    run = strait.world.make_run(job["id"], idempotency_key="nightly")
+    for _ in range(10):
+        strait.api.fault(TRIGGER, BUSY)
+    flags = (*START, "--idempotency-key", "nightly")
+    result = jobs(*flags)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert f"handed back run {run.id}" in result.stderr
+    assert jobs(*flags, "--reuse").exit_code == ExitCode.OK
+
+
+def test_own_key_in_use_may_be_our_request(jobs, strait):
+    """Something on the way may send it twice."""
+    strait.job()
+    for _ in range(5):
+        strait.api.fault(TRIGGER, BUSY)
+    assert jobs(*START).exit_code == ExitCode.START_UNKNOWN
+
+
+@pytest.mark.parametrize("count", [10, 13, 25])
+def test_many_triggers_stay_below_the_limit_of_the_server(jobs, strait, count):
+    strait.api.limited = True
+    slugs = [strait.job(f"job-{n}")["slug"] for n in range(count)]
+    result = jobs("start", *slugs)
+    assert result.exit_code == ExitCode.OK
+    assert len(strait.world.runs) == len(triggers(strait)) == count
+    assert "the server takes few triggers a minute" in result.stderr
+
+
+@pytest.mark.parametrize("used", [3, 10])
+def test_limit_that_others_have_used_up_is_ridden_out(jobs, strait, used):
+    strait.api.limited = True
+    job = strait.job()
+    strait.api._sent["trigger", strait.world.now().timestamp() // 60] = used
+    slugs = [job["slug"], *(strait.job(f"job-{n}")["slug"] for n in range(8))]
+    assert jobs("start", *slugs, "--wait", "--no-stream").exit_code == ExitCode.OK
+    assert len(strait.world.runs) == 9
 
 
 def test_waiting_for_the_trigger_limit_is_told(jobs, strait, clock):

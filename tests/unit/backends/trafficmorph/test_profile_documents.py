@@ -22,8 +22,20 @@ MINIMAL = {
 }
 
 
-def test_minimal_document_gets_its_format():
-    assert portable(MINIMAL) == {"_format": FORMAT, **MINIMAL}
+def test_minimal_document_gets_its_format_and_means_a_plain_get():
+    usual = {"httpMethod": "GET", "interpolationMode": "LINEAR"}
+    assert portable(MINIMAL) == {"_format": FORMAT, **usual, **MINIMAL}
+
+
+def test_a_body_without_a_method_is_posted():
+    assert portable({**MINIMAL, "requestPayload": "a"})["httpMethod"] == "POST"
+    assert portable({**MINIMAL, "requestPayload": ""})["httpMethod"] == "GET"
+    assert portable({**MINIMAL, "httpMethod": None})["httpMethod"] == "GET"
+
+
+def test_exported_document_keeps_the_defaults_of_the_api():
+    exported = {"_format": FORMAT, **MINIMAL, "httpMethod": None}
+    assert portable(exported) == exported
 
 
 @pytest.mark.parametrize(
@@ -31,9 +43,17 @@ def test_minimal_document_gets_its_format():
     [
         ({"duration": "1m30s"}, {"duration": 90}),
         ({"duration": 90.0}, {"duration": 90}),
+        ({"waitForTarget": "1m"}, {"waitForTarget": 60}),
+        ({"waitForTarget": 2.5}, {"waitForTarget": 2.5}),
+        ({"gate": {"expectStatus": 200}}, {"gate": {"expectStatus": [200]}}),
+        ({"gate": {"statuses": False}}, {"gate": {"statuses": False}}),
+        (
+            {"endpointUrl": "https://fa\u00df.example/\u00e4"},
+            {"endpointUrl": "https://xn--fa-hia.example/\u00e4"},
+        ),
         ({"points": [[0, 5], [60, 10]]}, {"points": MINIMAL["points"]}),
         (
-            {"requestHeaders": {"X-N": 1}},
+            {"requestHeaders": {"X-N": "1"}},
             {"requestHeaders": '[{"name": "X-N", "value": "1"}]'},
         ),
         ({"requestHeaders": "[]"}, {"requestHeaders": "[]"}),
@@ -135,3 +155,57 @@ def test_missing_file_is_named(tmp_path):
 )
 def test_argument_is_a_document_by_suffix_or_separator(text, is_document):
     assert names_document(text) is is_document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"requestHeaders": {"X-Pin": 1.10, "B": true, "C": null, "D": 1E5, "E": ""}',
+        """"requestHeaders": [{"name": "X-Pin", "value": 1.10}, {"name": "B", "value": true},
+        {"name": "C", "value": null}, {"name": "D", "value": 1E5}, {"name": "E", "value": ""}]""",
+    ],
+)
+@pytest.mark.parametrize("name", ["p.yaml", "p.json"])
+def test_headers_are_the_characters_of_the_file_in_json_and_yaml(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(json.dumps(MINIMAL)[:-1] + f",\n\t{text}}}", encoding="utf-8")
+    sent = json.loads(read_document(path)["requestHeaders"])
+    assert [item["value"] for item in sent] == ["1.10", "true", "null", "1E5", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"name": "a",\n"name": "b"}', r"p\.json, line 2: duplicate key"),
+        ('{"name": "a",\n"x": NaN}', r"p\.json, line 2: NaN is not a JSON number"),
+        ('{"name": "a",\n}', r"p\.json, line 2: invalid JSON: expecting property name"),
+        ('{"name": "a",\n"duration": 1e999}', r"p\.json, line 2: a number is too large"),
+        ("[" * 100 + "]" * 100, "it is nested too deeply"),
+        ("[" + "1," * 100_001 + "1]", "more than 100000 values"),
+    ],
+)
+def test_problem_of_a_json_document_has_its_line(tmp_path, text, words):
+    path = tmp_path / "p.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=words):
+        read_document(path)
+
+
+def test_file_of_enormous_size_is_not_read(tmp_path):
+    path = tmp_path / "p.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ConfigurationError, match="longer than 8 MiB"):
+        read_document(path)
+
+
+@pytest.mark.parametrize("value", ["soon", "2h", -1, True, [60], {"s": 60}, float("inf"), 1e9])
+def test_time_to_wait_for_the_target_is_a_duration_of_at_most_an_hour(value):
+    with pytest.raises(ValueError, match=r"waitForTarget|duration"):
+        portable({**MINIMAL, "waitForTarget": value})
+
+
+@pytest.mark.parametrize("value", [404, [200, 500], [], "ok", [True], {"a": 1}])
+def test_expected_statuses_are_those_below_400(value):
+    with pytest.raises(ValueError, match="expectStatus"):
+        portable({**MINIMAL, "gate": {"expectStatus": value}})

@@ -1,12 +1,13 @@
 """Which span of a raw exchange the engine measures: to the last byte of the final response."""
 
 import time
+from contextlib import ExitStack
 
 import pytest
 from hdrh.histogram import HdrHistogram
 
 from tests.unit.server.engine.engine_process import EngineProcess, job
-from tests.unit.server.engine.raw_target import Line, RawTarget
+from tests.unit.server.engine.raw_target import Line, RawTarget, silent
 
 pytestmark = pytest.mark.process
 
@@ -107,3 +108,78 @@ def test_a_body_that_ends_with_the_connection_is_measured_to_its_end() -> None:
         engine.finish()
     assert engine.sums("codes") == {"200": 2}
     assert times_us(engine).get_min_value() >= 195_000
+
+
+A, B = "127.0.0.1", "127.0.0.2"
+UNHURRIED = {"points": [[0, 0.5]], "duration": 4.0}
+TRUTH = 1.6  # seconds, of which a busy machine's delays are less than three percent
+FOLDED = b"HTTP/1.1 200 OK\r\nX-Long: one\r\n two\r\n\tthree\r\nContent-Length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "connections"),
+    [
+        pytest.param(FOLDED, b"hello", 1, id="folded-headers"),
+        pytest.param(HEAD, b"hello and more", 2, id="bytes-behind-the-answer"),
+        pytest.param(HEAD, b"helloHTTP/1.1 200 OK\r\n\r\n", 2, id="an-answer-behind-the-answer"),
+        pytest.param(HINTS + FOLDED, b"hello", 1, id="interim-and-folded"),
+    ],
+)
+def test_unusual_answers_are_measured_to_the_end_of_their_body(
+    head: bytes, tail: bytes, connections: int
+) -> None:
+    took: list[float] = []
+
+    def answer(line: Line) -> None:
+        begun = time.monotonic()
+        line.say(head, TRUTH)
+        took.append(time.monotonic() - begun)
+        line.say(tail)
+
+    with RawTarget(answer) as target, EngineProcess(job(target.url(), **UNHURRIED)) as engine:
+        engine.finish()
+    assert engine.sums("codes") == {"200": 2}
+    assert len(target.connections) == connections
+    assert times_us(engine).get_min_value() == pytest.approx(min(took) * 1e6, rel=0.03)
+    assert times_us(engine).get_max_value() == pytest.approx(max(took) * 1e6, rel=0.03)
+
+
+@pytest.mark.parametrize("first", ["refuses", "is-silent"])
+def test_an_address_that_cannot_be_reached_costs_one_request_its_time_and_no_error(
+    first: str,
+) -> None:
+    took: list[float] = []
+
+    def answer(line: Line) -> None:
+        begun = time.monotonic()
+        line.say(TRUTH, HEAD + b"hello")
+        took.append(time.monotonic() - begun)
+
+    load = {**UNHURRIED, "addresses": [A, B]}
+    with RawTarget(answer, B) as target, ExitStack() as stack:
+        if first == "is-silent":
+            stack.enter_context(silent(A, target.port))
+        engine = stack.enter_context(EngineProcess(job(target.url("shop.test"), **load)))
+        engine.finish()
+    assert engine.sums("codes") == {"200": 2}
+    assert target.requests == {B: 2}
+    assert times_us(engine).get_min_value() == pytest.approx(min(took) * 1e6, rel=0.03)
+    extra = 0.25 if first == "is-silent" else 0.0
+    assert times_us(engine).get_max_value() == pytest.approx((took[0] + extra) * 1e6, rel=0.03)
+
+
+def test_a_slow_address_is_half_of_what_is_measured() -> None:
+    took: dict[str, list[float]] = {A: [], B: []}
+
+    def answer(line: Line) -> None:
+        begun = time.monotonic()
+        line.say(TRUTH if line.address == B else TRUTH / 2, HEAD + b"hello")
+        took[line.address].append(time.monotonic() - begun)
+
+    load = {**UNHURRIED, "addresses": [A, B]}
+    with RawTarget(answer, A, B) as target, ExitStack() as stack:
+        engine = stack.enter_context(EngineProcess(job(target.url("shop.test"), **load)))
+        engine.finish()
+    assert target.requests == {A: 1, B: 1}
+    assert times_us(engine).get_min_value() == pytest.approx(min(took[A]) * 1e6, rel=0.03)
+    assert times_us(engine).get_max_value() == pytest.approx(max(took[B]) * 1e6, rel=0.03)

@@ -497,3 +497,79 @@ def test_both_versions_of_an_ab_run_must_have_been_reached_alike() -> None:
     whole, half = reached(RUN, 10_000, 10_000), reached(RUN, 20_000, 0)
     assert judge_ab_run(half, whole).verdict == "WARN"
     assert judge_ab_run(whole, half).verdict == "PASS"
+
+
+def answered(facts: RunFacts, mean_body: float | None = 1000.0, **shares: float) -> RunFacts:
+    """A run whose responses had these statuses, such as `s200=0.9`."""
+    counts = {name[1:]: round(share * facts.completed) for name, share in shares.items()}
+    return replace(facts, statuses=counts, mean_body=mean_body)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        pytest.param({"s200": 1.0}, {"s302": 1.0}, "status 302 for 100.00 %", id="redirect"),
+        pytest.param({"s200": 1.0}, {"s200": 0.98, "s204": 0.02}, "status 204", id="new"),
+        pytest.param({"s200": 0.6, "s302": 0.4}, {"s200": 0.4, "s302": 0.6}, "302", id="more"),
+        pytest.param({"s200": 1.0}, {"s200": 1.0, "mean_body": 0.0}, "mean body 0 bytes", id="0"),
+        pytest.param({"s200": 1.0}, {"s200": 1.0, "mean_body": 490.0}, "mean body", id="half"),
+        pytest.param({"s201": 1.0}, {"s200": 1.0}, "status 200", id="created-before"),
+    ],
+)
+def test_responses_of_another_kind_are_a_warning_that_names_both(before, now, words) -> None:
+    judgement = judge(answered(RUN, **now), against(answered(BASELINE, **before)))
+    assert judgement.verdict == "WARN"
+    reason = next(reason for reason in judgement.reasons if words in reason)
+    assert "baseline" in reason
+
+
+def test_a_new_status_is_told_with_the_one_it_replaces() -> None:
+    judgement = judge(answered(RUN, s302=1.0), against(answered(BASELINE, s200=1.0)))
+    assert judgement.reasons[0] == (
+        "status 302 for 100.00 % of the responses (20000 of 20000), baseline 0.00 %, most had 200, "
+        "+100.00 points, limit +1 points; if that is intended: tm baseline pin 8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        pytest.param({"s200": 0.8, "s304": 0.2}, {"s200": 0.76, "s304": 0.24}, id="cache"),
+        pytest.param({"s200": 1.0}, {"s200": 0.995, "s204": 0.005}, id="few"),
+        pytest.param({"s200": 1.0}, {"s200": 1.0, "mean_body": 510.0}, id="smaller"),
+        pytest.param({"s200": 1.0}, {"s200": 1.0, "mean_body": 9e9}, id="larger"),
+        pytest.param({"s200": 1.0, "mean_body": None}, {"s200": 1.0}, id="size-unknown-before"),
+        pytest.param({"s200": 1.0}, {"s200": 1.0, "mean_body": None}, id="size-unknown-now"),
+        pytest.param({"s200": 1.0, "mean_body": 0.0}, {"s200": 1.0}, id="nothing-before"),
+    ],
+)
+def test_responses_of_the_same_kind_pass(before, now) -> None:
+    judgement = judge(answered(RUN, **now), against(answered(BASELINE, **before)))
+    assert judgement.verdict == "PASS", judgement.reasons
+
+
+def test_what_responses_may_be_can_be_set() -> None:
+    now, before = answered(RUN, 100.0, s302=1.0), answered(BASELINE, s200=1.0)
+    never = Thresholds().changed({"statuses": False, "bodySize": False})
+    assert judge(now, against(before), never).verdict == "PASS"
+    fail = Thresholds().changed({"statuses": {"fail": 10}, "bodySize": False})
+    assert judge(now, against(before), fail).verdict == "FAIL"
+
+
+@pytest.mark.parametrize("share", [0.85, 0.95])
+def test_a_first_run_of_redirects_says_so(share: float) -> None:
+    judgement = judge(answered(RUN, s302=share, s200=1 - share), against(None))
+    assert judgement.verdict == "NO_BASELINE"
+    is_told = any("were redirects (302 ×" in reason for reason in judgement.reasons)
+    assert is_told is (share > 0.9)
+
+
+def test_the_sides_of_an_ab_run_must_answer_alike() -> None:
+    judgement = judge_ab_run(answered(RUN, s302=1.0), answered(BASELINE, s200=1.0))
+    assert judgement.verdict == "WARN"
+
+
+@pytest.mark.parametrize("value", [200, ["200"], [404], [199], [True], None, {"a": 1}])
+def test_expected_statuses_are_a_list_of_those_below_400(value: object) -> None:
+    with pytest.raises(ValueError, match="gate: expectStatus: "):
+        Thresholds().changed({"expectStatus": value})

@@ -85,6 +85,9 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "share": {"index": 0, "count": 1},
         "hold": False,
         "watchdog_timeout": None,
+        "probe": {"url": None, "addresses": None, "wait": 0.0},
+        "expect_status": None,
+        "ca_file": None,
     }
 
 
@@ -287,3 +290,89 @@ def test_the_fifth_concurrent_run_is_refused_and_a_replacement_is_not(api):
     api.start(profiles[0])
     api.post(f"/profiles/{profiles[1]}/stop")
     api.start(profiles[4])
+
+
+def job_of(log):
+    return json.loads(log.read_text().splitlines()[0])["job"]
+
+
+def test_the_start_says_how_long_to_wait_for_the_target_else_the_profile_does(api, tmp_path):
+    waits = []
+    for number, asked in enumerate([{}, {"waitForTarget": 5}, {"waitForTarget": 0}]):
+        log = tmp_path / str(number)
+        profile_id = api.save(name=str(number), script=f"log={log}", waitForTarget=30)
+        api.start(profile_id, **asked)
+        api.until_status(profile_id, "COMPLETED")
+        waits.append(job_of(log)["probe"]["wait"])
+    assert waits == [30.0, 5.0, 0.0]
+
+
+def test_a_readiness_url_is_checked_like_a_target(api, tmp_path):
+    log = tmp_path / "log"
+    script, ready = f"log={log}", "http://127.0.0.2:9/ready"
+    profile_id = api.save(script=script, readinessUrl=ready)
+    api.start(profile_id)
+    api.until_status(profile_id, "COMPLETED")
+    assert job_of(log)["probe"] == {"url": ready, "addresses": ["127.0.0.2"], "wait": 0.0}
+    for url, words in [
+        ("http://169.254.169.254/", "readinessUrl cannot be used"),
+        ("http://8.8.8.8/", "is public"),
+        ("http://u:p@127.0.0.1/", "readinessUrl"),
+        ("ftp://127.0.0.1/", "readinessUrl"),
+        ("http://127.0.0.1:99999/", "readinessUrl"),
+        ("http://$$host$$/", "has no macros"),
+    ]:
+        profile_id = api.save(name=url[:40], readinessUrl=url)
+        answer = api.post(f"/profiles/{profile_id}/runs", json={})
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]
+
+
+def test_expected_statuses_reach_the_load_generator(api, tmp_path):
+    log = tmp_path / "log"
+    profile_id = api.save(script=f"log={log}", gate={"expectStatus": [201, 200]})
+    api.start(profile_id)
+    api.until_status(profile_id, "COMPLETED")
+    assert sorted(job_of(log)["expect_status"]) == [200, 201]
+
+
+@pytest.mark.parametrize(
+    ("points", "mode", "highest"),
+    [
+        ([[0, 10_001], [20, 10]], "LINEAR", "10,001"),
+        ([[0, 9_000], [5, 10_000], [10, 10_000], [20, 10]], "SPLINE", "10,"),
+    ],
+)
+def test_a_curve_above_the_limit_is_refused_and_not_cut(api, points, mode, highest):
+    curve = [{"x": x, "y": y} for x, y in points]
+    profile_id = api.save(points=curve, interpolationMode=mode)
+    answer = api.post(f"/profiles/{profile_id}/runs", json={})
+    assert answer.status_code == 400
+    assert f"the highest rate of the curve is {highest}" in answer.json()["error"]
+    assert "the limit is 10,000" in answer.json()["error"]
+    assert api.status(profile_id)["status"] == "IDLE"
+
+
+def test_a_curve_at_the_limit_is_not_refused(api):
+    curve = [{"x": 0, "y": 10_000}, {"x": 7, "y": 10_000}, {"x": 20, "y": 1}]
+    api.start(api.save(points=curve, interpolationMode="LINEAR"))
+
+
+def test_an_international_target_is_stored_as_it_is_connected_to(api):
+    profile_id = api.save(targetUrl="http://fa\u00df.test/\u00e4")
+    assert (
+        api.get(f"/profiles/{profile_id}").json()["targetUrl"].startswith("http://xn--fa-hia.test/")
+    )
+
+
+def test_certificates_that_the_server_trusts_are_those_of_its_load_generator(
+    start_server, tmp_path
+):
+    log = tmp_path / "log"
+    server = start_server(ca_file="/etc/own.pem")
+    with server.client() as client:
+        api = Api(client)
+        profile_id = api.save(script=f"log={log}")
+        api.start(profile_id)
+        api.until_status(profile_id, "COMPLETED")
+    assert job_of(log)["ca_file"] == "/etc/own.pem"

@@ -34,4 +34,17 @@ def test_a_run_is_paused_resumed_and_stopped_and_every_request_is_counted(start_
     assert (detail["outcome"], detail["autoVerdict"]) == ("STOPPED", None)
     assert detail["totalRequests"] == target.served.total()
     assert json.loads(detail["responseCodes"]) == {"200": target.served.total()}
+    assert (detail["bodies"], detail["repeated"]) == ({"200": 0}, 0)
     assert 0 < json.loads(detail["latencyQuantiles"])["p50"] < 5000
+
+
+def test_a_run_without_a_target_is_aborted_and_says_why(start_server):
+    server = start_server(engine_command=None)
+    with server.client() as client:
+        api = Api(client)
+        profile_id = api.save(targetUrl="http://127.0.0.1:9/", httpMethod="GET")
+        row = api.row_of(api.start(profile_id))
+    assert (row["outcome"], row["autoVerdict"], row["totalRequests"]) == ("ABORTED", None, 0)
+    assert "the target 127.0.0.1:9 cannot be reached: nothing listens" in str(
+        row["autoVerdictReasons"]
+    )

@@ -130,6 +130,24 @@ def test_a_damaged_page_is_found_at_the_start(tmp_path):
     assert path.read_bytes() == content
 
 
+def test_an_index_that_lacks_rows_is_noticed(tmp_path):
+    path = tmp_path / "tm.db"
+    database = Database.open(path)
+    for number in range(3):
+        add_row(database, f"r{number}")
+    sql = "SELECT rootpage FROM sqlite_master WHERE name = 'history_by_creation'"
+    page = database.row(sql)["rootpage"]
+    size = database.row("PRAGMA page_size")["page_size"]
+    database.close()
+    content = bytearray(path.read_bytes())
+    at = (page - 1) * size + 3  # the number of entries on this page of the index
+    content[at : at + 2] = (1).to_bytes(2, "big")
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="history_by_creation"):
+        Database.open(path)
+    assert path.read_bytes() == content
+
+
 def test_a_database_of_something_else_is_refused(tmp_path):
     path = tmp_path / "tm.db"
     with sqlite3.connect(path) as connection:

@@ -100,6 +100,36 @@ def test_pages_of_others_are_refused(shared_api, headers, status):
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize("sites", ["none cross-site", "cross-site none", "same-origin same-site"])
+def test_a_second_fetch_site_does_not_outvote_the_first(server_under_guard, sites):
+    _, port, key = server_under_guard
+    lines = ["GET /api/v1/profiles HTTP/1.1", f"Host: 127.0.0.1:{port}", f"X-Api-Key: {key}"]
+    lines += [f"Sec-Fetch-Site: {site}" for site in sites.split()]
+    assert send_raw(server_under_guard, lines)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("1.0", 200), ("1.1", 200), ("9.9", 505), ("2.0", 505)]
+)
+def test_other_versions_of_http_are_refused(server_under_guard, version, status):
+    _, port, key = server_under_guard
+    lines = [f"GET /api/v1/profiles HTTP/{version}", f"Host: 127.0.0.1:{port}", f"X-Api-Key: {key}"]
+    assert send_raw(server_under_guard, lines)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/profiles", "GET, HEAD, POST"),
+        ("/profiles/1", "DELETE, GET, HEAD, PUT"),
+        ("/account", "GET, HEAD"),
+    ],
+)
+def test_all_methods_of_a_path_are_named(shared_api, path, allowed):
+    answer = shared_api.client.request("PATCH", f"/api/v1{path}")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
 def test_a_preflight_gets_no_permission(shared_api):
     headers = {"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}
     answer = shared_api.options("/profiles", headers=headers)

@@ -17,6 +17,7 @@ from tm_cli.server.workers.engine_events import (
     EngineResumed,
     EngineStarted,
     RunNote,
+    TransferCounts,
 )
 
 JOB = {
@@ -34,10 +35,12 @@ JOB = {
 class Workers:
     """A coordinator whose workers report what the test says."""
 
-    def __init__(self, *names, **job):
+    def __init__(self, *names, probe_timeout=0.0, **job):
         self.now = 100.0
         plan = WholePlan(EngineJob.parse({**JOB, **job}).plan)
-        self.coordinator = Coordinator(names, plan, request_timeout=10.0, now=self.now)
+        self.coordinator = Coordinator(
+            names, plan, request_timeout=10.0, now=self.now, probe_timeout=probe_timeout
+        )
         self.told = []
 
     def say(self, event, *workers):
@@ -231,6 +234,27 @@ def test_requests_by_address_are_those_of_all_workers_even_a_lost_one():
         AddressCounts(0, {"10.0.0.1": 7, "10.0.0.2": 6}),
         AddressCounts(1, {"10.0.0.9": 3}),
     ]
+
+
+def test_what_was_transferred_is_the_sum_of_all_workers():
+    group = Workers("a", "b").all_go()
+    group.say(TransferCounts(0, {"200": 50}, 1), 0, 1)
+    group.say(TransferCounts(0, {"200": 70, "204": 0}, 2), 0)
+    group.say(TransferCounts(1, {"200": 5}, 0), 0)
+    group.coordinator.on_worker_lost(1, "gone", group.now)
+    group.say(end(350), 0)
+    assert group.events(TransferCounts)[-2:] == [
+        TransferCounts(0, {"200": 120, "204": 0}, 3),
+        TransferCounts(1, {"200": 5}, 0),
+    ]
+
+
+def test_workers_that_wait_for_the_target_are_given_time():
+    group = Workers("a", "b", probe_timeout=60.0)
+    group.wait(65)
+    assert group.notes() == []
+    group.say(EngineReady(), 0, 1)
+    assert [command.command for command in group.commands()] == ["go", "go"]
 
 
 def newest(group):

@@ -1,0 +1,139 @@
+"""`tm run`: one load test of a document or an address, gated on FAIL, without further set-up."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from tm_cli.cli import options
+from tm_cli.cli.app import App
+from tm_cli.cli.help_page import LOAD
+from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.completion.candidates import complete_profiles
+from tm_cli.errors import UsageError
+
+app = App()
+
+RATE, DURATION = "50", "30s"
+_OF_RUNS = frozenset({"start", "wait", "status", "stop", "pause", "resume"})
+"""`tm run stop` with the s forgotten would start a run."""
+
+
+@app.command("run")
+@with_session
+def run(
+    session: CommandContext,
+    *,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|URL",
+            autocompletion=complete_profiles,
+            help="Path to a profile document, name or id of a profile, or the URL to test.",
+        ),
+    ],
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help=f"Requests per second, with a URL. [{RATE}]",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help=f"Duration of the run, with a URL. [{DURATION}]",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    gate_options: options.GateOptions,
+    checks: options.Assert = None,
+    confirm: options.Confirm = 0,
+    baseline: options.Baseline = None,
+    against: options.Against = None,
+    region: options.Region = None,
+    tag: options.Tags = None,
+    wait_for_target: options.WaitForTarget = None,
+    wait_options: options.WaitOptions,
+) -> int:
+    """Start a run, wait for its verdict and exit by it: the short way in.
+
+    The gate fails on FAIL unless --fail-on or a setting names other verdicts. A URL gets GET
+    requests at a constant rate; its profile is named after it, so that the next run is compared.
+
+    tm run checkout.yaml
+
+    tm run http://localhost:8080/checkout --rate 50 --duration 30s
+    """
+    options.reject_space_after_comma(gate_options.fail_on, [target])
+    if target in _OF_RUNS:
+        raise UsageError(
+            f"{target} is a command of `tm runs`. Did you mean `tm runs {target}`?",
+            hint=f"a profile of that name: `tm runs start {target} --wait --fail-on FAIL`",
+        )
+    with wait_options.open(session) as behavior:
+        document = _read_document(target, rate, duration)
+        every_check = options.with_assert_setting(session, checks)
+        gate = gate_options.read(session, checks=every_check, confirm=confirm)
+        from tm_cli.commands.runs.gate import ShortGate, read_request
+        from tm_cli.commands.shared.gate import start_and_wait
+
+        request = read_request(
+            session,
+            [target],
+            document,
+            region=region,
+            tags=tag,
+            baseline=baseline,
+            against=against,
+            wait_for_target=wait_for_target,
+        )
+        runs = ShortGate(session)
+        if document is not None:
+            _check_reach(document["endpointUrl"], runs.server)
+        return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+
+
+def _read_document(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
+    """Return the profile of a URL, None where the target names a profile.
+
+    Raises UsageError for a bad value, and for a load that a profile has already.
+    """
+    from tm_cli.backends.trafficmorph.profile_documents import constant_load
+    from tm_cli.setup.answers import is_address, read_rate, read_seconds, read_target
+
+    if not is_address(target):
+        for flag, value in (("--rate", rate), ("--duration", duration)):
+            if value is not None:
+                raise UsageError(
+                    f"{flag} goes with a URL; {target} is a profile, which has its own load",
+                    hint="change the points in the document",
+                )
+        return None
+    url = _read("URL", read_target, target)
+    return constant_load(
+        url,
+        _read("--rate", read_rate, rate or RATE),
+        _read("--duration", read_seconds, duration or DURATION),
+    )
+
+
+def _check_reach(url: str, server: str) -> None:
+    from tm_cli.setup.answers import is_out_of_reach
+
+    if is_out_of_reach(url, server):
+        raise UsageError(
+            f"{url} is this machine, and the server at {server} would load its own",
+            hint="name an address that it reaches, or use the embedded server: --base-url local",
+        )
+
+
+def _read(what: str, read: Any, text: str) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise UsageError(f"invalid {what}: {error}") from None

@@ -1,0 +1,95 @@
+"""Whether the target can be loaded at all, asked before the load is sent."""
+
+import ssl
+import time
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+from gevent.event import Event
+
+from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
+from tm_cli.server.engine.protocol import EventWriter
+from tm_cli.server.engine.sender import TargetClient
+from tm_cli.values.failures import failure_meaning
+
+_PAUSE = 1.0  # seconds between two attempts
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_BY_A_PROXY = {502, 503, 504}  # its answers while the service behind it starts
+
+
+class TargetNotReady(JobError):
+    """No load was sent, because the target cannot be tested."""
+
+
+def wait_until_ready(job: EngineJob, events: EventWriter, stopped: Event) -> None:
+    """Return once everything that the job asks about is ready, or the run is stopped.
+
+    Raises TargetNotReady when that takes longer than the job allows.
+    """
+    deadline = time.monotonic() + (job.probe.wait if job.probe else 0.0)
+    for check in _checks(job):
+        while (problem := check.problem()) and not stopped.is_set():
+            if time.monotonic() + _PAUSE > deadline:
+                if check.is_there and check.is_optional:
+                    break
+                raise TargetNotReady(f"{problem}; no load was sent{_waited(job)}")
+            events.write("waiting", reason=problem)
+            stopped.wait(_PAUSE)
+        check.client.close()
+
+
+@dataclass(slots=True)
+class _Check:
+    """One thing to ask about, and the statuses that mean that it is not ready.
+
+    Without `sends` a connection is enough: how the target answers is what the run measures. After
+    a `problem`, `is_there` says whether it answered at all, which is enough for what is optional.
+    """
+
+    name: str
+    client: TargetClient
+    not_ready: Container[int]
+    sends: bool = True
+    is_optional: bool = True
+    is_there: bool = False
+
+    def problem(self) -> str | None:
+        result = self.client.send() if self.sends else self.client.connect()
+        self.is_there = isinstance(result, int)
+        if isinstance(result, str):
+            return f"{self.name} cannot be reached: {_explained(self.client.error, result)}"
+        if result in self.not_ready:
+            return f"{self.name} is not ready: it answers with status {result}"
+        return None
+
+
+def _checks(job: EngineJob) -> Iterator[_Check]:
+    probe = job.probe
+    if probe is None:
+        return
+    if probe.url is not None:
+        target = RequestTarget.parse(probe.url, probe.addresses)
+        client = _client(job, target, method="GET", headers=[])
+        name = f"the readiness URL at {target.authority}"
+        yield _Check(name, client, range(400, 1000), is_optional=False)
+    method = job.method if job.method in _SAFE_METHODS else "HEAD"
+    for target in job.targets:
+        name = f"the target {target.authority}"
+        client = _client(job, target, method=method)
+        yield _Check(name, client, _BY_A_PROXY, sends=probe.wait > 0)
+
+
+def _client(job: EngineJob, target: RequestTarget, **changes: object) -> TargetClient:
+    alone = {"body": None, "slots": 1, "against": None, "expect_status": None}
+    return TargetClient(job.model_copy(update={**alone, **changes}), target)
+
+
+def _waited(job: EngineJob) -> str:
+    wait = job.probe.wait if job.probe else 0.0
+    return f" in {wait:g} s" if wait else " (--wait-for-target 60s would wait for it)"
+
+
+def _explained(error: Exception | None, name: str) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message} (TM_CA_FILE names certificates to trust)"
+    return failure_meaning(name) or name
