@@ -444,8 +444,8 @@ def test_runs_of_one_job_are_told_apart(jobs, strait):
     result = jobs("start", "export", "other", "export", "--wait", "--no-stream")
     assert result.exit_code == ExitCode.OK
     first, _, second = strait.world.runs
-    assert f"tm: export (1): waiting for run {first} of export" in result.stderr
-    assert f"tm: export (2): waiting for run {second} of export" in result.stderr
+    assert f"tm: export (1): waiting for run {first}" in result.stderr
+    assert f"tm: export (2): waiting for run {second}" in result.stderr
     assert result.stderr.count("tm: export (1): the verdict is PASS") == 2
     assert "tm: other: the verdict is PASS" in result.stderr
 
