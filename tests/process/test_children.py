@@ -263,6 +263,7 @@ def surroundings(monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TM_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("TM_CA_FILE", str(tmp_path / "own.pem"))
     monkeypatch.setenv("LC_MESSAGES", "C")
 
 
@@ -275,6 +276,7 @@ def test_local_server_gets_its_settings_and_no_secret(surroundings, tmp_path):
     assert leaked(found) == {}
     assert found["TM_CONFIG_DIR"] == str(tmp_path / "config")
     assert found["SSL_CERT_FILE"] == str(tmp_path / "ca.pem")
+    assert found["TM_CA_FILE"] == str(tmp_path / "own.pem")
     assert found["PYTHONSAFEPATH"] == "1"
     assert found["PATH"]
     until(lambda: not (tmp_path / ".tm" / "server.json").exists())

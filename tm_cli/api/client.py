@@ -131,7 +131,8 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def as_object(document: Any) -> dict[str, Any]:
     """Return a JSON object as it is; raises InvalidResponse for anything else."""
     if not isinstance(document, dict):
-        raise InvalidResponse("the server's answer is not a JSON object")
+        what = "empty" if document is None else "not a JSON object"
+        raise InvalidResponse(f"the server's answer is {what}")
     return document
 
 

@@ -125,7 +125,7 @@ def parse_response(
         return None
     if status not in {200, 201, 202}:
         raise InvalidResponse(f"{where} answered with the unexpected status {status}")
-    if accepts_empty and not answer.content:
+    if accepts_empty and not answer.content.strip():
         return None
     if not _is_json(answer):
         kind = _header(answer, "content-type", secret) or "a body without a Content-Type"

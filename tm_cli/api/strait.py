@@ -10,9 +10,12 @@ from urllib.parse import quote
 
 from pydantic import (
     BeforeValidator,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     StrictBool,
     StrictInt,
     StrictStr,
+    ValidationError,
     model_validator,
 )
 
@@ -36,7 +39,10 @@ def _empty_for_null(value: Any) -> Any:
 
 
 class JobRun(Payload):
-    """One run of a job; its status alone says whether it is over."""
+    """One run of a job; its status alone says whether it is over.
+
+    Its document is what the server sent: nothing that was not understood is lost.
+    """
 
     id: StrictStr
     status: StrictStr
@@ -52,6 +58,18 @@ class JobRun(Payload):
     scheduled_at: Instant = None
     started_at: Instant = None
     finished_at: Instant = None
+    _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, document: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        run = handler(document)
+        if isinstance(document, dict):
+            run._sent = document  # noqa: SLF001  # our own
+        return run
+
+    def document(self) -> dict[str, Any]:
+        return dict(self._sent)
 
 
 class JobDefinition(Payload):
@@ -207,7 +225,7 @@ class StraitClient(JsonClient):
         part: str | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> JobRun | None:
-        """Return the run as it is afterwards; None for an answer without a body."""
+        """Return the run as it is afterwards; None for an answer that does not show it."""
         return self._send(_run_or_none, method, _run(run_id, part), body)
 
     def set_debug(self, run_id: str, *, on: bool) -> None:
@@ -322,7 +340,10 @@ def _something(document: Any) -> Any:
 
 
 def _run_or_none(document: Any) -> JobRun | None:
-    return None if document is None else JobRun.model_validate(document)
+    try:
+        return JobRun.model_validate(document)
+    except ValidationError:
+        return None
 
 
 def _with_results(document: Any) -> dict[str, Any]:
@@ -349,7 +370,7 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
 
     def fetch_page(at: str | None) -> RunPage:
         size = min(most - len(items), LARGEST_PAGE)
-        return _with_cursor(fetch(at, size), size)
+        return with_cursor(fetch(at, size), size)
 
     for page, following in follow_cursors(
         fetch_page, lambda page: page.next_cursor or None, cursor=cursor
@@ -367,7 +388,7 @@ def collect(fetch: Fetch, *, most: int, cursor: str | None = None) -> RunPage:
     return RunPage(data=list(items.values())[:most], next_cursor=rest, has_more=has_more, **known)
 
 
-def _with_cursor(page: RunPage, size: int) -> RunPage:
+def with_cursor(page: RunPage, size: int) -> RunPage:
     """Return the page; a bare list of the asked size with the cursor that servers would send."""
     if page.has_more is not None or page.next_cursor or len(page.data) != size:
         return page

@@ -13,8 +13,11 @@ class Backend(ABC):
     """One subject (a profile, a benchmark, a job) on one server.
 
     `observe` and `find_result` raise TmErrors; `retry_pause` says which of them leave the
-    question open, so that it may be asked again.
+    question open, so that it may be asked again. `search_hint` is how to search for the run of a
+    start whose answer never came.
     """
+
+    search_hint: str | None = None
 
     def prepare(self) -> None:  # noqa: B027  # nothing by default
         """Read what must be known before the start to recognise the run afterwards."""

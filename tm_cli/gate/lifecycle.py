@@ -311,7 +311,8 @@ class Follow:
     def interrupted(self, *, stop: bool) -> tuple[str, str | None]:
         """Return a sentence and a hint on what an interruption leaves; stop the run if asked."""
         if self._starting:
-            return "interrupted while the start was sent; it may have happened", None
+            text = "interrupted while the start was sent; it may have happened"
+            return text, self._system.search_hint
         if self.run is None:
             return "interrupted; nothing was started", None
         if stop and self._stopped(self.run):

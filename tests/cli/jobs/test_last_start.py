@@ -214,6 +214,24 @@ def test_unusable_memory_of_a_key_finds_nothing(jobs, strait, killed, memory, de
     assert "Traceback" not in result.stderr
 
 
+def test_interrupted_start_names_the_command_that_finds_its_run(jobs, strait, clock):
+    from tm_cli.runtime.signals import SignalReceived
+
+    strait.job(attempts=("failed",))
+    strait.api.fault(TRIGGER, None, after=True)
+    sleep = clock.sleep
+
+    def interrupted(seconds):
+        clock.sleep = sleep
+        raise SignalReceived(15)
+
+    clock.sleep = interrupted
+    result = jobs(*START)
+    assert result.exit_code == 143
+    assert "`tm jobs wait --last` searches for the run" in result.stderr
+    assert jobs(*LAST).exit_code == ExitCode.FAIL
+
+
 def test_list_that_cannot_be_read_is_an_error(jobs, strait, killed):
     strait.job()
     killed(*START)

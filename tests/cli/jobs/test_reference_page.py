@@ -1,5 +1,7 @@
 """Every command, against today's server and against one that answers as the reference shows."""
 
+import json
+
 import pytest
 
 from tests.services.strait.api import Api, Reply, as_json
@@ -20,6 +22,7 @@ KINDS = [Api, ReferencePageApi]
 @pytest.fixture(params=KINDS)
 def strait(clock, request):
     with serve(clock, request.param) as found:
+        found.api.pauses = True
         yield found
 
 
@@ -52,6 +55,26 @@ def command(jobs, strait):
 
     run.ids, run.world = ids, world
     return run
+
+
+@pytest.mark.parametrize("newer", [0, 250])
+def test_run_of_a_lost_start_is_found_by_its_key(strait, jobs, clock, newer):
+    job = strait.job("export", attempts=("failed",))
+    project = {"TM_STRAIT_PROJECT": PROJECT}
+
+    def lost(request):
+        reply = answer(request)
+        return None if request.path.endswith("/trigger") else reply
+
+    answer, strait.api.answer = strait.api.answer, lost
+    strait.api.fault("GET /v1/runs", Reply(404))
+    assert jobs("start", "export", environ=project).exit_code == ExitCode.START_UNKNOWN
+    strait.api.answer = answer
+    for _ in range(newer):
+        clock.sleep(0.1)
+        strait.world.make_run(job["id"]).course = Course()
+    last = jobs("wait", "--last", "--no-stream", environ=project)
+    assert last.exit_code == ExitCode.FAIL
 
 
 AT = ("--at", "2026-03-02T12:00:00Z")
@@ -195,13 +218,17 @@ def test_dead_letters_of_the_set_project_are_revived_only_on_request(command, st
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )
-@pytest.mark.parametrize("code", [200, 202, 204])
-def test_answer_without_a_body_is_a_success(command, strait, words, status, code):
+@pytest.mark.parametrize(
+    "empty",
+    [Reply(200), Reply(202), Reply(204), Reply(200, b"\n"), as_json(200, {}), as_json(200, None)],
+    ids=["200", "202", "204", "line-break", "object", "null"],
+)
+def test_answer_that_does_not_show_the_run_is_a_success(command, strait, words, status, empty):
     answer = strait.api.answer
 
     def emptied(request):
         reply = answer(request)
-        return Reply(code) if request.method != "GET" and reply.status < 300 else reply
+        return empty if request.method != "GET" and reply.status < 300 else reply
 
     strait.api.answer = emptied
     result = command(*words)
@@ -286,6 +313,40 @@ def test_every_field_of_a_run_is_shown(command, strait):
         assert texts[name] in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("error", {"message": "no disk"}),
+        ("attempt", "second"),
+        ("created_at", "2026-03-01T12:00:00.123456789+01:00"),
+        ("finished_at", "yesterday"),
+        ("of_a_newer_server", ["x"]),
+    ],
+)
+def test_field_that_is_not_understood_is_shown_as_it_was_sent(command, strait, name, value):
+    run = strait.world.runs[command.ids["RUN"]].document
+    strait.api.fault("GET /v1/runs/{run}", as_json(200, {**run, name: value}))
+    shown = command("show", "RUN")
+    strait.api.fault("GET /v1/runs/{run}", as_json(200, {**run, name: value}))
+    assert command("show", "RUN", "--json").json["data"][name] == value
+    assert f"\n  {name} " in shown.stdout
+    assert (value if isinstance(value, str) else json.dumps(value)) in shown.stdout
+
+
+@pytest.mark.parametrize("project", ["", "  "])
+def test_empty_project_is_a_mistake(command, strait, project):
+    assert command("list", "--project", project).exit_code == ExitCode.USAGE
+    assert strait.api.log == []
+
+
+def test_project_is_part_of_a_context(jobs, strait, tm):
+    settings = f'[contexts.staging]\nstrait_project = "{PROJECT}"\n'
+    (tm.home / "config.toml").write_text(settings)
+    (tm.home / "config.toml").chmod(0o600)
+    assert jobs("list", "--context", "staging").exit_code == ExitCode.OK
+    assert strait.api.log[-1].query["project_id"] == [PROJECT]
+
+
 def test_machine_preset_reaches_the_server(command, strait):
     assert command("restart", "RUN", "--preset", "large-2x").exit_code == ExitCode.OK
     (sent,) = (item for item in strait.api.log if item.path.endswith("/restart"))
@@ -358,3 +419,67 @@ def test_project_of_the_settings_is_used_to_try_a_key(tm, strait, words):
     assert result.exit_code in {ExitCode.OK, ExitCode.CONFIGURATION}, result.stderr
     assert "project_id is required" not in result.stdout + result.stderr
     assert strait.api.log[-1].query["project_id"] == [PROJECT]
+
+
+@pytest.mark.parametrize(
+    ("words", "route", "answer", "shown", "code"),
+    [
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled", "error": ""}, {"id": "b"}]},
+            "canceled 2 runs",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled"}, {"id": "b", "error": "no"}]},
+            "canceled 1 run",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "cancel", "RUN", "QUEUED"),
+            "POST /v1/runs/bulk-cancel",
+            {"results": [{"id": "a", "status": "canceled"}], "canceled": 1, "failed": 0},
+            "canceled 1 run",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "cancel-all", "--batch", "b1", "--yes"),
+            "POST /v1/runs/bulk-cancel-all",
+            {"run_ids": ["a", "b"]},
+            "canceled 2 runs",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "replay", "FAILED"),
+            "POST /v1/runs/bulk-replay",
+            {"results": [{"new_run_id": "a"}]},
+            "replayed 1 run",
+            ExitCode.OK,
+        ),
+        (
+            ("bulk", "replay", "FAILED"),
+            "POST /v1/runs/bulk-replay",
+            [],
+            "replayed 0 runs",
+            ExitCode.ERROR,
+        ),
+        (
+            ("bulk", "dlq-replay", "DEAD"),
+            "POST /v1/runs/bulk-dlq-replay",
+            {"replayed": [{"id": "a"}]},
+            "queued 1 dead letter again",
+            ExitCode.OK,
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_counts_that_an_answer_leaves_out_are_those_of_its_list(
+    command, strait, words, route, answer, shown, code
+):
+    strait.api.fault(route, as_json(200, answer))
+    result = command(*words)
+    assert result.exit_code == code
+    assert shown in result.stdout

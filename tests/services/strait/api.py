@@ -130,6 +130,8 @@ class Api:
     server; `frees_keys` and `pauses` are what its pages publish.
     """
 
+    frees_keys = False
+
     def __init__(self, world: World, *, limited: bool = False) -> None:
         self.world = world
         self.limited = limited
@@ -137,7 +139,6 @@ class Api:
         self.log: list[Request] = []
         self.faults: dict[str, list[tuple[Reply | None, bool]]] = defaultdict(list)
         self.older = False
-        self.frees_keys = False
         self.pauses = False
         self._sent: dict[tuple[str, float], int] = defaultdict(int)
         self._cache: dict[tuple[str, str], tuple[Reply, Any]] = {}

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tests.services.strait.api import Api, Problem, Reply, Request, as_json
-from tests.services.strait.world import PROJECT, parse
+from tests.services.strait.world import PROJECT, World, parse
 
 RUN_FIELDS = {
     "id", "job_id", "project_id", "status", "attempt", "payload", "result", "metadata", "error",
@@ -49,6 +49,10 @@ def on_page(run: dict[str, Any]) -> dict[str, Any]:
 
 
 class ReferencePageApi(Api):
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(world, **options)
+        self.frees_keys = self.pauses = True
+
     def _guarded(self, request: Request, route: str | None) -> Reply:
         reply = super()._guarded(request, route)
         if reply.status < 400 or not reply.body.startswith(b"{"):

@@ -177,7 +177,7 @@ def as_result(lineage: Lineage, canceled_as: Verdict) -> Result:
     """Return the verdict on a run that has ended, and why; without one while it goes on.
 
     The verdict, the reasons and what was returned are those of the run that decides; the time is
-    that of all. What several last runs have returned is no result of the work.
+    that of all. Several last runs have no common result.
     """
     run = lineage.deciding(canceled_as)
     facts = run.document()
@@ -206,7 +206,7 @@ def _reasons(lineage: Lineage, run: JobRun) -> list[str]:
         kind = f" ({sanitize(run.error_class)})" if run.error_class else ""
         reasons.append(f"{sanitize(run.error)}{kind}")
     if len(lineage.last) > 1:
-        reasons.append(f"{len(lineage.last)} runs end the work, so that no result is that of it")
+        reasons.append(f"{len(lineage.last)} runs are last, so that the work has no single result")
     if run.status in STOPPED_FROM_OUTSIDE:
         reasons.append("it was ended from outside, which says nothing about the job itself")
     return reasons

@@ -35,6 +35,8 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 
+SEARCH_HINT = "`tm jobs wait --last` searches for the run"
+
 Listen = Callable[[str, Callable[[], None]], None]
 """Opens the stream of a run, and calls the function when its status may have changed."""
 
@@ -208,6 +210,7 @@ class TriggeredRuns(StraitRuns):
 
     plan: StartPlan = field(kw_only=True)
     on_send: OnSend = field(default=lambda _request, _snapshot: None)
+    search_hint: str | None = SEARCH_HINT
     _trigger: Trigger | None = field(default=None, init=False)
 
     def prepare(self) -> None:

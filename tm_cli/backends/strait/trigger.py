@@ -15,7 +15,14 @@ from typing import Any
 from tm_cli.api.client import follow_cursors
 from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
 from tm_cli.api.retry import Attempts, RequestBudget
-from tm_cli.api.strait import LARGEST_PAGE, JobRun, StraitClient, Triggered, as_run
+from tm_cli.api.strait import (
+    LARGEST_PAGE,
+    JobRun,
+    StraitClient,
+    Triggered,
+    as_run,
+    with_cursor,
+)
 from tm_cli.errors import Refused, StartUnknown, TmError
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.durations import format_duration
@@ -124,7 +131,7 @@ def take_snapshot(client: StraitClient, clock: Clock) -> Snapshot:
 def find_by_key(client: StraitClient, job_id: str, key: str) -> JobRun | None:
     """Search the newest runs for that of a key; raises ApiError."""
     pages = follow_cursors(
-        lambda cursor: client.list_runs(limit=LARGEST_PAGE, cursor=cursor),
+        lambda at: with_cursor(client.list_runs(limit=LARGEST_PAGE, cursor=at), LARGEST_PAGE),
         lambda page: page.next_cursor or None,
     )
     for page, _ in islice(pages, PAGES_SEARCHED):

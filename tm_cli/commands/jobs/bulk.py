@@ -152,7 +152,7 @@ def cancel(session: CommandContext, run: options.RunIds) -> int:
     """
     ids = options.check_run_ids(run, most=MOST_RUNS)
     answer = _client(session).send_bulk("bulk-cancel", {"run_ids": ids})
-    return _emit_canceled(session, answer)
+    return _emit_canceled(session, answer, expected=len(ids))
 
 
 @app.command("cancel-all")
@@ -189,13 +189,15 @@ def cancel_all(
     return _emit_canceled(session, client.cancel_all(body))
 
 
-def _emit_canceled(session: CommandContext, answer: dict[str, Any]) -> int:
+def _emit_canceled(session: CommandContext, answer: dict[str, Any], expected: int = 0) -> int:
     """Print what was canceled, in either form of the answer; a run that was not is a failure."""
     items = _items(answer, "results", "run_ids")
     not_canceled = [item for item in items if item.get("error") and item.get("status") != DONE]
     failed = max(_number(answer, "failed"), len(not_canceled))
-    head = f"canceled {count_of(_number(answer, 'canceled'), 'run')}"
-    lines = [head, *(_line(item, ("id", "status", "error")) for item in items)]
+    canceled = _number(answer, "canceled", len(items) - failed)
+    failed = max(failed, expected - canceled)
+    lines = [f"canceled {count_of(canceled, 'run')}"]
+    lines += [_line(item, ("id", "status", "error")) for item in items]
     left_out = f"{count_of(failed, 'run')} could not be canceled" if failed else None
     return _emit(session, answer, "\n".join(lines), left_out)
 
@@ -223,9 +225,9 @@ def replay(session: CommandContext, run: options.RunIds) -> int:
     with start_unknown_if_lost():
         answer = client.replay_many(ids)
     fields = ("original_run_id", "status", "new_run_id", "error")
-    replayed = _number(answer, "replayed")
-    lines = [f"replayed {count_of(replayed, 'run')}"]
-    lines += [_line(item, fields) for item in _items(answer, "results")]
+    items = _items(answer, "results")
+    replayed = _number(answer, "replayed", sum(1 for item in items if item.get("new_run_id")))
+    lines = [f"replayed {count_of(replayed, 'run')}", *(_line(item, fields) for item in items)]
     missing = len(ids) - replayed
     left_out = f"{count_of(missing, 'run')} could not be replayed" if missing > 0 else None
     return _emit(session, answer, "\n".join(lines), left_out)
@@ -283,9 +285,9 @@ def _client(session: CommandContext) -> StraitClient:
     return open_client(session)
 
 
-def _number(answer: dict[str, Any], name: str) -> int:
+def _number(answer: dict[str, Any], name: str, otherwise: int = 0) -> int:
     value = answer.get(name)
-    return value if type(value) is int else 0
+    return value if type(value) is int else otherwise
 
 
 def _emit(session: CommandContext, answer: dict[str, Any], lines: str, left_out: str | None) -> int:

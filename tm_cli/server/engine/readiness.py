@@ -32,7 +32,7 @@ def wait_until_ready(job: EngineJob, events: EventWriter, stopped: Event) -> Non
             if time.monotonic() + _PAUSE > deadline:
                 if check.is_there and check.is_optional:
                     break
-                raise TargetNotReady(f"{problem}; no load was sent{_waited(job)}")
+                raise TargetNotReady(f"{problem}; no load was sent{_hint(job, check.client.error)}")
             events.write("waiting", reason=problem)
             stopped.wait(_PAUSE)
         check.client.close()
@@ -84,9 +84,10 @@ def _client(job: EngineJob, target: RequestTarget, **changes: object) -> TargetC
     return TargetClient(job.model_copy(update={**alone, **changes}), target)
 
 
-def _waited(job: EngineJob) -> str:
-    wait = job.probe.wait if job.probe else 0.0
-    return f" in {wait:g} s" if wait else " (--wait-for-target 60s would wait for it)"
+def _hint(job: EngineJob, error: Exception | None) -> str:
+    if wait := job.probe.wait if job.probe else 0.0:
+        return f" in {wait:g} s"
+    return "" if isinstance(error, ssl.SSLError) else " (--wait-for-target 60s would wait for it)"
 
 
 def _explained(error: Exception | None, name: str) -> str:
