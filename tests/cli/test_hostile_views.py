@@ -35,6 +35,8 @@ VIEWS = (
     ("baseline", "pin", "7"),
     ("runs", "status", "42"),
     ("runs", "stop", "42"),
+    ("runs", "start", "42"),
+    ("runs", "wait", "42", "--run-id", "mistyped"),
     ("profiles", "export", "42"),
 )
 MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
@@ -103,4 +105,4 @@ def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
         found = [*commands(shown), *other_systems(shown), *steering(shown)]
         assert found == [], f"seed {seed}"
         assert "Traceback" not in result.stderr, f"seed {seed}"
-        assert result.exit_code in {0, 1}, f"seed {seed}: {result.stderr}"
+        assert result.exit_code in {0, 1, 5}, f"seed {seed}: {result.stderr}"

@@ -288,3 +288,48 @@ def test_a_size_of_the_screen_that_is_none_is_ignored(size):
     out, err = process.communicate(timeout=LONGEST)
     assert process.returncode == ExitCode.OK, err
     assert len(max(out.splitlines(), key=len)) <= 80
+
+
+SIGNALED = """
+import os, signal, sys
+from tm_cli.runtime import standard_streams
+from tm_cli.runtime.signals import SignalReceived, signals_raised
+
+class Raw(standard_streams.io.FileIO):
+    def write(self, data):
+        written = super().write(data)
+        signal.raise_signal(signal.SIGINT)  # it arrives as the write returns
+        return written
+
+sys.stdout = standard_streams.io.TextIOWrapper(standard_streams.io.BufferedWriter(Raw(1, "w")))
+output = standard_streams.guard_standard_streams()
+with signals_raised(restore=True):
+    try:
+        print("the result", flush=True)
+    except SignalReceived as received:
+        sys.stderr.write(f"signal {received.number}, lost: {output.is_lost()}")
+"""
+
+
+def test_a_result_that_was_written_as_a_signal_came_is_not_lost():
+    answer = subprocess.run(
+        [sys.executable, "-c", SIGNALED], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "the result\n"
+    assert answer.stderr == "signal 2, lost: False"
+
+
+def test_signs_that_an_encoding_lacks_are_written_as_people_would():
+    program = (
+        "from tm_cli.runtime.standard_streams import guard_standard_streams\n"
+        "guard_standard_streams()\n"
+        r"print('404 \u00d7 3 \u2026 \u4e2d \ud800')"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert answer.stdout == "404 x 3 ... \\u4e2d \\ud800\n"

@@ -19,8 +19,11 @@ from tm_cli.api.transport import Transport
 SILENCE = 45.0
 """Seconds after which a stream without even a keep-alive counts as dead."""
 
-FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 406, 410})
-"""Answers that no repetition changes; 410 is that of a run that is over."""
+GONE = 410
+"""The answer for a run that is over."""
+
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 406})
+"""Answers of the API that no repetition changes; a proxy's page with such a status can pass."""
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
@@ -93,7 +96,9 @@ class Listener:
                     received = True
                     self._emit(Message(event.event, event.data))
         except HttpError as error:
-            return received, None if error.status in FINAL_STATUSES else error.retry_after or 0.0
+            is_refusal = error.status in FINAL_STATUSES and error.from_api
+            is_final = is_refusal or error.status == GONE
+            return received, None if is_final else error.retry_after or 0.0
         except ApiError:
             return received, 0.0
         except Exception:

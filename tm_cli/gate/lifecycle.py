@@ -39,6 +39,9 @@ from tm_cli.gate.polling import (
 from tm_cli.runtime.clock import Clock, reads_of_a_wait
 from tm_cli.values.durations import format_duration
 
+UNKNOWN_RUN = "unknown_run"
+"""The code of errors about a run that the server does not know."""
+
 
 class Follow:
     """One subject followed to a decision; holds what is known so that an error cannot lose it."""
@@ -86,8 +89,9 @@ class Follow:
         run, is_judged = self.run, decision.judged and self.result and self.result.verdict
         if run is None or run.resume is None or decision.exit_code is ExitCode.OK or is_judged:
             return decision
-        is_known = run.asked_at or not run.is_named or self._was_ours or self.result
-        if not is_known or _is_final(self.result):
+        is_known = run.asked_at or self._was_ours or self.result
+        is_doubtful = run.is_named or decision.code == UNKNOWN_RUN
+        if (is_doubtful and not is_known) or _is_final(self.result):
             return decision
         message, hint = decision.message, decision.hint or ""
         if self._seen_active and (run.run_id or "") not in message:
@@ -263,7 +267,7 @@ class Follow:
             raise Undecided(
                 f"there is no such run: {missing.reason}, and it is not under way",
                 hint=f"check the id of the run{'; ' * bool(missing.hint)}{missing.hint or ''}",
-                code="unknown_run",
+                code=UNKNOWN_RUN,
             )
         if last.phase is Phase.REPLACED:
             raise Undecided(

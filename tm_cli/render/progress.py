@@ -126,4 +126,6 @@ def items(progress: Progress) -> str:
 def _ending(progress: Progress) -> str:
     if progress.phase is Phase.REPLACED:
         return f"run {progress.other_run} is under way instead of this one"
+    if progress.other_run is not None:
+        return f"the server names no run that is under way ({progress.status})"
     return f"the run has ended ({progress.status})"

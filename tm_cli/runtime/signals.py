@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tm_cli.errors import Interrupted
+from tm_cli.runtime.standard_streams import signal_hold
 
 if TYPE_CHECKING:
     import asyncio
@@ -82,7 +84,14 @@ def let_decision_stand() -> None:
     _switch(_raise, _pass_over)
 
 
-def _raise(number: int, _frame: FrameType | None) -> None:
+def _raise(number: int, frame: FrameType | None) -> None:
+    if signal_hold.is_holding:
+        _exit_now(number, frame)
+    if not signal_hold.take(partial(_raise_now, number)):
+        _raise_now(number)
+
+
+def _raise_now(number: int) -> NoReturn:
     _switch(_raise, _exit_now)
     _raised.append(number)
     raise SignalReceived(number)

@@ -7,6 +7,8 @@ at the end whether output was lost.
 
 from __future__ import annotations
 
+import _thread
+import codecs
 import errno
 import io
 import os
@@ -15,6 +17,7 @@ import time
 
 TYPE_CHECKING = False  # importing typing or contextlib takes a third of the time of `tm --version`
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 INPUT, OUTPUT, ERROR = range(3)
@@ -23,6 +26,52 @@ PATIENCE = 2.0
 """Seconds that a message waits for room on standard error; a result waits without limit."""
 
 _PAUSE = 0.05  # seconds, where readiness cannot be polled
+_CAN_POLL = os.name == "posix"  # Windows polls sockets only
+_SLICE = 0.25  # seconds after which a signal that was held back ends a wait for room
+_PIECE = 4096  # bytes that never block where there is room; PIPE_BUF of Linux
+
+
+class _SignalHold:
+    """Holds back a signal while the main thread writes: what was written must not count as lost."""
+
+    def __init__(self) -> None:
+        self.is_holding = False
+        self._raise: Callable[[], None] | None = None
+        self._depth = 0
+        self._main = _thread.get_ident()
+
+    def take(self, raise_it: Callable[[], None]) -> bool:
+        """Call `raise_it` when the write is over; False when none is under way."""
+        if self._depth:
+            self.is_holding, self._raise = True, raise_it
+        return bool(self._depth)
+
+    def __enter__(self) -> None:
+        self._depth += _thread.get_ident() == self._main
+
+    def __exit__(self, *_error: object) -> None:
+        if _thread.get_ident() != self._main:
+            return
+        self._depth -= 1
+        if not self._depth and self._raise is not None:
+            raise_it, self._raise, self.is_holding = self._raise, None, False
+            raise_it()
+
+
+signal_hold = _SignalHold()
+
+
+_PLAIN = {"\N{MULTIPLICATION SIGN}": "x", "\N{HORIZONTAL ELLIPSIS}": "...", "\N{MICRO SIGN}": "u"}
+_PLAIN_ERRORS = "tm-plain"
+
+
+def _as_plain(error: UnicodeError) -> tuple[str, int]:
+    """Write signs that an encoding lacks as people would, and other characters as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    signs = [_PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in text]
+    return "".join(signs), error.end
 
 
 class GuardedStream(io.TextIOWrapper):
@@ -32,10 +81,18 @@ class GuardedStream(io.TextIOWrapper):
         super().__init__(
             io.BufferedWriter(file),
             encoding=getattr(like, "encoding", None) or "utf-8",
-            errors="backslashreplace",
+            errors=_PLAIN_ERRORS,
             line_buffering=getattr(like, "line_buffering", True),
         )
         self._file = file
+
+    def write(self, text: str, /) -> int:
+        with signal_hold:
+            return super().write(text)
+
+    def flush(self) -> None:
+        with signal_hold:
+            super().flush()
 
     def is_lost(self) -> bool:
         """Whether a write failed; a closed pipe after enough (`tm ... | head`) does not count."""
@@ -83,12 +140,30 @@ class _GuardedFile(io.RawIOBase):
         return len(data)
 
     def _write(self, data: Any) -> int:
-        while (written := self._raw.write(data)) is None:  # it does not block, and is full
-            if not _wait(self._descriptor, self._waits_for):
-                self._waits_for = 0.0  # until something is read again
+        while True:
+            if _CAN_POLL and not self._has_room():
                 return len(data)
-        self._waits_for = self._patience
-        return int(written)
+            written = self._raw.write(data[:_PIECE] if _CAN_POLL else data)
+            if written is not None:
+                self._waits_for = self._patience
+                return int(written)
+            if not self._has_room():  # it does not block, and is full
+                return len(data)
+
+    def _has_room(self) -> bool:
+        """Wait for room; a signal ends that, and what was to be written is lost."""
+        left = self._waits_for
+        while left is None or left > 0:
+            if signal_hold.is_holding and self._patience is None:
+                raise InterruptedError
+            if signal_hold.is_holding:
+                break
+            step = _SLICE if left is None else min(left, _SLICE)
+            if wait_until_writable(self._descriptor, step):
+                return True
+            left = None if left is None else left - step
+        self._waits_for = 0.0  # until something is read again
+        return False
 
     def _give_up(self, problem: Exception) -> None:
         self.problem = problem
@@ -101,6 +176,7 @@ def guard_standard_streams() -> GuardedStream | None:
 
     Return standard output; None when it is not a file, as in a notebook.
     """
+    codecs.register_error(_PLAIN_ERRORS, _as_plain)
     _open_closed_descriptors()
     sys.stdout = output = _guarded(sys.stdout, OUTPUT, None)
     sys.stderr = _guarded(sys.stderr, ERROR, PATIENCE)
@@ -127,10 +203,6 @@ def wait_until_writable(descriptor: int, seconds: float | None) -> bool:
     except (OSError, ValueError):  # Windows waits for sockets only
         time.sleep(_PAUSE)
         return True
-
-
-def _wait(descriptor: int, seconds: float | None) -> bool:
-    return seconds != 0.0 and wait_until_writable(descriptor, seconds)
 
 
 def _guarded(stream: Any, descriptor: int, patience: float | None) -> Any:

@@ -423,6 +423,7 @@ def test_wait_for_an_unknown_run_says_so(bench):
     result = bench("wait", "bmr_99", "--min-score", "0.8", "--json")
     assert result.exit_code == ExitCode.ERROR
     assert result.json["error"]["code"] == "unknown_run"
+    assert "wait for it again" not in result.json["error"]["hint"]
 
 
 def test_wait_needs_a_rule_and_exactly_one_way_to_name_a_run(bench, world):

@@ -210,6 +210,14 @@ def test_refused_key_that_has_just_worked_is_tried_once_more_and_ends_the_wait(j
     assert KEY not in result.stdout + result.stderr
 
 
+def test_run_that_was_never_there_is_not_to_be_waited_for_again(jobs, strait):
+    strait.job()
+    result = jobs("wait", "mistyped", "--no-stream", "--json")
+    assert result.exit_code == ExitCode.ERROR
+    assert result.json["error"]["code"] == "unknown_run"
+    assert "wait for it again" not in result.json["error"]["hint"]
+
+
 def test_key_that_is_refused_once_does_not_end_the_wait(jobs, strait):
     strait.job(executing=60.0)
     strait.api.fault(RUN, envelope(Problem(401, "API key expired")))

@@ -221,8 +221,10 @@ def test_interrupted_gate_starts_no_run_that_waits_for_its_turn(run, fleet, cloc
     fleet.profile(1, "PASS")
     fleet.is_embedded = True
     interrupt_at(clock, 30)
-    result = run("runs", "start", "1", "2", "--wait", "--fail-on", "FAIL")
+    argv = ("runs", "start", "1", "2", "--wait", "--fail-on", "FAIL")
+    result = run(*argv, at_terminal=True)
     assert result.exit_code == ExitCode.INTERRUPTED
+    assert "`tm runs wait 1 --run-id run-1-1 --fail-on FAIL` waits for it again" in result.stderr
     assert fleet.calls["POST", "profiles/N/start"] == 1
     assert "p2: interrupted; nothing was started" in result.stderr
 

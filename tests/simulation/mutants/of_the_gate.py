@@ -216,6 +216,22 @@ MUTANTS = (
         "a revoked key is tried until the deadline",
     ),
     Mutant(
+        "key-refused-once-ends-it",
+        FLOW,
+        "Follow._tolerate",
+        "if not (error.is_refused_key and self._key_works):",
+        "if True:",
+        "one 401 while a key is replaced ends a wait of half an hour",
+    ),
+    Mutant(
+        "key-refused-twice-goes-on",
+        FLOW,
+        "Follow._tolerate",
+        "self._key_works, pause = False, POLL_DEFAULT",
+        "self._key_works, pause = True, POLL_DEFAULT",
+        "a revoked key is tried until the deadline",
+    ),
+    Mutant(
         "ended-run-is-waited-for",
         "tm_cli.backends.trafficmorph.runs",
         "phase_of",

@@ -19,6 +19,7 @@ import trustme
 from tests.simulation import unending
 from tests.simulation.socket_server import read_message
 from tests.simulation.unending import CHUNKED, FAST, OK, PAUSE, SLOW, RawServer, json_answer
+from tm_cli.api import event_stream
 from tm_cli.api.errors import ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.middleware import LARGEST_BODY
 from tm_cli.api.network import LONGEST_STREAM, ExchangeLimits, LimitedTransport
@@ -476,3 +477,21 @@ def test_status_is_judged_before_a_compressed_body():
         (503, "http_error", False, 7.0),
         (503, "http_error", False, 7.0),
     ]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_stream_is_opened_again_after_the_page_of_a_proxy(status, monkeypatch):
+    monkeypatch.setattr(event_stream, "FIRST_PAUSE", 0.01)
+    event = b"event: status\ndata: {}\n\n"
+    page = f"HTTP/1.1 {status} X\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
+    stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    answers = iter([page.encode()])
+    heard = threading.Event()
+    with (
+        RawServer(lambda _: next(answers, stream + event)) as server,
+        transport(server.url, timeout=10.0) as opened,
+    ):
+        listener = event_stream.Listener(opened, "x", lambda message: message and heard.set())
+        listener.start()
+        assert heard.wait(LONG_BEFORE)
+        listener.close()

@@ -90,6 +90,8 @@ class TrafficMorphRuns(Backend):
         if self._has_status:
             try:
                 status = self._reader.get_run_status(self._profile_id)
+                if (status.profile_id, status.run_id, status.status) == (None, None, None):
+                    raise InvalidResponse("the answer is not the status of a run")
                 if self._starter.is_from_before(status.run_id) and run.asked_at is not None:
                     raise InvalidResponse("the status still shows the previous run")
                 return from_status(run, status, self._curve)

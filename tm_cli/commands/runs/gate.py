@@ -201,7 +201,7 @@ def read_request(
     """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
     return StartRequest(
         profiles=tuple(profiles),
-        region=session.setting("region", region or None),
+        region=session.setting("region", region),
         tags=read_tags(tags or []),
         comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
         wait_for_target=session.setting("wait_for_target", wait_for_target),

@@ -121,7 +121,8 @@ def follow(
     records = tuple(outcome.record() for outcome in outcomes)
     evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
     code = wait.reports.finish(evidence)
-    print_outcome(session, replace(evidence, exit_code=code), is_remembered=memory is not None)
+    is_remembered = memory is not None and all(record.end.run for record in records)
+    print_outcome(session, replace(evidence, exit_code=code), is_remembered=is_remembered)
     return int(code)
 
 
