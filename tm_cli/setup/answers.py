@@ -346,7 +346,8 @@ fail_on = [{verdicts}]
     return f"""\
 # Settings of this project's load tests; `tm config show` prints what is in effect.
 
-# The verdicts that fail a gate. With a history, add "NO_BASELINE": a changed curve has none.
+# The verdicts that fail a gate. With a history, add "NO_BASELINE", here and in the pipeline, which
+# has a list of its own: a changed curve has no baseline.
 fail_on = [{verdicts}]
 {server}{wait}
 # How much worse than its baseline a run may be, in percent (errors: in points). Each line shows

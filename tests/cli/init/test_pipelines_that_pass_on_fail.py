@@ -110,6 +110,12 @@ def test_earlier_workflow_is_fine(edited):
         ("fail-on: FAIL", "fail-on: NO_BASELINE", "lets FAIL pass"),
         ("warn-on: WARN", "warn-on: PASS", "PASS needs no warning"),
         ("warn-on: WARN", "args: --min-score=85%", "No such option"),
+        ("warn-on: WARN", "warn-on: FAIL,WARN", "--warn-on and --fail-on both name FAIL"),
+        ("warn-on: WARN", "args: --fail-on=NO_BASELINE", "lets FAIL pass"),
+        ("warn-on: WARN", "args: --fail-on=FAIL,WARN", "refuses `--fail-on=FAIL,WARN` in args"),
+        ("fail-on: FAIL", "fail_on: FAIL", "no input `fail_on`, and runs without it. did you mean"),
+        ("fail-on: FAIL", "FAIL-ON: WRAN", "invalid verdict 'WRAN'"),
+        ("warn-on: WARN", "confirm: many", "Invalid value"),
         ("profile: checkout.yaml", "profile: search.yaml", "cannot read"),
         ("base-url: local", "cache: true", "names no server"),
         ("base-url: local", "base-url: https://load.example", "passes no key on"),
@@ -122,11 +128,27 @@ def test_edit_of_the_written_workflow_is_seen(edited, old, new, said):
     assert said in edited("github", GITHUB, (old, new))
 
 
+@pytest.mark.parametrize("platform", ["github", "make"])
+def test_pipeline_whose_list_is_shorter_than_that_of_the_settings_is_seen(edited, tm, platform):
+    def found():
+        return edited(platform, {"github": GITHUB, "make": "Makefile"}[platform])
+
+    assert "leaves out" not in found()
+    settings = tm.cwd / "tm.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('"WARN"]', '"WARN", "NO_BASELINE"]'), encoding="utf-8")
+    assert "leaves out NO_BASELINE, on which the settings fail" in found()
+
+
 @pytest.mark.parametrize("system", ["benchmarks", "jobs"])
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("        with:\n", "        with:\n          region: eu\n", ""),
+        ("        with:\n", "        with:\n          region: eu\n", "No such option: --region"),
+        ("        with:\n", "        with:\n          no-such: eu\n", "no input `no-such`"),
+        ("artifact:", "timeout: 5x\n          artifact:", "invalid duration"),
+        ("fail-on: FAIL", "fail-on: WRAN #", "invalid verdict 'WRAN'"),
+        ("fail-on: FAIL", "fail-on: WARN #", "lets FAIL pass"),
         ("artifact:", "args: --no-such\n          artifact:", "No such option"),
         ("${{ secrets.", "tm_live_0123456789 # ${{ s.", "in plain text"),
         ("api-key:", "region:", "passes no key on"),

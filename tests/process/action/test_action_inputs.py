@@ -251,6 +251,12 @@ def test_every_option_of_a_start_can_be_given(system):
         ({"profile": "p", "args": "--help"}, "args cannot hold --help"),
         ({"profile": "p", "args": "--json\n--version"}, "args cannot hold --version"),
         ({"profile": "p", "args": "--wait=false"}, "args cannot hold --wait=false"),
+        ({"profile": "p", "args": "--fail-on=FAIL,WARN"}, "--fail-on: it is the input fail-on"),
+        (
+            {"profile": "p", "fail_on": "FAIL", "args": "--json\n--fail-on=WARN"},
+            "--fail-on: it is the input fail-on",
+        ),
+        ({"system": "jobs", "job": "j", "args": "--warn-on=FAIL"}, "it is the input warn-on"),
         ({"profile": "p", "args": "-h"}, "one option per line"),
         ({"profile": "p", "args": "--min-score\n85%"}, "one option per line"),
         ({"profile": "p", "args": "--"}, "one option per line"),

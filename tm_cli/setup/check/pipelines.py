@@ -24,6 +24,7 @@ from tm_cli.setup.check.model import (
     warning,
 )
 from tm_cli.setup.pins import ACTION
+from tm_cli.values.text import did_you_mean
 
 _ACTION = re.compile(r"[\w.-]+/tm@.+|\./")
 _BY_ITSELF = frozenset({"push", "pull_request", "pull_request_target", "merge_group", "schedule"})
@@ -47,7 +48,7 @@ def github_jobs(workflow: Mapping[Any, Any], branches: Branches) -> Iterator[Job
                 name,
                 (Script(str(step.get("run") or ""), _shell(*levels)),),
                 environ={key: text for level in levels for key, text in _environ(level)},
-                remarks=(*of_job, *_conditions(step), *_unpublished(step)),
+                remarks=(*of_job, *_conditions(step), *_unpublished(step), *_refused_inputs(step)),
                 inputs=_inputs(step),
                 directory=str(directory or "."),
                 runs=_condition(job) not in _NEVER and _condition(step) not in _NEVER,
@@ -137,8 +138,57 @@ def _condition(level: Mapping[str, Any]) -> str:
 def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
     if not _ACTION.fullmatch(str(step.get("uses") or "")):
         return None
-    given = {str(name): str(value) for name, value in table(step.get("with")).items()}
+    given = {str(name).lower(): str(text) for name, text in table(step.get("with")).items()}
     return given if given.keys() & {"profile", "benchmark", "job"} else None
+
+
+_OPTIONS = (
+    *("confirm", "baseline", "against", "wait-for-target", "region", "wait-timeout"),
+    *("verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
+)
+INPUTS = frozenset(
+    {
+        *_OPTIONS,
+        *("system", "profile", "benchmark", "job", "args", "fail-on", "assert", "tags"),
+        *("fail-fast", "base-url", "api-key", "working-directory", "summary", "annotations"),
+        *("report-json", "report-junit", "report-markdown", "report-html", "report-csv"),
+        *("comment", "comment-name", "comment-token", "artifact", "cache", "history"),
+        *("version", "extras", "python-version"),
+    }
+)
+"""The inputs of the action."""
+_ELSEWHERE = re.compile(r"--(?:fail-on|warn-on|wait|help|version)(?:=.*)?|--no-wait.*")
+
+
+def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
+    """Return the words of the command that the action runs, in its order, without reports.
+
+    `has_fail_on` is whether the settings or the environment name verdicts that fail a gate.
+    """
+    system = inputs.get("system", "runs")
+    verdicts = inputs.get("fail-on") or ("" if has_fail_on or system != "runs" else "FAIL")
+    words = [system, "start", "--wait"]
+    words += [] if verdicts in {"", "none"} else [f"--fail-on={verdicts}"]
+    words += [f"--{name}={inputs[name]}" for name in _OPTIONS if inputs.get(name)]
+    for option, name in (("--assert=", "assert"), ("--tag=", "tags"), ("", "args")):
+        words += [f"{option}{line}" for line in _lines(inputs, name)]
+    words += ["--fail-fast"] if inputs.get("fail-fast") == "true" else []
+    subject = {"runs": "profile", "jobs": "job"}.get(system, "benchmark")
+    return [*words, "--", *_lines(inputs, subject)]
+
+
+def _lines(inputs: Mapping[str, str], name: str) -> list[str]:
+    return [line for line in inputs.get(name, "").splitlines() if line.strip()]
+
+
+def _refused_inputs(step: Mapping[str, Any]) -> Iterator[Remark]:
+    """What GitHub only warns of, and what the action itself refuses."""
+    inputs = _inputs(step) or {}
+    for name in inputs.keys() - INPUTS:
+        near = did_you_mean(name, INPUTS)
+        yield problem(f"the action has no input `{name}`, and runs without it. {near}".rstrip())
+    for line in filter(_ELSEWHERE.fullmatch, _lines(inputs, "args")):
+        yield problem(f"the action refuses `{line}` in args")
 
 
 def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
