@@ -90,8 +90,7 @@ def soft_codes(answers: Answers) -> tuple[ExitCode, ...]:
 
 def package(answers: Answers) -> str:
     """Return what pip installs: this very version."""
-    extra = "[local]" if answers.is_local else ""
-    return f"tm-cli{extra}=={__version__}"
+    return pins.package("[local]" if answers.is_local else "")
 
 
 def job_minutes(answers: Answers) -> int:

@@ -113,7 +113,7 @@ def test_earlier_workflow_is_fine(edited):
         ("warn-on: WARN", "warn-on: FAIL,WARN", "--warn-on and --fail-on both name FAIL"),
         ("warn-on: WARN", "args: --fail-on=NO_BASELINE", "lets FAIL pass"),
         ("warn-on: WARN", "args: --fail-on=FAIL,WARN", "refuses `--fail-on=FAIL,WARN` in args"),
-        ("fail-on: FAIL", "fail_on: FAIL", "no input `fail_on`, and runs without it. did you mean"),
+        ("fail-on: FAIL", "fail_on: FAIL", "no input `fail_on`, and runs without it; did you mean"),
         ("fail-on: FAIL", "FAIL-ON: WRAN", "invalid verdict 'WRAN'"),
         ("warn-on: WARN", "confirm: many", "Invalid value"),
         ("profile: checkout.yaml", "profile: search.yaml", "cannot read"),

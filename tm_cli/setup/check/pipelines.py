@@ -26,7 +26,7 @@ from tm_cli.setup.check.model import (
 from tm_cli.setup.pins import ACTION
 from tm_cli.values.text import did_you_mean
 
-_ACTION = re.compile(r"[\w.-]+/tm@.+|\./")
+_ACTION = re.compile(r"(?:[\w.-]+/)+tm@.+|\./")
 _BY_ITSELF = frozenset({"push", "pull_request", "pull_request_target", "merge_group", "schedule"})
 _ALWAYS = frozenset({"true", "always()", "success()", "!cancelled()", "success() || failure()"})
 _NEVER = frozenset({"false", "0", "''", "null"})
@@ -185,8 +185,8 @@ def _refused_inputs(step: Mapping[str, Any]) -> Iterator[Remark]:
     """What GitHub only warns of, and what the action itself refuses."""
     inputs = _inputs(step) or {}
     for name in inputs.keys() - INPUTS:
-        near = did_you_mean(name, INPUTS)
-        yield problem(f"the action has no input `{name}`, and runs without it. {near}".rstrip())
+        near = did_you_mean(name, INPUTS, "remove it")
+        yield problem(f"the action has no input `{name}`, and runs without it; {near}")
     for line in filter(_ELSEWHERE.fullmatch, _lines(inputs, "args")):
         yield problem(f"the action refuses `{line}` in args")
 
