@@ -90,7 +90,9 @@ class Runner:
         """Use the action with these inputs, written with underscores."""
         text = action()
         contexts = {
-            **{"github": self.github, "env": self.env, "matrix": self.matrix},
+            "github": self.github,
+            "env": self.env,
+            "matrix": self.matrix,
             "runner": {"temp": str(self.temp)},
         }
         inputs = {
