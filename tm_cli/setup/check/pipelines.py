@@ -245,8 +245,7 @@ def _joined(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
     script = "\n".join([*lines(job.get("before_script")), *lines(job.get("script"))])
     late = "\n".join(lines(job.get("after_script")))
-    rules = job.get("rules")
-    levels = [job, *_mappings(rules)]
+    levels = [job, *_reached(job.get("rules"))]
     never = tuple(_never(name, levels))
     return Job(
         name,
@@ -258,6 +257,7 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
         remarks=(
             *never,
             *(remark for level in levels for remark in _forgiven(level)),
+            *_repeated(job.get("retry")),
             *_kept_files(job),
         ),
         runs=not never,
@@ -267,6 +267,14 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     """Return the mappings in a list; none for anything else."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _reached(rules: Any) -> Iterator[Mapping[str, Any]]:
+    """The rules up to the first that has no condition: it decides, the others do not count."""
+    for rule in _mappings(rules):
+        yield rule
+        if not rule.keys() & {"if", "changes", "exists"}:
+            return
 
 
 def _never(name: str, levels: list[Mapping[str, Any]]) -> Iterator[Remark]:
@@ -292,6 +300,13 @@ def _forgiven(level: Mapping[str, Any]) -> Iterator[Remark]:
         yield problem("allow_failure makes every exit code a success")
     if level.get("when") == "manual":
         yield warning("it runs only by hand, `when: manual`")
+
+
+def _repeated(retry: Any) -> Iterator[Remark]:
+    given = retry if isinstance(retry, Mapping) else {"max": retry}
+    causes = set(lines(given.get("when", "always")))
+    if given.get("max") in (1, 2, "1", "2") and causes & {"always", "script_failure"}:
+        yield warning("`retry` starts another run after a FAIL, and one PASS is enough")
 
 
 def _kept_files(job: Mapping[str, Any]) -> Iterator[Remark]:
