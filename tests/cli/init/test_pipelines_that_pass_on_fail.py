@@ -221,6 +221,9 @@ def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
         (".PHONY:", ".IGNORE:\n.PHONY:", ".IGNORE"),
         (".PHONY:", ".IGNORE: load-test\n.PHONY:", ".IGNORE"),
         (".PHONY:", "MAKEFLAGS += -i\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += -sn\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += --dry-run\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += -Otarget -Iinclude -sr --no-print-directory\n.PHONY:", "1 gate"),
         ("TM ?= tm", "TM ?= true", "nothing here runs a gate"),
     ],
 )

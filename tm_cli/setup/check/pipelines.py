@@ -318,7 +318,10 @@ def _kept_files(job: Mapping[str, Any]) -> Iterator[Remark]:
 _SETTING = re.compile(r"^ *(?:(export|override)\s+)?(\w+)\s*[?:+]{0,3}=\s*([^#]*?)\s*(?:#.*)?$")
 _RULE = re.compile(r"^([^\s#:=][^#:=]*?)\s*::?(?!=)([^;#]*)(?:;([^#]*))?")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]")
-_FORGIVING_FLAGS = re.compile(r"(?:^|\s)(?:-\w*i\w*|--ignore-errors)(?:\s|$)")
+_FORGIVING_FLAGS = re.compile(
+    r"(?:^|\s)(?:-(?![CEIOWfjlo])\w*[int]\w*|--ignore-errors|--dry-run|--just-print|--touch)(?:\s|$)"
+)
+"""To ignore failures (i), to print only (n), to touch only (t)."""
 
 
 @dataclass(frozen=True, slots=True)
