@@ -115,6 +115,9 @@ def test_earlier_workflow_is_fine(edited):
         ("warn-on: WARN", "args: --fail-on=FAIL,WARN", "refuses `--fail-on=FAIL,WARN` in args"),
         ("fail-on: FAIL", "fail_on: FAIL", "no input `fail_on`, and runs without it; did you mean"),
         ("fail-on: FAIL", "FAIL-ON: WRAN", "invalid verdict 'WRAN'"),
+        ("warn-on: WARN", "args: -q", "refuses `-q` in args"),
+        ("warn-on: WARN", "fail-fast: 'yes'", "fail-fast must be true or false"),
+        ("warn-on: WARN", "tags: [a, b]", "the input `tags` is no text"),
         ("warn-on: WARN", "confirm: many", "Invalid value"),
         ("profile: checkout.yaml", "profile: search.yaml", "cannot read"),
         ("base-url: local", "cache: true", "names no server"),
@@ -287,6 +290,9 @@ def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
         (", fail-on: WARN", "lets FAIL pass"),
         (", assert: 'p95<<4'", "invalid check"),
         (", wait-timeout: 5x", "invalid duration"),
+        (", fail-on: , warn-on: ", ""),
+        (", fail-fast: true, cache: false, comment: '${{ x }}'", ""),
+        (", args: '--confirm=2'", ""),
     ],
 )
 def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):

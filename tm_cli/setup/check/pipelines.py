@@ -138,7 +138,7 @@ def _condition(level: Mapping[str, Any]) -> str:
 def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
     if not _ACTION.fullmatch(str(step.get("uses") or "")):
         return None
-    given = {str(name).lower(): str(text) for name, text in table(step.get("with")).items()}
+    given = {name.lower(): text for name, text in texts(step.get("with")).items()}
     return given if given.keys() & {"profile", "benchmark", "job"} else None
 
 
@@ -157,7 +157,9 @@ INPUTS = frozenset(
     }
 )
 """The inputs of the action."""
-_ELSEWHERE = re.compile(r"--(?:fail-on|warn-on|wait|help|version)(?:=.*)?|--no-wait.*")
+_SWITCHES = ("fail-fast", "summary", "annotations", "comment", "cache")
+_TAKEN = re.compile(r"--(?!help|version|no-wait|(?:wait|fail-on|warn-on)(?:=|$))[a-z].*")
+"""A line of `args` that the action takes."""
 
 
 def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
@@ -187,8 +189,15 @@ def _refused_inputs(step: Mapping[str, Any]) -> Iterator[Remark]:
     for name in inputs.keys() - INPUTS:
         near = did_you_mean(name, INPUTS, "remove it")
         yield problem(f"the action has no input `{name}`, and runs without it; {near}")
-    for line in filter(_ELSEWHERE.fullmatch, _lines(inputs, "args")):
-        yield problem(f"the action refuses `{line}` in args")
+    for name, value in table(step.get("with")).items() if inputs else ():
+        if isinstance(value, (list, Mapping)):
+            yield problem(f"the input `{name}` is no text; write several on lines of their own: |")
+    for name in _SWITCHES:
+        if "${{" not in inputs.get(name, "") and inputs.get(name, "true") not in {"true", "false"}:
+            yield problem(f"the input {name} must be true or false")
+    for line in _lines(inputs, "args"):
+        if not _TAKEN.fullmatch(line):
+            yield problem(f"the action refuses `{line}` in args")
 
 
 def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
