@@ -45,8 +45,7 @@ def imports(server, document=None, **verdict):
 )
 def test_address_is_tested_and_fails_on_fail(verdict, code, run, server):
     imports(server, autoVerdict=verdict, autoCompareBaselineRunId=None)
-    if verdict is not None:
-        server.detail(autoVerdict=verdict, autoCompareBaselineRunId=None)
+    server.detail(autoVerdict=verdict, autoCompareBaselineRunId=None)
     assert run(URL, "--verdict-timeout", "0").exit_code == code
 
 
