@@ -157,8 +157,9 @@ def test_address_where_a_profile_belongs_is_told_apart(command, text, url, tm, s
 
 def test_host_that_is_no_name_of_a_profile_is_told_apart(run, server):
     server.answer("GET", "/profiles", [])
-    result = run("localhost")
+    result = run("localhost", "--json")
     assert result.exit_code == ExitCode.REFUSED
+    assert result.json["error"]["code"] == "unknown_profile"
     assert "`tm profiles list` shows what is there" in result.stderr
     assert "an address is tested with `tm run http://localhost`" in result.stderr
 

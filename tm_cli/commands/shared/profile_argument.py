@@ -138,6 +138,7 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
             if near
             else "`tm profiles list` shows what is there; "
             + (_address_hint(text) or "a path to a document works as well"),
+            code="unknown_profile",
         )
     if len(found) > 1:
         ids = ", ".join(str(profile.id) for profile in found)

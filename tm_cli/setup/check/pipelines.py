@@ -163,7 +163,7 @@ _TAKEN = re.compile(r"--(?!help|version|no-wait|(?:wait|fail-on|warn-on)(?:=|$))
 
 
 def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
-    """Return the words of the command that the action runs, in its order, without reports.
+    """Return the words of the command that the action runs, without reports; `args` come last.
 
     `has_fail_on` is whether the settings or the environment name verdicts that fail a gate.
     """
@@ -186,7 +186,7 @@ def _lines(inputs: Mapping[str, str], name: str) -> list[str]:
 def _refused_inputs(step: Mapping[str, Any]) -> Iterator[Remark]:
     """What GitHub only warns of, and what the action itself refuses."""
     inputs = _inputs(step) or {}
-    for name in inputs.keys() - INPUTS:
+    for name in sorted(inputs.keys() - INPUTS):
         near = did_you_mean(name, INPUTS, "remove it")
         yield problem(f"the action has no input `{name}`, and runs without it; {near}")
     for name, value in table(step.get("with")).items() if inputs else ():
