@@ -161,6 +161,15 @@ def test_check_and_start_refuse_the_same_settings(tm, name):
         assert "canary" not in result.stderr
 
 
+def test_check_and_start_refuse_a_verdict_that_fails_and_warns(tm):
+    (tm.cwd / "tm.toml").write_text("fail_on = 'FAIL'\nwarn_on = 'WARN,FAIL'\n")
+    checked = tm("init", "--check", "--json").json["data"]["checks"]
+    [of_settings] = [item for item in checked if item["check"] == "tm.toml"]
+    assert (of_settings["status"], "both name FAIL" in of_settings["text"]) == ("problem", True)
+    started = tm("runs", "start", "1", "--wait", environ=LOCAL)
+    assert (started.exit_code, "both name FAIL" in started.stderr) == (ExitCode.USAGE, True)
+
+
 PIPELINES = {
     "cycle": "a: &a\n  b: *a\n",
     "laughs": "a0: &a0 [x, x, x]\n"

@@ -346,6 +346,19 @@ def test_path_with_a_control_character_is_refused(load, name):
         ("TM_FAIL", "TM_FAIL_ON"),
         ("TM_FAIL_ON_VERDICT", "TM_FAIL_ON"),
         ("tm_fail_on", "TM_FAIL_ON"),
+        ("TM_ON_FAIL", "TM_FAIL_ON"),
+        ("TMFAIL_ON", "TM_FAIL_ON"),
+        ("TM__FAIL_ON", "TM_FAIL_ON"),
+        ("_TM_FAIL_ON", "TM_FAIL_ON"),
+        ("TM-FAIL-ON", "TM_FAIL_ON"),
+        ("TM.FAIL.ON", "TM_FAIL_ON"),
+        ("TRAFFICMORPH_FAIL_ON", "TM_FAIL_ON"),
+        ("RUNLOOP_FAIL_ON", "TM_FAIL_ON"),
+        ("STRAIT_FAILON", "TM_FAIL_ON"),
+        ("TM_ASSERTIONS", "TM_ASSERT"),
+        ("TM_ASSERT_P95", "TM_ASSERT"),
+        ("TRAFFICMORPH_ASSERT", "TM_ASSERT"),
+        ("TM_ON_WARN", "TM_WARN_ON"),
         ("TM_BASEURL", "TM_BASE_URL"),
         ("TM_ALLOW_PUBLIC_TARGET", "TM_ALLOW_PUBLIC_TARGETS"),
     ],
@@ -360,6 +373,7 @@ OWN = (
     *("TM_API_KEY_STAGING", "TM_PROD_API_KEY", "TM_PORT", "TM_PACKAGE", "TM_CONFIG_DIR"),
     *("TM_VERDICT", "TM_RUN_ID", "TM_EXIT_CODE", "TM_OUTCOME", "TM_HISTORY_ID", "TM_SUBJECT"),
     *("TM_BASELINE_RUN_ID", "TM_CACHE_POLICY", "TM_FAULT_SEED", "TMPDIR", "RUNLOOP_API_KEYS"),
+    *("FAIL_ON", "ASSERT", "TMUX", "TMOUT", "STRAIT_FAILED_RUNS", "RUNLOOP_APIKEY", "TIMEOUT_TM"),
 )
 
 
