@@ -50,7 +50,7 @@ REFUSED = {
     "merged number": (PLAIN + "<<: .inf\n", "<< in the document takes a mapping"),
     "merged key": (PLAIN + "<<: {rate: 5}\n", "line 5: unknown key 'rate'"),
     "merged value": (PLAIN + "<<: {loop: .nan}\n", "line 5: loop is .nan"),
-    "two names": (PLAIN + "targetUrl: http://x/\n", "line 5: targetUrl and endpointUrl are two names"),
+    "two names": (PLAIN + "targetUrl: http://x/\n", "line 5: targetUrl and endpointUrl are two"),
     "mapping as key": (PLAIN + "x-a: {a: [{{x}: y}, .nan]}\n", "line 5: a key in x-a.a[0] is not"),
     "value behind a mapping as key": (PLAIN + "x-a: [.nan, {{x}: y}]\n", "line 5: x-a[0] is .nan"),
     "two documents": (PLAIN + "---\n" + PLAIN, "line 5: invalid YAML"),
