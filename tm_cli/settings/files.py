@@ -374,7 +374,11 @@ def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     except ValueError as problem:
         found = re.search(r"gate\.[\w.]*", str(problem))
         place = file.at(found[0] if found else GATE)
-        raise ConfigurationError(f"{place} is invalid: {problem}") from None
+        misplaced = (
+            sorted(DEFINITIONS.keys() & table[GATE]) if isinstance(table[GATE], dict) else ()
+        )
+        hint = f"write {misplaced[0]} above [{GATE}]" if misplaced else None
+        raise ConfigurationError(f"{place} is invalid: {problem}", hint=hint) from None
     return ConfigFile(file.path, _texts(file, settings), thresholds, lines=file.lines)
 
 
@@ -453,12 +457,20 @@ def _texts(file: _File, table: Mapping[str, Any], where: str = "") -> dict[str, 
     for name, value in table.items():
         place = file.at(f"{where}.{name}".lstrip("."))
         if name not in DEFINITIONS:
-            known = [*DEFINITIONS, GATE, CONTEXTS]
-            hint = did_you_mean(name, known, "`tm config show` lists the settings")
             inside = f" in [{where}]" if where else ""
-            raise ConfigurationError(f"{place} has an unknown setting {name!r}{inside}", hint=hint)
+            problem = f"{place} has an unknown setting {name!r}{inside}"
+            raise ConfigurationError(problem, hint=_instead(file, name))
         values[name] = _as_text(place, name, value)
     return values
+
+
+def _instead(file: _File, name: str) -> str:
+    if name in ("tool", "tm") and file.path.name != PYPROJECT:
+        return f"the settings of {file.path.name} stand in no table"
+    known = [*DEFINITIONS, GATE, CONTEXTS]
+    return did_you_mean(
+        name.lower().replace("-", "_"), known, "`tm config show` lists the settings"
+    )
 
 
 def _as_text(place: str, name: str, value: Any) -> str:

@@ -117,10 +117,21 @@ def test_problem_of_a_settings_file_has_its_line(load, text, words):
         load(**{place: text}).value("fail_on")
 
 
-def test_misspelt_setting_gets_a_suggestion(load):
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("timeuot = 3", "did you mean timeout?"),
+        ("FAIL_ON = 'FAIL'", "did you mean fail_on?"),
+        ("FAIL-ON = 'FAIL'", "did you mean fail_on?"),
+        ("[tool.tm]\nfail_on = 'FAIL'", "the settings of tm.toml stand in no table"),
+        ("tm.fail_on = 'FAIL'", "the settings of tm.toml stand in no table"),
+        ("[gate]\np95 = false\nfail_on = 'FAIL'", "write fail_on above [gate]"),
+    ],
+)
+def test_misspelt_setting_gets_a_suggestion(load, text, hint):
     with pytest.raises(ConfigurationError) as caught:
-        load(project_file="timeuot = 3")
-    assert caught.value.hint == "did you mean timeout?"
+        load(project_file=text)
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
