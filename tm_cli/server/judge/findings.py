@@ -114,14 +114,15 @@ def _status_share(
 ) -> MetricComparison:
     now, before = run.statuses[status], other.statuses.get(status, 0)
     value, rate = run.share(now), other.share(before)
-    # what is frequent may vary more than what is new
+    # what was frequent already varies by itself, and a service may have several such statuses
     tolerated = replace(
         bound,
         warn=max(bound.warn, rate * _TOLERATED_SHARE),
         fail=max(bound.fail, rate * _TOLERATED_SHARE),
     )
     p_value = _errors_by_chance(run, other, now, before)
-    severity = severity_of(value - rate, tolerated, p_value)
+    is_doubtful = rate > bound.warn and p_value >= SURE
+    severity = Severity.PASS if is_doubtful else severity_of(value - rate, tolerated, p_value)
     usual = max(other.statuses, key=lambda name: other.statuses[name], default=None)
     mostly = f", most had {usual}" if usual not in (None, status) else ""
     reason = (
