@@ -594,6 +594,18 @@ def test_a_service_that_draws_its_statuses_with_other_chances_is_a_warning(befor
     assert share_of_warnings(500, before, now) > 0.95
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [(0, 800, "WARN"), (800, 800, "PASS"), (0, 100, "PASS"), (800, 0, "PASS")],
+)
+def test_requests_sent_again_for_a_target_that_closes_connections(before, now, verdict) -> None:
+    run, baseline = replace(RUN, repeated=now), replace(BASELINE, repeated=before)
+    judgement = judge(run, against(baseline))
+    assert judgement.verdict == verdict
+    told = "4.00 % of the requests (800 of 20000) were sent again"
+    assert judgement.reasons[0].startswith(told) is (verdict == "WARN")
+
+
 def test_what_responses_may_be_can_be_set() -> None:
     now, before = answered(RUN, 100.0, s302=1.0), answered(BASELINE, s200=1.0)
     never = Thresholds().changed({"statuses": False, "bodySize": False})
