@@ -290,4 +290,5 @@ def _warnings(status: LiveStatus) -> tuple[str, ...]:
         ),
         "dispatch is flaky: a share of the batches fails": status.flaky_dispatch,
     }
-    return tuple(text for text, raised in flags.items() if raised)
+    waiting = (f"no load is sent yet: {status.waiting_for}",) if status.waiting_for else ()
+    return (*waiting, *(text for text, raised in flags.items() if raised))
