@@ -270,7 +270,7 @@ def _planned_rps(status: LiveStatus, newest: Bucket | None, curve: Curve | None)
 
 def planned_curve(profile: Profile) -> Curve | None:
     """Return the profile's curve; None when the server describes it incompletely."""
-    if not profile.points or not profile.duration:
+    if not profile.points or not profile.duration or profile.duration < 0:
         return None
     linear = (profile.interpolation_mode or "").upper() == "LINEAR"
     points = [(point.x, point.y) for point in profile.points]

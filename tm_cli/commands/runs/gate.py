@@ -304,6 +304,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Return the stored profile; None where it cannot be read and is only for messages."""
         if is_needed:
             return find_profile(self.session.client, ref)
+        if self.session.quiet and self.session.wants_json:  # a program reads; one request
+            return None
         try:
             return self.session.client.without_retries().get_profile(ref.profile_id)
         except ApiError:
