@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.strait.api import Problem, Reply, envelope
+from tests.services.strait.api import Problem, Reply, as_json, envelope
 from tm_cli.exit_codes import ExitCode
 
 UNKNOWN = "0192f0a4-0000-7e55-b1a6-00000000dead"
@@ -308,6 +308,29 @@ def test_refusal_after_a_lost_answer_proves_nothing(jobs, strait):
     for _ in range(2):
         strait.api.fault(BULK, envelope(Problem(429, "slow down")))
     assert jobs(*BULK_START).exit_code == ExitCode.START_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("results", "started"),
+    [
+        ([], "started 0 runs"),
+        ([{"id": "run-1", "status": "queued"}], "started 1 run"),
+        ([{"id": "run-1", "status": "queued"}, {"error": "payload"}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": "run-2", "error": "payload"}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": "", "idempotency_hit": True}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": None}], "started 1 run"),
+        ([None, 3], "started 0 runs"),
+    ],
+)
+def test_bulk_start_that_leaves_something_out_is_no_success(jobs, strait, results, started):
+    strait.job()
+    strait.api.fault(BULK, as_json(201, {"results": results}))
+    result = jobs(*BULK_START, "--json")
+    assert result.exit_code == ExitCode.ERROR
+    assert result.json["error"]["code"] == "incomplete"
+    assert result.json["data"]["results"] == results
+    strait.api.fault(BULK, as_json(201, {"results": results}))
+    assert jobs(*BULK_START).stdout.splitlines()[0] == started
 
 
 def test_bulk_start_tells_old_runs_from_new_ones(jobs, strait):
