@@ -68,6 +68,25 @@ def test_replay_whose_answer_is_lost_is_not_repeated(jobs, strait):
     assert strait.sent("POST", "/v1/runs/{run}/replay") == 1
 
 
+MAYBE_REPLAYED = [
+    (envelope(Problem(429, "database admission control throttled", Retry_After="1")), 7),
+    (envelope(Problem(408, "timeout")), 7),
+    (envelope(Problem(429, "rate limited", Retry_After="1")), 1),
+    (Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain"}), 1),
+    (Reply(403, b"<html>"), 77),
+    (Reply(404, b"<html>"), 7),
+]
+
+
+@pytest.mark.parametrize(("reply", "code"), MAYBE_REPLAYED)
+@pytest.mark.parametrize("words", [("replay",), ("bulk", "replay")], ids=" ".join)
+def test_replay_is_refused_only_where_no_run_can_have_been_made(jobs, strait, words, reply, code):
+    run = ended(strait, "failed")
+    for path in ("{run}/replay", "bulk-replay"):
+        strait.api.fault(f"POST /v1/runs/{path}", reply)
+    assert jobs(*words, run.id).exit_code == code
+
+
 @pytest.mark.parametrize("status", ["dead_letter", "completed", "canceled"])
 def test_refusal_of_the_server_is_told(jobs, strait, status):
     result = jobs("replay", ended(strait, status).id)
