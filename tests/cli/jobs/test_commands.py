@@ -233,6 +233,23 @@ def test_bulk_cancel_of_all_that_match(jobs, strait, run):
     assert again.stdout == "canceled 0 runs\n"
 
 
+@pytest.mark.parametrize("answer", [{}, {"error": "later"}, {"canceled": None}])
+def test_bulk_answer_that_says_nothing_is_no_success(jobs, strait, answer):
+    for verb in ("cancel-all", "dlq-replay"):
+        strait.api.fault(f"POST /v1/runs/bulk-{verb}", as_json(200, answer))
+    for words in (("cancel-all", "--status", "queued", "--yes"), ("dlq-replay", "--limit", "3")):
+        result = jobs("bulk", *words, environ={"TM_STRAIT_PROJECT": "proj-1"})
+        assert result.exit_code == ExitCode.ERROR
+        assert "does not say what was done" in result.stderr
+
+
+def test_answer_about_another_run_is_not_taken_for_that_of_this_one(jobs, strait):
+    run = strait.world.make_run(strait.job()["id"])
+    other = as_json(200, {"id": "another", "status": "canceled"})
+    strait.api.fault("DELETE /v1/runs/{run}", other)
+    assert jobs("cancel", run.id).stdout == f"{run.id}: queued\n"
+
+
 def test_bulk_cancel_all_needs_a_filter(jobs, strait):
     assert jobs("bulk", "cancel-all", "--yes").exit_code == ExitCode.USAGE
     assert jobs("bulk", "cancel-all", "--yes", "--batch", "").exit_code == ExitCode.USAGE

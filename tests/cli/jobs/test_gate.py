@@ -523,6 +523,15 @@ def test_dry_run_that_the_server_refuses_is_refused(jobs, strait):
     assert "job is disabled" in result.json["error"]["message"]
 
 
+def test_dry_run_that_a_server_takes_for_a_start_is_told(jobs, strait):
+    strait.job()
+    strait.api.fault("POST /v1/jobs/{job}/trigger", as_json(201, {"id": "r-1", "status": "queued"}))
+    result = jobs("start", "export", "--dry-run")
+    assert result.exit_code == ExitCode.ERROR
+    assert "it has started run r-1 of export" in result.stderr
+    assert "tm jobs cancel r-1" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [(429, ExitCode.REFUSED), (403, ExitCode.AUTHENTICATION), (500, 1)]
 )
