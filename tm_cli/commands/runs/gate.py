@@ -469,7 +469,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             raise Refused(
                 f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
                 f"requests per second; the server would cut it off at {allowed:,}",
-                hint="lower its points; those of a spline may be exceeded between them",
+                hint="lower its rate; the points of a spline may be exceeded between them",
             )
 
 
