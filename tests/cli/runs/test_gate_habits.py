@@ -795,3 +795,19 @@ def test_flag_of_a_later_wait_takes_no_check_of_the_project_away(gate, tm, serve
     result = gate("runs", "wait", "--last", "--assert", "rps>0", "--json")
     assert result.exit_code == ExitCode.FAIL
     assert [check["check"] for check in result.json["data"]["checks"]] == ["p95<1ms", "rps>0"]
+
+
+@pytest.mark.parametrize("where", ["variable", "file"])
+def test_condition_that_is_set_after_the_start_counts_in_a_later_wait(tm, server, where):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    server.profile().start()
+    tm("runs", "start", str(PROFILE), environ=environ)
+    server.status("COMPLETED").scan(row()).detail()
+    if where == "variable":
+        environ["TM_ASSERT"] = "p95<1ms"
+    else:
+        (tm.cwd / "tm.toml").write_text('assert = ["p95<1ms"]\n', encoding="utf-8")
+    result = tm("runs", "wait", "--last", "--json", environ=environ)
+    assert result.exit_code == ExitCode.FAIL
+    assert [check["check"] for check in result.json["data"]["checks"]] == ["p95<1ms"]
+    assert "by the settings, this must hold, too: p95<1ms" in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,12 +16,15 @@ from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.settings.definitions import split_checks
+from tm_cli.settings.files import misspelt_variables
 from tm_cli.setup.answers import System, is_address, is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.branches import read_branches
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
-from tm_cli.setup.check.model import Job, table
+from tm_cli.setup.check.model import Job, Remark, table
+from tm_cli.setup.check.model import problem as wrong
 from tm_cli.setup.check.pipelines import (
     Makefile,
+    action_words,
     github_jobs,
     gitlab_jobs,
     read_makefile,
@@ -40,7 +44,7 @@ from tm_cli.values.check_result import (
 )
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
-from tm_cli.values.verdict import Verdict, parse_fail_on, parse_warn_on
+from tm_cli.values.verdict import Verdict, format_fail_on, parse_fail_on, parse_warn_on
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
@@ -107,14 +111,6 @@ _PLACES = (
 )
 _NO_USER = ".tm/no-user"
 """No user's settings count: the set-up has to work for everybody."""
-_OF_ACTION = (
-    "wait-for-target",
-    "wait-timeout",
-    "verdict-timeout",
-    "poll-interval",
-    "timeout",
-    "on-interrupt",
-)
 
 
 def check_setup(session: CommandContext) -> int:
@@ -247,11 +243,17 @@ class PipelineCheck:
                 continue
             for remark in call.remarks:
                 yield CheckResult(place, remark.status, f"`{call.line}`: {remark.text}")
-            if call.is_of_runs:
+            if call.is_gate and call.path:
                 for text in self._wrong_values(call, job.environ):
                     yield problem(place, f"`{call.line}` {text}")
-        for remark in job.remarks if any(call.is_gate for call in calls) else ():
+                for remark in self._check_verdicts(call, job):
+                    yield CheckResult(place, remark.status, f"`{call.line}` {remark.text}")
+        if not any(call.is_gate for call in calls):
+            return
+        for remark in job.remarks:
             yield CheckResult(place, remark.status, remark.text)
+        for source in misspelt_variables(job.environ):
+            yield problem(place, source.message, source.hint)
 
     def _note_systems(self, gates: list[Call]) -> Iterator[System]:
         """Note what is gated on; return the systems that have a server of their vendor."""
@@ -262,48 +264,59 @@ class PipelineCheck:
 
     def _action(self, job: Job) -> Call:
         """The command that the GitHub action runs, as far as its values matter here."""
-        inputs = job.inputs or {}
-        system = inputs.get("system", "runs")
-        words = [system, "start", "--wait"]
-        words += [line for line in inputs.get("args", "").splitlines() if line.strip()]
-        words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
-        for check in inputs.get("assert", "").splitlines():
-            words += ["--assert", check] if check.strip() else []
         named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
-        verdicts = inputs.get("fail-on") or ("" if named or system != "runs" else "FAIL")
-        words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
-        words += [f"--warn-on={inputs['warn-on']}"] if inputs.get("warn-on") else []
-        subjects = inputs.get({"runs": "profile", "jobs": "job"}.get(system, "benchmark"), "")
-        return read_call(self.tree, [*words, "--", *subjects.splitlines()])
+        return read_call(self.tree, action_words(job.inputs or {}, has_fail_on=bool(named)))
 
     def _setting(self, name: str) -> Any:
         return self.settings.value(name) if self.settings is not None else None
+
+    def _effective(self, name: str, call: Call, environ: Mapping[str, str]) -> Any:
+        """The value of a flag, else of the variable, else of the setting."""
+        given = call.options.get("checks" if name == "assert" else name)
+        return given or environ.get(DEFINITIONS[name].variable) or self._setting(name)
 
     def _server(self, job: Job) -> str | None:
         server = (job.inputs or {}).get("base-url") or job.environ.get("TM_BASE_URL")
         return server or self._setting("base_url") or None
 
     def _wrong_values(self, call: Call, environ: Mapping[str, str]) -> Iterator[str]:
-        """Say which values this version refuses, and which let FAIL pass."""
+        """Say which values this version refuses."""
         for flag, read, value in _values(call):
             if not is_open(value) and (reason := _reason(read, value)):
                 yield f"is not taken: {flag} {value!r}: {reason}"
         for definition in DEFINITIONS.values():
             value = environ.get(definition.variable, "")
+            read = _read_conditions if definition.name == "assert" else definition.read
             plain = value and not is_open(value) and not definition.secret
-            if plain and (reason := _reason(definition.read, value)):
+            if plain and (reason := _reason(read, value)):
                 yield f"is not taken: {definition.variable}: {reason}"
-        verdicts = call.options.get("fail_on")
-        if verdicts is None:
-            verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
-        if not verdicts:
-            checks = call.options.get("checks") or self._setting("assert")
-            if not checks and call.path != ("run",):
-                yield "passes whatever the verdict is: add --fail-on"
-        elif not (
-            is_open(verdicts) or _reason(parse_fail_on, verdicts)
-        ) and Verdict.FAIL not in parse_fail_on(verdicts):
-            yield "lets FAIL pass: add it to --fail-on"
+
+    def _verdicts(self, call: Call, job: Job, name: str) -> frozenset[Verdict] | None:
+        """The verdicts of `fail_on` or `warn_on`; None where the check cannot know them."""
+        text = call.options.get(name)
+        if text is None:
+            text = job.environ.get(f"TM_{name.upper()}") or self._setting(name) or ""
+        if is_open(text) or (text and _reason(parse_fail_on, text)):
+            return None
+        return parse_fail_on(text) if text else frozenset()
+
+    def _check_verdicts(self, call: Call, job: Job) -> Iterator[Remark]:
+        """Say where FAIL passes, where the lists overlap, and what the settings add."""
+        fail_on, warn_on = (self._verdicts(call, job, name) for name in ("fail_on", "warn_on"))
+        if fail_on is None or warn_on is None:
+            return
+        if not fail_on and call.path[0] == "runs":  # the others have a default
+            if not self._effective("assert", call, job.environ):
+                yield wrong("passes whatever the verdict is: add --fail-on")
+        elif fail_on and Verdict.FAIL not in fail_on:
+            yield wrong("lets FAIL pass: add it to --fail-on")
+        if both := (fail_on or frozenset({Verdict.FAIL})) & warn_on:
+            yield wrong(f"is not taken: --warn-on and --fail-on both name {format_fail_on(both)}")
+        is_wanted = "NO_BASELINE" in (self._setting("fail_on") or "")
+        has_baseline = call.path[0] != System.JOBS
+        if is_wanted and has_baseline and Verdict.NO_BASELINE not in fail_on | warn_on:
+            text = "leaves out NO_BASELINE, on which the settings fail"
+            yield Remark(Status.WARNING, text)
 
     def _included(self, path: str) -> Iterator[CheckResult]:
         """A file that another one has to include."""
@@ -366,6 +379,8 @@ def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
     for definition in DEFINITIONS.values():
         if not definition.own_prefix and definition.flag and not definition.secret:
             readers.setdefault(definition.name, (definition.flag, definition.read))
+    if not call.is_of_runs:
+        del readers["checks"]  # those of a job have fields of their own
     for name, (flag, read) in readers.items():
         given = [] if call.options.get(name) is None else call.options[name]
         for value in [given] if isinstance(given, str) else list(given):
@@ -376,6 +391,20 @@ def _read_report(text: str) -> None:
     form, sign, path = text.partition("=")
     if form.lower() not in set(Format) or not sign or not path.strip():
         raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
+
+
+def _read_conditions(text: str) -> None:
+    for check in split_checks(text):
+        parse_check(check)
+
+
+def _in_both(fail_on: str | None, warn_on: str | None) -> str:
+    """The verdicts that two settings name, which a gate refuses; empty where one is not known."""
+    if not fail_on or not warn_on or is_open(fail_on) or is_open(warn_on):
+        return ""
+    with suppress(ValueError):
+        return format_fail_on(parse_fail_on(fail_on) & parse_warn_on(warn_on))
+    return ""
 
 
 def _reason(read: Any, text: str) -> str | None:
@@ -394,14 +423,16 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
-        for text in split_checks(settings.value("assert") or ""):
-            parse_check(text)
+        _read_conditions(settings.value("assert") or "")
     except ValueError as error:
         results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
         return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None
+    if both := _in_both(verdicts, settings.value("warn_on")):
+        results.append(problem("tm.toml", f"fail_on and warn_on both name {both}"))
+        return settings
     results += (
         problem(_short(cwd, Path(source.place)), source.message, source.hint)
         for source in settings.ignored

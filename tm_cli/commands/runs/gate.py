@@ -11,7 +11,7 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
+from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags, with_assert_setting
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -273,6 +273,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
         return read_checks(details.get("checks") or [])
 
+    def checks_set_now(self) -> tuple[Check, ...]:
+        return read_checks(with_assert_setting(self.session, None))
+
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Warn `--quiet` pipelines as well: they may take this start for their gate."""
         super().note_next_steps(outcomes, gate)
@@ -466,7 +469,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             raise Refused(
                 f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
                 f"requests per second; the server would cut it off at {allowed:,}",
-                hint="lower its points; those of a spline may be exceeded between them",
+                hint="lower its rate; the points of a spline may be exceeded between them",
             )
 
 
