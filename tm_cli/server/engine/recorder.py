@@ -10,7 +10,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob
 from tm_cli.server.engine.saturation import (
     LATE,
     LoadSample,
@@ -134,7 +134,7 @@ class Recorder:
             bucket.codes[result] += 1
         else:
             bucket.failures[result] += 1
-            self.window.failed += 1
+            self.window.failed += not result.startswith(UNEXPECTED_STATUS)  # that is a response
         self.window.services.append(end - start)
         bucket.has_changed = True
 

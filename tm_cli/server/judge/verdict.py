@@ -214,7 +214,8 @@ def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Jud
     errors = next(comparison for comparison in found if comparison.metric == "all_errors")
     if errors.severity:
         return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
-    reasons = [text for text in (choice.reason, redirects(run)) if text]
+    redirected = None if thresholds.expect_status else redirects(run)
+    reasons = [text for text in (choice.reason, redirected) if text]
     return Judgement("NO_BASELINE", tuple(reasons), snapshot, None)
 
 

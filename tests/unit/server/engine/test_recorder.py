@@ -1,6 +1,7 @@
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.values.load_curve import Curve
@@ -85,6 +86,14 @@ def test_codes_and_failures_are_counted_by_name() -> None:
     assert document["codes"] == {"200": 2, "503": 1}
     assert document["failures"] == {"ConnectionRefusedError": 1}
     assert (document["planned"], document["sent"], document["completed"]) == (50, 4, 4)
+
+
+def test_an_unexpected_status_is_a_failure_but_no_lost_request() -> None:
+    records = recorder()
+    for result in (f"{UNEXPECTED_STATUS} 302", "TimeoutError"):
+        bucket = send(records, result=result)
+    assert bucket.document()["failures"] == {"TimeoutError": 1, "UnexpectedStatus 302": 1}
+    assert records.window.failed == 1
 
 
 def test_the_document_carries_histograms_of_microseconds() -> None:

@@ -622,6 +622,12 @@ def test_a_first_run_of_redirects_says_so(share: float) -> None:
     assert is_told is (share > 0.9)
 
 
+def test_a_first_run_of_redirects_that_were_expected_says_nothing() -> None:
+    expected = Thresholds().changed({"expectStatus": [302]})
+    judgement = judge(answered(RUN, s302=1.0), against(None), expected)
+    assert not any("redirects" in reason for reason in judgement.reasons)
+
+
 def test_the_sides_of_an_ab_run_must_answer_alike() -> None:
     judgement = judge_ab_run(answered(RUN, s302=1.0), answered(BASELINE, s200=1.0))
     assert judgement.verdict == "WARN"
