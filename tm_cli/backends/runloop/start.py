@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, RunloopPayload
+from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, can_be_asked_for
 from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -89,12 +89,15 @@ REPLICA_LAG = 30.0
 """Seconds after a start in which a replica may not know the run yet."""
 
 
-Started = TypeVar("Started", bound=RunloopPayload)
+Started = TypeVar("Started", bound=BenchmarkRun | BenchmarkJob)
 """A run or a job."""
 
 ATTEMPTS = 3
 SEARCHES = (1.0, 2.0, 4.0)
 """Pauses in seconds before each search for a start whose answer was lost."""
+
+LONGEST_SHOWN = 60
+"""Characters of an id that cannot be one."""
 
 TOO_MANY = 429
 REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
@@ -128,7 +131,7 @@ class BenchmarkStarter(Generic[Started]):
         while True:
             asked_at = self._clock.now()
             try:
-                return self._send(), asked_at
+                return _with_usable_id(self._send()), asked_at
             except ApiError as error:
                 if not _did_nothing(error):
                     return self._recognise(error), asked_at
@@ -156,9 +159,9 @@ class BenchmarkStarter(Generic[Started]):
             except ApiError:
                 pass
             else:
-                if found is not None:
+                if found is not None and can_be_asked_for(found.id):
                     return found
-                if status in REFUSALS:
+                if found is None and status in REFUSALS:
                     break
         if status in REFUSALS:
             raise _refused(error)
@@ -182,6 +185,13 @@ def _refused(error: ApiError) -> TmError:
     if error.status in NOT_THERE:
         return not_served(error)
     return Refused(f"not started: {error.message}", hint=error.hint, code=error.code)
+
+
+def _with_usable_id(found: Started) -> Started:
+    if not can_be_asked_for(found.id):
+        name = sanitize(found.id, longest=LONGEST_SHOWN)
+        raise InvalidResponse(f"the answer to the start names {name!r}, which cannot be an id")
+    return found
 
 
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
