@@ -46,6 +46,13 @@ REFUSED = {
     "method": (PLAIN + "httpMethod: TRACE\n", "line 5: httpMethod is 'TRACE'"),
     "no scheme": (PLAIN.replace("https://", ""), "line 3: endpointUrl is 'shop.example/'"),
     "rate": (HEAD + "rate: 50\npoints: [[0, 1], [60, 1]]", "unknown key 'rate'; the load is a"),
+    "merged text": (PLAIN + "<<: shop\n", "<< in the document takes a mapping"),
+    "merged number": (PLAIN + "<<: .inf\n", "<< in the document takes a mapping"),
+    "merged key": (PLAIN + "<<: {rate: 5}\n", "line 5: unknown key 'rate'"),
+    "merged value": (PLAIN + "<<: {loop: .nan}\n", "line 5: loop is .nan"),
+    "two names": (PLAIN + "targetUrl: http://x/\n", "line 5: targetUrl and endpointUrl are two"),
+    "mapping as key": (PLAIN + "x-a: {a: [{{x}: y}, .nan]}\n", "line 5: a key in x-a.a[0] is not"),
+    "value behind a mapping as key": (PLAIN + "x-a: [.nan, {{x}: y}]\n", "line 5: x-a[0] is .nan"),
     "two documents": (PLAIN + "---\n" + PLAIN, "line 5: invalid YAML"),
     "control character": (PLAIN + "# \x01\n", "line 5: invalid YAML: a control character"),
     "laughs": (
@@ -159,6 +166,15 @@ def test_check_and_start_refuse_the_same_settings(tm, name):
         result = tm(*argv, environ=LOCAL)  # the fixture fails when a server starts
         assert (result.exit_code, words in result.stderr) == (ExitCode.CONFIGURATION, True)
         assert "canary" not in result.stderr
+
+
+def test_check_and_start_refuse_a_verdict_that_fails_and_warns(tm):
+    (tm.cwd / "tm.toml").write_text("fail_on = 'FAIL'\nwarn_on = 'WARN,FAIL'\n")
+    checked = tm("init", "--check", "--json").json["data"]["checks"]
+    [of_settings] = [item for item in checked if item["check"] == "tm.toml"]
+    assert (of_settings["status"], "both name FAIL" in of_settings["text"]) == ("problem", True)
+    started = tm("runs", "start", "1", "--wait", environ=LOCAL)
+    assert (started.exit_code, "both name FAIL" in started.stderr) == (ExitCode.USAGE, True)
 
 
 PIPELINES = {

@@ -331,10 +331,11 @@ class Transport:
         seconds = request.extensions["timeout"]["read"]
         if not request.extensions.get("is_stream"):
             seconds = min(self._limits.seconds, seconds)
+        where, connection = describe_request(request), self._connection
+        if proxy := choose_proxy(connection.base_url, connection.environ).proxy:
+            where += f" through the proxy of {proxy.variable} ({sanitize(proxy.place)})"
         return ConnectionFailed(
-            message.format(
-                where=describe_request(request), seconds=format_duration(seconds), error=shown
-            ),
+            message.format(where=where, seconds=format_duration(seconds), error=shown),
             maybe_sent=not isinstance(error, _NEVER_SENT),  # in doubt it was
             hint=hint,
         )

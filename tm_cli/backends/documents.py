@@ -126,6 +126,7 @@ def _check_size(document: Any) -> None:
 
 def _line(problem: ValueError, text: str) -> int | None:
     """The line of a problem; the reader of YAML knows it where the one of JSON does not say."""
+    text = text.replace("\t", " ")  # JSON may be indented with what YAML refuses
     if isinstance(problem, InvalidDocument):
         return problem.line or documents.line_of(text, problem.path)
     try:

@@ -79,19 +79,31 @@ def _drop_unusable_sizes() -> None:
 
 
 def _user_dir() -> Path:
-    if chosen := os.environ.get("TM_CONFIG_DIR"):
-        return expand_home(chosen, "TM_CONFIG_DIR")
+    if chosen := _named_directory("TM_CONFIG_DIR"):
+        return chosen
     from platformdirs import user_config_path
 
     return _at_home(user_config_path, "TM_CONFIG_DIR")
 
 
 def _state_dir() -> Path:
-    if chosen := os.environ.get("TM_STATE_DIR"):
-        return expand_home(chosen, "TM_STATE_DIR")
+    if chosen := _named_directory("TM_STATE_DIR"):
+        return chosen
     from platformdirs import user_state_path
 
     return _at_home(user_state_path, "TM_STATE_DIR")
+
+
+def _named_directory(variable: str) -> Path | None:
+    """The directory that a variable names; what cannot be one would be a gate without settings."""
+    if (chosen := os.environ.get(variable)) is None:
+        return None
+    if not chosen.strip():
+        raise ConfigurationError(f"{variable} is empty", hint="unset it, or name a directory")
+    path = expand_home(chosen, variable)
+    if any(os.path.isfile(place) for place in (path, *path.parents)):  # noqa: PTH113
+        raise ConfigurationError(f"{variable} names {path}, which is not a directory")
+    return path
 
 
 class NoHomeDirectory(ConfigurationError):

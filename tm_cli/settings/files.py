@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,18 @@ from tm_cli.values.thresholds import read_thresholds
 
 _ALIKE = 0.8
 """How alike two names are, from 0 to 1, when one is taken for a spelling of the other."""
-_FAIL = "TM_FAIL"
+_OF_THE_GATE = {
+    "TM_FAIL_ON": re.compile(r"TM_FAIL.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_FAIL_?ON"),
+    "TM_ASSERT": re.compile(r"TM_ASSERT.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_ASSERT"),
+}
+"""What decides a verdict, and the names that can mean nothing else."""
 
 PROJECT_FILE = "tm.toml"
+PYPROJECT = "pyproject.toml"
 USER_FILE = "config.toml"
+_MISNAMED_FILE = ".tm.toml"
+_MISSPELT_TABLE = re.compile(r"(?:tools?\.)?tm(?:[-_]?cli)?", re.IGNORECASE)
+"""Of a pyproject.toml: no other program has a table like these."""
 
 _SECRETS = frozenset(name for name, item in DEFINITIONS.items() if item.secret)
 _NOT_IN_PROJECTS = frozenset(name for name, item in DEFINITIONS.items() if item.personal)
@@ -79,6 +88,11 @@ class IgnoredSource:
             owner,
         )
 
+    @classmethod
+    def misnamed(cls, path: Path, name: str) -> IgnoredSource:
+        """A file with nearly the name of a settings file."""
+        return cls(str(path), f"{path} is not read", f"the name of a settings file here is {name}")
+
 
 def misspelt_variables(environ: Mapping[str, str]) -> Iterator[IgnoredSource]:
     """Variables that nearly have the name of a setting: TM_FAILON would be a gate without verdicts.
@@ -87,17 +101,23 @@ def misspelt_variables(environ: Mapping[str, str]) -> Iterator[IgnoredSource]:
     """
     known = {item.variable for item in DEFINITIONS.values()} | OTHER_VARIABLES
     for name in sorted(environ.keys() - known):
-        upper = name.upper()
-        if not upper.startswith("TM_"):
-            continue
-        if upper.startswith(_FAIL):
-            near = f"did you mean {_FAIL}_ON?"
-        elif any(set(upper.split("_")) > set(other.split("_")) for other in known):
-            continue
-        else:
-            near = did_you_mean(upper, known, alike=_ALIKE)
-        if near:
+        if near := _nearest(name.upper(), known):
             yield IgnoredSource(name, f"the variable {name} means nothing to tm", near)
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """Return the question whether another variable was meant, empty for a name of another kind."""
+    for other, pattern in _OF_THE_GATE.items():
+        if pattern.fullmatch(name):
+            return f"did you mean {other}?"
+    words = re.findall(r"[^\W_]+", name)
+    if not "".join(words).startswith("TM"):
+        return ""
+    for other in sorted(known):
+        if "".join(words) == other.replace("_", "") or sorted(words) == sorted(other.split("_")):
+            return f"did you mean {other}?"
+    is_own = words[0] != "TM" or any(set(words) > set(other.split("_")) for other in known)
+    return "" if is_own else did_you_mean(name, known, alike=_ALIKE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +151,53 @@ def find_project_file(
                 raise
             ignored.append(IgnoredSource(str(path), error.message, error.hint or ""))
             continue
-        may_count = path.name == PROJECT_FILE or _may_have_settings(path, content.data)
+        may_count = _may_have_settings(path, content.data)
         if content.other_owner is not None:
             if is_inside and may_count:
                 ignored.append(IgnoredSource.of_another_user(path, content.other_owner))
             continue
+        ignored += _misspelt(path, content.data)
         if not may_count:
             continue
         table, file = _parse(path, content.data), _File(path, _lines(content.data))
         found = table if path.name == PROJECT_FILE else _tool_table(file, table)
         if found is not None:
-            return _project(file, found), ignored
+            return _project(file, found), [*ignored, *_second_file(path, environ)]
     return None, ignored
+
+
+def _second_file(path: Path, environ: Mapping[str, str]) -> Iterator[IgnoredSource]:
+    """Settings in the pyproject.toml of the same directory, which a tm.toml would hide."""
+    second = path.with_name(PYPROJECT)
+    if path == second or not _is_there(second):
+        return
+    with suppress(ConfigurationError):
+        tools = _parse(second, _read(second, environ).data).get("tool")
+        if isinstance(tools, dict) and "tm" in tools:
+            yield IgnoredSource(
+                str(second),
+                f"[tool.tm] in {second} is not read, because {path.name} is in the same directory",
+                "keep the settings in one of the two files",
+            )
+
+
+def _misspelt(path: Path, data: bytes) -> Iterator[IgnoredSource]:
+    """What has nearly the name of the settings: `.tm.toml`, or a table such as `[tool.tm-cli]`."""
+    if path.name == _MISNAMED_FILE:
+        yield IgnoredSource.misnamed(path, PROJECT_FILE)
+    elif path.name == PYPROJECT:
+        with suppress(ConfigurationError):
+            for name in _misspelt_tables(_parse(path, data)):
+                message = f"{path} has [{name}], which means nothing to tm"
+                yield IgnoredSource(str(path), message, "did you mean [tool.tm]?")
+
+
+def _misspelt_tables(table: Mapping[str, Any]) -> Iterator[str]:
+    for outer, inner in table.items():
+        within = inner if outer in ("tool", "tools") and isinstance(inner, dict) else ()
+        for names in ((outer,), *((outer, name) for name in within)):
+            if names != ("tool", "tm") and _MISSPELT_TABLE.fullmatch(".".join(names)):
+                yield ".".join(f'"{name}"' if "." in name else name for name in names)
 
 
 def _tool_table(file: _File, table: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -161,7 +216,7 @@ def _project_files(cwd: Path) -> Iterator[tuple[Path, bool]]:
     """The files that may hold a project's settings, and whether each is in the repository."""
     is_inside = True
     for directory in (cwd, *cwd.parents):
-        for name in (PROJECT_FILE, "pyproject.toml"):
+        for name in (_MISNAMED_FILE, PROJECT_FILE, PYPROJECT):
             if _is_there(path := directory / name):
                 yield path, is_inside
         is_inside = is_inside and not os.path.lexists(directory / ".git")
@@ -192,7 +247,7 @@ def _unreachable(path: Path) -> str:
 def project_root(cwd: Path) -> Path:
     """The directory that a project's files belong to: of its settings, its repository, or `cwd`."""
     for directory in (cwd, *cwd.parents):
-        names = (PROJECT_FILE, "pyproject.toml", ".git")
+        names = (PROJECT_FILE, PYPROJECT, ".git")
         if any(os.path.lexists(directory / name) for name in names):
             return directory
     return cwd
@@ -200,6 +255,8 @@ def project_root(cwd: Path) -> Path:
 
 def _may_have_settings(path: Path, data: bytes) -> bool:
     """Whether a pyproject.toml has `tool.tm`; a broken one may, if the key is anywhere in it."""
+    if path.name != PYPROJECT:
+        return path.name == PROJECT_FILE
     try:
         tools = _parse(path, data).get("tool")
     except ConfigurationError:
@@ -228,14 +285,19 @@ def _project(file: _File, table: Mapping[str, Any]) -> ConfigFile:
 
 
 def read_user_file(
-    path: Path, environ: Mapping[str, str]
+    path: Path, environ: Mapping[str, str], *, project: Path | None = None
 ) -> tuple[ConfigFile | None, list[IgnoredSource]]:
     """Return the user's own file, None when there is none or it belongs to another user.
 
-    A key in it must be private.
+    A key in it must be private. A tm.toml in its place is ignored, unless it is that of the
+    `project`.
     """
-    if _is_in_the_home_of_another_user(path, environ) or not _is_there(path):
+    if _is_in_the_home_of_another_user(path, environ):
         return None, []
+    if not _is_there(path):
+        misnamed = path.with_name(PROJECT_FILE)
+        is_lost = _is_there(misnamed) and not (project and _is_same_file(misnamed, project))
+        return None, [IgnoredSource.misnamed(misnamed, USER_FILE)] if is_lost else []
     content = _read(path, environ)
     if content.other_owner is not None:
         return None, [IgnoredSource.of_another_user(path, content.other_owner)]
@@ -251,6 +313,12 @@ def read_user_file(
             hint=f"chmod 600 {shlex.quote(str(path))}",
         )
     return replace(_config_file(file, table), contexts=tables), []
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _is_in_the_home_of_another_user(path: Path, environ: Mapping[str, str]) -> bool:
@@ -306,7 +374,11 @@ def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     except ValueError as problem:
         found = re.search(r"gate\.[\w.]*", str(problem))
         place = file.at(found[0] if found else GATE)
-        raise ConfigurationError(f"{place} is invalid: {problem}") from None
+        misplaced = (
+            sorted(DEFINITIONS.keys() & table[GATE]) if isinstance(table[GATE], dict) else ()
+        )
+        hint = f"write {misplaced[0]} above [{GATE}]" if misplaced else None
+        raise ConfigurationError(f"{place} is invalid: {problem}", hint=hint) from None
     return ConfigFile(file.path, _texts(file, settings), thresholds, lines=file.lines)
 
 
@@ -385,12 +457,20 @@ def _texts(file: _File, table: Mapping[str, Any], where: str = "") -> dict[str, 
     for name, value in table.items():
         place = file.at(f"{where}.{name}".lstrip("."))
         if name not in DEFINITIONS:
-            known = [*DEFINITIONS, GATE, CONTEXTS]
-            hint = did_you_mean(name, known, "`tm config show` lists the settings")
             inside = f" in [{where}]" if where else ""
-            raise ConfigurationError(f"{place} has an unknown setting {name!r}{inside}", hint=hint)
+            problem = f"{place} has an unknown setting {name!r}{inside}"
+            raise ConfigurationError(problem, hint=_instead(file, name))
         values[name] = _as_text(place, name, value)
     return values
+
+
+def _instead(file: _File, name: str) -> str:
+    if name in ("tool", "tm") and file.path.name != PYPROJECT:
+        return f"the settings of {file.path.name} stand in no table"
+    known = [*DEFINITIONS, GATE, CONTEXTS]
+    return did_you_mean(
+        name.lower().replace("-", "_"), known, "`tm config show` lists the settings"
+    )
 
 
 def _as_text(place: str, name: str, value: Any) -> str:

@@ -296,7 +296,10 @@ def load_settings(
     """
     trusted = environ if owners is None else owners
     project, of_project = find_project_file(cwd, trusted)
-    user, of_user = read_user_file(user_dir / USER_FILE, trusted) if user_dir else (None, [])
+    other = project.path if project else None
+    user, of_user = (
+        read_user_file(user_dir / USER_FILE, trusted, project=other) if user_dir else (None, [])
+    )
     return Settings(
         flags=flags,
         environ=environ,

@@ -77,11 +77,14 @@ def line_of(text: str, path: KeyPath) -> int | None:
         return None
     line = None
     for step in path:
-        found = next((pair for pair in _children(node) if pair[0] == step), None)
+        pairs = [pair for pair in _children(node) if pair[0] in (step, "<<")]
+        found = next((pair for pair in pairs if pair[0] == step), pairs[0] if pairs else None)
         if found is None:
             break
-        _, at, node = found
+        key, at, node = found
         line = at.start_mark.line + 1
+        if key != step:  # `<<`, which merges the value from somewhere
+            break
     return line
 
 
@@ -216,7 +219,7 @@ class _Reader:
 
     def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
         """What `<<` takes in: a mapping, or a list of them, of which the first one wins."""
-        found = self.read(node, path)
+        found = None if isinstance(node.value, str) else self.read(node, path)
         tables = found if isinstance(found, list) else [found]
         if not all(isinstance(table, dict) for table in tables):
             raise InvalidDocument(f"<< in {_name(path)} takes a mapping or a list of them", path)

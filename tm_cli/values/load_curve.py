@@ -169,11 +169,12 @@ class Curve:
     @property
     def highest_rate(self) -> float:
         """The most requests per second that are planned at any time."""
-        return max(
+        rates = (
             piece.rate(second)
             for piece in self._pieces
             for second in (piece.start, *_turning_points(piece), piece.end)
         )
+        return max(rates, default=0.0)
 
     def expected(self, second: float) -> float:
         """The area under the rate from the start of the run to this second, in requests."""

@@ -112,6 +112,24 @@ def test_published_action_leaves_nothing_to_replace(tm):
         ("NO_BASELINE &", "NO_BASELINE || true", f"{GITHUB}: load-test", "drops its exit code"),
         ("run: |", "continue-on-error: true\n        run: |", f"{GITHUB}: load-test", "success"),
         ("TM_BASE_URL: local", "OTHER: local", "TM_BASE_URL", "names no server"),
+        (
+            "TM_BASE_URL: local",
+            "TM_BASE_URL: local\n      TM_FAILON: FAIL",
+            f"{GITHUB}: load-test",
+            "TM_FAILON means nothing to tm",
+        ),
+        (
+            "TM_BASE_URL: local",
+            "TM_BASE_URL: local\n      TM_ASSERT: p95<<1",
+            f"{GITHUB}: load-test",
+            "TM_ASSERT: invalid check",
+        ),
+        (
+            "TM_BASE_URL: local",
+            "TM_BASE_URL: local\n      TM_WARN_ON: WARN",
+            f"{GITHUB}: load-test",
+            "fail_on and warn_on both name WARN",
+        ),
         ("TM_BASE_URL: local", "TM_BASE_URL: https://load.example", "TM_API_KEY", "passes no key"),
         (
             "TM_BASE_URL: local",
@@ -143,6 +161,9 @@ def test_gate_that_fails_on_nothing_is_seen(tm):
     (tm.cwd / "tm.toml").write_text("wait_timeout = '5m'\n", encoding="utf-8")
     [said] = problems(tm("init", "--check", "--json")).values()
     assert "whatever the verdict" in said
+    with_check = "TM_BASE_URL: local\n      TM_ASSERT: p95<1s"
+    path.write_text(ungated.replace("TM_BASE_URL: local", with_check), encoding="utf-8")
+    assert tm("init", "--check").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -257,12 +257,8 @@ def test_verdict_cannot_fail_and_warn(words, environ, actions):
 
 @pytest.mark.parametrize("verdict", ["FAIL", "WARN", None, "UNHEARD_OF"])
 def test_warning_makes_no_gate_milder(verdict, actions, server):
-    server.until_ended()
-    if verdict in {"FAIL", "WARN"}:
-        server.scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict).detail(5)
-    else:
-        server.scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
-        if verdict:
-            server.detail(5)
+    server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
+    if verdict:
+        server.detail(5)
     result = actions(*GATED, "--warn-on", "NO_BASELINE", "--verdict-timeout", "0")
     assert result.exit_code != ExitCode.OK

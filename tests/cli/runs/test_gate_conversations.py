@@ -84,6 +84,7 @@ def test_json_has_the_fields_of_the_official_result(gate, server):
                 "message": "the verdict is FAIL",
                 "hint": None,
                 "code": None,
+                "request_id": None,
                 "judged": True,
                 "verdict_gated": True,
             },
@@ -497,7 +498,7 @@ def test_end_of_a_wait_that_no_verdict_made_names_run_and_command(gate, server):
 
 
 def test_verdict_that_does_not_come_in_time_can_be_waited_for_again(gate, server):
-    server.until_ended().scan(row(autoVerdict=None))
+    server.until_ended().scan(row(autoVerdict=None)).detail(autoVerdict=None)
     result = gate(*GATED, "--verdict-timeout", "0")
     assert result.exit_code == ExitCode.UNDECIDED
     assert f"wait for it again: tm runs wait {PROFILE} --run-id {RUN}" in result.stderr

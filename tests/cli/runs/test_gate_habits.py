@@ -397,6 +397,18 @@ def test_start_tells_what_the_user_may_not_have_meant(gate, server):
     assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
 
 
+def test_the_wait_for_the_target_counts_towards_the_time_to_wait(gate, server):
+    server.features(waitForTarget=True).profile(duration=60).snapshot()
+    started = {"runId": RUN, "status": "RUNNING", "profileId": PROFILE}
+    server.answer("POST", f"/profiles/{PROFILE}/runs", started, body={"waitForTarget": 120})
+    reason = "the target localhost:8080 cannot be reached"
+    server.status("RUNNING", waitingFor=reason).status("COMPLETED").scan(row()).detail()
+    result = gate(*GATED, "--wait-for-target", "2m", "--wait-timeout", "150s")
+    longer = "may wait 2m for its target and takes 1m, longer than --wait-timeout 2m30s"
+    assert f"checkout {longer}" in result.stderr
+    assert f"no load is sent yet: {reason}" in result.stderr
+
+
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
 def test_start_without_wait_says_that_it_replaces_a_run(gate, server, quiet):
     server.profile(status="PAUSED").error("GET", "/profiles/42/status", 404, "Not Found").start()
@@ -783,3 +795,19 @@ def test_flag_of_a_later_wait_takes_no_check_of_the_project_away(gate, tm, serve
     result = gate("runs", "wait", "--last", "--assert", "rps>0", "--json")
     assert result.exit_code == ExitCode.FAIL
     assert [check["check"] for check in result.json["data"]["checks"]] == ["p95<1ms", "rps>0"]
+
+
+@pytest.mark.parametrize("where", ["variable", "file"])
+def test_condition_that_is_set_after_the_start_counts_in_a_later_wait(tm, server, where):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    server.profile().start()
+    tm("runs", "start", str(PROFILE), environ=environ)
+    server.status("COMPLETED").scan(row()).detail()
+    if where == "variable":
+        environ["TM_ASSERT"] = "p95<1ms"
+    else:
+        (tm.cwd / "tm.toml").write_text('assert = ["p95<1ms"]\n', encoding="utf-8")
+    result = tm("runs", "wait", "--last", "--json", environ=environ)
+    assert result.exit_code == ExitCode.FAIL
+    assert [check["check"] for check in result.json["data"]["checks"]] == ["p95<1ms"]
+    assert "by the settings, this must hold, too: p95<1ms" in result.stderr

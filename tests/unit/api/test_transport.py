@@ -181,6 +181,14 @@ def test_malformed_proxy_is_a_configuration_error(connect, value):
         connect("https://tm.example/", environ={"HTTPS_PROXY": value})
 
 
+def test_failure_behind_a_proxy_names_its_variable_and_no_password(connect):
+    environ = {"HTTPS_PROXY": "http://ada:sekret@127.0.0.1:9"}
+    with pytest.raises(ConnectionFailed) as failed:
+        connect("https://tm.example/", environ=environ).get("profiles")
+    assert "through the proxy of HTTPS_PROXY (127.0.0.1:9)" in str(failed.value)
+    assert "sekret" not in str(failed.value)
+
+
 class Answering(httpx2.BaseTransport):
     """In place of the sockets: answers with a body of pieces, and keeps the requests."""
 

@@ -34,7 +34,7 @@ def after(tm, httpserver):
         ("runs nope ", []),
         ("nope ", []),
         ("--timeout 3s runs sta", ["start", "status"]),
-        ("runs start --wai", ["--wait", "--wait-timeout"]),
+        ("runs start --wai", ["--wait", "--wait-timeout", "--wait-for-target"]),
         ("runs start x --fail-on ", ["FAIL", "WARN", "NO_BASELINE"]),
         ("runs start x --fail-on FAIL,", ["FAIL,WARN", "FAIL,NO_BASELINE"]),
         ("runs start x --fail-on FAIL,W", ["FAIL,WARN"]),

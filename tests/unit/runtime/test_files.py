@@ -97,3 +97,15 @@ def test_a_directory_in_the_home_is_not_one_called_tilde(monkeypatch, tmp_path, 
     monkeypatch.setenv(variable, "~no-such-user/tm")
     with pytest.raises(ConfigurationError, match=f"{variable} names ~no-such-user/tm"):
         find()
+
+
+@pytest.mark.parametrize("variable", ["TM_CONFIG_DIR", "TM_STATE_DIR"])
+@pytest.mark.parametrize("name", ["", " ", "config.toml", "config.toml/deep"])
+def test_a_variable_that_names_no_directory_is_refused(monkeypatch, tmp_path, variable, name):
+    """With TM_CONFIG_DIR=/etc/tm/config.toml the settings of that file would be lost."""
+    (tmp_path / "config.toml").write_text("fail_on = 'FAIL'")
+    monkeypatch.setenv(variable, str(tmp_path / name) if name.strip() else name)
+    system = Environment.system()
+    find = system.find_user_dir if variable == "TM_CONFIG_DIR" else system.find_state_dir
+    with pytest.raises(ConfigurationError, match=f"{variable} (is empty|names .* not a directory)"):
+        find()

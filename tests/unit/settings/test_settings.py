@@ -117,10 +117,21 @@ def test_problem_of_a_settings_file_has_its_line(load, text, words):
         load(**{place: text}).value("fail_on")
 
 
-def test_misspelt_setting_gets_a_suggestion(load):
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("timeuot = 3", "did you mean timeout?"),
+        ("FAIL_ON = 'FAIL'", "did you mean fail_on?"),
+        ("FAIL-ON = 'FAIL'", "did you mean fail_on?"),
+        ("[tool.tm]\nfail_on = 'FAIL'", "the settings of tm.toml stand in no table"),
+        ("tm.fail_on = 'FAIL'", "the settings of tm.toml stand in no table"),
+        ("[gate]\np95 = false\nfail_on = 'FAIL'", "write fail_on above [gate]"),
+    ],
+)
+def test_misspelt_setting_gets_a_suggestion(load, text, hint):
     with pytest.raises(ConfigurationError) as caught:
-        load(project_file="timeuot = 3")
-    assert caught.value.hint == "did you mean timeout?"
+        load(project_file=text)
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -346,6 +357,19 @@ def test_path_with_a_control_character_is_refused(load, name):
         ("TM_FAIL", "TM_FAIL_ON"),
         ("TM_FAIL_ON_VERDICT", "TM_FAIL_ON"),
         ("tm_fail_on", "TM_FAIL_ON"),
+        ("TM_ON_FAIL", "TM_FAIL_ON"),
+        ("TMFAIL_ON", "TM_FAIL_ON"),
+        ("TM__FAIL_ON", "TM_FAIL_ON"),
+        ("_TM_FAIL_ON", "TM_FAIL_ON"),
+        ("TM-FAIL-ON", "TM_FAIL_ON"),
+        ("TM.FAIL.ON", "TM_FAIL_ON"),
+        ("TRAFFICMORPH_FAIL_ON", "TM_FAIL_ON"),
+        ("RUNLOOP_FAIL_ON", "TM_FAIL_ON"),
+        ("STRAIT_FAILON", "TM_FAIL_ON"),
+        ("TM_ASSERTIONS", "TM_ASSERT"),
+        ("TM_ASSERT_P95", "TM_ASSERT"),
+        ("TRAFFICMORPH_ASSERT", "TM_ASSERT"),
+        ("TM_ON_WARN", "TM_WARN_ON"),
         ("TM_BASEURL", "TM_BASE_URL"),
         ("TM_ALLOW_PUBLIC_TARGET", "TM_ALLOW_PUBLIC_TARGETS"),
     ],
@@ -360,6 +384,7 @@ OWN = (
     *("TM_API_KEY_STAGING", "TM_PROD_API_KEY", "TM_PORT", "TM_PACKAGE", "TM_CONFIG_DIR"),
     *("TM_VERDICT", "TM_RUN_ID", "TM_EXIT_CODE", "TM_OUTCOME", "TM_HISTORY_ID", "TM_SUBJECT"),
     *("TM_BASELINE_RUN_ID", "TM_CACHE_POLICY", "TM_FAULT_SEED", "TMPDIR", "RUNLOOP_API_KEYS"),
+    *("FAIL_ON", "ASSERT", "TMUX", "TMOUT", "STRAIT_FAILED_RUNS", "RUNLOOP_APIKEY", "TIMEOUT_TM"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -463,6 +464,54 @@ def test_settings_that_are_no_table_are_not_passed_over(tmp_path, text):
 def test_a_pyproject_without_settings_is_none(tmp_path, text):
     write(tmp_path / "pyproject.toml", text)
     assert load(tmp_path).project is None
+
+
+MISSPELT = (*("[tool.tm-cli]", "[tool.tm_cli]", "[tool.TM]", "[tools.tm]", "[tm]", '["tool.tm"]'),)
+
+
+@pytest.mark.parametrize("table", MISSPELT)
+def test_table_with_nearly_the_name_of_the_settings_refuses_a_gate(tmp_path, table):
+    write(tmp_path / "pyproject.toml", f'[project]\nname = "x"\n{table}\nfail_on = "FAIL"\n')
+    settings = load(tmp_path)
+    with pytest.raises(ConfigurationError, match=re.escape(f"has {table}, which means")) as found:
+        settings.require_all_files()
+    assert found.value.hint == "did you mean [tool.tm]?"
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool.tmx]", "[tool.x.tm]", "[tool.poetry.dependencies]\ntm-cli = '1'", "tmp = 1"]
+)
+def test_tables_of_other_programs_keep_no_gate_from_its_start(tmp_path, text):
+    write(tmp_path / "pyproject.toml", text)
+    load(tmp_path).require_all_files()
+
+
+def test_two_files_with_settings_in_one_directory_refuse_a_gate(tmp_path):
+    write(tmp_path / "tm.toml", 'region = "eu"')
+    write(tmp_path / "pyproject.toml", '[tool.tm]\nfail_on = "FAIL"')
+    settings = load(tmp_path)
+    assert settings.value("region") == "eu"
+    with pytest.raises(ConfigurationError, match=r"\[tool\.tm\] in .*pyproject\.toml is not read"):
+        settings.require_all_files()
+
+
+def test_hidden_settings_file_refuses_a_gate(tmp_path):
+    write(tmp_path / ".tm.toml", 'fail_on = "FAIL"')
+    with pytest.raises(ConfigurationError, match=r"\.tm\.toml is not read") as refused:
+        load(tmp_path / "deep").require_all_files()
+    assert refused.value.hint.endswith("is tm.toml")
+
+
+def test_project_settings_in_place_of_the_users_refuse_a_gate(tmp_path):
+    write(tmp_path / "user" / "tm.toml", 'fail_on = "FAIL"')
+    shop = tmp_path / "shop"
+    settings = load_settings({}, {}, cwd=shop, user_dir=tmp_path / "user")
+    with pytest.raises(ConfigurationError, match=r"tm\.toml is not read") as refused:
+        settings.require_all_files()
+    assert refused.value.hint.endswith("is config.toml")
+    own = load_settings({}, {}, cwd=tmp_path / "user", user_dir=tmp_path / "user")
+    own.require_all_files()
+    assert own.value("fail_on") == "FAIL"
 
 
 BROKEN = {

@@ -136,7 +136,9 @@ def portable(document: Any) -> dict[str, Any]:
     written = {str(ALIASES.get(key, key)): str(key) for key in document}
     fields = {key: document[name] for key, name in written.items()}
     if len(fields) != len(document):
-        raise InvalidDocument("it gives one value under two names")
+        alias = next(key for key in document if ALIASES.get(key) in document)
+        problem = f"{alias} and {ALIASES[alias]} are two names of one value"
+        raise InvalidDocument(problem, (alias,))
     for key in fields:
         if key not in REQUIRED and key not in OPTIONAL:
             known = [*REQUIRED, *OPTIONAL, *ALIASES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.settings.definitions import split_checks
+from tm_cli.settings.files import misspelt_variables
 from tm_cli.setup.answers import System, is_address, is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.branches import read_branches
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
@@ -40,7 +42,7 @@ from tm_cli.values.check_result import (
 )
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL
-from tm_cli.values.verdict import Verdict, parse_fail_on, parse_warn_on
+from tm_cli.values.verdict import Verdict, format_fail_on, parse_fail_on, parse_warn_on
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(secrets|vars)\.(\w+)[^}]*\}\}")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
@@ -250,8 +252,12 @@ class PipelineCheck:
             if call.is_of_runs:
                 for text in self._wrong_values(call, job.environ):
                     yield problem(place, f"`{call.line}` {text}")
-        for remark in job.remarks if any(call.is_gate for call in calls) else ():
+        if not any(call.is_gate for call in calls):
+            return
+        for remark in job.remarks:
             yield CheckResult(place, remark.status, remark.text)
+        for source in misspelt_variables(job.environ):
+            yield problem(place, source.message, source.hint)
 
     def _note_systems(self, gates: list[Call]) -> Iterator[System]:
         """Note what is gated on; return the systems that have a server of their vendor."""
@@ -279,6 +285,11 @@ class PipelineCheck:
     def _setting(self, name: str) -> Any:
         return self.settings.value(name) if self.settings is not None else None
 
+    def _effective(self, name: str, call: Call, environ: Mapping[str, str]) -> Any:
+        """The value of a flag, else of the variable, else of the setting."""
+        given = call.options.get("checks" if name == "assert" else name)
+        return given or environ.get(DEFINITIONS[name].variable) or self._setting(name)
+
     def _server(self, job: Job) -> str | None:
         server = (job.inputs or {}).get("base-url") or job.environ.get("TM_BASE_URL")
         return server or self._setting("base_url") or None
@@ -290,15 +301,15 @@ class PipelineCheck:
                 yield f"is not taken: {flag} {value!r}: {reason}"
         for definition in DEFINITIONS.values():
             value = environ.get(definition.variable, "")
+            read = _read_conditions if definition.name == "assert" else definition.read
             plain = value and not is_open(value) and not definition.secret
-            if plain and (reason := _reason(definition.read, value)):
+            if plain and (reason := _reason(read, value)):
                 yield f"is not taken: {definition.variable}: {reason}"
-        verdicts = call.options.get("fail_on")
-        if verdicts is None:
-            verdicts = environ.get("TM_FAIL_ON") or self._setting("fail_on")
+        verdicts = self._effective("fail_on", call, environ)
+        if both := _in_both(verdicts, self._effective("warn_on", call, environ)):
+            yield f"is not taken: fail_on and warn_on both name {both}"
         if not verdicts:
-            checks = call.options.get("checks") or self._setting("assert")
-            if not checks and call.path != ("run",):
+            if not self._effective("assert", call, environ) and call.path != ("run",):
                 yield "passes whatever the verdict is: add --fail-on"
         elif not (
             is_open(verdicts) or _reason(parse_fail_on, verdicts)
@@ -378,6 +389,20 @@ def _read_report(text: str) -> None:
         raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
 
 
+def _read_conditions(text: str) -> None:
+    for check in split_checks(text):
+        parse_check(check)
+
+
+def _in_both(fail_on: str | None, warn_on: str | None) -> str:
+    """The verdicts that two settings name, which a gate refuses; empty where one is not known."""
+    if not fail_on or not warn_on or is_open(fail_on) or is_open(warn_on):
+        return ""
+    with suppress(ValueError):
+        return format_fail_on(parse_fail_on(fail_on) & parse_warn_on(warn_on))
+    return ""
+
+
 def _reason(read: Any, text: str) -> str | None:
     try:
         read(text)
@@ -394,14 +419,16 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
-        for text in split_checks(settings.value("assert") or ""):
-            parse_check(text)
+        _read_conditions(settings.value("assert") or "")
     except ValueError as error:
         results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
         return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None
+    if both := _in_both(verdicts, settings.value("warn_on")):
+        results.append(problem("tm.toml", f"fail_on and warn_on both name {both}"))
+        return settings
     results += (
         problem(_short(cwd, Path(source.place)), source.message, source.hint)
         for source in settings.ignored

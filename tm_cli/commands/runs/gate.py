@@ -11,7 +11,7 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags
+from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags, with_assert_setting
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -273,6 +273,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
         return read_checks(details.get("checks") or [])
 
+    def checks_set_now(self) -> tuple[Check, ...]:
+        return read_checks(with_assert_setting(self.session, None))
+
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Warn `--quiet` pipelines as well: they may take this start for their gate."""
         super().note_next_steps(outcomes, gate)
@@ -294,7 +297,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if profile is not None:
             require_another(request.comparison.against, profile.target_url)
             if gate is not None:
-                self._check_waitable(profile, gate)
+                self._check_waitable(profile, gate, request.wait_for_target or 0.0)
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
@@ -304,6 +307,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Return the stored profile; None where it cannot be read and is only for messages."""
         if is_needed:
             return find_profile(self.session.client, ref)
+        if self.session.quiet and self.session.wants_json:  # a program reads; one request
+            return None
         try:
             return self.session.client.without_retries().get_profile(ref.profile_id)
         except ApiError:
@@ -400,7 +405,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 )
         return refs
 
-    def _check_waitable(self, profile: Profile, gate: Gate) -> None:
+    def _check_waitable(self, profile: Profile, gate: Gate, for_target: float) -> None:
         """Refuse a run without an end; warn of what the user may not have meant."""
         name, note = sanitize(profile.name), self.session.terminal.write_line
         if profile.loop:
@@ -408,9 +413,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        if profile.duration is not None and profile.duration > gate.wait_timeout:
+        if profile.duration is not None and profile.duration + for_target > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
-            note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
+            first = f"may wait {format_duration(for_target)} for its target and " * bool(for_target)
+            note(f"tm: {name} {first}takes {takes}, longer than --wait-timeout {limit}")
 
     def _widen_budget(self, *, runs: int) -> None:
         """Ask the account for its quota where several runs share it."""

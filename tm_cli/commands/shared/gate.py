@@ -75,6 +75,10 @@ class GateCommand(ABC, Generic[Runs]):
         """Return the checks that were remembered; raises ValueError or UsageError."""
         return ()
 
+    def checks_set_now(self) -> Sequence[Condition]:
+        """Return the checks that settings name, to be added to those of the start."""
+        return ()
+
     def start(self, run: FollowedRun[Runs]) -> StartOutcome:
         """Start a run that is not waited for."""
         found = run.runs.start()
@@ -214,7 +218,8 @@ def wait_for_last(
                 hint=f"name that server with {command.url_variable}",
             )
     details = entries[0].details
-    gate = complete_gate(command.session, gate, details, command.remembered_checks)
+    set_now = command.checks_set_now()
+    gate = complete_gate(command.session, gate, details, command.remembered_checks, set_now)
     if not gate.fail_on:  # neither a flag nor the start has chosen
         gate = replace(gate, fail_on=read_fail_on(command.session, None))
     gate = command.with_default_fail_on(gate)

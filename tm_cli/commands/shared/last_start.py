@@ -160,10 +160,12 @@ def complete_gate(
     gate: Gate,
     details: Mapping[str, Any],
     read_checks: Callable[[Mapping[str, Any]], Sequence[Condition]],
+    set_now: Sequence[Condition] = (),
 ) -> Gate:
     """Complete a gate by that of the start: what flags name now holds, the rest is as it was then.
 
-    `read_checks` returns the checks that `details` hold. Raises ConfigurationError when they are
+    `read_checks` returns the checks that `details` hold, to which those of settings are added that
+    were not set then. Raises ConfigurationError when they are
     unusable.
     """
     gate = _with_remembered_verdicts(session, gate, details.get("fail_on"))
@@ -175,7 +177,10 @@ def complete_gate(
         raise unusable(problem) from None
     for check in checks:
         session.note(f"tm: as at the start, this must hold: {sanitize(check.text)}")
-    return replace(gate, checks=checks)
+    added = tuple(check for check in set_now if check not in checks)
+    for check in added:
+        session.note(f"tm: by the settings, this must hold, too: {sanitize(check.text)}")
+    return replace(gate, checks=checks + added)
 
 
 def _with_remembered_verdicts(session: CommandContext, gate: Gate, remembered: str | None) -> Gate:

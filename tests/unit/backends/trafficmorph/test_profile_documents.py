@@ -192,6 +192,7 @@ def test_headers_are_the_characters_of_the_file_in_json_and_yaml(tmp_path, name,
     [
         ('{"name": "a",\n"name": "b"}', r"p\.json, line 2: duplicate key"),
         ('{"name": "a",\n"x": NaN}', r"p\.json, line 2: NaN is not a JSON number"),
+        ('{\n\t"name": "a",\n\t"x": 1}', r"p\.json, line 3: unknown key 'x'"),
         ('{"name": "a",\n}', r"p\.json, line 2: invalid JSON: expecting property name"),
         ('{"name": "a",\n"duration": 1e999}', r"p\.json, line 2: a number is too large"),
         ("[" * 100 + "]" * 100, "it is nested too deeply"),
