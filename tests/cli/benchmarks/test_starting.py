@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from werkzeug.wrappers import Response
@@ -92,6 +93,19 @@ def test_start_whose_answer_names_what_is_no_id_is_unknown(bench, world, answere
     assert result.exit_code == ExitCode.START_UNKNOWN
     assert "which cannot be an id" in result.stderr
     assert "tm benchmarks list --name tm-" in result.stderr
+
+
+def test_refusal_is_not_believed_when_a_run_with_an_odd_id_is_there(bench, world, answered):
+    answered(error(400))
+    (route, listed) = (world._route, "/v1/benchmark_runs")
+
+    def with_odd_ids(request):
+        reply = route(request)
+        odd = reply.body.replace(b'"bmr_', b'"-bmr_') if request.path == listed else reply.body
+        return replace(reply, body=odd)
+
+    world._route = with_odd_ids
+    assert bench(*GATE).exit_code == ExitCode.START_UNKNOWN
 
 
 @pytest.mark.parametrize("status", [400, 402, 413, 422])

@@ -159,9 +159,9 @@ class BenchmarkStarter(Generic[Started]):
             except ApiError:
                 pass
             else:
-                if found is not None and can_be_asked_for(found.id):
-                    return found
-                if found is None and status in REFUSALS:
+                if found is not None:
+                    return self._adopted(found)
+                if status in REFUSALS:
                     break
         if status in REFUSALS:
             raise _refused(error)
@@ -170,6 +170,12 @@ class BenchmarkStarter(Generic[Started]):
             f"the run may or may not have started: {error.message}; tm does not repeat a start",
             hint=f"{named}, or {self._hint}" if named else self._hint,
         )
+
+    def _adopted(self, found: Started) -> Started:
+        try:
+            return _with_usable_id(found)
+        except InvalidResponse as problem:
+            raise StartUnknown(f"it was started, but {problem.message}", hint=self._hint) from None
 
 
 def _did_nothing(error: ApiError) -> bool:
@@ -190,7 +196,7 @@ def _refused(error: ApiError) -> TmError:
 def _with_usable_id(found: Started) -> Started:
     if not can_be_asked_for(found.id):
         name = sanitize(found.id, longest=LONGEST_SHOWN)
-        raise InvalidResponse(f"the answer to the start names {name!r}, which cannot be an id")
+        raise InvalidResponse(f"the server names it {name!r}, which cannot be an id")
     return found
 
 
