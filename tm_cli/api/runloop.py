@@ -428,9 +428,15 @@ def read_runloop_error(document: Any) -> ErrorBody:
     return ErrorBody(text, code if isinstance(code, str) and code else None, from_api=True)
 
 
+def can_be_asked_for(object_id: str) -> bool:
+    """Whether an id can stand in a path and after a command."""
+    is_whole = object_id not in {"", ".", ".."} and not object_id.startswith("-")
+    return is_whole and len(object_id) <= LONGEST_ID and object_id.isprintable()
+
+
 def _segment(object_id: str) -> str:
     """Return an id as one segment of a path; raises UsageError when it would be another path."""
-    if object_id in {"", ".", ".."} or len(object_id) > LONGEST_ID or not object_id.isprintable():
+    if not can_be_asked_for(object_id):
         raise UsageError(f"invalid id {object_id[:LONGEST_ID]!r}")
     return quote(object_id, safe="")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 from werkzeug.wrappers import Response
@@ -76,6 +78,34 @@ def test_start_that_nobody_can_find_is_unknown_and_not_repeated(bench, world, an
     assert result.exit_code == ExitCode.START_UNKNOWN
     assert "look for it with `tm benchmarks list --name tm-0123456789abcdef`" in result.stderr
     assert len(world.requests("POST", "start_run")) == 1
+
+
+ODD_IDS = ["a\0b", "a\nb", "\u202ebmr_1", ".", "..", "x" * 300, "--help"]
+
+
+@pytest.mark.parametrize("run_id", ODD_IDS, ids=ascii)
+@pytest.mark.parametrize("driver", [(), ("--exec", sys.executable)], ids=["alone", "driven"])
+def test_start_whose_answer_names_what_is_no_id_is_unknown(bench, world, answered, run_id, driver):
+    """Nothing else is known of the run; it is no mistake of the user either."""
+    body = json.dumps({"id": run_id, "benchmark_id": "bmd_1", "state": "running"}).encode()
+    answered(Reply(200, body, "application/json"), starts=False)
+    result = bench(*GATE, *driver)
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "which cannot be an id" in result.stderr
+    assert "tm benchmarks list --name tm-" in result.stderr
+
+
+def test_refusal_is_not_believed_when_a_run_with_an_odd_id_is_there(bench, world, answered):
+    answered(error(400))
+    (route, listed) = (world._route, "/v1/benchmark_runs")
+
+    def with_odd_ids(request):
+        reply = route(request)
+        odd = reply.body.replace(b'"bmr_', b'"-bmr_') if request.path == listed else reply.body
+        return replace(reply, body=odd)
+
+    world._route = with_odd_ids
+    assert bench(*GATE).exit_code == ExitCode.START_UNKNOWN
 
 
 @pytest.mark.parametrize("status", [400, 402, 413, 422])

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from tm_cli.api.errors import NO_ACCESS, ApiError, ConnectionFailed, HttpError, InvalidResponse
 from tm_cli.api.retry import Attempts, retry_pause
-from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, RunloopPayload
+from tm_cli.api.runloop import BenchmarkJob, BenchmarkRun, RunloopClient, can_be_asked_for
 from tm_cli.backends.documents import read_document
 from tm_cli.backends.runloop.baseline import NOT_THERE, not_served
 from tm_cli.errors import Refused, StartUnknown, TmError
@@ -89,12 +89,15 @@ REPLICA_LAG = 30.0
 """Seconds after a start in which a replica may not know the run yet."""
 
 
-Started = TypeVar("Started", bound=RunloopPayload)
+Started = TypeVar("Started", bound=BenchmarkRun | BenchmarkJob)
 """A run or a job."""
 
 ATTEMPTS = 3
 SEARCHES = (1.0, 2.0, 4.0)
 """Pauses in seconds before each search for a start whose answer was lost."""
+
+LONGEST_SHOWN = 60
+"""Characters of an id that cannot be one."""
 
 TOO_MANY = 429
 REFUSALS = frozenset({400, 402, 404, 405, 410, 411, 413, 414, 415, 422})
@@ -128,7 +131,7 @@ class BenchmarkStarter(Generic[Started]):
         while True:
             asked_at = self._clock.now()
             try:
-                return self._send(), asked_at
+                return _with_usable_id(self._send()), asked_at
             except ApiError as error:
                 if not _did_nothing(error):
                     return self._recognise(error), asked_at
@@ -157,7 +160,7 @@ class BenchmarkStarter(Generic[Started]):
                 pass
             else:
                 if found is not None:
-                    return found
+                    return self._adopted(found)
                 if status in REFUSALS:
                     break
         if status in REFUSALS:
@@ -167,6 +170,12 @@ class BenchmarkStarter(Generic[Started]):
             f"the run may or may not have started: {error.message}; tm does not repeat a start",
             hint=f"{named}, or {self._hint}" if named else self._hint,
         )
+
+    def _adopted(self, found: Started) -> Started:
+        try:
+            return _with_usable_id(found)
+        except InvalidResponse as problem:
+            raise StartUnknown(f"it was started, but {problem.message}", hint=self._hint) from None
 
 
 def _did_nothing(error: ApiError) -> bool:
@@ -182,6 +191,13 @@ def _refused(error: ApiError) -> TmError:
     if error.status in NOT_THERE:
         return not_served(error)
     return Refused(f"not started: {error.message}", hint=error.hint, code=error.code)
+
+
+def _with_usable_id(found: Started) -> Started:
+    if not can_be_asked_for(found.id):
+        name = sanitize(found.id, longest=LONGEST_SHOWN)
+        raise InvalidResponse(f"the server names it {name!r}, which cannot be an id")
+    return found
 
 
 def check_started(run: BenchmarkRun, benchmark_id: str, known: frozenset[str]) -> BenchmarkRun:
