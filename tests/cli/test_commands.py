@@ -186,6 +186,11 @@ def test_status_shows_the_run(gate, server):
     assert "20s of 1m" in shown
 
 
+def test_status_shows_what_the_load_waits_for(gate, server):
+    server.status(waitingFor="the target localhost:8080 cannot be reached", recentBuckets=[])
+    assert "waiting    the target localhost:8080 cannot be" in gate("runs", "status", "42").stdout
+
+
 def test_status_keeps_fields_that_this_version_does_not_know(gate, server):
     server.status(futureField={"deep": [1, 2**60]})
     assert gate("runs", "status", "42", "--json").json["data"]["futureField"] == {

@@ -73,7 +73,7 @@ def hostile_answer(path, say, chance):
     if path.endswith("/baseline"):
         return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
     if path.endswith(("/status", "/stop")):
-        return status(say(), runId=say(), responseCodeCounts={say(): 2})
+        return status(say(), runId=say(), responseCodeCounts={say(): 2}, waitingFor=say())
     words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
     return profile(**words, status=say(), interpolationMode=say())
 

@@ -226,7 +226,8 @@ class StraitClient(JsonClient):
         body: Mapping[str, Any] | None = None,
     ) -> JobRun | None:
         """Return the run as it is afterwards; None for an answer that does not show it."""
-        return self._send(_run_or_none, method, _run(run_id, part), body)
+        found = self._send(_run_or_none, method, _run(run_id, part), body)
+        return found if found is not None and found.id == run_id else None
 
     def set_debug(self, run_id: str, *, on: bool) -> None:
         self._send_once("POST", _run(run_id, "debug"), {"debug_mode": on})
@@ -259,13 +260,13 @@ class StraitClient(JsonClient):
 
     def send_bulk(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send `bulk-cancel` or `bulk-dlq-replay` once."""
-        return self._send(as_object, "POST", f"runs/{verb}", body)
+        return self._send(_with_counts, "POST", f"runs/{verb}", body)
 
     def cancel_all(self, filters: Mapping[str, str]) -> dict[str, Any]:
         """Cancel what `job_id`, `batch_id`, `triggered_by` and `status` choose."""
         query = given({"project_id": self._project_id})
         with _hint_at_project():
-            return self._send(as_object, "POST", "runs/bulk-cancel-all", filters, params=query)
+            return self._send(_with_counts, "POST", "runs/bulk-cancel-all", filters, params=query)
 
     def replay_many(self, run_ids: Sequence[str]) -> dict[str, Any]:
         """Make a new run like each of up to 100 that failed.
@@ -351,6 +352,17 @@ def _with_results(document: Any) -> dict[str, Any]:
     answer = as_object(document)
     if not isinstance(answer.get("results"), list):
         raise InvalidResponse("the server's answer has no list of results")
+    return answer
+
+
+COUNTS = ("canceled", "results", "run_ids", "replayed", "count")
+
+
+def _with_counts(document: Any) -> dict[str, Any]:
+    """Return an answer about many runs that says, in one of its forms, which or how many."""
+    answer = as_object(document)
+    if not any(isinstance(answer.get(name), int | list) for name in COUNTS):
+        raise InvalidResponse("the server's answer does not say what was done")
     return answer
 
 

@@ -128,7 +128,10 @@ class Bucket(CamelCasePayload):
 
 
 class LiveStatus(CamelCasePayload):
-    """A run in flight; curve times in seconds, pauses excluded."""
+    """A run in flight; curve times in seconds, pauses excluded.
+
+    `waiting_for`: why the embedded server sends no load yet.
+    """
 
     profile_id: Lenient[StrictInt] = None
     run_id: Lenient[StrictStr] = None
@@ -144,6 +147,7 @@ class LiveStatus(CamelCasePayload):
     generator_saturated: Lenient[StrictBool] = None
     downstream_saturated: Lenient[StrictBool] = None
     flaky_dispatch: Lenient[StrictBool] = None
+    waiting_for: Lenient[StrictStr] = None
     tags: TextList = ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import threading
@@ -61,8 +62,19 @@ class StandardInput:
     async def __anext__(self) -> str:
         while (line := await self._lines.get()) is not None:
             if line.strip():
-                return line.decode("utf-8", "replace")
+                return _LONE_SURROGATE.sub(_replaced, line.decode("utf-8", "replace"))
         raise StopAsyncIteration
+
+
+_LONE_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+"""Half a character, as a client writes that cuts a text in it; the others are whole escapes."""
+
+
+def _replaced(escape: re.Match[str]) -> str:
+    """The library drops a message with half a character, and its client would wait for ever."""
+    return "\\ufffd" if escape[1] else escape[0]
 
 
 PATIENCE = 2.0

@@ -9,12 +9,11 @@ import ipaddress
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from tm_cli import __version__
 from tm_cli.setup import pins
 from tm_cli.values.documents import parse_yaml
 from tm_cli.values.durations import format_duration, parse_duration
@@ -130,7 +129,7 @@ class Answers:
     subject: str = ""
     min_score: str = ""
     branch: str | None = None
-    action: str = f"{pins.ACTION}@v{__version__}"
+    action: str = field(default_factory=pins.action)
 
     @property
     def is_load(self) -> bool:
@@ -346,7 +345,8 @@ fail_on = [{verdicts}]
     return f"""\
 # Settings of this project's load tests; `tm config show` prints what is in effect.
 
-# The verdicts that fail a gate. With a history, add "NO_BASELINE": a changed curve has none.
+# The verdicts that fail a gate. With a history, add "NO_BASELINE", here and in the pipeline, which
+# has a list of its own: a changed curve has no baseline.
 fail_on = [{verdicts}]
 {server}{wait}
 # How much worse than its baseline a run may be, in percent (errors: in points). Each line shows

@@ -90,8 +90,7 @@ def soft_codes(answers: Answers) -> tuple[ExitCode, ...]:
 
 def package(answers: Answers) -> str:
     """Return what pip installs: this very version."""
-    extra = "[local]" if answers.is_local else ""
-    return f"tm-cli{extra}=={__version__}"
+    return pins.package("[local]" if answers.is_local else "")
 
 
 def job_minutes(answers: Answers) -> int:
@@ -164,23 +163,31 @@ def _of_make(text: str) -> Iterator[str]:
         yield from line.split()
 
 
-def makefile_text(answers: Answers) -> str:
-    """Return a makefile with the gate and the installation of tm."""
+def makefile_text(answers: Answers, *, installs: bool = True) -> str:
+    """Return a makefile with the gate, and a target that installs tm if it `installs`."""
     command = gate_command(answers, every_verdict=False).removeprefix("tm ")
     job = answers.system.job
-    return f"""\
+    text = f"""\
 {_head(answers)}
 # make prints the exit code of tm (`Error 2`), but ends with 2 itself whatever that code was.
 TM ?= tm
-# What `make install-tm` installs into .tm/venv: this version, or a wheel, or a URL.
-TM_PACKAGE ?= {package(answers)}
 export PATH := $(CURDIR)/.tm/venv/bin:$(PATH)
 
 {_variables(answers)}
-.PHONY: {job} install-tm
+.PHONY: {job}
 
 {job}:
 \t$(TM) {command}
+"""
+    return text + (_installation(answers) if installs else "")
+
+
+def _installation(answers: Answers) -> str:
+    return f"""
+# What `make install-tm` installs into .tm/venv: this version, or a wheel, or a URL.
+TM_PACKAGE ?= {package(answers)}
+
+.PHONY: install-tm
 
 install-tm: # an environment of its own: the system's Python may refuse packages
 \tmkdir -p -m 700 .tm

@@ -109,9 +109,16 @@ def _pipeline(answers: Answers, read: Read) -> Iterator[tuple[str, str]]:
         case Platform.GITLAB:
             yield pipelines.GITLAB_PATH, pipelines.pipeline_text(answers)
         case Platform.MAKE if any(_other(answers, read(name)) for name in pipelines.MAKEFILES):
-            yield pipelines.included_makefile(answers), pipelines.makefile_text(answers)
+            path = pipelines.included_makefile(answers)
+            yield path, pipelines.makefile_text(answers, installs=not _is_installed(path, read))
         case Platform.MAKE:
             yield pipelines.MAKEFILE, pipelines.makefile_text(answers)
+
+
+def _is_installed(path: str, read: Read) -> bool:
+    """Whether another makefile than `path` has the target that installs tm; two would clash."""
+    others = {*pipelines.MAKEFILES, *(f"{system.job}.mk" for system in System)} - {path}
+    return any("\ninstall-tm:" in (read(name) or "") for name in others)
 
 
 def _other(answers: Answers, text: str | None) -> str | None:

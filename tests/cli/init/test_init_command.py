@@ -319,6 +319,17 @@ def test_pipeline_of_somebody_else_is_joined_and_never_replaced(
     assert join in result.stdout
 
 
+def test_makefiles_of_several_gates_have_one_target_that_installs_tm(tm):
+    tm("init", *FLAGS, "--ci", "make")
+    for system in ("jobs", "benchmarks"):
+        tm("init", "--system", system, "--subject", "one", "--yes", "--ci", "make")
+    texts = {name: text for name, text in files(tm).items() if name.endswith((".mk", "file"))}
+    assert set(texts) == {"Makefile", "job.mk", "benchmark.mk"}
+    assert [name for name, text in texts.items() if "install-tm:" in text] == ["Makefile"]
+    again = tm("init", *FLAGS, "--ci", "make", "--json")
+    assert set(actions(again).values()) == {"same"}
+
+
 def test_job_takes_a_stage_that_is_there(tm):
     (tm.cwd / ".gitlab-ci.yml").write_text("stages: [build, deploy]\n", encoding="utf-8")
     tm("init", *FLAGS, "--ci", "gitlab")

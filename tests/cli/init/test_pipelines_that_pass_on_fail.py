@@ -110,6 +110,15 @@ def test_earlier_workflow_is_fine(edited):
         ("fail-on: FAIL", "fail-on: NO_BASELINE", "lets FAIL pass"),
         ("warn-on: WARN", "warn-on: PASS", "PASS needs no warning"),
         ("warn-on: WARN", "args: --min-score=85%", "No such option"),
+        ("warn-on: WARN", "warn-on: FAIL,WARN", "--warn-on and --fail-on both name FAIL"),
+        ("warn-on: WARN", "args: --fail-on=NO_BASELINE", "lets FAIL pass"),
+        ("warn-on: WARN", "args: --fail-on=FAIL,WARN", "refuses `--fail-on=FAIL,WARN` in args"),
+        ("fail-on: FAIL", "fail_on: FAIL", "no input `fail_on`, and runs without it; did you mean"),
+        ("fail-on: FAIL", "FAIL-ON: WRAN", "invalid verdict 'WRAN'"),
+        ("warn-on: WARN", "args: -q", "refuses `-q` in args"),
+        ("warn-on: WARN", "fail-fast: 'yes'", "fail-fast must be true or false"),
+        ("warn-on: WARN", "tags: [a, b]", "the input `tags` is no text"),
+        ("warn-on: WARN", "confirm: many", "Invalid value"),
         ("profile: checkout.yaml", "profile: search.yaml", "cannot read"),
         ("base-url: local", "cache: true", "names no server"),
         ("base-url: local", "base-url: https://load.example", "passes no key on"),
@@ -122,11 +131,27 @@ def test_edit_of_the_written_workflow_is_seen(edited, old, new, said):
     assert said in edited("github", GITHUB, (old, new))
 
 
+@pytest.mark.parametrize("platform", ["github", "make"])
+def test_pipeline_whose_list_is_shorter_than_that_of_the_settings_is_seen(edited, tm, platform):
+    def found():
+        return edited(platform, {"github": GITHUB, "make": "Makefile"}[platform])
+
+    assert "leaves out" not in found()
+    settings = tm.cwd / "tm.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('"WARN"]', '"WARN", "NO_BASELINE"]'), encoding="utf-8")
+    assert "leaves out NO_BASELINE, on which the settings fail" in found()
+
+
 @pytest.mark.parametrize("system", ["benchmarks", "jobs"])
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("        with:\n", "        with:\n          region: eu\n", ""),
+        ("        with:\n", "        with:\n          region: eu\n", "No such option: --region"),
+        ("        with:\n", "        with:\n          no-such: eu\n", "no input `no-such`"),
+        ("artifact:", "timeout: 5x\n          artifact:", "invalid duration"),
+        ("fail-on: FAIL", "fail-on: WRAN #", "invalid verdict 'WRAN'"),
+        ("fail-on: FAIL", "fail-on: WARN #", "lets FAIL pass"),
         ("artifact:", "args: --no-such\n          artifact:", "No such option"),
         ("${{ secrets.", "tm_live_0123456789 # ${{ s.", "in plain text"),
         ("api-key:", "region:", "passes no key on"),
@@ -199,6 +224,9 @@ def test_allow_failure_of_gitlab_knows_the_words_of_yaml_1_1(edited, word):
         (".PHONY:", ".IGNORE:\n.PHONY:", ".IGNORE"),
         (".PHONY:", ".IGNORE: load-test\n.PHONY:", ".IGNORE"),
         (".PHONY:", "MAKEFLAGS += -i\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += -sn\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += --dry-run\n.PHONY:", "MAKEFLAGS"),
+        (".PHONY:", "MAKEFLAGS += -Otarget -Iinclude -sr --no-print-directory\n.PHONY:", "1 gate"),
         ("TM ?= tm", "TM ?= true", "nothing here runs a gate"),
     ],
 )
@@ -262,6 +290,9 @@ def test_workflow_by_hand_that_passes_on_fail_is_seen(check, text, said):
         (", fail-on: WARN", "lets FAIL pass"),
         (", assert: 'p95<<4'", "invalid check"),
         (", wait-timeout: 5x", "invalid duration"),
+        (", fail-on: , warn-on: ", ""),
+        (", fail-fast: true, cache: false, comment: '${{ x }}'", ""),
+        (", args: '--confirm=2'", ""),
     ],
 )
 def test_inputs_of_the_action_are_read_as_tm_does(check, inputs, said):
@@ -357,6 +388,14 @@ def test_target_of_make_with_a_gate_is_one(tm, check, script, said):
         ("gate: {script: [GATE, echo done]}\n", ""),
         ("gate: {script: ['GATE || exit 0']}\n", "drops"),
         ("gate: {script: [GATE], rules: [{when: never}]}\n", "never runs"),
+        ("gate: {script: [GATE], rules: [{when: never}, {if: $X}]}\n", "never runs"),
+        ("gate: {script: [GATE], rules: [{if: $X}, {when: never}]}\n", ""),
+        ("gate: {script: [GATE], rules: [{if: $X, when: never}, {when: always}]}\n", ""),
+        ("gate: {script: [GATE], rules: [{when: always}, {when: never}]}\n", ""),
+        ("gate: {script: [GATE], retry: 2}\n", "one PASS is enough"),
+        ("gate: {script: [GATE], retry: {max: 1, when: script_failure}}\n", "one PASS is enough"),
+        ("gate: {script: [GATE], retry: {max: 2, when: runner_system_failure}}\n", ""),
+        ("gate: {script: [GATE], retry: 0}\n", ""),
         ("gate: {script: &a [*a, GATE]}\n", "cannot be read"),
     ],
 )

@@ -128,7 +128,7 @@ def test_published_action_leaves_nothing_to_replace(tm):
             "TM_BASE_URL: local",
             "TM_BASE_URL: local\n      TM_WARN_ON: WARN",
             f"{GITHUB}: load-test",
-            "fail_on and warn_on both name WARN",
+            "--warn-on and --fail-on both name WARN",
         ),
         ("TM_BASE_URL: local", "TM_BASE_URL: https://load.example", "TM_API_KEY", "passes no key"),
         (

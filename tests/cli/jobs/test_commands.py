@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.strait.api import Problem, Reply, envelope
+from tests.services.strait.api import Problem, Reply, as_json, envelope
 from tm_cli.exit_codes import ExitCode
 
 UNKNOWN = "0192f0a4-0000-7e55-b1a6-00000000dead"
@@ -66,6 +66,25 @@ def test_replay_whose_answer_is_lost_is_not_repeated(jobs, strait):
     strait.api.fault("POST /v1/runs/{run}/replay", None, after=True)
     assert jobs("replay", run.id).exit_code == ExitCode.START_UNKNOWN
     assert strait.sent("POST", "/v1/runs/{run}/replay") == 1
+
+
+MAYBE_REPLAYED = [
+    (envelope(Problem(429, "database admission control throttled", Retry_After="1")), 7),
+    (envelope(Problem(408, "timeout")), 7),
+    (envelope(Problem(429, "rate limited", Retry_After="1")), 1),
+    (Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain"}), 1),
+    (Reply(403, b"<html>"), 77),
+    (Reply(404, b"<html>"), 7),
+]
+
+
+@pytest.mark.parametrize(("reply", "code"), MAYBE_REPLAYED)
+@pytest.mark.parametrize("words", [("replay",), ("bulk", "replay")], ids=" ".join)
+def test_replay_is_refused_only_where_no_run_can_have_been_made(jobs, strait, words, reply, code):
+    run = ended(strait, "failed")
+    for path in ("{run}/replay", "bulk-replay"):
+        strait.api.fault(f"POST /v1/runs/{path}", reply)
+    assert jobs(*words, run.id).exit_code == code
 
 
 @pytest.mark.parametrize("status", ["dead_letter", "completed", "canceled"])
@@ -214,6 +233,23 @@ def test_bulk_cancel_of_all_that_match(jobs, strait, run):
     assert again.stdout == "canceled 0 runs\n"
 
 
+@pytest.mark.parametrize("answer", [{}, {"error": "later"}, {"canceled": None}])
+def test_bulk_answer_that_says_nothing_is_no_success(jobs, strait, answer):
+    for verb in ("cancel-all", "dlq-replay"):
+        strait.api.fault(f"POST /v1/runs/bulk-{verb}", as_json(200, answer))
+    for words in (("cancel-all", "--status", "queued", "--yes"), ("dlq-replay", "--limit", "3")):
+        result = jobs("bulk", *words, environ={"TM_STRAIT_PROJECT": "proj-1"})
+        assert result.exit_code == ExitCode.ERROR
+        assert "does not say what was done" in result.stderr
+
+
+def test_answer_about_another_run_is_not_taken_for_that_of_this_one(jobs, strait):
+    run = strait.world.make_run(strait.job()["id"])
+    other = as_json(200, {"id": "another", "status": "canceled"})
+    strait.api.fault("DELETE /v1/runs/{run}", other)
+    assert jobs("cancel", run.id).stdout == f"{run.id}: queued\n"
+
+
 def test_bulk_cancel_all_needs_a_filter(jobs, strait):
     assert jobs("bulk", "cancel-all", "--yes").exit_code == ExitCode.USAGE
     assert jobs("bulk", "cancel-all", "--yes", "--batch", "").exit_code == ExitCode.USAGE
@@ -308,6 +344,29 @@ def test_refusal_after_a_lost_answer_proves_nothing(jobs, strait):
     for _ in range(2):
         strait.api.fault(BULK, envelope(Problem(429, "slow down")))
     assert jobs(*BULK_START).exit_code == ExitCode.START_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("results", "started"),
+    [
+        ([], "started 0 runs"),
+        ([{"id": "run-1", "status": "queued"}], "started 1 run"),
+        ([{"id": "run-1", "status": "queued"}, {"error": "payload"}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": "run-2", "error": "payload"}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": "", "idempotency_hit": True}], "started 1 run"),
+        ([{"id": "run-1"}, {"id": None}], "started 1 run"),
+        ([None, 3], "started 0 runs"),
+    ],
+)
+def test_bulk_start_that_leaves_something_out_is_no_success(jobs, strait, results, started):
+    strait.job()
+    strait.api.fault(BULK, as_json(201, {"results": results}))
+    result = jobs(*BULK_START, "--json")
+    assert result.exit_code == ExitCode.ERROR
+    assert result.json["error"]["code"] == "incomplete"
+    assert result.json["data"]["results"] == results
+    strait.api.fault(BULK, as_json(201, {"results": results}))
+    assert jobs(*BULK_START).stdout.splitlines()[0] == started
 
 
 def test_bulk_start_tells_old_runs_from_new_ones(jobs, strait):

@@ -402,6 +402,29 @@ def test_revived_run_is_read_from_the_list_whatever_came_later(
     assert jobs("wait", run.id, "--no-stream").exit_code == code
 
 
+LATER = Reply(429, b"Too Many Requests\n", {"Content-Type": "text/plain", "Retry-After": "7"})
+LISTS_THAT_FAIL = [None, envelope(Problem(503, "later")), Reply(403, b"<html>"), LATER]
+
+
+@pytest.mark.parametrize("reply", LISTS_THAT_FAIL, ids=["hang-up", "503", "page", "429"])
+@pytest.mark.parametrize(("attempts", "code"), [("completed", 0), ("failed", 2)])
+def test_list_that_fails_does_not_end_a_revived_run(jobs, strait, reply, attempts, code):
+    strait.world.cache_lag = 300.0
+    run = dead_letter(strait, attempts=(attempts,), executing=60.0)
+    strait.world.revive(run)
+    for _ in range(4):
+        strait.api.fault("GET /v1/runs", reply)
+    assert jobs("wait", run.id, "--no-stream").exit_code == code
+
+
+@pytest.mark.parametrize("reply", [envelope(Problem(403, "no")), Reply(200), as_json(200, 5)])
+def test_dead_letter_stands_where_lists_cannot_be_read(jobs, strait, reply):
+    run = dead_letter(strait)
+    for _ in range(2):
+        strait.api.fault("GET /v1/runs", reply)
+    assert jobs("wait", run.id, "--no-stream").exit_code == ExitCode.FAIL
+
+
 def test_revived_run_is_shown_and_streamed_as_it_is(jobs, strait, clock):
     strait.world.cache_lag = 300.0
     run = dead_letter(strait, executing=60.0)
@@ -498,6 +521,15 @@ def test_dry_run_that_the_server_refuses_is_refused(jobs, strait):
     result = jobs("start", "export", "--dry-run", "--json")
     assert result.exit_code == jobs("start", "export").exit_code == ExitCode.REFUSED
     assert "job is disabled" in result.json["error"]["message"]
+
+
+def test_dry_run_that_a_server_takes_for_a_start_is_told(jobs, strait):
+    strait.job()
+    strait.api.fault("POST /v1/jobs/{job}/trigger", as_json(201, {"id": "r-1", "status": "queued"}))
+    result = jobs("start", "export", "--dry-run")
+    assert result.exit_code == ExitCode.ERROR
+    assert "it has started run r-1 of export" in result.stderr
+    assert "tm jobs cancel r-1" in result.stderr
 
 
 @pytest.mark.parametrize(

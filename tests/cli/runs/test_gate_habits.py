@@ -397,6 +397,18 @@ def test_start_tells_what_the_user_may_not_have_meant(gate, server):
     assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
 
 
+def test_the_wait_for_the_target_counts_towards_the_time_to_wait(gate, server):
+    server.features(waitForTarget=True).profile(duration=60).snapshot()
+    started = {"runId": RUN, "status": "RUNNING", "profileId": PROFILE}
+    server.answer("POST", f"/profiles/{PROFILE}/runs", started, body={"waitForTarget": 120})
+    reason = "the target localhost:8080 cannot be reached"
+    server.status("RUNNING", waitingFor=reason).status("COMPLETED").scan(row()).detail()
+    result = gate(*GATED, "--wait-for-target", "2m", "--wait-timeout", "150s")
+    longer = "may wait 2m for its target and takes 1m, longer than --wait-timeout 2m30s"
+    assert f"checkout {longer}" in result.stderr
+    assert f"no load is sent yet: {reason}" in result.stderr
+
+
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])
 def test_start_without_wait_says_that_it_replaces_a_run(gate, server, quiet):
     server.profile(status="PAUSED").error("GET", "/profiles/42/status", 404, "Not Found").start()

@@ -89,6 +89,7 @@ def test_two_addresses_never_share_a_name():
     assert len(set(names)) == len(urls)
     for name in names:  # a PROFILE argument with a slash or a suffix is a path
         assert "/" not in name
+        assert "::" not in name  # a log of GitHub takes that for a command
         assert not name.endswith((".json", ".yaml", ".yml"))
 
 
@@ -130,6 +131,36 @@ def test_mistake_starts_nothing(words, said, run):
     result = run(*words)
     assert result.exit_code == ExitCode.USAGE
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "url"),
+    [
+        (("runs", "start"), "http://localhost:8080/x", "http://localhost:8080/x"),
+        (("runs", "start"), "localhost:8080/x", "http://localhost:8080/x"),
+        (("run",), "http:/localhost:8080", "http://localhost:8080"),
+        (("run",), "localhost/x", "http://localhost/x"),
+        (("run",), "shop.example/x", "http://shop.example/x"),
+        (("runs", "start"), "HTTPS://shop.example/x?a=1&b=2", "'HTTPS://shop.example/x?a=1&b=2'"),
+        (("runs", "start"), "http://a/?u=http://b/", "'http://a/?u=http://b/'"),
+        (("run",), "loads.d/x.yaml", None),
+        (("run",), "./checkout", None),
+        (("run",), "ftp:/x", None),
+    ],
+)
+def test_address_where_a_profile_belongs_is_told_apart(command, text, url, tm, server):
+    result = tm(*command, text, environ={"TM_BASE_URL": server.url, "TM_API_KEY": KEY})
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert ("an address is tested with" in result.stderr) == (url is not None)
+    assert f"`tm run {url}`" in result.stderr or url is None
+
+
+def test_host_that_is_no_name_of_a_profile_is_told_apart(run, server):
+    server.answer("GET", "/profiles", [])
+    result = run("localhost")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "`tm profiles list` shows what is there" in result.stderr
+    assert "an address is tested with `tm run http://localhost`" in result.stderr
 
 
 def test_server_elsewhere_cannot_test_this_machine(tm):

@@ -123,6 +123,21 @@ def test_duet_that_the_server_did_not_play_is_undecided(gate, server, against):
     assert "without the other target" in result.stderr
 
 
+def test_duet_that_was_aborted_before_its_load_says_why(gate, server):
+    server.features(duet=True).profile().snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"againstUrl": OLD})
+    aborted = {
+        "outcome": "ABORTED",
+        "autoVerdict": None,
+        "autoVerdictReasons": ["the target cannot be reached; no load was sent"],
+    }
+    server.status().status("IDLE").scan(row(**aborted)).detail(**aborted, against=None)
+    result = gate(*GATED, "--against", OLD)
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "no load was sent" in result.stderr
+    assert "without the other target" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("verdict", "used", "code"),
     [

@@ -82,13 +82,19 @@ class Runner:
     env: Mapping[str, str] = field(default_factory=dict)
     github: Mapping[str, Any] = field(default_factory=dict)
     stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
+    matrix: Mapping[str, Any] | None = None
     watch: Callable[[str, subprocess.Popen[str]], None] | None = None
     """Called with the name and the process of each script as soon as it runs."""
 
     def run(self, **given: str) -> Result:
         """Use the action with these inputs, written with underscores."""
         text = action()
-        contexts = {"github": self.github, "env": self.env, "runner": {"temp": str(self.temp)}}
+        contexts = {
+            "github": self.github,
+            "env": self.env,
+            "matrix": self.matrix,
+            "runner": {"temp": str(self.temp)},
+        }
         inputs = {
             name: given.pop(name.replace("-", "_"))
             if name.replace("-", "_") in given

@@ -6,6 +6,7 @@ text, as on the runner; what is unknown in the language is an error.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -92,6 +93,10 @@ class _Parser:
         if token.startswith("'"):
             return token[1:-1].replace("''", "'")
         if self._take("("):
+            if token == "toJSON":
+                value = self._contexts[self.rest.pop(0)]
+                self._need(")")
+                return json.dumps(value, indent=2)
             self._need(")")
             return "true" if self._contexts["status"][token] else ""
         return self._value(token)

@@ -80,6 +80,30 @@ def test_jobs_that_test_different_things_have_histories_of_their_own(
     assert name({"GITHUB_JOB": "gate", **env}, **given) != usual
 
 
+def test_jobs_of_a_matrix_have_histories_of_their_own(make_runner, tmp_path):
+    """Two versions of a service, tested with one profile, are no baselines of each other."""
+    tm = make_recorder(tmp_path)
+
+    def name(matrix):
+        result = make_runner(tm.path, matrix=matrix).run(base_url="local", **BASE)
+        return history_name(keys(result)[0])
+
+    names = [name(matrix) for matrix in (None, {"service": "1"}, {"service": "2\n$(id)"})]
+    assert len(set(names)) == 3
+    assert name({"service": "1"}) == names[1]
+
+
+def test_a_pull_request_with_the_rights_of_its_base_does_not_write_the_history_of_the_base(
+    make_runner, tmp_path
+):
+    """`pull_request_target` runs with the name of the branch that it would change."""
+    env = {"GITHUB_REF": "refs/heads/main", "GITHUB_BASE_REF": "main"}
+    result = make_runner(make_recorder(tmp_path).path, env=env).run(profile="p", base_url="local")
+    assert result.conclusion == "success"
+    assert result.steps[FETCH].outcome == "success"
+    assert result.steps[KEEP].outcome == "skipped"
+
+
 def test_history_of_an_earlier_release_is_read_until_there_is_a_new_one(make_runner, tmp_path):
     fetched = keys(make_runner(make_recorder(tmp_path).path).run(profile="p", base_url="local"))[1]
     wanted = fetched["restore-keys"].split()

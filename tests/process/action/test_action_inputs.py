@@ -11,6 +11,8 @@ from tests.process.action.composite_runner import ACTION, action
 from tests.process.action.programs import make_recorder
 from tm_cli.cli.root import root_command
 from tm_cli.settings import DEFINITIONS
+from tm_cli.setup.branches import Branches
+from tm_cli.setup.check.pipelines import github_jobs
 
 pytestmark = pytest.mark.process
 
@@ -251,6 +253,12 @@ def test_every_option_of_a_start_can_be_given(system):
         ({"profile": "p", "args": "--help"}, "args cannot hold --help"),
         ({"profile": "p", "args": "--json\n--version"}, "args cannot hold --version"),
         ({"profile": "p", "args": "--wait=false"}, "args cannot hold --wait=false"),
+        ({"profile": "p", "args": "--fail-on=FAIL,WARN"}, "--fail-on: it is the input fail-on"),
+        (
+            {"profile": "p", "fail_on": "FAIL", "args": "--json\n--fail-on=WARN"},
+            "--fail-on: it is the input fail-on",
+        ),
+        ({"system": "jobs", "job": "j", "args": "--warn-on=FAIL"}, "it is the input warn-on"),
         ({"profile": "p", "args": "-h"}, "one option per line"),
         ({"profile": "p", "args": "--min-score\n85%"}, "one option per line"),
         ({"profile": "p", "args": "--"}, "one option per line"),
@@ -265,6 +273,14 @@ def test_input_that_would_end_without_a_gate_is_refused(given, said, make_runner
     assert result.steps["Read the inputs"].code == 64
     assert said in result.log
     assert not tm.record.exists()
+    if "args" in given:
+        step = {
+            "uses": "OWNER/tm@v1",
+            "with": {name.replace("_", "-"): value for name, value in given.items()},
+        }
+        workflow = {"jobs": {"gate": {"steps": [step]}}}
+        [job] = github_jobs(workflow, Branches())
+        assert any("the action refuses" in remark.text for remark in job.remarks)
 
 
 @pytest.mark.parametrize("system", ["benchmarks", "jobs"])

@@ -10,6 +10,7 @@ import yaml
 from tests.process.action.composite_runner import action
 from tests.process.action.programs import ROOT, make_recorder
 from tm_cli import __version__
+from tm_cli.setup.check.pipelines import INPUTS
 
 pytestmark = pytest.mark.process
 
@@ -49,6 +50,10 @@ def test_the_page_lists_every_input_with_its_default():
         for name, entry in action()["inputs"].items()
     }
     assert listed == {name: value or "none" for name, value in defaults.items()}
+
+
+def test_the_check_of_a_set_up_knows_every_input():
+    assert set(action()["inputs"]) == INPUTS
 
 
 def test_the_page_lists_every_output():

@@ -107,6 +107,15 @@ def test_an_older_client_is_served_and_the_end_of_input_ends_it(process, api):
     assert process.child.stderr.read() == b""
 
 
+def test_half_a_character_does_not_leave_a_call_without_an_answer(process):
+    """As a client sends that cuts a text within an emoji."""
+    process.greet()
+    process.call(2, "half \ud83d and whole \U0001f680 \\ud83d \ude00")
+    answer = eventually(lambda: process.answer(2), patience=20)
+    named = answer["error"]["message"]
+    assert named == "unknown tool 'half \ufffd and whole \U0001f680 \\\\ud83d \ufffd'"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes that do not block are POSIX")
 def test_input_that_does_not_block_is_waited_for(environ, tmp_path):
     reader, writer = os.pipe()

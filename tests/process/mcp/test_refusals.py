@@ -48,6 +48,7 @@ MISTAKES = [
     ("tm_start_job", {"job": "export", "fail_on_verdict": ["FAIL"]}, "needs wait"),
     ("tm_start_job", {"job": "export", "wait": True, "checks": ["rows >"]}, "rows"),
     ("tm_start_job", {"job": "export", "payload": "/etc/passwd"}, "payload"),
+    ("tm_start_job", {"job": "export", "tags": {"team=core": "x"}}, "team=core"),
     ("tm_start_job", {"job": "export", "wait": True, "canceled_as": "PASS"}, "PASS"),
 ]
 

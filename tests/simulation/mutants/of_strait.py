@@ -129,7 +129,7 @@ MUTANTS = (
         "strait-refused-though-sent",
         TRIGGERING,
         "Trigger._raise_refusal",
-        "        if self._maybe_sent or is_busy(error):\n            return\n",
+        "        if self._maybe_sent or self._was_busy:\n            return\n",
         "        if is_busy(error):\n            return\n",
         "tm claims that nothing was started",
     ),

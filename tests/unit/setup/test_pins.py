@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -104,3 +105,47 @@ def test_an_action_without_a_pin_is_no_part_of_a_page():
 def test_a_workflow_of_the_repository_keeps_its_own_pythons():
     text = 'python-version: "3.11"\n- uses: other/action@v1\n'
     assert script.with_pins(text, is_page=False) == text
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TAG, INDEX = f"OWNER/tm@v{__version__}", f"tm-cli[local]=={__version__}"
+ARCHIVE = f"tm-cli[local] @ https://github.com/acme/tm/archive/{COMMIT}.zip"
+
+
+@pytest.mark.parametrize(
+    ("url", "vcs", "action", "package"),
+    [
+        ("https://github.com/acme/tm", COMMIT, f"acme/tm@{COMMIT}", ARCHIVE),
+        ("https://github.com/acme/tm.git", COMMIT, f"acme/tm@{COMMIT}", ARCHIVE),
+        ("ssh://git@github.com/acme/tm.git", COMMIT, f"acme/tm@{COMMIT}", ARCHIVE),
+        ("https://github.com/acme/tm", "main", TAG, INDEX),
+        ("https://github.com/acme/tm", None, TAG, INDEX),
+        ("https://github.com/acme/other", COMMIT, TAG, INDEX),
+        ("https://github.com.evil.example/acme/tm", COMMIT, TAG, INDEX),
+        ("https://me:secret@github.com/acme/tm", COMMIT, TAG, INDEX),
+        ("https://github.com/acme/tm\nx", COMMIT, TAG, INDEX),
+        ("https://gitlab.com/acme/tm", COMMIT, TAG, INDEX),
+        ("file:///home/me/tm", COMMIT, TAG, INDEX),
+        (None, COMMIT, TAG, INDEX),
+        (7, COMMIT, TAG, INDEX),
+    ],
+)
+def test_a_set_up_uses_the_source_that_it_was_installed_from(
+    tmp_path, monkeypatch, url, vcs, action, package
+):
+    written = tmp_path / f"tm_cli-{__version__}.dist-info"
+    written.mkdir()
+    info = {"url": url, "vcs_info": {"vcs": "git", "commit_id": vcs}}
+    (written / "direct_url.json").write_text(json.dumps(info), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert (pins.action(), pins.package("[local]")) == (action, package)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"url": "https://github.com/a/tm"}'])
+def test_a_set_up_without_a_known_source_names_the_release(tmp_path, monkeypatch, text):
+    written = tmp_path / f"tm_cli-{__version__}.dist-info"
+    written.mkdir()
+    if text is not None:
+        (written / "direct_url.json").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert (pins.action(), pins.package("[local]")) == (TAG, INDEX)

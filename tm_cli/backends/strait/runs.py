@@ -276,17 +276,22 @@ def read_run(client: StraitClient, run_id: str) -> JobRun:
     """Return a run; a dead letter, which can be revived, as a list shows it.
 
     Reads by id may be from a cache, lists are not. Where none shows the run, the dead letter
-    stands.
+    stands. Raises ApiError when a list has failed in a way that says nothing.
     """
     found = client.get_run(run_id)
     if found.status != DEAD_LETTER:
         return found
     for limit in (1, LARGEST_PAGE):  # a batch shares one time
-        with suppress(ApiError):
+        try:
             page = client.list_runs(limit=limit, cursor=_just_after(found.created_at))
             for item in page.data:
                 if item.get("id") == found.id:
                     return as_run(item)
+        except InvalidResponse:
+            continue
+        except ApiError as error:
+            if retry_pause(error) is not None:
+                raise
     return found
 
 

@@ -158,6 +158,7 @@ class Trigger:
     on_send: OnSend = _ignore
     _waited: float = field(default=0.0, init=False)
     _maybe_sent: bool = field(default=False, init=False)
+    _was_busy: bool = field(default=False, init=False)
 
     def send(self) -> TriggerResult:
         """Return the run; repeats the trigger, under its key, while its outcome is unknown.
@@ -192,6 +193,7 @@ class Trigger:
 
     def _pause_after(self, error: ApiError, attempts: Attempts) -> bool:
         """Pause before another attempt; False for none. Raises what is a clear no."""
+        self._was_busy = self._was_busy or is_busy(error)
         self._raise_refusal(error, is_last=attempts.is_last)
         self._maybe_sent = self._maybe_sent or self._may_have_started(error)
         if attempts.is_last or is_refusal(error):
@@ -212,8 +214,11 @@ class Trigger:
         return self.request.is_unique if is_busy(error) else may_have_started(error)
 
     def _raise_refusal(self, error: ApiError, *, is_last: bool) -> None:
-        """A clear no counts only while no earlier request can have made a run."""
-        if self._maybe_sent or is_busy(error):
+        """A clear no counts only while no earlier request can have made a run.
+
+        Where the key was in use, something may have sent ours twice: that takes a search.
+        """
+        if self._maybe_sent or self._was_busy:
             return
         if is_refusal(error) or (is_last and not may_have_started(error)):
             raise refusal(error, hint=self._hint) from None
@@ -263,9 +268,14 @@ class Trigger:
 
     def _recognise(self, error: ApiError) -> TriggerResult:
         """Look for the run of our key after the last answer; nothing else is adopted."""
-        if run := None if is_refused_key(error) else self._find_run():
+        run, was_searched = None, False
+        if not is_refused_key(error):
+            with suppress(ApiError):
+                run = find_by_key(self.client, self.request.job_id, self.request.key)
+                was_searched = True
+        if run is not None:
             return self._judged(run, repeats_another=not self._maybe_sent)
-        if not self._maybe_sent:
+        if not self._maybe_sent and (was_searched or not self._was_busy):
             raise refusal(error, hint=self._hint)
         key = sanitize(self.request.key)
         raise StartUnknown(
@@ -273,11 +283,6 @@ class Trigger:
             hint="`tm jobs wait --last` searches for the run; it is safe to start it again with "
             f"--idempotency-key {key} --reuse",
         )
-
-    def _find_run(self) -> JobRun | None:
-        with suppress(ApiError):
-            return find_by_key(self.client, self.request.job_id, self.request.key)
-        return None
 
 
 def why_kept(answer: Triggered) -> str:

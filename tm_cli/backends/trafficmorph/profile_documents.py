@@ -120,8 +120,8 @@ def _name_for(url: str) -> str:
     """
     if plain := _PLAIN_URL.fullmatch(url):
         return plain[1] + plain[2].rstrip("/").replace("/", "-")
-    host_and_path = url.partition("://")[2].partition("?")[0]
-    words = re.sub(r"[^A-Za-z0-9.:]+", "-", host_and_path).strip("-.")[:60]
+    host_and_path = re.sub(r"[\[\]]", "", url.partition("://")[2].partition("?")[0])
+    words = re.sub(r"[^A-Za-z0-9.:]+|::+", "-", host_and_path).strip("-.:")[:60]
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 

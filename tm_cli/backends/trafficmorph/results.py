@@ -350,9 +350,8 @@ def _transfers(facts: Mapping[str, Any]) -> list[str]:
     names = counts if isinstance(counts, Mapping) else {}
     notes = [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
     if repeated := _count(facts.get("repeated")):
-        notes.append(
-            f"{repeated:,} requests were sent again: the target had closed an idle connection"
-        )
+        were = "request was" if repeated == 1 else "requests were"
+        notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")
     return notes
 
 

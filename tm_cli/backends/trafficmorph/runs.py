@@ -191,6 +191,8 @@ def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
 
     A server that ignores an option must not pass the gate with the answer to another question.
     """
+    if result.final:
+        return None  # it has no verdict, and its own reason says why
     if "againstUrl" in terms and not result.basis.is_ab_run:
         return "the run was judged without the other target that --against named"
     asked, used = terms.get("baselineRunId"), result.basis.baseline
@@ -288,4 +290,5 @@ def _warnings(status: LiveStatus) -> tuple[str, ...]:
         ),
         "dispatch is flaky: a share of the batches fails": status.flaky_dispatch,
     }
-    return tuple(text for text, raised in flags.items() if raised)
+    waiting = (f"no load is sent yet: {status.waiting_for}",) if status.waiting_for else ()
+    return (*waiting, *(text for text, raised in flags.items() if raised))

@@ -20,9 +20,11 @@ from tm_cli.settings.files import misspelt_variables
 from tm_cli.setup.answers import System, is_address, is_ignored, is_out_of_reach, read_yaml
 from tm_cli.setup.branches import read_branches
 from tm_cli.setup.check.gate_commands import Call, find_calls, read_call
-from tm_cli.setup.check.model import Job, table
+from tm_cli.setup.check.model import Job, Remark, table
+from tm_cli.setup.check.model import problem as wrong
 from tm_cli.setup.check.pipelines import (
     Makefile,
+    action_words,
     github_jobs,
     gitlab_jobs,
     read_makefile,
@@ -109,14 +111,6 @@ _PLACES = (
 )
 _NO_USER = ".tm/no-user"
 """No user's settings count: the set-up has to work for everybody."""
-_OF_ACTION = (
-    "wait-for-target",
-    "wait-timeout",
-    "verdict-timeout",
-    "poll-interval",
-    "timeout",
-    "on-interrupt",
-)
 
 
 def check_setup(session: CommandContext) -> int:
@@ -249,9 +243,11 @@ class PipelineCheck:
                 continue
             for remark in call.remarks:
                 yield CheckResult(place, remark.status, f"`{call.line}`: {remark.text}")
-            if call.is_of_runs:
+            if call.is_gate and call.path:
                 for text in self._wrong_values(call, job.environ):
                     yield problem(place, f"`{call.line}` {text}")
+                for remark in self._check_verdicts(call, job):
+                    yield CheckResult(place, remark.status, f"`{call.line}` {remark.text}")
         if not any(call.is_gate for call in calls):
             return
         for remark in job.remarks:
@@ -268,19 +264,8 @@ class PipelineCheck:
 
     def _action(self, job: Job) -> Call:
         """The command that the GitHub action runs, as far as its values matter here."""
-        inputs = job.inputs or {}
-        system = inputs.get("system", "runs")
-        words = [system, "start", "--wait"]
-        words += [line for line in inputs.get("args", "").splitlines() if line.strip()]
-        words += [f"--{name}={inputs[name]}" for name in _OF_ACTION if inputs.get(name)]
-        for check in inputs.get("assert", "").splitlines():
-            words += ["--assert", check] if check.strip() else []
         named = job.environ.get("TM_FAIL_ON") or self._setting("fail_on")
-        verdicts = inputs.get("fail-on") or ("" if named or system != "runs" else "FAIL")
-        words += [f"--fail-on={verdicts}"] if verdicts not in {"", "none"} else []
-        words += [f"--warn-on={inputs['warn-on']}"] if inputs.get("warn-on") else []
-        subjects = inputs.get({"runs": "profile", "jobs": "job"}.get(system, "benchmark"), "")
-        return read_call(self.tree, [*words, "--", *subjects.splitlines()])
+        return read_call(self.tree, action_words(job.inputs or {}, has_fail_on=bool(named)))
 
     def _setting(self, name: str) -> Any:
         return self.settings.value(name) if self.settings is not None else None
@@ -295,7 +280,7 @@ class PipelineCheck:
         return server or self._setting("base_url") or None
 
     def _wrong_values(self, call: Call, environ: Mapping[str, str]) -> Iterator[str]:
-        """Say which values this version refuses, and which let FAIL pass."""
+        """Say which values this version refuses."""
         for flag, read, value in _values(call):
             if not is_open(value) and (reason := _reason(read, value)):
                 yield f"is not taken: {flag} {value!r}: {reason}"
@@ -305,16 +290,33 @@ class PipelineCheck:
             plain = value and not is_open(value) and not definition.secret
             if plain and (reason := _reason(read, value)):
                 yield f"is not taken: {definition.variable}: {reason}"
-        verdicts = self._effective("fail_on", call, environ)
-        if both := _in_both(verdicts, self._effective("warn_on", call, environ)):
-            yield f"is not taken: fail_on and warn_on both name {both}"
-        if not verdicts:
-            if not self._effective("assert", call, environ) and call.path != ("run",):
-                yield "passes whatever the verdict is: add --fail-on"
-        elif not (
-            is_open(verdicts) or _reason(parse_fail_on, verdicts)
-        ) and Verdict.FAIL not in parse_fail_on(verdicts):
-            yield "lets FAIL pass: add it to --fail-on"
+
+    def _verdicts(self, call: Call, job: Job, name: str) -> frozenset[Verdict] | None:
+        """The verdicts of `fail_on` or `warn_on`; None where the check cannot know them."""
+        text = call.options.get(name)
+        if text is None:
+            text = job.environ.get(f"TM_{name.upper()}") or self._setting(name) or ""
+        if is_open(text) or (text and _reason(parse_fail_on, text)):
+            return None
+        return parse_fail_on(text) if text else frozenset()
+
+    def _check_verdicts(self, call: Call, job: Job) -> Iterator[Remark]:
+        """Say where FAIL passes, where the lists overlap, and what the settings add."""
+        fail_on, warn_on = (self._verdicts(call, job, name) for name in ("fail_on", "warn_on"))
+        if fail_on is None or warn_on is None:
+            return
+        if not fail_on and call.path[0] == "runs":  # the others have a default
+            if not self._effective("assert", call, job.environ):
+                yield wrong("passes whatever the verdict is: add --fail-on")
+        elif fail_on and Verdict.FAIL not in fail_on:
+            yield wrong("lets FAIL pass: add it to --fail-on")
+        if both := (fail_on or frozenset({Verdict.FAIL})) & warn_on:
+            yield wrong(f"is not taken: --warn-on and --fail-on both name {format_fail_on(both)}")
+        is_wanted = "NO_BASELINE" in (self._setting("fail_on") or "")
+        has_baseline = call.path[0] != System.JOBS
+        if is_wanted and has_baseline and Verdict.NO_BASELINE not in fail_on | warn_on:
+            text = "leaves out NO_BASELINE, on which the settings fail"
+            yield Remark(Status.WARNING, text)
 
     def _included(self, path: str) -> Iterator[CheckResult]:
         """A file that another one has to include."""
@@ -377,6 +379,8 @@ def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
     for definition in DEFINITIONS.values():
         if not definition.own_prefix and definition.flag and not definition.secret:
             readers.setdefault(definition.name, (definition.flag, definition.read))
+    if not call.is_of_runs:
+        del readers["checks"]  # those of a job have fields of their own
     for name, (flag, read) in readers.items():
         given = [] if call.options.get(name) is None else call.options[name]
         for value in [given] if isinstance(given, str) else list(given):

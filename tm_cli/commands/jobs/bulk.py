@@ -68,7 +68,11 @@ def start(
         idempotency_key is None and item["idempotency_key"] == f"{prefix}-{number}"
         for number, item in enumerate(triggers)
     ]
-    return session.emit(answer, lambda: _started(answer, is_new))
+    missing = len(triggers) - sum(1 for item in _items(answer, "results") if _is_started(item))
+    left_out = (
+        f"the answer names no run for {count_of(missing, 'trigger')}" if missing > 0 else None
+    )
+    return _emit(session, answer, _started(answer, is_new), left_out)
 
 
 def _triggers(session: CommandContext, text: str, prefix: str) -> list[dict[str, Any]]:
@@ -134,13 +138,22 @@ def _started(answer: dict[str, Any], is_new: Sequence[bool]) -> str:
     known = is_new if len(is_new) == len(items) else [False] * len(items)
     lines, old = [], 0
     for item, has_new_key in zip(items, known, strict=True):
-        is_old = item.get("idempotency_hit") is True and not has_new_key
+        is_old = item.get("idempotency_hit") is True and not has_new_key and _is_started(item)
         old += is_old
-        lines.append(_line(item, ("id", "status")) + ("  existed already" if is_old else ""))
-    head = f"started {count_of(len(items) - old, 'run')}"
+        lines.append(
+            _line(item, ("id", "status", "error")) + ("  existed already" if is_old else "")
+        )
+    started = sum(1 for item in items if _is_started(item))
+    head = f"started {count_of(started - old, 'run')}"
     head += f", {old} existed already" if old else ""
     head += f", batch {value_text(batch)}" if (batch := answer.get("batch_id")) else ""
     return "\n".join([head, *lines])
+
+
+def _is_started(item: dict[str, Any]) -> bool:
+    """Whether a result names a run."""
+    run_id = item.get("id")
+    return isinstance(run_id, str) and bool(run_id) and not item.get("error")
 
 
 @app.command("cancel")

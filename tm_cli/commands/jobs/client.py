@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.event_stream import Listener, Message, OnMessage
 from tm_cli.api.retry import RequestBudget
 from tm_cli.api.strait import JobDefinition, StraitClient, as_job, read_strait_error, stream_path
 from tm_cli.api.transport import Connection
 from tm_cli.backends.strait.results import may_change_status
 from tm_cli.backends.strait.runs import Listen
+from tm_cli.backends.strait.trigger import may_have_started
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.jobs.options import check_run_id
@@ -140,10 +141,7 @@ def start_unknown_if_lost() -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        is_refused = isinstance(error, HttpError) and error.status < 500 and error.from_api
-        never_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
-        no_access = isinstance(error, HttpError) and error.status in {401, 403, 429}
-        if is_refused or never_sent or no_access:
+        if not may_have_started(error):
             raise
         raise StartUnknown(
             f"there may or may not be new runs: {error.message}",

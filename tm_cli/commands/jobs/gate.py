@@ -40,7 +40,7 @@ from tm_cli.commands.shared.last_start import (
     server_flags,
     unknown_start,
 )
-from tm_cli.errors import Refused, StartUnknown, UsageError
+from tm_cli.errors import Refused, StartUnknown, TmError, UsageError
 from tm_cli.gate.checks import Condition
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import STRAIT
@@ -178,6 +178,13 @@ class JobGate(GateCommand[StraitRuns]):
         except HttpError as error:
             is_no = is_refusal(error) or is_limited(error)
             raise (refusal(error) if is_no else error) from None
+        if run_id := answer.get("id"):
+            name = sanitize(run_id)
+            raise TmError(
+                f"the server does not know dry runs: it has started run {name} of {ref.name}",
+                hint=f"cancel it with `tm jobs cancel {name}`",
+                code="not_supported",
+            )
         warnings = answer.get("validation_warnings")
         notes = [sanitize(text) for text in warnings] if isinstance(warnings, list) else []
         lines = [f"{ref.name} would be triggered; nothing was started", *notes]

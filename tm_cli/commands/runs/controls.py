@@ -58,6 +58,8 @@ def _describe(subject: ProfileRef, status: LiveStatus) -> str:
     lines = [f"{subject.name}: {sanitize(status.status or 'unknown')}"]
     if status.run_id:
         lines.append(f"  run        {sanitize(status.run_id)}")
+    if status.waiting_for:
+        lines.append(f"  waiting    {sanitize(status.waiting_for)}")
     if status.elapsed_seconds is not None and status.duration_seconds:
         elapsed = format_duration(status.elapsed_seconds)
         lines.append(f"  elapsed    {elapsed} of {format_duration(status.duration_seconds)}")

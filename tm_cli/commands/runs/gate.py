@@ -297,7 +297,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if profile is not None:
             require_another(request.comparison.against, profile.target_url)
             if gate is not None:
-                self._check_waitable(profile, gate)
+                self._check_waitable(profile, gate, request.wait_for_target or 0.0)
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
@@ -405,7 +405,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 )
         return refs
 
-    def _check_waitable(self, profile: Profile, gate: Gate) -> None:
+    def _check_waitable(self, profile: Profile, gate: Gate, for_target: float) -> None:
         """Refuse a run without an end; warn of what the user may not have meant."""
         name, note = sanitize(profile.name), self.session.terminal.write_line
         if profile.loop:
@@ -413,9 +413,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
-        if profile.duration is not None and profile.duration > gate.wait_timeout:
+        if profile.duration is not None and profile.duration + for_target > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
-            note(f"tm: {name} takes {takes}, longer than --wait-timeout {limit}")
+            first = f"may wait {format_duration(for_target)} for its target and " * bool(for_target)
+            note(f"tm: {name} {first}takes {takes}, longer than --wait-timeout {limit}")
 
     def _widen_budget(self, *, runs: int) -> None:
         """Ask the account for its quota where several runs share it."""
@@ -468,7 +469,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             raise Refused(
                 f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
                 f"requests per second; the server would cut it off at {allowed:,}",
-                hint="lower its points; those of a spline may be exceeded between them",
+                hint="lower its rate; the points of a spline may be exceeded between them",
             )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,11 @@ from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
-from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+from tm_cli.backends.trafficmorph.profile_documents import (
+    SUFFIXES,
+    names_document,
+    read_document,
+)
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import sanitize
 
@@ -33,9 +39,23 @@ def check_profile_argument(text: str, cwd: Path) -> None:
     if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
         raise UsageError(f"invalid profile id {text}")
     if names_document(text) and not (cwd / text).is_file():
-        raise ConfigurationError(
-            f"profile document {text} does not exist", hint=_near_document(cwd / text)
-        )
+        hint = _address_hint(text) or _near_document(cwd / text)
+        raise ConfigurationError(f"profile document {text} does not exist", hint=hint)
+
+
+_ADDRESS = re.compile(r"(?:(https?):/+)?(.*)", re.IGNORECASE)
+_HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?:[:/?].*)?")
+
+
+def _address_hint(text: str) -> str | None:
+    """A hint for an address where a profile belongs, or for one without its scheme."""
+    found = _ADDRESS.fullmatch(text)
+    scheme, address = found.groups() if found else ("", "")
+    is_host = _HOST.fullmatch(address) and Path(address).suffix.lower() not in SUFFIXES
+    if not (scheme or is_host):
+        return None
+    url = shlex.quote(f"{scheme or 'http'}://{address}")
+    return f"an address is tested with `tm run {url}`"
 
 
 def _near_document(path: Path) -> str:
@@ -116,8 +136,8 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
             f"the server has no profile named {sanitize(text)!r}",
             hint=f"did you mean {sanitize(near[0])}?"
             if near
-            else "`tm profiles list` shows what is there; a path to a document works as well",
-            code="unknown_profile",
+            else "`tm profiles list` shows what is there; "
+            + (_address_hint(text) or "a path to a document works as well"),
         )
     if len(found) > 1:
         ids = ", ".join(str(profile.id) for profile in found)

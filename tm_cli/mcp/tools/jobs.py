@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from tm_cli.commands.jobs import options
+from tm_cli.errors import UsageError
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.schema import Effect, Tool, choice, items, pairs, seconds, text, verdicts
 from tm_cli.mcp.session import CallSession
@@ -40,11 +41,13 @@ def start_job(session: CallSession, arguments: dict[str, Any]) -> int:
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
     bundle = _options(arguments)
     gate = shared.with_waits(bundle.read(session), arguments)
-    payload = arguments.get("payload")
+    payload, tags = arguments.get("payload"), arguments.get("tags", {})
+    if wrong := [key for key in tags if "=" in key]:
+        raise UsageError(f"tags: the name {wrong[0]!r} contains '='", hint="nothing was sent")
     body = read_trigger(
         session.context.cwd,
         payload=None if payload is None else json.dumps(payload),
-        tags=[f"{key}={value}" for key, value in arguments.get("tags", {}).items()],
+        tags=[f"{key}={value}" for key, value in tags.items()],
     )
     request = JobStart((arguments["job"],), body)
     runs = JobGate(session, bundle.read_wait())

@@ -28,11 +28,12 @@ def wait_until_ready(job: EngineJob, events: EventWriter, stopped: Event) -> Non
     """
     deadline = time.monotonic() + (job.probe.wait if job.probe else 0.0)
     for check in _checks(job):
-        while (problem := check.problem()) and not stopped.is_set():
+        while not stopped.is_set() and (problem := check.problem()):
             if time.monotonic() + _PAUSE > deadline:
                 if check.is_there and check.is_optional:
                     break
-                raise TargetNotReady(f"{problem}; no load was sent{_hint(job, check.client.error)}")
+                hint = _hint(job, check)
+                raise TargetNotReady(f"{problem}; no load was sent{hint}")
             events.write("waiting", reason=problem)
             stopped.wait(_PAUSE)
         check.client.close()
@@ -72,11 +73,13 @@ def _checks(job: EngineJob) -> Iterator[_Check]:
         client = _client(job, target, method="GET", headers=[])
         name = f"the readiness URL at {target.authority}"
         yield _Check(name, client, range(400, 1000), is_optional=False)
-    method = job.method if job.method in _SAFE_METHODS else "HEAD"
+    is_safe = job.method in _SAFE_METHODS
     for target in job.targets:
         name = f"the target {target.authority}"
-        client = _client(job, target, method=method)
-        yield _Check(name, client, _BY_A_PROXY, sends=probe.wait > 0)
+        client = _client(job, target, method=job.method if is_safe else "HEAD")
+        # not every service answers HEAD; the readiness URL has said enough
+        sends = probe.wait > 0 and (is_safe or probe.url is None)
+        yield _Check(name, client, _BY_A_PROXY, sends=sends)
 
 
 def _client(job: EngineJob, target: RequestTarget, **changes: object) -> TargetClient:
@@ -84,10 +87,13 @@ def _client(job: EngineJob, target: RequestTarget, **changes: object) -> TargetC
     return TargetClient(job.model_copy(update={**alone, **changes}), target)
 
 
-def _hint(job: EngineJob, error: Exception | None) -> str:
+def _hint(job: EngineJob, check: _Check) -> str:
     if wait := job.probe.wait if job.probe else 0.0:
-        return f" in {wait:g} s"
-    return "" if isinstance(error, ssl.SSLError) else " (--wait-for-target 60s would wait for it)"
+        is_asked_otherwise = check.sends and check.is_optional and job.method not in _SAFE_METHODS
+        way_out = " (it was asked with HEAD; a readinessUrl would be asked instead)"
+        return f" in {wait:g} s{way_out if is_asked_otherwise else ''}"
+    is_tls = isinstance(check.client.error, ssl.SSLError)
+    return "" if is_tls else " (--wait-for-target 60s would wait for it)"
 
 
 def _explained(error: Exception | None, name: str) -> str:

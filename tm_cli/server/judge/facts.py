@@ -23,6 +23,7 @@ class RunFacts:
     `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
+    `repeated`: requests that were sent again because their idle connection had been closed.
     """
 
     history_id: int
@@ -44,6 +45,7 @@ class RunFacts:
     addresses: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
+    repeated: int = 0
 
     @property
     def error_rate(self) -> float:

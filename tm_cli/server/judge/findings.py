@@ -99,6 +99,9 @@ def successes(
         size = _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
         if size.severity:
             yield _with_pin(size, run)
+    again = _repeated(run, other, thresholds, than)
+    if again.severity:
+        yield again
 
 
 def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
@@ -114,14 +117,15 @@ def _status_share(
 ) -> MetricComparison:
     now, before = run.statuses[status], other.statuses.get(status, 0)
     value, rate = run.share(now), other.share(before)
-    # what is frequent may vary more than what is new
+    # what was frequent already varies by itself, and a service may have several such statuses
     tolerated = replace(
         bound,
         warn=max(bound.warn, rate * _TOLERATED_SHARE),
         fail=max(bound.fail, rate * _TOLERATED_SHARE),
     )
     p_value = _errors_by_chance(run, other, now, before)
-    severity = severity_of(value - rate, tolerated, p_value)
+    is_doubtful = rate > bound.warn and p_value >= SURE
+    severity = Severity.PASS if is_doubtful else severity_of(value - rate, tolerated, p_value)
     usual = max(other.statuses, key=lambda name: other.statuses[name], default=None)
     mostly = f", most had {usual}" if usual not in (None, status) else ""
     reason = (
@@ -158,6 +162,33 @@ def _body_size(value: float, before: float, bound: Threshold, than: str) -> Metr
     )
     return MetricComparison(
         "body_size", severity, reason, "bytes", value, before, -fall, bound=bound, than=than
+    )
+
+
+def _repeated(
+    run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
+) -> MetricComparison:
+    """A target that crashes instead of responding looks like one that closes what is idle."""
+    now, before = run.repeated, other.repeated
+    value, rate, bound = run.share(now), other.share(before), thresholds.statuses
+    p_value = _errors_by_chance(run, other, now, before)
+    severity = severity_of(value - rate, bound, p_value)
+    reason = (
+        f"{value:.2f} % of the requests ({now} of {run.completed}) were sent again, because the "
+        f"target had closed the connection without a response, {than} {rate:.2f} %, "
+        f"limit {threshold_text(bound, severity, '{:+g} points')}"
+    )
+    return MetricComparison(
+        "repeated",
+        severity,
+        reason,
+        "%",
+        value,
+        rate,
+        value - rate,
+        p_value=p_value,
+        bound=bound,
+        than=than,
     )
 
 

@@ -23,6 +23,7 @@ from tm_cli.server.workers.engine_events import (
     EngineReady,
     EngineResumed,
     EngineStarted,
+    EngineWaiting,
     RunNote,
     TransferCounts,
 )
@@ -112,11 +113,12 @@ class RunState:
         self._codes: Counter[str] = Counter()
         self.finished: EngineFinished | None = None
         self.failure: str | None = None
+        self.waiting_for: str | None = None
 
     def apply(self, event: EngineEvent) -> None:
         match event:
-            case EngineReady() | EngineStarted():
-                pass
+            case EngineReady() | EngineStarted() | EngineWaiting():
+                self.waiting_for = event.reason if isinstance(event, EngineWaiting) else None
             case EngineBucket():
                 self._take_bucket(replace(event, response="", service=""))
             case EngineProgress():
@@ -151,7 +153,8 @@ class RunState:
     def counters(self) -> dict[str, Any]:
         recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
         newest = self._newest_full_enough(recent)
-        return {
+        waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
+        return waiting | {
             "elapsedSeconds": self.elapsed,
             "durationSeconds": self.duration,
             "requestsSent": self.sent,

@@ -170,6 +170,7 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
+        repeated=row["repeated"],
         **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
     )
 
@@ -193,6 +194,7 @@ def other_facts(row: StoredRow, now: datetime) -> RunFacts:
         errors=other.total_errors,
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
+        repeated=other.repeated,
         **_responses(other.response_codes, other.bodies),
     )
 

@@ -17,6 +17,7 @@ from tm_cli.server.workers.engine_events import (
     EngineReady,
     EngineResumed,
     EngineStarted,
+    EngineWaiting,
     RunNote,
     TransferCounts,
 )
@@ -87,6 +88,8 @@ class Coordinator:
         if isinstance(event, EngineBucket):
             self._aggregate.add(worker, event)
         elif state.is_live and not self.is_over:
+            if isinstance(event, EngineWaiting):
+                self.events.append(event)
             self._on_state_event(worker, event, now)
 
     def on_worker_lost(self, worker: int, reason: str, now: float) -> None:

@@ -115,11 +115,21 @@ class EngineFinished:
     flags: Flags
 
 
+Message = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWaiting:
+    """The target is not ready, so no load is sent yet."""
+
+    reason: Message
+
+
 @dataclass(frozen=True, slots=True)
 class EngineFailed:
     """The engine gave up."""
 
-    message: Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ class TransferCounts:
 
 EngineEvent = (
     EngineReady
+    | EngineWaiting
     | EngineStarted
     | EngineProgress
     | AddressCounts
@@ -163,6 +174,7 @@ EngineEvent = (
 
 _KINDS: dict[str, type[EngineEvent]] = {
     "ready": EngineReady,
+    "waiting": EngineWaiting,
     "started": EngineStarted,
     "progress": EngineProgress,
     "addresses": AddressCounts,

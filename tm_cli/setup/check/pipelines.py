@@ -24,8 +24,9 @@ from tm_cli.setup.check.model import (
     warning,
 )
 from tm_cli.setup.pins import ACTION
+from tm_cli.values.text import did_you_mean
 
-_ACTION = re.compile(r"[\w.-]+/tm@.+|\./")
+_ACTION = re.compile(r"(?:[\w.-]+/)+tm@.+|\./")
 _BY_ITSELF = frozenset({"push", "pull_request", "pull_request_target", "merge_group", "schedule"})
 _ALWAYS = frozenset({"true", "always()", "success()", "!cancelled()", "success() || failure()"})
 _NEVER = frozenset({"false", "0", "''", "null"})
@@ -47,7 +48,7 @@ def github_jobs(workflow: Mapping[Any, Any], branches: Branches) -> Iterator[Job
                 name,
                 (Script(str(step.get("run") or ""), _shell(*levels)),),
                 environ={key: text for level in levels for key, text in _environ(level)},
-                remarks=(*of_job, *_conditions(step), *_unpublished(step)),
+                remarks=(*of_job, *_conditions(step), *_unpublished(step), *_refused_inputs(step)),
                 inputs=_inputs(step),
                 directory=str(directory or "."),
                 runs=_condition(job) not in _NEVER and _condition(step) not in _NEVER,
@@ -137,8 +138,66 @@ def _condition(level: Mapping[str, Any]) -> str:
 def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
     if not _ACTION.fullmatch(str(step.get("uses") or "")):
         return None
-    given = {str(name): str(value) for name, value in table(step.get("with")).items()}
+    given = {name.lower(): text for name, text in texts(step.get("with")).items()}
     return given if given.keys() & {"profile", "benchmark", "job"} else None
+
+
+_OPTIONS = (
+    *("confirm", "baseline", "against", "wait-for-target", "region", "wait-timeout"),
+    *("verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
+)
+INPUTS = frozenset(
+    {
+        *_OPTIONS,
+        *("system", "profile", "benchmark", "job", "args", "fail-on", "assert", "tags"),
+        *("fail-fast", "base-url", "api-key", "working-directory", "summary", "annotations"),
+        *("report-json", "report-junit", "report-markdown", "report-html", "report-csv"),
+        *("comment", "comment-name", "comment-token", "artifact", "cache", "history"),
+        *("version", "extras", "python-version"),
+    }
+)
+"""The inputs of the action."""
+_SWITCHES = ("fail-fast", "summary", "annotations", "comment", "cache")
+_TAKEN = re.compile(r"--(?!help|version|no-wait|(?:wait|fail-on|warn-on)(?:=|$))[a-z].*")
+"""A line of `args` that the action takes."""
+
+
+def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
+    """Return the words of the command that the action runs, in its order, without reports.
+
+    `has_fail_on` is whether the settings or the environment name verdicts that fail a gate.
+    """
+    system = inputs.get("system", "runs")
+    verdicts = inputs.get("fail-on") or ("" if has_fail_on or system != "runs" else "FAIL")
+    words = [system, "start", "--wait"]
+    words += [] if verdicts in {"", "none"} else [f"--fail-on={verdicts}"]
+    words += [f"--{name}={inputs[name]}" for name in _OPTIONS if inputs.get(name)]
+    for option, name in (("--assert=", "assert"), ("--tag=", "tags"), ("", "args")):
+        words += [f"{option}{line}" for line in _lines(inputs, name)]
+    words += ["--fail-fast"] if inputs.get("fail-fast") == "true" else []
+    subject = {"runs": "profile", "jobs": "job"}.get(system, "benchmark")
+    return [*words, "--", *_lines(inputs, subject)]
+
+
+def _lines(inputs: Mapping[str, str], name: str) -> list[str]:
+    return [line for line in inputs.get(name, "").splitlines() if line.strip()]
+
+
+def _refused_inputs(step: Mapping[str, Any]) -> Iterator[Remark]:
+    """What GitHub only warns of, and what the action itself refuses."""
+    inputs = _inputs(step) or {}
+    for name in inputs.keys() - INPUTS:
+        near = did_you_mean(name, INPUTS, "remove it")
+        yield problem(f"the action has no input `{name}`, and runs without it; {near}")
+    for name, value in table(step.get("with")).items() if inputs else ():
+        if isinstance(value, (list, Mapping)):
+            yield problem(f"the input `{name}` is no text; write several on lines of their own: |")
+    for name in _SWITCHES:
+        if "${{" not in inputs.get(name, "") and inputs.get(name, "true") not in {"true", "false"}:
+            yield problem(f"the input {name} must be true or false")
+    for line in _lines(inputs, "args"):
+        if not _TAKEN.fullmatch(line):
+            yield problem(f"the action refuses `{line}` in args")
 
 
 def _kept(steps: list[Mapping[str, Any]]) -> Iterator[Remark]:
@@ -195,8 +254,7 @@ def _joined(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
     script = "\n".join([*lines(job.get("before_script")), *lines(job.get("script"))])
     late = "\n".join(lines(job.get("after_script")))
-    rules = job.get("rules")
-    levels = [job, *_mappings(rules)]
+    levels = [job, *_reached(job.get("rules"))]
     never = tuple(_never(name, levels))
     return Job(
         name,
@@ -208,6 +266,7 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
         remarks=(
             *never,
             *(remark for level in levels for remark in _forgiven(level)),
+            *_repeated(job.get("retry")),
             *_kept_files(job),
         ),
         runs=not never,
@@ -217,6 +276,14 @@ def _job(name: str, job: Mapping[str, Any], shared: Mapping[str, str]) -> Job:
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     """Return the mappings in a list; none for anything else."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _reached(rules: Any) -> Iterator[Mapping[str, Any]]:
+    """The rules up to the first that has no condition: it decides, the others do not count."""
+    for rule in _mappings(rules):
+        yield rule
+        if not rule.keys() & {"if", "changes", "exists"}:
+            return
 
 
 def _never(name: str, levels: list[Mapping[str, Any]]) -> Iterator[Remark]:
@@ -244,6 +311,13 @@ def _forgiven(level: Mapping[str, Any]) -> Iterator[Remark]:
         yield warning("it runs only by hand, `when: manual`")
 
 
+def _repeated(retry: Any) -> Iterator[Remark]:
+    given = retry if isinstance(retry, Mapping) else {"max": retry}
+    causes = set(lines(given.get("when", "always")))
+    if given.get("max") in (1, 2, "1", "2") and causes & {"always", "script_failure"}:
+        yield warning("`retry` starts another run after a FAIL, and one PASS is enough")
+
+
 def _kept_files(job: Mapping[str, Any]) -> Iterator[Remark]:
     caches = job.get("cache")
     for kept in [*(caches if isinstance(caches, list) else [caches]), job.get("artifacts")]:
@@ -253,7 +327,10 @@ def _kept_files(job: Mapping[str, Any]) -> Iterator[Remark]:
 _SETTING = re.compile(r"^ *(?:(export|override)\s+)?(\w+)\s*[?:+]{0,3}=\s*([^#]*?)\s*(?:#.*)?$")
 _RULE = re.compile(r"^([^\s#:=][^#:=]*?)\s*::?(?!=)([^;#]*)(?:;([^#]*))?")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]")
-_FORGIVING_FLAGS = re.compile(r"(?:^|\s)(?:-\w*i\w*|--ignore-errors)(?:\s|$)")
+_FORGIVING_FLAGS = re.compile(
+    r"(?:^|\s)(?:-(?![CEIOWfjlo])\w*[int]\w*|--ignore-errors|--dry-run|--just-print|--touch)(?:\s|$)"
+)
+"""To ignore failures (i), to print only (n), to touch only (t)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,36 @@ def test_key_is_asked_for_longer_than_a_request_of_the_server_may_take(jobs, str
     assert sum(clock.slept) > 30.0
 
 
+RUNS = "GET /v1/runs"
+
+
+@pytest.mark.parametrize("last", [BUSY, JOB_LIMIT], ids=["in-use", "limit"])
+def test_no_is_certain_only_where_the_runs_show_none(jobs, strait, last):
+    """Something on the way sent the request twice: one made the run, the other was answered."""
+    strait.job()
+    strait.api.fault(TRIGGER, BUSY, after=True)
+    for _ in range(3):
+        strait.api.fault(TRIGGER, BUSY)
+    strait.api.fault(TRIGGER, last)
+    strait.api.fault(RUNS, Reply(200, b'{"data": []}', {"Content-Type": "application/json"}))
+    strait.api.fault(RUNS, Reply(404, b"<html>", {"Content-Type": "text/html"}))
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert len(strait.world.runs) == 1
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert "--idempotency-key nightly --reuse" in result.stderr
+
+
+def test_run_of_a_key_in_use_is_found_after_a_limit(jobs, strait):
+    strait.job()
+    strait.api.fault(TRIGGER, BUSY, after=True)
+    for _ in range(4):
+        strait.api.fault(TRIGGER, JOB_LIMIT)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert len(strait.world.runs) == 1
+    assert result.exit_code == ExitCode.UNDECIDED
+    assert "handed back run" in result.stderr
+
+
 def test_run_of_a_key_in_use_was_there_before(jobs, strait):
     """Another caller's run under the key: none of our requests has made it."""
     job = strait.job()

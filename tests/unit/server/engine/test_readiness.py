@@ -109,6 +109,16 @@ def test_a_post_is_not_sent_before_the_load() -> None:
     assert methods == [b"HEAD", *[b"POST"] * 10]
 
 
+def test_a_service_that_does_not_answer_head_can_have_a_readiness_url() -> None:
+    with RawTarget(lambda line: False) as target, RequestTarget() as health:
+        message = failure(run(target.url(), 1.5, method="POST"))
+        asked = target.requests.total()
+        ready = run(target.url(), method="POST", probe={"url": health.url(), "wait": 1.5})
+    assert message.endswith("(it was asked with HEAD; a readinessUrl would be asked instead)")
+    assert ready.sums("failures") == {"HTTPConnectionClosed": 10}
+    assert target.requests.total() == asked + 10
+
+
 def test_the_readiness_url_must_answer_well_before_the_target_is_loaded() -> None:
     with RequestTarget() as target:
         probe = {"url": target.url("/status/503"), "wait": 0.0}

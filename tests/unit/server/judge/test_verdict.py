@@ -1,5 +1,7 @@
 import json
+from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
+from tm_cli.server.judge.findings import successes
 from tm_cli.server.judge.levels import METRICS
 
 BASELINE = RunFacts(
@@ -546,6 +549,61 @@ def test_a_new_status_is_told_with_the_one_it_replaces() -> None:
 def test_responses_of_the_same_kind_pass(before, now) -> None:
     judgement = judge(answered(RUN, **now), against(answered(BASELINE, **before)))
     assert judgement.verdict == "PASS", judgement.reasons
+
+
+def random_statuses(chance: Random, requests: int, shares: dict[str, float]) -> RunFacts:
+    names = chance.choices([*shares], weights=[*shares.values()], k=requests)
+    numbers = {"planned": requests, "sent": requests, "completed": requests, "errors": 0}
+    return replace(RUN, statuses=Counter(names), mean_body=1000.0, **numbers)
+
+
+def share_of_warnings(requests: int, before: dict[str, float], now: dict[str, float]) -> float:
+    """Of 300 pairs of runs whose statuses were drawn with these chances."""
+    chance = Random(f"{requests} {before}")
+    pairs = [
+        [random_statuses(chance, requests, shares) for shares in (now, before)] for _ in range(300)
+    ]
+    found = [any(successes(*pair, Thresholds(), "baseline")) for pair in pairs]
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize("requests", [200, 500, 2000])
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"200": 0.5, "204": 0.5},
+        {"200": 0.95, "304": 0.05},
+        {"200": 0.9, "304": 0.1},
+        dict.fromkeys(("200", "201", "202", "204", "304"), 0.2),
+    ],
+    ids=lambda shares: " ".join(map(str, shares.values())),
+)
+def test_a_service_that_draws_its_statuses_is_no_warning(requests, shares) -> None:
+    assert share_of_warnings(requests, shares, shares) <= 0.015
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"200": 1.0}, {"200": 0.95, "302": 0.05}),
+        ({"200": 0.95, "304": 0.05}, {"200": 0.8, "304": 0.2}),
+        ({"200": 0.7, "304": 0.3}, {"200": 0.3, "304": 0.7}),
+    ],
+)
+def test_a_service_that_draws_its_statuses_with_other_chances_is_a_warning(before, now) -> None:
+    assert share_of_warnings(500, before, now) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [(0, 800, "WARN"), (800, 800, "PASS"), (0, 100, "PASS"), (800, 0, "PASS")],
+)
+def test_requests_sent_again_for_a_target_that_closes_connections(before, now, verdict) -> None:
+    run, baseline = replace(RUN, repeated=now), replace(BASELINE, repeated=before)
+    judgement = judge(run, against(baseline))
+    assert judgement.verdict == verdict
+    told = "4.00 % of the requests (800 of 20000) were sent again"
+    assert judgement.reasons[0].startswith(told) is (verdict == "WARN")
 
 
 def test_what_responses_may_be_can_be_set() -> None:

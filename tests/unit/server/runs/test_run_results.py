@@ -1,5 +1,6 @@
 import json
 import math
+from datetime import UTC, datetime
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -13,6 +14,8 @@ from tm_cli.server.workers.engine_events import (
     EngineFailed,
     EngineFinished,
     EngineProgress,
+    EngineStarted,
+    EngineWaiting,
     parse_event,
 )
 
@@ -119,6 +122,15 @@ def test_the_live_view_shows_the_newest_twelve_buckets():
     assert view["requestsSent"] == 2000
     assert view["responseCodeCounts"] == {"200": 2000}
     assert (view["currentRps"], view["plannedRps"]) == (20.0, 20.0)
+
+
+def test_the_live_view_says_why_no_load_is_sent_yet():
+    state = RunState(20.0)
+    assert "waitingFor" not in state.counters()
+    state.apply(EngineWaiting("nothing listens"))
+    assert state.counters()["waitingFor"] == "nothing listens"
+    state.apply(EngineStarted(datetime.now(UTC)))
+    assert "waitingFor" not in state.counters()
 
 
 def test_a_resent_bucket_replaces_its_older_line():

@@ -16,6 +16,7 @@ from tm_cli.server.workers.engine_events import (
     EngineReady,
     EngineResumed,
     EngineStarted,
+    EngineWaiting,
     RunNote,
     TransferCounts,
 )
@@ -247,6 +248,11 @@ def test_what_was_transferred_is_the_sum_of_all_workers():
         TransferCounts(0, {"200": 120, "204": 0}, 3),
         TransferCounts(1, {"200": 5}, 0),
     ]
+
+
+def test_what_a_worker_waits_for_is_what_the_run_waits_for():
+    group = Workers("a", "b").say(EngineReady(), 0).say(EngineWaiting("nothing listens"), 1)
+    assert group.events(EngineWaiting) == [EngineWaiting("nothing listens")]
 
 
 def test_workers_that_wait_for_the_target_are_given_time():
