@@ -48,3 +48,19 @@ def test_server_of_another_command_and_its_other_setting_is_told(tm, server, wan
     told += f"allow_public_targets={str(wanted).lower()} has no effect"
     assert (told in result.stderr) == (wanted != has)
     assert ("until process 4711 has ended" in result.stderr) == (wanted != has)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("jobs", "start", "export", "--wait"),
+        ("jobs", "wait", "r1"),
+        ("benchmarks", "start", "b", "--wait", "--min-score", "0.5"),
+    ],
+    ids=" ".join,
+)
+def test_conditions_of_traffic_that_a_gate_does_not_check_are_named(tm, argv):
+    result = tm(*argv, "--quiet", environ={"TM_ASSERT": "score>=0.9"})
+    said = "assert (variable TM_ASSERT) counts in `tm runs`; this gate does not check it"
+    assert said in result.stderr
+    assert said not in tm(*argv).stderr

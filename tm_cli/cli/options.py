@@ -293,6 +293,7 @@ class GateOptions:
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
+        _note_unused_assert(session)
         takes_remembered = last and self.fail_on is None
         fail_on = frozenset() if takes_remembered else read_fail_on(session, self.fail_on)
         return Gate(
@@ -330,6 +331,17 @@ class WaitOptions:
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
+
+
+def _note_unused_assert(session: CommandContext) -> None:
+    """Say that conditions on traffic are not those of jobs and benchmarks, also with --quiet."""
+    from tm_cli.settings import TRAFFICMORPH
+
+    setting = session.settings["assert"]
+    if setting.value and session.system != TRAFFICMORPH:
+        session.terminal.write_line(
+            f"tm: assert ({setting.origin}) counts in `tm runs`; this gate does not check it"
+        )
 
 
 MOST_TAGS = 20

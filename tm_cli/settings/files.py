@@ -172,8 +172,7 @@ def _second_file(path: Path, environ: Mapping[str, str]) -> Iterator[IgnoredSour
     if path == second or not _is_there(second):
         return
     with suppress(ConfigurationError):
-        tools = _parse(second, _read(second, environ).data).get("tool")
-        if isinstance(tools, dict) and "tm" in tools:
+        if _may_have_settings(second, _read(second, environ).data):
             yield IgnoredSource(
                 str(second),
                 f"[tool.tm] in {second} is not read, because {path.name} is in the same directory",
@@ -374,10 +373,8 @@ def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     except ValueError as problem:
         found = re.search(r"gate\.[\w.]*", str(problem))
         place = file.at(found[0] if found else GATE)
-        misplaced = (
-            sorted(DEFINITIONS.keys() & table[GATE]) if isinstance(table[GATE], dict) else ()
-        )
-        hint = f"write {misplaced[0]} above [{GATE}]" if misplaced else None
+        own = table[GATE] if isinstance(table[GATE], dict) else {}
+        hint = next((f"write {name} above [{GATE}]" for name in own if name in DEFINITIONS), None)
         raise ConfigurationError(f"{place} is invalid: {problem}", hint=hint) from None
     return ConfigFile(file.path, _texts(file, settings), thresholds, lines=file.lines)
 

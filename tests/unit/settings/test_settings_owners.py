@@ -486,13 +486,22 @@ def test_tables_of_other_programs_keep_no_gate_from_its_start(tmp_path, text):
     load(tmp_path).require_all_files()
 
 
-def test_two_files_with_settings_in_one_directory_refuse_a_gate(tmp_path):
+@pytest.mark.parametrize("broken", ["", "\nx = {{ y }}"])
+def test_two_files_with_settings_in_one_directory_refuse_a_gate(tmp_path, broken):
     write(tmp_path / "tm.toml", 'region = "eu"')
-    write(tmp_path / "pyproject.toml", '[tool.tm]\nfail_on = "FAIL"')
+    write(tmp_path / "pyproject.toml", '[tool.tm]\nfail_on = "FAIL"' + broken)
     settings = load(tmp_path)
     assert settings.value("region") == "eu"
     with pytest.raises(ConfigurationError, match=r"\[tool\.tm\] in .*pyproject\.toml is not read"):
         settings.require_all_files()
+
+
+def test_pyproject_of_other_programs_next_to_the_project_file_keeps_no_gate_from_its_start(
+    tmp_path,
+):
+    write(tmp_path / "tm.toml", 'region = "eu"')
+    write(tmp_path / "pyproject.toml", "[tool.ruff]\nline-length = 100\n{{ x }}")
+    load(tmp_path).require_all_files()
 
 
 def test_hidden_settings_file_refuses_a_gate(tmp_path):
