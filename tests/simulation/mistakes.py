@@ -52,7 +52,7 @@ COMMANDS = (
     ("history", "list", "--size", "101"), ("history", "list", "--page", "-1"), ("config", "set"),
     ("history", "list", "--verdict", "MAYBE"), ("history", "list", "--from", "yesterday"),
     ("profiles", "import"), ("profiles", "import", "missing.json"),
-    ("runs", "start", "42", "--wait=1"),
+    ("runs", "start", "42", "--wait=maybe"),
     ("completion", "cobol"), ("runs", "start", "42", "--timeout"), ("runs", "wait", "--last", "42"),
 )  # fmt: skip
 TAGS = ("not a tag", "a" * 61, "ü", "a;b", "\x1b[2J", "a\nb", ",".join("abcdefghijklmnopqrstuvw"))
