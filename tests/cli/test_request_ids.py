@@ -1,4 +1,4 @@
-"""What a server calls a request that failed reaches whoever asks its operator about it."""
+"""Error messages and JSON carry the id by which a server knows the request that failed."""
 
 import json
 
