@@ -275,7 +275,9 @@ class Trigger:
                 was_searched = True
         if run is not None:
             return self._judged(run, repeats_another=not self._maybe_sent)
-        if not self._maybe_sent and (was_searched or not self._was_busy):
+        # a job with a dedup window may have answered the other request with a run of another key
+        is_known = was_searched and not self.request.may_merge
+        if not self._maybe_sent and (is_known or not self._was_busy):
             raise refusal(error, hint=self._hint)
         key = sanitize(self.request.key)
         raise StartUnknown(

@@ -153,6 +153,17 @@ def test_no_is_certain_only_where_the_runs_show_none(jobs, strait, last):
     assert "--idempotency-key nightly --reuse" in result.stderr
 
 
+def test_no_is_not_certain_where_a_job_may_answer_with_the_run_of_another_key(jobs, strait):
+    """The other request may have been answered with the earlier run, which no key shows."""
+    job = strait.job(dedup_window_secs=7200)
+    strait.world.make_run(job["id"], payload={})
+    for _ in range(5):
+        strait.api.fault(TRIGGER, BUSY, after=True)
+    result = jobs(*START, "--idempotency-key", "nightly")
+    assert result.exit_code == ExitCode.START_UNKNOWN
+    assert len(strait.world.runs) == 1
+
+
 def test_run_of_a_key_in_use_is_found_after_a_limit(jobs, strait):
     strait.job()
     strait.api.fault(TRIGGER, BUSY, after=True)
