@@ -5,7 +5,7 @@ Every trigger goes out under an idempotency key, so that it can be repeated when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -128,17 +128,20 @@ def take_snapshot(client: StraitClient, clock: Clock) -> Snapshot:
     return Snapshot(clock.now(), as_run(rows[0]).created_at if rows else None)
 
 
-def find_by_key(client: StraitClient, job_id: str, key: str) -> JobRun | None:
-    """Search the newest runs for that of a key; raises ApiError."""
+def newest_runs(client: StraitClient) -> Iterator[JobRun]:
+    """Yield the newest runs; raises ApiError."""
     pages = follow_cursors(
         lambda at: with_cursor(client.list_runs(limit=LARGEST_PAGE, cursor=at), LARGEST_PAGE),
         lambda page: page.next_cursor or None,
     )
     for page, _ in islice(pages, PAGES_SEARCHED):
-        for run in map(as_run, page.data):
-            if run.idempotency_key == key and run.job_id == job_id:
-                return run
-    return None
+        yield from map(as_run, page.data)
+
+
+def find_by_key(client: StraitClient, job_id: str, key: str) -> JobRun | None:
+    """Search the newest runs for that of a key; raises ApiError."""
+    runs = newest_runs(client)
+    return next((run for run in runs if (run.idempotency_key, run.job_id) == (key, job_id)), None)
 
 
 def _ignore(*_values: object) -> None:
@@ -268,16 +271,13 @@ class Trigger:
 
     def _recognise(self, error: ApiError) -> TriggerResult:
         """Look for the run of our key after the last answer; nothing else is adopted."""
-        run, was_searched = None, False
+        run, is_absent = None, False
         if not is_refused_key(error):
             with suppress(ApiError):
-                run = find_by_key(self.client, self.request.job_id, self.request.key)
-                was_searched = True
+                run, is_absent = self._search()
         if run is not None:
             return self._judged(run, repeats_another=not self._maybe_sent)
-        # a job with a dedup window may have answered the other request with a run of another key
-        is_known = was_searched and not self.request.may_merge
-        if not self._maybe_sent and (is_known or not self._was_busy):
+        if not self._maybe_sent and (is_absent or not self._was_busy):
             raise refusal(error, hint=self._hint)
         key = sanitize(self.request.key)
         raise StartUnknown(
@@ -285,6 +285,20 @@ class Trigger:
             hint="`tm jobs wait --last` searches for the run; it is safe to start it again with "
             f"--idempotency-key {key} --reuse",
         )
+
+    def _search(self) -> tuple[JobRun | None, bool]:
+        """Return the run of our key, and without one whether the runs show that there is none.
+
+        A new run without a key may be ours, if the key was reset; and a job with a dedup window may
+        have answered with a run of another key. Raises ApiError.
+        """
+        is_absent, now = not self.request.may_merge, self.clock.now()
+        for run in newest_runs(self.client):
+            if (run.idempotency_key, run.job_id) == (self.request.key, self.request.job_id):
+                return run, False
+            is_new = not run.idempotency_key and not self.snapshot.is_older(run, now)
+            is_absent = is_absent and not (is_new and run.job_id == self.request.job_id)
+        return None, is_absent
 
 
 def why_kept(answer: Triggered) -> str:

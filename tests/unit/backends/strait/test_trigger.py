@@ -164,6 +164,21 @@ def test_no_is_not_certain_where_a_job_may_answer_with_the_run_of_another_key(jo
     assert len(strait.world.runs) == 1
 
 
+@pytest.mark.parametrize(("key", "code"), [(None, 7), ("", 7), ("another", 8)])
+def test_new_run_without_a_key_may_be_that_of_a_key_in_use(jobs, strait, key, code):
+    """Its key may have been reset."""
+    job = strait.job()
+    old = strait.world.make_run(job["id"]).document
+    for _ in range(5):
+        strait.api.fault(TRIGGER, BUSY)
+    made = strait.world.text(strait.world.now() + timedelta(seconds=20))
+    found = [{**old, "id": strait.world.new_id(), "created_at": made, "idempotency_key": key}, old]
+    for runs in ([old], found):
+        body = json.dumps({"data": runs}).encode()
+        strait.api.fault(RUNS, Reply(200, body, {"Content-Type": "application/json"}))
+    assert jobs(*START, "--idempotency-key", "nightly").exit_code == code
+
+
 def test_run_of_a_key_in_use_is_found_after_a_limit(jobs, strait):
     strait.job()
     strait.api.fault(TRIGGER, BUSY, after=True)
