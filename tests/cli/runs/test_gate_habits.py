@@ -392,7 +392,7 @@ def test_start_tells_what_the_user_may_not_have_meant(gate, server):
     server.scan(row()).detail()
     result = gate(*GATED)
     assert f"checkout is RUNNING (run {OTHER_RUN}); this start replaces that run" in result.stderr
-    load = "checkout sends POST https://shop.example/?... at 10 requests/s for 2h"
+    load = "checkout sends POST https://shop.example/?... at 10/s for 2h"
     assert load in result.stderr
     assert "checkout takes 2h, longer than --wait-timeout 30m" in result.stderr
 
@@ -459,15 +459,15 @@ def test_interrupt_at_a_terminal_names_the_two_short_commands_once(run, fleet, c
 def test_verdict_says_where_it_leads(gate, server):
     server.until_ended().scan(row(autoVerdict="FAIL")).detail(autoVerdict="FAIL")
     result = gate("runs", "start", "42", "--wait", "--fail-on", "FAIL")
-    assert "hint: `tm history compare 7 5` shows what changed" in result.stderr
-    assert "`tm baseline pin 7` makes this the baseline" in result.stderr
+    assert "hint: `tm history compare 7 5` and `--report html=gate.html` show it" in result.stderr
+    assert "; intended? `tm baseline pin 7`" in result.stderr
 
 
 def test_failed_check_does_not_lead_to_another_baseline(gate, server):
     server.until_ended().scan(row()).detail()
     result = gate("runs", "start", "42", "--wait", "--assert", "p95<1ms")
     assert result.exit_code == ExitCode.FAIL
-    assert "`tm history compare 7 5` shows what changed" in result.stderr
+    assert "`tm history compare 7 5` and" in result.stderr
     assert "baseline pin" not in result.stderr
 
 

@@ -480,7 +480,7 @@ def describe_load(profile: Profile) -> str:
     parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
-        parts.append(f"at {lowest}{rates[-1]:g} requests/s")
+        parts.append(f"at {lowest}{rates[-1]:g}/s")
     if profile.duration:
         parts.append(f"for {format_duration(profile.duration)}")
     return " ".join(parts)

@@ -284,10 +284,10 @@ def _advice(record: Record) -> str | None:
     basis = result.basis
     is_compared = type(basis.baseline) is int and not basis.is_ab_run
     details = f"compare {number} {basis.baseline}" if is_compared else f"show {number}"
-    advice = f"`tm history {details}` shows what changed, `--report html=gate.html` writes it down"
+    advice = f"`tm history {details}` and `--report html=gate.html` show it"
     if not decision.verdict_gated or not is_compared:
         return advice
-    return f"{advice}; if that is intended, `tm baseline pin {number}` makes this the baseline"
+    return f"{advice}; intended? `tm baseline pin {number}`"
 
 
 def _next_step(record: Record, *, by_hand: bool, is_remembered: bool) -> str | None:
