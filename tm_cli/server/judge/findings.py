@@ -96,7 +96,8 @@ def successes(
         if share.severity:
             yield _with_pin(share, run)
     if run.mean_body is not None and other.mean_body:
-        size = _body_size(run.mean_body, other.mean_body, thresholds.body_size, than)
+        values = run.mean_body, other.mean_body
+        size = _fall("body_size", "mean body", "{:,.0f} bytes", values, thresholds.body_size, than)
         if size.severity:
             yield _with_pin(size, run)
     again = _repeated(run, other, thresholds, than)
@@ -151,18 +152,6 @@ def _status_share(
 
 
 _TOLERATED_SHARE = 0.25
-
-
-def _body_size(value: float, before: float, bound: Threshold, than: str) -> MetricComparison:
-    fall = 100 * (before - value) / before
-    severity = severity_of(fall, bound)
-    reason = (
-        f"mean body {value:,.0f} bytes, {than} {before:,.0f} bytes, {-fall:+.1f} %, "
-        f"limit {threshold_text(bound, severity, '-{:g} %')}"
-    )
-    return MetricComparison(
-        "body_size", severity, reason, "bytes", value, before, -fall, bound=bound, than=than
-    )
 
 
 def _repeated(
@@ -310,15 +299,24 @@ def baseline_is_usable(other: RunFacts, thresholds: Thresholds, than: str) -> Me
 
 
 def throughput(run: RunFacts, other: RunFacts, bound: Threshold, than: str) -> MetricComparison:
-    value, before = run.throughput, other.throughput
+    values = run.throughput, other.throughput
+    return _fall("throughput", "throughput", "{:.1f}/s", values, bound, than)
+
+
+def _fall(
+    metric: str, what: str, shape: str, values: tuple[float, float], bound: Threshold, than: str
+) -> MetricComparison:
+    """Judge a fall in percent to the first of the values from the second; `shape` has the unit."""
+    value, before = values
     fall = 100 * (before - value) / before if before else 0.0
     severity = severity_of(fall, bound)
     reason = (
-        f"throughput {value:.1f}/s, {than} {before:.1f}/s, {-fall:+.1f} %, "
+        f"{what} {shape.format(value)}, {than} {shape.format(before)}, {-fall:+.1f} %, "
         f"limit {threshold_text(bound, severity, '-{:g} %')}"
     )
+    unit = shape.partition("}")[2].strip()
     return MetricComparison(
-        "throughput", severity, reason, "/s", value, before, -fall, bound=bound, than=than
+        metric, severity, reason, unit, value, before, -fall, bound=bound, than=than
     )
 
 
