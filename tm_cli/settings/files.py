@@ -10,6 +10,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -120,16 +121,22 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return "" if is_own else did_you_mean(name, known, alike=_ALIKE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Content:
     """The bytes of a file, and what the system says of exactly that file.
 
     `other_owner` is the id of its owner, or of the owner of the link to it, if not trusted.
     """
 
+    path: Path
     data: bytes
     status: os.stat_result
     other_owner: int | None
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """The TOML in it; raises ConfigurationError."""
+        return _parse(self.path, self.data)
 
 
 def find_project_file(
@@ -151,15 +158,15 @@ def find_project_file(
                 raise
             ignored.append(IgnoredSource(str(path), error.message, error.hint or ""))
             continue
-        may_count = _may_have_settings(path, content.data)
+        may_count = _may_have_settings(content)
         if content.other_owner is not None:
             if is_inside and may_count:
                 ignored.append(IgnoredSource.of_another_user(path, content.other_owner))
             continue
-        ignored += _misspelt(path, content.data)
+        ignored += _misspelt(content)
         if not may_count:
             continue
-        table, file = _parse(path, content.data), _File(path, _lines(content.data))
+        table, file = content.table, _File(path, _lines(content.data))
         found = table if path.name == PROJECT_FILE else _tool_table(file, table)
         if found is not None:
             return _project(file, found), [*ignored, *_second_file(path, environ)]
@@ -172,7 +179,7 @@ def _second_file(path: Path, environ: Mapping[str, str]) -> Iterator[IgnoredSour
     if path == second or not _is_there(second):
         return
     with suppress(ConfigurationError):
-        if _may_have_settings(second, _read(second, environ).data):
+        if _may_have_settings(_read(second, environ)):
             yield IgnoredSource(
                 str(second),
                 f"[tool.tm] in {second} is not read, because {path.name} is in the same directory",
@@ -180,13 +187,14 @@ def _second_file(path: Path, environ: Mapping[str, str]) -> Iterator[IgnoredSour
             )
 
 
-def _misspelt(path: Path, data: bytes) -> Iterator[IgnoredSource]:
+def _misspelt(content: _Content) -> Iterator[IgnoredSource]:
     """What has nearly the name of the settings: `.tm.toml`, or a table such as `[tool.tm-cli]`."""
+    path = content.path
     if path.name == _MISNAMED_FILE:
         yield IgnoredSource.misnamed(path, PROJECT_FILE)
     elif path.name == PYPROJECT:
         with suppress(ConfigurationError):
-            for name in _misspelt_tables(_parse(path, data)):
+            for name in _misspelt_tables(content.table):
                 message = f"{path} has [{name}], which means nothing to tm"
                 yield IgnoredSource(str(path), message, "did you mean [tool.tm]?")
 
@@ -252,13 +260,14 @@ def project_root(cwd: Path) -> Path:
     return cwd
 
 
-def _may_have_settings(path: Path, data: bytes) -> bool:
+def _may_have_settings(content: _Content) -> bool:
     """Whether a pyproject.toml has `tool.tm`; a broken one may, if the key is anywhere in it."""
-    if path.name != PYPROJECT:
-        return path.name == PROJECT_FILE
+    if content.path.name != PYPROJECT:
+        return content.path.name == PROJECT_FILE
     try:
-        tools = _parse(path, data).get("tool")
+        tools = content.table.get("tool")
     except ConfigurationError:
+        data = content.data
         return data == _UNKNOWN or _KEY.search(data.replace(b"\0", b"")) is not None
     tables = tools if isinstance(tools, list) else [tools]
     return any(isinstance(table, dict) and "tm" in table for table in tables)
@@ -300,7 +309,7 @@ def read_user_file(
     content = _read(path, environ)
     if content.other_owner is not None:
         return None, [IgnoredSource.of_another_user(path, content.other_owner)]
-    table, file = _parse(path, content.data), _File(path, _lines(content.data))
+    table, file = dict(content.table), _File(path, _lines(content.data))
     tables = _contexts(file, table.pop(CONTEXTS, {}))
     if (
         any(_SECRETS & keys.keys() for keys in (table, *tables.values()))
@@ -401,7 +410,7 @@ def _read(path: Path, environ: Mapping[str, str]) -> _Content:
         ) from None
     owners = (named.st_uid, status.st_uid) if is_link else (status.st_uid,)
     others = [uid for uid in owners if not is_trusted_owner(uid, environ)]
-    return _Content(data, status, others[0] if others else None)
+    return _Content(path, data, status, others[0] if others else None)
 
 
 _KEY = re.compile(rb"(?<![\w-])tm(?![\w-])|\\(?:u00|U000000|x)(?:74|6[dD])")
