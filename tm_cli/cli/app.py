@@ -20,6 +20,8 @@ GO_JSON = "tm.go_json"
 
 _TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
+JSON_FLAGS = frozenset({"--json", *(f"--json={word}" for word in _TRUE)})
+"""What asks for a JSON document, also of an error."""
 
 
 def _read_switches(command: Any, ctx: Any, args: list[str], *, until_command: bool) -> list[str]:

@@ -15,8 +15,6 @@ from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.signals import SignalReceived, lost_signal, signals_raised
 from tm_cli.values.text import sanitize
 
-JSON_FLAGS = frozenset({"--json"} | {f"--json={word}" for word in ("1", "t", "T", "true", "True")})
-
 
 def run_guarded(arguments: Sequence[str], context: Environment | None) -> int:
     """Run the command line; whatever is raised becomes a message and an exit code."""
@@ -91,7 +89,9 @@ def _usage_error(problem: typer.TyperException) -> UsageError:
 
 
 def _report(error: TmError, arguments: Sequence[str], context: Environment) -> int:
-    if any(word in JSON_FLAGS for word in arguments):
+    from tm_cli.cli.app import JSON_FLAGS
+
+    if not JSON_FLAGS.isdisjoint(arguments):
         from tm_cli.render.formats.json_document import error_document, to_json
 
         document = error_document(error)

@@ -293,9 +293,7 @@ class PipelineCheck:
 
     def _verdicts(self, call: Call, job: Job, name: str) -> frozenset[Verdict] | None:
         """The verdicts of `fail_on` or `warn_on`; None where the check cannot know them."""
-        text = call.options.get(name)
-        if text is None:
-            text = job.environ.get(f"TM_{name.upper()}") or self._setting(name) or ""
+        text = self._effective(name, call, job.environ) or ""
         if is_open(text) or (text and _reason(parse_fail_on, text)):
             return None
         return parse_fail_on(text) if text else frozenset()
