@@ -30,6 +30,12 @@ def test_profile_is_bare_and_without_its_secret(gate, server, flags):
     assert '"x": 0,' in found.stdout
 
 
+@pytest.mark.parametrize("word", ["1", "t", "T", "true", "True", "TRUE"])
+def test_error_is_a_document_however_json_is_switched_on(gate, word):
+    found = gate("profiles", "list", f"--json={word}", "--nonsense")
+    assert found.json["exit_name"] == "USAGE"
+
+
 def test_start_is_the_answer_of_the_server(gate, server):
     server.profile().start()
     assert gate(*START, "--json=go").json == STARTED

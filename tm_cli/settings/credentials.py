@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.files import make_private_dir, write_atomic
 from tm_cli.values.api_key import ApiKey
+from tm_cli.values.text import without_text
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -163,7 +164,7 @@ def shown_key_file(path: Path) -> str:
             return str(path)
     if _FILE_NAME.fullmatch(path.name):
         return str(path)
-    return f"({len(str(path))} characters, which are not shown)"
+    return without_text(str(path))
 
 
 def read_key_file(path: Path) -> ApiKey:

@@ -20,6 +20,7 @@ from tm_cli.settings.definitions import (
     setting_name,
 )
 from tm_cli.settings.files import ConfigFile, IgnoredSource
+from tm_cli.values.text import without_text
 from tm_cli.values.urls import quote_base_url
 
 
@@ -158,7 +159,7 @@ def find_context(chosen: Setting, tables: Mapping[str, Mapping[str, str]]) -> Co
     if name not in tables:
         known = ", ".join(sorted(tables)) or "none"
         is_name = len(name) <= _LONGEST_SHOWN  # a longer one may be a key in the wrong place
-        shown = repr(name) if is_name else f"({len(name)} characters, which are not shown)"
+        shown = repr(name) if is_name else without_text(name)
         raise ConfigurationError(
             f"unknown context {shown}, selected by {chosen.origin}; contexts: {known}",
             hint=f"add a table [contexts.{name if is_name else 'NAME'}] to your own file, "

@@ -80,6 +80,11 @@ class TextInPieces:
 _COMMAND_SO_FAR = re.compile(r"##\w*\Z")
 
 
+def without_text(text: str) -> str:
+    """Return what to show in place of a text that may be a key."""
+    return f"({len(text)} characters, which are not shown)"
+
+
 def did_you_mean(
     word: str, known: Iterable[str], otherwise: str = "", *, alike: float = 0.6
 ) -> str:

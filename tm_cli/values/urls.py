@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from tm_cli.errors import UsageError
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import sanitize, without_text
 
 LOCAL = "local"
 """The base URL that asks for the embedded server."""
@@ -131,7 +131,7 @@ def quote_base_url(text: str) -> str:
     Keys are written in place of the address, in front of its host, or in its query.
     """
     if "://" not in text and not _HOST.fullmatch(text.strip()):
-        return f"({len(text)} characters, which are not shown)" if text.strip() else repr(text)
+        return without_text(text) if text.strip() else repr(text)
     shown = _USERINFO.sub("//***@", text)
     return repr(re.sub(r"[?#].*", "?***", shown, flags=re.DOTALL))
 
