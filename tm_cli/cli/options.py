@@ -308,6 +308,17 @@ class GateOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class StartOptions:
+    """A bundle: what a run is compared with, and how its load is sent."""
+
+    baseline: Baseline = None
+    against: Against = None
+    region: Region = None
+    tag: Tags = None
+    wait_for_target: WaitForTarget = None
+
+
+@dataclass(frozen=True, slots=True)
 class WaitOptions:
     """A bundle: how the wait behaves, and where its outcome is reported."""
 

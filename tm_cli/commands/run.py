@@ -53,11 +53,7 @@ def run(
     gate_options: options.GateOptions,
     checks: options.Assert = None,
     confirm: options.Confirm = 0,
-    baseline: options.Baseline = None,
-    against: options.Against = None,
-    region: options.Region = None,
-    tag: options.Tags = None,
-    wait_for_target: options.WaitForTarget = None,
+    start_options: options.StartOptions,
     wait_options: options.WaitOptions,
 ) -> int:
     """Start a run, wait for its verdict and exit by it: the short way in.
@@ -82,16 +78,7 @@ def run(
         from tm_cli.commands.runs.gate import ShortGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait
 
-        request = read_request(
-            session,
-            [target],
-            document,
-            region=region,
-            tags=tag,
-            baseline=baseline,
-            against=against,
-            wait_for_target=wait_for_target,
-        )
+        request = read_request(session, [target], start_options, document=document)
         runs = ShortGate(session)
         if document is not None:
             _check_reach(document["endpointUrl"], runs.server)

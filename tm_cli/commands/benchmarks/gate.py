@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from tm_cli.api.errors import HttpError, InvalidResponse
@@ -88,14 +89,10 @@ def _read_command(session: CommandContext, text: str) -> tuple[str, ...]:
 
 
 class BenchmarkGate(RunloopGate):
-    def __init__(
-        self,
-        session: CommandContext,
-        rules: Rules | None = None,
-        baseline: BaselineQuery | None = None,
-    ) -> None:
-        super().__init__(session, rules, baseline)
-        self._not_found: dict[str, TmError] = {}
+    @cached_property
+    def _not_found(self) -> dict[str, TmError]:
+        """Why a benchmark could not be read, by what the user called it."""
+        return {}
 
     def plan(self, request: BenchmarkStart, gate: Gate) -> list[FollowedRun[Backend]]:
         """Find every benchmark, its scenarios and its baseline before anything is started.

@@ -46,11 +46,7 @@ def start(
     gate_options: options.GateOptions,
     checks: options.Assert = None,
     confirm: options.Confirm = 0,
-    baseline: options.Baseline = None,
-    against: options.Against = None,
-    region: options.Region = None,
-    tag: options.Tags = None,
-    wait_for_target: options.WaitForTarget = None,
+    start_options: options.StartOptions,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
     parallel: options.Parallel = None,
@@ -78,16 +74,7 @@ def start(
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        request = read_request(
-            session,
-            profile,
-            region=region,
-            tags=tag,
-            baseline=baseline,
-            against=against,
-            wait_for_target=wait_for_target,
-            parallel=parallel,
-        )
+        request = read_request(session, profile, start_options, parallel=parallel)
         runs = RunGate(session)
         if wait:
             return start_and_wait(runs, gate, behavior, partial(runs.plan, request))

@@ -11,7 +11,13 @@ from tm_cli.api.errors import ApiError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
-from tm_cli.cli.options import MOST_TAGS, read_checks, read_tags, with_assert_setting
+from tm_cli.cli.options import (
+    MOST_TAGS,
+    StartOptions,
+    read_checks,
+    read_tags,
+    with_assert_setting,
+)
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -189,22 +195,20 @@ class StartRequest:
 def read_request(
     session: CommandContext,
     profiles: Sequence[str],
-    document: Mapping[str, Any] | None = None,
+    chosen: StartOptions,
     *,
-    region: str | None,
-    tags: list[str] | None,
-    baseline: int | None,
-    against: str | None,
-    wait_for_target: str | None = None,
     parallel: int | None = None,
+    document: Mapping[str, Any] | None = None,
 ) -> StartRequest:
     """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
     return StartRequest(
         profiles=tuple(profiles),
-        region=session.setting("region", region),
-        tags=read_tags(tags or []),
-        comparison=read_comparison(session, baseline=baseline, against=against, profiles=profiles),
-        wait_for_target=session.setting("wait_for_target", wait_for_target),
+        region=session.setting("region", chosen.region),
+        tags=read_tags(chosen.tag or []),
+        comparison=read_comparison(
+            session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
+        ),
+        wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
         parallel=parallel,
         document=document,
     )

@@ -16,19 +16,14 @@ TAG = r"^[A-Za-z0-9._-]+$"
 
 def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Start a run once; with `wait`, follow it to its verdict."""
-    from tm_cli.commands.runs.gate import RunGate, StartRequest, read_comparison
+    from tm_cli.commands.runs.gate import RunGate, read_request
     from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
     gate = shared.read_run_gate(session, arguments)
     profile = str(arguments["profile_id"])
-    request = StartRequest(
-        profiles=(profile,),
-        region=session.setting("region", arguments.get("region")),
-        tags=options.read_tags(arguments.get("tags", [])),
-        comparison=read_comparison(session, baseline=None, against=None, profiles=[profile]),
-        wait_for_target=session.settings.value("wait_for_target"),
-    )
+    chosen = options.StartOptions(region=arguments.get("region"), tag=arguments.get("tags"))
+    request = read_request(session, [profile], chosen)
     runs = RunGate(session)
     if arguments.get("wait"):
         return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
