@@ -19,6 +19,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from tm_cli.values.urls import port_of
+
 STEP_TIMEOUT = 5.0
 """Seconds for each step of a probe."""
 
@@ -115,7 +117,7 @@ class SystemNetwork:
 
 def _connection(route: Route) -> http.client.HTTPConnection:
     to, via = urlsplit(route.base_url), urlsplit(route.proxy or route.base_url)
-    host, port = via.hostname or "", via.port or (443 if via.scheme == "https" else 80)
+    host, port = via.hostname or "", port_of(via)
     if route.trust is None:
         return http.client.HTTPConnection(host, port, timeout=STEP_TIMEOUT)
     secure = http.client.HTTPSConnection(host, port, timeout=STEP_TIMEOUT, context=route.trust)

@@ -13,10 +13,10 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.values.urls import ascii_host
+from tm_cli.values.urls import ascii_host, port_of
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -142,7 +142,7 @@ class TargetRule:
             raise Refusal("targetUrl carries credentials; send them in a request header instead")
         if refusal := literal_refusal(host):
             raise Refusal(f"targetUrl cannot be used: {refusal}")
-        return host, _port(parts)
+        return host, port_of(parts)
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
@@ -164,7 +164,7 @@ class TargetRule:
 
     async def _check_server(self, texts: Iterable[str], port: int) -> None:
         """Refuse the server of this rule, also where both are on this machine."""
-        if self.server is None or port != _port(urlsplit(self.server)):
+        if self.server is None or port != port_of(urlsplit(self.server)):
             return
         server: list[str] = []
         with suppress(Refusal):  # only a proxy can reach it, perhaps
@@ -176,7 +176,3 @@ class TargetRule:
         are_here = any(map(self._is_here, ours)) and any(map(self._is_here, theirs))
         if ours & theirs or are_here:
             raise Refusal("targetUrl cannot be used: it is the server of this agent")
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tm_cli.values.urls import ascii_host, is_loopback
+from tm_cli.values.urls import comparable_host, is_loopback, port_of
 
-_PORTS = {"http": 80, "https": 443}
 _ENTRY = re.compile(r"(?:[a-z]+://)?(?:\[([0-9a-f:.]+)\]|([^:]+))(?::([0-9]{1,5}))?")
 
 
@@ -72,7 +70,7 @@ def matching_entry(base_url: str, no_proxy: str) -> str | None:
     Names are not resolved.
     """
     parts = urlsplit(base_url)
-    host, port = _plain_host(parts.hostname or ""), parts.port or _PORTS.get(parts.scheme)
+    host, port = comparable_host(parts.hostname or ""), port_of(parts)
     entries = (entry for entry in re.split(r"[\s,;]+", no_proxy) if entry)
     return next((entry for entry in entries if _names(entry.lower(), host, port)), None)
 
@@ -88,18 +86,9 @@ def _names(entry: str, host: str, port: int | None) -> bool:
         network = _network(parts[1] or parts[2])
         return network is not None and address in network
     written = parts[2] or ""
-    name = _plain_host(written.removeprefix("*").removeprefix("."))
+    name = comparable_host(written.removeprefix("*").removeprefix("."))
     is_itself = host == name and not written.startswith("*.")
     return bool(name) and (is_itself or host.endswith(f".{name}"))
-
-
-def _plain_host(host: str) -> str:
-    """The host as it is connected to, whichever way it is written."""
-    host = host.lower().removesuffix(".")
-    if not host.isascii():
-        with suppress(ValueError):
-            return ascii_host(host)
-    return host
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

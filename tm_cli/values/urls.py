@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tm_cli.errors import UsageError
 from tm_cli.values.text import sanitize, without_text
@@ -22,7 +22,7 @@ _HOST = re.compile(
 )
 """What a person writes for a server without a scheme, and what no key looks like."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def parse_base_url(text: str) -> str:
@@ -56,7 +56,7 @@ def check_http_url(url: str, *, credentials: str) -> None:
     scheme, separator, _rest = url.partition("://")
     if not separator:
         raise ValueError("it has no scheme; write https://HOST or http://localhost:PORT")
-    if scheme.lower() not in _DEFAULT_PORTS:
+    if scheme.lower() not in DEFAULT_PORTS:
         raise ValueError("the scheme must be http or https")
     if "#" in url:
         raise ValueError("it has a fragment")
@@ -117,12 +117,22 @@ def _canonical(url: str) -> object:
         port = parts.port
     except ValueError:
         return url
-    scheme = parts.scheme.lower()
-    port = _DEFAULT_PORTS.get(scheme) if port is None else port
-    host = certificate_name((parts.hostname or "").lower())
+    port = DEFAULT_PORTS.get(parts.scheme) if port is None else port
+    host = comparable_host(parts.hostname or "")
+    return parts.scheme, host, port, parts.path or "/", parts.query
+
+
+def comparable_host(host: str) -> str:
+    """One spelling of a host, whichever way it is written; what is no host name stays as it is."""
+    host = certificate_name(host.lower())
     with suppress(ValueError):
-        host = ascii_host(host)
-    return scheme, host, port, parts.path or "/", parts.query
+        return ascii_host(host)
+    return host
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port of an http or https URL, or that of its scheme."""
+    return parts.port or DEFAULT_PORTS.get(parts.scheme, DEFAULT_PORTS["http"])
 
 
 def quote_base_url(text: str) -> str:

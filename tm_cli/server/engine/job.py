@@ -23,7 +23,7 @@ from pydantic import (
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
-from tm_cli.values.urls import ascii_host
+from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
@@ -235,7 +235,7 @@ class RequestTarget(BaseModel):
         query = f"?{parts.query}" if parts.query else ""
         return cls(
             host=ascii_host(parts.hostname),
-            port=parts.port or (443 if is_tls else 80),
+            port=port_of(parts),
             is_tls=is_tls,
             request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
             addresses=tuple(addresses or ()),

@@ -16,12 +16,12 @@ from tm_cli.runtime.announcement import CHALLENGE, IDENTITY_PATH, proof_of_ident
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import mark_authenticated
 from tm_cli.values.sliding_window import SlidingWindow
+from tm_cli.values.urls import DEFAULT_PORTS
 
 UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _FULL = "Too many clients are connected; try again when some of them have ended"
 _VERSIONS = ("1.0", "1.1")
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def digest_of(key: str) -> str:
@@ -109,7 +109,7 @@ class Guard:
         if self.is_open and scope.get("server"):
             address = str(scope["server"][0])
             hosts.add(f"[{address}]" if ":" in address else address)
-        bare = hosts if self.port == _USUAL_PORTS[self.scheme] else set()
+        bare = hosts if self.port == DEFAULT_PORTS[self.scheme] else set()
         return {f"{host}:{self.port}" for host in hosts} | bare | self._own_names()
 
     def _own_names(self) -> set[str]:
