@@ -1,7 +1,7 @@
 """Which earlier run a run is compared with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from tm_cli.server.judge.levels import METRICS, find_levels
 from tm_cli.server.judge.thresholds import Thresholds
 
 _MAX_TRIED = 10  # candidates whose noise is looked at
+_RECENT = 5  # runs that passed of which one that excludes a failure is preferred
 
 
 class SelectedBy(StrEnum):
@@ -38,13 +39,15 @@ class BaselineChoice:
 
     `improved`: for each metric that has become better for good, the first run that passed since:
     the reference of this metric. `passed`: comparable earlier runs that passed, oldest first; they
-    show how much unchanged runs differ. Without a baseline there is a `reason`.
+    show what has been accepted. `completed`: all reliable ones, good or bad, which show how much
+    runs differ. Without a baseline there is a `reason`.
     """
 
     baseline: RunFacts | None
     how: SelectedBy | None = None
     reference: RunFacts | None = None
     passed: tuple[RunFacts, ...] = ()
+    completed: tuple[RunFacts, ...] = ()
     reason: str = ""
     improved: Mapping[str, RunFacts] = field(default_factory=dict)
 
@@ -75,7 +78,18 @@ def choose_baseline(
     returns.
     """
     thresholds = thresholds or Thresholds()
-    comparable = sorted(
+    comparable = _comparable(run, earlier)
+    choice = _chosen(run, earlier, comparable, selection, thresholds, measured)
+    return replace(choice, completed=reliable(comparable, thresholds))
+
+
+def reliable(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    return tuple(other for other in runs if not is_unreliable(other, thresholds))
+
+
+def _comparable(run: RunFacts, earlier: Sequence[RunFacts]) -> list[RunFacts]:
+    """The usable runs of the same load before this one, oldest first."""
+    return sorted(
         (
             other
             for other in earlier
@@ -85,17 +99,27 @@ def choose_baseline(
         ),
         key=lambda other: other.history_id,
     )
+
+
+def _chosen(
+    run: RunFacts,
+    earlier: Sequence[RunFacts],
+    comparable: Sequence[RunFacts],
+    selection: BaselineSelection | None,
+    thresholds: Thresholds,
+    measured: Measured,
+) -> BaselineChoice:
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
     if selection is not None:
         return _selected(run, selection, passed, measured)
-    if reliable := tuple(other for other in passed if not is_unreliable(other, thresholds)):
-        return _newest_passing(run, reliable, measured)
+    if sound := reliable(passed, thresholds):
+        return _newest_passing(run, sound, measured)
     # what failed by an older run that is still here does not take its place
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
     ]
-    if reliable := tuple(other for other in candidates if not is_unreliable(other, thresholds)):
-        return BaselineChoice(_first_quiet(run, reliable, thresholds, measured), SelectedBy.OLDEST)
+    if sound := reliable(candidates, thresholds):
+        return BaselineChoice(_first_quiet(run, sound, thresholds, measured), SelectedBy.OLDEST)
     if passed:
         return _newest_passing(run, passed, measured)
     if comparable:
@@ -118,12 +142,23 @@ def _newest_passing(
     levels = find_levels(run, passed)
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
     return BaselineChoice(
-        measured(passed[-1]),
+        _newest_conclusive(passed, measured),
         SelectedBy.NEWEST_PASSING,
         measured(passed[0]) if len(passed) > 1 else None,
         passed,
         improved={metric: measured(best) for metric, best in improved.items()},
     )
+
+
+def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFacts:
+    """The newest run that passed and was seen to be no slower than the limit.
+
+    A run that passed although it may have been slower would hand that on. If none of the last few
+    could tell, the newest is the baseline all the same: an old one would be no better measure.
+    """
+    recent = map(measured, reversed(passed[-_RECENT:]))
+    conclusive = (other for other in recent if other.excludes_fail is not False)
+    return next(conclusive, None) or measured(passed[-1])
 
 
 def _first_quiet(

@@ -10,6 +10,19 @@ ERROR_CLASSES = ("4xx", "5xx", "status", "timeout", "connection")
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """How the requests of one block ended, between two seconds of the curve.
+
+    `counts`: by metric, such as `errors`, `errors_5xx` or `status_204`.
+    """
+
+    start: float
+    end: float
+    completed: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """A finished run in numbers, or one side of an A/B run.
 
@@ -18,12 +31,14 @@ class RunFacts:
     requests without a response, and responses of status 400 and above; `error_classes` splits
     them into `ERROR_CLASSES`. `quantiles_ms`: response times by name, such as "p95". `blocks`:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
-    empty where they are not needed. `seconds`: the duration on the curve. `age`: seconds from
-    its end to the judgement. `notes`: what went wrong with the machines that sent the load.
+    empty where they are not needed. `stretches`: how the requests of each block ended.
+    `seconds`: the duration on the curve. `age`: seconds from its end to the judgement. `notes`:
+    what went wrong with the machines that sent the load.
     `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     `repeated`: requests that were sent again because their idle connection had been closed.
+    `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
     """
 
     history_id: int
@@ -37,6 +52,7 @@ class RunFacts:
     generator_saturated: bool
     error_classes: Mapping[str, int] = field(default_factory=dict)
     blocks: Sequence[Times] = ()
+    stretches: Sequence[Stretch] = ()
     traits: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     age: float | None = None
@@ -46,6 +62,7 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    excludes_fail: bool | None = None
 
     @property
     def error_rate(self) -> float:

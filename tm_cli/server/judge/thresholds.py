@@ -57,7 +57,8 @@ class Thresholds:
     """The thresholds of the judgement.
 
     `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
-    counts; the other quantiles have floors in proportion. `errors`: rise of the error rate, all
+    counts; the other quantiles have floors in proportion. `is_floor_set`: the user has set it, so
+    it does not adapt. `errors`: rise of the error rate, all
     together and per class, in percentage points. `fewest_more_errors`: fewer additional errors
     never count. `all_errors`: percent of the requests, whatever the baseline. `shortfall`: percent
     of the plan not sent. `throughput`: fall of the completed requests per second in percent.
@@ -68,6 +69,7 @@ class Thresholds:
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
     floor_ms: float = 2.0
+    is_floor_set: bool = False
     errors: Threshold = Threshold(0.2, 0.5)
     fewest_more_errors: int = 2
     all_errors: Threshold = Threshold(5.0, 50.0)
@@ -109,7 +111,7 @@ class Thresholds:
             return replace(self, **changes)
         match key:
             case "floorMs":
-                return replace(self, floor_ms=_number(value))
+                return replace(self, floor_ms=_number(value), is_floor_set=True)
             case "minRequests":
                 return replace(self, fewest_requests=_whole(value))
             case "expectStatus":

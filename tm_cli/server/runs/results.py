@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.judge.facts import Times
+from tm_cli.server.judge.facts import Stretch, Times
 from tm_cli.server.profiles import Wire
 from tm_cli.server.runs.progress import middle, rate, ratios
 from tm_cli.server.validation import (
@@ -292,12 +292,36 @@ def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
     Comparable runs have the same number of buckets, so their blocks cover the same stretches.
     Raises UnreadableHistogram.
     """
+    joined, _ = _joined(buckets)
+    return [_times(bucket.response for bucket in part) for part in joined]
+
+
+def stretches(buckets: Sequence[EngineBucket]) -> list[Stretch]:
+    """How the requests of each of the `blocks` ended."""
+    joined, seconds = _joined(buckets)
+    return [
+        Stretch(
+            index * seconds, (index + 1) * seconds, sum(one.completed for one in part), _ended(part)
+        )
+        for index, part in enumerate(joined)
+    ]
+
+
+def _joined(buckets: Sequence[EngineBucket]) -> tuple[list[list[EngineBucket]], float]:
+    """The buckets of each block, and the length of a block in seconds."""
     count = max((bucket.index for bucket in buckets), default=-1) + 1
     size = -(-count // _MAX_BLOCKS) or 1
-    joined: list[list[str]] = [[] for _ in range(-(-count // size))]
+    joined: list[list[EngineBucket]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
-        joined[bucket.index // size].append(bucket.response)
-    return [_times(texts) for texts in joined]
+        joined[bucket.index // size].append(bucket)
+    return joined, size * BUCKET_SECONDS
+
+
+def _ended(buckets: Sequence[EngineBucket]) -> dict[str, int]:
+    codes = _codes(buckets)
+    counts = {"errors": sum(bucket.errors for bucket in buckets)}
+    counts |= {f"errors_{name}": count for name, count in error_classes(codes).items()}
+    return counts | {f"status_{code}": count for code, count in successes(codes).items()}
 
 
 def _times(encoded: Iterable[str]) -> Times:

@@ -20,16 +20,24 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.baseline import differences
+from tm_cli.server.judge.baseline import differences, reliable
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
+from tm_cli.server.runs.results import (
+    SideResults,
+    blocks,
+    error_classes,
+    mean_body,
+    stretches,
+    successes,
+)
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import read_time
+from tm_cli.server.workers.engine_events import EngineBucket
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +123,7 @@ class Judge:
         now, before = self.facts(row), other_facts(row, self.now())
         sides = self.runs.buckets(row["run_id"])
         now, before = (
-            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
+            _with_buckets(run, [bucket for bucket in sides if bucket.side == side])
             for side, run in enumerate((now, before))
         )
         return judge_ab_run(now, before, thresholds_of(row))
@@ -124,8 +132,10 @@ class Judge:
         if run_id is None:
             row = self.history.find(run.history_id)
             run_id = row["run_id"] if row else ""
+            snapshot = json.loads((row and row["auto_compare_snapshot"]) or "{}")
+            run = replace(run, excludes_fail=snapshot.get("excludesFail"))
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return replace(run, blocks=blocks(own))
+        return _with_buckets(run, own)
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -141,6 +151,10 @@ class _DamagedMeasurements(Exception):
     def __init__(self, history_id: int, message: str) -> None:
         super().__init__(message)
         self.history_id = history_id
+
+
+def _with_buckets(run: RunFacts, buckets: Sequence[EngineBucket]) -> RunFacts:
+    return replace(run, blocks=blocks(buckets), stretches=stretches(buckets))
 
 
 def _damaged_selection(row: StoredRow, why: str) -> BaselineChoice:
@@ -235,9 +249,19 @@ def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, An
 def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
-    passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
+    thresholds = thresholds_of(newer)
+    completed = reliable([judge.facts(row) for row in reversed(earlier)], thresholds)
+    passed = [run for run in completed if run.verdict == "PASS"]
     run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
+    found = compare(
+        run,
+        other,
+        thresholds,
+        than=BASELINE,
+        passed=passed,
+        completed=completed,
+        is_named=True,
+    )
     return [finding.document() for finding in found]
 
 
