@@ -148,10 +148,13 @@ class LoadFingerprint:
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
+def load_of(
+    fields: ProfileFields, region: str, against_url: str | None, warmup: float = 0.0
+) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    An A/B run is comparable only with those against the same second target.
+    An A/B run is comparable only with those against the same second target, a run with a warm-up
+    only with those that have the same.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -161,6 +164,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         fields.interpolation_mode,
         region,
         *([against_url] if against_url else []),
+        *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
     )
     traits = {
         "target": fields.target_url,
@@ -169,6 +173,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "duration": str(fields.duration),
         "region": region,
         "second target": against_url or "",
+        "warm-up": f"{warmup:g}",
     }
     return LoadFingerprint(_digest(facts), traits)
 
@@ -198,7 +203,8 @@ async def prepare_run(
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
     thresholds = _thresholds(asked.gate, fields.gate)
-    load = load_of(fields, region, second.url if second else None)
+    warmup = _warmup(asked.warmup, fields)
+    load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -212,6 +218,7 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
+        warmup=warmup,
         against_url=second.url if second else None,
         gate=thresholds,
         selected_baseline=None
@@ -228,6 +235,15 @@ async def prepare_run(
         expect_status=thresholds.get("expectStatus"),
     )
     return run, job
+
+
+def _warmup(asked: float | None, fields: ProfileFields) -> float:
+    warmup = (fields.warmup or 0.0) if asked is None else asked
+    if warmup and warmup >= fields.duration:
+        raise Refusal(
+            f"warmup: {warmup:g} s leave nothing to judge of the {fields.duration} s of the run"
+        )
+    return warmup
 
 
 async def _second_target(

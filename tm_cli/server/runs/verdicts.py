@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,15 @@ from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
+from tm_cli.server.runs.results import (
+    JudgedCounts,
+    SideResults,
+    blocks,
+    error_classes,
+    mean_body,
+    stretch,
+    successes,
+)
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -113,7 +121,7 @@ class Judge:
 
     def _judged_ab_run(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
-        sides = self.runs.buckets(row["run_id"])
+        sides = stretch(self.runs.buckets(row["run_id"]), now.warmup)
         now, before = (
             replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
             for side, run in enumerate((now, before))
@@ -125,7 +133,7 @@ class Judge:
             row = self.history.find(run.history_id)
             run_id = row["run_id"] if row else ""
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return replace(run, blocks=blocks(own))
+        return replace(run, blocks=blocks(stretch(own, run.warmup)))
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -154,49 +162,64 @@ def thresholds_of(row: StoredRow) -> Thresholds:
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
+    counts = JudgedCounts.model_validate_json(row["judged"]) if row["judged"] else _whole(row)
     return RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
         fingerprint=row["fingerprint"],
-        planned=row["planned"],
-        sent=row["sent"],
-        completed=row["total_requests"],
-        errors=row["total_errors"],
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
-        traits=json.loads(row["traits"]),
-        seconds=float(row["duration_seconds"]),
+        # earlier runs had no warm-up
+        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
         repeated=row["repeated"],
-        **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        warmup=row["warmup"],
+        cpu_pressure=row["cpu_pressure"],
+        mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        **_counts(counts),
     )
 
 
-def _responses(codes: Mapping[str, int], bodies: Mapping[str, int]) -> dict[str, Any]:
-    """What `RunFacts` needs to know of the responses."""
+def _whole(row: StoredRow) -> JudgedCounts:
+    return JudgedCounts(
+        planned=row["planned"],
+        sent=row["sent"],
+        total_requests=row["total_requests"],
+        total_errors=row["total_errors"],
+        response_codes=json.loads(row["response_codes"]),
+    )
+
+
+def _counts(judged: JudgedCounts) -> dict[str, Any]:
+    """What `RunFacts` needs to know of the requests."""
     return {
-        "error_classes": error_classes(codes),
-        "statuses": successes(codes),
-        "mean_body": mean_body(codes, bodies),
+        "planned": judged.planned,
+        "sent": judged.sent,
+        "completed": judged.total_requests,
+        "errors": judged.total_errors,
+        "error_classes": error_classes(judged.response_codes),
+        "statuses": successes(judged.response_codes),
     }
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
+    counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
     return replace(
         facts(row, now),
-        planned=other.planned,
-        sent=other.sent,
-        completed=other.total_requests,
-        errors=other.total_errors,
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
         repeated=other.repeated,
-        **_responses(other.response_codes, other.bodies),
+        mean_body=mean_body(other.response_codes, other.bodies),
+        **_counts(counts),
     )
+
+
+_COUNTED = tuple(JudgedCounts.model_fields)
 
 
 _QUANTILES = ("p50", "p95", "p99")
