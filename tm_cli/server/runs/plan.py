@@ -23,6 +23,7 @@ from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.thresholds import stretch_problem
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
@@ -202,8 +203,9 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
-    thresholds = _thresholds(asked.gate, fields.gate)
     warmup = _warmup(asked.warmup, fields)
+    thresholds = _thresholds(asked.gate, fields.gate)
+    _check_stretches(thresholds, fields, warmup)
     load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -244,6 +246,12 @@ def _warmup(asked: float | None, fields: ProfileFields) -> float:
             f"warmup: {warmup:g} s leave nothing to judge of the {fields.duration} s of the run"
         )
     return warmup
+
+
+def _check_stretches(thresholds: Mapping[str, Any], fields: ProfileFields, warmup: float) -> None:
+    for key in thresholds:
+        if problem := stretch_problem(key, duration=fields.duration, warmup=warmup):
+            raise Refusal(f"gate: {key}: {problem}")
 
 
 async def _second_target(

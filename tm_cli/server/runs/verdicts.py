@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,8 +30,10 @@ from tm_cli.server.runs.results import (
     JudgedCounts,
     SideResults,
     blocks,
+    count,
     error_classes,
     mean_body,
+    quantiles,
     stretch,
     successes,
 )
@@ -38,6 +41,7 @@ from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import read_time
+from tm_cli.server.workers.engine_events import EngineBucket
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +74,9 @@ class Judge:
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
-    def measured(self, row: StoredRow) -> RunFacts:
-        return self._with_blocks(self.facts(row), row["run_id"])
+    def measured(self, row: StoredRow, thresholds: Thresholds) -> RunFacts:
+        """A run with all that is measured of it; `thresholds` are those that judge it."""
+        return self._with_blocks(self.facts(row), thresholds, row["run_id"])
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
@@ -79,7 +84,7 @@ class Judge:
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
     def _judged(self, row: StoredRow) -> Judgement:
-        run = self.measured(row)
+        run = self.measured(row, thresholds_of(row))
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
 
@@ -92,7 +97,7 @@ class Judge:
 
         def measured(other: RunFacts) -> RunFacts:
             if other.history_id not in known:
-                known[other.history_id] = self._readable_blocks(other)
+                known[other.history_id] = self._readable_blocks(other, own_thresholds)
             return known[other.history_id]
 
         while True:
@@ -106,9 +111,9 @@ class Judge:
                     return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
-    def _readable_blocks(self, run: RunFacts) -> RunFacts:
+    def _readable_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
         try:
-            return self._with_blocks(run)
+            return self._with_blocks(run, thresholds)
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -121,19 +126,21 @@ class Judge:
 
     def _judged_ab_run(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
-        sides = stretch(self.runs.buckets(row["run_id"]), now.warmup)
+        sides, thresholds = self.runs.buckets(row["run_id"]), thresholds_of(row)
         now, before = (
-            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
+            _measured(run, [bucket for bucket in sides if bucket.side == side], thresholds)
             for side, run in enumerate((now, before))
         )
-        return judge_ab_run(now, before, thresholds_of(row))
+        return judge_ab_run(now, before, thresholds)
 
-    def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
+    def _with_blocks(
+        self, run: RunFacts, thresholds: Thresholds, run_id: str | None = None
+    ) -> RunFacts:
         if run_id is None:
             row = self.history.find(run.history_id)
             run_id = row["run_id"] if row else ""
         own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return replace(run, blocks=blocks(stretch(own, run.warmup)))
+        return _measured(run, own, thresholds)
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -141,6 +148,24 @@ class Judge:
         selected = self.history.find(row["wished_id"])
         run = self.facts(selected) if selected and selected["outcome"] == "COMPLETED" else None
         return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
+
+
+def _measured(run: RunFacts, buckets: Sequence[EngineBucket], thresholds: Thresholds) -> RunFacts:
+    """The run with what its buckets tell: blocks, and the stretches that have thresholds."""
+    parts = {
+        part: stretch(buckets, part.begin, math.inf if part.end is None else part.end)
+        for part in (item.stretch for item in thresholds.stretches.values())
+    }
+    stretches = {
+        part: replace(
+            run,
+            quantiles_ms=quantiles(inside),
+            blocks=blocks(inside),
+            **_counts(count(inside)),
+        )
+        for part, inside in parts.items()
+    }
+    return replace(run, blocks=blocks(stretch(buckets, run.warmup)), stretches=stretches)
 
 
 class _DamagedMeasurements(Exception):
@@ -259,8 +284,9 @@ def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
-    run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
+    thresholds = thresholds_of(newer)
+    run, other = judge.measured(newer, thresholds), judge.measured(older, thresholds)
+    found = compare(run, other, thresholds, than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 
