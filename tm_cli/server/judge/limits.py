@@ -74,7 +74,7 @@ def _response_time(key: str, quantile: str, run: RunFacts, limit: Threshold) -> 
     value = run.quantiles_ms.get(quantile) or 0.0
     severity = severity_of(value, limit)
     ceiling = threshold_text(limit, severity, "{:g} ms")
-    reason = f"{key} {value:.4g} ms, limit {ceiling}, whatever the baseline"
+    reason = f"{key} {value:.5g} ms, limit {ceiling}, whatever the baseline"
     enough = requests_needed(quantile)
     if not value:
         severity = Severity.WARN
@@ -82,7 +82,7 @@ def _response_time(key: str, quantile: str, run: RunFacts, limit: Threshold) -> 
     elif severity is not Severity.FAIL and run.completed < enough:
         severity = Severity.WARN
         reason = (
-            f"{key} {value:.4g} ms cannot be judged by its limit of {ceiling}: that takes "
+            f"{key} {value:.5g} ms cannot be judged by its limit of {ceiling}: that takes "
             f"{enough:,} requests, there were {run.completed:,}"
         )
     found = MetricComparison(key, severity, reason, "ms", value or None, bound=limit, than=LIMIT)
