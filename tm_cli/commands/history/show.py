@@ -48,7 +48,7 @@ def _details(row: HistoryRow) -> list[str]:
 def _pressure(share: float | None) -> str | None:
     if share is None:
         return None
-    return f"{percent(100 * share)}: so long some task of the load generator waited for a CPU"
+    return f"{percent(100 * share)}, the share of the time in which some task waited for a CPU"
 
 
 def _picture(session: CommandContext, row: HistoryRow, result: Result) -> list[str]:
