@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from noise import Noise, Shape, Target, judged, play, slowness
 
@@ -93,7 +94,7 @@ class Project:
 def _outcome(judgement: Judgement) -> Outcome:
     found = judgement.snapshot["comparisons"]
     blamed = tuple(item["metric"] for item in found if item["verdict"] == judgement.verdict)
-    p95 = next((item for item in found if item["metric"] == "p95"), {})
+    p95: dict[str, Any] = next((item for item in found if item["metric"] == "p95"), {})
     is_blind = judgement.verdict == "WARN" and all(
         "too noisy to be judged" in item["reason"] for item in found if item["verdict"] == "WARN"
     )
