@@ -205,12 +205,12 @@ def unchanged() -> Iterator[Scenario]:
         one = partial(one_more, noise=noise, load=USUAL)
         yield Scenario("unchanged", name, ONE, one, 200 * more, by_one, 0.0)
         ten = partial(one_more, noise=noise, load=USUAL, before=10)
-        yield Scenario("unchanged", name, TEN, ten, 75 * more, bars, 0.0)
+        yield Scenario("unchanged", name, TEN, ten, 60 * more, bars, 0.0)
         small = partial(one_more, noise=noise, load=SMALL)
         never = () if name in WIDE else bars[:1]
-        yield Scenario("unchanged", name, "20/s for 20 s", small, 300, never, 0.0)
+        yield Scenario("unchanged", name, "20/s for 20 s", small, 200, never, 0.0)
         both = partial(duet, noise=noise, load=USUAL)
-        yield Scenario("unchanged", name, DUET, both, 60 * more, bars, 0.0)
+        yield Scenario("unchanged", name, DUET, both, 50 * more, bars, 0.0)
 
 
 def slower() -> Iterator[Scenario]:
@@ -218,7 +218,7 @@ def slower() -> Iterator[Scenario]:
         is_ordinary = name in ORDINARY
         found = FOUND if is_ordinary else ()
         mostly = (Bar(("FAIL",), 90, at_least=True),) if is_ordinary else ()
-        count = 100 if is_ordinary else 40
+        count = 100 if is_ordinary else 30
         for what, target, bars in (
             ("everything", SLOWER, found),
             ("the slowest tenth", SLOWER_TAIL, mostly),
@@ -259,7 +259,7 @@ def improvements() -> Iterator[Scenario]:
                 ("unchanged", NORMAL, RARELY_WRONG),
             ):
                 trial = partial(after, target=target)
-                yield Scenario("after an improvement", row, column, trial, 50, bars)
+                yield Scenario("after an improvement", row, column, trial, 40, bars)
 
 
 def failing() -> Iterator[Scenario]:
@@ -270,12 +270,12 @@ def failing() -> Iterator[Scenario]:
             same = partial(trial, load=load, before=percent / 100, now=percent / 100)
             column = f"{percent:g} % of {requests:,}"
             never = (Bar(("FAIL",), 1),)
-            yield Scenario("unchanged errors", row, column, same, 300, never)
+            yield Scenario("unchanged errors", row, column, same, 250, never)
         for old, new in ((0.0, 0.01), (0.001, 0.01), (0.01, 0.05)):
             more = partial(trial, load=USUAL, before=old, now=new)
             column = f"{100 * old:g} to {100 * new:g} % of 12,000"
             bars = NOTICED if incident <= 20 else ()
-            yield Scenario("more errors", row, column, more, 200, bars)
+            yield Scenario("more errors", row, column, more, 150, bars)
 
 
 def histories() -> Iterator[Scenario]:
