@@ -116,7 +116,7 @@ def _decision_error(decision: Decision) -> doc.ErrorData | None:
 def _gate(gate: Gate) -> doc.GateData:
     written: doc.GateData = {
         "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
-        "checks": [check.text for check in gate.checks],
+        "checks": list(gate.requirements),
         "confirm": gate.confirm,
         "wait_timeout_seconds": gate.wait_timeout,
         "verdict_timeout_seconds": gate.verdict_timeout,
@@ -161,12 +161,29 @@ def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
         "subject": record.subject,
         "subject_id": record.subject_id,
         "decision": _decision(decision),
+        **_aborted(decision),
         **own_exit,
         "started": ending.run is not None,
         "abandoned": ending.abandoned,
         **_judged(result, baseline),
         "course": _series(result.series if result else ()),
         "baseline_course": _series(baseline.series if baseline else ()),
+    }
+
+
+def _aborted(decision: Decision) -> doc.Aborted:
+    if decision.breach is None:
+        return {}
+    found = decision.breach
+    return {
+        "aborted": {
+            "limit": found.limit,
+            "metric": found.metric,
+            "value": found.value,
+            "at_seconds": found.at,
+            "reason": found.reason,
+            "stopped": found.stopped,
+        }
     }
 
 

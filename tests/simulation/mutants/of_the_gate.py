@@ -302,8 +302,8 @@ MUTANTS = (
         "unasked-stop",
         FLOW,
         "Follow.interrupted",
-        "        if stop and self._stopped(self.run):",
-        "        if self._stopped(self.run):",
+        "((stop or breach) and self._stopped(self.run))",
+        "self._stopped(self.run)",
         "Ctrl-C stops a run that should go on",
     ),
 )
