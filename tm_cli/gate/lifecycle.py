@@ -139,7 +139,7 @@ class Follow:
             raise AssertionError("a search ends with a result or an error")
         self._readings.finish(self.result)
         if breach := self._readings.breach:
-            ending = self.result.note or f"{_name(run)} had ended by then"
+            ending = self.result.note or f"{_name(run)} has ended"
             return self._broken(breach, ending)
         if self._gate.needs_baseline:
             with reads_of_a_wait(self._verdict_deadline(), self._clock):
@@ -161,7 +161,7 @@ class Follow:
             breach = self._readings.breach = replace(breach, stopped=True)
         self._seen_active = False
         yield from self._find_stopped(run)
-        ending = "was stopped" if breach.stopped else "had ended by then"
+        ending = "was stopped" if breach.stopped else "has ended"
         return self._broken(breach, f"{_name(run)} {ending}")
 
     def _broken(self, breach: Breach, ending: str, *, hint: str | None = None) -> Decision:
@@ -400,8 +400,8 @@ class Follow:
             return f"interrupted{why}; {_name(self.run)} was stopped", None
         resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
         if overdue := self._responses.overdue:
-            return f"interrupted; {overdue}; nothing is known about {_name(self.run)}", resume
-        return f"interrupted; {_name(self.run)} is still running", resume
+            return f"interrupted{why}; {overdue}; nothing is known about {_name(self.run)}", resume
+        return f"interrupted{why}; {_name(self.run)} is still running", resume
 
     def abandon(self) -> Decided:
         """Stop the run, because another one has failed the gate already."""

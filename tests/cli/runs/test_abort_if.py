@@ -97,7 +97,7 @@ def test_run_that_was_over_before_a_poll_showed_the_breach_fails(gate, started):
     result = gate(*GATED)
     assert result.exit_code == ExitCode.FAIL
     assert "a live limit was broken after 15s" in result.stdout
-    assert f"run {RUN} had ended by then" in result.stdout
+    assert f"run {RUN} has ended" in result.stdout
 
 
 def test_breach_that_only_the_record_shows_fails(gate, server):
@@ -143,7 +143,7 @@ def test_run_that_replaced_ours_is_not_stopped(gate, started):
     started.scan(row(runId="another"))
     result = gate(*GATED, "--verdict-timeout", "0s")
     assert result.exit_code == ExitCode.FAIL
-    assert f"run {RUN} had ended by then" in result.stdout
+    assert f"run {RUN} has ended" in result.stdout
 
 
 def test_readings_of_another_run_end_nothing(gate, server):
