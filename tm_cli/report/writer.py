@@ -10,6 +10,7 @@ from tm_cli import __version__
 from tm_cli.errors import OutputError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import RunAttempt
+from tm_cli.gate.live_limits import Breach
 from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
@@ -161,7 +162,7 @@ def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
         "subject": record.subject,
         "subject_id": record.subject_id,
         "decision": _decision(decision),
-        **_aborted(decision),
+        **_aborted(decision.breach),
         **own_exit,
         "started": ending.run is not None,
         "abandoned": ending.abandoned,
@@ -171,18 +172,18 @@ def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
     }
 
 
-def _aborted(decision: Decision) -> doc.Aborted:
-    if decision.breach is None:
+def _aborted(breach: Breach | None) -> doc.Aborted:
+    """Return the key that only a run with a broken limit has."""
+    if breach is None:
         return {}
-    found = decision.breach
     return {
         "aborted": {
-            "limit": found.limit,
-            "metric": found.metric,
-            "value": found.value,
-            "at_seconds": found.at,
-            "reason": found.reason,
-            "stopped": found.stopped,
+            "limit": breach.limit,
+            "metric": breach.metric,
+            "value": breach.value,
+            "at_seconds": breach.at,
+            "reason": breach.reason,
+            "stopped": breach.stopped,
         }
     }
 
