@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from tm_cli.server.judge.distributions import binomial_tail
-from tm_cli.server.judge.facts import RunFacts, Stretch
+from tm_cli.server.judge.facts import BlockCounts, RunFacts
 
-_ASSUMED_STRETCHES = 4  # of independent requests
+_ASSUMED_BLOCKS = 4  # of independent requests
 _MOST = 0.8
-_RISING = 0.7  # Spearman's correlation; chance exceeds it in 1 % of runs with twelve stretches
-_FLAT = 1.2  # a curve whose busiest stretch has less than this many times the requests of the least
+_RISING = 0.7  # Spearman's correlation; chance exceeds it in 1 % of runs with twelve blocks
+_FLAT = 1.2  # a curve whose busiest block has less than this many times the requests of the least
 
 
 def dispersion(metric: str, run: RunFacts, other: RunFacts) -> float:
     """How many times the variance of independent requests the counts have, at least 1.
 
-    Quasi-binomial (McCullagh and Nelder, 1989, section 4.5): Pearson's statistic over the stretches
-    of both runs, each around its own mean. Few stretches say little, so independent requests count
+    Quasi-binomial (McCullagh and Nelder, 1989, section 4.5): Pearson's statistic over the blocks of
+    both runs, each around its own mean. Few blocks say little, so independent requests count
     as so many further ones.
     """
     sides = [side for side in (_counted(metric, run), _counted(metric, other)) if len(side) > 1]
@@ -27,7 +27,7 @@ def dispersion(metric: str, run: RunFacts, other: RunFacts) -> float:
     share = found / requests
     squares = sum(_squares(side) for side in sides) / (share * (1 - share))
     freedom = len(everything) - len(sides)
-    return max(1.0, (squares + _ASSUMED_STRETCHES) / (freedom + _ASSUMED_STRETCHES))
+    return max(1.0, (squares + _ASSUMED_BLOCKS) / (freedom + _ASSUMED_BLOCKS))
 
 
 def by_chance(
@@ -45,34 +45,34 @@ def by_chance(
 
 def follows_load(metric: str, run: RunFacts) -> bool:
     """Whether there is more of it the more requests are sent: then the load is the cause."""
-    requests = [stretch.completed for stretch in run.stretches]
+    requests = [block.completed for block in run.block_counts]
     if len(requests) < 3 or max(requests) < _FLAT * min(requests):
         return False
-    counts = [stretch.counts.get(metric, 0) for stretch in run.stretches]
+    counts = [block.counts.get(metric, 0) for block in run.block_counts]
     return _correlation(_ranks(requests), _ranks(counts)) >= _RISING
 
 
 def burst(metric: str, run: RunFacts) -> str | None:
     """The shortest part of the run with nearly all of them, if it is less than half of the run."""
-    total = sum(stretch.counts.get(metric, 0) for stretch in run.stretches)
+    total = sum(block.counts.get(metric, 0) for block in run.block_counts)
     parts = [
-        run.stretches[start:end]
-        for start in range(len(run.stretches))
-        for end in range(start + 1, len(run.stretches) // 2 + start + 1)
+        run.block_counts[start:end]
+        for start in range(len(run.block_counts))
+        for end in range(start + 1, len(run.block_counts) // 2 + start + 1)
     ]
     found = [part for part in parts if _count(metric, part) >= _MOST * total > 0]
     if not found:
         return None
     shortest = min(found, key=lambda part: (len(part), -_count(metric, part)))
-    start, end = shortest[0].start, min(shortest[-1].end, run.seconds or shortest[-1].end)
+    start, end = shortest[0].start, shortest[-1].end
     return f"{_count(metric, shortest)} of {total} in one stretch ({clock(start)} to {clock(end)})"
 
 
 def _counted(metric: str, run: RunFacts) -> list[tuple[int, int]]:
     return [
-        (stretch.counts.get(metric, 0), stretch.completed)
-        for stretch in run.stretches
-        if stretch.completed
+        (block.counts.get(metric, 0), block.completed)
+        for block in run.block_counts
+        if block.completed
     ]
 
 
@@ -81,8 +81,8 @@ def _squares(side: Sequence[tuple[int, int]]) -> float:
     return sum((count - share * requests) ** 2 / requests for count, requests in side)
 
 
-def _count(metric: str, part: Sequence[Stretch]) -> int:
-    return sum(stretch.counts.get(metric, 0) for stretch in part)
+def _count(metric: str, part: Sequence[BlockCounts]) -> int:
+    return sum(block.counts.get(metric, 0) for block in part)
 
 
 def _ranks(values: Sequence[int]) -> list[float]:

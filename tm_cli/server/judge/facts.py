@@ -1,7 +1,11 @@
 """What the judge needs to know of a run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from tm_cli.values.thresholds import Stretch
 
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
@@ -10,7 +14,7 @@ ERROR_CLASSES = ("4xx", "5xx", "status", "timeout", "connection")
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BlockCounts:
     """How the requests of one block ended, between two seconds of the curve.
 
     `counts`: by metric, such as `errors`, `errors_5xx` or `status_204`.
@@ -31,13 +35,16 @@ class RunFacts:
     requests without a response, and responses of status 400 and above; `error_classes` splits
     them into `ERROR_CLASSES`. `quantiles_ms`: response times by name, such as "p95". `blocks`:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
-    empty where they are not needed. `stretches`: how the requests of each block ended.
+    empty where they are not needed. `block_counts`: how the requests of each block ended.
     `seconds`: the duration on the curve. `age`: seconds from its end to the judgement. `notes`:
-    what went wrong with the machines that sent the load.
-    `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
-    address of the target; empty where that is not known. `statuses`: responses by status below
-    400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
-    `repeated`: requests that were sent again because their idle connection had been closed.
+    what went wrong with the machines that sent the load. `pinned`: the pinned run by which this one
+    was judged, if it was. `addresses`: requests by address of the target; empty where that is not
+    known. `statuses`: responses by status below 400; `mean_body`: the mean size of their bodies in
+    bytes, None where that is not known. `repeated`: requests that were sent again because their
+    idle connection had been closed. `warmup`: seconds at the beginning that are in none of these
+    numbers, save in addresses, bodies and `repeated`. `cpu_pressure`: the share of the time, 0 to
+    1, in which some task waited for a CPU of the load generator's machine, None where that is not
+    known. `stretches`: what is known of parts of the curve, of those that have limits of their own.
     `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
     """
 
@@ -52,7 +59,7 @@ class RunFacts:
     generator_saturated: bool
     error_classes: Mapping[str, int] = field(default_factory=dict)
     blocks: Sequence[Times] = ()
-    stretches: Sequence[Stretch] = ()
+    block_counts: Sequence[BlockCounts] = ()
     traits: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     age: float | None = None
@@ -62,6 +69,9 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    warmup: float = 0.0
+    stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
+    cpu_pressure: float | None = None
     excludes_fail: bool | None = None
 
     @property

@@ -44,6 +44,11 @@ from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Threshol
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
 """Requests slower than the quantile that it takes, in both runs."""
 
+
+def requests_needed(quantile: str) -> int:
+    return round(_MIN_BEYOND[quantile] / (1 - QUANTILES[quantile]))
+
+
 _ENOUGH_RUNS = 3  # to have a mean
 _KNOWN_RUNS = 5  # whose noise is known
 # A second comparison is a second chance to be wrong, and slow slides only grow.
@@ -179,7 +184,7 @@ def compare_response_times(
     judged = {
         name: QUANTILES[name]
         for name in thresholds.quantiles
-        if min(run.completed, other.completed) >= _fewest(name)
+        if min(run.completed, other.completed) >= requests_needed(name)
     }
     within = chances(now, before, judged)
     levels = find_levels(run, passed)
@@ -218,10 +223,6 @@ def is_too_noisy(run: RunFacts, other: RunFacts, thresholds: Thresholds) -> bool
     """Whether a change that should fail the run could hide in the noise of these two."""
     found = compare_response_times(run, other, thresholds, than=BASELINE)
     return any(comparison.is_noisy for comparison in found)
-
-
-def _fewest(name: str) -> int:
-    return round(_MIN_BEYOND[name] / (1 - QUANTILES[name]))
 
 
 def _is_older(levels: Levels, name: str, other: RunFacts) -> bool:
@@ -265,7 +266,7 @@ def _unjudged(name: str, value: float, before: float, than: str) -> MetricCompar
     return MetricComparison(
         name,
         Severity.PASS,
-        f"{name} is not judged: that takes {_fewest(name):,} requests",
+        f"{name} is not judged: that takes {requests_needed(name):,} requests",
         "ms",
         value,
         before,
@@ -385,7 +386,7 @@ def _doubt(run: RunFacts, evidence: Evidence, value: float, bound: Threshold) ->
     ratio, start, end = least_change(evidence.now, evidence.before, share)
     rest = 100 * (ratio - 1)
     if rest <= bound.fail:
-        parts = run.stretches[start:end]
+        parts = run.block_counts[start:end]
         where = (
             f"from {clock(parts[0].start)} to {clock(parts[-1].end)}" if parts else "in one half"
         )

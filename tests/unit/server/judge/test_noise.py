@@ -23,7 +23,7 @@ from tm_cli.server.judge.bootstrap import (
     chances,
     noise,
 )
-from tm_cli.server.judge.facts import Stretch
+from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 
@@ -271,8 +271,8 @@ SLOW_FOR_A_WHILE = [1.0] * 4 + [1.5] * 5 + [1.0] * 3
 
 class TestASlowStretch:
     def test_is_a_warning_that_says_when(self) -> None:
-        stretches = [Stretch(5.0 * k, 5.0 * k + 5, 1000, {}) for k in range(12)]
-        run = replace(played(SLOW_FOR_A_WHILE, seed=3), stretches=stretches)
+        counts = [BlockCounts(5.0 * k, 5.0 * k + 5, 1000, {}) for k in range(12)]
+        run = replace(played(SLOW_FOR_A_WHILE, seed=3), block_counts=counts)
         judgement = judge(run, BaselineChoice(BASELINE, SelectedBy.NEWEST_PASSING))
         assert judgement.verdict == "WARN"
         assert any("no failure: it is mostly from 0:20 to 0:" in text for text in judgement.reasons)
