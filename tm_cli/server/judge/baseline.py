@@ -39,8 +39,8 @@ class BaselineChoice:
 
     `improved`: for each metric that has become better for good, the first run that passed since:
     the reference of this metric. `passed`: comparable earlier runs that passed, oldest first; they
-    show what has been accepted. `completed`: all reliable ones, good or bad, which show how much
-    runs differ. Without a baseline there is a `reason`.
+    show what has been accepted. `completed`: all reliable ones that did not fail, which show how
+    much runs differ. Without a baseline there is a `reason`.
     """
 
     baseline: RunFacts | None
@@ -80,7 +80,15 @@ def choose_baseline(
     thresholds = thresholds or Thresholds()
     comparable = _comparable(run, earlier)
     choice = _chosen(run, earlier, comparable, selection, thresholds, measured)
-    return replace(choice, completed=reliable(comparable, thresholds))
+    return replace(choice, completed=not_failed(comparable, thresholds))
+
+
+def not_failed(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    """The reliable runs that show how much runs differ.
+
+    Those that failed do not: where regressions are frequent, each would excuse the next.
+    """
+    return reliable([run for run in runs if run.verdict != "FAIL"], thresholds)
 
 
 def reliable(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:

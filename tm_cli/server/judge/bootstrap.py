@@ -206,7 +206,7 @@ def slow_shares(
 
     A quantile between two modes, such as hits and misses of a cache, jumps from one to the other
     when their shares have hardly changed; the shares do not jump. `between`: variance of a
-    quantile's logarithm from run to run.
+    quantile's logarithm from run to run, of a quantile that does not jump.
     """
     limit = before.quantile(share)
     sides = [run.above(limit) for run in (now, before)]
@@ -270,23 +270,20 @@ def between_runs(
     *,
     bad: Collection[int] = (),
     most: float = math.inf,
-    left_out: int = 0,
 ) -> Chance:
     """Variance of a quantile's logarithm from run to run, of one run.
 
     `values`: the quantile in comparable runs of one level, oldest first. Neighbours are compared,
     so that a slow drift does not count as noise; what chance within the runs explains already
     (`within`, of a difference of two runs) is left out. Those at the positions `bad` did not pass,
-    maybe for a reason: a step to or from them counts as `most` at most, and so many of the largest
-    steps do not count at all.
+    maybe for a reason: a step to or from them counts as `most` at most.
     """
     first = max(len(values) - MAX_SPREAD_RUNS, 0)
-    steps = sorted(
+    steps = [
         min(abs(math.log(b / a)), most if at in bad or at + 1 in bad else math.inf) ** 2
         for at, (a, b) in enumerate(itertools.pairwise(values))
         if at >= first
-    )
-    steps = steps[: max(len(steps) - left_out, 0)]
+    ]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
     return Chance((len(steps) * seen + ASSUMED_RUNS * ASSUMED**2) / together, together)

@@ -93,7 +93,8 @@ class Evidence:
 
     `known`: completed runs of the present level, oldest first; `level_mean`: of those of them that
     passed, where it counts. `doubt`: times that a probability is multiplied by. `most`: the largest
-    step to or from a run that did not pass that counts as noise.
+    step to or from a run that did not pass that counts as noise. `machine`: variance from run to
+    run of the quantile that varies least.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Evidence:
     doubt: float
     most: float
     is_paired: bool
+    machine: Chance | None = None
 
     def between(self, *, with_other: bool = True) -> Chance | None:
         """The variance from run to run; the other run need not be one of these runs."""
@@ -118,7 +120,6 @@ class Evidence:
             self.within,
             bad=[at for at, run in enumerate(runs) if run.verdict != "PASS"],
             most=self.most,
-            left_out=int(any(run.verdict == "FAIL" for run in runs)),
         )
 
     @cached_property
@@ -138,7 +139,7 @@ class Evidence:
     @cached_property
     def slow(self) -> SlowShare | None:
         share = QUANTILES[self.name]
-        return slow_shares(self.now, self.before, share, self.between())
+        return slow_shares(self.now, self.before, share, self.machine)
 
     def odds(self, log: float, value: float, slowness: float = 1.0) -> Odds | None:
         """How often chance alone makes such a rise; None when there is no variation at all.
@@ -177,46 +178,62 @@ def compare_response_times(
     """Compare the response times of two runs, or of the two sides of an A/B run (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
-    `completed`: all that completed, good or bad, for the spread between runs; by default `passed`.
+    `completed`: all that did not fail, for the spread between runs; by default `passed`.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
-    now, before = ResponseTimes(run.blocks), ResponseTimes(other.blocks)
-    judged = {
-        name: QUANTILES[name]
-        for name in thresholds.quantiles
-        if min(run.completed, other.completed) >= requests_needed(name)
-    }
-    within = chances(now, before, judged)
-    levels = find_levels(run, passed)
+    evidence = _evidence(run, other, thresholds, than, passed, completed, is_paired, is_named)
     for name, bound in thresholds.quantiles.items():
-        value, earlier = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
-        if not value or not earlier:
+        value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
+        if not value or not before:
             whose = "this run" if not value else f"the {than}"
             yield MetricComparison(
-                name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, earlier
+                name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, before
             )
-            continue
-        if name not in judged:
-            yield _unjudged(name, value, earlier, than)
-            continue
-        evidence = None
-        if name in within:
+        elif min(run.completed, other.completed) < requests_needed(name):
+            yield _unjudged(name, value, before, than)
+        else:
+            known = evidence.get(name)
+            floor = _floor(name, thresholds, before, known)
+            yield _compared(run, (value, before), bound, floor, than, name, known)
+
+
+def _evidence(
+    run: RunFacts,
+    other: RunFacts,
+    thresholds: Thresholds,
+    than: str,
+    passed: Sequence[RunFacts],
+    completed: Sequence[RunFacts],
+    is_paired: bool,
+    is_named: bool,
+) -> dict[str, Evidence]:
+    """By quantile; see `compare_response_times`."""
+    requests = min(run.completed, other.completed)
+    shares = {
+        name: QUANTILES[name] for name in thresholds.quantiles if requests >= requests_needed(name)
+    }
+    now, before = ResponseTimes(run.blocks), ResponseTimes(other.blocks)
+    levels = find_levels(run, passed)
+    found = {}
+    for name, within in chances(now, before, shares).items():
+        if run.quantiles_ms.get(name) and other.quantiles_ms.get(name):
             is_older = than == BASELINE and _is_older(levels, name, other)
             level = [] if is_older else levels.present(name)[-MAX_RUNS:]
-            evidence = Evidence(
+            found[name] = Evidence(
                 name,
                 now,
                 before,
-                within[name],
+                within,
                 other,
                 [] if is_older else _of_level(levels, name, completed or passed),
                 _level_mean(name, level) if than == BASELINE and not is_named else None,
                 _REFERENCE_DOUBT if than == REFERENCE else 1.0,
-                math.log1p(bound.fail / 100),
+                math.log1p(thresholds.quantiles[name].fail / 100),
                 is_paired,
             )
-        floor = _floor(name, thresholds, earlier, evidence)
-        yield _compared(run, (value, earlier), bound, floor, than, name, evidence)
+    spreads = [spread for one in found.values() if (spread := one.between())]
+    machine = min(spreads, key=lambda spread: spread.variance, default=None)
+    return {name: replace(one, machine=machine) for name, one in found.items()}
 
 
 def is_too_noisy(run: RunFacts, other: RunFacts, thresholds: Thresholds) -> bool:
@@ -234,7 +251,7 @@ def _is_older(levels: Levels, name: str, other: RunFacts) -> bool:
 def _of_level(levels: Levels, name: str, completed: Sequence[RunFacts]) -> Sequence[RunFacts]:
     """The last completed runs since the present level began.
 
-    Those that did not pass count as well: otherwise a noisy place would never be known as one.
+    Those with a warning count as well: otherwise a noisy place would never be known as one.
     """
     level = levels.present(name)
     first = level[0].history_id if level else 0

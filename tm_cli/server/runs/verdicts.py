@@ -21,7 +21,7 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.baseline import differences, reliable
+from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
@@ -294,7 +294,7 @@ def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
     thresholds = thresholds_of(newer)
-    completed = reliable([judge.facts(row) for row in reversed(earlier)], thresholds)
+    completed = not_failed([judge.facts(row) for row in reversed(earlier)], thresholds)
     passed = [run for run in completed if run.verdict == "PASS"]
     run, other = judge.measured(newer, thresholds), judge.measured(older, thresholds)
     found = compare(
