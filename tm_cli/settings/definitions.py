@@ -189,6 +189,12 @@ DEFINITIONS = {
             "Maximum time to wait until the target answers, before the load is sent.",
         ),
         Definition(
+            "stop_early",
+            _boolean,
+            None,
+            "End a run as soon as its verdict is known; without it, an A/B run does.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,

@@ -44,6 +44,7 @@ OPTIONAL = (
     "schedule",
     "gate",
     "waitForTarget",
+    "stopEarly",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -368,4 +369,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "schedule": _table,
     "gate": read_thresholds,
     "waitForTarget": _wait_time,
+    "stopEarly": _boolean,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
 from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.values.durations import format_duration
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
@@ -259,9 +260,16 @@ def as_result(row: HistoryRow) -> Result:
         note=_why_no_verdict(row) if cut_off else None,
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
-        notes=(*map(sanitize, row.notes), *_addresses(facts), *_transfers(facts)),
+        notes=(*_decided(row), *map(sanitize, row.notes), *_addresses(facts), *_transfers(facts)),
         series=read_series(facts),
     )
+
+
+def _decided(row: HistoryRow) -> list[str]:
+    after, whole = row.stopped_after_seconds, row.curve_seconds
+    if row.outcome != "COMPLETED" or not after or not whole or after >= whole:
+        return []
+    return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 
 
 def _why_no_verdict(row: HistoryRow) -> str:

@@ -47,6 +47,7 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+EARLY_STOP = ("stop_early", "end a run before its time (--stop-early)")
 
 
 USUAL_RATE = 1000.0
@@ -119,6 +120,7 @@ def require_support(
     *,
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
+    stop_early: bool | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -138,6 +140,10 @@ def require_support(
         needs.append(LIMITS)
     if wait_for_target or any(document.get("waitForTarget") for document in documents):
         needs.append(WAITING)
+    if stop_early or (
+        stop_early is None and any(document.get("stopEarly") for document in documents)
+    ):
+        needs.append(EARLY_STOP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -181,6 +187,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
+    stop_early: bool | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -188,8 +195,10 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        wait = self.wait_for_target
-        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+        load = {"waitForTarget": self.wait_for_target, "stopEarly": self.stop_early}
+        return self.comparison.document() | {
+            name: value for name, value in load.items() if value is not None
+        }
 
 
 def read_request(
@@ -209,9 +218,14 @@ def read_request(
             session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
+        stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
         parallel=parallel,
         document=document,
     )
+
+
+def _as_text(flag: bool | None) -> str | None:
+    return None if flag is None else str(flag)
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -237,7 +251,12 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
+            require_support(
+                session,
+                request.comparison,
+                wait_for_target=request.wait_for_target,
+                stop_early=request.stop_early,
+            )
             refs = [import_document(session.client, request.document, request.profiles[0])]
             return [self._planned(refs[0], request, gate)]
         for text in request.profiles:  # a typo starts no server
@@ -247,6 +266,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             request.comparison,
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
+            stop_early=request.stop_early,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))

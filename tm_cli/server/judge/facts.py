@@ -24,6 +24,8 @@ class RunFacts:
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     `repeated`: requests that were sent again because their idle connection had been closed.
+    `stopped_after`: the second after which a run ended because its verdict was known, None for a
+    whole run.
     """
 
     history_id: int
@@ -46,6 +48,7 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    stopped_after: float | None = None
 
     @property
     def error_rate(self) -> float:

@@ -153,6 +153,7 @@ class ProfileBody(Wire):
     region: Region | None = None
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     wait_for_target: WaitTime | None = None
+    stop_early: bool | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
@@ -203,7 +204,8 @@ class StartBody(Wire):
 
     `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
     against a second target, `gate` holds thresholds that differ from the defaults,
-    `wait_for_target` is in seconds and replaces the profile's.
+    `wait_for_target` is in seconds and replaces the profile's, as `stop_early` does: whether the
+    run ends as soon as its verdict is known, which an A/B run does unless it is told not to.
     """
 
     region: Region | None = None
@@ -212,6 +214,7 @@ class StartBody(Wire):
     against_url: Url | None = None
     gate: Gate | None = None
     wait_for_target: WaitTime | None = None
+    stop_early: bool | None = None
 
 
 class PinBody(Wire):
