@@ -65,6 +65,26 @@ def draw_series(
     return terminal.render(drawn).rstrip("\n")
 
 
+def draw_levels(
+    terminal: Terminal,
+    title: str,
+    values: Sequence[float],
+    levels: Sequence[float],
+    *,
+    label: Callable[[float], str],
+    ends: tuple[str, str],
+) -> str:
+    """Draw one value for each of several runs over their levels; `ends` name the outer runs."""
+    from rich.text import Text
+
+    scale = Scale.fitting(terminal, float(len(values)))
+    band = [(number + 0.5, level) for number, level in enumerate(levels)]
+    line = [(number + 0.5, value) for number, value in enumerate(values)]
+    drawn = chart(scale, line, low=band, high=band, label=label, style="cyan")
+    head = _title(f"{title}: each run {scale.ink.line}, level {scale.ink.band}")
+    return terminal.render(Text().join([head, drawn, _axis(scale, *ends)])).rstrip("\n")
+
+
 def remarkable_moments(series: TimeSeries, duration: float | None = None) -> list[str]:
     """Return when the run was slowest and when it failed most, in sentences."""
     lines = []
@@ -272,12 +292,16 @@ def chart(
 
 
 def time_axis(scale: Scale) -> Text:
+    return _axis(scale, "0s", format_duration(scale.end))
+
+
+def _axis(scale: Scale, first: str, last: str) -> Text:
     from rich.text import Text
 
-    end = format_duration(scale.end)
     blanks = " " * (MARGIN + 1)
     base = blanks + scale.ink.corner + scale.ink.base * scale.width
-    return Text(f"{base}\n{blanks} 0s{end:>{scale.width - 2}}\n", style="dim")
+    room = max(scale.width - len(first), len(last) + 1)
+    return Text(f"{base}\n{blanks} {first}{last:>{room}}\n", style="dim")
 
 
 def _spacing(points: Points, end: float) -> float:

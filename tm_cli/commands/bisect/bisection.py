@@ -33,6 +33,7 @@ from tm_cli.cli.session import CommandContext
 from tm_cli.commands.bisect.results import as_data, conclusion, describe, trial_line
 from tm_cli.commands.run import read_load
 from tm_cli.commands.runs.gate import RunGate, read_request
+from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.commands.shared.profile_argument import check_profile_argument, resolve_profile
 from tm_cli.errors import Interrupted, TmError, Undecided, UsageError
@@ -330,7 +331,7 @@ class _Bisection:
         chosen = StartOptions(
             against=_moved(url, good.origin),
             wait_for_target=f"{self.state.terms.start_timeout:g}s",
-            tag=["bisect", f"commit-{candidate.commit.id[:40]}"],
+            tag=["bisect", f"{COMMIT_TAG}{candidate.commit.id[:40]}"],
         )
         request = read_request(session, [document["name"]], chosen, document=document)
         gate = Gate(

@@ -102,10 +102,10 @@ def _headline(state: State) -> str:
     if _state(state) != "found":
         return f"not found yet: {found.probability:.0%} for {_names(state)}{change}"
     what = "the first commit with errors" if metric == ERRORS else "the first slow commit"
-    verb = "is" if len(found.commits) == 1 else "holds"
-    if verb == "holds":
-        what = f"{what}: between them, nothing could be tested"
-    return f"{_names(state)} {verb} {what} with {percent_of(found.probability)}{change}"
+    probability = percent_of(found.probability)
+    if len(found.commits) > 1:
+        return f"{what} is {_names(state)} with {probability}: only one of them is testable{change}"
+    return f"{_names(state)} is {what} with {probability}{change}"
 
 
 def _names(state: State) -> str:

@@ -160,6 +160,9 @@ def summary(row: StoredRow) -> dict[str, Any]:
         "regionDisplayName": display_name(row["region"]),
         "tags": json.loads(row["tags"]),
         "outcome": row["outcome"],
+        "againstUrl": row["against_url"],
+        "latencyQuantiles": row["latency_quantiles"],
+        "loadFingerprint": row["fingerprint"],
     }
 
 
@@ -168,7 +171,6 @@ def detail(row: StoredRow) -> dict[str, Any]:
     return summary(row) | {
         "targetUrl": row["target_url"],
         "responseCodes": row["response_codes"],
-        "latencyQuantiles": row["latency_quantiles"],
         "rpsSeries": row["rps_series"],
         "latencySeries": row["latency_series"],
         "secondaryStats": None,
