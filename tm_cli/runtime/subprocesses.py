@@ -39,8 +39,12 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
 def shell_command(text: str, environ: Mapping[str, str]) -> Sequence[str]:
     """Return the command line of the shell that reads `text` as the user wrote it."""
     if IS_WINDOWS:  # one string: the shell has rules of its own for quotes
-        return f'"{environ.get("COMSPEC") or "cmd.exe"}" /d /s /c "{text}"'
+        return f'"{_system(environ) / "cmd.exe"}" /d /s /c "{text}"'
     return ["/bin/sh", "-c", text]
+
+
+def _system(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("SYSTEMROOT") or r"C:\Windows", "System32")
 
 
 _running: set[SubprocessGroup] = set()
@@ -66,7 +70,7 @@ class SubprocessGroup:
         output: Path | None = None,
     ) -> None:
         """Start it in `directory`; raises OSError."""
-        self._system = Path(environ.get("SYSTEMROOT") or r"C:\Windows", "System32")
+        self._system = _system(environ)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
         with output.open("ab") if output else nullcontext(_standard_error()) as stream:
