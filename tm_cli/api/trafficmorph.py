@@ -157,9 +157,10 @@ class LiveStatus(CamelCasePayload):
 class HistoryRow(CamelCasePayload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
-    address of the target) are the embedded server's, as are `stopped_after_seconds`, of a run that
-    was stopped early, and `curve_seconds`, which it would have taken.
+    `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
+    for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
+    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early, and
+    `curve_seconds`, which it would have taken.
     """
 
     id: Lenient[StrictInt] = None
@@ -191,6 +192,8 @@ class HistoryRow(CamelCasePayload):
     auto_compare_baseline_run_id: Lenient[StrictInt] = None
     outcome: Lenient[StrictStr] = None
     against: JsonText = None
+    against_url: Lenient[StrictStr] = None
+    load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
     bodies: JsonText = None

@@ -21,6 +21,7 @@ from tm_cli.cli.options import (
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
+from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -435,7 +436,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             ref.profile_id,
             subject=ref.name,
             region=request.region,
-            tags=request.tags,
+            tags=self._tags(request.tags),
             own_tag=self._own_tag(request.tags),
             terms=request.terms,
             profile=profile,
@@ -448,6 +449,15 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _stop_client(self) -> TrafficMorphClient:
         transport = open_transport(self.session, for_a_stop(self.session.connection))
         return TrafficMorphClient(transport, self.session.context.clock)
+
+    def _tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """Add the commit under test, where the server is known to take tags."""
+        is_known = any(tag.startswith(COMMIT_TAG) for tag in tags)
+        if is_known or len(tags) >= MOST_TAGS - 1 or not (tags or self.server == LOCAL):
+            return tags
+        context = self.session.context
+        tag = commit_tag(self.session.setting("commit", None), context.environ, context.cwd)
+        return (*tags, tag) if tag else tags
 
     def _own_tag(self, tags: Sequence[str]) -> str | None:
         """Return one more tag than the user's, which others may share; older servers take none."""
