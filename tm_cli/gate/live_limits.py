@@ -24,6 +24,9 @@ BUCKET = 5.0
 RECENT = 12 * BUCKET
 """Seconds that one poll describes, at most."""
 
+MOST_RECENT = 60
+"""Buckets of one poll that are read; the contract allows twelve."""
+
 LONGEST_GAP = 30.0
 """Seconds of a run that may pass unread before a limit counts as not measured."""
 
@@ -157,7 +160,7 @@ class LiveReadings:
         if not (self._limits and progress.is_ours and progress.elapsed is not None):
             return
         self._elapsed = max(self._elapsed, progress.elapsed)
-        for bucket in progress.recent:
+        for bucket in progress.recent[-MOST_RECENT:]:
             if bucket.t >= 0 and end_of(bucket) <= progress.elapsed:
                 self._live[bucket.t] = bucket
         self._find_breach(self._broken_by_now)
