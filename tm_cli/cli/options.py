@@ -178,6 +178,15 @@ WaitForTarget = Annotated[
         rich_help_panel=LOAD,
     ),
 ]
+Warmup = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="First seconds of the run, which are sent but not judged, instead of the profile's. "
+        "[TM_WARMUP]",
+        rich_help_panel=LOAD,
+    ),
+]
 Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
@@ -329,6 +338,7 @@ class StartOptions:
     region: Region = None
     tag: Tags = None
     wait_for_target: WaitForTarget = None
+    warmup: Warmup = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ class Comparison:
 
     `change` with its 95 % interval `ci_low` to `ci_high`, and `noise`, the smallest change that is
     more than chance, are in percent, for rates in points. A `change` above `warn` or `fail` is too
-    much. `than` says what `baseline` is of: `baseline` or `reference`. All texts are clean.
+    much; with `than` "limit" a `value` is. `than` says what `baseline` is of: `baseline` or
+    `reference`. All texts are clean.
     """
 
     metric: str
@@ -37,9 +38,14 @@ class Comparison:
     reason: str | None = None
 
     @property
+    def is_limit(self) -> bool:
+        """Whether `warn` and `fail` are absolute: in the unit of the value."""
+        return self.than == "limit"
+
+    @property
     def is_worth_a_row(self) -> bool:
-        """Whether people want to see it: it has two sides, or its verdict is not PASS."""
-        return self.baseline is not None or self.verdict != "PASS"
+        """Whether people want to see it: two sides, a limit of theirs, or it is not PASS."""
+        return self.baseline is not None or self.is_limit or self.verdict != "PASS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,10 @@ def known_points(series: TimeSeries, quantity: str) -> list[tuple[float, float]]
     """Return seconds and known values of one field of the samples."""
     found = ((sample.t, getattr(sample, quantity)) for sample in series)
     return [(t, value) for t, value in found if value is not None]
+
+
+def not_judged(warmup: float) -> str:
+    return f"the first {warmup:g} s are not judged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the types import pydantic, which a gate without a report ne
 _FACTS = (
     "id", "profileName", "startedAt", "finishedAt", "durationSeconds", "targetUrl", "region",
     "tags", "responseCodes", "autoCompareBaselineRunId", "against", "addresses",
+    "warmupSeconds", "cpuPressure",
 )  # fmt: skip
 """What a report keeps of a server's record; the rest may hold anything."""
 

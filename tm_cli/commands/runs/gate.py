@@ -50,6 +50,8 @@ LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 
+WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
+
 
 USUAL_RATE = 1000.0
 """Requests per second; only for a curve that is higher the server's limit is read."""
@@ -121,6 +123,7 @@ def require_support(
     *,
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
+    warmup: float | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -140,6 +143,8 @@ def require_support(
         needs.append(LIMITS)
     if wait_for_target or any(document.get("waitForTarget") for document in documents):
         needs.append(WAITING)
+    if warmup or any(document.get("warmup") for document in documents):
+        needs.append(WARMUP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -181,6 +186,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
+    warmup: float | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -188,8 +194,9 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        wait = self.wait_for_target
-        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+        own = {"waitForTarget": self.wait_for_target, "warmup": self.warmup}
+        given = {name: value for name, value in own.items() if value is not None}
+        return self.comparison.document() | given
 
 
 def read_request(
@@ -209,6 +216,7 @@ def read_request(
             session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
+        warmup=session.setting("warmup", chosen.warmup),
         parallel=parallel,
         document=document,
     )
@@ -237,7 +245,12 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
+            require_support(
+                session,
+                request.comparison,
+                wait_for_target=request.wait_for_target,
+                warmup=request.warmup,
+            )
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
             return [self._planned(ref, request, gate)]
@@ -248,6 +261,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             request.comparison,
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
+            warmup=request.warmup,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))

@@ -143,7 +143,7 @@ def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 _OPTIONS = (
-    *("confirm", "baseline", "against", "wait-for-target", "region", "wait-timeout"),
+    *("confirm", "baseline", "against", "wait-for-target", "warmup", "region", "wait-timeout"),
     *("verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
 )
 INPUTS = frozenset(
