@@ -130,7 +130,7 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    `waiting_for`: why the embedded server sends no load yet.
+    The embedded server's own: `waiting_for`, why it sends no load yet, and `warmup_seconds`.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -148,6 +148,7 @@ class LiveStatus(CamelCasePayload):
     downstream_saturated: Lenient[StrictBool] = None
     flaky_dispatch: Lenient[StrictBool] = None
     waiting_for: Lenient[StrictStr] = None
+    warmup_seconds: Number = None
     tags: TextList = ()
 
 

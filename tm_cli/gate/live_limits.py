@@ -152,16 +152,16 @@ class LiveReadings:
         self._limits = limits
         self._live: dict[float, Sample] = {}
         self._record: TimeSeries = ()
-        self._elapsed = 0.0
+        self._elapsed = self._warmup = 0.0
         self.breach: Breach | None = None
 
     def take(self, progress: Progress) -> None:
         """Add what a poll has shown of this run; sets `breach` once a limit is broken."""
         if not (self._limits and progress.is_ours and progress.elapsed is not None):
             return
-        self._elapsed = max(self._elapsed, progress.elapsed)
+        self._elapsed, self._warmup = max(self._elapsed, progress.elapsed), progress.warmup
         for bucket in progress.recent[-MOST_RECENT:]:
-            if bucket.t >= 0 and end_of(bucket) <= progress.elapsed:
+            if bucket.t >= self._warmup and end_of(bucket) <= progress.elapsed:
                 self._live[bucket.t] = bucket
         self._find_breach(self._broken_by_now)
 
@@ -169,7 +169,8 @@ class LiveReadings:
         """Add the record of the ended run, which has what no poll has shown."""
         ended = as_number(result.facts.get("durationSeconds"))
         self._elapsed = self._elapsed if ended is None else ended
-        self._record = result.series
+        self._warmup = as_number(result.facts.get("warmupSeconds")) or self._warmup
+        self._record = tuple(bucket for bucket in result.series if bucket.t >= self._warmup)
         self._find_breach(self._broken_at_all)
 
     def outcomes(self) -> tuple[ConditionResult, ...]:
@@ -222,7 +223,8 @@ class LiveReadings:
         buckets, metric = self._buckets(limit), limit.condition.metric
         if all(limit.value(bucket) is None for bucket in buckets):
             return f"there was no reading of {metric}"
-        longest = 0.0 if buckets is self._record else _longest_gap(buckets, self._elapsed)
+        is_whole = buckets is self._record
+        longest = 0.0 if is_whole else _longest_gap(buckets, self._warmup, self._elapsed)
         if longest <= max(limit.seconds, LONGEST_GAP):
             return None
         return f"there was no reading of {metric} for {format_duration(longest)}"
@@ -260,9 +262,9 @@ def _search(limit: LiveLimit, buckets: Iterable[Sample], *, end: float = math.in
     return found
 
 
-def _longest_gap(buckets: Iterable[Sample], end: float) -> float:
-    """Return the most seconds of a run that no bucket covers."""
-    longest, until = 0.0, 0.0
+def _longest_gap(buckets: Iterable[Sample], until: float, end: float) -> float:
+    """Return the most seconds between `until` and `end` that no bucket covers."""
+    longest = 0.0
     for bucket in buckets:
         longest, until = max(longest, start_of(bucket) - until), end_of(bucket)
     return max(longest, end - until)

@@ -1,5 +1,7 @@
 """Live limits: what they take, and what is evidence that one is broken."""
 
+from dataclasses import replace
+
 import pytest
 
 from tm_cli.gate.live_limits import LiveReadings, parse_live_limit
@@ -123,6 +125,15 @@ def test_rate_that_the_profile_plans_is_no_breach():
     lost = buckets(10, 20, 30, metric="rps", planned=60.0)
     assert read("rps<50 for 15s", poll(lost)).breach is not None
     assert read("rps<50 for 15s", poll(buckets(1, 1, 1, metric="rps"))).breach is not None
+
+
+def test_warm_up_is_no_evidence():
+    cold = (*buckets(3000, 3000), *buckets(100, 100, start=10))
+    readings = read("p95>2s", poll(cold, warmup=10.0))
+    readings.finish(replace(ended(*cold), facts={"durationSeconds": 20, "warmupSeconds": 10}))
+    assert readings.breach is None
+    assert [item.passed for item in readings.outcomes()] == [True]
+    assert read("p95>2s", poll(cold, warmup=5.0)).breach is not None
 
 
 @pytest.mark.parametrize("change", [{"is_ours": False}, {"elapsed": None}])
