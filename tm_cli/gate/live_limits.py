@@ -66,12 +66,16 @@ class LiveLimit:
 
     def is_broken_in(self, bucket: Sample) -> bool:
         """Whether the condition holds there; a rate that the profile plans breaks nothing."""
-        value, holds = self.value(bucket), RELATIONS[self.condition.relation]
-        if value is None or not holds(value, self.condition.limit):
-            return False
+        value = self.value(bucket)
+        return value is not None and self._holds(value) and not self.is_planned_in(bucket)
+
+    def is_planned_in(self, bucket: Sample) -> bool:
+        """Whether the profile itself plans a rate there that is as low as the limit says."""
         is_low = self.condition.metric == "rps" and self.condition.relation in ("<", "<=")
-        is_planned = bucket.planned is not None and holds(bucket.planned, self.condition.limit)
-        return not (is_low and is_planned)
+        return is_low and bucket.planned is not None and self._holds(bucket.planned)
+
+    def _holds(self, value: float) -> bool:
+        return bool(RELATIONS[self.condition.relation](value, self.condition.limit))
 
     def reason(self, last: float) -> str:
         """Return how it was broken; `last` is the newest value."""
@@ -231,8 +235,10 @@ class LiveReadings:
 
     def _closest(self, limit: LiveLimit) -> str:
         """Return the value that came closest to the limit."""
-        found = (limit.value(bucket) for bucket in self._buckets(limit))
-        values = [value for value in found if value is not None]
+        judged = [each for each in self._buckets(limit) if not limit.is_planned_in(each)]
+        values = [value for each in judged if (value := limit.value(each)) is not None]
+        if not values:
+            return "the profile plans such a rate all the time"
         is_upper = limit.condition.relation.startswith(">")
         closest = _amount(limit.condition, max(values) if is_upper else min(values))
         return f"the {'highest' if is_upper else 'lowest'} value over 5 s was {closest}"

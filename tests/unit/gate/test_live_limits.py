@@ -122,6 +122,11 @@ def test_newer_value_of_a_stretch_replaces_the_older_one():
 def test_rate_that_the_profile_plans_is_no_breach():
     ramp = buckets(10, 20, 30, metric="rps", planned=40.0)
     assert read("rps<50 for 15s", poll(ramp)).breach is None
+    readings = read("rps<50 for 15s")
+    readings.finish(ended(*ramp, *buckets(55, metric="rps", planned=60.0, start=15)))
+    assert readings.outcomes()[0].reason.endswith("the lowest value over 5 s was 55")
+    readings.finish(ended(*ramp))
+    assert readings.outcomes()[0].reason.endswith("the profile plans such a rate all the time")
     lost = buckets(10, 20, 30, metric="rps", planned=60.0)
     assert read("rps<50 for 15s", poll(lost)).breach is not None
     assert read("rps<50 for 15s", poll(buckets(1, 1, 1, metric="rps"))).breach is not None
