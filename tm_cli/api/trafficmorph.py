@@ -131,8 +131,8 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    `waiting_for`: why the embedded server sends no load yet. `stops_early`: whether it ends the run
-    as soon as its verdict is known.
+    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`; and
+    `stops_early`, whether it ends the run as soon as its verdict is known.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -151,6 +151,7 @@ class LiveStatus(CamelCasePayload):
     flaky_dispatch: Lenient[StrictBool] = None
     waiting_for: Lenient[StrictStr] = None
     stops_early: Lenient[StrictBool] = None
+    warmup_seconds: Number = None
     tags: TextList = ()
 
 

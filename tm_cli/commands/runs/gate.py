@@ -399,19 +399,21 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
 
     def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
-        """Raise Refused when there are live limits, and no live data."""
+        """Raise Refused when there are live limits, and no live data.
+
+        Whatever else goes wrong is left to the gate: without readings it is undecided.
+        """
         if gate is None or not gate.abort_if:
             return
         try:
-            self.session.client.get_run_status(ref.profile_id)
-        except HttpError as error:
-            if error.status != 404:
-                raise
-            raise Refused(
-                "this server has no live data of a run, which --abort-if needs",
-                hint="leave --abort-if out; `--assert` checks the same when the run has ended",
-                code="not_supported",
-            ) from None
+            self.session.client.without_retries().get_run_status(ref.profile_id)
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.status == 404 and error.from_api:
+                raise Refused(
+                    "this server has no live data of a run, which --abort-if needs",
+                    hint="leave --abort-if out; `--assert` is checked when the run has ended",
+                    code="not_supported",
+                ) from None
 
     def _followed(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
