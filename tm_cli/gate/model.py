@@ -136,7 +136,7 @@ class Phase(Enum):
 class Progress:
     """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
-    The series are the newest buckets, oldest first. `is_ours` says that the server itself named
+    `recent` are the newest buckets, oldest first. `is_ours` says that the server itself named
     our run as the active one, and `other_run` what it named instead, empty for no run. A run of
     many parts counts them by state (`items`) and knows how many there should be (`expected`).
     """
@@ -151,8 +151,7 @@ class Progress:
     rps: float | None = None
     planned_rps: float | None = None
     p95_ms: float | None = None
-    rps_series: tuple[float, ...] = ()
-    p95_series: tuple[float, ...] = ()
+    recent: TimeSeries = ()
     codes: Mapping[str, int] = field(default_factory=dict)
     bad_ratio: float | None = None
     warnings: tuple[str, ...] = ()

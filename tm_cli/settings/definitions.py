@@ -209,6 +209,7 @@ DEFINITIONS = {
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("abort_if", _checks, None, "Limits that end a run of `tm runs`."),
         Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",

@@ -30,6 +30,7 @@ _ALIKE = 0.8
 _OF_THE_GATE = {
     "TM_FAIL_ON": re.compile(r"TM_FAIL.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_FAIL_?ON"),
     "TM_ASSERT": re.compile(r"TM_ASSERT.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_ASSERT"),
+    "TM_ABORT_IF": re.compile(r"TM_ABORT.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_ABORT_?IF"),
 }
 """What decides a verdict, and the names that can mean nothing else."""
 

@@ -28,6 +28,7 @@ OPTIONS = {
     "region": "--region",
     "tags": "--tag",
     "wait-timeout": "--wait-timeout",
+    "abort-if": "--abort-if",
     "verdict-timeout": "--verdict-timeout",
     "poll-interval": "--poll-interval",
     "timeout": "--timeout",
