@@ -313,7 +313,8 @@ def _head(row: StoredRow) -> dict[str, Any]:
 
 def _series(row: StoredRow, name: str) -> list[float]:
     points = json.loads(row["latency_series"])
-    return [point[name] for point in points if point[name] is not None]
+    judged = [point[name] for point in points if (point.get("t") or 0.0) >= row["warmup"]]
+    return [value for value in judged if value is not None]
 
 
 def _success(row: StoredRow) -> float:

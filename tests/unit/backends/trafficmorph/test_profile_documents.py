@@ -249,7 +249,7 @@ def test_something_that_can_be_judged_is_left(written, words):
     [
         ("  p95: {fail: 1}\n  p99: {fial: 400ms}\n", 7, "unknown key 'gate.p99.fial'"),
         ("  p95[10s..20s]:\n    fail: 1\n    warn: soon\n", 8, "must be a number"),
-        ("  p95[10s..20]:\n    fail: 1\n  p95[10s..70s]:\n    fail: 1\n", 8, "ends after"),
+        ("  p95[10s..20]:\n    fail: 1\n  p95[10s..1m10s]:\n    fail: 1\n", 8, "ends after"),
     ],
 )
 def test_problem_of_a_limit_has_its_line(tmp_path, gate, line, words):
