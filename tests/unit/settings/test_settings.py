@@ -100,6 +100,7 @@ def test_bad_project_file_is_refused(load, tmp_path, text, words):
         ("\n'api_key' = 'k'", r"tm\.toml, line 2 holds an API key"),
         ("\n[contexts.a]\nregion = 'x'", r"tm\.toml, line 2 has contexts"),
         ("a = 1\n[gate]\np50 = false\np95 = {wran = 1}", r"tm\.toml, line 4 is invalid: unknown"),
+        ("[gate]\np50 = false\n'p95[1s..5s]' = false", r"tm\.toml, line 3 is invalid: gate\.p95\["),
         (
             "[gate]\n'p99.9' = {warn = nan}",
             r"tm\.toml, line 2 is invalid: gate\.p99\.9\.warn is nan",

@@ -59,11 +59,17 @@ class Judge:
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot,
+            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
+
+    def _pressure(self, baseline_id: int | None) -> dict[str, Any]:
+        """How busy the machine was during the baseline, if that is known."""
+        baseline = None if baseline_id is None else self.history.find(baseline_id)
+        known = baseline["cpu_pressure"] if baseline else None
+        return {} if known is None else {"baselineCpuPressure": known}
 
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
@@ -342,7 +348,8 @@ def _head(row: StoredRow) -> dict[str, Any]:
 
 def _series(row: StoredRow, name: str) -> list[float]:
     points = json.loads(row["latency_series"])
-    return [point[name] for point in points if point[name] is not None]
+    judged = [point[name] for point in points if (point.get("t") or 0.0) >= row["warmup"]]
+    return [value for value in judged if value is not None]
 
 
 def _success(row: StoredRow) -> float:
