@@ -194,7 +194,9 @@ class Judge:
     def _ab_sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts]:
         stretches, buckets = Stretches.of(row), self.runs.buckets(row["run_id"])
         now, before = (
-            stretches.with_blocks(run, [bucket for bucket in buckets if bucket.side == side])
+            stretches.with_blocks(
+                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
+            )
             for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
         return now, before
