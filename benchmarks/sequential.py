@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from noise import Noise, Target, judged, play, weather
+from noise import Noise, Target, judged, play, slowness
 from shares import may_be_at_least, may_be_at_most, wilson
 
 from tm_cli.server.judge import (
@@ -32,7 +32,7 @@ from tm_cli.server.judge import (
     judge_ab_run,
 )
 from tm_cli.server.judge.bootstrap import ResponseTimes
-from tm_cli.server.judge.sequential import SequentialTest, stretch
+from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 
@@ -57,12 +57,12 @@ def play_one(
     """A run of the old version, then one of `target`, or both in one run."""
     rng = random.Random(seed)  # noqa: S311
     if is_duet:
-        factors = weather(seconds, NOISE, rng)
+        factors = slowness(seconds, NOISE, rng)
         now = play(target, factors, RATE / 2, NOISE, rng)
         return decided(now, play(Target(), factors, RATE / 2, NOISE, rng))
 
     def draw(version: Target) -> RunFacts:
-        return joined(play(version, weather(seconds, NOISE, rng), RATE, NOISE, rng))
+        return joined(play(version, slowness(seconds, NOISE, rng), RATE, NOISE, rng))
 
     passed = [replace(draw(Target()), history_id=number) for number in range(1, history + 2)]
     choice = BaselineChoice(passed[-1], SelectedBy.NEWEST_PASSING, passed=tuple(passed))
@@ -83,15 +83,14 @@ def joined(run: RunFacts) -> RunFacts:
 
 def decided(run: RunFacts, other: BaselineChoice | RunFacts) -> Trial:
     thresholds, test, total = Thresholds(), SequentialTest(), len(run.blocks)
-    is_duet = isinstance(other, RunFacts)
-    whole = (judge_ab_run(run, other) if is_duet else judge(run, other)).verdict
+    whole = (judge_ab_run(run, other) if isinstance(other, RunFacts) else judge(run, other)).verdict
     curve = Curve([(0.0, RATE), (run.seconds, RATE)], run.seconds, "LINEAR")
     for blocks in range(1, total):
         end = run.seconds * blocks / total
-        seen = stretch(curve, end, blocks=blocks, total=total)
+        seen = interim(curve, 0.0, end, blocks=blocks, total=total)
         if not seen.permits:
             continue
-        against = cut(other, blocks) if is_duet else _cut_choice(other, blocks)
+        against = cut(other, blocks) if isinstance(other, RunFacts) else _cut_choice(other, blocks)
         if found := test.look(cut(run, blocks), against, thresholds, seen):
             return Trial(found, whole, end / run.seconds, is_early=True)
     return Trial(whole, whole, 1.0, is_early=False)

@@ -195,6 +195,9 @@ class HistoryRow(CamelCasePayload):
     addresses: JsonText = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
+    warmup_seconds: Number = None
+    judged: JsonText = None
+    cpu_pressure: Number = None
     stopped_after_seconds: Number = None
     curve_seconds: Number = None
 
@@ -225,6 +228,7 @@ class AccountFeatures(CamelCasePayload):
     run_limits: Lenient[StrictBool] = None
     duet: Lenient[StrictBool] = None
     wait_for_target: Lenient[StrictBool] = None
+    warmup: Lenient[StrictBool] = None
     stop_early: Lenient[StrictBool] = None
 
 

@@ -11,7 +11,10 @@
 - mode=say      send one bucket, then say the text of `line`, and finish
 - codes=200:90,503:10   responses per bucket; fails=ConnectionRefusedError:5
 - addresses=10.0.0.1:60,10.0.0.2:40   requests by address in all
-- ms=20                 response time of every request
+- ms=20                 response time of every request; ms=300,20 of those of the first bucket and
+                        of all others
+- first_codes=500:100   responses in the first bucket
+- pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
@@ -93,8 +96,10 @@ class FakeEngine:
             self.bucket_of(index, side, script, part)
 
     def bucket_of(self, index, side, script, part):
-        ms = float(script.get("ms", 20))
-        codes = {code: int(n * part) for code, n in counts(script.get("codes", "200:100")).items()}
+        by_bucket = script.get("ms", "20").split(",")
+        ms = float(by_bucket[min(index, len(by_bucket) - 1)])
+        codes = script.get("codes", "200:100")
+        codes = counts(codes if index else script.get("first_codes", codes))
         sent = int(self.per_bucket * part)
         encoded = self.script.get("histogram") or self.histogram(ms, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
@@ -105,7 +110,7 @@ class FakeEngine:
             planned=sent,
             sent=sent,
             completed=sent - swallowed,
-            codes=codes,
+            codes={code: int(count * part) for code, count in codes.items()},
             failures=counts(script.get("fails", "")),
             response=encoded,
             service=encoded,
@@ -139,6 +144,7 @@ class FakeEngine:
         for side, script in enumerate(self.scripts):
             if told := counts(script.get("addresses", "")):
                 self.say("addresses", side=side, requests=told)
+        pressure = self.script.get("pressure")
         self.say(
             "finished",
             outcome=outcome,
@@ -149,6 +155,7 @@ class FakeEngine:
             completed=total,
             shortfall=0,
             **self.flags(),
+            **({"cpu_pressure": float(pressure)} if pressure else {}),
         )
 
     def play(self):

@@ -39,7 +39,7 @@ _SEEN = {"PASS": 1.0, "FAIL": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Interim:
     """How far a run is: `share` of its requests in `blocks` of all its blocks, `total`.
 
     `permits`: the verdicts that its curve lets be known by now.
@@ -50,15 +50,27 @@ class Stretch:
     total: int
     permits: frozenset[str]
 
+    def within(self, thresholds: Thresholds, end: float) -> Interim:
+        """Without PASS as long as a stretch with thresholds of its own is not over."""
+        ends = (item.stretch.end for item in thresholds.stretches.values())
+        if all(second is not None and second <= end for second in ends):
+            return self
+        return replace(self, permits=self.permits - {"PASS"})
 
-def stretch(curve: Curve, end: float, *, blocks: int, total: int) -> Stretch:
-    """The stretch of a curve up to second `end`, which so many of its blocks cover."""
-    planned = curve.planned_before(curve.duration)
-    share = curve.planned_before(end) / planned if planned else 0.0
+
+def interim(curve: Curve, begin: float, end: float, *, blocks: int, total: int) -> Interim:
+    """What is known at second `end` of a curve that is judged from second `begin` on.
+
+    So many `blocks` of the `total` cover that.
+    """
+    planned = curve.planned_before(curve.duration) - curve.planned_before(begin)
+    share = (curve.planned_before(end) - curve.planned_before(begin)) / planned if planned else 0.0
     rates = _rates(curve)
-    seen = round(len(rates) * end / curve.duration)
-    permits = [name for name, part in _SEEN.items() if _covers(rates[:seen], rates[seen:], part)]
-    return Stretch(share, blocks, total, frozenset(permits if blocks >= FEWEST_BLOCKS else ()))
+    first, seen = (round(len(rates) * second / curve.duration) for second in (begin, end))
+    permits = [
+        name for name, part in _SEEN.items() if _covers(rates[first:seen], rates[seen:], part)
+    ]
+    return Interim(share, blocks, total, frozenset(permits if blocks >= FEWEST_BLOCKS else ()))
 
 
 _SAMPLES = 600
@@ -90,7 +102,7 @@ class SequentialTest:
         run: RunFacts,
         other: BaselineChoice | RunFacts,
         thresholds: Thresholds,
-        seen: Stretch,
+        seen: Interim,
     ) -> Known | None:
         """The verdict if it is known.
 
@@ -114,7 +126,7 @@ def _is_known(
     run: RunFacts,
     other: BaselineChoice | RunFacts,
     thresholds: Thresholds,
-    seen: Stretch,
+    seen: Interim,
     chance: float,
 ) -> bool:
     baseline = other.baseline if isinstance(other, BaselineChoice) else other
@@ -168,7 +180,7 @@ def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
     return True
 
 
-def _whole(run: RunFacts, seen: Stretch) -> RunFacts:
+def _whole(run: RunFacts, seen: Interim) -> RunFacts:
     """The whole run, if its rest is like the stretch that was seen."""
 
     def all_of(count: int) -> int:
@@ -191,7 +203,7 @@ def _whole(run: RunFacts, seen: Stretch) -> RunFacts:
     )
 
 
-def _whole_other(other: BaselineChoice | RunFacts, seen: Stretch) -> BaselineChoice | RunFacts:
+def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineChoice | RunFacts:
     if isinstance(other, RunFacts):
         return _whole(other, seen)
     baseline, reference = (run and _whole(run, seen) for run in (other.baseline, other.reference))
@@ -203,7 +215,7 @@ def _shifted(
     whole: RunFacts,
     run: RunFacts,
     baseline: RunFacts,
-    seen: Stretch,
+    seen: Interim,
     worse: float,
     chance: float,
 ) -> RunFacts:
@@ -228,6 +240,6 @@ def _shifted(
     return replace(whole, quantiles_ms=quantiles, errors=errors, error_classes=classes)
 
 
-def _counted(whole: int, seen_count: int, seen: Stretch, far: float) -> int:
+def _counted(whole: int, seen_count: int, seen: Interim, far: float) -> int:
     margin = far * math.sqrt((seen_count + 1) * (1 - seen.share)) / seen.share
     return max(0, round(whole + margin))

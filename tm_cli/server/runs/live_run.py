@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.judge.sequential import Known, SequentialTest, Stretch, stretch
+from tm_cli.server.judge.sequential import Interim, Known, SequentialTest, interim
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import buckets_per_block
 from tm_cli.server.store.runs import RunStore
@@ -27,7 +27,7 @@ PATIENCE = 60.0
 """Seconds without an event after which an engine, which reports every second, counts as hung."""
 
 
-Look = Callable[[ServerRun, RunState, SequentialTest, Stretch, int], Known | None]
+Look = Callable[[ServerRun, RunState, SequentialTest, Interim, int], Known | None]
 """Judges the first buckets of a run, as many as the last argument says."""
 
 _LEAD = 1.0
@@ -48,21 +48,24 @@ class EarlyStop:
 
     def verdict(self, state: RunState) -> Known | None:
         """The verdict if it is known and there is a new block to know it by."""
-        total = math.ceil(self.run.duration / BUCKET_SECONDS)
+        warmup = int(self.run.warmup / BUCKET_SECONDS)
+        total = math.ceil(self.run.duration / BUCKET_SECONDS) - warmup
         size = buckets_per_block(total)
-        blocks = state.settle(patience=2 * self.job.timeout + 1) // size
+        blocks = (state.settle(patience=2 * self.job.timeout + 1) - warmup) // size
         if blocks <= self._seen:
             return None
         self._seen = blocks
-        seen = stretch(
+        buckets = warmup + blocks * size
+        seen = interim(
             self.job.plan.curve,
-            blocks * size * BUCKET_SECONDS,
+            self.run.warmup,
+            buckets * BUCKET_SECONDS,
             blocks=blocks,
             total=math.ceil(total / size),
         )
         if not seen.permits:
             return None
-        return self.look(self.run, state, self._test, seen, blocks * size)
+        return self.look(self.run, state, self._test, seen, buckets)
 
 
 class LiveRun:

@@ -24,6 +24,7 @@ from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.thresholds import stretch_problem
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
@@ -149,10 +150,13 @@ class LoadFingerprint:
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
+def load_of(
+    fields: ProfileFields, region: str, against_url: str | None, warmup: float = 0.0
+) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    An A/B run is comparable only with those against the same second target.
+    An A/B run is comparable only with those against the same second target, a run with a warm-up
+    only with those that have the same.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -162,6 +166,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         fields.interpolation_mode,
         region,
         *([against_url] if against_url else []),
+        *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
     )
     traits = {
         "target": fields.target_url,
@@ -170,6 +175,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "duration": str(fields.duration),
         "region": region,
         "second target": against_url or "",
+        "warm-up": f"{warmup:g}",
     }
     return LoadFingerprint(_digest(facts), traits)
 
@@ -198,8 +204,10 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
+    warmup = _warmup(asked.warmup, fields)
     thresholds = _thresholds(asked.gate, fields.gate)
-    load = load_of(fields, region, second.url if second else None)
+    _check_stretches(thresholds, fields, warmup)
+    load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -213,6 +221,7 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
+        warmup=warmup,
         against_url=second.url if second else None,
         gate=thresholds,
         stops_early=_stops_early(fields, asked, is_ab_run=second is not None),
@@ -230,6 +239,21 @@ async def prepare_run(
         expect_status=thresholds.get("expectStatus"),
     )
     return run, job
+
+
+def _warmup(asked: float | None, fields: ProfileFields) -> float:
+    warmup = (fields.warmup or 0.0) if asked is None else asked
+    if warmup and warmup >= fields.duration:
+        raise Refusal(
+            f"warmup: {warmup:g} s leave nothing to judge of the {fields.duration} s of the run"
+        )
+    return warmup
+
+
+def _check_stretches(thresholds: Mapping[str, Any], fields: ProfileFields, warmup: float) -> None:
+    for key in thresholds:
+        if problem := stretch_problem(key, duration=fields.duration, warmup=warmup):
+            raise Refusal(f"gate: {key}: {problem}")
 
 
 def _stops_early(fields: ProfileFields, asked: StartBody, *, is_ab_run: bool) -> bool:

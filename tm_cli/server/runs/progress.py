@@ -46,8 +46,8 @@ class ServerRun:
 
     `traits` are what the fingerprint is made of, by name. `against_url` is the second target of
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
-    baseline was selected ("asked", "pinned") and its history id. `stops_early`: it ends as soon as
-    its verdict is known.
+    baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
+    not judged. `stops_early`: the run ends as soon as its verdict is known.
     """
 
     run_id: str
@@ -65,6 +65,7 @@ class ServerRun:
     against_url: str | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     selected_baseline: tuple[str, int] | None = None
+    warmup: float = 0.0
     stops_early: bool = False
 
     @property

@@ -118,7 +118,9 @@ class Supervisor:
     ) -> tuple[Results, str | None]:
         """Summarize the stored buckets of a run; also return the problem, if any."""
         try:
-            return summarize_partial(self.runs.buckets(run.run_id), curve_end=curve_end, **facts)
+            return summarize_partial(
+                self.runs.buckets(run.run_id), curve_end=curve_end, warmup=run.warmup, **facts
+            )
         except sqlite3.Error:  # the file may be readable later
             raise
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,13 +24,13 @@ from tm_cli.server.judge import (
 )
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.judge.findings import BASELINE
-from tm_cli.server.judge.sequential import Known, SequentialTest, Stretch
+from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
-from tm_cli.server.runs.results import SideResults, error_classes, mean_body, successes, summarize
-from tm_cli.server.runs.stretches import Stretches, stopped_after
+from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
+from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
 from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -68,16 +68,13 @@ class Judge:
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
-    def measured(self, row: StoredRow) -> RunFacts:
-        own = self._own_buckets(row["run_id"])
-        return Stretches.of(row).with_blocks(self.facts(row), own)
-
-    def on_common_stretch(self, first: StoredRow, second: StoredRow) -> tuple[RunFacts, RunFacts]:
-        """Two comparable runs, both as far as both got."""
-        stretches, runs = Stretches.of(first), (self.facts(first), self.facts(second))
+    def on_common_stretch(
+        self, first: StoredRow, second: StoredRow, thresholds: Thresholds
+    ) -> tuple[RunFacts, RunFacts]:
+        """Two comparable runs with all that is measured of them, both as far as both got."""
+        stretches = Stretches.of(first, thresholds)
+        runs = self.facts(first), self.facts(second)
         end = min(map(stretches.end, runs))
-        if all(run.stopped_after is None for run in runs):
-            return self.measured(first), self.measured(second)
         buckets = [self._own_buckets(row["run_id"]) for row in (first, second)]
         here, there = (
             stretches.up_to(end, run, own) for run, own in zip(runs, buckets, strict=True)
@@ -90,12 +87,12 @@ class Judge:
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
     def look(
-        self, run: ServerRun, state: RunState, test: SequentialTest, seen: Stretch, buckets: int
+        self, run: ServerRun, state: RunState, test: SequentialTest, seen: Interim, buckets: int
     ) -> Known | None:
         """The verdict of a run that goes on, by its first buckets, if it is known already."""
         first = [one for one in self.runs.buckets(run.run_id) if one.index < buckets]
         end = buckets * BUCKET_SECONDS
-        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags)
+        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags, warmup=run.warmup)
         row = {
             **(self.runs.find(run.run_id) or {}),
             **result_columns(
@@ -108,7 +105,8 @@ class Judge:
             "finished_at": wire_time(self.now()),
             "notes": json.dumps(state.notes),
         }
-        return test.look(*self._sides(row), thresholds_of(row), seen)
+        thresholds = thresholds_of(row)
+        return test.look(*self._sides(row), thresholds, seen.within(thresholds, end))
 
     def _judgement(self, row: StoredRow) -> Judgement:
         run, other = self._sides(row)
@@ -126,7 +124,8 @@ class Judge:
         """A run, and what it is compared with; of an A/B run, its two sides."""
         if row["against_url"]:
             return self._ab_sides(row)
-        run, stretches = self.measured(row), Stretches.of(row)
+        stretches = Stretches.of(row, thresholds_of(row))
+        run = stretches.with_blocks(self.facts(row), self._own_buckets(row["run_id"]))
         rows = self.history.completed_before(row["id"], row["profile_id"])
         earlier = self._converted(list(map(self.facts, rows)), run, stretches)
         return run, self._choice(run, earlier, row, stretches)
@@ -158,7 +157,7 @@ class Judge:
         """The runs to compare with, without those whose measurements are damaged."""
         if unusable := self._unusable_selection(row):
             return unusable
-        selection, own_thresholds = self._selection(row), thresholds_of(row)
+        selection, own_thresholds = self._selection(row), stretches.thresholds
         known: dict[int, RunFacts] = {}
         end = stretches.end(run)
 
@@ -192,7 +191,8 @@ class Judge:
         )
 
     def _ab_sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts]:
-        stretches, buckets = Stretches.of(row), self.runs.buckets(row["run_id"])
+        stretches = Stretches.of(row, thresholds_of(row))
+        buckets = self.runs.buckets(row["run_id"])
         now, before = (
             stretches.with_blocks(
                 run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
@@ -235,50 +235,53 @@ def thresholds_of(row: StoredRow) -> Thresholds:
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
+    counts = JudgedCounts.model_validate_json(row["judged"]) if row["judged"] else _whole(row)
     return RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
         fingerprint=row["fingerprint"],
-        planned=row["planned"],
-        sent=row["sent"],
-        completed=row["total_requests"],
-        errors=row["total_errors"],
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
-        traits=json.loads(row["traits"]),
-        seconds=float(row["duration_seconds"]),
+        # earlier runs had no warm-up
+        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
         repeated=row["repeated"],
+        warmup=row["warmup"],
+        cpu_pressure=row["cpu_pressure"],
         stopped_after=stopped_after(row),
-        **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        **counted(counts),
     )
 
 
-def _responses(codes: Mapping[str, int], bodies: Mapping[str, int]) -> dict[str, Any]:
-    """What `RunFacts` needs to know of the responses."""
-    return {
-        "error_classes": error_classes(codes),
-        "statuses": successes(codes),
-        "mean_body": mean_body(codes, bodies),
-    }
+def _whole(row: StoredRow) -> JudgedCounts:
+    return JudgedCounts(
+        planned=row["planned"],
+        sent=row["sent"],
+        total_requests=row["total_requests"],
+        total_errors=row["total_errors"],
+        response_codes=json.loads(row["response_codes"]),
+    )
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
+    counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
     return replace(
         facts(row, now),
-        planned=other.planned,
-        sent=other.sent,
-        completed=other.total_requests,
-        errors=other.total_errors,
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
         repeated=other.repeated,
-        **_responses(other.response_codes, other.bodies),
+        mean_body=mean_body(other.response_codes, other.bodies),
+        **counted(counts),
     )
+
+
+_COUNTED = tuple(JudgedCounts.model_fields)
 
 
 _QUANTILES = ("p50", "p95", "p99")
@@ -318,8 +321,9 @@ def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
-    run, other = judge.on_common_stretch(newer, older)
-    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
+    thresholds = thresholds_of(newer)
+    run, other = judge.on_common_stretch(newer, older, thresholds)
+    found = compare(run, other, thresholds, than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 
