@@ -200,7 +200,9 @@ class Judge:
         stretches = Stretches.of(row, thresholds_of(row))
         buckets = self.runs.buckets(row["run_id"])
         now, before = (
-            stretches.with_blocks(run, [bucket for bucket in buckets if bucket.side == side])
+            stretches.with_blocks(
+                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
+            )
             for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
         return now, before
