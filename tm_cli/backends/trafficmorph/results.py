@@ -18,6 +18,7 @@ from tm_cli.gate.model import (
     known_points,
     not_judged,
 )
+from tm_cli.values.durations import format_duration
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
@@ -270,13 +271,22 @@ def as_result(row: HistoryRow) -> Result:
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=(
+            *_decided(row),
             *map(sanitize, row.notes),
             *_warmup(facts),
+            *_pressure(facts),
             *_addresses(facts),
             *_transfers(facts),
         ),
         series=read_series(facts),
     )
+
+
+def _decided(row: HistoryRow) -> list[str]:
+    after, whole = row.stopped_after_seconds, row.curve_seconds
+    if row.outcome != "COMPLETED" or not after or not whole or after >= whole:
+        return []
+    return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 
 
 def _why_no_verdict(row: HistoryRow) -> str:
@@ -358,6 +368,26 @@ def _warmup(facts: Mapping[str, Any]) -> list[str]:
             left_out.append(f"{whole - counted:,} of {whole:,} {word}")
     what = f": {' and '.join(left_out)}" if left_out else ""
     return [f"{not_judged(warmup)}{what}"]
+
+
+_BUSIER = 0.1
+"""A share of the time; waiting for a CPU so much longer than in the baseline is worth a note."""
+
+
+def _pressure(facts: Mapping[str, Any]) -> list[str]:
+    """Whether the machine was much busier than during the baseline; its comparison says it too."""
+    snapshot = facts.get("autoCompareSnapshot")
+    snapshot = snapshot if isinstance(snapshot, Mapping) else {}
+    now, before = (
+        as_number(facts.get("cpuPressure")),
+        as_number(snapshot.get("baselineCpuPressure")),
+    )
+    if now is None or before is None or now < before + _BUSIER:
+        return []
+    if any(item.metric == "cpu_pressure" for item in read_comparisons(snapshot)):
+        return []
+    shares = f"{100 * now:.0f} % of the time, in the baseline {100 * before:.0f} %"
+    return [f"some task waited for a CPU {shares}: this run was measured on a busier machine"]
 
 
 _SLOW_START = 1.5

@@ -74,8 +74,9 @@ def choose_baseline(
     target, method, curve, duration and region. A selected run that is not usable is not
     replaced by another: the choice is empty and has a reason. A run that mostly failed is never
     chosen: refused connections are fast, and everything after them would look slow. A doubtful one
-    is chosen only if there is no better one. The runs of the choice are those that `measured`
-    returns.
+    is chosen only if there is no better one. Neither is a run that was stopped early, because there
+    is nothing to compare the rest of the curve with; it counts among those that `passed`. The runs
+    of the choice are those that `measured` returns.
     """
     thresholds = thresholds or Thresholds()
     comparable = _comparable(run, earlier)
@@ -120,8 +121,12 @@ def _chosen(
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
     if selection is not None:
         return _selected(run, selection, passed, measured)
-    if sound := reliable(passed, thresholds):
+    sound = reliable(passed, thresholds)
+    if any(map(_is_whole, sound)):
         return _newest_passing(run, sound, measured)
+    pin = _last_pin(passed)
+    passed = tuple(filter(_is_whole, passed))
+    comparable = [other for other in comparable if _is_whole(other) and other.history_id >= pin]
     # what failed by an older run that is still here does not take its place
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
@@ -140,8 +145,12 @@ def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
 
     With a pin, the user decided that earlier runs no longer count.
     """
-    pins = [other.pinned for other in passed if other.pinned is not None]
-    return tuple(other for other in passed if not pins or other.history_id >= pins[-1])
+    pin = _last_pin(passed)
+    return tuple(other for other in passed if other.history_id >= pin)
+
+
+def _last_pin(passed: Sequence[RunFacts]) -> int:
+    return next((other.pinned for other in reversed(passed) if other.pinned is not None), 0)
 
 
 def _newest_passing(
@@ -149,10 +158,11 @@ def _newest_passing(
 ) -> BaselineChoice:
     levels = find_levels(run, passed)
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
+    whole = list(filter(_is_whole, passed))
     return BaselineChoice(
-        _newest_conclusive(passed, measured),
+        _newest_conclusive(whole, measured),
         SelectedBy.NEWEST_PASSING,
-        measured(passed[0]) if len(passed) > 1 else None,
+        measured(whole[0]) if len(passed) > 1 else None,
         passed,
         improved={metric: measured(best) for metric, best in improved.items()},
     )
@@ -167,6 +177,10 @@ def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFac
     recent = map(measured, reversed(passed[-_RECENT:]))
     conclusive = (other for other in recent if other.excludes_fail is not False)
     return next(conclusive, None) or measured(passed[-1])
+
+
+def _is_whole(run: RunFacts) -> bool:
+    return run.stopped_after is None
 
 
 def _first_quiet(
@@ -190,6 +204,8 @@ def _selected(
         return BaselineChoice(None, selection.how, reason=f"{name} has {difference}")
     if not selection.run.can_be_baseline:
         return BaselineChoice(None, selection.how, reason=f"{name} mostly failed")
+    if not _is_whole(selection.run):
+        return BaselineChoice(None, selection.how, reason=f"{name} was stopped early")
     return BaselineChoice(measured(selection.run), selection.how, passed=passed)
 
 
@@ -198,7 +214,8 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
         return "no earlier run to compare with"
     newest = max(earlier, key=lambda other: other.history_id)
     difference = differences(run, newest)
-    why = f"has {difference}" if difference else "mostly failed"
+    ended = "mostly failed" if _is_whole(newest) else "was stopped early"
+    why = f"has {difference}" if difference else ended
     return (
         f"no earlier run to compare with: of the {len(earlier)} before it none had the same "
         "target, method, curve, duration and region, and mostly succeeded; "

@@ -45,7 +45,9 @@ class RunFacts:
     numbers, save in addresses, bodies and `repeated`. `cpu_pressure`: the share of the time, 0 to
     1, in which some task waited for a CPU of the load generator's machine, None where that is not
     known. `stretches`: what is known of parts of the curve, of those that have limits of their own.
-    `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
+    `stopped_after`: the second after which a run ended because its verdict was known, None for a
+    whole run. `excludes_fail`: whether its own comparison could exclude a rise that fails, None if
+    unknown.
     """
 
     history_id: int
@@ -73,6 +75,7 @@ class RunFacts:
     stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
     cpu_pressure: float | None = None
     excludes_fail: bool | None = None
+    stopped_after: float | None = None
 
     @property
     def error_rate(self) -> float:

@@ -335,19 +335,26 @@ def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
 _MAX_BLOCKS = 40
 
 
-def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
+def buckets_per_block(count: int) -> int:
+    return -(-count // _MAX_BLOCKS) or 1
+
+
+def blocks(buckets: Sequence[EngineBucket], whole: int = 0) -> list[Times]:
     """Join the buckets of one side to at most 40 blocks of equal length.
 
-    Comparable runs have the same number of buckets, so their blocks cover the same stretches.
-    Raises UnreadableHistogram.
+    Comparable runs have the same number of buckets, so their blocks cover the same stretches; a run
+    that was stopped early has the same blocks if `whole` is that number. Raises
+    UnreadableHistogram.
     """
-    joined, _ = _joined(buckets)
+    joined, _ = _joined(buckets, whole)
     return [_times(bucket.response for bucket in part) for part in joined]
 
 
-def block_counts(buckets: Sequence[EngineBucket], begin: float = 0.0) -> list[BlockCounts]:
+def block_counts(
+    buckets: Sequence[EngineBucket], begin: float = 0.0, whole: int = 0
+) -> list[BlockCounts]:
     """How the requests of each of the `blocks` ended; the first one starts at second `begin`."""
-    joined, seconds = _joined(buckets)
+    joined, seconds = _joined(buckets, whole)
     return [
         BlockCounts(
             begin + index * seconds,
@@ -359,10 +366,12 @@ def block_counts(buckets: Sequence[EngineBucket], begin: float = 0.0) -> list[Bl
     ]
 
 
-def _joined(buckets: Sequence[EngineBucket]) -> tuple[list[list[EngineBucket]], float]:
+def _joined(
+    buckets: Sequence[EngineBucket], whole: int = 0
+) -> tuple[list[list[EngineBucket]], float]:
     """The buckets of each block, and the length of a block in seconds."""
     count = max((bucket.index for bucket in buckets), default=-1) + 1
-    size = -(-count // _MAX_BLOCKS) or 1
+    size = buckets_per_block(max(whole, count))
     joined: list[list[EngineBucket]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
         joined[bucket.index // size].append(bucket)
