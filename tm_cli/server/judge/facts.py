@@ -24,6 +24,8 @@ class RunFacts:
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     `repeated`: requests that were sent again because their idle connection had been closed.
+    `runner_class`: the kind of machine that sent the load, None where that is not known;
+    `assumed_spread`: what was measured there of the spread between runs, None without that.
     """
 
     history_id: int
@@ -46,6 +48,8 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    runner_class: str | None = None
+    assumed_spread: float | None = None
 
     @property
     def error_rate(self) -> float:
@@ -70,6 +74,11 @@ class RunFacts:
         """Addresses with less than half of an even share: requests take turns, if all answer."""
         even = sum(self.addresses.values()) / max(1, len(self.addresses))
         return [address for address, got in self.addresses.items() if got < even / 2]
+
+    def spread_from(self, other: "RunFacts", default: float) -> float:
+        """The spread between runs to assume; machines of two classes differ more than one."""
+        own = self.assumed_spread or default
+        return own if self.runner_class == other.runner_class else max(own, default)
 
     def share(self, count: int) -> float:
         return 100 * count / self.completed if self.completed else 0.0

@@ -197,7 +197,7 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
-    thresholds = _thresholds(asked.gate, fields.gate)
+    thresholds = thresholds_of_run(asked.gate, fields.gate)
     load = load_of(fields, region, second.url if second else None)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -246,7 +246,7 @@ async def _second_target(
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
-def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+def thresholds_of_run(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
     """The thresholds of the run; later documents override earlier ones."""
     if not any(documents):
         return {}

@@ -24,8 +24,9 @@ from tm_cli.server.judge.baseline import differences
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
-from tm_cli.server.profiles import display_name
+from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -41,6 +42,7 @@ class Judge:
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
+    calibrations: Calibrations | None = None
 
     def __call__(self, history_id: int) -> None:
         row = self.history.find(history_id)
@@ -53,7 +55,7 @@ class Judge:
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot,
+            snapshot=judgement.snapshot | self._runner(row),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
@@ -63,7 +65,7 @@ class Judge:
         return facts(row, self.now())
 
     def measured(self, row: StoredRow) -> RunFacts:
-        return self._with_blocks(self.facts(row), row["run_id"])
+        return self._with_blocks(self.facts(row), row)
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
@@ -100,7 +102,7 @@ class Judge:
 
     def _readable_blocks(self, run: RunFacts) -> RunFacts:
         try:
-            return self._with_blocks(run)
+            return self.with_blocks(run)
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -120,12 +122,36 @@ class Judge:
         )
         return judge_ab_run(now, before, thresholds_of(row))
 
-    def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
-        if run_id is None:
-            row = self.history.find(run.history_id)
-            run_id = row["run_id"] if row else ""
-        own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return replace(run, blocks=blocks(own))
+    def with_blocks(self, run: RunFacts) -> RunFacts:
+        """A run of the history with its blocks and its runner class.
+
+        Raises ValueError when its measurements are damaged.
+        """
+        row = self.history.find(run.history_id)
+        return self._with_blocks(run, row) if row else run
+
+    def _with_blocks(self, run: RunFacts, row: StoredRow) -> RunFacts:
+        own = [bucket for bucket in self.runs.buckets(row["run_id"]) if bucket.side == 0]
+        runner = self._runner(row)
+        return replace(
+            run,
+            blocks=blocks(own),
+            runner_class=runner["runnerClass"],
+            assumed_spread=runner["calibratedSpread"],
+        )
+
+    def _runner(self, row: StoredRow) -> dict[str, Any]:
+        """The class of the machine that sent the load, and the spread that was measured there.
+
+        A run that is not judged yet is one of this machine.
+        """
+        if self.calibrations is None or row["region"] != LOCAL:
+            return {"runnerClass": None, "calibratedSpread": None}
+        name: object = self.calibrations.own_class
+        if row["auto_verdict"] is not None:
+            name = json.loads(row["auto_compare_snapshot"] or "{}").get("runnerClass")
+        known = name if isinstance(name, str) else None
+        return {"runnerClass": known, "calibratedSpread": self.calibrations.spread(known)}
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
