@@ -191,6 +191,9 @@ class HistoryRow(CamelCasePayload):
     addresses: JsonText = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
+    warmup_seconds: Number = None
+    judged: JsonText = None
+    cpu_pressure: Number = None
 
 
 class HistoryPage(CamelCasePayload):
@@ -219,6 +222,7 @@ class AccountFeatures(CamelCasePayload):
     run_limits: Lenient[StrictBool] = None
     duet: Lenient[StrictBool] = None
     wait_for_target: Lenient[StrictBool] = None
+    warmup: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
 

@@ -99,6 +99,8 @@ def plan(
         ref = import_document(session.client, document, target)
     question |= {"region": chosen} if chosen else {}
     question |= {"gate": limits} if limits else {}
+    if (warmup := session.setting("warmup", None)) is not None:
+        question["warmup"] = warmup
     found = session.client.plan(ref.profile_id, question)
     if not found.options:
         _measure(session, found, ref, UnchangedRuns(target, document, chosen), wanted=measure)

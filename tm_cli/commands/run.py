@@ -54,6 +54,7 @@ def run(
     duration: Duration = None,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
+    abort_if: options.AbortIf = None,
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
     wait_options: options.WaitOptions,
@@ -76,7 +77,8 @@ def run(
     with wait_options.open(session) as behavior:
         document = read_document(target, rate, duration)
         every_check = options.with_assert_setting(session, checks)
-        gate = gate_options.read(session, checks=every_check, confirm=confirm)
+        limits = options.read_abort_if(session, abort_if)
+        gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
         from tm_cli.commands.runs.gate import ShortGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait
 

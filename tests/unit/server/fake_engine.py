@@ -9,7 +9,10 @@
 - mode=say      send one bucket, then say the text of `line`, and finish
 - codes=200:90,503:10   responses per bucket; fails=ConnectionRefusedError:5
 - addresses=10.0.0.1:60,10.0.0.2:40   requests by address in all
-- ms=20                 response time of every request
+- ms=20                 response time of every request; ms=300,20 of those of the first bucket and
+                        of all others
+- first_codes=500:100   responses in the first bucket
+- pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
@@ -87,7 +90,9 @@ class FakeEngine:
             self.bucket_of(index, side, script)
 
     def bucket_of(self, index, side, script):
-        ms = float(script.get("ms", 20))
+        by_bucket = script.get("ms", "20").split(",")
+        ms = float(by_bucket[min(index, len(by_bucket) - 1)])
+        codes = script.get("codes", "200:100")
         encoded = self.script.get("histogram") or self.histogram(ms)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
         self.say(
@@ -97,7 +102,7 @@ class FakeEngine:
             planned=self.per_bucket,
             sent=self.per_bucket,
             completed=self.per_bucket - swallowed,
-            codes=counts(script.get("codes", "200:100")),
+            codes=counts(codes if index else script.get("first_codes", codes)),
             failures=counts(script.get("fails", "")),
             response=encoded,
             service=encoded,
@@ -131,6 +136,7 @@ class FakeEngine:
         for side, script in enumerate(self.scripts):
             if told := counts(script.get("addresses", "")):
                 self.say("addresses", side=side, requests=told)
+        pressure = self.script.get("pressure")
         self.say(
             "finished",
             outcome=outcome,
@@ -141,6 +147,7 @@ class FakeEngine:
             completed=total,
             shortfall=0,
             **self.flags(),
+            **({"cpu_pressure": float(pressure)} if pressure else {}),
         )
 
     def play(self):

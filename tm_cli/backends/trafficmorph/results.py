@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
-from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.gate.model import (
+    Basis,
+    Comparison,
+    Result,
+    Sample,
+    TimeSeries,
+    known_points,
+    not_judged,
+)
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
@@ -261,6 +271,7 @@ def as_result(row: HistoryRow) -> Result:
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=(
             *map(sanitize, row.notes),
+            *_warmup(facts),
             *_addresses(facts),
             *_transfers(facts),
             *_blind_below(row.auto_compare_snapshot),
@@ -330,6 +341,56 @@ def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "successRate": _success_rate(total, errors),
         "latencyQuantiles": _quantiles(against.get("latencyQuantiles")),
     }
+
+
+def _warmup(facts: Mapping[str, Any]) -> list[str]:
+    """What is not judged; if that is nothing, whether the run began slowly."""
+    warmup, judged = as_number(facts.get("warmupSeconds")), facts.get("judged")
+    if warmup is None:
+        return []
+    if not warmup:
+        hint = _slow_start(read_series(facts))
+        return [hint] if hint else []
+    judged = judged if isinstance(judged, Mapping) else {}
+    left_out = []
+    for name, word in (("totalRequests", "requests"), ("totalErrors", "errors")):
+        whole, counted = _count(facts.get(name)), _count(judged.get(name))
+        if whole and counted is not None:
+            left_out.append(f"{whole - counted:,} of {whole:,} {word}")
+    what = f": {' and '.join(left_out)}" if left_out else ""
+    return [f"{not_judged(warmup)}{what}"]
+
+
+_SLOW_START = 1.5
+"""How many times the usual p95 makes a hint."""
+_SLOWER_MS = 5.0
+"""Milliseconds; a smaller difference is not worth a hint."""
+_MORE_LOAD = 1.1
+"""A rate that is so much higher explains slower responses."""
+
+
+def _slow_start(series: TimeSeries) -> str | None:
+    """A hint if the first stretches, at most a quarter, are slower than all others."""
+    times, rates = known_points(series, "p95"), known_points(series, "planned")
+    if len(times) < 4 or times[0][0] != WIDTH / 2 or len(rates) != len(times):
+        return None
+    usual = statistics.median(value for _, value in times)
+    limit = max(usual * _SLOW_START, usual + _SLOWER_MS)
+    slow = sum(1 for _ in itertools.takewhile(lambda point: point[1] >= limit, times))
+    if not 0 < slow <= len(times) // 4:
+        return None
+    first, later = times[:slow], times[slow:]
+    is_loaded = max(rate for _, rate in rates[:slow]) > _MORE_LOAD * max(
+        rate for _, rate in rates[slow:]
+    )
+    worst = max(value for _, value in first)
+    if is_loaded or worst <= max(value for _, value in later):
+        return None
+    seconds = f"{slow * WIDTH:g}"
+    return (
+        f"the first {seconds} s were {worst / usual:.1f} times as slow as usual in this run (p95): "
+        f"`warmup: {seconds}s` leaves them out of the verdict"
+    )
 
 
 def _addresses(facts: Mapping[str, Any]) -> list[str]:

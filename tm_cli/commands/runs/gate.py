@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
     MOST_TAGS,
     StartOptions,
+    read_abort_if,
     read_checks,
     read_tags,
     with_assert_setting,
@@ -33,6 +34,7 @@ from tm_cli.commands.shared.profile_argument import (
 )
 from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Check
+from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
@@ -47,6 +49,8 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+
+WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
 
 
 USUAL_RATE = 1000.0
@@ -119,6 +123,7 @@ def require_support(
     *,
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
+    warmup: float | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -138,6 +143,8 @@ def require_support(
         needs.append(LIMITS)
     if wait_for_target or any(document.get("waitForTarget") for document in documents):
         needs.append(WAITING)
+    if warmup or any(document.get("warmup") for document in documents):
+        needs.append(WARMUP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -158,8 +165,6 @@ def require_features(
 
 
 def _features(session: CommandContext) -> AccountFeatures | None:
-    from tm_cli.api.errors import HttpError
-
     try:
         return session.account.features
     except HttpError as error:
@@ -181,6 +186,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
+    warmup: float | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -188,8 +194,9 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        wait = self.wait_for_target
-        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+        own = {"waitForTarget": self.wait_for_target, "warmup": self.warmup}
+        given = {name: value for name, value in own.items() if value is not None}
+        return self.comparison.document() | given
 
 
 def read_request(
@@ -209,6 +216,7 @@ def read_request(
             session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
+        warmup=session.setting("warmup", chosen.warmup),
         parallel=parallel,
         document=document,
     )
@@ -237,9 +245,15 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
-            refs = [import_document(session.client, request.document, request.profiles[0])]
-            return [self._planned(refs[0], request, gate)]
+            require_support(
+                session,
+                request.comparison,
+                wait_for_target=request.wait_for_target,
+                warmup=request.warmup,
+            )
+            ref = import_document(session.client, request.document, request.profiles[0])
+            self._require_live_data(ref, gate)
+            return [self._planned(ref, request, gate)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
         require_support(
@@ -247,12 +261,16 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             request.comparison,
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
+            warmup=request.warmup,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
         refs = self._upload(request.profiles)
-        return [self._planned(ref, request, gate) for ref in refs]
+        runs = [self._planned(ref, request, gate) for ref in refs]
+        for ref in refs:
+            self._require_live_data(ref, gate)
+        return runs
 
     def attach(
         self, text: str, run_id: str, comparison: ComparisonOptions, gate: Gate
@@ -280,15 +298,29 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def checks_set_now(self) -> tuple[Check, ...]:
         return read_checks(with_assert_setting(self.session, None))
 
+    def with_live_limits(self, gate: Gate, details: Mapping[str, Any]) -> Gate:
+        if gate.abort_if:
+            return gate
+        try:
+            then = [parse_live_limit(text) for text in details.get("abort_if") or ()]
+        except (AttributeError, TypeError, ValueError) as problem:
+            raise unusable(problem) from None
+        limits = dict.fromkeys([*then, *read_abort_if(self.session, None)])
+        for limit in limits:
+            source = "as at the start" if limit in then else "by the settings"
+            self.session.note(f"tm: {source}, this ends the run: {sanitize(limit.written)}")
+        return replace(gate, abort_if=tuple(limits))
+
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Warn `--quiet` pipelines as well: they may take this start for their gate."""
         super().note_next_steps(outcomes, gate)
-        if gate.fail_on:
-            origin = self.session.settings["fail_on"].origin
-            self.session.terminal.write_line(
-                f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
-                "or later in `tm runs wait --last`"
-            )
+        for name, does in (("fail_on", "gate"), ("abort_if", "end a broken run")):
+            if getattr(gate, name):
+                origin = self.session.settings[name].origin
+                self.session.terminal.write_line(
+                    f"tm: this start does not {does}: {name} ({origin}) counts only with --wait, "
+                    "or later in `tm runs wait --last`"
+                )
 
     def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
         return run_control(started["run_id"], started["status"], started["profile_id"])
@@ -341,8 +373,26 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
     ) -> FollowedRun[TrafficMorphRuns]:
         request = StartRequest((), comparison=comparison)
-        runs = self._runs(ref, request, gate)
+        self._require_live_data(ref, gate)
+        needs_plan = any(limit.condition.metric == "rps" for limit in gate.abort_if)
+        profile = find_profile(self.session.client, ref) if needs_plan else None
+        runs = self._runs(ref, request, gate, profile)
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
+
+    def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
+        """Raise Refused when there are live limits, and no live data."""
+        if gate is None or not gate.abort_if:
+            return
+        try:
+            self.session.client.get_run_status(ref.profile_id)
+        except HttpError as error:
+            if error.status != 404:
+                raise
+            raise Refused(
+                "this server has no live data of a run, which --abort-if needs",
+                hint="leave --abort-if out; `--assert` checks the same when the run has ended",
+                code="not_supported",
+            ) from None
 
     def _followed(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
@@ -394,6 +444,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             flags += ["--fail-on", format_fail_on(gate.fail_on)]
         for check in gate.checks if gate is not None else ():
             flags += ["--assert", check.text]
+        for live in gate.abort_if if gate is not None else ():
+            flags += ["--abort-if", live.written]
         return flags
 
     def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
@@ -417,6 +469,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
+        for live in gate.abort_if:
+            if profile.duration is not None and live.seconds > profile.duration:
+                takes = format_duration(profile.duration)
+                note(f"tm: {name} takes {takes}, too short for --abort-if '{live.written}'")
         if profile.duration is not None and profile.duration + for_target > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
             first = f"may wait {format_duration(for_target)} for its target and " * bool(for_target)

@@ -114,7 +114,8 @@ def follow_to_the_end(
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
     under_way = min(len(runs), at_once or len(runs))
-    gate = _with_polling(gate, limits, runs=under_way, watched=terminal.live and not session.quiet)
+    watched = bool(gate.abort_if) or (terminal.live and not session.quiet)
+    gate = _with_polling(gate, limits, runs=under_way, watched=watched)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -181,7 +182,7 @@ def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Ou
 
 
 def _with_polling(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
-    """Poll often where progress is drawn, seldom elsewhere, and with many runs in turn."""
+    """Poll often where progress is drawn or limits are watched, with many runs in turn."""
     max_interval, budget_interval = POLL_UNATTENDED, 0.0
     if watched:
         max_interval = POLL_LOOPBACK if is_loopback(limits.base_url) else POLL_INTERACTIVE

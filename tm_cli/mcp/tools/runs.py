@@ -10,7 +10,7 @@ from tm_cli.mcp import schema as shared
 from tm_cli.mcp.schema import Effect, Tool, items, text
 from tm_cli.mcp.session import CallSession
 
-ONLY_WHEN_WAITING = ("fail_on_verdict",)
+ONLY_WHEN_WAITING = ("fail_on_verdict", "abort_if")
 TAG = r"^[A-Za-z0-9._-]+$"
 
 
@@ -74,6 +74,7 @@ RUN_TOOLS = (
             "profile_id": shared.PROFILE_ID,
             "wait": shared.WAIT,
             "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            "abort_if": shared.ABORT_IF,
             **shared.WAITING,
             "region": text(
                 "Region that generates the load. Left out: the setting, else the profile's."
@@ -98,6 +99,7 @@ RUN_TOOLS = (
             "profile_id": shared.PROFILE_ID,
             "started_run_id": shared.run_id("The started_run_id that tm_start_run returned."),
             "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            "abort_if": shared.ABORT_IF,
             **shared.WAITING,
         },
         ("profile_id", "started_run_id"),

@@ -22,6 +22,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
+from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, TargetClient
 
@@ -86,7 +87,12 @@ class LoadTest:
         gc.collect()
         gc.freeze()  # what exists by now stays; going through it again would hold up requests
         self._report = EngineReport(
-            job, self._plan, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
+            job,
+            self._plan,
+            self._recorder,
+            monotonic=time.monotonic,
+            cpu_time=time.process_time,
+            pressure=CpuPressure(time.monotonic),
         )
         self._clock = RunClock(time.monotonic)
         self._dispatcher = Dispatcher(

@@ -13,6 +13,7 @@ from hdrh.histogram import HdrHistogram
 from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob
 from tm_cli.server.engine.saturation import (
     LATE,
+    CpuPressure,
     LoadSample,
     ReportWindow,
     Saturation,
@@ -232,17 +233,20 @@ class EngineReport:
         *,
         monotonic: Callable[[], float],
         cpu_time: Callable[[], float],
+        pressure: CpuPressure,
     ) -> None:
         self._job = job
         self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
         self._cpu_time = cpu_time
+        self._pressure = pressure
         self._saturation = Saturation()
         self._seen_at = monotonic(), cpu_time()
 
     def begin(self) -> None:
-        """Reset the CPU measurement at the start of the run."""
+        """Reset the CPU measurements at the start of the run."""
+        self._pressure.begin()
         self._seen_at = self._monotonic(), self._cpu_time()
 
     def progress(self, elapsed: float, *, is_paused: bool) -> Fields:
@@ -278,6 +282,7 @@ class EngineReport:
             **self._counts(due),
             "shortfall": due - self._recorder.sent,
             **asdict(self._saturation.ever),
+            "cpu_pressure": self._pressure.share(),
         }
 
     def _counts(self, due: int) -> Fields:

@@ -1,7 +1,11 @@
 """What the judge needs to know of a run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from tm_cli.values.thresholds import Stretch
 
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
@@ -24,6 +28,10 @@ class RunFacts:
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     `repeated`: requests that were sent again because their idle connection had been closed.
+    `warmup`: seconds at the beginning that are in none of these numbers, save in addresses, bodies
+    and `repeated`. `cpu_pressure`: the share of the time, 0 to 1, in which some task waited for a
+    CPU of the load generator's machine, None where that is not known. `stretches`: what is known
+    of parts of the curve, of those that have limits of their own.
     `runner_class`: the kind of machine that sent the load, None where that is not known;
     `assumed_spread`: what was measured there of the spread between runs, None without that.
     """
@@ -48,6 +56,9 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    warmup: float = 0.0
+    stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
+    cpu_pressure: float | None = None
     runner_class: str | None = None
     assumed_spread: float | None = None
 
@@ -75,7 +86,7 @@ class RunFacts:
         even = sum(self.addresses.values()) / max(1, len(self.addresses))
         return [address for address, got in self.addresses.items() if got < even / 2]
 
-    def spread_from(self, other: "RunFacts", default: float) -> float:
+    def spread_from(self, other: RunFacts, default: float) -> float:
         """The spread between runs to assume; machines of two classes differ more than one."""
         own = self.assumed_spread or default
         return own if self.runner_class == other.runner_class else max(own, default)

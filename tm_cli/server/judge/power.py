@@ -219,14 +219,16 @@ class Option:
     is_blind: bool
     is_cheapest: bool = False
 
-    def document(self) -> dict[str, Any]:
+    def document(self, warmup: float = 0.0) -> dict[str, Any]:
+        """The option in the API's form; its length includes the seconds of the warm-up."""
+        seconds = self.load.seconds + warmup
         return {
             "name": self.name,
             "rate": round(self.load.rate, 3),
-            "seconds": round(self.load.seconds, 3),
+            "seconds": round(seconds, 3),
             "abRun": self.load.is_ab_run,
-            "requests": round(self.load.requests),
-            "minutes": round(self.load.seconds / 60, 2),
+            "requests": round(self.load.rate * seconds),
+            "minutes": round(seconds / 60, 2),
             "detects": self.detects.document(),
             "isEnough": self.is_enough,
             "isBlind": self.is_blind,

@@ -32,6 +32,7 @@ async def get_account(request: Request) -> Response:
                 "runLimits": True,
                 "duet": True,
                 "waitForTarget": True,
+                "warmup": True,
                 "plans": True,
                 "calibration": True,
             },

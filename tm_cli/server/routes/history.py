@@ -186,6 +186,9 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "addresses": json.loads(row["addresses"]),
         "bodies": json.loads(row["bodies"]),
         "repeated": row["repeated"],
+        "warmupSeconds": row["warmup"],
+        "judged": json.loads(row["judged"]) if row["judged"] else None,
+        "cpuPressure": row["cpu_pressure"],
     }
 
 

@@ -22,7 +22,7 @@ from tm_cli.server.runs.noise import (
     comparable_runs,
     plan,
 )
-from tm_cli.server.runs.plan import load_of, thresholds_of_run
+from tm_cli.server.runs.plan import load_of, thresholds_of_run, warmup_of_run
 from tm_cli.server.store.stored_rows import damage
 from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import Refusal, read_model
@@ -43,7 +43,8 @@ def _planned(
     services: Services, profile: StoredProfile, body: PlanBody, thresholds: Thresholds
 ) -> dict[str, Any]:
     region = body.region or profile.fields.region or LOCAL
-    load = load_of(profile.fields, region, None)
+    warmup = warmup_of_run(body.warmup, profile.fields)
+    load = load_of(profile.fields, region, None, warmup)
     runs = comparable_runs(services.judge, profile.id, load.fingerprint, thresholds)
     asked = Asked(body.metric, body.detect, body.power)
     found = plan(services.judge, runs, thresholds, asked, float(services.quota.profile_rps))
@@ -101,7 +102,7 @@ def _usable(services: Services, number: int) -> RunFacts | str:
     if row["outcome"] != "COMPLETED" or row["against_url"]:
         return "is no completed run of one target"
     try:
-        run = services.judge.with_blocks(services.judge.facts(row))
+        run = services.judge.with_blocks(services.judge.facts(row), Thresholds())
     except ValueError as error:
         return f"cannot be read: {error}"
     if run.runner_class != services.calibrations.own_class:

@@ -19,7 +19,7 @@ from tm_cli.server.judge.bootstrap import (
     chances,
 )
 from tm_cli.server.judge.findings import is_unreliable
-from tm_cli.server.judge.latency import fewest_requests
+from tm_cli.server.judge.latency import requests_needed
 from tm_cli.server.judge.levels import find_levels
 from tm_cli.server.judge.power import (
     Load,
@@ -81,7 +81,7 @@ def plan(
         asked.power / 100,
         thresholds.quantiles[asked.metric],
         thresholds.floor(asked.metric),
-        fewest_requests(asked.metric),
+        requests_needed(asked.metric),
     )
     document = asked.document() | {
         "runs": [run.history_id for run in runs[:_PAIRS_FROM]],
@@ -92,7 +92,7 @@ def plan(
         "twoRuns": None,
         "options": [],
     }
-    measured = _measured(judge, runs)
+    measured = _measured(judge, runs, thresholds)
     if len(measured) < 2:
         return document
     values = _level_values(measured[0], runs, asked.metric)
@@ -107,7 +107,7 @@ def plan(
         "value": variation.value,
         "spread": _spread(variation),
         "twoRuns": smallest_of_two_runs(variation, lower).document(),
-        "options": [option.document() for option in found],
+        "options": [option.document(measured[0].warmup) for option in found],
     }
 
 
@@ -132,12 +132,12 @@ def _spread(variation: Variation) -> dict[str, float]:
     }
 
 
-def _measured(judge: Judge, runs: Sequence[RunFacts]) -> list[RunFacts]:
+def _measured(judge: Judge, runs: Sequence[RunFacts], thresholds: Thresholds) -> list[RunFacts]:
     """The newest runs with their blocks, without those whose measurements are damaged."""
     found = []
     for run in runs[:_PAIRS_FROM]:
         with suppress(ValueError):
-            found.append(judge.with_blocks(run))
+            found.append(judge.with_blocks(run, thresholds))
     return found
 
 

@@ -23,6 +23,7 @@ from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.thresholds import stretch_problem
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
@@ -148,10 +149,13 @@ class LoadFingerprint:
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
+def load_of(
+    fields: ProfileFields, region: str, against_url: str | None, warmup: float = 0.0
+) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    An A/B run is comparable only with those against the same second target.
+    An A/B run is comparable only with those against the same second target, a run with a warm-up
+    only with those that have the same.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -161,6 +165,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         fields.interpolation_mode,
         region,
         *([against_url] if against_url else []),
+        *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
     )
     traits = {
         "target": fields.target_url,
@@ -169,6 +174,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "duration": str(fields.duration),
         "region": region,
         "second target": against_url or "",
+        "warm-up": f"{warmup:g}",
     }
     return LoadFingerprint(_digest(facts), traits)
 
@@ -197,8 +203,10 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
+    warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
-    load = load_of(fields, region, second.url if second else None)
+    _check_stretches(thresholds, fields, warmup)
+    load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -212,6 +220,7 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
+        warmup=warmup,
         against_url=second.url if second else None,
         gate=thresholds,
         selected_baseline=None
@@ -228,6 +237,21 @@ async def prepare_run(
         expect_status=thresholds.get("expectStatus"),
     )
     return run, job
+
+
+def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:
+    warmup = (fields.warmup or 0.0) if asked is None else asked
+    if warmup and warmup >= fields.duration:
+        raise Refusal(
+            f"warmup: {warmup:g} s leave nothing to judge of the {fields.duration} s of the run"
+        )
+    return warmup
+
+
+def _check_stretches(thresholds: Mapping[str, Any], fields: ProfileFields, warmup: float) -> None:
+    for key in thresholds:
+        if problem := stretch_problem(key, duration=fields.duration, warmup=warmup):
+            raise Refusal(f"gate: {key}: {problem}")
 
 
 async def _second_target(

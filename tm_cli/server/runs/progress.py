@@ -46,7 +46,8 @@ class ServerRun:
 
     `traits` are what the fingerprint is made of, by name. `against_url` is the second target of
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
-    baseline was selected ("asked", "pinned") and its history id.
+    baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
+    not judged.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class ServerRun:
     against_url: str | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     selected_baseline: tuple[str, int] | None = None
+    warmup: float = 0.0
 
     @property
     def curve_end(self) -> float:

@@ -115,7 +115,7 @@ class Supervisor:
         """Summarize the stored buckets of a run; also return the problem, if any."""
         try:
             return summarize_partial(
-                self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts
+                self.runs.buckets(run.run_id), curve_end=run.curve_end, warmup=run.warmup, **facts
             )
         except sqlite3.Error:  # the file may be readable later
             raise

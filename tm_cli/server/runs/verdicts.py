@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,12 +26,23 @@ from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import LOCAL, display_name
-from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
+from tm_cli.server.runs.results import (
+    JudgedCounts,
+    SideResults,
+    blocks,
+    count,
+    error_classes,
+    mean_body,
+    quantiles,
+    stretch,
+    successes,
+)
 from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore, StoredVerdict
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import read_time
+from tm_cli.server.workers.engine_events import EngineBucket
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +76,9 @@ class Judge:
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
-    def measured(self, row: StoredRow) -> RunFacts:
-        return self._with_blocks(self.facts(row), row)
+    def measured(self, row: StoredRow, thresholds: Thresholds) -> RunFacts:
+        """A run with all that is measured of it; `thresholds` are those that judge it."""
+        return self._with_blocks(self.facts(row), thresholds, row)
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
@@ -73,7 +86,7 @@ class Judge:
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
     def _judged(self, row: StoredRow) -> Judgement:
-        run = self.measured(row)
+        run = self.measured(row, thresholds_of(row))
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
 
@@ -86,7 +99,7 @@ class Judge:
 
         def measured(other: RunFacts) -> RunFacts:
             if other.history_id not in known:
-                known[other.history_id] = self._readable_blocks(other)
+                known[other.history_id] = self._readable_blocks(other, own_thresholds)
             return known[other.history_id]
 
         while True:
@@ -100,9 +113,9 @@ class Judge:
                     return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
-    def _readable_blocks(self, run: RunFacts) -> RunFacts:
+    def _readable_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
         try:
-            return self.with_blocks(run)
+            return self.with_blocks(run, thresholds)
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -115,27 +128,26 @@ class Judge:
 
     def _judged_ab_run(self, row: StoredRow) -> Judgement:
         now, before = self.facts(row), other_facts(row, self.now())
-        sides = self.runs.buckets(row["run_id"])
+        sides, thresholds = self.runs.buckets(row["run_id"]), thresholds_of(row)
         now, before = (
-            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
+            _measured(run, [bucket for bucket in sides if bucket.side == side], thresholds)
             for side, run in enumerate((now, before))
         )
-        return judge_ab_run(now, before, thresholds_of(row))
+        return judge_ab_run(now, before, thresholds)
 
-    def with_blocks(self, run: RunFacts) -> RunFacts:
-        """A run of the history with its blocks and its runner class.
+    def with_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
+        """A run of the history with all that is measured of it.
 
         Raises ValueError when its measurements are damaged.
         """
         row = self.history.find(run.history_id)
-        return self._with_blocks(run, row) if row else run
+        return self._with_blocks(run, thresholds, row) if row else run
 
-    def _with_blocks(self, run: RunFacts, row: StoredRow) -> RunFacts:
+    def _with_blocks(self, run: RunFacts, thresholds: Thresholds, row: StoredRow) -> RunFacts:
         own = [bucket for bucket in self.runs.buckets(row["run_id"]) if bucket.side == 0]
         runner = self._runner(row)
         return replace(
-            run,
-            blocks=blocks(own),
+            _measured(run, own, thresholds),
             runner_class=runner["runnerClass"],
             assumed_spread=runner["calibratedSpread"],
         )
@@ -161,6 +173,24 @@ class Judge:
         return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
 
 
+def _measured(run: RunFacts, buckets: Sequence[EngineBucket], thresholds: Thresholds) -> RunFacts:
+    """The run with what its buckets tell: blocks, and the stretches that have thresholds."""
+    parts = {
+        part: stretch(buckets, part.begin, math.inf if part.end is None else part.end)
+        for part in (item.stretch for item in thresholds.stretches.values())
+    }
+    stretches = {
+        part: replace(
+            run,
+            quantiles_ms=quantiles(inside),
+            blocks=blocks(inside),
+            **_counts(count(inside)),
+        )
+        for part, inside in parts.items()
+    }
+    return replace(run, blocks=blocks(stretch(buckets, run.warmup)), stretches=stretches)
+
+
 class _DamagedMeasurements(Exception):
     """The response times of an earlier run cannot be read."""
 
@@ -180,49 +210,64 @@ def thresholds_of(row: StoredRow) -> Thresholds:
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
+    counts = JudgedCounts.model_validate_json(row["judged"]) if row["judged"] else _whole(row)
     return RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
         fingerprint=row["fingerprint"],
-        planned=row["planned"],
-        sent=row["sent"],
-        completed=row["total_requests"],
-        errors=row["total_errors"],
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
-        traits=json.loads(row["traits"]),
-        seconds=float(row["duration_seconds"]),
+        # earlier runs had no warm-up
+        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
         repeated=row["repeated"],
-        **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        warmup=row["warmup"],
+        cpu_pressure=row["cpu_pressure"],
+        mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        **_counts(counts),
     )
 
 
-def _responses(codes: Mapping[str, int], bodies: Mapping[str, int]) -> dict[str, Any]:
-    """What `RunFacts` needs to know of the responses."""
+def _whole(row: StoredRow) -> JudgedCounts:
+    return JudgedCounts(
+        planned=row["planned"],
+        sent=row["sent"],
+        total_requests=row["total_requests"],
+        total_errors=row["total_errors"],
+        response_codes=json.loads(row["response_codes"]),
+    )
+
+
+def _counts(judged: JudgedCounts) -> dict[str, Any]:
+    """What `RunFacts` needs to know of the requests."""
     return {
-        "error_classes": error_classes(codes),
-        "statuses": successes(codes),
-        "mean_body": mean_body(codes, bodies),
+        "planned": judged.planned,
+        "sent": judged.sent,
+        "completed": judged.total_requests,
+        "errors": judged.total_errors,
+        "error_classes": error_classes(judged.response_codes),
+        "statuses": successes(judged.response_codes),
     }
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
+    counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
     return replace(
         facts(row, now),
-        planned=other.planned,
-        sent=other.sent,
-        completed=other.total_requests,
-        errors=other.total_errors,
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
         repeated=other.repeated,
-        **_responses(other.response_codes, other.bodies),
+        mean_body=mean_body(other.response_codes, other.bodies),
+        **_counts(counts),
     )
+
+
+_COUNTED = tuple(JudgedCounts.model_fields)
 
 
 _QUANTILES = ("p50", "p95", "p99")
@@ -262,8 +307,9 @@ def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
-    run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
+    thresholds = thresholds_of(newer)
+    run, other = judge.measured(newer, thresholds), judge.measured(older, thresholds)
+    found = compare(run, other, thresholds, than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 
 

@@ -43,6 +43,7 @@ class RunStore:
             run.against_url,
             json.dumps(dict(run.gate)),
             *(run.selected_baseline or (None, None)),
+            run.warmup,
         )
         marks = ", ".join("?" for _ in values)
         with self._database.transaction() as connection:
@@ -105,6 +106,7 @@ def _run(row: StoredRow) -> ServerRun:
         against_url=row["against_url"],
         gate=json.loads(row["gate"]),
         selected_baseline=(row["wish"], row["wished_id"]) if row["wish"] else None,
+        warmup=row["warmup"],
     )
 
 

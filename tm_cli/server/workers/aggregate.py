@@ -215,6 +215,7 @@ class Aggregate:
     def finished(self, elapsed: float) -> list[EngineEvent]:
         """The end of a run, including the results of lost workers from before they were lost."""
         finished = [state.finished for state in self._workers if state.finished]
+        pressures = [end.cpu_pressure for end in finished if end.cpu_pressure is not None]
         planned = self._plan.before(elapsed)
         end = EngineFinished(
             completed_curve=any(end.completed_curve for end in finished),
@@ -224,6 +225,7 @@ class Aggregate:
             completed=self._completed,
             shortfall=planned - self._sent,
             flags=self._flags,
+            cpu_pressure=max(pressures, default=None),
         )
         return [*self.changed_buckets(), *self._addresses(), *self._transfers(), end]
 

@@ -1,5 +1,7 @@
 """How workers are led; time is a number here, and workers are what is said of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from tm_cli.server.engine.job import EngineJob
@@ -351,3 +353,10 @@ def test_a_long_run_keeps_only_its_recent_buckets():
         group.coordinator.tick(group.now)
     assert len(group.coordinator._aggregate._merge._lines) < 12
     assert len(newest(group)) == 200
+
+
+def test_the_pressure_of_the_run_is_that_of_the_busiest_machine():
+    group = Workers("a", "b", "c").all_go()
+    for worker, pressure in enumerate((0.1, 0.4, None)):
+        group.say(replace(end(350), cpu_pressure=pressure), worker)
+    assert group.events(EngineFinished)[-1].cpu_pressure == 0.4
