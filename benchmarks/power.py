@@ -4,12 +4,14 @@
 
 For each noise, several runs of one version are drawn over the noise of `noise.py`, and the judge's
 own planner says which rise of p95 a pair of such runs, or an A/B run, detects. Then pairs with just
-this rise are drawn and judged. Exits 1 when a share is off by more than the tolerance.
+this rise are drawn and judged. At the end, unchanged runs are judged after a calibration of few
+runs, which may have been lucky. Exits 1 when a share is off by more than the tolerance.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
@@ -17,13 +19,16 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from statistics import fmean
+from statistics import fmean, stdev
 
-from noise import Noise, Target, play, weather
+from noise import NOISES, Noise, Target, play, slowness
 from shares import wilson
 
 from tm_cli.server.judge import RunFacts
-from tm_cli.server.judge.findings import BASELINE, Severity
+from tm_cli.server.judge.bootstrap import ASSUMED, Chance, between_runs
+from tm_cli.server.judge.bootstrap import noise as combined
+from tm_cli.server.judge.distributions import student_quantile
+from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Severity
 from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.power import (
     POWER_OF_FAIL,
@@ -33,14 +38,13 @@ from tm_cli.server.judge.power import (
     find_variation,
 )
 from tm_cli.server.judge.thresholds import Thresholds
+from tm_cli.server.runs.noise import assumed_spread
 
-NOISES = {
-    "calm": Noise(drift=0.005, wander=0.0, bursts=0.0, pauses=0.0),
-    "hosted": Noise(wander=0.0, bursts=0.0, pauses=0.0),
-    "hosted mix": Noise(),
-}
+NAMES = ("calm", "hosted", "hosted mix")
 LOADS = (Load(50, 60), Load(200, 60), Load(200, 60, is_ab_run=True))
 METRIC, KNOWN, HISTORIES = "p95", range(1, 11), 10
+SPREADS, CALIBRATED_BY = (0.005, 0.0266, 0.04), (0, 3, 5, 20)
+WITHIN = 0.006**2  # variance within two runs of a minute at 200/s
 TOLERANCE = 7.0
 """Points below the prediction; above it a plan is only too cautious."""
 
@@ -59,7 +63,7 @@ class Case:
 def history(number: int, noise: Noise, rate: float, seconds: float) -> tuple[RunFacts, ...]:
     """Runs of one version that have passed, oldest first."""
     rng = random.Random(f"history {number}")  # noqa: S311
-    runs = [play(Target(), weather(round(seconds), noise, rng), rate, noise, rng) for _ in KNOWN]
+    runs = [play(Target(), slowness(round(seconds), noise, rng), rate, noise, rng) for _ in KNOWN]
     return tuple(replace(run, history_id=at) for at, run in zip(KNOWN, runs, strict=True))
 
 
@@ -81,10 +85,10 @@ def trial(seed: int, case: Case) -> tuple[float, bool]:
     rise = predicted(number, case)
     if rise is None:
         return 0.0, True
-    weathers = [weather(round(load.seconds), case.noise, rng) for _ in range(2)]
+    factors = [slowness(round(load.seconds), case.noise, rng) for _ in range(2)]
     rate = load.per_side / load.seconds
-    before = play(Target(), weathers[0], rate, case.noise, rng)
-    target, under = Target(slower=1 + rise / 100), weathers[not load.is_ab_run]
+    before = play(Target(), factors[0], rate, case.noise, rng)
+    target, under = Target(slower=1 + rise / 100), factors[not load.is_ab_run]
     now = replace(play(target, under, rate, case.noise, rng), history_id=len(KNOWN) + 2)
     passed = [*history(number, case.noise, load.rate, load.seconds)]
     before = replace(before, history_id=len(KNOWN) + 1)
@@ -100,10 +104,41 @@ judged_pair = partial(compare_response_times, thresholds=Thresholds(), than=BASE
 
 
 def cases() -> Iterator[tuple[str, Case]]:
-    for name, noise in NOISES.items():
+    for name in NAMES:
+        noise = NOISES[name]
         for load in LOADS:
             yield name, Case(noise, load, Severity.WARN, POWER_OF_WARN)
             yield name, Case(noise, load, Severity.FAIL, POWER_OF_FAIL)
+
+
+def calibrated(spread: float, runs: int, trials: int, rng: random.Random) -> tuple[float, float]:
+    """Percent of unchanged runs that are WARN or FAIL, and FAIL, after a calibration of `runs`."""
+    within, hits = Chance(WITHIN, 15), [0, 0]
+    for _ in range(trials):
+        seen = stdev(rng.gauss(0, spread) for _ in range(runs)) if runs else 0.0
+        assumed = assumed_spread(seen, runs) if runs else ASSUMED
+        known = combined(within, between_runs([], within, assumed))
+        change = rng.gauss(0, math.sqrt(2 * spread**2 + WITHIN)) / known.deviation
+        for place, (limit, doubt) in enumerate(((1.05, LIKELY), (1.15, SURE))):
+            by_chance = student_quantile(1 - doubt, known.freedom)
+            hits[place] += change > max(math.log(limit) / known.deviation, by_chance)
+    return 100 * hits[0] / trials, 100 * hits[1] / trials
+
+
+def report_calibrations(trials: int) -> bool:
+    """Print how often unchanged runs look slower; a calibration must not add more than 1 %."""
+    rng, met = random.Random(1), True  # noqa: S311
+    for spread in SPREADS:
+        shares = {runs: calibrated(spread, runs, trials, rng) for runs in CALIBRATED_BY}
+        shown = ", ".join(
+            f"{runs} runs {warn:.1f} and {fail:.2f} %" for runs, (warn, fail) in shares.items()
+        )
+        good = max(warn for warn, _ in shares.values()) <= shares[0][0] + 1
+        met &= good
+        print(
+            f"a true spread of {100 * spread:g} %, unchanged, WARN or FAIL and FAIL alone: {shown}"
+        )
+    return met
 
 
 def main() -> int:
@@ -131,6 +166,7 @@ def main() -> int:
                 f"predicted {100 * case.power:g} %: {'met' if good else 'MISSED'}",
                 flush=True,
             )
+    met &= report_calibrations(10 * trials)
     return 0 if met else 1
 
 

@@ -148,21 +148,24 @@ def _level_values(newest: RunFacts, runs: Sequence[RunFacts], metric: str) -> li
 
 
 def calibrate(runs: Sequence[RunFacts]) -> dict[str, Any]:
-    """The spread from one run to the next, from runs of one load and their blocks, as a record.
-
-    What was measured is mixed with what is assumed, in proportion to the number of runs: few runs
-    may be alike by luck.
-    """
+    """The spread from one run to the next, from runs of one load and their blocks, as a record."""
     seen = {name: _seen_spread(runs, name) for name in CALIBRATED}
-    freedom = len(runs) - 1
-    largest = max(seen.values())
-    mixed = (freedom * largest**2 + ASSUMED_RUNS * ASSUMED**2) / (freedom + ASSUMED_RUNS)
     return {
-        "spread": round(max(math.sqrt(mixed), LEAST_SPREAD), 5),
+        "spread": round(assumed_spread(max(seen.values()), len(runs)), 5),
         "measured": {name: round(spread, 5) for name, spread in seen.items()},
         "runs": [run.history_id for run in runs],
         "target": runs[0].traits.get("target", ""),
     }
+
+
+def assumed_spread(seen: float, runs: int) -> float:
+    """The spread to assume after one was seen in so many runs, which may have been lucky.
+
+    It is mixed with what is assumed otherwise, in proportion to the number of runs.
+    """
+    freedom = runs - 1
+    mixed = (freedom * seen**2 + ASSUMED_RUNS * ASSUMED**2) / (freedom + ASSUMED_RUNS)
+    return max(math.sqrt(mixed), LEAST_SPREAD)
 
 
 def _seen_spread(runs: Sequence[RunFacts], metric: str) -> float:
