@@ -141,18 +141,19 @@ class Noise:
     freedom: float
 
 
-def between_runs(values: Sequence[float], within: Chance) -> Chance:
+def between_runs(values: Sequence[float], within: Chance, assumed: float = ASSUMED) -> Chance:
     """Variance of a quantile's logarithm from run to run, of one run.
 
     `values`: the quantile in comparable runs of one level that passed, oldest first. Neighbours are
     compared, so that a slow drift does not count as noise; what chance within the runs explains
-    already (`within`, of a difference of two runs) is left out.
+    already (`within`, of a difference of two runs) is left out. `assumed`: the standard deviation
+    until there are enough runs.
     """
     logs = [math.log(value) for value in values[-MAX_RUNS:] if value > 0]
     steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
-    return Chance((len(steps) * seen + ASSUMED_RUNS * ASSUMED**2) / together, together)
+    return Chance((len(steps) * seen + ASSUMED_RUNS * assumed**2) / together, together)
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:

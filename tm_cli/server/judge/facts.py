@@ -32,7 +32,9 @@ class RunFacts:
     and `repeated`. `cpu_pressure`: the share of the time, 0 to 1, in which some task waited for a
     CPU of the load generator's machine, None where that is not known. `stretches`: what is known
     of parts of the curve, of those that have limits of their own. `stopped_after`: the second after
-    which a run ended because its verdict was known, None for a whole run.
+    which a run ended because its verdict was known, None for a whole run. `runner_class`: the kind
+    of machine that sent the load, None where that is not known; `assumed_spread`: what was measured
+    there of the spread between runs, None without that.
     """
 
     history_id: int
@@ -59,6 +61,8 @@ class RunFacts:
     stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
     cpu_pressure: float | None = None
     stopped_after: float | None = None
+    runner_class: str | None = None
+    assumed_spread: float | None = None
 
     @property
     def error_rate(self) -> float:
@@ -83,6 +87,11 @@ class RunFacts:
         """Addresses with less than half of an even share: requests take turns, if all answer."""
         even = sum(self.addresses.values()) / max(1, len(self.addresses))
         return [address for address, got in self.addresses.items() if got < even / 2]
+
+    def spread_from(self, other: RunFacts, default: float) -> float:
+        """The spread between runs to assume; machines of two classes differ more than one."""
+        own = self.assumed_spread or default
+        return own if self.runner_class == other.runner_class else max(own, default)
 
     def share(self, count: int) -> float:
         return 100 * count / self.completed if self.completed else 0.0

@@ -24,6 +24,20 @@ Several numbers are compared at once, so one of them must be rarer than the usua
 BY_THE_GENERATOR = "; no failure: the load generator's machine may be the cause"
 
 
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest rises in percent that would be shown as WARN or FAIL, and as FAIL.
+
+    None where no rise up to ten times would be shown, or the limit is switched off.
+    """
+
+    warn: float | None
+    fail: float | None
+
+    def document(self) -> dict[str, float | None]:
+        return {"warn": self.warn, "fail": self.fail}
+
+
 class Severity(IntEnum):
     """How bad a comparison is; the worst one is the verdict."""
 
@@ -39,7 +53,8 @@ class MetricComparison:
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
     chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
     names what the run was compared with, None for what needs no other run. What is not judged is
-    only shown. `is_noisy`: a change that should fail the run could hide in the noise.
+    only shown. `is_noisy`: a change that should fail the run could hide in the noise. `detects`:
+    the rises that runs like these would show.
     """
 
     metric: str
@@ -57,6 +72,7 @@ class MetricComparison:
     than: str | None = None
     is_judged: bool = True
     is_noisy: bool = False
+    detects: Detectable | None = None
 
     def document(self) -> dict[str, Any]:
         bound = self.bound or Threshold(NEVER, NEVER)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tm_cli.server.judge.bootstrap import (
+    ASSUMED,
     MAX_RUNS,
     Noise,
     ResponseTimes,
@@ -29,6 +30,7 @@ from tm_cli.server.judge.findings import (
     threshold_text,
 )
 from tm_cli.server.judge.levels import Levels, find_levels
+from tm_cli.server.judge.power import detectable
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Thresholds
 
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
@@ -87,7 +89,7 @@ def compare_response_times(
     """
     shares = {name: QUANTILES[name] for name in thresholds.quantiles}
     within = chances(ResponseTimes(run.blocks), ResponseTimes(other.blocks), shares)
-    levels = find_levels(run, passed)
+    levels, assumed = find_levels(run, passed), run.spread_from(other, ASSUMED)
     for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
@@ -101,19 +103,23 @@ def compare_response_times(
             yield _unjudged(name, value, before, than, enough)
             continue
         values = _level_values(levels, name, other, than)
-        chance = None
+        chance = detects = None
         if name in within:
-            between = None if is_paired else between_runs(values, within[name])
+            between = None if is_paired else between_runs(values, within[name], assumed)
             chance = noise(within[name], between)
+            detects = detectable(
+                within[name], between, bound, thresholds.floor(name) / before, assumed=assumed
+            )
         level_mean = _level_mean(values) if than == BASELINE and not is_named else None
         odds = _odds(value, before, chance, level_mean)
         if odds and level_mean and name in within:
             # the deviation of the newest run does not belong to the spread of the others
-            others = noise(within[name], between_runs(values[:-1], within[name]))
+            others = noise(within[name], between_runs(values[:-1], within[name], assumed))
             odds = replace(odds, by_other_alone=_by_chance(value, before, others))
         if than == REFERENCE and odds is not None:
             odds = replace(odds, p_value=min(odds.p_value * _REFERENCE_DOUBT, 1.0))
-        yield _compared(name, (value, before), bound, thresholds.floor(name), than, chance, odds)
+        found = _compared(name, (value, before), bound, thresholds.floor(name), than, chance, odds)
+        yield replace(found, detects=detects)
 
 
 def is_too_noisy(run: RunFacts, other: RunFacts, thresholds: Thresholds) -> bool:

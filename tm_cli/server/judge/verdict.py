@@ -249,6 +249,11 @@ def _snapshot(
         "baselineAgeSeconds": baseline.age if baseline else None,
         "reference": min(references, default=None),
         "limits": thresholds.document(),
+        "canDetect": {
+            comparison.metric: comparison.detects.document()
+            for comparison in found
+            if comparison.detects and comparison.than != REFERENCE
+        },
         "comparisons": [comparison.document() for comparison in found],
     }
 

@@ -27,10 +27,11 @@ from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
-from tm_cli.server.profiles import display_name
+from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
 from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -47,6 +48,7 @@ class Judge:
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
+    calibrations: Calibrations | None = None
 
     def __call__(self, history_id: int) -> None:
         row = self.history.find(history_id)
@@ -59,7 +61,7 @@ class Judge:
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id),
+            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id) | self._runner(row),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
@@ -72,7 +74,22 @@ class Judge:
         return {} if known is None else {"baselineCpuPressure": known}
 
     def facts(self, row: StoredRow) -> RunFacts:
-        return facts(row, self.now())
+        runner = self._runner(row)
+        return replace(
+            facts(row, self.now()),
+            runner_class=runner["runnerClass"],
+            assumed_spread=runner["calibratedSpread"],
+        )
+
+    def with_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
+        """A run of the history with all that is measured of it.
+
+        Raises ValueError when its measurements are damaged.
+        """
+        row = self.history.find(run.history_id)
+        if row is None:
+            return run
+        return Stretches.of(row, thresholds).with_blocks(run, self._own_buckets(row["run_id"]))
 
     def on_common_stretch(
         self, first: StoredRow, second: StoredRow, thresholds: Thresholds
@@ -213,6 +230,19 @@ class Judge:
     def _run_id(self, run: RunFacts) -> str:
         row = self.history.find(run.history_id)
         return row["run_id"] if row else ""
+
+    def _runner(self, row: StoredRow) -> dict[str, Any]:
+        """The class of the machine that sent the load, and the spread that was measured there.
+
+        A run that is not judged yet is one of this machine.
+        """
+        if self.calibrations is None or row["region"] != LOCAL:
+            return {"runnerClass": None, "calibratedSpread": None}
+        name: object = self.calibrations.own_class
+        if row["auto_verdict"] is not None:
+            name = json.loads(row["auto_compare_snapshot"] or "{}").get("runnerClass")
+        known = name if isinstance(name, str) else None
+        return {"runnerClass": known, "calibratedSpread": self.calibrations.spread(known)}
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
