@@ -168,6 +168,10 @@ def _newest_passing(
     )
 
 
+def _is_whole(run: RunFacts) -> bool:
+    return run.stopped_after is None
+
+
 def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFacts:
     """The newest run that passed and was seen to be no slower than the limit.
 
@@ -177,10 +181,6 @@ def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFac
     recent = map(measured, reversed(passed[-_RECENT:]))
     conclusive = (other for other in recent if other.excludes_fail is not False)
     return next(conclusive, None) or measured(passed[-1])
-
-
-def _is_whole(run: RunFacts) -> bool:
-    return run.stopped_after is None
 
 
 def _first_quiet(

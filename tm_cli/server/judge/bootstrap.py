@@ -267,6 +267,7 @@ class Noise:
 def between_runs(
     values: Sequence[float],
     within: Chance,
+    assumed: float = ASSUMED,
     *,
     bad: Collection[int] = (),
     most: float = math.inf,
@@ -276,7 +277,8 @@ def between_runs(
     `values`: the quantile in comparable runs of one level, oldest first. Neighbours are compared,
     so that a slow drift does not count as noise; what chance within the runs explains already
     (`within`, of a difference of two runs) is left out. Those at the positions `bad` did not pass,
-    maybe for a reason: a step to or from them counts as `most` at most.
+    maybe for a reason: a step to or from them counts as `most` at most. `assumed`: the standard
+    deviation until there are enough runs.
     """
     first = max(len(values) - MAX_SPREAD_RUNS, 0)
     steps = [
@@ -286,7 +288,7 @@ def between_runs(
     ]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
-    return Chance((len(steps) * seen + ASSUMED_RUNS * ASSUMED**2) / together, together)
+    return Chance((len(steps) * seen + ASSUMED_RUNS * assumed**2) / together, together)
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:

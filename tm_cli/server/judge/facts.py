@@ -46,8 +46,9 @@ class RunFacts:
     1, in which some task waited for a CPU of the load generator's machine, None where that is not
     known. `stretches`: what is known of parts of the curve, of those that have limits of their own.
     `stopped_after`: the second after which a run ended because its verdict was known, None for a
-    whole run. `excludes_fail`: whether its own comparison could exclude a rise that fails, None if
-    unknown.
+    whole run. `runner_class`: the kind of machine that sent the load, None where that is not known;
+    `assumed_spread`: what was measured there of the spread between runs, None without that.
+    `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
     """
 
     history_id: int
@@ -74,8 +75,10 @@ class RunFacts:
     warmup: float = 0.0
     stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
     cpu_pressure: float | None = None
-    excludes_fail: bool | None = None
     stopped_after: float | None = None
+    runner_class: str | None = None
+    assumed_spread: float | None = None
+    excludes_fail: bool | None = None
 
     @property
     def error_rate(self) -> float:
@@ -100,6 +103,11 @@ class RunFacts:
         """Addresses with less than half of an even share: requests take turns, if all answer."""
         even = sum(self.addresses.values()) / max(1, len(self.addresses))
         return [address for address, got in self.addresses.items() if got < even / 2]
+
+    def spread_from(self, other: RunFacts, default: float) -> float:
+        """The spread between runs to assume; machines of two classes differ more than one."""
+        own = self.assumed_spread or default
+        return own if self.runner_class == other.runner_class else max(own, default)
 
     def share(self, count: int) -> float:
         return 100 * count / self.completed if self.completed else 0.0

@@ -25,6 +25,20 @@ Several numbers are compared at once, so one of them must be rarer than the usua
 BY_THE_GENERATOR = "; no failure: the load generator's machine may be the cause"
 
 
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest rises in percent that would be shown as WARN or FAIL, and as FAIL.
+
+    None where no rise up to ten times would be shown, or the limit is switched off.
+    """
+
+    warn: float | None
+    fail: float | None
+
+    def document(self) -> dict[str, float | None]:
+        return {"warn": self.warn, "fail": self.fail}
+
+
 class Severity(IntEnum):
     """How bad a comparison is; the worst one is the verdict."""
 
@@ -40,11 +54,11 @@ class MetricComparison:
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
     chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
     names what the run was compared with, None for what needs no other run. What is not judged is
-    only shown. `is_noisy`: a change that should fail the run could hide in the noise.
-    `is_significant`: more than chance, by default what the p-value says. `is_improved`: better by
-    more than the limit and chance. `excludes_fail`: the interval ends below the limit that fails,
-    None where there is none. `level_mean`: the comparison with the mean of the level, where that
-    decided.
+    only shown. `is_noisy`: a change that should fail the run could hide in the noise. `detects`:
+    the rises that runs like these would show. `is_significant`: more than chance, by default what
+    the p-value says. `is_improved`: better by more than the limit and chance. `excludes_fail`: the
+    interval ends below the limit that fails, None where there is none. `level_mean`: the comparison
+    with the mean of the level, where that decided.
     """
 
     metric: str
@@ -62,6 +76,7 @@ class MetricComparison:
     than: str | None = None
     is_judged: bool = True
     is_noisy: bool = False
+    detects: Detectable | None = None
     is_significant: bool | None = None
     is_improved: bool = False
     excludes_fail: bool | None = None

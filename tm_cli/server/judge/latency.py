@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tm_cli.server.judge.bootstrap import (
+    ASSUMED,
     ASSUMED_RUNS,
     MAX_RUNS,
     MAX_SPREAD_RUNS,
@@ -39,6 +40,7 @@ from tm_cli.server.judge.findings import (
     threshold_text,
 )
 from tm_cli.server.judge.levels import Levels, find_levels
+from tm_cli.server.judge.power import detectable
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Thresholds
 
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
@@ -93,8 +95,9 @@ class Evidence:
 
     `known`: completed runs of the present level, oldest first; `level_mean`: of those of them that
     passed, where it counts. `doubt`: times that a probability is multiplied by. `most`: the largest
-    step to or from a run that did not pass that counts as noise. `machine`: variance from run to
-    run of the quantile that varies least.
+    step to or from a run that did not pass that counts as noise. `assumed`: the standard deviation
+    from run to run until there are enough of them. `machine`: variance from run to run of the
+    quantile that varies least.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Evidence:
     doubt: float
     most: float
     is_paired: bool
+    assumed: float
     machine: Chance | None = None
 
     def between(self, *, with_other: bool = True) -> Chance | None:
@@ -118,6 +122,7 @@ class Evidence:
         return between_runs(
             [run.quantiles_ms[self.name] for run in runs],
             self.within,
+            self.assumed,
             bad=[at for at, run in enumerate(runs) if run.verdict != "PASS"],
             most=self.most,
         )
@@ -230,6 +235,7 @@ def _evidence(
                 _REFERENCE_DOUBT if than == REFERENCE else 1.0,
                 math.log1p(thresholds.quantiles[name].fail / 100),
                 is_paired,
+                run.spread_from(other, ASSUMED),
             )
     spreads = [spread for one in found.values() if (spread := one.between())]
     machine = min(spreads, key=lambda spread: spread.variance, default=None)
@@ -360,6 +366,9 @@ def _compared(
         is_improved=_is_improved(rise, change, bound, floor, odds),
         excludes_fail=None if bound.fail == NEVER else excludes,
         level_mean=_mean_document(odds, value, evidence.chance),
+        detects=detectable(
+            evidence.within, evidence.between(), bound, floor / before, assumed=evidence.assumed
+        ),
     )
 
 

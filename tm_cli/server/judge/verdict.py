@@ -267,6 +267,11 @@ def _snapshot(
         "excludesFail": _excludes_fail(found),
         "improved": sorted({item.metric for item in found if item.is_improved}),
         "limits": thresholds.document(),
+        "canDetect": {
+            comparison.metric: comparison.detects.document()
+            for comparison in found
+            if comparison.detects and comparison.than != REFERENCE
+        },
         "comparisons": [comparison.document() for comparison in found],
     }
 

@@ -366,9 +366,7 @@ def block_counts(
     ]
 
 
-def _joined(
-    buckets: Sequence[EngineBucket], whole: int = 0
-) -> tuple[list[list[EngineBucket]], float]:
+def _joined(buckets: Sequence[EngineBucket], whole: int) -> tuple[list[list[EngineBucket]], float]:
     """The buckets of each block, and the length of a block in seconds."""
     count = max((bucket.index for bucket in buckets), default=-1) + 1
     size = buckets_per_block(max(whole, count))
