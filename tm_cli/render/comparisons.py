@@ -150,9 +150,13 @@ def _legend(items: Sequence[Comparison]) -> str:
     return "; ".join(text for text, is_there in marks.items() if is_there)
 
 
+_NAMED = {"reference", "limit"}
+"""What is said of a metric that is compared with something else than the baseline."""
+
+
 def comparison_cells(item: Comparison) -> tuple[str, ...]:
     """Return metric, value, baseline, change, interval, p, limits and verdict; "-" is unknown."""
-    name = f"{item.metric} (reference)" if item.than == "reference" else item.metric
+    name = f"{item.metric} ({item.than})" if item.than in _NAMED else item.metric
     mark = " *" if item.significant else ""
     return (
         sanitize(name),
@@ -196,7 +200,8 @@ def _interval(item: Comparison) -> str:
 def _limits(item: Comparison) -> str:
     if item.warn is None and item.fail is None:
         return "-"
-    pair = (("-" if limit is None else f"{limit:g}") for limit in (item.warn, item.fail))
+    unit = f" {item.unit}" if item.is_limit else ""
+    pair = (("-" if limit is None else f"{limit:g}{unit}") for limit in (item.warn, item.fail))
     return " / ".join(pair)
 
 

@@ -11,6 +11,7 @@ from tm_cli.runtime.signals import InterruptAction
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.thresholds import STRETCH_SECONDS
 from tm_cli.values.urls import LOCAL, parse_base_url
 from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
@@ -28,6 +29,7 @@ OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
 
+_COMMIT_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -56,7 +58,7 @@ class Definition:
     @property
     def is_text(self) -> bool:
         """Whether every character counts: what looks like a number in a file may lose some."""
-        return self.read in (_text, _checks, ApiKey, parse_context_name)
+        return self.read in (_text, _checks, _commit, ApiKey, parse_context_name)
 
     @property
     def flag(self) -> str:
@@ -80,6 +82,12 @@ def _positive(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
         raise ValueError("must be longer than zero")
+    return seconds
+
+
+def _warmup(text: str) -> float:
+    if (seconds := parse_duration(text)) % STRETCH_SECONDS:
+        raise ValueError(f"invalid warm-up {text!r}: expected a multiple of {STRETCH_SECONDS}s")
     return seconds
 
 
@@ -131,6 +139,12 @@ def _text(text: str) -> str:
     if not text.isprintable() and any(char < " " or char == "\x7f" for char in text):
         raise ValueError("must not have control characters")
     return text.strip()
+
+
+def _commit(text: str) -> str:
+    if not _COMMIT_ID.fullmatch(found := text.strip().lower()):
+        raise ValueError(f"invalid commit {text!r}: expected 7 to 64 hexadecimal digits")
+    return found
 
 
 def _remote_url(text: str) -> str:
@@ -189,6 +203,18 @@ DEFINITIONS = {
             "Maximum time to wait until the target answers, before the load is sent.",
         ),
         Definition(
+            "warmup",
+            _warmup,
+            None,
+            "First seconds of the run, which are sent but not judged, instead of the profile's.",
+        ),
+        Definition(
+            "stop_early",
+            _boolean,
+            None,
+            "End a run as soon as its verdict is known; without it, an A/B run does.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,
@@ -196,6 +222,7 @@ DEFINITIONS = {
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("abort_if", _checks, None, "Limits that end a run of `tm runs`."),
         Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",
@@ -204,6 +231,7 @@ DEFINITIONS = {
             "What happens to the run on Ctrl-C: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
+        Definition("commit", _commit, None, "Commit under test, a tag of the run."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
         Definition("github_annotations", _boolean, True, "Write annotations in GitHub Actions."),
         Definition("data_dir", _text, None, "Directory of the embedded server."),

@@ -516,3 +516,36 @@ def test_server_that_does_not_tell_its_limit_is_asked_to_start(gate, server):
     server.snapshot().answer("POST", f"/profiles/{PROFILE}/start", STARTED)
     server.status().status("COMPLETED").scan(row()).detail()
     assert gate(*GATED).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "seconds"),
+    [
+        (("--warmup", "10s"), {}, 10),
+        ((), {"TM_WARMUP": "1m"}, 60),
+        (("--warmup", "0"), {"TM_WARMUP": "1m"}, 0),
+    ],
+)
+def test_warm_up_goes_with_the_start(tm, server, argv, environ, seconds):
+    if seconds:
+        server.features(warmup=True)
+    expect_run(server, {"warmup": seconds})
+    own = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    assert tm(*GATED, *argv, environ={**own, **environ}).exit_code == ExitCode.OK
+
+
+def test_server_that_judges_everything_gets_no_start_with_a_warm_up(gate, server, tmp_path):
+    path = tmp_path / "checkout.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + "warmup: 5s\n")
+    for argv in ((*GATED, "--warmup", "5s"), ("runs", "start", str(path), "--wait")):
+        server.features(runLimits=True, waitForTarget=True)
+        result = gate(*argv)
+        assert result.exit_code == ExitCode.REFUSED
+        assert "this server cannot leave a warm-up out of the verdict" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["soon", "3s", "7.5s"])
+def test_warm_up_ends_with_a_stretch_of_the_measurements(gate, server, text):
+    result = gate(*GATED, f"--warmup={text}")
+    assert result.exit_code in (ExitCode.USAGE, ExitCode.CONFIGURATION)
+    assert "warm" in result.stderr

@@ -90,7 +90,8 @@ def follow(
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
     under_way = min(len(runs), at_once or len(runs))
-    gate = _with_polling(gate, limits, runs=under_way, watched=terminal.live and not session.quiet)
+    watched = bool(gate.abort_if) or (terminal.live and not session.quiet)
+    gate = _with_polling(gate, limits, runs=under_way, watched=watched)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -162,7 +163,7 @@ def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Ou
 
 
 def _with_polling(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
-    """Poll often where progress is drawn, seldom elsewhere, and with many runs in turn."""
+    """Poll often where progress is drawn or limits are watched, with many runs in turn."""
     max_interval, budget_interval = POLL_UNATTENDED, 0.0
     if watched:
         max_interval = POLL_LOOPBACK if is_loopback(limits.base_url) else POLL_INTERACTIVE
@@ -287,6 +288,8 @@ def _advice(record: Record) -> str | None:
     advice = f"`tm history {details}` and `--report html=gate.html` show it"
     if not decision.verdict_gated or not is_compared:
         return advice
+    if result.facts.get("stoppedAfterSeconds") is not None:
+        return f"{advice}; intended? pin a whole run, started with --no-stop-early"
     return f"{advice}; intended? `tm baseline pin {number}`"
 
 

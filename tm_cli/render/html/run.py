@@ -118,7 +118,7 @@ def _gate_text(gate: Gate) -> str:
         for what, listed in lists.items()
         if listed
     ]
-    parts += [f"needs {check.text}" for check in gate.checks]
+    parts += [f"needs {text}" for text in gate.requirements]
     if gate.confirm:
         times = "once" if gate.confirm == 1 else f"up to {gate.confirm} times"
         parts.append(f"repeats a failing run {times}")

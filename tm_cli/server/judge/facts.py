@@ -1,7 +1,11 @@
 """What the judge needs to know of a run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from tm_cli.values.thresholds import Stretch
 
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
@@ -24,6 +28,11 @@ class RunFacts:
     address of the target; empty where that is not known. `statuses`: responses by status below
     400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
     `repeated`: requests that were sent again because their idle connection had been closed.
+    `warmup`: seconds at the beginning that are in none of these numbers, save in addresses, bodies
+    and `repeated`. `cpu_pressure`: the share of the time, 0 to 1, in which some task waited for a
+    CPU of the load generator's machine, None where that is not known. `stretches`: what is known
+    of parts of the curve, of those that have limits of their own. `stopped_after`: the second after
+    which a run ended because its verdict was known, None for a whole run.
     """
 
     history_id: int
@@ -46,6 +55,10 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    warmup: float = 0.0
+    stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
+    cpu_pressure: float | None = None
+    stopped_after: float | None = None
 
     @property
     def error_rate(self) -> float:

@@ -34,6 +34,11 @@ from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Threshol
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
 """Requests slower than the quantile that it takes, in both runs."""
 
+
+def requests_needed(quantile: str) -> int:
+    return round(_MIN_BEYOND[quantile] / (1 - QUANTILES[quantile]))
+
+
 _ENOUGH_RUNS = 3  # to have a mean
 # A second comparison is a second chance to be wrong, and slow slides only grow.
 _REFERENCE_DOUBT = 3.0
@@ -91,7 +96,7 @@ def compare_response_times(
                 name, Severity.WARN, f"{name} is not known of {whose}", "ms", value, before
             )
             continue
-        enough = round(_MIN_BEYOND[name] / (1 - QUANTILES[name]))
+        enough = requests_needed(name)
         if min(run.completed, other.completed) < enough:
             yield _unjudged(name, value, before, than, enough)
             continue

@@ -27,6 +27,7 @@ from tm_cli.server.judge.findings import (
 )
 from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.levels import METRICS
+from tm_cli.server.judge.limits import compare_stretches, within_limits
 from tm_cli.server.judge.thresholds import Thresholds
 
 VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
@@ -53,8 +54,8 @@ class Judgement:
 def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None = None) -> Judgement:
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
-    Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless too
-    many requests failed or none was completed.
+    Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless a
+    limit is crossed that needs none, too many requests failed or none was completed.
     """
     thresholds = thresholds or Thresholds()
     baseline = choice.baseline
@@ -65,6 +66,7 @@ def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None =
     )
     found += _against_references(run, choice, thresholds)
     found += alone(run, thresholds)
+    found += within_limits(run, thresholds)
     found.append(generator(run, baseline, BASELINE))
     if is_unreliable(baseline, thresholds):
         found = [_with_way_out(comparison, run, choice, thresholds) for comparison in found]
@@ -79,6 +81,7 @@ def judge_ab_run(
     thresholds = thresholds or Thresholds()
     found = compare(now, before, thresholds, than=OTHER_TARGET, is_paired=True)
     found += alone(now, thresholds)
+    found += within_limits(now, thresholds)
     found.append(generator(now, None, None))
     return _judged(found, _snapshot("duet", BaselineChoice(None), thresholds, found), None)
 
@@ -105,15 +108,19 @@ def compare(
             run, other, thresholds, than=than, passed=passed, is_paired=is_paired, is_named=is_named
         )
     ]
+    is_timed = any(comparison.is_judged for comparison in times)
+    stretches = [*compare_stretches(run, other, thresholds, than=than, is_paired=is_paired)]
+    times += [comparison for comparison in stretches if comparison.unit == "ms"]
     times = _no_failures_of_the_generator(times, run, other)
     if not is_named and not is_paired:
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
+    found += [comparison for comparison in stretches if comparison.unit != "ms"]
     found += successes(run, other, thresholds, than)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     found += unreached(run, [other] if is_named else [other, *passed], than)
-    if not any(comparison.is_judged for comparison in times):
+    if not is_timed:
         found.append(_nothing_timed(run))
     return found
 
@@ -206,14 +213,14 @@ def _with_way_out(
 
 
 def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Judgement:
-    found = list(alone(run, thresholds))
-    found.append(generator(run, None, None))
+    limited = list(within_limits(run, thresholds))
+    found = [*alone(run, thresholds), *limited, generator(run, None, None)]
     snapshot = _snapshot("runs", choice, thresholds, found)
     if run.completed == 0:
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
-    errors = next(comparison for comparison in found if comparison.metric == "all_errors")
-    if errors.severity:
-        return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
+    limited += [comparison for comparison in found if comparison.metric == "all_errors"]
+    if worst := max(comparison.severity for comparison in limited):
+        return Judgement(_BY_SEVERITY[worst], _reasons(limited, worst), snapshot, None)
     redirected = None if thresholds.expect_status else redirects(run)
     reasons = [text for text in (choice.reason, redirected) if text]
     return Judgement("NO_BASELINE", tuple(reasons), snapshot, None)

@@ -32,6 +32,8 @@ async def get_account(request: Request) -> Response:
                 "runLimits": True,
                 "duet": True,
                 "waitForTarget": True,
+                "warmup": True,
+                "stopEarly": True,
             },
         }
     )
