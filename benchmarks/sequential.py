@@ -52,17 +52,23 @@ class Trial:
 
 
 def play_one(
-    seed: int, *, target: Target, seconds: int, is_duet: bool = False, history: int = 0
+    seed: int,
+    *,
+    target: Target,
+    seconds: int,
+    is_duet: bool = False,
+    history: int = 0,
+    noise: Noise = NOISE,
 ) -> Trial:
     """A run of the old version, then one of `target`, or both in one run."""
     rng = random.Random(seed)  # noqa: S311
     if is_duet:
-        factors = slowness(seconds, NOISE, rng)
-        now = play(target, factors, RATE / 2, NOISE, rng)
-        return decided(now, play(Target(), factors, RATE / 2, NOISE, rng))
+        factors = slowness(seconds, noise, rng)
+        now = play(target, factors, RATE / 2, noise, rng)
+        return decided(now, play(Target(), factors, RATE / 2, noise, rng))
 
     def draw(version: Target) -> RunFacts:
-        return joined(play(version, slowness(seconds, NOISE, rng), RATE, NOISE, rng))
+        return joined(play(version, slowness(seconds, noise, rng), RATE, noise, rng))
 
     passed = [replace(draw(Target()), history_id=number) for number in range(1, history + 2)]
     choice = BaselineChoice(passed[-1], SelectedBy.NEWEST_PASSING, passed=tuple(passed))
