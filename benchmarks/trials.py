@@ -78,7 +78,8 @@ class Project:
         if pinned := self._pinned:
             selection = BaselineSelection(SelectedBy.PINNED, pinned.history_id, pinned)
         judgement = judge(run, choose_baseline(run, self._runs, selection))
-        self._runs.append(replace(run, verdict=judgement.verdict))
+        excludes = judgement.snapshot["excludesFail"]
+        self._runs.append(replace(run, verdict=judgement.verdict, excludes_fail=excludes))
         return _outcome(judgement)
 
     def duet(self, target: Target) -> Outcome:
