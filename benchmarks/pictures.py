@@ -19,9 +19,10 @@ from typing import Any
 
 from charts import Axis, Bar, Line, bar_chart, line_chart
 from noise import NOISES, Target, judged, play, slowness
+from sequential import cut, decided
 from verdict import DUET, ONE, POWER
 
-from tm_cli.server.judge import RunFacts, choose_baseline, judge
+from tm_cli.server.judge import Judgement, RunFacts, choose_baseline, judge, judge_ab_run
 from tm_cli.server.judge.thresholds import Thresholds
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -36,6 +37,7 @@ def main() -> int:
     write("unchanged-runs.svg", unchanged(cells))
     write("power.svg", power(cells))
     write("levels.svg", levels())
+    write("stopping-early.svg", stopping_early())
     return 0
 
 
@@ -115,6 +117,42 @@ def levels() -> str:
         Axis("p95", 0, top, [(v, f"{v} ms") for v in range(0, top + 1, 20)]),
         height=300,
     )
+
+
+def stopping_early() -> str:
+    """The interval of the p95 change of two A/B runs of two minutes, until each is decided."""
+    lines = []
+    for name, colour, target in (
+        ("50 % slower", "fail", Target(slower=1.5)),
+        ("unchanged", "pass", Target()),
+    ):
+        rng = random.Random(2)  # noqa: S311
+        factors = slowness(120, NOISES["hosted"], rng)
+        now, before = (
+            play(version, factors, 100, NOISES["hosted"], rng) for version in (target, Target())
+        )
+        decision = decided(now, before)
+        blocks = range(3, round(decision.share * len(now.blocks)) + 1)
+        found = [_p95(judge_ab_run(cut(now, count), cut(before, count))) for count in blocks]
+        for side in ("ciHigh", "ciLow"):
+            points = [
+                (count * now.seconds / len(now.blocks), item[side])
+                for count, item in zip(blocks, found, strict=True)
+            ]
+            ended = f"{name}: {decision.verdict}, {points[-1][0]:.0f} s"
+            lines.append(Line(ended if side == "ciHigh" else "", colour, points))
+    return line_chart(
+        "95 % interval of the p95 change of two A/B runs, until the verdict is known",
+        lines,
+        Axis("seconds of 120", 0, 120, [(v, f"{v} s") for v in range(0, 121, 20)]),
+        Axis("change of p95", -20, 80, [(v, f"{v:+} %") for v in range(-20, 81, 20)]),
+        limits=[(15.0, "fail", "FAIL above +15 %")],
+    )
+
+
+def _p95(judgement: Judgement) -> dict[str, Any]:
+    found = judgement.snapshot["comparisons"]
+    return next(item for item in found if item["metric"] == "p95")
 
 
 def write(name: str, drawn: str) -> None:
