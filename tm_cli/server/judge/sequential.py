@@ -20,7 +20,7 @@ from tm_cli.server.judge.baseline import BaselineChoice
 from tm_cli.server.judge.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import REFERENCE
+from tm_cli.server.judge.findings import BASELINE, REFERENCE
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve
@@ -164,7 +164,7 @@ def _judged(judgement: Judgement) -> set[str]:
 def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
     """Whether no quantile may have risen by as much as should fail, and none has improved.
 
-    An improvement starts a new level, which deserves a whole run.
+    An improvement on a baseline starts a new level, which deserves a whole run.
     """
     for item in judgement.snapshot["comparisons"]:
         name, fail = item["metric"], item["fail"]
@@ -176,7 +176,7 @@ def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
         is_small = before * high / 100 < thresholds.floor(name)
         if fail is not None and high >= fail and not is_small:
             return False
-        if "an improvement" in item["reason"]:
+        if item["than"] == BASELINE and high < 0 and item["change"] < -(item["warn"] or 0):
             return False
     return True
 

@@ -186,3 +186,9 @@ def test_chance_is_spent_over_the_looks_and_never_exceeds_its_sum() -> None:
         test.look(played(1.11, seed=2, blocks=blocks), played(blocks=blocks), Thresholds(), seen)
         assert set(test.spent.values()) == {seen.share}
     assert max(test.spent.values()) < 1
+
+
+def test_an_improvement_decides_an_ab_run_which_is_no_baseline() -> None:
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
+    now, before = played(0.6, seed=2, blocks=6), played(blocks=6)
+    assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"
