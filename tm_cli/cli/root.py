@@ -36,6 +36,9 @@ class _Root(LazyGroup):
             hidden=True,
             attribute="gate_app",
         ),
+        "bisect": Entry(
+            "tm_cli.commands.bisect.app", "Find the commit that made a service slower.", _GATES
+        ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
             "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER
@@ -45,6 +48,12 @@ class _Root(LazyGroup):
         ),
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
+        ),
+        "plan": Entry(
+            "tm_cli.commands.plan", "Tell what a profile can detect, and what it takes.", _SERVER
+        ),
+        "calibrate": Entry(
+            "tm_cli.commands.calibrate", "Measure the noise of this class of machines.", _SERVER
         ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "agent": Entry(

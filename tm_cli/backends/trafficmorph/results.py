@@ -274,8 +274,10 @@ def as_result(row: HistoryRow) -> Result:
             *_decided(row),
             *map(sanitize, row.notes),
             *_warmup(facts),
+            *_pressure(facts),
             *_addresses(facts),
             *_transfers(facts),
+            *_blind_below(row.auto_compare_snapshot),
         ),
         series=read_series(facts),
     )
@@ -369,6 +371,26 @@ def _warmup(facts: Mapping[str, Any]) -> list[str]:
     return [f"{not_judged(warmup)}{what}"]
 
 
+_BUSIER = 0.1
+"""A share of the time; waiting for a CPU so much longer than in the baseline is worth a note."""
+
+
+def _pressure(facts: Mapping[str, Any]) -> list[str]:
+    """Whether the machine was much busier than during the baseline; its comparison says it too."""
+    snapshot = facts.get("autoCompareSnapshot")
+    snapshot = snapshot if isinstance(snapshot, Mapping) else {}
+    now, before = (
+        as_number(facts.get("cpuPressure")),
+        as_number(snapshot.get("baselineCpuPressure")),
+    )
+    if now is None or before is None or now < before + _BUSIER:
+        return []
+    if any(item.metric == "cpu_pressure" for item in read_comparisons(snapshot)):
+        return []
+    shares = f"{100 * now:.0f} % of the time, in the baseline {100 * before:.0f} %"
+    return [f"some task waited for a CPU {shares}: this run was measured on a busier machine"]
+
+
 _SLOW_START = 1.5
 """How many times the usual p95 makes a hint."""
 _SLOWER_MS = 5.0
@@ -427,6 +449,20 @@ def _transfers(facts: Mapping[str, Any]) -> list[str]:
         were = "request was" if repeated == 1 else "requests were"
         notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")
     return notes
+
+
+def _blind_below(snapshot: Any) -> list[str]:
+    """Which rise of p95 runs like this one show: as WARN in 80 %, as FAIL in 95 % of the cases."""
+    known = snapshot.get("canDetect") if isinstance(snapshot, Mapping) else None
+    detects = known.get("p95") if isinstance(known, Mapping) else None
+    if not isinstance(detects, Mapping):
+        return []
+    warn, fail = as_number(detects.get("warn")), as_number(detects.get("fail"))
+    if warn is None and fail is None:
+        return []
+    least = warn if warn is not None else fail
+    note = f"blind below {least:+.0f} % at p95"
+    return [f"{note}; fails from {fail:+.0f} %" if None not in (warn, fail) else note]
 
 
 def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:

@@ -14,13 +14,13 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tm_cli.server.judge.baseline import BaselineChoice
 from tm_cli.server.judge.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import BASELINE, REFERENCE
+from tm_cli.server.judge.findings import REFERENCE
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve
@@ -176,9 +176,8 @@ def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
         is_small = before * high / 100 < thresholds.floor(name)
         if fail is not None and high >= fail and not is_small:
             return False
-        if item["than"] == BASELINE and high < 0 and item["change"] < -(item["warn"] or 0):
-            return False
-    return True
+    is_ab_run = judgement.snapshot["method"] == "duet"
+    return is_ab_run or not judgement.snapshot["improved"]
 
 
 def _whole(run: RunFacts, seen: Interim) -> RunFacts:
@@ -197,11 +196,14 @@ def _whole(run: RunFacts, seen: Interim) -> RunFacts:
         statuses={name: all_of(count) for name, count in run.statuses.items()},
         addresses={name: all_of(count) for name, count in run.addresses.items()},
         repeated=all_of(run.repeated),
-        blocks=[run.blocks[index % len(run.blocks)] for index in range(seen.total)]
-        if run.blocks
-        else (),
+        blocks=_repeated(run.blocks, seen.total),
+        block_counts=_repeated(run.block_counts, seen.total),
         seconds=run.seconds * seen.total / seen.blocks,
     )
+
+
+def _repeated(blocks: Sequence[Any], total: int) -> Sequence[Any]:
+    return [blocks[index % len(blocks)] for index in range(total)] if blocks else ()
 
 
 def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineChoice | RunFacts:
