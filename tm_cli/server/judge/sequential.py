@@ -131,7 +131,7 @@ def _is_known(
     chance: float,
 ) -> bool:
     baseline = other.baseline if isinstance(other, BaselineChoice) else other
-    if name == "PASS" and (_is_due(other) or not _excludes_failure(now, thresholds)):
+    if name == "PASS" and (_is_due(other) or not _excludes_failure(now)):
         return False
     worse = 1.0 if name == "PASS" else -1.0
     whole = _whole(run, seen)
@@ -161,7 +161,7 @@ def _judged(judgement: Judgement) -> set[str]:
     return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
 
 
-def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
+def _excludes_failure(judgement: Judgement) -> bool:
     """Whether no quantile may have risen by as much as should fail, and none has improved.
 
     An improvement on a baseline starts a new level, which deserves a whole run.
@@ -170,11 +170,8 @@ def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
         name, fail = item["metric"], item["fail"]
         if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
             continue
-        high, before = item["ciHigh"], item["baseline"]
-        if high is None:
-            return False
-        is_small = before * high / 100 < thresholds.floor(name)
-        if fail is not None and high >= fail and not is_small:
+        high = item["ciHigh"]
+        if high is None or (fail is not None and high >= fail):
             return False
     is_ab_run = judgement.snapshot["method"] == "duet"
     return is_ab_run or not judgement.snapshot["improved"]
