@@ -1,7 +1,7 @@
 """Draws the pictures of docs/verdicts.md from what `verdict.py` has measured.
 
     python benchmarks/verdict.py --json verdicts.json
-    python benchmarks/pictures.py verdicts.json
+    python benchmarks/verdict_pictures.py verdicts.json
 
 Writes SVG files to docs/pictures/.
 """
