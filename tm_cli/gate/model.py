@@ -139,6 +139,7 @@ class Progress:
     `recent` are the newest buckets, oldest first. `is_ours` says that the server itself named
     our run as the active one, and `other_run` what it named instead, empty for no run. A run of
     many parts counts them by state (`items`) and knows how many there should be (`expected`).
+    `may_end_early`: the run may end at any time, as soon as its verdict is known.
     """
 
     phase: Phase
@@ -157,6 +158,7 @@ class Progress:
     warnings: tuple[str, ...] = ()
     items: Mapping[str, int] = field(default_factory=dict)
     expected: int | None = None
+    may_end_early: bool = False
 
     @property
     def remaining(self) -> float | None:

@@ -203,6 +203,12 @@ DEFINITIONS = {
             "First seconds of the run, which are sent but not judged, instead of the profile's.",
         ),
         Definition(
+            "stop_early",
+            _boolean,
+            None,
+            "End a run as soon as its verdict is known; without it, an A/B run does.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,

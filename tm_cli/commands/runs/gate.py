@@ -49,6 +49,7 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+EARLY_STOP = ("stop_early", "end a run before its time (--stop-early)")
 
 WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
 
@@ -124,6 +125,7 @@ def require_support(
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
     warmup: float | None = None,
+    stop_early: bool | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -145,6 +147,10 @@ def require_support(
         needs.append(WAITING)
     if warmup or any(document.get("warmup") for document in documents):
         needs.append(WARMUP)
+    if stop_early or (
+        stop_early is None and any(document.get("stopEarly") for document in documents)
+    ):
+        needs.append(EARLY_STOP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -187,6 +193,7 @@ class StartRequest:
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
     warmup: float | None = None
+    stop_early: bool | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -194,7 +201,11 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        own = {"waitForTarget": self.wait_for_target, "warmup": self.warmup}
+        own = {
+            "waitForTarget": self.wait_for_target,
+            "warmup": self.warmup,
+            "stopEarly": self.stop_early,
+        }
         given = {name: value for name, value in own.items() if value is not None}
         return self.comparison.document() | given
 
@@ -217,9 +228,14 @@ def read_request(
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
         warmup=session.setting("warmup", chosen.warmup),
+        stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
         parallel=parallel,
         document=document,
     )
+
+
+def _as_text(flag: bool | None) -> str | None:
+    return None if flag is None else str(flag)
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -250,6 +266,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 request.comparison,
                 wait_for_target=request.wait_for_target,
                 warmup=request.warmup,
+                stop_early=request.stop_early,
             )
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
@@ -262,6 +279,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
             warmup=request.warmup,
+            stop_early=request.stop_early,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))

@@ -61,7 +61,8 @@ def comparable_runs(
     """The reliable completed runs of one load, newest first, without their blocks."""
     rows = judge.history.completed_before(_LARGEST_ID, profile_id)
     found = (judge.facts(row) for row in rows if row["fingerprint"] == fingerprint)
-    usable = (run for run in found if run.can_be_baseline and run.seconds > 0)
+    whole = (run for run in found if run.stopped_after is None and run.seconds > 0)
+    usable = (run for run in whole if run.can_be_baseline)
     return [run for run in usable if not is_unreliable(run, thresholds)]
 
 
