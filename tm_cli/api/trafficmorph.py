@@ -131,8 +131,8 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    `waiting_for`: why the embedded server sends no load yet. `stops_early`: whether it ends the run
-    as soon as its verdict is known.
+    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`; and
+    `stops_early`, whether it ends the run as soon as its verdict is known.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -151,15 +151,17 @@ class LiveStatus(CamelCasePayload):
     flaky_dispatch: Lenient[StrictBool] = None
     waiting_for: Lenient[StrictStr] = None
     stops_early: Lenient[StrictBool] = None
+    warmup_seconds: Number = None
     tags: TextList = ()
 
 
 class HistoryRow(CamelCasePayload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
-    address of the target) are the embedded server's, as are `stopped_after_seconds`, of a run that
-    was stopped early, and `curve_seconds`, which it would have taken.
+    `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
+    for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
+    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early, and
+    `curve_seconds`, which it would have taken.
     """
 
     id: Lenient[StrictInt] = None
@@ -191,6 +193,8 @@ class HistoryRow(CamelCasePayload):
     auto_compare_baseline_run_id: Lenient[StrictInt] = None
     outcome: Lenient[StrictStr] = None
     against: JsonText = None
+    against_url: Lenient[StrictStr] = None
+    load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
     bodies: JsonText = None

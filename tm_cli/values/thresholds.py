@@ -50,6 +50,7 @@ LARGEST = 1e9
 
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*%?", re.ASCII)
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s)", re.ASCII)
+_LONGEST_KEY = 100
 _OF_STRETCH = re.compile(r"([^\[\]]*)\[\s*([^\[\]]*?)\s*\.\.\s*([^\[\]]*?)\s*\]")
 
 
@@ -79,7 +80,7 @@ def split_key(key: str) -> tuple[str, Stretch | None]:
     """
     if "[" not in key:
         return key, None
-    form = _OF_STRETCH.fullmatch(key)
+    form = _OF_STRETCH.fullmatch(key) if len(key) <= _LONGEST_KEY else None
     if form is None:
         raise ValueError("a stretch is written as in p95[60s..90s]")
     begin, end = (_bound_of_stretch(text) for text in form.group(2, 3))
@@ -187,11 +188,13 @@ def _bound(where: str, value: Any, *, has_times: bool) -> dict[str, float | bool
         raise InvalidThreshold(f"{where} must be false or a pair such as {{warn: 10, fail: 25}}")
     bound: dict[str, float | bool] = {}
     for name, side in value.items():
-        place = f"{where}.{name}"
         try:
-            bound |= _side(place, str(name), side, has_times=has_times)
+            read = _side(f"{where}.{name}", str(name), side, has_times=has_times)
         except InvalidThreshold as problem:
             raise InvalidThreshold(str(problem), str(name)) from None
+        if read.keys() & bound.keys():
+            raise InvalidThreshold(f"{where}.{name} is there under two names", str(name))
+        bound |= read
     if not value:
         raise InvalidThreshold(f"{where} names neither warn nor fail")
     for warn, fail in (SEVERITIES, ABSOLUTE.values()):

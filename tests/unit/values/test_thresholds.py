@@ -72,6 +72,8 @@ def test_limits_become_what_the_api_takes(written, read):
         ({"errors": {"warn": "10 ms"}}, "gate.errors.warn must be a number, e.g. 10 or '10%'"),
         ({"errors": {"failMs": 10}}, "unknown key 'gate.errors.failMs'"),
         ({"p95": {"warn": "10 min"}}, "must be a number, e.g. 10, '10%' or '400ms'"),
+        ({"p95": {"fail": "1s", "failMs": 500}}, "gate.p95.failMs is there under two names"),
+        ({"p95[" + " " * 10_000 + "x": {"fail": 1}}, "a stretch is written as in p95[60s..90s]"),
         ({"p95": {"fail": []}}, "gate.p95.fail must be a number"),
         ({"p95": {"fail": ["10%", "20%"]}}, "may have one limit in % and one in ms or s"),
         ({"p95": {"fail": ["1s", "2s", "5%"]}}, "may have one limit in % and one in ms or s"),

@@ -157,7 +157,7 @@ def portable(document: Any) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     found = {key: _read(key, written[key], value) for key, value in fields.items()}
     _check_curve(found)
-    _check_stretches(found, written)
+    _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
 
 
@@ -302,12 +302,12 @@ def _check_curve(found: Mapping[str, Any]) -> None:
             )
 
 
-def _check_stretches(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
-    """Refuse what would leave nothing to judge, or not what is asked for."""
+def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
+    """Refuse what would leave nothing to judge; `gate` has the keys as they are written."""
     duration, warmup = found["duration"], found.get("warmup") or 0.0
     if warmup >= duration:
         raise InvalidDocument("warmup leaves nothing to judge of the duration", ("warmup",))
-    for key in found.get("gate") or {}:
+    for key in map(str, gate):
         if problem := stretch_problem(key, duration=duration, warmup=warmup):
             raise InvalidDocument(f"gate.{key}: {problem}", ("gate", key))
 

@@ -244,6 +244,7 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         rps=status.current_rps,
         planned_rps=_planned_rps(status, newest, curve),
         p95_ms=newest.p95_ms if newest else None,
+        warmup=status.warmup_seconds or 0.0,
         recent=tuple(_sample(bucket, curve) for bucket in buckets if bucket.t is not None),
         codes=dict(status.response_code_counts),
         bad_ratio=newest.bad_ratio if newest else None,

@@ -21,6 +21,7 @@ from tm_cli.cli.options import (
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
+from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -398,19 +399,21 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
 
     def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
-        """Raise Refused when there are live limits, and no live data."""
+        """Raise Refused when there are live limits, and no live data.
+
+        Whatever else goes wrong is left to the gate: without readings it is undecided.
+        """
         if gate is None or not gate.abort_if:
             return
         try:
-            self.session.client.get_run_status(ref.profile_id)
-        except HttpError as error:
-            if error.status != 404:
-                raise
-            raise Refused(
-                "this server has no live data of a run, which --abort-if needs",
-                hint="leave --abort-if out; `--assert` checks the same when the run has ended",
-                code="not_supported",
-            ) from None
+            self.session.client.without_retries().get_run_status(ref.profile_id)
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.status == 404 and error.from_api:
+                raise Refused(
+                    "this server has no live data of a run, which --abort-if needs",
+                    hint="leave --abort-if out; `--assert` is checked when the run has ended",
+                    code="not_supported",
+                ) from None
 
     def _followed(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
@@ -435,7 +438,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             ref.profile_id,
             subject=ref.name,
             region=request.region,
-            tags=request.tags,
+            tags=self._tags(request.tags),
             own_tag=self._own_tag(request.tags),
             terms=request.terms,
             profile=profile,
@@ -448,6 +451,15 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _stop_client(self) -> TrafficMorphClient:
         transport = open_transport(self.session, for_a_stop(self.session.connection))
         return TrafficMorphClient(transport, self.session.context.clock)
+
+    def _tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """Add the commit under test, where the server is known to take tags."""
+        is_known = any(tag.startswith(COMMIT_TAG) for tag in tags)
+        if is_known or len(tags) >= MOST_TAGS - 1 or not (tags or self.server == LOCAL):
+            return tags
+        context = self.session.context
+        tag = commit_tag(self.session.setting("commit", None), context.environ, context.cwd)
+        return (*tags, tag) if tag else tags
 
     def _own_tag(self, tags: Sequence[str]) -> str | None:
         """Return one more tag than the user's, which others may share; older servers take none."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.thresholds import STRETCH_SECONDS
 
 _BLOCK = 128  # requests whose sides are drawn at once
 _EVENS = int("1" * (_BLOCK // 2), 4)  # every other bit
@@ -59,7 +60,7 @@ def _every(step: int, first: int) -> int:
     return sum(1 << bit for bit in range(first, _BLOCK, step))
 
 
-BUCKET_SECONDS = 5.0
+BUCKET_SECONDS = float(STRETCH_SECONDS)
 """Requests are counted in buckets of so many seconds of the curve."""
 
 

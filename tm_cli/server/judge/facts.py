@@ -32,9 +32,9 @@ class RunFacts:
     and `repeated`. `cpu_pressure`: the share of the time, 0 to 1, in which some task waited for a
     CPU of the load generator's machine, None where that is not known. `stretches`: what is known
     of parts of the curve, of those that have limits of their own. `stopped_after`: the second after
-    which a run ended because its verdict was known, None for a whole run.
-    `runner_class`: the kind of machine that sent the load, None where that is not known;
-    `assumed_spread`: what was measured there of the spread between runs, None without that.
+    which a run ended because its verdict was known, None for a whole run. `runner_class`: the kind
+    of machine that sent the load, None where that is not known; `assumed_spread`: what was measured
+    there of the spread between runs, None without that.
     """
 
     history_id: int

@@ -130,7 +130,7 @@ def _is_known(
     chance: float,
 ) -> bool:
     baseline = other.baseline if isinstance(other, BaselineChoice) else other
-    if chance <= 0 or (name == "PASS" and not _excludes_failure(now, thresholds)):
+    if name == "PASS" and (_is_due(other) or not _excludes_failure(now, thresholds)):
         return False
     worse = 1.0 if name == "PASS" else -1.0
     whole = _whole(run, seen)
@@ -146,10 +146,18 @@ def _judge(run: RunFacts, other: BaselineChoice | RunFacts, thresholds: Threshol
     return judge(run, other, thresholds)
 
 
+def _is_due(other: BaselineChoice | RunFacts) -> bool:
+    """Whether the run is to become a baseline, for which it must be a whole one."""
+    if isinstance(other, RunFacts) or other.baseline is None or other.is_named:
+        return False
+    newer = [run for run in other.passed if run.history_id > other.baseline.history_id]
+    return len(newer) >= RENEWED_AFTER
+
+
 def _judged(judgement: Judgement) -> set[str]:
-    """The metrics with enough requests."""
+    """The quantiles with enough requests."""
     found = judgement.snapshot["comparisons"]
-    return {item["metric"] for item in found if item["verdict"] is not None}
+    return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
 
 
 def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:

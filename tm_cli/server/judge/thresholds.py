@@ -25,6 +25,7 @@ _BOUNDS = {
 
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
+_MOST_STRETCHES = 50  # each is judged by itself
 _MAX_VALUE = 1e15  # a longer integer would not even become a float
 
 
@@ -174,6 +175,8 @@ class Thresholds:
             raise ValueError("only a response time has a limit in milliseconds")
         if bound == limit == _NONE:
             return replace(self, stretches=others)
+        if len(others) >= _MOST_STRETCHES:
+            raise ValueError(f"more than {_MOST_STRETCHES} stretches have limits")
         found = StretchThreshold(metric, stretch, bound, limit)
         return replace(self, stretches={**others, key: found})
 

@@ -109,11 +109,13 @@ def compare(
         )
     ]
     is_timed = any(comparison.is_judged for comparison in times)
-    times += compare_stretches(run, other, thresholds, than=than, is_paired=is_paired)
+    stretches = [*compare_stretches(run, other, thresholds, than=than, is_paired=is_paired)]
+    times += [comparison for comparison in stretches if comparison.unit == "ms"]
     times = _no_failures_of_the_generator(times, run, other)
     if not is_named and not is_paired:
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
+    found += [comparison for comparison in stretches if comparison.unit != "ms"]
     found += successes(run, other, thresholds, than)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)

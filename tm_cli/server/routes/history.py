@@ -163,6 +163,9 @@ def summary(row: StoredRow) -> dict[str, Any]:
         "outcome": row["outcome"],
         "stoppedAfterSeconds": stopped_after(row),
         "curveSeconds": row["duration"],
+        "againstUrl": row["against_url"],
+        "latencyQuantiles": row["latency_quantiles"],
+        "loadFingerprint": row["fingerprint"],
     }
 
 
@@ -171,7 +174,6 @@ def detail(row: StoredRow) -> dict[str, Any]:
     return summary(row) | {
         "targetUrl": row["target_url"],
         "responseCodes": row["response_codes"],
-        "latencyQuantiles": row["latency_quantiles"],
         "rpsSeries": row["rps_series"],
         "latencySeries": row["latency_series"],
         "secondaryStats": None,

@@ -70,7 +70,8 @@ async def get_run_status(request: Request) -> Response:
     run = live.run
     head = _status(profile.id, run.run_id, live.status)
     known = {"region": run.region, "tags": run.tags, "stopsEarly": run.stops_early}
-    return JSONResponse(head | known | live.state.counters())
+    warmup = {"warmupSeconds": run.warmup} if run.warmup else {}
+    return JSONResponse(head | known | warmup | live.state.counters())
 
 
 def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:

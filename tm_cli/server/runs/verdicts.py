@@ -62,6 +62,7 @@ class Judge:
             verdict=judgement.verdict,
             reasons=judgement.reasons,
             snapshot=judgement.snapshot
+            | self._pressure(judgement.baseline_id)
             | {
                 "runnerClass": runner.get("runner_class"),
                 "calibratedSpread": runner.get("assumed_spread"),
@@ -70,6 +71,12 @@ class Judge:
         )
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
+
+    def _pressure(self, baseline_id: int | None) -> dict[str, Any]:
+        """How busy the machine was during the baseline, if that is known."""
+        baseline = None if baseline_id is None else self.history.find(baseline_id)
+        known = baseline["cpu_pressure"] if baseline else None
+        return {} if known is None else {"baselineCpuPressure": known}
 
     def facts(self, row: StoredRow) -> RunFacts:
         return replace(facts(row, self.now()), **self._runner(row))
@@ -202,7 +209,9 @@ class Judge:
         stretches = Stretches.of(row, thresholds_of(row))
         buckets = self.runs.buckets(row["run_id"])
         now, before = (
-            stretches.with_blocks(run, [bucket for bucket in buckets if bucket.side == side])
+            stretches.with_blocks(
+                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
+            )
             for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
         return now, before
@@ -375,7 +384,8 @@ def _head(row: StoredRow) -> dict[str, Any]:
 
 def _series(row: StoredRow, name: str) -> list[float]:
     points = json.loads(row["latency_series"])
-    return [point[name] for point in points if point[name] is not None]
+    judged = [point[name] for point in points if (point.get("t") or 0.0) >= row["warmup"]]
+    return [value for value in judged if value is not None]
 
 
 def _success(row: StoredRow) -> float:

@@ -111,3 +111,9 @@ def test_the_limits_of_a_stretch_can_be_taken_back() -> None:
     assert project.changed({"p95[60s..90s]": {"failMs": False}}).document()["p95[60s..90s]"] == {
         "fail": 20
     }
+
+
+def test_there_are_not_more_stretches_than_can_be_judged() -> None:
+    document = {f"p95[{second}s..]": {"fail": 5} for second in range(0, 255, 5)}
+    with pytest.raises(ValueError, match="more than 50 stretches"):
+        Thresholds().changed(document)

@@ -143,6 +143,12 @@ def test_errors_of_a_stretch_have_limits(key: str, errors: int, verdict: str) ->
     assert [item for item in judgement.snapshot["comparisons"] if item["metric"] == key]
 
 
+def test_errors_of_a_stretch_fail_a_run_of_a_saturated_generator_as_all_errors_do() -> None:
+    thresholds = limits(**{"errors[60s..90s]": {"fail": 1}})
+    run = replace(at_peak(RUN, errors=70), generator_saturated=True)
+    assert judge(run, against(at_peak(BASELINE)), thresholds).verdict == "FAIL"
+
+
 def test_a_stretch_of_a_first_run_has_its_absolute_limits_alone() -> None:
     thresholds = limits(**{"p95[60s..90s]": {"fail": 20, "failMs": 800}})
     assert judge(at_peak(RUN), against(None), thresholds).verdict == "NO_BASELINE"

@@ -73,6 +73,14 @@ def test_runs_of_an_older_server_had_none(api, server, tmp_path):
     assert "has another warm-up" in played(api, profile, warmup=5)["autoVerdictReasons"]
 
 
+def test_live_status_tells_the_warm_up(api):
+    profile = api.save()
+    played(api, profile, warmup=5)
+    assert api.status(profile)["warmupSeconds"] == 5
+    played(api, profile)
+    assert "warmupSeconds" not in api.status(profile)
+
+
 def test_both_sides_of_an_ab_run_warm_up(api):
     profile = api.save(script="ms=20", warmup=5)
     detail = played(api, profile, againstUrl=OLD.format("ms=900,20"))
@@ -93,4 +101,18 @@ def test_a_warm_up_is_some_stretches_and_leaves_something_to_judge(api, warmup):
 
 def test_the_share_of_the_time_that_tasks_waited_for_a_cpu_is_recorded(api):
     assert played(api, api.save("a", script="pressure=0.31"))["cpuPressure"] == 0.31
-    assert played(api, api.save("b"))["cpuPressure"] is None
+    profile = api.save("b")
+    first, second = played(api, profile), played(api, profile)
+    assert first["cpuPressure"] is None
+    assert "baselineCpuPressure" not in json.loads(second["autoCompareSnapshot"])
+
+
+def test_the_verdict_knows_how_busy_the_machine_of_the_baseline_was(api, tmp_path):
+    pressure = tmp_path / "pressure"
+    pressure.write_text("0.04")
+    profile = api.save(script=f"pressure=@{pressure}")
+    played(api, profile)
+    pressure.write_text("0.31")
+    detail = played(api, profile)
+    assert json.loads(detail["autoCompareSnapshot"])["baselineCpuPressure"] == 0.04
+    assert detail["cpuPressure"] == 0.31
