@@ -76,12 +76,12 @@ def _require_calibration(session: CommandContext) -> None:
 def _measured(
     session: CommandContext, target: str, rate: str | None, duration: str | None, runs: int
 ) -> Calibrations:
-    from tm_cli.commands.run import check_reach, read_document
+    from tm_cli.commands.run import check_reach, profile_of_url
     from tm_cli.commands.runs.gate import RunGate
     from tm_cli.commands.shared.profile_argument import check_profile_argument
     from tm_cli.commands.shared.unchanged_runs import UnchangedRuns
 
-    document = read_document(target, rate, duration)
+    document = profile_of_url(target, rate, duration)
     if document is None:
         check_profile_argument(target, session.context.cwd)
     _require_calibration(session)
