@@ -130,7 +130,7 @@ def _is_known(
     chance: float,
 ) -> bool:
     baseline = other.baseline if isinstance(other, BaselineChoice) else other
-    if name == "PASS" and (_is_due(other) or not _excludes_failure(now, thresholds)):
+    if name == "PASS" and (_is_due(other) or not _excludes_failure(now)):
         return False
     worse = 1.0 if name == "PASS" else -1.0
     whole = _whole(run, seen)
@@ -160,20 +160,16 @@ def _judged(judgement: Judgement) -> set[str]:
     return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
 
 
-def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
+def _excludes_failure(judgement: Judgement) -> bool:
     """Whether no quantile may have risen by as much as should fail, and none has improved.
 
     An improvement starts a new level, which deserves a whole run.
     """
     for item in judgement.snapshot["comparisons"]:
-        name, fail = item["metric"], item["fail"]
+        name = item["metric"]
         if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
             continue
-        high, before = item["ciHigh"], item["baseline"]
-        if high is None:
-            return False
-        is_small = before * high / 100 < thresholds.floor(name)
-        if fail is not None and high >= fail and not is_small:
+        if item["ciHigh"] is None or item["excludesFail"] is False:
             return False
     return not judgement.snapshot["improved"]
 
