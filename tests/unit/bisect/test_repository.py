@@ -151,12 +151,26 @@ def test_subjects_are_shown_harmless():
 def test_state_survives_the_file(tmp_path):
     file = StateFile(tmp_path / "tm-bisect")
     state = State(Terms("make", "serve", "p"), Commit("0"), [Commit("1", ("0",))], "mark", "/tmp/x")
-    file.write(state)
-    assert file.read() == state
-    if os.name != "nt":
-        assert (tmp_path / "tm-bisect" / "state.json").stat().st_mode & 0o077 == 0
-    file.remove()
+    with file.locked():
+        file.write(state)
+        assert file.read() == state
+        if os.name != "nt":
+            assert (tmp_path / "tm-bisect" / "state.json").stat().st_mode & 0o077 == 0
+        file.clear()
     assert file.read() is None
+
+
+def test_two_processes_do_not_work_on_one_search(tmp_path):
+    file = StateFile(tmp_path / "tm-bisect")
+    other = StateFile(tmp_path / "tm-bisect")
+    with (
+        file.locked(),
+        pytest.raises(ConfigurationError, match="another tm is at work"),
+        other.locked(),
+    ):
+        pass
+    with other.locked():
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}', "nonsense"])
@@ -179,6 +193,7 @@ def test_shell_reads_the_command_in_its_directory_and_the_log_has_its_output(tmp
     log = tmp_path / "log"
     words = shell_command("echo $WORD && pwd; exit 3", PLAIN)
     group = SubprocessGroup(words, {**PLAIN, "WORD": "hello"}, directory=tmp_path, output=log)
+    group._process.wait(30)
     group.end(10.0)
     assert group.poll() == 3
     assert log.read_text(encoding="utf-8").splitlines() == ["hello", str(tmp_path)]
