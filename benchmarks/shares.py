@@ -19,6 +19,8 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 def may_be_at_most(percent: float, hits: int, trials: int, rarely: float = RARELY) -> bool:
     """Whether a true rate of `percent` brings so many hits or more in so many cases (1 %)."""
     rate = percent / 100
+    if rate in (0, 1):
+        return rate == 1 or hits == 0
     more = sum(_binomial(count, trials, rate) for count in range(hits, trials + 1))
     return more >= rarely
 

@@ -31,6 +31,7 @@ VIEWS = (
     ("history", "list"),
     ("history", "show", "7"),
     ("history", "compare", "9", "7"),
+    ("history", "changes", "42"),
     ("baseline", "show", "42"),
     ("baseline", "pin", "7"),
     ("runs", "status", "42"),

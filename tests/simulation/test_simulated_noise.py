@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from noise import NOISES, Noise, Target, play, slowness
+from shares import may_be_at_least, may_be_at_most
 
 RUNS, SECONDS, RATE = 40, 30, 40
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -74,3 +75,11 @@ def test_errors_are_as_many_however_they_come(incident: int) -> None:
     runs = [play(Target(errors=0.01), [1.0] * 60, 50, noise, rng) for _ in range(60)]
     share = statistics.fmean(run.errors / run.sent for run in runs)
     assert share == pytest.approx(0.01, rel=0.07 * math.sqrt(incident))
+
+
+def test_how_many_hits_a_rate_may_bring() -> None:
+    assert [may_be_at_most(1, hits, 100) for hits in (0, 4, 5)] == [True, True, False]
+    assert [may_be_at_least(95, hits, 100) for hits in (100, 90, 88)] == [True, True, False]
+    assert may_be_at_most(100, 3, 3)
+    assert may_be_at_least(0, 0, 3)
+    assert not may_be_at_most(0, 1, 3)

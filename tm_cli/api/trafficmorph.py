@@ -94,6 +94,7 @@ class Profile(CamelCasePayload):
     interpolation_mode: Lenient[StrictStr] = None
     region: Lenient[StrictStr] = None
     status: Lenient[StrictStr] = None
+    stop_early: Lenient[StrictBool] = None
     created_at: Instant = None
 
 
@@ -130,7 +131,8 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    `waiting_for`: why the embedded server sends no load yet.
+    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`; and
+    `stops_early`, whether it ends the run as soon as its verdict is known.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -148,14 +150,18 @@ class LiveStatus(CamelCasePayload):
     downstream_saturated: Lenient[StrictBool] = None
     flaky_dispatch: Lenient[StrictBool] = None
     waiting_for: Lenient[StrictStr] = None
+    stops_early: Lenient[StrictBool] = None
+    warmup_seconds: Number = None
     tags: TextList = ()
 
 
 class HistoryRow(CamelCasePayload):
     """A run that has ended, as a list row or in detail.
 
-    `outcome`, `against` (the second target of an A/B run), `notes` and `addresses` (requests by
-    address of the target) are the embedded server's.
+    `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
+    for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
+    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early, and
+    `curve_seconds`, which it would have taken.
     """
 
     id: Lenient[StrictInt] = None
@@ -187,6 +193,8 @@ class HistoryRow(CamelCasePayload):
     auto_compare_baseline_run_id: Lenient[StrictInt] = None
     outcome: Lenient[StrictStr] = None
     against: JsonText = None
+    against_url: Lenient[StrictStr] = None
+    load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
     bodies: JsonText = None
@@ -194,6 +202,8 @@ class HistoryRow(CamelCasePayload):
     warmup_seconds: Number = None
     judged: JsonText = None
     cpu_pressure: Number = None
+    stopped_after_seconds: Number = None
+    curve_seconds: Number = None
 
 
 class HistoryPage(CamelCasePayload):
@@ -223,6 +233,7 @@ class AccountFeatures(CamelCasePayload):
     duet: Lenient[StrictBool] = None
     wait_for_target: Lenient[StrictBool] = None
     warmup: Lenient[StrictBool] = None
+    stop_early: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

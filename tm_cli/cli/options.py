@@ -187,6 +187,15 @@ Warmup = Annotated[
         rich_help_panel=LOAD,
     ),
 ]
+StopEarly = Annotated[
+    bool | None,
+    typer.Option(
+        "--stop-early/--no-stop-early",
+        show_default=False,
+        help="End the run as soon as its verdict is known. [TM_STOP_EARLY, on with --against]",
+        rich_help_panel=LOAD,
+    ),
+]
 Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Tag of the run; repeatable.", rich_help_panel=LOAD),
@@ -339,6 +348,7 @@ class StartOptions:
     tag: Tags = None
     wait_for_target: WaitForTarget = None
     warmup: Warmup = None
+    stop_early: StopEarly = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ class _Root(LazyGroup):
             hidden=True,
             attribute="gate_app",
         ),
+        "bisect": Entry(
+            "tm_cli.commands.bisect.app", "Find the commit that made a service slower.", _GATES
+        ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
             "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER

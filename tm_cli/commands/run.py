@@ -73,7 +73,7 @@ def run(
             hint=f"a profile of that name: `tm runs start {target} --wait --fail-on FAIL`",
         )
     with wait_options.open(session) as behavior:
-        document = _read_document(target, rate, duration)
+        document = read_load(target, rate, duration)
         every_check = options.with_assert_setting(session, checks)
         limits = options.read_abort_if(session, abort_if)
         gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
@@ -87,7 +87,7 @@ def run(
         return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
 
 
-def _read_document(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
+def read_load(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
     """Return the profile of a URL, None where the target names a profile.
 
     Raises UsageError for a bad value, and for a load that a profile has already.

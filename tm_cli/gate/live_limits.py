@@ -24,6 +24,9 @@ BUCKET = 5.0
 RECENT = 12 * BUCKET
 """Seconds that one poll describes, at most."""
 
+MOST_RECENT = 60
+"""Buckets of one poll that are read; the contract allows twelve."""
+
 LONGEST_GAP = 30.0
 """Seconds of a run that may pass unread before a limit counts as not measured."""
 
@@ -63,12 +66,16 @@ class LiveLimit:
 
     def is_broken_in(self, bucket: Sample) -> bool:
         """Whether the condition holds there; a rate that the profile plans breaks nothing."""
-        value, holds = self.value(bucket), RELATIONS[self.condition.relation]
-        if value is None or not holds(value, self.condition.limit):
-            return False
+        value = self.value(bucket)
+        return value is not None and self._holds(value) and not self.is_planned_in(bucket)
+
+    def is_planned_in(self, bucket: Sample) -> bool:
+        """Whether the profile itself plans a rate there that is as low as the limit says."""
         is_low = self.condition.metric == "rps" and self.condition.relation in ("<", "<=")
-        is_planned = bucket.planned is not None and holds(bucket.planned, self.condition.limit)
-        return not (is_low and is_planned)
+        return is_low and bucket.planned is not None and self._holds(bucket.planned)
+
+    def _holds(self, value: float) -> bool:
+        return bool(RELATIONS[self.condition.relation](value, self.condition.limit))
 
     def reason(self, last: float) -> str:
         """Return how it was broken; `last` is the newest value."""
@@ -149,16 +156,16 @@ class LiveReadings:
         self._limits = limits
         self._live: dict[float, Sample] = {}
         self._record: TimeSeries = ()
-        self._elapsed = 0.0
+        self._elapsed = self._warmup = 0.0
         self.breach: Breach | None = None
 
     def take(self, progress: Progress) -> None:
         """Add what a poll has shown of this run; sets `breach` once a limit is broken."""
         if not (self._limits and progress.is_ours and progress.elapsed is not None):
             return
-        self._elapsed = max(self._elapsed, progress.elapsed)
-        for bucket in progress.recent:
-            if bucket.t >= 0 and end_of(bucket) <= progress.elapsed:
+        self._elapsed, self._warmup = max(self._elapsed, progress.elapsed), progress.warmup
+        for bucket in progress.recent[-MOST_RECENT:]:
+            if bucket.t >= self._warmup and end_of(bucket) <= progress.elapsed:
                 self._live[bucket.t] = bucket
         self._find_breach(self._broken_by_now)
 
@@ -166,7 +173,8 @@ class LiveReadings:
         """Add the record of the ended run, which has what no poll has shown."""
         ended = as_number(result.facts.get("durationSeconds"))
         self._elapsed = self._elapsed if ended is None else ended
-        self._record = result.series
+        self._warmup = as_number(result.facts.get("warmupSeconds")) or self._warmup
+        self._record = tuple(bucket for bucket in result.series if bucket.t >= self._warmup)
         self._find_breach(self._broken_at_all)
 
     def outcomes(self) -> tuple[ConditionResult, ...]:
@@ -219,15 +227,18 @@ class LiveReadings:
         buckets, metric = self._buckets(limit), limit.condition.metric
         if all(limit.value(bucket) is None for bucket in buckets):
             return f"there was no reading of {metric}"
-        longest = 0.0 if buckets is self._record else _longest_gap(buckets, self._elapsed)
+        is_whole = buckets is self._record
+        longest = 0.0 if is_whole else _longest_gap(buckets, self._warmup, self._elapsed)
         if longest <= max(limit.seconds, LONGEST_GAP):
             return None
         return f"there was no reading of {metric} for {format_duration(longest)}"
 
     def _closest(self, limit: LiveLimit) -> str:
         """Return the value that came closest to the limit."""
-        found = (limit.value(bucket) for bucket in self._buckets(limit))
-        values = [value for value in found if value is not None]
+        judged = [each for each in self._buckets(limit) if not limit.is_planned_in(each)]
+        values = [value for each in judged if (value := limit.value(each)) is not None]
+        if not values:
+            return "the profile plans such a rate all the time"
         is_upper = limit.condition.relation.startswith(">")
         closest = _amount(limit.condition, max(values) if is_upper else min(values))
         return f"the {'highest' if is_upper else 'lowest'} value over 5 s was {closest}"
@@ -257,9 +268,9 @@ def _search(limit: LiveLimit, buckets: Iterable[Sample], *, end: float = math.in
     return found
 
 
-def _longest_gap(buckets: Iterable[Sample], end: float) -> float:
-    """Return the most seconds of a run that no bucket covers."""
-    longest, until = 0.0, 0.0
+def _longest_gap(buckets: Iterable[Sample], until: float, end: float) -> float:
+    """Return the most seconds between `until` and `end` that no bucket covers."""
+    longest = 0.0
     for bucket in buckets:
         longest, until = max(longest, start_of(bucket) - until), end_of(bucket)
     return max(longest, end - until)

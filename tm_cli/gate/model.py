@@ -136,9 +136,11 @@ class Phase(Enum):
 class Progress:
     """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
-    `recent` are the newest buckets, oldest first. `is_ours` says that the server itself named
-    our run as the active one, and `other_run` what it named instead, empty for no run. A run of
-    many parts counts them by state (`items`) and knows how many there should be (`expected`).
+    `recent` are the newest buckets, oldest first; the first `warmup` seconds are not judged.
+    `is_ours` says that the server itself named our run as the active one, and `other_run` what it
+    named instead, empty for no run. A run of many parts counts them by state (`items`) and knows
+    how many there should be (`expected`). `may_end_early`: the run may end at any time, as soon as
+    its verdict is known.
     """
 
     phase: Phase
@@ -152,11 +154,13 @@ class Progress:
     planned_rps: float | None = None
     p95_ms: float | None = None
     recent: TimeSeries = ()
+    warmup: float = 0.0
     codes: Mapping[str, int] = field(default_factory=dict)
     bad_ratio: float | None = None
     warnings: tuple[str, ...] = ()
     items: Mapping[str, int] = field(default_factory=dict)
     expected: int | None = None
+    may_end_early: bool = False
 
     @property
     def remaining(self) -> float | None:

@@ -67,6 +67,26 @@ def draw_series(
     return terminal.render(drawn).rstrip("\n")
 
 
+def draw_levels(
+    terminal: Terminal,
+    title: str,
+    values: Sequence[float],
+    levels: Sequence[float],
+    *,
+    label: Callable[[float], str],
+    ends: tuple[str, str],
+) -> str:
+    """Draw one value for each of several runs over their levels; `ends` name the outer runs."""
+    from rich.text import Text
+
+    scale = Scale.fitting(terminal, float(len(values)))
+    band = [(number + 0.5, level) for number, level in enumerate(levels)]
+    line = [(number + 0.5, value) for number, value in enumerate(values)]
+    drawn = chart(scale, line, low=band, high=band, label=label, style="cyan")
+    head = _title(f"{title}: each run {scale.ink.line}, level {scale.ink.band}")
+    return terminal.render(Text().join([head, drawn, _axis(scale, *ends)])).rstrip("\n")
+
+
 def remarkable_moments(series: TimeSeries, duration: float | None = None) -> list[str]:
     """Return when the run was slowest and when it failed most, in sentences."""
     lines = []
@@ -275,16 +295,21 @@ def chart(
 
 
 def time_axis(scale: Scale, warmup: float = 0.0) -> Text:
-    from rich.text import Text
-
-    end = format_duration(scale.end)
-    blanks = " " * (MARGIN + 1)
     cold = min(math.ceil(warmup / scale.end * scale.width), scale.width)
     base = scale.ink.warmup * cold + scale.ink.base * (scale.width - cold)
+    last = format_duration(scale.end)
     labels = f"0s  {not_judged(warmup)}" if warmup else "0s"
-    room = scale.width - len(end) - 1
-    shown = f"{labels if len(labels) < room else '0s':<{scale.width - len(end)}}{end}"
-    return Text(f"{blanks}{scale.ink.corner}{base}\n{blanks} {shown}\n", style="dim")
+    first = labels if len(labels) < scale.width - len(last) - 1 else "0s"
+    return _axis(scale, first, last, base)
+
+
+def _axis(scale: Scale, first: str, last: str, base: str | None = None) -> Text:
+    from rich.text import Text
+
+    blanks = " " * (MARGIN + 1)
+    base = base or scale.ink.base * scale.width
+    room = max(scale.width - len(first), len(last) + 1)
+    return Text(f"{blanks}{scale.ink.corner}{base}\n{blanks} {first}{last:>{room}}\n", style="dim")
 
 
 def _spacing(points: Points, end: float) -> float:

@@ -24,10 +24,10 @@ def _make_token() -> str:
     return secrets.token_hex(8)
 
 
-def _spawn(words: Sequence[str], environ: Mapping[str, str]) -> SubprocessGroup:
+def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Path) -> SubprocessGroup:
     from tm_cli.runtime.subprocesses import SubprocessGroup
 
-    return SubprocessGroup(words, environ)
+    return SubprocessGroup(words, environ, **places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Environment:
     `launch` returns a running embedded server for a data directory; it stays up until closed.
     `make_token` returns letters and digits that are unique; `read_secret` returns what is
     entered at a prompt that does not show it, or piped in. `spawn` starts a command with a whole
-    environment and returns it running.
+    environment, perhaps in another directory and with a file for its output, and returns it
+    running.
     """
 
     environ: Mapping[str, str]
@@ -51,7 +52,7 @@ class Environment:
     launch: Callable[[Path], LocalServerLease]
     make_token: Callable[[], str] = _make_token
     read_secret: Callable[[str], str] = read_secret
-    spawn: Callable[[Sequence[str], Mapping[str, str]], SubprocessGroup] = _spawn
+    spawn: Callable[..., SubprocessGroup] = _spawn
 
     @classmethod
     def system(cls, cwd: Path | None = None) -> Environment:

@@ -135,6 +135,8 @@ def _exit_now(number: int, _frame: FrameType | None) -> None:
     from tm_cli.runtime.files import drop_drafts
 
     drop_drafts()
+    if subprocesses := sys.modules.get("tm_cli.runtime.subprocesses"):
+        subprocesses.kill_all()
     os._exit(128 + number)
 
 

@@ -1,4 +1,4 @@
-"""The user's command that drives a run: a process group of its own, which ends as a whole."""
+"""Commands of the user: each is a process group of its own, which ends as a whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 IS_WINDOWS = os.name == "nt"
@@ -36,23 +36,55 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     return shutil.which(name, path=environ.get("PATH"))
 
 
-class SubprocessGroup:
-    """A running command; both its streams go to our standard error, its input is empty."""
+def shell_command(text: str, environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the command line of the shell that reads `text` as the user wrote it."""
+    if IS_WINDOWS:  # one string: the shell has rules of its own for quotes
+        return f'"{_system(environ) / "cmd.exe"}" /d /s /c "{text}"'
+    return ["/bin/sh", "-c", text]
 
-    def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
-        """Start it; raises OSError."""
-        self._system = Path(environ.get("SYSTEMROOT") or r"C:\Windows", "System32")
+
+def _system(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("SYSTEMROOT") or r"C:\Windows", "System32")
+
+
+_running: set[SubprocessGroup] = set()
+
+
+def kill_all() -> None:
+    """End every group at once; for a process that ends without unwinding its stack."""
+    for group in tuple(_running):
+        group.kill()
+
+
+class SubprocessGroup:
+    """A running command; its input is empty, and both its streams go to our standard error or to
+    the file `output`.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        directory: Path | None = None,
+        output: Path | None = None,
+    ) -> None:
+        """Start it in `directory`; raises OSError."""
+        self._system = _system(environ)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        self._process = subprocess.Popen(  # noqa: S603  # the user's own command
-            list(words),
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=_standard_error(),
-            stderr=_standard_error(),
-            start_new_session=not IS_WINDOWS,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        with output.open("ab") if output else nullcontext(_standard_error()) as stream:
+            self._process = subprocess.Popen(  # noqa: S603  # the user's own command
+                words if isinstance(words, str) else list(words),
+                env=dict(environ),
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=not IS_WINDOWS,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        _running.add(self)
 
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal; None while it runs."""
@@ -68,12 +100,17 @@ class SubprocessGroup:
         self.ask_to_end()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
+        self.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+
+    def kill(self) -> None:
+        """End what is left of the group at once."""
+        _running.discard(self)
         if IS_WINDOWS:
             self._kill_tree()
         else:
             self._signal("SIGKILL", "")
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
 
     def _signal(self, name: str, on_windows: str) -> None:
         with suppress(OSError):  # it is gone already

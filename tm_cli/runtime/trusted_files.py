@@ -98,7 +98,7 @@ def _ask_git(top: Path, path: Path, environ: Mapping[str, str]) -> bytes | None:
     The repository may be hostile and belong to others. Its configuration must not start anything:
     no file system monitor, no hook, no transport for objects that are missing.
     """
-    if (git := _find_git(environ)) is None:
+    if (git := find_git(environ)) is None:
         return None
     name = path.relative_to(top).as_posix()
     options = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "safe.directory=*")
@@ -128,7 +128,7 @@ def _ask_git(top: Path, path: Path, environ: Mapping[str, str]) -> bytes | None:
     return answer.stdout if answer.returncode == 0 else None
 
 
-def _find_git(environ: Mapping[str, str]) -> str | None:
+def find_git(environ: Mapping[str, str]) -> str | None:
     """Return git from an absolute entry of PATH; Windows would look in the project first."""
     name = "git.exe" if sys.platform == "win32" else "git"
     for entry in environ.get("PATH", os.defpath).split(os.pathsep):

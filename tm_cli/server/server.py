@@ -198,6 +198,7 @@ class EmbeddedServer:
                 ),
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
+                look=judge.look,
             ),
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},

@@ -29,6 +29,7 @@ OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
 NO_CONTEXT = "none"
 """The name that chooses no context, whatever a file says."""
 
+_COMMIT_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -57,7 +58,7 @@ class Definition:
     @property
     def is_text(self) -> bool:
         """Whether every character counts: what looks like a number in a file may lose some."""
-        return self.read in (_text, _checks, ApiKey, parse_context_name)
+        return self.read in (_text, _checks, _commit, ApiKey, parse_context_name)
 
     @property
     def flag(self) -> str:
@@ -140,6 +141,12 @@ def _text(text: str) -> str:
     return text.strip()
 
 
+def _commit(text: str) -> str:
+    if not _COMMIT_ID.fullmatch(found := text.strip().lower()):
+        raise ValueError(f"invalid commit {text!r}: expected 7 to 64 hexadecimal digits")
+    return found
+
+
 def _remote_url(text: str) -> str:
     url = parse_base_url(text)
     if url == LOCAL:
@@ -202,6 +209,12 @@ DEFINITIONS = {
             "First seconds of the run, which are sent but not judged, instead of the profile's.",
         ),
         Definition(
+            "stop_early",
+            _boolean,
+            None,
+            "End a run as soon as its verdict is known; without it, an A/B run does.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,
@@ -218,6 +231,7 @@ DEFINITIONS = {
             "What happens to the run on Ctrl-C: `detach` leaves it running, `stop` stops it.",
         ),
         Definition("region", _text, None, "Region that generates the load."),
+        Definition("commit", _commit, None, "Commit under test, a tag of the run."),
         Definition("github_summary", _boolean, True, "Write a step summary in GitHub Actions."),
         Definition("github_annotations", _boolean, True, "Write annotations in GitHub Actions."),
         Definition("data_dir", _text, None, "Directory of the embedded server."),

@@ -206,6 +206,13 @@ def test_server_without_live_data_is_refused_before_the_start(gate, server):
     assert "no live data" in result.stderr
 
 
+@pytest.mark.parametrize(("code", "error"), [(400, "Profile not found"), (503, "busy")])
+def test_other_errors_of_that_question_are_left_to_the_gate(gate, server, code, error):
+    server.error("GET", f"/profiles/{PROFILE}/status", code, error)
+    server.status("COMPLETED").scan(row()).detail(**series())
+    assert gate(*WAITS).exit_code == ExitCode.OK
+
+
 def test_setting_holds_for_every_run_and_a_flag_adds_to_it(tm, started):
     started.status(**BROKEN).answer("POST", STOP, IDLE).scan(row(**STOPPED)).detail(**STOPPED)
     argv = ("runs", "start", "42", "--wait", "--abort-if", "errors>50%", "--json")
@@ -214,6 +221,14 @@ def test_setting_holds_for_every_run_and_a_flag_adds_to_it(tm, started):
     assert result.exit_code == ExitCode.FAIL
     checks = [item["check"] for item in result.json["data"]["checks"]]
     assert checks == [f"never {LIMIT}", "never errors>50%"]
+
+
+def test_start_without_a_wait_says_that_nothing_ends_a_broken_run(tm, server):
+    server.profile().start()
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_ABORT_IF": LIMIT}
+    result = tm("runs", "start", "42", environ=environ)
+    assert result.exit_code == ExitCode.OK
+    assert "this start does not end a broken run: abort_if (variable TM_ABORT_IF)" in result.stderr
 
 
 def test_setting_that_is_no_limit_is_named(tm, server):

@@ -3,7 +3,7 @@
 Plays the gate's own command line against a service with noisy response times: runs judged by
 earlier ones and duets, unchanged and slower, also on a machine whose cores are all busy; longer
 tails, errors, short profiles; and what is as slow again as before an improvement. At scale 1 there
-are 10 runs of each kind, 60 s long, three hours in all. A smaller scale has fewer of them; below
+are 10 runs of each kind, 60 s long, two hours in all. A smaller scale has fewer of them; below
 0.5 they are shorter too, down to 20 s. Prints the rates with their 95 % intervals (Wilson). Exits 1
 when one is so far from what docs/verdicts.md promises that chance brings it in less than 1 % of
 cases, and when anything passes that never may.

@@ -1,5 +1,7 @@
 """Live limits: what they take, and what is evidence that one is broken."""
 
+from dataclasses import replace
+
 import pytest
 
 from tm_cli.gate.live_limits import LiveReadings, parse_live_limit
@@ -120,9 +122,23 @@ def test_newer_value_of_a_stretch_replaces_the_older_one():
 def test_rate_that_the_profile_plans_is_no_breach():
     ramp = buckets(10, 20, 30, metric="rps", planned=40.0)
     assert read("rps<50 for 15s", poll(ramp)).breach is None
+    readings = read("rps<50 for 15s")
+    readings.finish(ended(*ramp, *buckets(55, metric="rps", planned=60.0, start=15)))
+    assert readings.outcomes()[0].reason.endswith("the lowest value over 5 s was 55")
+    readings.finish(ended(*ramp))
+    assert readings.outcomes()[0].reason.endswith("the profile plans such a rate all the time")
     lost = buckets(10, 20, 30, metric="rps", planned=60.0)
     assert read("rps<50 for 15s", poll(lost)).breach is not None
     assert read("rps<50 for 15s", poll(buckets(1, 1, 1, metric="rps"))).breach is not None
+
+
+def test_warm_up_is_no_evidence():
+    cold = (*buckets(3000, 3000), *buckets(100, 100, start=10))
+    readings = read("p95>2s", poll(cold, warmup=10.0))
+    readings.finish(replace(ended(*cold), facts={"durationSeconds": 20, "warmupSeconds": 10}))
+    assert readings.breach is None
+    assert [item.passed for item in readings.outcomes()] == [True]
+    assert read("p95>2s", poll(cold, warmup=5.0)).breach is not None
 
 
 @pytest.mark.parametrize("change", [{"is_ours": False}, {"elapsed": None}])

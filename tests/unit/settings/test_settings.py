@@ -369,6 +369,8 @@ def test_path_with_a_control_character_is_refused(load, name):
         ("STRAIT_FAILON", "TM_FAIL_ON"),
         ("TM_ASSERTIONS", "TM_ASSERT"),
         ("TM_ASSERT_P95", "TM_ASSERT"),
+        ("TM_ABORTIF", "TM_ABORT_IF"),
+        ("TM_ABORT", "TM_ABORT_IF"),
         ("TRAFFICMORPH_ASSERT", "TM_ASSERT"),
         ("TM_ON_WARN", "TM_WARN_ON"),
         ("TM_BASEURL", "TM_BASE_URL"),

@@ -50,6 +50,7 @@ OPTIONAL = (
     "gate",
     "waitForTarget",
     "warmup",
+    "stopEarly",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -395,4 +396,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "gate": read_thresholds,
     "waitForTarget": _wait_time,
     "warmup": _warmup,
+    "stopEarly": _boolean,
 }

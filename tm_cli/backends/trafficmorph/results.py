@@ -18,6 +18,7 @@ from tm_cli.gate.model import (
     known_points,
     not_judged,
 )
+from tm_cli.values.durations import format_duration
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
@@ -270,6 +271,7 @@ def as_result(row: HistoryRow) -> Result:
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
         notes=(
+            *_decided(row),
             *map(sanitize, row.notes),
             *_warmup(facts),
             *_pressure(facts),
@@ -278,6 +280,13 @@ def as_result(row: HistoryRow) -> Result:
         ),
         series=read_series(facts),
     )
+
+
+def _decided(row: HistoryRow) -> list[str]:
+    after, whole = row.stopped_after_seconds, row.curve_seconds
+    if row.outcome != "COMPLETED" or not after or not whole or after >= whole:
+        return []
+    return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 
 
 def _why_no_verdict(row: HistoryRow) -> str:

@@ -107,6 +107,57 @@ def compare(
     return comparing.compare(session, first, second, chosen)
 
 
+@app.command("changes")
+@with_session
+def changes(
+    session: CommandContext,
+    profile: options.Profile,
+    metric: Annotated[
+        Literal["p50", "p95", "p99", "errors"] | None,
+        typer.Option(metavar="METRIC", help="Look at one metric only."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            "--from",
+            metavar="TIME",
+            help="Earliest time: ISO 8601, or a duration before now such as 30d.",
+        ),
+    ] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="Filter by region.")] = None,
+    runs: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Look at the newest N runs.")
+    ] = 100,
+    form: options.Format = options.ComparisonFormat.TABLE,
+) -> int:
+    """Find where response times or errors of a profile changed for good.
+
+    Looks at all completed runs with the load of the newest one. Shows the size of each change, the
+    first run after it and, where the runs know them, the commits in between. One history of a
+    hundred seems to have a change although it has none.
+
+    tm history changes checkout
+
+    tm history changes checkout --metric p95 --since 30d --format markdown
+    """
+    from tm_cli.commands.history import changes as finding
+    from tm_cli.commands.history.compare import read_format
+    from tm_cli.commands.shared.profile_argument import resolve_profile
+
+    chosen = read_format(form, wants_json=session.wants_json)
+    now = session.context.clock.now()
+    earliest = None if since is None else options.read_time("--since", since, now=now)
+    found = finding.find_in_history(
+        session,
+        resolve_profile(session.client, profile, session.context.cwd),
+        (metric,) if metric else finding.METRICS,
+        most=runs,
+        filters={"region": region, "from": earliest},
+    )
+    return finding.show_changes(session, found, chosen)
+
+
 @app.command("get", hidden=True)
 @with_session
 def get(session: CommandContext, history_id: options.HistoryId) -> int:

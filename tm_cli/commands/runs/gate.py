@@ -21,6 +21,7 @@ from tm_cli.cli.options import (
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
+from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
 from tm_cli.commands.shared.last_start import RememberedRun, gate_document, server_flags, unusable
@@ -49,6 +50,7 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+EARLY_STOP = ("stop_early", "end a run before its time (--stop-early)")
 
 WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
 
@@ -124,6 +126,7 @@ def require_support(
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
     warmup: float | None = None,
+    stop_early: bool | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -145,6 +148,10 @@ def require_support(
         needs.append(WAITING)
     if warmup or any(document.get("warmup") for document in documents):
         needs.append(WARMUP)
+    if stop_early or (
+        stop_early is None and any(document.get("stopEarly") for document in documents)
+    ):
+        needs.append(EARLY_STOP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -187,6 +194,7 @@ class StartRequest:
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
     warmup: float | None = None
+    stop_early: bool | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -194,7 +202,11 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        own = {"waitForTarget": self.wait_for_target, "warmup": self.warmup}
+        own = {
+            "waitForTarget": self.wait_for_target,
+            "warmup": self.warmup,
+            "stopEarly": self.stop_early,
+        }
         given = {name: value for name, value in own.items() if value is not None}
         return self.comparison.document() | given
 
@@ -217,9 +229,14 @@ def read_request(
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
         warmup=session.setting("warmup", chosen.warmup),
+        stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
         parallel=parallel,
         document=document,
     )
+
+
+def _as_text(flag: bool | None) -> str | None:
+    return None if flag is None else str(flag)
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -250,6 +267,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 request.comparison,
                 wait_for_target=request.wait_for_target,
                 warmup=request.warmup,
+                stop_early=request.stop_early,
             )
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
@@ -262,6 +280,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
             warmup=request.warmup,
+            stop_early=request.stop_early,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
@@ -380,19 +399,21 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
 
     def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
-        """Raise Refused when there are live limits, and no live data."""
+        """Raise Refused when there are live limits, and no live data.
+
+        Whatever else goes wrong is left to the gate: without readings it is undecided.
+        """
         if gate is None or not gate.abort_if:
             return
         try:
-            self.session.client.get_run_status(ref.profile_id)
-        except HttpError as error:
-            if error.status != 404:
-                raise
-            raise Refused(
-                "this server has no live data of a run, which --abort-if needs",
-                hint="leave --abort-if out; `--assert` checks the same when the run has ended",
-                code="not_supported",
-            ) from None
+            self.session.client.without_retries().get_run_status(ref.profile_id)
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.status == 404 and error.from_api:
+                raise Refused(
+                    "this server has no live data of a run, which --abort-if needs",
+                    hint="leave --abort-if out; `--assert` is checked when the run has ended",
+                    code="not_supported",
+                ) from None
 
     def _followed(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
@@ -417,7 +438,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             ref.profile_id,
             subject=ref.name,
             region=request.region,
-            tags=request.tags,
+            tags=self._tags(request.tags),
             own_tag=self._own_tag(request.tags),
             terms=request.terms,
             profile=profile,
@@ -430,6 +451,15 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _stop_client(self) -> TrafficMorphClient:
         transport = open_transport(self.session, for_a_stop(self.session.connection))
         return TrafficMorphClient(transport, self.session.context.clock)
+
+    def _tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """Add the commit under test, where the server is known to take tags."""
+        is_known = any(tag.startswith(COMMIT_TAG) for tag in tags)
+        if is_known or len(tags) >= MOST_TAGS - 1 or not (tags or self.server == LOCAL):
+            return tags
+        context = self.session.context
+        tag = commit_tag(self.session.setting("commit", None), context.environ, context.cwd)
+        return (*tags, tag) if tag else tags
 
     def _own_tag(self, tags: Sequence[str]) -> str | None:
         """Return one more tag than the user's, which others may share; older servers take none."""

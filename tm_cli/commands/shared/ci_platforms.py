@@ -5,10 +5,12 @@ What cannot be written there is noted and changes no exit code: no flag asked fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tm_cli.bisect.repository import read_head
 from tm_cli.gate.events import Event, RunStarted
 from tm_cli.gate.outcome import GateOutcome
 from tm_cli.render.formats.ci_log import annotated, assignment, outputs, section_end, section_start
@@ -122,10 +124,49 @@ class GitLab:
 
 
 _NAMES = {
-    "commit": ("GITHUB_SHA", "CI_COMMIT_SHA"),
+    "commit": (
+        "GITHUB_SHA",
+        "CI_COMMIT_SHA",
+        "APPVEYOR_REPO_COMMIT",
+        "BITBUCKET_COMMIT",
+        "BUDDY_EXECUTION_REVISION",
+        "BUILDKITE_COMMIT",
+        "BUILD_SOURCEVERSION",  # Azure
+        "CF_REVISION",
+        "CIRCLE_SHA1",
+        "CIRRUS_CHANGE_IN_REPO",
+        "CODEBUILD_RESOLVED_SOURCE_VERSION",
+        "DRONE_COMMIT_SHA",
+        "GIT_COMMIT",  # Jenkins
+        "SEMAPHORE_GIT_SHA",
+        "TRAVIS_COMMIT",
+    ),
     "branch": ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME"),
     "ci_url": ("CI_JOB_URL",),
 }
+
+
+COMMIT_TAG = "commit-"
+"""What the tag of a run begins with that names the commit under test."""
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_LONGEST_COMMIT = 40  # characters; a tag has room for 60
+
+
+def commit_tag(chosen: str | None, environ: Mapping[str, str], directory: Path) -> str | None:
+    """Return the tag of the commit under test: the `chosen` one, else what is checked out here,
+    else what the CI platform says; None where nothing is known.
+    """
+    found = chosen or read_head(directory, environ) or ci_metadata(environ).get("commit") or ""
+    found = found.strip().lower()
+    return COMMIT_TAG + found[:_LONGEST_COMMIT] if _COMMIT.fullmatch(found) else None
+
+
+def tagged_commit(tags: Sequence[str]) -> str | None:
+    """Return the commit that the tags of a run name: as `commit_tag` writes it, or a whole id."""
+    named = [tag.removeprefix(COMMIT_TAG) for tag in tags if tag.startswith(COMMIT_TAG)]
+    whole = [tag for tag in tags if len(tag) == _LONGEST_COMMIT]
+    return next((text for text in (*named, *whole) if _COMMIT.fullmatch(text)), None)
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:

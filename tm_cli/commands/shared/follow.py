@@ -288,6 +288,8 @@ def _advice(record: Record) -> str | None:
     advice = f"`tm history {details}` and `--report html=gate.html` show it"
     if not decision.verdict_gated or not is_compared:
         return advice
+    if result.facts.get("stoppedAfterSeconds") is not None:
+        return f"{advice}; intended? pin a whole run, started with --no-stop-early"
     return f"{advice}; intended? `tm baseline pin {number}`"
 
 

@@ -17,7 +17,7 @@ from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
-from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
+from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.engine.readiness import wait_until_ready
@@ -61,8 +61,8 @@ _POLL_INTERVAL = 0.01
 class LoadTest:
     """Sends the job's requests when they are due, and writes what happens.
 
-    Once built, everything is ready: call `run` at once, and once. `go`, `share`, `pause`, `resume`,
-    `stop` and `abort` come from other greenlets.
+    Once built, everything is ready: call `run` at once, and once. `go`, `share`, `finish`, `pause`,
+    `resume`, `stop` and `abort` come from other greenlets.
     """
 
     def __init__(self, job: EngineJob, events: EventWriter) -> None:
@@ -116,7 +116,7 @@ class LoadTest:
         reporting.kill()
         if reporting.exception:
             raise reporting.exception
-        elapsed = self._job.duration if is_complete else self._clock.elapsed()
+        elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
         self._report_buckets(elapsed)
         self._report_targets()
         outcome = "completed" if is_complete else "stopped"
@@ -129,6 +129,13 @@ class LoadTest:
         """Change the share from this second of the curve on."""
         self._plan.change(share, second)
         self._recorder.replan()
+
+    def finish(self, second: float) -> None:
+        """End the curve at this second, or soon: what was due before counts as usual."""
+        second = max(second, self._clock.elapsed() + 2 * AHEAD)
+        self._plan.finish(second)
+        self._recorder.finish(second)
+        self._dispatcher.finish(second)
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""

@@ -109,6 +109,11 @@ class Recorder:
         bucket.claimed += 1
         return bucket
 
+    def finish(self, second: float) -> None:
+        """Count nothing from this second of the curve on."""
+        self._last = min(self._last, max(math.ceil(second / BUCKET_SECONDS) - 1, self._opened - 1))
+        self.replan()
+
     def replan(self) -> None:
         for bucket in self._live.values():
             planned = self._planned(bucket)

@@ -88,6 +88,8 @@ class RequestPlan:
     def __init__(self, curve: Curve, share: Share = WHOLE, sides: Sides | None = None) -> None:
         self.curve = curve
         self.decided = 0
+        self.end = sys.maxsize
+        """The number from which on nothing is sent."""
         self._sides = sides
         self._stretches = [(0, share)]  # each from a number on
         self._enter_stretch(0)
@@ -114,6 +116,10 @@ class RequestPlan:
         self._stretches = [*kept, (first, share)]
         self._enter_stretch(self.decided)
 
+    def finish(self, second: float) -> None:
+        """Plan nothing from this second of the curve, or the first undecided request, on."""
+        self.end = max(self.curve.planned_before(second), self.decided)
+
     def count(self, first: int, beyond: int, side: int | None = None) -> int:
         """How many requests first <= number < beyond this worker sends, on one side or on all."""
         shared = self._shared(first, beyond)
@@ -128,7 +134,7 @@ class RequestPlan:
     def _shared(self, first: int, beyond: int) -> Iterator[range]:
         ends = [start for start, _ in self._stretches[1:]] + [sys.maxsize]
         for (start, share), end in zip(self._stretches, ends, strict=True):
-            low, high = max(first, start), min(beyond, end)
+            low, high = max(first, start), min(beyond, end, self.end)
             if low < high:
                 yield range(low + (share.index - low) % share.count, high, share.count)
 

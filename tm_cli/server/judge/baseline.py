@@ -71,8 +71,9 @@ def choose_baseline(
     target, method, curve, duration and region. A selected run that is not usable is not
     replaced by another: the choice is empty and has a reason. A run that mostly failed is never
     chosen: refused connections are fast, and everything after them would look slow. A doubtful one
-    is chosen only if there is no better one. The runs of the choice are those that `measured`
-    returns.
+    is chosen only if there is no better one. Neither is a run that was stopped early, because there
+    is nothing to compare the rest of the curve with; it counts among those that `passed`. The runs
+    of the choice are those that `measured` returns.
     """
     thresholds = thresholds or Thresholds()
     comparable = sorted(
@@ -88,8 +89,12 @@ def choose_baseline(
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
     if selection is not None:
         return _selected(run, selection, passed, measured)
-    if reliable := tuple(other for other in passed if not is_unreliable(other, thresholds)):
+    reliable = tuple(other for other in passed if not is_unreliable(other, thresholds))
+    if any(map(_is_whole, reliable)):
         return _newest_passing(run, reliable, measured)
+    pin = _last_pin(passed)
+    passed = tuple(filter(_is_whole, passed))
+    comparable = [other for other in comparable if _is_whole(other) and other.history_id >= pin]
     # what failed by an older run that is still here does not take its place
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
@@ -108,8 +113,12 @@ def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
 
     With a pin, the user decided that earlier runs no longer count.
     """
-    pins = [other.pinned for other in passed if other.pinned is not None]
-    return tuple(other for other in passed if not pins or other.history_id >= pins[-1])
+    pin = _last_pin(passed)
+    return tuple(other for other in passed if other.history_id >= pin)
+
+
+def _last_pin(passed: Sequence[RunFacts]) -> int:
+    return next((other.pinned for other in reversed(passed) if other.pinned is not None), 0)
 
 
 def _newest_passing(
@@ -117,13 +126,18 @@ def _newest_passing(
 ) -> BaselineChoice:
     levels = find_levels(run, passed)
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
+    whole = list(filter(_is_whole, passed))
     return BaselineChoice(
-        measured(passed[-1]),
+        measured(whole[-1]),
         SelectedBy.NEWEST_PASSING,
-        measured(passed[0]) if len(passed) > 1 else None,
+        measured(whole[0]) if len(passed) > 1 else None,
         passed,
         improved={metric: measured(best) for metric, best in improved.items()},
     )
+
+
+def _is_whole(run: RunFacts) -> bool:
+    return run.stopped_after is None
 
 
 def _first_quiet(
@@ -147,6 +161,8 @@ def _selected(
         return BaselineChoice(None, selection.how, reason=f"{name} has {difference}")
     if not selection.run.can_be_baseline:
         return BaselineChoice(None, selection.how, reason=f"{name} mostly failed")
+    if not _is_whole(selection.run):
+        return BaselineChoice(None, selection.how, reason=f"{name} was stopped early")
     return BaselineChoice(measured(selection.run), selection.how, passed=passed)
 
 
@@ -155,7 +171,8 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
         return "no earlier run to compare with"
     newest = max(earlier, key=lambda other: other.history_id)
     difference = differences(run, newest)
-    why = f"has {difference}" if difference else "mostly failed"
+    ended = "mostly failed" if _is_whole(newest) else "was stopped early"
+    why = f"has {difference}" if difference else ended
     return (
         f"no earlier run to compare with: of the {len(earlier)} before it none had the same "
         "target, method, curve, duration and region, and mostly succeeded; "

@@ -31,7 +31,8 @@ class RunFacts:
     `warmup`: seconds at the beginning that are in none of these numbers, save in addresses, bodies
     and `repeated`. `cpu_pressure`: the share of the time, 0 to 1, in which some task waited for a
     CPU of the load generator's machine, None where that is not known. `stretches`: what is known
-    of parts of the curve, of those that have limits of their own.
+    of parts of the curve, of those that have limits of their own. `stopped_after`: the second after
+    which a run ended because its verdict was known, None for a whole run.
     """
 
     history_id: int
@@ -57,6 +58,7 @@ class RunFacts:
     warmup: float = 0.0
     stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
     cpu_pressure: float | None = None
+    stopped_after: float | None = None
 
     @property
     def error_rate(self) -> float:

@@ -110,6 +110,8 @@ def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
     if comparison.than != BASELINE:
         return comparison
     hint = f"; if that is intended: tm baseline pin {run.history_id}"
+    if run.stopped_after is not None:
+        hint = "; if that is intended: start it with --no-stop-early and pin that run"
     return replace(comparison, reason=comparison.reason + hint)
 
 

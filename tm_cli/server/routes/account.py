@@ -33,6 +33,7 @@ async def get_account(request: Request) -> Response:
                 "duet": True,
                 "waitForTarget": True,
                 "warmup": True,
+                "stopEarly": True,
             },
         }
     )

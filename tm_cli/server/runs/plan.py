@@ -17,6 +17,7 @@ from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
 from tm_cli.server.runs.progress import ServerRun
+from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems
@@ -223,6 +224,7 @@ async def prepare_run(
         warmup=warmup,
         against_url=second.url if second else None,
         gate=thresholds,
+        stops_early=_stops_early(fields, asked, is_ab_run=second is not None),
         selected_baseline=None
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
@@ -252,6 +254,12 @@ def _check_stretches(thresholds: Mapping[str, Any], fields: ProfileFields, warmu
     for key in thresholds:
         if problem := stretch_problem(key, duration=fields.duration, warmup=warmup):
             raise Refusal(f"gate: {key}: {problem}")
+
+
+def _stops_early(fields: ProfileFields, asked: StartBody, *, is_ab_run: bool) -> bool:
+    """A run that has no end cannot end early."""
+    wishes = (asked.stop_early, fields.stop_early, is_ab_run)
+    return not fields.loop and next(wish for wish in wishes if wish is not None)
 
 
 async def _second_target(
@@ -311,4 +319,9 @@ def usable_baseline(services: Services, profile_id: int, history_id: int) -> Sto
         raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
     if not facts(row, services.clock.now()).can_be_baseline:
         raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
+    if after := stopped_after(row):
+        raise Refusal(
+            f"Run {history_id} cannot be the baseline: it was stopped early, after {after} s of "
+            f"{row['duration']:g} s; start a whole run (--no-stop-early)"
+        )
     return row

@@ -335,14 +335,19 @@ def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
 _MAX_BLOCKS = 40
 
 
-def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
+def buckets_per_block(count: int) -> int:
+    return -(-count // _MAX_BLOCKS) or 1
+
+
+def blocks(buckets: Sequence[EngineBucket], whole: int = 0) -> list[Times]:
     """Join the buckets of one side to at most 40 blocks of equal length.
 
-    Comparable runs have the same number of buckets, so their blocks cover the same stretches.
-    Raises UnreadableHistogram.
+    Comparable runs have the same number of buckets, so their blocks cover the same stretches; a run
+    that was stopped early has the same blocks if `whole` is that number. Raises
+    UnreadableHistogram.
     """
     count = max((bucket.index for bucket in buckets), default=-1) + 1
-    size = -(-count // _MAX_BLOCKS) or 1
+    size = buckets_per_block(max(whole, count))
     joined: list[list[str]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
         joined[bucket.index // size].append(bucket.response)

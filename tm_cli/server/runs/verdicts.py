@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import (
     BaselineChoice,
     BaselineSelection,
@@ -23,24 +24,17 @@ from tm_cli.server.judge import (
 )
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.judge.findings import BASELINE
+from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import (
-    JudgedCounts,
-    SideResults,
-    blocks,
-    count,
-    error_classes,
-    mean_body,
-    quantiles,
-    stretch,
-    successes,
-)
-from tm_cli.server.store.history import HistoryStore, StoredVerdict
+from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
+from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
+from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
+from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
-from tm_cli.server.validation import read_time
+from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.workers.engine_events import EngineBucket
 
 logger = logging.getLogger(__name__)
@@ -61,7 +55,7 @@ class Judge:
         if row["damaged"]:
             logger.warning("run %d is not judged: %s", history_id, damage(row))
             return
-        judgement = self._judged_ab_run(row) if row["against_url"] else self._judged(row)
+        judgement = self._judgement(row)
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
@@ -80,30 +74,102 @@ class Judge:
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
-    def measured(self, row: StoredRow, thresholds: Thresholds) -> RunFacts:
-        """A run with all that is measured of it; `thresholds` are those that judge it."""
-        return self._with_blocks(self.facts(row), thresholds, row["run_id"])
+    def on_common_stretch(
+        self, first: StoredRow, second: StoredRow, thresholds: Thresholds
+    ) -> tuple[RunFacts, RunFacts]:
+        """Two comparable runs with all that is measured of them, both as far as both got."""
+        stretches = Stretches.of(first, thresholds)
+        runs = self.facts(first), self.facts(second)
+        end = min(map(stretches.end, runs))
+        buckets = [self._own_buckets(row["run_id"]) for row in (first, second)]
+        here, there = (
+            stretches.up_to(end, run, own) for run, own in zip(runs, buckets, strict=True)
+        )
+        return here, there
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
-    def _judged(self, row: StoredRow) -> Judgement:
-        run = self.measured(row, thresholds_of(row))
-        rows = self.history.completed_before(row["id"], row["profile_id"])
-        return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
+    def look(
+        self, run: ServerRun, state: RunState, test: SequentialTest, seen: Interim, buckets: int
+    ) -> Known | None:
+        """The verdict of a run that goes on, by its first buckets, if it is known already."""
+        first = [one for one in self.runs.buckets(run.run_id) if one.index < buckets]
+        end = buckets * BUCKET_SECONDS
+        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags, warmup=run.warmup)
+        row = {
+            **(self.runs.find(run.run_id) or {}),
+            **result_columns(
+                run.run_id,
+                RunOutcome.COMPLETED,
+                results.with_counts(state.addresses, state.transfers),
+            ),
+            "id": sys.maxsize,  # every other run is an earlier one
+            "auto_verdict": None,
+            "finished_at": wire_time(self.now()),
+            "notes": json.dumps(state.notes),
+        }
+        thresholds = thresholds_of(row)
+        return test.look(*self._sides(row), thresholds, seen.within(thresholds, end))
 
-    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> BaselineChoice:
+    def _judgement(self, row: StoredRow) -> Judgement:
+        run, other = self._sides(row)
+        if isinstance(other, RunFacts):
+            judgement = judge_ab_run(run, other, thresholds_of(row))
+        else:
+            judgement = judge(run, other, thresholds_of(row))
+        is_too_short = run.stopped_after is not None and 2 * run.stopped_after < row["duration"]
+        if judgement.verdict != "PASS" or not is_too_short:
+            return judgement
+        reason = "it was stopped early to fail, and its last responses are not bad enough for that"
+        return replace(judgement, verdict="WARN", reasons=(reason, *judgement.reasons))
+
+    def _sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts | BaselineChoice]:
+        """A run, and what it is compared with; of an A/B run, its two sides."""
+        if row["against_url"]:
+            return self._ab_sides(row)
+        stretches = Stretches.of(row, thresholds_of(row))
+        run = stretches.with_blocks(self.facts(row), self._own_buckets(row["run_id"]))
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        earlier = self._converted(list(map(self.facts, rows)), run, stretches)
+        return run, self._choice(run, earlier, row, stretches)
+
+    def _converted(
+        self, earlier: Sequence[RunFacts], run: RunFacts, stretches: Stretches
+    ) -> Sequence[RunFacts]:
+        """Earlier runs with response times over the stretch of the curve that `run` has.
+
+        Times over different stretches are converted by what the curve did to the newest whole run.
+        """
+        if all(other.stopped_after == run.stopped_after for other in earlier):
+            return earlier
+        for whole in earlier:
+            is_comparable = whole.fingerprint == run.fingerprint and whole.can_be_baseline
+            if whole.stopped_after is not None or not is_comparable:
+                continue
+            try:
+                curve = self._own_buckets(self._run_id(whole))
+                end = stretches.end(run)
+                return [stretches.converted(other, end, curve) for other in earlier]
+            except ValueError:  # its measurements are damaged
+                continue
+        return earlier
+
+    def _choice(
+        self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow, stretches: Stretches
+    ) -> BaselineChoice:
         """The runs to compare with, without those whose measurements are damaged."""
         if unusable := self._unusable_selection(row):
             return unusable
-        selection, own_thresholds = self._selection(row), thresholds_of(row)
+        selection, own_thresholds = self._selection(row), stretches.thresholds
         known: dict[int, RunFacts] = {}
+        end = stretches.end(run)
 
         def measured(other: RunFacts) -> RunFacts:
             if other.history_id not in known:
-                known[other.history_id] = self._readable_blocks(other, own_thresholds)
+                known[other.history_id] = self._readable(other, end, stretches)
             return known[other.history_id]
 
         while True:
@@ -117,9 +183,9 @@ class Judge:
                     return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
-    def _readable_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
+    def _readable(self, run: RunFacts, end: int, stretches: Stretches) -> RunFacts:
         try:
-            return self._with_blocks(run, thresholds)
+            return stretches.up_to(end, run, self._own_buckets(self._run_id(run)))
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -130,23 +196,23 @@ class Judge:
             _damaged_selection(row, damage(selected)) if selected and selected["damaged"] else None
         )
 
-    def _judged_ab_run(self, row: StoredRow) -> Judgement:
-        now, before = self.facts(row), other_facts(row, self.now())
-        sides, thresholds = self.runs.buckets(row["run_id"]), thresholds_of(row)
+    def _ab_sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts]:
+        stretches = Stretches.of(row, thresholds_of(row))
+        buckets = self.runs.buckets(row["run_id"])
         now, before = (
-            _measured(run, [bucket for bucket in sides if bucket.side == side], thresholds)
-            for side, run in enumerate((now, before))
+            stretches.with_blocks(
+                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
+            )
+            for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
-        return judge_ab_run(now, before, thresholds)
+        return now, before
 
-    def _with_blocks(
-        self, run: RunFacts, thresholds: Thresholds, run_id: str | None = None
-    ) -> RunFacts:
-        if run_id is None:
-            row = self.history.find(run.history_id)
-            run_id = row["run_id"] if row else ""
-        own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return _measured(run, own, thresholds)
+    def _own_buckets(self, run_id: str) -> list[EngineBucket]:
+        return [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
+
+    def _run_id(self, run: RunFacts) -> str:
+        row = self.history.find(run.history_id)
+        return row["run_id"] if row else ""
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -154,24 +220,6 @@ class Judge:
         selected = self.history.find(row["wished_id"])
         run = self.facts(selected) if selected and selected["outcome"] == "COMPLETED" else None
         return BaselineSelection(SelectedBy(row["wish"]), row["wished_id"], run)
-
-
-def _measured(run: RunFacts, buckets: Sequence[EngineBucket], thresholds: Thresholds) -> RunFacts:
-    """The run with what its buckets tell: blocks, and the stretches that have thresholds."""
-    parts = {
-        part: stretch(buckets, part.begin, math.inf if part.end is None else part.end)
-        for part in (item.stretch for item in thresholds.stretches.values())
-    }
-    stretches = {
-        part: replace(
-            run,
-            quantiles_ms=quantiles(inside),
-            blocks=blocks(inside),
-            **_counts(count(inside)),
-        )
-        for part, inside in parts.items()
-    }
-    return replace(run, blocks=blocks(stretch(buckets, run.warmup)), stretches=stretches)
 
 
 class _DamagedMeasurements(Exception):
@@ -210,8 +258,9 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         repeated=row["repeated"],
         warmup=row["warmup"],
         cpu_pressure=row["cpu_pressure"],
+        stopped_after=stopped_after(row),
         mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
-        **_counts(counts),
+        **counted(counts),
     )
 
 
@@ -225,18 +274,6 @@ def _whole(row: StoredRow) -> JudgedCounts:
     )
 
 
-def _counts(judged: JudgedCounts) -> dict[str, Any]:
-    """What `RunFacts` needs to know of the requests."""
-    return {
-        "planned": judged.planned,
-        "sent": judged.sent,
-        "completed": judged.total_requests,
-        "errors": judged.total_errors,
-        "error_classes": error_classes(judged.response_codes),
-        "statuses": successes(judged.response_codes),
-    }
-
-
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
     counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
@@ -246,7 +283,7 @@ def other_facts(row: StoredRow, now: datetime) -> RunFacts:
         addresses=other.addresses,
         repeated=other.repeated,
         mean_body=mean_body(other.response_codes, other.bodies),
-        **_counts(counts),
+        **counted(counts),
     )
 
 
@@ -291,7 +328,7 @@ def _judged(
 ) -> list[dict[str, Any]]:
     passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     thresholds = thresholds_of(newer)
-    run, other = judge.measured(newer, thresholds), judge.measured(older, thresholds)
+    run, other = judge.on_common_stretch(newer, older, thresholds)
     found = compare(run, other, thresholds, than=BASELINE, passed=passed, is_named=True)
     return [finding.document() for finding in found]
 

@@ -100,7 +100,7 @@ class HistoryStore:
         reasons: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> int:
-        columns = _columns(run_id, outcome, results, reasons)
+        columns = result_columns(run_id, outcome, results, reasons)
         columns["notes"] = json.dumps(list(notes))
         columns["finished_at"] = wire_time(finished_at)
         with self._database.transaction() as connection:
@@ -217,9 +217,9 @@ class HistoryStore:
         return int(row[0]) if row else 0
 
 
-def _columns(
-    run_id: str, outcome: RunOutcome, results: Results, reasons: Sequence[str]
-) -> dict[str, object]:
+def result_columns(
+    run_id: str, outcome: RunOutcome, results: Results, reasons: Sequence[str] = ()
+) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "outcome": outcome.value,

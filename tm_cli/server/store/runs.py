@@ -56,6 +56,10 @@ class RunStore:
                 "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
             )
 
+    def find(self, run_id: str) -> StoredRow | None:
+        row = self._database.row("SELECT * FROM runs WHERE run_id = ?", [run_id])
+        return checked(row) if row else None
+
     def unfinished(self) -> list[ServerRun]:
         """Runs without a history row: active, or cut short when a server died.
 

@@ -156,6 +156,7 @@ class ProfileBody(Wire):
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     wait_for_target: WaitTime | None = None
     warmup: Warmup | None = None
+    stop_early: bool | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
@@ -208,7 +209,9 @@ class StartBody(Wire):
 
     `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
     against a second target, `gate` holds thresholds that differ from the defaults,
-    `wait_for_target` and `warmup` are in seconds and replace those of the profile.
+    `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
+    does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
+    told not to.
     """
 
     region: Region | None = None
@@ -218,6 +221,7 @@ class StartBody(Wire):
     gate: Gate | None = None
     wait_for_target: WaitTime | None = None
     warmup: Warmup | None = None
+    stop_early: bool | None = None
 
 
 class PinBody(Wire):

@@ -127,6 +127,12 @@ class WholePlan:
         self.in_bucket = cache(self._in_bucket)
         """How many requests a bucket has, by its index and side."""
 
+    def finish(self, second: float) -> None:
+        """Plan nothing from this second of the curve on."""
+        self._plan.finish(second)
+        self.end = min(self.end, second)
+        self.in_bucket.cache_clear()
+
     def before(self, second: float) -> int:
         return self._plan.planned_before(second)
 

@@ -73,6 +73,14 @@ def test_runs_of_an_older_server_had_none(api, server, tmp_path):
     assert "has another warm-up" in played(api, profile, warmup=5)["autoVerdictReasons"]
 
 
+def test_live_status_tells_the_warm_up(api):
+    profile = api.save()
+    played(api, profile, warmup=5)
+    assert api.status(profile)["warmupSeconds"] == 5
+    played(api, profile)
+    assert "warmupSeconds" not in api.status(profile)
+
+
 def test_both_sides_of_an_ab_run_warm_up(api):
     profile = api.save(script="ms=20", warmup=5)
     detail = played(api, profile, againstUrl=OLD.format("ms=900,20"))

@@ -308,6 +308,28 @@ def test_a_worker_that_ends_early_leaves_its_share_to_others():
     assert (finished.sent, finished.completed_curve) == (540, True)
 
 
+def test_all_workers_finish_at_one_second_and_nothing_more_is_planned():
+    group = Workers("a", "b").all_go()
+    group.coordinator.command("finish", at=12.0)
+    assert [(order.worker, order.command, order.details) for order in group.commands()] == [
+        (0, "finish", {"at": 12.0}),
+        (1, "finish", {"at": 12.0}),
+    ]
+    group.say(line(2, 20), 0, 1).say(end(120, elapsed=12.0), 0, 1)
+    (finished,) = group.events(EngineFinished)
+    assert (finished.completed_curve, finished.elapsed) == (True, 12.0)
+    assert (finished.planned, finished.sent, finished.shortfall) == (240, 240, 0)
+    assert group.notes() == []
+
+
+def test_a_worker_lost_after_the_early_end_was_announced_gives_its_share_to_the_others():
+    group = Workers("a", "b").all_go().say(EngineProgress(8.0, 80, Flags()), 0, 1)
+    group.coordinator.command("finish", at=12.0)
+    group.commands()
+    group.coordinator.on_worker_lost(1, "gone", group.now)
+    assert [command.command for command in group.commands()] == ["kill", "share"]
+
+
 def test_a_stopped_run_is_not_complete():
     group = Workers("a", "b").all_go()
     group.coordinator.command("stop")

@@ -1,0 +1,1 @@
+"""Which commit made a service slower: the search, the repository, the services under test."""

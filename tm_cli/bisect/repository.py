@@ -1,0 +1,152 @@
+"""The git repository: which commits lie between two, and work trees of their own for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tm_cli.errors import ConfigurationError, TmError, UsageError
+from tm_cli.runtime.trusted_files import find_git
+from tm_cli.values.text import sanitize
+
+_SEPARATOR = "\x1f"
+_SHORT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as git knows it; `subject` and `author` may hold anything."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+    author: str = ""
+    date: str = ""
+    subject: str = ""
+
+    @property
+    def short(self) -> str:
+        return self.id[:_SHORT]
+
+    def __str__(self) -> str:
+        return sanitize(f"{self.short} {self.subject}".strip(), longest=72)
+
+
+def read_head(directory: Path, environ: Mapping[str, str]) -> str | None:
+    """Return the commit that is checked out around `directory`; None where that is not known."""
+    with suppress(TmError):
+        found = Repository(directory, environ).read("rev-parse", "--verify", "--quiet", "HEAD")
+        return found if _is_id(found) else None
+    return None
+
+
+def _is_id(text: str) -> bool:
+    return len(text) in (40, 64) and set(text) <= set("0123456789abcdef")
+
+
+class Repository:
+    """The repository around a directory; nothing here touches its work tree or its index."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+        """Raises ConfigurationError without git."""
+        git = find_git(environ)
+        if git is None:
+            raise ConfigurationError("git is not installed", hint="install git, or extend PATH")
+        # hooks and monitors are programs of the repository, and a work tree needs none of them
+        options = (
+            "core.fsmonitor=false",
+            f"core.hooksPath={os.devnull}",
+            "advice.detachedHead=false",
+        )
+        self._command = [git, "-C", str(directory)]
+        for option in options:
+            self._command += ["-c", option]
+        self._environ = {
+            **{name: value for name, value in environ.items() if not name.startswith("GIT_")},
+            "GIT_OPTIONAL_LOCKS": "0",
+            "LC_ALL": "C",
+        }
+
+    def read(self, *words: str) -> str:
+        """Return what a git command prints; raises TmError with its last words."""
+        try:
+            answer = subprocess.run(  # noqa: S603 - the program comes from PATH, never from here
+                [*self._command, *words],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except OSError as problem:
+            raise TmError(f"git cannot be run: {problem.strerror}") from None
+        if answer.returncode != 0:
+            said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise TmError(f"git {words[0]} failed: {sanitize(said[-1] if said else 'no message')}")
+        return answer.stdout.decode("utf-8", "replace").strip("\n")
+
+    @property
+    def git_dir(self) -> Path:
+        """The directory of git's own files; raises ConfigurationError outside of a repository."""
+        try:
+            return Path(self.read("rev-parse", "--absolute-git-dir"))
+        except TmError:
+            raise ConfigurationError(
+                "this directory is not in a git repository",
+                hint="run `tm bisect` inside the repository of the service",
+            ) from None
+
+    def find(self, revision: str, name: str) -> Commit:
+        """Return the commit that a revision means; `name` is what to call it in an error."""
+        try:
+            words = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            found = self.read("rev-parse", *words)
+        except TmError:
+            raise UsageError(
+                f"{name}: git knows no commit {sanitize(revision, longest=60)!r}",
+                hint="in a shallow clone: `git fetch --unshallow`",
+            ) from None
+        return self._commits("-1", found)[0]
+
+    def between(self, good: Commit, bad: Commit, *, first_parent: bool) -> list[Commit]:
+        """Return the commits after `good` up to `bad`, parents first; `bad` is the last.
+
+        Raises UsageError when BAD does not descend from GOOD.
+        """
+        if good.id == bad.id:
+            raise UsageError("GOOD and BAD are the same commit")
+        try:
+            self.read("merge-base", "--is-ancestor", good.id, bad.id)
+        except TmError:
+            raise UsageError(
+                f"BAD ({bad.short}) does not descend from GOOD ({good.short})",
+                hint=f"as GOOD, name `git merge-base {good.short} {bad.short}`, or the two the "
+                "other way around",
+            ) from None
+        path = ("--first-parent",) if first_parent else ()
+        return self._commits("--topo-order", "--reverse", *path, bad.id, f"^{good.id}")
+
+    def _commits(self, *words: str) -> list[Commit]:
+        form = _SEPARATOR.join(("%H", "%P", "%an", "%aI", "%s"))
+        lines = self.read("log", "--no-show-signature", f"--format={form}", *words).split("\n")
+        found = []
+        for line in filter(None, lines):
+            number, parents, author, date, subject = line.split(_SEPARATOR, 4)
+            found.append(Commit(number, tuple(parents.split()), author, date, subject))
+        return found
+
+    def add_work_tree(self, place: Path, commit: str) -> None:
+        """Check a commit out into a new directory."""
+        self.read("worktree", "add", "--force", "--detach", str(place), commit)
+
+    def remove_work_tree(self, place: Path) -> None:
+        """Remove a work tree with all that was built in it, also one that is half there."""
+        import shutil
+
+        with suppress(TmError):
+            self.read("worktree", "remove", "--force", "--force", str(place))
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(TmError):
+            self.read("worktree", "prune")

@@ -1,0 +1,337 @@
+"""`tm history changes`: where the numbers of a profile changed for good."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tm_cli.api.trafficmorph import HistoryRow
+from tm_cli.backends.trafficmorph.results import second_target_metrics
+from tm_cli.cli.options import ComparisonFormat as Format
+from tm_cli.cli.session import CommandContext
+from tm_cli.commands.shared.ci_platforms import tagged_commit
+from tm_cli.commands.shared.profile_argument import ProfileRef
+from tm_cli.render.chart import draw_levels
+from tm_cli.render.comparisons import escaped
+from tm_cli.render.tables import columns, instant, milliseconds, percent, sparkline
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.change_points import find_changes
+from tm_cli.values.text import as_number, sanitize
+
+METRICS = ("p50", "p95", "p99", "errors")
+CHANCE = 0.01
+"""How often a history without any change may seem to have one, all metrics together."""
+
+PAGE = 100
+MANY = 20  # runs whose details are read one by one before that is said
+FEWEST = 8
+"""Runs below which hardly any change can be told from chance."""
+
+_ALIKE_SECONDS, _ALIKE_RATE = 0.05, 0.1
+"""Relative differences of runs whose load is not known better."""
+
+_SHORT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A number that changed for good between two runs; levels are medians, `shift` in percent or,
+    of errors, in points.
+    """
+
+    metric: str
+    last: HistoryRow
+    first: HistoryRow
+    before: float
+    after: float
+    shift: float
+    low: float | None
+    high: float | None
+    p_value: float
+
+    @property
+    def kind(self) -> str:
+        return "regression" if self.shift > 0 else "improvement"
+
+    @property
+    def commits(self) -> str | None:
+        """The commits between which it happened, as git writes a range."""
+        last, first = tagged_commit(self.last.tags), tagged_commit(self.first.tags)
+        return f"{last[:_SHORT]}..{first[:_SHORT]}" if last and first and last != first else None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Comparable runs, oldest first, and how many others were left out for which reason."""
+
+    profile: ProfileRef
+    runs: Sequence[HistoryRow]
+    left_out: Mapping[str, int]
+    metrics: Sequence[str]
+    changes: Sequence[Change]
+
+
+def show_changes(session: CommandContext, history: History, form: Format) -> int:
+    """Print what changed in the history."""
+    if len(history.runs) < FEWEST:
+        session.note(
+            f"tm: {len(history.runs)} comparable runs are hardly enough to tell a change from "
+            f"chance; from {FEWEST} on, most changes of 10 % are found"
+        )
+    markdown = form is Format.MARKDOWN
+    return session.emit(
+        _data(history),
+        lambda: _markdown(history) if markdown else _shown(session.terminal, history),
+        as_json=form is Format.JSON,
+    )
+
+
+def find_in_history(
+    session: CommandContext,
+    profile: ProfileRef,
+    metrics: Sequence[str],
+    *,
+    most: int,
+    filters: Mapping[str, Any],
+) -> History:
+    """Read the newest runs of a profile and find what changed in those that are comparable."""
+    rows = _read_rows(session, profile, most, filters)
+    runs, left_out = _comparable(rows)
+    changes = [
+        change for metric in metrics for change in _changes(metric, runs, CHANCE / len(metrics))
+    ]
+    changes.sort(key=lambda change: change.first.id or 0)
+    return History(profile, runs, left_out, metrics, changes)
+
+
+def _read_rows(
+    session: CommandContext, profile: ProfileRef, most: int, filters: Mapping[str, Any]
+) -> list[HistoryRow]:
+    """Return the newest rows with their response times, oldest first."""
+    found: list[HistoryRow] = []
+    while len(found) < most:
+        page = session.client.list_history(
+            page=len(found) // PAGE, size=PAGE, profileId=profile.profile_id, **filters
+        )
+        found += page.content
+        if len(page.content) < PAGE:
+            break
+    found = found[:most]
+    bare = sum(row.latency_quantiles is None for row in found)
+    if bare > MANY:
+        session.note(f"tm: reading {bare} runs of the history one by one")
+    return [_with_times(session, row) for row in reversed(found)]
+
+
+def _with_times(session: CommandContext, row: HistoryRow) -> HistoryRow:
+    if row.latency_quantiles is not None or row.id is None:
+        return row
+    return session.client.get_history_item(row.id)
+
+
+def _comparable(rows: Sequence[HistoryRow]) -> tuple[list[HistoryRow], dict[str, int]]:
+    """Return the runs with the load of the newest one, and count the others by reason."""
+    left_out: dict[str, int] = {}
+
+    def keep(found: Sequence[HistoryRow], reason: str, rule: Callable[[HistoryRow], bool]) -> Any:
+        kept = [row for row in found if rule(row)]
+        if len(kept) < len(found):
+            left_out[reason] = len(found) - len(kept)
+        return kept
+
+    found = keep(rows, "not completed", _is_complete)
+    found = keep(found, "A/B runs", _is_single)
+    if not found:
+        return [], left_out
+    newest = found[-1]
+    found = keep(found, "with another load", lambda row: _is_same_load(row, newest))
+    longest = max(as_number(row.duration_seconds) or 0.0 for row in found)
+    return keep(found, "shorter", lambda row: _is_whole(row, longest)), left_out
+
+
+def _is_complete(row: HistoryRow) -> bool:
+    return row.outcome in (None, "", "COMPLETED") and bool(row.total_requests)
+
+
+def _is_single(row: HistoryRow) -> bool:
+    return row.against_url is None and second_target_metrics(row.document()) is None
+
+
+def _is_same_load(row: HistoryRow, newest: HistoryRow) -> bool:
+    """Whether two runs had the same load; without a fingerprint, judged by what they sent."""
+    if newest.load_fingerprint is not None:
+        return row.load_fingerprint == newest.load_fingerprint
+    same = (row.target_url, row.region) == (newest.target_url, newest.region)
+    return same and _is_near(row.avg_rps, newest.avg_rps, _ALIKE_RATE)
+
+
+def _is_near(value: Any, other: Any, share: float) -> bool:
+    one, two = as_number(value), as_number(other)
+    return one is None or two is None or abs(one - two) <= share * max(one, two)
+
+
+def _is_whole(row: HistoryRow, longest: float) -> bool:
+    return _is_near(row.duration_seconds, longest, _ALIKE_SECONDS)
+
+
+def _changes(metric: str, runs: Sequence[HistoryRow], chance: float) -> list[Change]:
+    known = [(row, value) for row in runs if (value := _value(metric, row)) is not None]
+    values = [value for _, value in known]
+    scaled = values if metric == "errors" else [math.log(value) for value in values]
+    found = find_changes(scaled, chance)
+    ends = [0, *(point.index for point in found), len(values)]
+    changes = []
+    for number, point in enumerate(found, 1):
+        before, after = (
+            values[ends[number - 1] : point.index],
+            values[point.index : ends[number + 1]],
+        )
+        last, first = known[point.index - 1][0], known[point.index][0]
+        levels = statistics.median(before), statistics.median(after)
+        low, high, shift = point.low, point.high, point.shift
+        if metric != "errors":
+            low, high, shift = _in_percent(low), _in_percent(high), 100 * math.expm1(shift)
+        changes.append(Change(metric, last, first, *levels, shift, low, high, point.p_value))
+    return changes
+
+
+def _value(metric: str, row: HistoryRow) -> float | None:
+    """Return the number of a run; response times of one that mostly failed say nothing."""
+    total, errors = row.total_requests or 0, row.total_errors
+    if metric == "errors":
+        return 100 * errors / total if total and errors is not None else None
+    quantiles = row.latency_quantiles
+    if not isinstance(quantiles, Mapping) or (errors is not None and 2 * errors >= total):
+        return None
+    value = as_number(quantiles.get(metric))
+    return value if value is not None and value > 0 else None
+
+
+def _in_percent(log: float | None) -> float | None:
+    return None if log is None else 100 * math.expm1(log)
+
+
+def _data(history: History) -> dict[str, Any]:
+    return {
+        "profile_id": history.profile.profile_id,
+        "runs": len(history.runs),
+        "left_out": dict(history.left_out),
+        "metrics": list(history.metrics),
+        "changes": [
+            {
+                "metric": change.metric,
+                "kind": change.kind,
+                "unit": "points" if change.metric == "errors" else "%",
+                "change": round(change.shift, 3),
+                "ci_low": None if change.low is None else round(change.low, 3),
+                "ci_high": None if change.high is None else round(change.high, 3),
+                "p_value": change.p_value,
+                "before": round(change.before, 3),
+                "after": round(change.after, 3),
+                "last_run_before": _run(change.last),
+                "first_run_after": _run(change.first),
+                "commits": change.commits,
+            }
+            for change in history.changes
+        ],
+    }
+
+
+def _run(row: HistoryRow) -> dict[str, Any]:
+    started = row.started_at.isoformat() if row.started_at else None
+    commit = tagged_commit(row.tags)
+    return {"id": row.id, "run_id": row.run_id, "started_at": started, "commit": commit}
+
+
+_HEAD = ("METRIC", "CHANGE", "95 % INTERVAL", "P", "LEVELS", "SINCE RUN", "STARTED", "COMMITS")
+
+
+def _shown(terminal: Terminal, history: History) -> str:
+    parts = [_title(history)]
+    for metric in history.metrics:
+        changes = [change for change in history.changes if change.metric == metric]
+        if changes:
+            parts.append(_picture(terminal, metric, history.runs, changes))
+        else:
+            parts.append(f"  {metric}: no change  {_line(terminal, metric, history.runs)}".rstrip())
+    if history.changes:
+        rows = [_cells(change) for change in history.changes]
+        parts += ["", columns(terminal, _HEAD, rows, least=("P", "LEVELS", "95 % INTERVAL"))]
+    return "\n".join(parts)
+
+
+def _title(history: History) -> str:
+    left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
+    more = f"; left out: {', '.join(left_out)}" if left_out else ""
+    count = len(history.changes)
+    found = f"{count} change{'' if count == 1 else 's'}" if count else "no change"
+    return f"{history.profile.name}: {found} in {len(history.runs)} comparable runs{more}"
+
+
+def _cells(change: Change) -> tuple[object, ...]:
+    unit = " pt" if change.metric == "errors" else " %"
+    ends = [change.low, change.high]
+    interval = " to ".join(f"{end:+.1f}" for end in ends if end is not None) or None
+    levels = f"{_label(change.metric, change.before)}, {_label(change.metric, change.after)}"
+    return (
+        change.metric,
+        f"{change.shift:+.1f}{unit}",
+        interval,
+        f"{change.p_value:.4f}",
+        levels,
+        change.first.id,
+        instant(change.first.started_at),
+        change.commits,
+    )
+
+
+def _label(metric: str, value: float) -> str:
+    return percent(value) if metric == "errors" else milliseconds(value)
+
+
+def _line(terminal: Terminal, metric: str, runs: Sequence[HistoryRow]) -> str:
+    """Return all runs as one line of bars, the newest where they do not fit."""
+    values = [value for row in runs if (value := _value(metric, row)) is not None]
+    room = max(terminal.width - 30, 10)
+    encoding = getattr(terminal.out, "encoding", None) or "utf-8"
+    try:
+        sparkline(values).encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return ""
+    return sparkline(values[-room:]) if any(values) else ""
+
+
+def _picture(
+    terminal: Terminal, metric: str, runs: Sequence[HistoryRow], changes: Sequence[Change]
+) -> str:
+    """Draw the metric run by run, over the band of its levels."""
+    known = [(row, value) for row in runs if (value := _value(metric, row)) is not None]
+    starts = {change.first.id: change.after for change in changes}
+    level, levels = changes[0].before, []
+    for row, _ in known:
+        level = starts.get(row.id, level)
+        levels.append(level)
+    return draw_levels(
+        terminal,
+        metric,
+        [value for _, value in known],
+        levels,
+        label=lambda value: _label(metric, value),
+        ends=(f"run {known[0][0].id}", f"run {known[-1][0].id}"),
+    )
+
+
+def _markdown(history: History) -> str:
+    head = ("Metric", "Change", "95 % interval", "p", "Levels", "Since run", "Started", "Commits")
+    rows = [
+        " | ".join("-" if cell is None else escaped(sanitize(cell)) for cell in _cells(change))
+        for change in history.changes
+    ]
+    title = [f"### {escaped(_title(history))}"]
+    if not rows:
+        return title[0]
+    table = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {row} |" for row in rows)]
+    return "\n".join([*title, "", *table])
