@@ -15,9 +15,9 @@ from functools import lru_cache
 from itertools import accumulate
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Any
 
-from tm_cli.server.judge import RunFacts, facts
+from tm_cli.server.judge import RunFacts
+from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.thresholds import QUANTILES
 
 SECONDS_PER_BLOCK = 5
@@ -287,22 +287,6 @@ def _facts(
     for block in blocks:
         together.update(block)
     requests, failed = sum(sent), sum(errors)
-    stretches: dict[str, Any] = {}
-    if hasattr(facts, "Stretch"):
-        stretches["stretches"] = [
-            facts.Stretch(
-                float(start),
-                float(start + SECONDS_PER_BLOCK),
-                count,
-                {"errors": bad, "errors_5xx": bad},
-            )
-            for start, count, bad in zip(
-                range(0, len(sent) * SECONDS_PER_BLOCK, SECONDS_PER_BLOCK),
-                sent,
-                errors,
-                strict=True,
-            )
-        ]
     return RunFacts(
         history_id=1,
         verdict="PASS",
@@ -316,7 +300,15 @@ def _facts(
         generator_saturated=False,
         blocks=[sorted(block.items()) for block in blocks],
         seconds=seconds,
-        **stretches,
+        block_counts=[
+            BlockCounts(
+                float(SECONDS_PER_BLOCK * block),
+                float(SECONDS_PER_BLOCK * (block + 1)),
+                count,
+                {"errors": bad, "errors_5xx": bad},
+            )
+            for block, (count, bad) in enumerate(zip(sent, errors, strict=True))
+        ],
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tm_cli.runtime.child_environment import RUNNER_CLASS
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
@@ -23,7 +24,7 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
 
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS, RUNNER_CLASS})
 """Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"

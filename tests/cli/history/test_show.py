@@ -168,3 +168,25 @@ def test_much_busier_machine_than_in_the_baseline_is_said(gate, server, now, is_
     shown = gate("history", "show", "7").stdout
     said = "some task waited for a CPU 31 % of the time, in the baseline 4 %"
     assert (said in shown) == is_said
+
+
+@pytest.mark.parametrize(
+    ("detects", "note"),
+    [
+        ({"p95": {"warn": 12.3, "fail": 22.4}}, "blind below +12 % at p95; fails from +22 %\n"),
+        ({"p95": {"warn": 12.3, "fail": None}}, "blind below +12 % at p95\n"),
+        ({"p95": {"warn": None, "fail": 22.4}}, "blind below +22 % at p95\n"),
+    ],
+)
+def test_run_says_which_rise_it_would_have_missed(gate, server, detects, note):
+    server.detail(autoCompareSnapshot=verdict_snapshot(canDetect=detects, baseline=None))
+    assert f"  note: {note}" in gate("history", "show", "7").stdout
+
+
+@pytest.mark.parametrize(
+    "detects",
+    [None, {}, 7, {"p95": None}, {"p95": {"warn": None, "fail": None}}, {"p50": {"warn": 5.0}}],
+)
+def test_run_that_does_not_know_what_it_misses_says_nothing(gate, server, detects):
+    server.detail(autoCompareSnapshot=verdict_snapshot(canDetect=detects))
+    assert "blind" not in gate("history", "show", "7").stdout

@@ -277,6 +277,7 @@ def as_result(row: HistoryRow) -> Result:
             *_pressure(facts),
             *_addresses(facts),
             *_transfers(facts),
+            *_blind_below(row.auto_compare_snapshot),
         ),
         series=read_series(facts),
     )
@@ -448,6 +449,20 @@ def _transfers(facts: Mapping[str, Any]) -> list[str]:
         were = "request was" if repeated == 1 else "requests were"
         notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")
     return notes
+
+
+def _blind_below(snapshot: Any) -> list[str]:
+    """Which rise of p95 runs like this one show: as WARN in 80 %, as FAIL in 95 % of the cases."""
+    known = snapshot.get("canDetect") if isinstance(snapshot, Mapping) else None
+    detects = known.get("p95") if isinstance(known, Mapping) else None
+    if not isinstance(detects, Mapping):
+        return []
+    warn, fail = as_number(detects.get("warn")), as_number(detects.get("fail"))
+    if warn is None and fail is None:
+        return []
+    least = warn if warn is not None else fail
+    note = f"blind below {least:+.0f} % at p95"
+    return [f"{note}; fails from {fail:+.0f} %" if None not in (warn, fail) else note]
 
 
 def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:

@@ -84,8 +84,32 @@ def follow(
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `at_once` is how many may be under way at a time, None for all. `memory` notes each run that is
-    started.
+    `memory` notes each run that is started; the rest is as in `follow_to_the_end`.
+    """
+    records = follow_to_the_end(
+        session, runs, gate, wait, system=system, limits=limits, at_once=at_once, memory=memory
+    )
+    evidence = GateOutcome(records, gate, exit_code_of(records), session.context.clock.now())
+    code = wait.reports.finish(evidence)
+    is_remembered = memory is not None and all(record.end.run for record in records)
+    print_outcome(session, replace(evidence, exit_code=code), is_remembered=is_remembered)
+    return int(code)
+
+
+def follow_to_the_end(
+    session: CommandContext,
+    runs: Sequence[FollowedRun[Backend]],
+    gate: Gate,
+    wait: WaitBehavior,
+    *,
+    system: str,
+    limits: ServerLimits,
+    at_once: int | None = None,
+    memory: LastStart | None = None,
+) -> tuple[Record, ...]:
+    """Follow all runs to their decisions, show their progress, and return how each ended.
+
+    `at_once` is how many may be under way at a time, None for all.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
@@ -119,12 +143,7 @@ def follow(
             raise
     if wait.reports.want_baseline:
         _find_baselines(runs, outcomes)
-    records = tuple(outcome.record() for outcome in outcomes)
-    evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
-    code = wait.reports.finish(evidence)
-    is_remembered = memory is not None and all(record.end.run for record in records)
-    print_outcome(session, replace(evidence, exit_code=code), is_remembered=is_remembered)
-    return int(code)
+    return tuple(outcome.record() for outcome in outcomes)
 
 
 def _note_unfinished(

@@ -1,7 +1,7 @@
 """Which earlier run a run is compared with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from tm_cli.server.judge.levels import METRICS, find_levels
 from tm_cli.server.judge.thresholds import Thresholds
 
 _MAX_TRIED = 10  # candidates whose noise is looked at
+_RECENT = 5  # runs that passed of which one that excludes a failure is preferred
 
 
 class SelectedBy(StrEnum):
@@ -38,13 +39,15 @@ class BaselineChoice:
 
     `improved`: for each metric that has become better for good, the first run that passed since:
     the reference of this metric. `passed`: comparable earlier runs that passed, oldest first; they
-    show how much unchanged runs differ. Without a baseline there is a `reason`.
+    show what has been accepted. `completed`: all reliable ones that did not fail, which show how
+    much runs differ. Without a baseline there is a `reason`.
     """
 
     baseline: RunFacts | None
     how: SelectedBy | None = None
     reference: RunFacts | None = None
     passed: tuple[RunFacts, ...] = ()
+    completed: tuple[RunFacts, ...] = ()
     reason: str = ""
     improved: Mapping[str, RunFacts] = field(default_factory=dict)
 
@@ -76,7 +79,26 @@ def choose_baseline(
     of the choice are those that `measured` returns.
     """
     thresholds = thresholds or Thresholds()
-    comparable = sorted(
+    comparable = _comparable(run, earlier)
+    choice = _chosen(run, earlier, comparable, selection, thresholds, measured)
+    return replace(choice, completed=not_failed(comparable, thresholds))
+
+
+def not_failed(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    """The reliable runs that show how much runs differ.
+
+    Those that failed do not: where regressions are frequent, each would excuse the next.
+    """
+    return reliable([run for run in runs if run.verdict != "FAIL"], thresholds)
+
+
+def reliable(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    return tuple(other for other in runs if not is_unreliable(other, thresholds))
+
+
+def _comparable(run: RunFacts, earlier: Sequence[RunFacts]) -> list[RunFacts]:
+    """The usable runs of the same load before this one, oldest first."""
+    return sorted(
         (
             other
             for other in earlier
@@ -86,12 +108,22 @@ def choose_baseline(
         ),
         key=lambda other: other.history_id,
     )
+
+
+def _chosen(
+    run: RunFacts,
+    earlier: Sequence[RunFacts],
+    comparable: Sequence[RunFacts],
+    selection: BaselineSelection | None,
+    thresholds: Thresholds,
+    measured: Measured,
+) -> BaselineChoice:
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
     if selection is not None:
         return _selected(run, selection, passed, measured)
-    reliable = tuple(other for other in passed if not is_unreliable(other, thresholds))
-    if any(map(_is_whole, reliable)):
-        return _newest_passing(run, reliable, measured)
+    sound = reliable(passed, thresholds)
+    if any(map(_is_whole, sound)):
+        return _newest_passing(run, sound, measured)
     pin = _last_pin(passed)
     passed = tuple(filter(_is_whole, passed))
     comparable = [other for other in comparable if _is_whole(other) and other.history_id >= pin]
@@ -99,8 +131,8 @@ def choose_baseline(
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
     ]
-    if reliable := tuple(other for other in candidates if not is_unreliable(other, thresholds)):
-        return BaselineChoice(_first_quiet(run, reliable, thresholds, measured), SelectedBy.OLDEST)
+    if sound := reliable(candidates, thresholds):
+        return BaselineChoice(_first_quiet(run, sound, thresholds, measured), SelectedBy.OLDEST)
     if passed:
         return _newest_passing(run, passed, measured)
     if comparable:
@@ -128,7 +160,7 @@ def _newest_passing(
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
     whole = list(filter(_is_whole, passed))
     return BaselineChoice(
-        measured(whole[-1]),
+        _newest_conclusive(whole, measured),
         SelectedBy.NEWEST_PASSING,
         measured(whole[0]) if len(passed) > 1 else None,
         passed,
@@ -138,6 +170,17 @@ def _newest_passing(
 
 def _is_whole(run: RunFacts) -> bool:
     return run.stopped_after is None
+
+
+def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFacts:
+    """The newest run that passed and was seen to be no slower than the limit.
+
+    A run that passed although it may have been slower would hand that on. If none of the last few
+    could tell, the newest is the baseline all the same: an old one would be no better measure.
+    """
+    recent = map(measured, reversed(passed[-_RECENT:]))
+    conclusive = (other for other in recent if other.excludes_fail is not False)
+    return next(conclusive, None) or measured(passed[-1])
 
 
 def _first_quiet(

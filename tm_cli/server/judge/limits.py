@@ -62,7 +62,15 @@ def compare_stretches(
 def _stretch(run: RunFacts, item: StretchThreshold) -> RunFacts:
     """What is known of a stretch; nothing is, where it was not asked for."""
     return run.stretches.get(item.stretch) or replace(
-        run, planned=0, sent=0, completed=0, errors=0, error_classes={}, quantiles_ms={}, blocks=()
+        run,
+        planned=0,
+        sent=0,
+        completed=0,
+        errors=0,
+        error_classes={},
+        quantiles_ms={},
+        blocks=(),
+        block_counts=(),
     )
 
 

@@ -14,7 +14,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tm_cli.server.judge.baseline import BaselineChoice
 from tm_cli.server.judge.bootstrap import ResponseTimes, chances
@@ -175,9 +175,7 @@ def _excludes_failure(judgement: Judgement, thresholds: Thresholds) -> bool:
         is_small = before * high / 100 < thresholds.floor(name)
         if fail is not None and high >= fail and not is_small:
             return False
-        if "an improvement" in item["reason"]:
-            return False
-    return True
+    return not judgement.snapshot["improved"]
 
 
 def _whole(run: RunFacts, seen: Interim) -> RunFacts:
@@ -196,11 +194,14 @@ def _whole(run: RunFacts, seen: Interim) -> RunFacts:
         statuses={name: all_of(count) for name, count in run.statuses.items()},
         addresses={name: all_of(count) for name, count in run.addresses.items()},
         repeated=all_of(run.repeated),
-        blocks=[run.blocks[index % len(run.blocks)] for index in range(seen.total)]
-        if run.blocks
-        else (),
+        blocks=_repeated(run.blocks, seen.total),
+        block_counts=_repeated(run.block_counts, seen.total),
         seconds=run.seconds * seen.total / seen.blocks,
     )
+
+
+def _repeated(blocks: Sequence[Any], total: int) -> Sequence[Any]:
+    return [blocks[index % len(blocks)] for index in range(total)] if blocks else ()
 
 
 def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineChoice | RunFacts:

@@ -89,19 +89,21 @@ class Thresholds:
     `quantiles`: rise of a response time in percent. `limits`: response times in milliseconds,
     whatever the baseline. `stretches`: those of stretches of the curve, by their keys.
     `floor_ms`: a smaller rise of p95 never counts; the other quantiles have floors in
-    proportion. `errors`: rise of the error rate, all together and per class, in percentage
-    points. `fewest_more_errors`: fewer additional errors never count. `all_errors`: percent of
-    the requests, whatever the baseline. `shortfall`: percent of the plan not sent.
-    `throughput`: fall of the completed requests per second in percent. `statuses`: rise of the
-    share of a status below 400 in percentage points. `body_size`: fall of the mean size of a
-    body in percent. `fewest_requests`: with less there is nothing to rely on. `expect_status`:
-    every status below 400 but these is an error; empty: none is.
+    proportion. `is_floor_set`: the user has set it, so it does not adapt. `errors`: rise of the
+    error rate, all together and per class, in percentage points. `fewest_more_errors`: fewer
+    additional errors never count. `all_errors`: percent of the requests, whatever the baseline.
+    `shortfall`: percent of the plan not sent. `throughput`: fall of the completed requests per
+    second in percent. `statuses`: rise of the share of a status below 400 in percentage points.
+    `body_size`: fall of the mean size of a body in percent. `fewest_requests`: with less there is
+    nothing to rely on. `expect_status`: every status below 400 but these is an error; empty: none
+    is.
     """
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
     limits: Mapping[str, Threshold] = field(default_factory=dict)
     stretches: Mapping[str, StretchThreshold] = field(default_factory=dict)
     floor_ms: float = 2.0
+    is_floor_set: bool = field(default=False, compare=False)
     errors: Threshold = Threshold(0.2, 0.5)
     fewest_more_errors: int = 2
     all_errors: Threshold = Threshold(5.0, 50.0)
@@ -147,7 +149,7 @@ class Thresholds:
             return replace(self, **changes)
         match key:
             case "floorMs":
-                return replace(self, floor_ms=_number(value))
+                return replace(self, floor_ms=_number(value), is_floor_set=True)
             case "minRequests":
                 return replace(self, fewest_requests=_whole(value))
             case "expectStatus":

@@ -25,7 +25,7 @@ from tm_cli.server.judge.findings import (
     throughput,
     unreached,
 )
-from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.latency import ALWAYS_SEEN, compare_response_times
 from tm_cli.server.judge.levels import METRICS
 from tm_cli.server.judge.limits import compare_stretches, within_limits
 from tm_cli.server.judge.thresholds import Thresholds
@@ -62,7 +62,13 @@ def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None =
     if baseline is None:
         return _alone(run, thresholds, choice)
     found = compare(
-        run, baseline, thresholds, than=BASELINE, passed=choice.passed, is_named=choice.is_named
+        run,
+        baseline,
+        thresholds,
+        than=BASELINE,
+        passed=choice.passed,
+        completed=choice.completed,
+        is_named=choice.is_named,
     )
     found += _against_references(run, choice, thresholds)
     found += alone(run, thresholds)
@@ -93,19 +99,28 @@ def compare(
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
+    completed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
 ) -> list[MetricComparison]:
     """Every comparison of two runs, good ones included; none with a run that mostly failed.
 
-    `is_named`: the user has chosen the other run.
+    `passed`, `completed`: see `compare_response_times`. `is_named`: the user has chosen the other
+    run.
     """
     found = [baseline_is_usable(other, thresholds, than)]
     if not other.can_be_baseline:
         return found
     times = [
         *compare_response_times(
-            run, other, thresholds, than=than, passed=passed, is_paired=is_paired, is_named=is_named
+            run,
+            other,
+            thresholds,
+            than=than,
+            passed=passed,
+            completed=completed,
+            is_paired=is_paired,
+            is_named=is_named,
         )
     ]
     is_timed = any(comparison.is_judged for comparison in times)
@@ -116,7 +131,7 @@ def compare(
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
     found += [comparison for comparison in stretches if comparison.unit != "ms"]
-    found += successes(run, other, thresholds, than)
+    found += successes(run, other, thresholds, than, () if is_named else completed)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     found += unreached(run, [other] if is_named else [other, *passed], than)
@@ -179,6 +194,7 @@ def _against_references(
             replace(thresholds, quantiles=bounds),
             than=REFERENCE,
             passed=choice.passed,
+            completed=choice.completed,
         )
         judged = _no_failures_of_the_generator([*times], run, reference)
         found += _no_failures_by_a_doubtful_run(judged, reference, thresholds, REFERENCE)
@@ -248,17 +264,41 @@ def _snapshot(
         "baselineChoice": choice.how.value if choice.how else None,
         "baselineAgeSeconds": baseline.age if baseline else None,
         "reference": min(references, default=None),
+        "excludesFail": _excludes_fail(found),
+        "improved": sorted({item.metric for item in found if item.is_improved}),
         "limits": thresholds.document(),
+        "canDetect": {
+            comparison.metric: comparison.detects.document()
+            for comparison in found
+            if comparison.detects and comparison.than != REFERENCE
+        },
         "comparisons": [comparison.document() for comparison in found],
     }
 
 
+def _excludes_fail(found: Sequence[MetricComparison]) -> bool | None:
+    """Whether the run was seen to be no slower than the limit; None if there was no such limit."""
+    seen = [
+        comparison.excludes_fail
+        for comparison in found
+        if comparison.metric in ALWAYS_SEEN
+        and comparison.than != REFERENCE
+        and comparison.excludes_fail is not None
+    ]
+    return all(seen) if seen else None
+
+
 def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
-    """What is wrong, worst first; for a pass, one comparison as an example."""
+    """What is wrong, worst first; for a pass, one comparison as an example, and what is notable."""
     if worst is Severity.PASS:
-        shown = [comparison for comparison in found if comparison.metric == _EXAMPLE] or found[:1]
+        shown = [comparison for comparison in found if _is_shown(comparison)] or found[:1]
         return tuple(comparison.reason for comparison in shown)
     wrong = [comparison for comparison in found if comparison.severity]
     # a saturated generator puts all other warnings in doubt
     wrong.sort(key=lambda comparison: (-comparison.severity, comparison.metric != "generator"))
     return tuple(comparison.reason for comparison in wrong)
+
+
+def _is_shown(comparison: MetricComparison) -> bool:
+    is_open = comparison.metric in ALWAYS_SEEN and comparison.excludes_fail is False
+    return comparison.metric == _EXAMPLE or comparison.is_improved or is_open

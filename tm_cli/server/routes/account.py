@@ -34,6 +34,8 @@ async def get_account(request: Request) -> Response:
                 "waitForTarget": True,
                 "warmup": True,
                 "stopEarly": True,
+                "plans": True,
+                "calibration": True,
             },
         }
     )

@@ -204,8 +204,8 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
-    warmup = _warmup(asked.warmup, fields)
-    thresholds = _thresholds(asked.gate, fields.gate)
+    warmup = warmup_of_run(asked.warmup, fields)
+    thresholds = thresholds_of_run(asked.gate, fields.gate)
     _check_stretches(thresholds, fields, warmup)
     load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
@@ -241,7 +241,7 @@ async def prepare_run(
     return run, job
 
 
-def _warmup(asked: float | None, fields: ProfileFields) -> float:
+def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:
     warmup = (fields.warmup or 0.0) if asked is None else asked
     if warmup and warmup >= fields.duration:
         raise Refusal(
@@ -278,7 +278,7 @@ async def _second_target(
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
-def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+def thresholds_of_run(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
     """The thresholds of the run; later documents override earlier ones."""
     if not any(documents):
         return {}

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.judge.facts import Times
+from tm_cli.server.judge.facts import BlockCounts, Times
 from tm_cli.server.profiles import Wire
 from tm_cli.server.runs.progress import middle, rate, ratios
 from tm_cli.server.validation import (
@@ -346,12 +346,41 @@ def blocks(buckets: Sequence[EngineBucket], whole: int = 0) -> list[Times]:
     that was stopped early has the same blocks if `whole` is that number. Raises
     UnreadableHistogram.
     """
+    joined, _ = _joined(buckets, whole)
+    return [_times(bucket.response for bucket in part) for part in joined]
+
+
+def block_counts(
+    buckets: Sequence[EngineBucket], begin: float = 0.0, whole: int = 0
+) -> list[BlockCounts]:
+    """How the requests of each of the `blocks` ended; the first one starts at second `begin`."""
+    joined, seconds = _joined(buckets, whole)
+    return [
+        BlockCounts(
+            begin + index * seconds,
+            begin + (index + 1) * seconds,
+            sum(bucket.completed for bucket in part),
+            _ended(part),
+        )
+        for index, part in enumerate(joined)
+    ]
+
+
+def _joined(buckets: Sequence[EngineBucket], whole: int) -> tuple[list[list[EngineBucket]], float]:
+    """The buckets of each block, and the length of a block in seconds."""
     count = max((bucket.index for bucket in buckets), default=-1) + 1
     size = buckets_per_block(max(whole, count))
-    joined: list[list[str]] = [[] for _ in range(-(-count // size))]
+    joined: list[list[EngineBucket]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
-        joined[bucket.index // size].append(bucket.response)
-    return [_times(texts) for texts in joined]
+        joined[bucket.index // size].append(bucket)
+    return joined, size * BUCKET_SECONDS
+
+
+def _ended(buckets: Sequence[EngineBucket]) -> dict[str, int]:
+    codes = _codes(buckets)
+    counts = {"errors": sum(bucket.errors for bucket in buckets)}
+    counts |= {f"errors_{name}": count for name, count in error_classes(codes).items()}
+    return counts | {f"status_{code}": count for code, count in successes(codes).items()}
 
 
 def _times(encoded: Iterable[str]) -> Times:

@@ -11,6 +11,7 @@ from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import RunFacts, Thresholds
 from tm_cli.server.runs.results import (
     JudgedCounts,
+    block_counts,
     blocks,
     buckets_per_block,
     count,
@@ -114,12 +115,18 @@ class Stretches:
                 run,
                 quantiles_ms=quantiles(inside),
                 blocks=blocks(inside),
+                block_counts=block_counts(inside, part.begin),
                 **counted(count(inside)),
             )
             for part, inside in parts.items()
         }
-        judged = blocks(stretch(buckets, run.warmup), self.judged)
-        return replace(run, blocks=judged, stretches=stretches)
+        judged = stretch(buckets, run.warmup)
+        return replace(
+            run,
+            blocks=blocks(judged, self.judged),
+            block_counts=block_counts(judged, run.warmup, self.judged),
+            stretches=stretches,
+        )
 
 
 def counted(judged: JudgedCounts) -> dict[str, Any]:

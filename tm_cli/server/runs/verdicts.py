@@ -22,15 +22,16 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.baseline import differences
+from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
-from tm_cli.server.profiles import display_name
+from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
 from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -47,6 +48,7 @@ class Judge:
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
+    calibrations: Calibrations | None = None
 
     def __call__(self, history_id: int) -> None:
         row = self.history.find(history_id)
@@ -59,7 +61,7 @@ class Judge:
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id),
+            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id) | self._runner(row),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
@@ -74,12 +76,34 @@ class Judge:
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
+    def _facts_with_snapshot(self, row: StoredRow) -> RunFacts:
+        """What a row in full tells of a run: its machine, and what its own comparison showed."""
+        snapshot = json.loads(row.get("auto_compare_snapshot") or "{}")
+        runner = self._runner(row)
+        return replace(
+            self.facts(row),
+            excludes_fail=snapshot.get("excludesFail"),
+            runner_class=runner["runnerClass"],
+            assumed_spread=runner["calibratedSpread"],
+        )
+
+    def with_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
+        """A run of the history with all that is measured of it.
+
+        Raises ValueError when its measurements are damaged.
+        """
+        row = self.history.find(run.history_id)
+        if row is None:
+            return run
+        stretches, known = Stretches.of(row, thresholds), self._facts_with_snapshot(row)
+        return stretches.with_blocks(known, self._own_buckets(row["run_id"]))
+
     def on_common_stretch(
         self, first: StoredRow, second: StoredRow, thresholds: Thresholds
     ) -> tuple[RunFacts, RunFacts]:
         """Two comparable runs with all that is measured of them, both as far as both got."""
         stretches = Stretches.of(first, thresholds)
-        runs = self.facts(first), self.facts(second)
+        runs = self._facts_with_snapshot(first), self._facts_with_snapshot(second)
         end = min(map(stretches.end, runs))
         buckets = [self._own_buckets(row["run_id"]) for row in (first, second)]
         here, there = (
@@ -131,7 +155,8 @@ class Judge:
         if row["against_url"]:
             return self._ab_sides(row)
         stretches = Stretches.of(row, thresholds_of(row))
-        run = stretches.with_blocks(self.facts(row), self._own_buckets(row["run_id"]))
+        own = self._own_buckets(row["run_id"])
+        run = stretches.with_blocks(self._facts_with_snapshot(row), own)
         rows = self.history.completed_before(row["id"], row["profile_id"])
         earlier = self._converted(list(map(self.facts, rows)), run, stretches)
         return run, self._choice(run, earlier, row, stretches)
@@ -184,8 +209,12 @@ class Judge:
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
     def _readable(self, run: RunFacts, end: int, stretches: Stretches) -> RunFacts:
+        row = self.history.find(run.history_id)
+        if row is None:
+            return run
+        known = replace(self._facts_with_snapshot(row), quantiles_ms=run.quantiles_ms)
         try:
-            return stretches.up_to(end, run, self._own_buckets(self._run_id(run)))
+            return stretches.up_to(end, known, self._own_buckets(row["run_id"]))
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -213,6 +242,19 @@ class Judge:
     def _run_id(self, run: RunFacts) -> str:
         row = self.history.find(run.history_id)
         return row["run_id"] if row else ""
+
+    def _runner(self, row: StoredRow) -> dict[str, Any]:
+        """The class of the machine that sent the load, and the spread that was measured there.
+
+        A run that is not judged yet is one of this machine.
+        """
+        if self.calibrations is None or row["region"] != LOCAL:
+            return {"runnerClass": None, "calibratedSpread": None}
+        name: object = self.calibrations.own_class
+        if row["auto_verdict"] is not None:
+            name = json.loads(row["auto_compare_snapshot"] or "{}").get("runnerClass")
+        known = name if isinstance(name, str) else None
+        return {"runnerClass": known, "calibratedSpread": self.calibrations.spread(known)}
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -326,10 +368,19 @@ def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, An
 def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
-    passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
     thresholds = thresholds_of(newer)
+    completed = not_failed([judge.facts(row) for row in reversed(earlier)], thresholds)
+    passed = [run for run in completed if run.verdict == "PASS"]
     run, other = judge.on_common_stretch(newer, older, thresholds)
-    found = compare(run, other, thresholds, than=BASELINE, passed=passed, is_named=True)
+    found = compare(
+        run,
+        other,
+        thresholds,
+        than=BASELINE,
+        passed=passed,
+        completed=completed,
+        is_named=True,
+    )
     return [finding.document() for finding in found]
 
 

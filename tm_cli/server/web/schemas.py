@@ -224,6 +224,26 @@ class StartBody(Wire):
     stop_early: bool | None = None
 
 
+class PlanBody(Wire):
+    """The body of `POST /profiles/{id}/plan`: a rise of `detect` % seen in `power` % of the runs.
+
+    `gate` and `warmup` as in a start.
+    """
+
+    metric: Literal["p50", "p95", "p99"] = "p95"
+    detect: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+    power: Annotated[float, Field(ge=50, le=99.9, allow_inf_nan=False)] = 95.0
+    region: Region | None = None
+    gate: Gate | None = None
+    warmup: Warmup | None = None
+
+
+class CalibrationBody(Wire):
+    """The body of `PUT /calibration`: history ids of runs of one load."""
+
+    run_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+
+
 class PinBody(Wire):
     """The body of `PUT /profiles/{id}/baseline`."""
 

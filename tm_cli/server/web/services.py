@@ -12,6 +12,7 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore
 from tm_cli.server.targets import TargetRule
@@ -117,6 +118,7 @@ class Services:
     agents: Agents
     pins: PinStore
     judge: Judge
+    calibrations: Calibrations
     leases: Leases
     identity: IdentityProof
     quota: Quota
