@@ -286,7 +286,7 @@ def as_result(row: HistoryRow) -> Result:
 
 def _decided(row: HistoryRow) -> list[str]:
     after, whole = row.stopped_after_seconds, row.curve_seconds
-    if row.outcome != "COMPLETED" or not after or not whole or after >= whole:
+    if after is None or whole is None or not 0 < after < whole:
         return []
     return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 
