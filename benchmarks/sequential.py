@@ -32,6 +32,7 @@ from tm_cli.server.judge import (
     judge_ab_run,
 )
 from tm_cli.server.judge.bootstrap import ResponseTimes
+from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
@@ -78,13 +79,21 @@ def play_one(
 def joined(run: RunFacts) -> RunFacts:
     """At most as many blocks as the server has."""
     size = -(-len(run.blocks) // MOST_BLOCKS)
-    blocks = []
+    blocks, counts = [], []
     for start in range(0, len(run.blocks), size):
-        counts: Counter[int] = Counter()
+        times: Counter[int] = Counter()
         for block in run.blocks[start : start + size]:
-            counts.update(dict(block))
-        blocks.append(sorted(counts.items()))
-    return replace(run, blocks=blocks)
+            times.update(dict(block))
+        blocks.append(sorted(times.items()))
+        counts.append(_together(run.block_counts[start : start + size]))
+    return replace(run, blocks=blocks, block_counts=counts)
+
+
+def _together(parts: Sequence[BlockCounts]) -> BlockCounts:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+    return BlockCounts(parts[0].start, parts[-1].end, sum(part.completed for part in parts), counts)
 
 
 def decided(run: RunFacts, other: BaselineChoice | RunFacts) -> Trial:
@@ -107,15 +116,15 @@ def _cut_choice(choice: BaselineChoice, blocks: int) -> BaselineChoice:
 
 
 def cut(run: RunFacts, blocks: int) -> RunFacts:
-    """The first blocks of a run; its errors are spread evenly."""
+    """The first blocks of a run."""
     first = run.blocks[:blocks]
     times = ResponseTimes(first)
-    share = times.requests / run.completed
-    rng = random.Random(run.errors * 1000 + run.completed)  # noqa: S311
-    errors = sum(rng.random() < share for _ in range(run.errors))
+    seen = _together(run.block_counts[:blocks])
+    errors = seen.counts["errors"]
     return replace(
         run,
         blocks=first,
+        block_counts=run.block_counts[:blocks],
         planned=times.requests,
         sent=times.requests,
         completed=times.requests,

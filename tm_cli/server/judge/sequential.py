@@ -167,10 +167,10 @@ def _excludes_failure(judgement: Judgement) -> bool:
     An improvement on a baseline starts a new level, which deserves a whole run.
     """
     for item in judgement.snapshot["comparisons"]:
-        name, fail = item["metric"], item["fail"]
+        name = item["metric"]
         if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
             continue
-        high = item["ciHigh"]
+        high, fail = item["ciHigh"], item["fail"]
         if high is None or (fail is not None and high >= fail):
             return False
     is_ab_run = judgement.snapshot["method"] == "duet"
