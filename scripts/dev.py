@@ -57,6 +57,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/gate_latency.py"],
         ["benchmarks/fleet.py"],
         ["benchmarks/verdict.py"],
+        ["benchmarks/power.py"],
         ["benchmarks/engine.py"],
     ],
     "soak": [

@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
 _MEANINGS = {
     ExitCode.OK: "done; for a gate: the verdict of this run is known and not in --fail-on",
     ExitCode.ERROR: "an error without a code of its own",
-    ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on; or an --assert failed",
+    ExitCode.FAIL: "the verdict is FAIL, and FAIL is in --fail-on; or a check or limit failed",
     ExitCode.WARN: "the verdict is WARN, and WARN is in --fail-on",
     ExitCode.NO_BASELINE: "the verdict is NO_BASELINE, and NO_BASELINE is in --fail-on",
     ExitCode.UNDECIDED: "the run ended, but no verdict could be tied to it in time",

@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "__main__": "main runtime",
     "main": "cli runtime",
     "cli": "commands completion api gate render runtime settings",
-    "commands": "api backends bisect cli completion demo doctor gate mcp render report runtime selftest"
-    " server settings setup",
+    "commands": "api backends bisect cli completion demo doctor gate mcp render report runtime"
+    " selftest server settings setup",
     "mcp": "api backends cli commands gate render runtime",
     "backends": "api gate runtime",
     "render": "gate runtime selftest",

@@ -39,6 +39,8 @@ VIEWS = (
     ("runs", "start", "42"),
     ("runs", "wait", "42", "--run-id", "mistyped"),
     ("profiles", "export", "42"),
+    ("plan", "42"),
+    ("calibrate", "--show"),
 )
 MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
 
@@ -61,7 +63,19 @@ def hostile_answer(path, say, chance):
     if path == "profiles":
         return [{"id": 1, "name": say(), "createdAt": say()}]
     if path == "account":
-        return {"features": {"baselinePins": True}}
+        return {"features": {"baselinePins": True, "plans": True, "calibration": True}}
+    if path.endswith("/plan"):
+        option = {"name": say(), "rate": 5, "seconds": 60, "isCheapest": True}
+        lower = {say(): {"warn": 2.5}, say(): say()}
+        return {
+            "metric": say(),
+            "options": [option],
+            "lowerLimits": lower,
+            "spread": {"percent": 2},
+        }
+    if path == "calibration":
+        record = {"spread": 0.02, "measured": {say(): 0.02}, "target": say()}
+        return {"runnerClass": say(), "calibrations": {say(): record}}
     if path == "history":
         return page(row(**hostile_row(say)))
     if path == "history/compare":

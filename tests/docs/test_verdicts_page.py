@@ -4,11 +4,13 @@ import pytest
 
 from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
-from tm_cli.server.judge.bootstrap import ASSUMED, DRAWS, MAX_RUNS
+from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, DRAWS, MAX_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
+from tm_cli.server.judge.power import POWER_OF_FAIL, POWER_OF_WARN
 from tm_cli.server.judge.thresholds import QUANTILES
+from tm_cli.server.runs.noise import LEAST_SPREAD
 
 NAME = "docs/verdicts.md"
 LIMITS = Thresholds()
@@ -80,3 +82,12 @@ def test_every_picture_is_shown_on_a_page():
     shown = "".join(item.read_text(encoding="utf-8") for item in pages)
     pictures = [item.name for item in (ROOT / "docs" / "pictures").iterdir()]
     assert [name for name in pictures if f"pictures/{name})" not in shown] == []
+
+
+def test_numbers_of_what_a_profile_can_detect_are_the_judges():
+    warn, fail = f"{100 * POWER_OF_WARN:g} % of such runs", f"`FAIL` in {100 * POWER_OF_FAIL:g} %"
+    assert warn in TEXT
+    assert fail in TEXT
+    assert f"never less than {100 * LEAST_SPREAD:g} %" in TEXT
+    without_any = (ASSUMED_RUNS * ASSUMED**2 / (ASSUMED_RUNS + 4)) ** 0.5
+    assert f"Five runs without any spread give {100 * without_any:.1f} %" in TEXT

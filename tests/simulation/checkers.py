@@ -103,6 +103,8 @@ def i6_gate_codes_are_true(schedule: Schedule, recording: Recording) -> Iterator
     for verdict in GATED:
         if recording.exit_code == VERDICT_CODES[verdict]:
             said = set(map(str, system_of(schedule).said(schedule, recording)))
+            if recording.slug == "aborted" and schedule.abort_if:
+                continue  # a check of its own asks for the evidence
             if verdict not in said or verdict not in schedule.fail_on:
                 yield f"I6 exit {recording.exit_code}, but the answers said {said}"
 
@@ -159,9 +161,9 @@ def i14_signals_end_it(_schedule: Schedule, recording: Recording) -> Iterator[st
         yield f"I14 exit {recording.exit_code} after signal {number}"
 
 
-def i15_stops_are_rare(_schedule: Schedule, recording: Recording) -> Iterator[str]:
-    """Nobody asked for a stop, so none is sent."""
-    if any(op.endpoint == "stop" for op in recording.ops):
+def i15_stops_are_rare(schedule: Schedule, recording: Recording) -> Iterator[str]:
+    """Without a live limit nothing asks for a stop, so none is sent."""
+    if not schedule.abort_if and any(op.endpoint == "stop" for op in recording.ops):
         yield "I15 stopped a run unasked"
 
 

@@ -23,6 +23,7 @@ from tm_cli.api.retry import RequestBudget
 from tm_cli.errors import TmError
 from tm_cli.gate.events import Decided, RunStarted
 from tm_cli.gate.lifecycle import Follow
+from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Decision, Gate, from_error
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.gate.scheduler import drive
@@ -153,6 +154,7 @@ def _follow(simulation: Simulation, transport: Any) -> None:
         wait_timeout=schedule.wait_timeout,
         verdict_timeout=schedule.verdict_timeout,
         polling=PollingPolicy(interval=schedule.interval),
+        abort_if=tuple(map(parse_live_limit, schedule.abort_if)),
     )
     try:
         subject = simulation.system.open_gate(simulation, transport)

@@ -38,6 +38,7 @@ class Schedule:
     uses_region: bool = False
     style: int = 0
     wish: object = None
+    abort_if: tuple[str, ...] = ()
 
     @property
     def only_transient(self) -> bool:

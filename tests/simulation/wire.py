@@ -75,7 +75,7 @@ class Wire:
 
     def _meet(self, fault: Fault | None, endpoint: str, request: Request) -> Reply:
         acts = fault is None or fault.kind not in self.menu.never_acted
-        if endpoint == "start" and fault is not None:
+        if endpoint in {"start", "stop"} and fault is not None:
             acts = acts and fault.acted
         reply = self.api.answer(request) if acts else None
         if fault is None:

@@ -94,6 +94,7 @@ class Profile(CamelCasePayload):
     interpolation_mode: Lenient[StrictStr] = None
     region: Lenient[StrictStr] = None
     status: Lenient[StrictStr] = None
+    stop_early: Lenient[StrictBool] = None
     created_at: Instant = None
 
 
@@ -130,7 +131,8 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    `waiting_for`: why the embedded server sends no load yet.
+    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`; and
+    `stops_early`, whether it ends the run as soon as its verdict is known.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -148,6 +150,8 @@ class LiveStatus(CamelCasePayload):
     downstream_saturated: Lenient[StrictBool] = None
     flaky_dispatch: Lenient[StrictBool] = None
     waiting_for: Lenient[StrictStr] = None
+    stops_early: Lenient[StrictBool] = None
+    warmup_seconds: Number = None
     tags: TextList = ()
 
 
@@ -156,7 +160,8 @@ class HistoryRow(CamelCasePayload):
 
     `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
     for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
-    the embedded server's.
+    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early, and
+    `curve_seconds`, which it would have taken.
     """
 
     id: Lenient[StrictInt] = None
@@ -194,6 +199,11 @@ class HistoryRow(CamelCasePayload):
     addresses: JsonText = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
+    warmup_seconds: Number = None
+    judged: JsonText = None
+    cpu_pressure: Number = None
+    stopped_after_seconds: Number = None
+    curve_seconds: Number = None
 
 
 class HistoryPage(CamelCasePayload):
@@ -222,6 +232,10 @@ class AccountFeatures(CamelCasePayload):
     run_limits: Lenient[StrictBool] = None
     duet: Lenient[StrictBool] = None
     wait_for_target: Lenient[StrictBool] = None
+    warmup: Lenient[StrictBool] = None
+    stop_early: Lenient[StrictBool] = None
+    plans: Lenient[StrictBool] = None
+    calibration: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):
@@ -253,6 +267,75 @@ class RunComparison(CamelCasePayload):
     response_code_comparisons: JsonText = None
     comparisons: JsonText = None
     not_comparable: Lenient[StrictStr] = None
+
+
+class Detects(CamelCasePayload):
+    """The smallest rises in percent that are shown as WARN or FAIL, and as FAIL."""
+
+    warn: Number = None
+    fail: Number = None
+
+
+class Spread(CamelCasePayload):
+    """The standard deviation of one run in percent, and of how many steps it was learnt."""
+
+    percent: Number = None
+    assumed_percent: Number = None
+    runs: Lenient[StrictInt] = None
+
+
+class PlanOption(CamelCasePayload):
+    """One way to run, and what it detects."""
+
+    name: Lenient[StrictStr] = None
+    rate: Number = None
+    seconds: Number = None
+    ab_run: Lenient[StrictBool] = None
+    requests: Lenient[StrictInt] = None
+    minutes: Number = None
+    detects: Lenient[Detects] = None
+    is_enough: Lenient[StrictBool] = None
+    is_blind: Lenient[StrictBool] = None
+    is_cheapest: Lenient[StrictBool] = None
+
+
+class Plan(CamelCasePayload):
+    """What a profile can detect, and how to run to detect more; no options: nothing is known.
+
+    `lower_limits`: the thresholds (`gate`) to change, because today's hide the rise themselves;
+    all options but the first have them.
+    """
+
+    profile_id: Lenient[StrictInt] = None
+    region: Lenient[StrictStr] = None
+    metric: Lenient[StrictStr] = None
+    detect: Number = None
+    power: Number = None
+    runs: Lenient[list[StrictInt]] = None
+    limits: JsonText = None
+    lower_limits: JsonText = None
+    value: Number = None
+    spread: Lenient[Spread] = None
+    two_runs: Lenient[Detects] = None
+    options: Lenient[list[PlanOption]] = None
+
+
+class Calibration(CamelCasePayload):
+    """A measured spread: the standard deviation of one run, as a share."""
+
+    spread: Number = None
+    measured: JsonText = None
+    runs: Lenient[list[StrictInt]] = None
+    target: Lenient[StrictStr] = None
+    measured_at: Instant = None
+
+
+class Calibrations(CamelCasePayload):
+    """The calibrations by runner class, and the class of the server's machine."""
+
+    runner_class: Lenient[StrictStr] = None
+    assumed_spread: Number = None
+    calibrations: Lenient[dict[str, Calibration]] = None
 
 
 T = TypeVar("T")
@@ -343,6 +426,21 @@ class TrafficMorphClient(JsonClient):
     def unpin_baseline(self, profile_id: int, region: str | None = None) -> None:
         path = f"profiles/{profile_id}/baseline"
         self._send_once("DELETE", path, params=given({"region": region}))
+
+    def plan(self, profile_id: int, question: Mapping[str, Any]) -> Plan:
+        """Ask what a profile can detect; sends no load."""
+        return self._post(Plan.model_validate, f"profiles/{profile_id}/plan", question)
+
+    def get_calibrations(self) -> Calibrations:
+        return self._get(Calibrations.model_validate, "calibration")
+
+    def put_calibration(self, run_ids: Sequence[int]) -> Calibrations:
+        """Measure the spread of the server's class of machines from these ended runs."""
+        body = {"runIds": list(run_ids)}
+        return self._send(Calibrations.model_validate, "PUT", "calibration", body)
+
+    def forget_calibration(self) -> Calibrations:
+        return self._send(Calibrations.model_validate, "DELETE", "calibration")
 
     def get_account(self) -> Account:
         return self._get(Account.model_validate, "account")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tm_cli.commands.shared.follow import WaitBehavior
     from tm_cli.gate.checks import Check
+    from tm_cli.gate.live_limits import LiveLimit
     from tm_cli.gate.policy import Gate
     from tm_cli.values.verdict import Verdict
 
@@ -127,6 +128,16 @@ Assert = Annotated[
         rich_help_panel=GATE,
     ),
 ]
+AbortIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--abort-if",
+        metavar="LIMIT",
+        help='Stop the run and fail as soon as this holds, e.g. "p95>2s for 30s" or '
+        '"errors>20% for 10s"; repeatable. [TM_ABORT_IF]',
+        rich_help_panel=GATE,
+    ),
+]
 Format = Annotated[
     ComparisonFormat,
     typer.Option("--format", metavar="FORMAT", case_sensitive=False, help="Output format."),
@@ -164,6 +175,24 @@ WaitForTarget = Annotated[
         metavar="DURATION",
         help="Maximum time to wait until the target answers, before the load is sent. "
         "[TM_WAIT_FOR_TARGET]",
+        rich_help_panel=LOAD,
+    ),
+]
+Warmup = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="First seconds of the run, which are sent but not judged, instead of the profile's. "
+        "[TM_WARMUP]",
+        rich_help_panel=LOAD,
+    ),
+]
+StopEarly = Annotated[
+    bool | None,
+    typer.Option(
+        "--stop-early/--no-stop-early",
+        show_default=False,
+        help="End the run as soon as its verdict is known. [TM_STOP_EARLY, on with --against]",
         rich_help_panel=LOAD,
     ),
 ]
@@ -280,6 +309,7 @@ class GateOptions:
         session: CommandContext,
         *,
         checks: list[str] | None = None,
+        abort_if: Sequence[LiveLimit] = (),
         confirm: int = 0,
         last: bool = False,
     ) -> Gate:
@@ -293,13 +323,14 @@ class GateOptions:
         from tm_cli.gate.polling import PollingPolicy
 
         session.settings.require_all_files()
-        _note_unused_assert(session)
+        _note_unused_conditions(session)
         takes_remembered = last and self.fail_on is None
         fail_on = frozenset() if takes_remembered else read_fail_on(session, self.fail_on)
         return Gate(
             fail_on=fail_on,
             warn_on=_read_warn_on(session, self.warn_on, fail_on),
             checks=read_checks(checks or []),
+            abort_if=tuple(abort_if),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
             verdict_timeout=session.setting("verdict_timeout", self.verdict_timeout),
@@ -316,6 +347,8 @@ class StartOptions:
     region: Region = None
     tag: Tags = None
     wait_for_target: WaitForTarget = None
+    warmup: Warmup = None
+    stop_early: StopEarly = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,15 +377,16 @@ class WaitOptions:
             yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
 
 
-def _note_unused_assert(session: CommandContext) -> None:
+def _note_unused_conditions(session: CommandContext) -> None:
     """Say that conditions on traffic are not those of jobs and benchmarks, also with --quiet."""
     from tm_cli.settings import TRAFFICMORPH
 
-    setting = session.settings["assert"]
-    if setting.value and session.system != TRAFFICMORPH:
-        session.terminal.write_line(
-            f"tm: assert ({setting.origin}) counts in `tm runs`; this gate does not check it"
-        )
+    for name in ("assert", "abort_if"):
+        setting = session.settings[name]
+        if setting.value and session.system != TRAFFICMORPH:
+            session.terminal.write_line(
+                f"tm: {name} ({setting.origin}) counts in `tm runs`; this gate does not check it"
+            )
 
 
 MOST_TAGS = 20
@@ -416,7 +450,10 @@ def refuse_without_wait(**flags: object) -> None:
     for name, value in flags.items():
         if value not in (None, 0, False, []):
             flag = "assert" if name == "checks" else name.replace("_", "-")
-            raise UsageError(f"--{flag} needs --wait", hint="without --wait there is no verdict")
+            hint = "without --wait there is no verdict"
+            if name == "abort_if":
+                hint = "tm stops the run itself, and without --wait it does not watch it"
+            raise UsageError(f"--{flag} needs --wait", hint=hint)
 
 
 def read_checks(flags: list[str]) -> tuple[Check, ...]:
@@ -435,17 +472,44 @@ def with_assert_setting(session: CommandContext, flags: list[str] | None) -> lis
     Raises ConfigurationError for a setting that is no check.
     """
     from tm_cli.gate.checks import parse_check
+
+    found = _conditions_set(session, "assert", parse_check)
+    return [*found, *(text for text in flags or () if text not in found)]
+
+
+def read_abort_if(
+    session: CommandContext, flags: Sequence[str] | None, *, only_flags: bool = False
+) -> tuple[LiveLimit, ...]:
+    """Return the live limits of the setting, unless `only_flags`, and those of the flags.
+
+    Raises ConfigurationError for a setting that is no limit, and UsageError for such a flag.
+    """
+    from tm_cli.gate.live_limits import parse_live_limit
+
+    found = [] if only_flags else _conditions_set(session, "abort_if", parse_live_limit)
+    limits = [parse_live_limit(text) for text in found]
+    try:
+        limits += map(parse_live_limit, flags or ())
+    except ValueError as problem:
+        raise UsageError(f"--abort-if: {problem}") from None
+    return tuple(dict.fromkeys(limits))
+
+
+def _conditions_set(
+    session: CommandContext, name: str, parse: Callable[[str], object]
+) -> list[str]:
+    """Return the conditions of a setting; raises ConfigurationError when `parse` refuses one."""
     from tm_cli.settings.definitions import split_checks
     from tm_cli.settings.resolution import refusal
 
-    setting = session.settings["assert"]
+    setting = session.settings[name]
     found = split_checks(setting.value or "")
     try:
         for text in found:
-            parse_check(text)
+            parse(text)
     except ValueError as problem:
-        raise refusal(setting.origin, f"assert, from {setting.origin}: {problem}") from None
-    return [*found, *(text for text in flags or () if text not in found)]
+        raise refusal(setting.origin, f"{name}, from {setting.origin}: {problem}") from None
+    return found
 
 
 def read_time(flag: str, text: str, *, now: datetime | None = None) -> str:

@@ -49,6 +49,12 @@ class _Root(LazyGroup):
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
         ),
+        "plan": Entry(
+            "tm_cli.commands.plan", "Tell what a profile can detect, and what it takes.", _SERVER
+        ),
+        "calibrate": Entry(
+            "tm_cli.commands.calibrate", "Measure the noise of this class of machines.", _SERVER
+        ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "agent": Entry(
             "tm_cli.commands.agent", "Generate load for a server on another machine.", _SERVER

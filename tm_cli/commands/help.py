@@ -28,14 +28,15 @@ into an exit code:
   tm runs start checkout --wait --fail-on FAIL,WARN
 
 Exit code 0 requires all of this: the run that this command started has finished, its
-own history entry was found, its verdict is known and not in --fail-on, and every
---assert was measured and holds. Everything else has its own exit code; see
-`tm help exit-codes`.
+own history entry was found, its verdict is known and not in --fail-on, every --assert
+was measured and holds, and no --abort-if was broken. Everything else has its own exit
+code; see `tm help exit-codes`.
 
 Which verdicts fail the gate
   --fail-on FAIL,WARN,NO_BASELINE    without it, the verdict is informative only
   --assert "p95<400ms"               an additional condition
   --assert "p99<+10%"                a condition relative to the baseline
+  --abort-if "p95>2s for 30s"        stop a broken run at once, and fail
   --confirm 2                        repeat a failing run; fail only if all of them fail
 
 What the run is compared with
@@ -157,6 +158,8 @@ FORMATS = {
 NOT_SETTINGS = {
     "TM_CONFIG_DIR": "Directory of your settings, instead of the system's default.",
     "TM_STATE_DIR": "Directory for state: the last start, profile names.",
+    "TM_RUNNER_CLASS": "Name of this class of machines for `tm calibrate`, instead of the label of "
+    "the CI runner.",
     "TM_TRUSTED_OWNERS": "Ids of other users whose settings files and data directories are trusted "
     "like yours, separated by commas.",
     "SUDO_UID": "Set by sudo: as root, files of that user are trusted like yours.",

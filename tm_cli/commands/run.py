@@ -17,6 +17,22 @@ from tm_cli.errors import UsageError
 app = App()
 
 RATE, DURATION = "50", "30s"
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        help=f"Requests per second, with a URL. [{RATE}]",
+        rich_help_panel=LOAD,
+    ),
+]
+Duration = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help=f"Duration of the run, with a URL. [{DURATION}]",
+        rich_help_panel=LOAD,
+    ),
+]
 _OF_RUNS = frozenset({"start", "wait", "status", "stop", "pause", "resume"})
 """`tm run stop` with the s forgotten would start a run."""
 
@@ -34,24 +50,11 @@ def run(
             help="Path to a profile document, name or id of a profile, or the URL to test.",
         ),
     ],
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            help=f"Requests per second, with a URL. [{RATE}]",
-            rich_help_panel=LOAD,
-        ),
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DURATION",
-            help=f"Duration of the run, with a URL. [{DURATION}]",
-            rich_help_panel=LOAD,
-        ),
-    ] = None,
+    rate: Rate = None,
+    duration: Duration = None,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
+    abort_if: options.AbortIf = None,
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
     wait_options: options.WaitOptions,
@@ -72,20 +75,21 @@ def run(
             hint=f"a profile of that name: `tm runs start {target} --wait --fail-on FAIL`",
         )
     with wait_options.open(session) as behavior:
-        document = read_load(target, rate, duration)
+        document = profile_of_url(target, rate, duration)
         every_check = options.with_assert_setting(session, checks)
-        gate = gate_options.read(session, checks=every_check, confirm=confirm)
+        limits = options.read_abort_if(session, abort_if)
+        gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
         from tm_cli.commands.runs.gate import ShortGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait
 
         request = read_request(session, [target], start_options, document=document)
         runs = ShortGate(session)
         if document is not None:
-            _check_reach(document["endpointUrl"], runs.server)
+            check_reach(document["endpointUrl"], runs.server)
         return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
 
 
-def read_load(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
+def profile_of_url(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
     """Return the profile of a URL, None where the target names a profile.
 
     Raises UsageError for a bad value, and for a load that a profile has already.
@@ -109,7 +113,7 @@ def read_load(target: str, rate: str | None, duration: str | None) -> dict[str, 
     )
 
 
-def _check_reach(url: str, server: str) -> None:
+def check_reach(url: str, server: str) -> None:
     from tm_cli.setup.answers import is_out_of_reach
 
     if is_out_of_reach(url, server):

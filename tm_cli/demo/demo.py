@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import shlex
 import subprocess
@@ -26,9 +27,10 @@ _ANSWER = (
 class DemoService:
     """An HTTP service on a free port of this machine, in a thread of its own."""
 
-    def __init__(self, *, delay: float) -> None:
-        """Answer each request `delay` seconds after it has arrived."""
+    def __init__(self, *, delay: float, rounds: int = 0) -> None:
+        """Answer each request `delay` seconds after it has arrived, and `rounds` of a hash."""
         self.delay = delay
+        self.rounds = rounds
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -66,6 +68,8 @@ class DemoService:
                 if length := _LENGTH.search(head):
                     await reader.readexactly(int(length[1]))
                 await asyncio.sleep(self.delay)
+                if self.rounds:
+                    hashlib.pbkdf2_hmac("sha256", b"work", b"", self.rounds)
                 writer.write(_ANSWER)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):

@@ -21,7 +21,7 @@ _FORM = re.compile(
     r"(?P<sign>[+-]?)(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?P<unit>ms|s|%|)",
     re.ASCII,
 )
-_RELATIONS = {"<": lt, "<=": le, ">": gt, ">=": ge}
+RELATIONS = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FIELDS = {"rps": "avgRps", "requests": "totalRequests", "success": "successRate"}
 _UNITS = {"errors": "%", "success": "%", "rps": "", "requests": ""}
 
@@ -70,6 +70,23 @@ class ConditionResult:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCheck:
+    """A check that only the system behind the run could measure; its outcome is kept.
+
+    It can be left out or repeated, but not with another limit.
+    """
+
+    text: str
+    passed: bool | None = None
+    reason: str = ""
+    relative: bool = False
+
+    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
+        reason = self.reason or f"{self.text}: it was not measured when the run was judged"
+        return ConditionResult(self, self.passed, reason)
+
+
 def parse_check(text: str) -> Check:
     """Return the check that `text` writes; raises ValueError when it is none."""
     form = _FORM.fullmatch(text.strip())
@@ -106,15 +123,15 @@ def apply_check(
     if value is None:
         return ConditionResult(check, None, f"{check.text}: the run has no {check.metric}")
     limit = check.limit
-    shown = _shown(check.metric, value)
+    text = shown(check.metric, value)
     if check.relative:
         before = measure(check.metric, baseline or {})
         if before is None:
             return ConditionResult(check, None, f"{check.text}: there is no {than} to compare with")
         limit = before * (1 + check.limit / 100)
-        shown += f", {than} {_shown(check.metric, before)}"
-    passed = bool(_RELATIONS[check.relation](value, limit))
-    return ConditionResult(check, passed, f"{check.text}: {check.metric} is {shown}")
+        text += f", {than} {shown(check.metric, before)}"
+    passed = bool(RELATIONS[check.relation](value, limit))
+    return ConditionResult(check, passed, f"{check.text}: {check.metric} is {text}")
 
 
 def measure(metric: str, metrics: Mapping[str, Any]) -> float | None:
@@ -128,6 +145,7 @@ def measure(metric: str, metrics: Mapping[str, Any]) -> float | None:
     return as_number(quantiles.get(metric)) if isinstance(quantiles, Mapping) else None
 
 
-def _shown(metric: str, value: float) -> str:
+def shown(metric: str, value: float) -> str:
+    """Return a value with its unit, for people."""
     unit = " ms" if metric.startswith("p") else " %" if _UNITS[metric] else ""
     return f"{value:,.2f}".rstrip("0").rstrip(".") + unit

@@ -37,6 +37,13 @@ class Unobserved:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """The run broke a live limit and is being stopped."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The run is over; its record is searched now."""
 
@@ -85,7 +92,7 @@ class Decided:
     baseline: Result | None = None
 
 
-Event = RunStarted | Observed | Unobserved | Ended | Awaited | Repeated | Decided
+Event = RunStarted | Observed | Unobserved | Broken | Ended | Awaited | Repeated | Decided
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from tm_cli.errors import TmError, Undecided, WaitTimeout
@@ -16,6 +17,7 @@ from tm_cli.gate.events import (
     FIRST_NEWS_PAUSES,
     NEWS_PAUSE,
     Awaited,
+    Broken,
     Decided,
     Ended,
     Observed,
@@ -26,8 +28,9 @@ from tm_cli.gate.events import (
     Step,
     Unobserved,
 )
+from tm_cli.gate.live_limits import Breach, LiveReadings
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
-from tm_cli.gate.policy import Decision, Gate, decide, from_error
+from tm_cli.gate.policy import Decision, Gate, decide, decide_broken, from_error
 from tm_cli.gate.polling import (
     POLL_DEFAULT,
     REPLACEMENT_GRACE,
@@ -41,6 +44,9 @@ from tm_cli.values.durations import format_duration
 
 UNKNOWN_RUN = "unknown_run"
 """The code of errors about a run that the server does not know."""
+
+STOP_PAUSES = (1.0, 2.0, 5.0)
+"""Seconds before each further attempt to stop a run that broke a live limit."""
 
 
 class Follow:
@@ -58,6 +64,7 @@ class Follow:
         self._seen_active = False
         self._key_works = attach_to is None
         self._was_ours = False
+        self._readings = LiveReadings(gate.abort_if)
         self.run: Run | None = None
         self.result: Result | None = None
         self.baseline: Result | None = None
@@ -69,16 +76,19 @@ class Follow:
             try:
                 decision = yield from self._one_run()
             except TmError as error:
-                decision = from_error(error, self._gate)
+                breach = self._readings.breach
+                broken = self._broken(breach, error.message) if breach else None
+                decision = broken or from_error(error, self._gate)
             decision = self._resumable(decision)
             left = self._gate.confirm - len(self.earlier)
-            if not decision.is_gated or left <= 0:
+            if not decision.is_gated or decision.breach or left <= 0:
                 yield self.decided(self._confirmed(decision))
                 return
             attempt = RunAttempt(decision, self.run, self.result, self.baseline)
             self.earlier = (*self.earlier, attempt)
             yield Repeated(attempt, left)
             self._attach_to = self.run = self.result = self.baseline = None
+            self._readings = LiveReadings(self._gate.abort_if)
 
     def decided(self, decision: Decision, *, abandoned: bool = False) -> Decided:
         """Return the last event, with everything that is known."""
@@ -88,6 +98,8 @@ class Follow:
         """Name the run, and the command that waits for it again, unless that shows nothing new."""
         run, is_judged = self.run, decision.judged and self.result and self.result.verdict
         if run is None or run.resume is None or decision.exit_code is ExitCode.OK or is_judged:
+            return decision
+        if decision.breach is not None:
             return decision
         is_known = run.asked_at or self._was_ours or self.result
         is_doubtful = run.is_named or decision.code == UNKNOWN_RUN
@@ -118,16 +130,80 @@ class Follow:
         while not is_over:
             last = yield from self._poll_until_over(run, deadline, first)
             first = None
+            if (breach := self._readings.breach) and last.phase in (Phase.ACTIVE, Phase.PAUSED):
+                return (yield from self._abort(run, breach, deadline))
             self._seen_active = False
             yield Ended(last)
             is_over = yield from self._search(run, last)
         if self.result is None:  # pragma: no cover
             raise AssertionError("a search ends with a result or an error")
+        self._readings.finish(self.result)
+        if breach := self._readings.breach:
+            ending = self.result.note or f"{_name(run)} has ended"
+            return self._broken(breach, ending)
         if self._gate.needs_baseline:
             with reads_of_a_wait(self._verdict_deadline(), self._clock):
                 self.baseline = self._system.find_baseline(self.result)
         metrics = self.baseline.metrics if self.baseline else None
-        return decide(self.result, self._gate, baseline=metrics)
+        kept = (outcome.check for outcome in self._readings.outcomes())
+        gate = replace(self._gate, checks=(*self._gate.checks, *kept))
+        return decide(self.result, gate, baseline=metrics)
+
+    def _abort(self, run: Run, breach: Breach, deadline: float) -> Generator[Step, None, Decision]:
+        """Stop a run that broke a live limit; it fails, whatever comes of that."""
+        yield Broken(breach.reason)
+        problem = yield from self._stop_in_attempts(run, deadline)
+        if problem is not None:
+            ending = f"{_name(run)} may still be running, it could not be stopped: {problem}"
+            hint = f"stop it: {run.stop}" if run.stop else None
+            return self._broken(breach, ending, hint=hint)
+        if self._seen_active:
+            breach = self._readings.breach = replace(breach, stopped=True)
+        self._seen_active = False
+        yield from self._find_stopped(run)
+        ending = "was stopped" if breach.stopped else "has ended"
+        return self._broken(breach, f"{_name(run)} {ending}")
+
+    def _broken(self, breach: Breach, ending: str, *, hint: str | None = None) -> Decision:
+        first = "aborted after" if breach.stopped else "a live limit was broken after"
+        message = f"{first} {format_duration(int(breach.at))}: {breach.reason}; {ending}"
+        return decide_broken(breach, message, self._readings.outcomes(), hint=hint)
+
+    def _stop_in_attempts(self, run: Run, deadline: float) -> Generator[Step, None, str | None]:
+        """Stop the run, unless it has ended by then; return what prevented it.
+
+        Each attempt follows a poll that named our run: a run that has replaced it goes on.
+        """
+        problem = self._stop_problem(run)
+        for pause in STOP_PAUSES:
+            if problem is None:
+                return None
+            yield Unobserved(problem, pause)
+            yield Pause(pause, pause)
+            try:
+                seen = self._observe(run, deadline)
+            except TmError as error:
+                problem = error.message
+                continue
+            self._seen_active = seen.is_ours and seen.phase not in (Phase.ENDED, Phase.REPLACED)
+            problem = self._stop_problem(run) if self._seen_active else None
+        return problem
+
+    def _find_stopped(self, run: Run) -> Iterator[Step]:
+        """Search the record of the stopped run for a moment, because of its measurements."""
+        began = self._clock.monotonic()
+        deadline = began + min(self._gate.verdict_timeout, REPLACEMENT_GRACE)
+        with suppress(TmError):
+            while True:
+                self._read_result(run, deadline)
+                if self.result is not None:
+                    self.result = self._system.confirm(run, self.result)
+                    return
+                now = self._clock.monotonic()
+                if now >= deadline:
+                    return
+                pause = pause_before_scan(now - began, self._gate.polling)
+                yield Pause(min(pause, deadline - now))
 
     def _start(self) -> Run:
         with reads_of_a_wait(self._clock.monotonic() + self._gate.wait_timeout, self._clock):
@@ -166,6 +242,8 @@ class Follow:
                 if last.phase in (Phase.ENDED, Phase.REPLACED):
                     return last
                 yield Observed(last)
+                if self._readings.breach:
+                    return last
             now = self._clock.monotonic()
             known = last.after(now - seen_at) if last else None
             due_since = (due_since or now) if known and known.remaining == 0 else None
@@ -291,6 +369,7 @@ class Follow:
             seen = self._responses.track(lambda: self._system.observe(run))
         self._key_works = True
         self._was_ours = self._was_ours or seen.is_ours
+        self._readings.take(seen)
         return seen
 
     def _verdict_deadline(self) -> float:
@@ -315,12 +394,14 @@ class Follow:
             return text, self._system.search_hint
         if self.run is None:
             return "interrupted; nothing was started", None
-        if stop and self._stopped(self.run):
-            return f"interrupted; {_name(self.run)} was stopped", None
+        breach = self._readings.breach
+        why = f"; {breach.reason}" if breach else ""
+        if (breach and breach.stopped) or ((stop or breach) and self._stopped(self.run)):
+            return f"interrupted{why}; {_name(self.run)} was stopped", None
         resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
         if overdue := self._responses.overdue:
-            return f"interrupted; {overdue}; nothing is known about {_name(self.run)}", resume
-        return f"interrupted; {_name(self.run)} is still running", resume
+            return f"interrupted{why}; {overdue}; nothing is known about {_name(self.run)}", resume
+        return f"interrupted{why}; {_name(self.run)} is still running", resume
 
     def abandon(self) -> Decided:
         """Stop the run, because another one has failed the gate already."""
@@ -332,13 +413,14 @@ class Follow:
 
     def _stopped(self, run: Run) -> bool:
         """Stop the run, but only while the last evidence says that it is the active one."""
-        if not self._seen_active:
-            return False
+        return self._seen_active and self._stop_problem(run) is None
+
+    def _stop_problem(self, run: Run) -> str | None:
         try:
             self._system.stop(run)
-        except TmError:
-            return False
-        return True
+        except TmError as error:
+            return error.message
+        return None
 
 
 def _is_final(result: Result | None) -> bool:

@@ -10,6 +10,9 @@ from typing import Any
 
 from tm_cli.values.verdict import Verdict
 
+WITHIN_RUNS = "(mean of buckets)"
+"""Ends the name of a metric that was compared bucket by bucket, whatever runs differ by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -17,7 +20,8 @@ class Comparison:
 
     `change` with its 95 % interval `ci_low` to `ci_high`, and `noise`, the smallest change that is
     more than chance, are in percent, for rates in points. A `change` above `warn` or `fail` is too
-    much. `than` says what `baseline` is of: `baseline` or `reference`. All texts are clean.
+    much; with `than` "limit" a `value` is. `than` says what `baseline` is of: `baseline` or
+    `reference`. All texts are clean.
     """
 
     metric: str
@@ -37,9 +41,14 @@ class Comparison:
     reason: str | None = None
 
     @property
+    def is_limit(self) -> bool:
+        """Whether `warn` and `fail` are absolute: in the unit of the value."""
+        return self.than == "limit"
+
+    @property
     def is_worth_a_row(self) -> bool:
-        """Whether people want to see it: it has two sides, or its verdict is not PASS."""
-        return self.baseline is not None or self.verdict != "PASS"
+        """Whether people want to see it: two sides, a limit of theirs, or it is not PASS."""
+        return self.baseline is not None or self.is_limit or self.verdict != "PASS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,10 @@ def known_points(series: TimeSeries, quantity: str) -> list[tuple[float, float]]
     return [(t, value) for t, value in found if value is not None]
 
 
+def not_judged(warmup: float) -> str:
+    return f"the first {warmup:g} s are not judged"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A started run; `run_id` is None when the server did not name it.
@@ -126,9 +139,11 @@ class Phase(Enum):
 class Progress:
     """The answer to one poll; times in seconds of the run's own clock, pauses excluded.
 
-    The series are the newest buckets, oldest first. `is_ours` says that the server itself named
-    our run as the active one, and `other_run` what it named instead, empty for no run. A run of
-    many parts counts them by state (`items`) and knows how many there should be (`expected`).
+    `recent` are the newest buckets, oldest first; the first `warmup` seconds are not judged.
+    `is_ours` says that the server itself named our run as the active one, and `other_run` what it
+    named instead, empty for no run. A run of many parts counts them by state (`items`) and knows
+    how many there should be (`expected`). `may_end_early`: the run may end at any time, as soon as
+    its verdict is known.
     """
 
     phase: Phase
@@ -141,13 +156,14 @@ class Progress:
     rps: float | None = None
     planned_rps: float | None = None
     p95_ms: float | None = None
-    rps_series: tuple[float, ...] = ()
-    p95_series: tuple[float, ...] = ()
+    recent: TimeSeries = ()
+    warmup: float = 0.0
     codes: Mapping[str, int] = field(default_factory=dict)
     bad_ratio: float | None = None
     warnings: tuple[str, ...] = ()
     items: Mapping[str, int] = field(default_factory=dict)
     expected: int | None = None
+    may_end_early: bool = False
 
     @property
     def remaining(self) -> float | None:

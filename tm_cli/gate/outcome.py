@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import Condition, ConditionResult
+from tm_cli.gate.checks import Condition, KeptCheck
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Result
 from tm_cli.gate.policy import Decision, Gate, decide, from_error, worst
 
 
@@ -76,23 +74,6 @@ def exit_code_of(records: Sequence[Record]) -> ExitCode:
     if not any(ending.decision.is_gated for ending in counted):
         counted = endings
     return worst(ending.decision.exit_code for ending in counted)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptCheck:
-    """A check that only the system behind the run could measure; its outcome is kept.
-
-    It can be left out or repeated, but not with another limit.
-    """
-
-    text: str
-    passed: bool | None = None
-    reason: str = ""
-    relative: bool = False
-
-    def judge(self, result: Result, baseline: Mapping[str, Any] | None) -> ConditionResult:
-        reason = self.reason or f"{self.text}: it was not measured when the run was judged"
-        return ConditionResult(self, self.passed, reason)
 
 
 def replay(outcome: GateOutcome, gate: Gate) -> GateOutcome:

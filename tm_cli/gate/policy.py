@@ -9,6 +9,7 @@ from typing import Any
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import Condition, ConditionResult
+from tm_cli.gate.live_limits import Breach, LiveLimit
 from tm_cli.gate.model import Result
 from tm_cli.gate.polling import PollingPolicy
 from tm_cli.values.verdict import KNOWN, Verdict
@@ -40,12 +41,14 @@ WORST_FIRST = (
 class Gate:
     """What this invocation accepts and how long it waits; limits in seconds.
 
+    `abort_if` are limits that end a run which breaks one while it goes on.
     `confirm` is how often a run that would fail the gate is repeated before it does. `warn_on`
     are verdicts that pass and have to be seen; they make no gate.
     """
 
     fail_on: frozenset[Verdict] = frozenset()
     checks: tuple[Condition, ...] = ()
+    abort_if: tuple[LiveLimit, ...] = ()
     confirm: int = 0
     wait_timeout: float = 1800.0
     verdict_timeout: float = 60.0
@@ -54,8 +57,13 @@ class Gate:
 
     @property
     def is_set(self) -> bool:
-        """Whether a verdict or a check can fail this gate."""
-        return bool(self.fail_on or self.checks)
+        """Whether a verdict, a check or a live limit can fail this gate."""
+        return bool(self.fail_on or self.checks or self.abort_if)
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What must hold in addition to the verdict, as people write it."""
+        return (*(check.text for check in self.checks), *(limit.text for limit in self.abort_if))
 
     @property
     def needs_baseline(self) -> bool:
@@ -71,7 +79,8 @@ class Decision:
     shown to be satisfied. `checks` holds the outcome of each check, and `verdict_gated`
     whether the verdict alone says no. `judged`: the rule of the gate made it, and nothing that went
     wrong on the way, so that another gate may judge the same result again. `request_id` is the
-    server's id of the request that went wrong.
+    server's id of the request that went wrong. `breach` is the live limit that ended or failed the
+    run; no other gate accepts it.
     """
 
     exit_code: ExitCode
@@ -83,10 +92,11 @@ class Decision:
     verdict_gated: bool = False
     judged: bool = field(default=False, compare=False)
     request_id: str | None = None
+    breach: Breach | None = None
 
     @property
     def is_gated(self) -> bool:
-        """Whether a verdict or a check failed the gate; nothing else makes these codes."""
+        """Whether a verdict, a check or a limit failed the gate; nothing else makes these codes."""
         return self.exit_code in GATED_CODES
 
 
@@ -143,6 +153,21 @@ def _by_verdict(result: Result, gate: Gate) -> Decision:
         return Decision(ExitCode.OK, f"the verdict is {verdict}, all checks passed", matched=False)
     message = f"the verdict is {verdict}, which does not fail on {','.join(sorted(gate.fail_on))}"
     return Decision(ExitCode.OK, message, matched=False)
+
+
+def decide_broken(
+    breach: Breach, message: str, checks: tuple[ConditionResult, ...], *, hint: str | None = None
+) -> Decision:
+    """Fail a run that broke a live limit, whatever its verdict."""
+    return Decision(
+        ExitCode.FAIL,
+        message,
+        hint=hint,
+        code="aborted",
+        matched=True,
+        checks=checks,
+        breach=breach,
+    )
 
 
 def from_error(error: TmError, gate: Gate) -> Decision:

@@ -16,6 +16,9 @@ POLL_LOOPBACK = 1.0
 POLL_DEFAULT = 5.0
 """The API contract's interval, for runs that do not say how long they take."""
 
+POLL_EARLY = 2.0
+"""For runs that may end before their time."""
+
 LONG = 20.0
 """With less than this left, no poll is due before the expected end."""
 
@@ -64,7 +67,10 @@ def pause_before_poll(
         return max(min(policy.max_interval, POLL_DEFAULT), policy.budget_interval)
     if progress.remaining <= 0:
         return max(_growing(overdue), policy.budget_interval / BURST)
-    return max(_within(progress.remaining, policy), QUICKEST)
+    pause = _within(progress.remaining, policy)
+    if progress.may_end_early:
+        pause = min(pause, max(POLL_EARLY, policy.budget_interval))
+    return max(pause, QUICKEST)
 
 
 def _within(remaining: float, policy: PollingPolicy) -> float:

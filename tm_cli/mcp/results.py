@@ -9,6 +9,7 @@ from typing import Any
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import (
     Awaited,
+    Broken,
     Decided,
     Ended,
     Event,
@@ -138,6 +139,8 @@ def as_note(event: Event) -> Note:
             return Note(f"request failed, retrying: {sanitize(problem)}")
         case Ended(progress):
             return Note(f"the run has ended ({sanitize(progress.status)}); looking for its verdict")
+        case Broken(reason):
+            return Note(f"aborting: {sanitize(reason)}")
         case Awaited(reason):
             return Note(sanitize(reason))
         case Repeated(attempt, left):

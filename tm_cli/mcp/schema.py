@@ -56,6 +56,11 @@ def flag(description: str) -> Schema:
     return {"type": "boolean", "default": False, "description": description}
 
 
+def switch(description: str) -> Schema:
+    """True or false; neither where it is left out."""
+    return {"type": "boolean", "description": description}
+
+
 def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
     limits = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": each, **limits, "description": description}
@@ -134,6 +139,13 @@ FAIL_ON_VERDICT = verdicts(
     "The gate: verdicts that fail it. FAIL, WARN and NO_BASELINE are possible, PASS is not. "
     "Needs wait. Left out, the settings of tm decide; without any the verdict only informs."
 )
+ABORT_IF = items(
+    "Limits that end a run which breaks one, such as 'p95>2s for 30s' or 'errors>20% for 10s'; the "
+    "result is then FAIL. Needs wait. Added to those of the settings.",
+    text("One limit.", longest=80),
+    least=1,
+    most=20,
+)
 WAIT_TIMEOUT = seconds(
     "Maximum time to wait for the run to finish. Default: the setting of tm, usually 1800."
 )
@@ -177,9 +189,10 @@ def read_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
 
 
 def read_run_gate(session: CallSession, arguments: Mapping[str, Any]) -> Gate:
-    """Return the gate of a traffic run, to which the setting `assert` belongs."""
+    """Return the gate of a traffic run, to which the settings `assert` and `abort_if` belong."""
     checks = options.read_checks(options.with_assert_setting(session, None))
-    return replace(read_gate(session, arguments), checks=checks)
+    abort_if = options.read_abort_if(session, arguments.get("abort_if"))
+    return replace(read_gate(session, arguments), checks=checks, abort_if=abort_if)
 
 
 def with_waits(gate: Gate, arguments: Mapping[str, Any]) -> Gate:

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from tm_cli.gate.model import Sample, TimeSeries, known_points
+from tm_cli.gate.model import Sample, TimeSeries, known_points, not_judged
 from tm_cli.render.tables import milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
@@ -41,11 +41,13 @@ def draw_series(
     other: TimeSeries = (),
     other_name: str = "baseline",
     duration: float | None = None,
+    warmup: float = 0.0,
     draws_other_rates: bool = False,
 ) -> str:
     """Draw a run, its response times over the band of the `other`; empty without any series.
 
-    `duration` is that of the load curve, in seconds. `draws_other_rates` adds a chart of the other
+    `duration` is that of the load curve, in seconds; the axis marks the `warmup`, which is not
+    judged. `draws_other_rates` adds a chart of the other
     one's rates, for two targets under load at the same time.
     """
     last = max((sample.t for sample in series), default=0.0)
@@ -61,7 +63,7 @@ def draw_series(
         return ""
     from rich.text import Text
 
-    drawn = Text().join([*parts, time_axis(scale)])
+    drawn = Text().join([*parts, time_axis(scale, warmup)])
     return terminal.render(drawn).rstrip("\n")
 
 
@@ -191,7 +193,7 @@ def _end(middle: float, half: float, duration: float | None) -> float:
 class Ink:
     """The characters of charts; a cell has `across` times `up` dots.
 
-    `line` and `band` are samples for a legend.
+    `line` and `band` are samples for a legend; `base` is the time axis, `warmup` its beginning.
     """
 
     across: int
@@ -201,16 +203,17 @@ class Ink:
     axis: str
     corner: str
     base: str
+    warmup: str
 
 
-BRAILLE = Ink(2, 4, "⠒⠒", "⠔⠔", "│", "└", "─")
-ASCII = Ink(1, 1, "*", ".", "|", "+", "-")
+BRAILLE = Ink(2, 4, "⠒⠒", "⠔⠔", "│", "└", "─", "┄")
+ASCII = Ink(1, 1, "*", ".", "|", "+", "-", "=")
 
 
 def choose_ink(terminal: Terminal) -> Ink:
     encoding = getattr(terminal.out, "encoding", None) or "utf-8"
     try:
-        "⣿│└─".encode(encoding)
+        "⣿│└─┄".encode(encoding)
     except (LookupError, UnicodeEncodeError):
         return ASCII
     return BRAILLE
@@ -291,17 +294,22 @@ def chart(
     return drawn
 
 
-def time_axis(scale: Scale) -> Text:
-    return _axis(scale, "0s", format_duration(scale.end))
+def time_axis(scale: Scale, warmup: float = 0.0) -> Text:
+    cold = min(math.ceil(warmup / scale.end * scale.width), scale.width)
+    base = scale.ink.warmup * cold + scale.ink.base * (scale.width - cold)
+    last = format_duration(scale.end)
+    labels = f"0s  {not_judged(warmup)}" if warmup else "0s"
+    first = labels if len(labels) < scale.width - len(last) - 1 else "0s"
+    return _axis(scale, first, last, base)
 
 
-def _axis(scale: Scale, first: str, last: str) -> Text:
+def _axis(scale: Scale, first: str, last: str, base: str | None = None) -> Text:
     from rich.text import Text
 
     blanks = " " * (MARGIN + 1)
-    base = blanks + scale.ink.corner + scale.ink.base * scale.width
+    base = base or scale.ink.base * scale.width
     room = max(scale.width - len(first), len(last) + 1)
-    return Text(f"{base}\n{blanks} {first}{last:>{room}}\n", style="dim")
+    return Text(f"{blanks}{scale.ink.corner}{base}\n{blanks} {first}{last:>{room}}\n", style="dim")
 
 
 def _spacing(points: Points, end: float) -> float:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tm_cli.gate.checks import measure
-from tm_cli.gate.model import Comparison, Result
+from tm_cli.gate.model import WITHIN_RUNS, Comparison, Result
 from tm_cli.render.tables import columns, fitting, hidden_columns, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import as_number, sanitize
@@ -144,15 +144,25 @@ def escaped(text: str) -> str:
 def _legend(items: Sequence[Comparison]) -> str:
     """Explain the marks that are there."""
     marks = {
-        "* larger than the noise": any(item.significant for item in items),
+        noise_text(items): any(item.significant for item in items),
         "pt: percentage points": any(_unit(item) == " pt" for item in items if item.change),
     }
     return "; ".join(text for text, is_there in marks.items() if is_there)
 
 
+def noise_text(items: Sequence[Comparison]) -> str:
+    """What the asterisk means; buckets of one run know nothing of how much runs differ."""
+    is_within = any(item.metric.endswith(WITHIN_RUNS) for item in items)
+    return "* larger than the noise" + (" within the runs" if is_within else "")
+
+
+_NAMED = {"reference", "limit"}
+"""What is said of a metric that is compared with something else than the baseline."""
+
+
 def comparison_cells(item: Comparison) -> tuple[str, ...]:
     """Return metric, value, baseline, change, interval, p, limits and verdict; "-" is unknown."""
-    name = f"{item.metric} (reference)" if item.than == "reference" else item.metric
+    name = f"{item.metric} ({item.than})" if item.than in _NAMED else item.metric
     mark = " *" if item.significant else ""
     return (
         sanitize(name),
@@ -196,7 +206,8 @@ def _interval(item: Comparison) -> str:
 def _limits(item: Comparison) -> str:
     if item.warn is None and item.fail is None:
         return "-"
-    pair = (("-" if limit is None else f"{limit:g}") for limit in (item.warn, item.fail))
+    unit = f" {item.unit}" if item.is_limit else ""
+    pair = (("-" if limit is None else f"{limit:g}{unit}") for limit in (item.warn, item.fail))
     return " / ".join(pair)
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tm_cli.gate.events import (
     Awaited,
+    Broken,
     Decided,
     Ended,
     Event,
@@ -79,6 +80,8 @@ class LiveView(_RedrawnView):
                 self._note = Text("looking for the verdict" if ended else "", style="dim")
             case Unobserved(problem, _):
                 self._note = Text(f"request failed, retrying: {sanitize(problem)}", style="yellow")
+            case Broken(reason):
+                self._note = Text(f"aborting: {sanitize(reason)}", style="red")
             case Awaited(reason):
                 self._note = Text(sanitize(reason), style="dim")
             case Repeated(attempt, left):
@@ -143,10 +146,12 @@ class LiveView(_RedrawnView):
     def _numbers(self, progress: Progress) -> RenderableType:
         planned = f" of {rate(progress.planned_rps)} planned" if progress.planned_rps else ""
         errors = percent(progress.bad_ratio * 100) if progress.bad_ratio is not None else "-"
+        rates = sparkline([bucket.rps or 0.0 for bucket in progress.recent])
+        times = sparkline([bucket.p95 or 0.0 for bucket in progress.recent])
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim")
-        table.add_row("requests/s", rate(progress.rps) + planned, sparkline(progress.rps_series))
-        table.add_row("p95", milliseconds(progress.p95_ms), sparkline(progress.p95_series))
+        table.add_row("requests/s", rate(progress.rps) + planned, rates)
+        table.add_row("p95", milliseconds(progress.p95_ms), times)
         table.add_row("responses", Text(sanitize(codes(progress.codes)) or "-"), f"errors {errors}")
         return table
 
@@ -177,6 +182,8 @@ class LiveTable(_RedrawnView):
                 row.style = "yellow" if progress.phase is Phase.PAUSED else "cyan"
             case Ended(progress):
                 row.progress, row.state, row.style = progress, "ended", "dim"
+            case Broken():
+                row.state, row.style = "aborting", "red"
             case Awaited():
                 row.state, row.style = "awaiting its verdict", "dim"
             case Unobserved():

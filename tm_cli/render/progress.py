@@ -7,6 +7,7 @@ from typing import Self
 
 from tm_cli.gate.events import (
     Awaited,
+    Broken,
     Decided,
     Ended,
     Event,
@@ -64,6 +65,8 @@ class PlainView(View):
                 self._write(position, (Unobserved, problem), text)
             case Ended(progress):
                 self._write(position, Ended, f"{_ending(progress)}; looking for its verdict")
+            case Broken(reason):
+                self._write(position, event, f"aborting: {sanitize(reason)}")
             case Awaited(reason):
                 self._write(position, (Awaited, reason), sanitize(reason))
             case Repeated(attempt, left):

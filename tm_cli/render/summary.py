@@ -108,6 +108,8 @@ def _headline(terminal: Terminal, ending: Decided) -> str:
     elif result is not None and result.verdict is not None:
         word = sanitize(result.verdict_text or word)
         color = _COLORS.get(result.verdict, color)
+    if ending.decision.breach is not None and (result is None or result.verdict is None):
+        word, color = "ABORTED" if ending.decision.breach.stopped else "FAIL", "31"
     if terminal.out_color:
         word = f"\x1b[1;{color}m{word}\x1b[0m"
     named = result.facts.get("profileName") if result else None
@@ -215,6 +217,8 @@ def _why(record: Record, gate: Gate) -> str:
         return (
             f"the verdict of its run is {verdict_word(end)}, which fails on {_gated(gate)}{first}"
         )
+    if decision.breach is not None:
+        return sanitize(decision.message)
     if decision.is_gated and failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"the check {sanitize(failed[0])} does not hold{more}"

@@ -112,7 +112,7 @@ class DecisionData(TypedDict):
 
 
 class CheckData(TypedDict):
-    """One --assert; `passed` is null when it was not measured."""
+    """One --assert, or `never` and one --abort-if; `passed` is null when it was not measured."""
 
     check: ShownText
     passed: bool | None
@@ -205,6 +205,25 @@ class EarlierRun(Judged):
     decision: DecisionData
 
 
+class BreachData(TypedDict):
+    """The live limit (--abort-if) that a run broke: milliseconds, percent or requests per second,
+    at a second of the run; `stopped` says that the run was ended because of it.
+    """
+
+    limit: ShownText
+    metric: str
+    value: Number
+    at_seconds: Number
+    reason: ShownText
+    stopped: bool
+
+
+class Aborted(TypedDict, total=False):
+    """Of a run that broke a live limit."""
+
+    aborted: BreachData
+
+
 class OwnExit(TypedDict, total=False):
     """Of several subjects each has its own."""
 
@@ -213,7 +232,7 @@ class OwnExit(TypedDict, total=False):
     error: ErrorData | None
 
 
-class ReportedRun(OwnExit, Judged):
+class ReportedRun(OwnExit, Aborted, Judged):
     """One subject and how its gate ended."""
 
     run_id: Annotated[Identifier | None, Field(description="The run in the server's history.")]

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import Condition, ConditionResult, parse_check
+from tm_cli.gate.checks import Condition, ConditionResult, KeptCheck, parse_check
 from tm_cli.gate.events import Decided, RunAttempt
+from tm_cli.gate.live_limits import Breach
 from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
-from tm_cli.gate.outcome import GateOutcome, KeptCheck, Record, contradiction, exit_code_of
+from tm_cli.gate.outcome import GateOutcome, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.report import document as doc
 from tm_cli.report.writer import COMPARISON_KEYS
@@ -181,6 +182,9 @@ def _attempt(run: doc.EarlierRun, gate: Gate, subject: str) -> RunAttempt:
 
 def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
     data: doc.DecisionData = run["decision"]
+    broken = cast("doc.BreachData | None", run.get("aborted"))
+    if broken is not None and data["exit_code"] == ExitCode.OK:
+        raise InvalidReport("decision: a live limit was broken, and exit_code is 0")
     return Decision(
         _exit_code(data, "decision"),
         data["message"],
@@ -191,6 +195,18 @@ def _decision(run: doc.ReportedRun | doc.EarlierRun, gate: Gate) -> Decision:
         checks=tuple(_check(item, gate) for item in run["checks"]),
         verdict_gated=data["verdict_gated"],
         judged=data["judged"],
+        breach=broken and _breach(broken),
+    )
+
+
+def _breach(data: doc.BreachData) -> Breach:
+    return Breach(
+        data["limit"],
+        data["metric"],
+        data["value"],
+        data["at_seconds"],
+        data["reason"],
+        data["stopped"],
     )
 
 

@@ -10,6 +10,7 @@ from tm_cli import __version__
 from tm_cli.errors import OutputError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import RunAttempt
+from tm_cli.gate.live_limits import Breach
 from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # the types import pydantic, which a gate without a report ne
 _FACTS = (
     "id", "profileName", "startedAt", "finishedAt", "durationSeconds", "targetUrl", "region",
     "tags", "responseCodes", "autoCompareBaselineRunId", "against", "addresses",
+    "warmupSeconds", "cpuPressure",
 )  # fmt: skip
 """What a report keeps of a server's record; the rest may hold anything."""
 
@@ -116,7 +118,7 @@ def _decision_error(decision: Decision) -> doc.ErrorData | None:
 def _gate(gate: Gate) -> doc.GateData:
     written: doc.GateData = {
         "fail_on": [verdict.value for verdict in sorted(gate.fail_on)],
-        "checks": [check.text for check in gate.checks],
+        "checks": list(gate.requirements),
         "confirm": gate.confirm,
         "wait_timeout_seconds": gate.wait_timeout,
         "verdict_timeout_seconds": gate.verdict_timeout,
@@ -161,12 +163,29 @@ def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
         "subject": record.subject,
         "subject_id": record.subject_id,
         "decision": _decision(decision),
+        **_aborted(decision.breach),
         **own_exit,
         "started": ending.run is not None,
         "abandoned": ending.abandoned,
         **_judged(result, baseline),
         "course": _series(result.series if result else ()),
         "baseline_course": _series(baseline.series if baseline else ()),
+    }
+
+
+def _aborted(breach: Breach | None) -> doc.Aborted:
+    """Return the key that only a run with a broken limit has."""
+    if breach is None:
+        return {}
+    return {
+        "aborted": {
+            "limit": breach.limit,
+            "metric": breach.metric,
+            "value": breach.value,
+            "at_seconds": breach.at,
+            "reason": breach.reason,
+            "stopped": breach.stopped,
+        }
     }
 
 

@@ -55,7 +55,20 @@ TERMINAL = ("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 OWNERS = ("TM_TRUSTED_OWNERS", "SUDO_UID")
 """What decides whose files are read."""
 
-SERVER = ("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", "TM_CA_FILE", *OWNERS)
+RUNNER_CLASS = "TM_RUNNER_CLASS"
+RUNNER = (
+    RUNNER_CLASS,
+    "ImageOS",  # of GitHub's hosted runners, such as `ubuntu24`
+    "CI_RUNNER_TAGS",  # GitLab
+    "BUILDKITE_AGENT_META_DATA_QUEUE",
+    "NODE_LABELS",  # Jenkins
+)
+"""What names the class of the machine; the first that is set counts."""
+
+SERVER = (
+    *("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", "TM_CA_FILE"),
+    *(*OWNERS, *RUNNER),
+)
 """The settings that a local server reads; its directory is an argument."""
 
 _dropped: set[str] = set()

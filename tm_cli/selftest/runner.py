@@ -177,7 +177,8 @@ async def _wait(
         asyncio.create_task(scenario.side_action(context)) if scenario.side_action else None
     )
     try:
-        _, stderr = await asyncio.wait_for(process.communicate(), timeout)
+        async with asyncio.timeout(timeout):
+            _, stderr = await process.communicate()
         code = process.returncode
     except TimeoutError:
         stderr, code = b"it did not end", None

@@ -353,7 +353,8 @@ class ServerConnection:
     async def close(self) -> None:
         """Close without waiting long for a peer that may be dead."""
         try:
-            await asyncio.wait_for(self._connection.close(), 2 * _CLOSE_TIMEOUT)
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+                await self._connection.close()
         except TimeoutError:
             self.abort()
 

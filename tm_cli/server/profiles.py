@@ -75,6 +75,8 @@ class ProfileFields(Wire):
     region: str | None = None
     readiness_url: str | None = None
     wait_for_target: float | None = None
+    warmup: float | None = None
+    stop_early: bool | None = None
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None

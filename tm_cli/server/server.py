@@ -21,12 +21,14 @@ from starlette.types import ASGIApp
 
 from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
+from tm_cli.runtime.runner_class import runner_class
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
-from tm_cli.server.routes import account, history, profiles, runs
+from tm_cli.server.routes import account, history, noise, profiles, runs
 from tm_cli.server.routes.workers import join
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
@@ -64,6 +66,7 @@ OPERATIONS = [
     *runs.ROUTES,
     *profiles.BASELINE_ROUTES,
     *history.ROUTES,
+    *noise.ROUTES,
     *account.ROUTES,
 ]
 
@@ -180,7 +183,8 @@ class EmbeddedServer:
         quota = Quota(requests_per_minute=self._options.requests_per_minute)
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
-        judge = Judge(history, runs, self._clock.now)
+        calibrations = Calibrations(SettingStore(self._database), runner_class(os.environ))
+        judge = Judge(history, runs, self._clock.now, calibrations)
         agents = Agents()
         return Services(
             profiles=ProfileStore(self._database, self._clock),
@@ -198,6 +202,7 @@ class EmbeddedServer:
                 ),
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
+                look=judge.look,
             ),
             targets=TargetRule(
                 {endpoint.port for endpoint in self._endpoints},
@@ -206,6 +211,7 @@ class EmbeddedServer:
             agents=agents,
             pins=PinStore(self._database, self._clock),
             judge=judge,
+            calibrations=calibrations,
             leases=Leases(),
             identity=IdentityProof(self._key),
             quota=quota,

@@ -146,7 +146,8 @@ class TargetRule:
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
-            return await asyncio.wait_for(self.resolve(host, port), self.resolve_timeout)
+            async with asyncio.timeout(self.resolve_timeout):
+                return await self.resolve(host, port)
         except (OSError, UnicodeError, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             raise Refusal(f"targetUrl cannot be used: {host} does not resolve: {reason}") from error

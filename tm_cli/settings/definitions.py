@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tm_cli.runtime.child_environment import RUNNER_CLASS
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.runtime.trusted_files import TRUSTED_OWNERS
 from tm_cli.values.api_key import ApiKey
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.thresholds import STRETCH_SECONDS
 from tm_cli.values.urls import LOCAL, parse_base_url
 from tm_cli.values.verdict import format_fail_on, parse_fail_on, parse_warn_on
 
@@ -22,7 +24,7 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
 
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS})
+OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS, RUNNER_CLASS})
 """Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"
@@ -81,6 +83,12 @@ def _positive(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
         raise ValueError("must be longer than zero")
+    return seconds
+
+
+def _warmup(text: str) -> float:
+    if (seconds := parse_duration(text)) % STRETCH_SECONDS:
+        raise ValueError(f"invalid warm-up {text!r}: expected a multiple of {STRETCH_SECONDS}s")
     return seconds
 
 
@@ -196,6 +204,18 @@ DEFINITIONS = {
             "Maximum time to wait until the target answers, before the load is sent.",
         ),
         Definition(
+            "warmup",
+            _warmup,
+            None,
+            "First seconds of the run, which are sent but not judged, instead of the profile's.",
+        ),
+        Definition(
+            "stop_early",
+            _boolean,
+            None,
+            "End a run as soon as its verdict is known; without it, an A/B run does.",
+        ),
+        Definition(
             "poll_interval",
             _poll_interval,
             None,
@@ -203,6 +223,7 @@ DEFINITIONS = {
         ),
         Definition("fail_on", _fail_on, None, "Verdicts that fail the gate."),
         Definition("assert", _checks, None, "Conditions that every run of `tm runs` must meet."),
+        Definition("abort_if", _checks, None, "Limits that end a run of `tm runs`."),
         Definition("warn_on", _warn_on, None, "Verdicts that pass with a warning."),
         Definition(
             "on_interrupt",

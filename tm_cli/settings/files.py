@@ -23,13 +23,14 @@ from tm_cli.settings.definitions import (
     parse_context_name,
 )
 from tm_cli.values.text import did_you_mean, sanitize
-from tm_cli.values.thresholds import read_thresholds
+from tm_cli.values.thresholds import InvalidThreshold, read_thresholds
 
 _ALIKE = 0.8
 """How alike two names are, from 0 to 1, when one is taken for a spelling of the other."""
 _OF_THE_GATE = {
     "TM_FAIL_ON": re.compile(r"TM_FAIL.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_FAIL_?ON"),
     "TM_ASSERT": re.compile(r"TM_ASSERT.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_ASSERT"),
+    "TM_ABORT_IF": re.compile(r"TM_ABORT.*|(?:TRAFFIC_?MORPH|RUNLOOP|STRAIT)_ABORT_?IF"),
 }
 """What decides a verdict, and the names that can mean nothing else."""
 
@@ -379,9 +380,8 @@ def _config_file(file: _File, table: Mapping[str, Any]) -> ConfigFile:
     settings = {name: value for name, value in table.items() if name != GATE}
     try:
         thresholds = read_thresholds(table.get(GATE, {}))
-    except ValueError as problem:
-        found = re.search(r"gate\.[\w.]*", str(problem))
-        place = file.at(found[0] if found else GATE)
+    except InvalidThreshold as problem:
+        place = file.at(".".join((GATE, *problem.path)))
         own = table[GATE] if isinstance(table[GATE], dict) else {}
         hint = next((f"write {name} above [{GATE}]" for name in own if name in DEFINITIONS), None)
         raise ConfigurationError(f"{place} is invalid: {problem}", hint=hint) from None
@@ -508,7 +508,7 @@ class _File:
 
 
 _TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}\s*(?:#.*)?")
-_ASSIGNMENT = re.compile(r"\s*([\w.\"' -]+?)\s*=")
+_ASSIGNMENT = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w. -])+?)\s*=""")
 
 
 def _lines(data: bytes) -> dict[str, int]:

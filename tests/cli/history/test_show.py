@@ -96,3 +96,97 @@ def test_json_asks_for_one_row_only(gate, server):
     data = gate("history", "show", "7", "--json").json["data"]
     assert data["autoCompareSnapshot"]["baselineChoice"] == "pinned"
     assert len(data["rpsSeries"]) == 12
+
+
+def test_what_is_not_judged_is_said_and_marked(gate, server):
+    judged = {"totalRequests": 1100, "totalErrors": 10}
+    server.detail(**FULL, totalRequests=1200, totalErrors=60, warmupSeconds=5, judged=judged)
+    server.answer("GET", "/history/5", detail(5))
+    shown = gate("history", "show", "7").stdout
+    assert "the first 5 s are not judged: 100 of 1,200 requests and 50 of 60 errors" in shown
+    assert "┄" in shown
+
+
+@pytest.mark.parametrize(
+    ("p95", "planned", "hint"),
+    [
+        ([90, 40, 41, 40, 42, 40, 41, 40], [20] * 8, "the first 5 s were 2.2 times as slow"),
+        ([90, 80, 41, 40, 42, 40, 41, 40], [20] * 8, "the first 10 s were 2.2 times as slow"),
+        ([90, 80, 70, 40, 42, 40, 41, 40], [20] * 8, None),  # more than a quarter
+        ([90, 40, 41, 95, 42, 40, 41, 40], [20] * 8, None),  # not the slowest
+        ([90, 40, 41, 40, 42, 40, 41, 40], [40] + [20] * 7, None),  # under a higher load
+        ([4, 2, 2, 2, 2, 2, 2, 2], [20] * 8, None),  # too quick to matter
+        ([42, 40, 41, 40, 42, 40, 41, 40], [20] * 8, None),
+        ([90, 40, 41], [20] * 3, None),
+    ],
+)
+def test_slow_beginning_suggests_a_warm_up(gate, server, p95, planned, hint):
+    times = [2.5 + 5 * n for n in range(len(p95))]
+    found = {
+        "rpsSeries": json.dumps(
+            [{"t": t, "rps": rate, "planned": rate} for t, rate in zip(times, planned, strict=True)]
+        ),
+        "latencySeries": json.dumps(
+            [{"t": t, "p95": value} for t, value in zip(times, p95, strict=True)]
+        ),
+    }
+    server.detail(autoCompareBaselineRunId=None, warmupSeconds=0, **found)
+    shown = gate("history", "show", "7").stdout
+    assert ("`warmup: " in shown) == (hint is not None)
+    assert hint is None or f"{hint} as usual in this run (p95): `warmup: " in shown
+
+
+def test_server_that_has_no_warm_up_gets_no_advice_about_it(gate, server):
+    slow = [{"t": 2.5 + 5 * n, "p95": 20 if n else 90} for n in range(8)]
+    server.detail(autoCompareBaselineRunId=None, latencySeries=json.dumps(slow))
+    assert "warmup" not in gate("history", "show", "7").stdout
+
+
+@pytest.mark.parametrize("verdict", ["PASS", "FAIL"])
+def test_absolute_limits_are_shown_in_their_unit(gate, server, verdict):
+    limit = comparison(
+        metric="p95[60s..90s]", unit="ms", value=512.0, baseline=None, change=None, ciLow=None,
+        ciHigh=None, pValue=None, warn=None, fail=800.0, verdict=verdict, than="limit",
+    )  # fmt: skip
+    server.detail(autoCompareSnapshot=verdict_snapshot(limit), autoCompareBaselineRunId=None)
+    shown = gate("history", "show", "7").stdout
+    row = next(line for line in shown.splitlines() if "p95[60s..90s] (limit)" in line)
+    assert "- / 800 ms" in row
+    assert verdict in row
+
+
+def test_time_that_tasks_waited_for_a_cpu_is_shown(gate, server):
+    server.detail(cpuPressure=0.312, autoCompareBaselineRunId=None)
+    shown = gate("history", "show", "7").stdout
+    assert "CPU pressure 31.20 %, the share of the time in which some task waited" in shown
+
+
+@pytest.mark.parametrize(("now", "is_said"), [(0.31, True), (0.13, False), (None, False)])
+def test_much_busier_machine_than_in_the_baseline_is_said(gate, server, now, is_said):
+    snapshot = verdict_snapshot(comparison(), baselineCpuPressure=0.04)
+    server.detail(cpuPressure=now, autoCompareSnapshot=snapshot)
+    shown = gate("history", "show", "7").stdout
+    said = "some task waited for a CPU 31 % of the time, in the baseline 4 %"
+    assert (said in shown) == is_said
+
+
+@pytest.mark.parametrize(
+    ("detects", "note"),
+    [
+        ({"p95": {"warn": 12.3, "fail": 22.4}}, "blind below +12 % at p95; fails from +22 %\n"),
+        ({"p95": {"warn": 12.3, "fail": None}}, "blind below +12 % at p95\n"),
+        ({"p95": {"warn": None, "fail": 22.4}}, "blind below +22 % at p95\n"),
+    ],
+)
+def test_run_says_which_rise_it_would_have_missed(gate, server, detects, note):
+    server.detail(autoCompareSnapshot=verdict_snapshot(canDetect=detects, baseline=None))
+    assert f"  note: {note}" in gate("history", "show", "7").stdout
+
+
+@pytest.mark.parametrize(
+    "detects",
+    [None, {}, 7, {"p95": None}, {"p95": {"warn": None, "fail": None}}, {"p50": {"warn": 5.0}}],
+)
+def test_run_that_does_not_know_what_it_misses_says_nothing(gate, server, detects):
+    server.detail(autoCompareSnapshot=verdict_snapshot(canDetect=detects))
+    assert "blind" not in gate("history", "show", "7").stdout

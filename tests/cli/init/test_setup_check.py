@@ -202,6 +202,7 @@ def test_file_that_nobody_includes_is_seen(tm, platform, present, join):
         ("tm.toml", "fail_on = ["),
         ("tm.toml", 'fail_no = "FAIL"'),
         ("tm.toml", 'fail_on = "PASS"'),
+        ("tm.toml", 'abort_if = "p90>2s"'),
         ("tm.toml", 'api_key = "tm_live_0123456789"'),
         ("checkout.yaml", "endpointUrl: x\npoints: []\nnaem: y\n"),
         ("checkout.yaml", "endpointUrl: [\npoints: 1\n"),

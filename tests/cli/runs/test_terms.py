@@ -448,6 +448,73 @@ def test_document_that_waits_needs_a_server_that_can(gate, server, tmp_path):
     assert "cannot wait until the target answers" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "sent"),
+    [
+        (("--stop-early",), {}, True),
+        ((), {"TM_STOP_EARLY": "true"}, True),
+        (("--no-stop-early",), {"TM_STOP_EARLY": "true"}, False),
+    ],
+)
+def test_wish_to_stop_early_goes_with_the_start(tm, server, argv, environ, sent):
+    if sent:
+        server.features(stopEarly=True)
+    expect_run(server, {"stopEarly": sent})
+    own = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    assert tm(*GATED, *argv, environ={**own, **environ}).exit_code == ExitCode.OK
+
+
+def test_server_that_cannot_stop_early_gets_no_start(gate, server):
+    server.features(baselinePins=True)
+    result = gate(*GATED, "--stop-early")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "this server cannot end a run before its time (--stop-early); nothing" in result.stderr
+
+
+def test_document_that_stops_early_needs_a_server_that_can(gate, server, tmp_path):
+    path = tmp_path / "checkout.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + "stopEarly: true\n")
+    server.features(runLimits=True)
+    result = gate("runs", "start", str(path), "--wait")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot end a run before its time" in result.stderr
+
+
+def test_run_that_was_stopped_early_says_when(gate, server):
+    early = {"stoppedAfterSeconds": 38, "curveSeconds": 300.0, "durationSeconds": 38}
+    server.until_ended().scan(row(**early)).detail(**early)
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.OK
+    assert "decided after 38s of 5m" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stoppedAfterSeconds": None, "curveSeconds": 300},
+        {"stoppedAfterSeconds": 38},
+        {"stoppedAfterSeconds": 301, "curveSeconds": 300},
+        {"stoppedAfterSeconds": "38", "curveSeconds": [300]},
+        {"stoppedAfterSeconds": -1, "curveSeconds": 300},
+    ],
+)
+def test_numbers_that_make_no_sense_say_nothing(gate, server, fields):
+    server.until_ended().scan(row(**fields)).detail(**fields)
+    assert "decided after" not in gate(*GATED).stdout
+
+
+def test_run_that_may_stop_early_is_polled_every_two_seconds(gate, server, clock):
+    server.features(stopEarly=True)
+    server.profile(duration=300).snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"stopEarly": True})
+    for elapsed in (0, 2, 4):
+        server.status(elapsedSeconds=elapsed, durationSeconds=300, stopsEarly=True)
+    server.status("COMPLETED").scan(row()).detail()
+    began = clock.monotonic()
+    assert gate(*GATED, "--stop-early").exit_code == ExitCode.OK
+    assert clock.monotonic() - began < 10
+
+
 @pytest.mark.parametrize("text", ["soon", "-1s", ""])
 def test_time_to_wait_is_a_duration(gate, server, text):
     result = gate(*GATED, f"--wait-for-target={text}")
@@ -516,3 +583,36 @@ def test_server_that_does_not_tell_its_limit_is_asked_to_start(gate, server):
     server.snapshot().answer("POST", f"/profiles/{PROFILE}/start", STARTED)
     server.status().status("COMPLETED").scan(row()).detail()
     assert gate(*GATED).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "seconds"),
+    [
+        (("--warmup", "10s"), {}, 10),
+        ((), {"TM_WARMUP": "1m"}, 60),
+        (("--warmup", "0"), {"TM_WARMUP": "1m"}, 0),
+    ],
+)
+def test_warm_up_goes_with_the_start(tm, server, argv, environ, seconds):
+    if seconds:
+        server.features(warmup=True)
+    expect_run(server, {"warmup": seconds})
+    own = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    assert tm(*GATED, *argv, environ={**own, **environ}).exit_code == ExitCode.OK
+
+
+def test_server_that_judges_everything_gets_no_start_with_a_warm_up(gate, server, tmp_path):
+    path = tmp_path / "checkout.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + "warmup: 5s\n")
+    for argv in ((*GATED, "--warmup", "5s"), ("runs", "start", str(path), "--wait")):
+        server.features(runLimits=True, waitForTarget=True)
+        result = gate(*argv)
+        assert result.exit_code == ExitCode.REFUSED
+        assert "this server cannot leave a warm-up out of the verdict" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["soon", "3s", "7.5s"])
+def test_warm_up_ends_with_a_stretch_of_the_measurements(gate, server, text):
+    result = gate(*GATED, f"--warmup={text}")
+    assert result.exit_code in (ExitCode.USAGE, ExitCode.CONFIGURATION)
+    assert "warm" in result.stderr

@@ -7,6 +7,7 @@ STARTING = "tm_cli.backends.trafficmorph.start"
 CORRELATE = "tm_cli.backends.trafficmorph.correlation"
 FLOW = "tm_cli.gate.lifecycle"
 POLICY = "tm_cli.gate.policy"
+LIMITS = "tm_cli.gate.live_limits"
 
 MUTANTS = (
     Mutant(
@@ -299,11 +300,51 @@ MUTANTS = (
         "Ctrl-C exits 0",
     ),
     Mutant(
+        "breach-is-forgotten",
+        FLOW,
+        "Follow._one_run",
+        "            if (breach := self._readings.breach) and last.phase",
+        "            if (breach := None) and last.phase",
+        "a run that broke a live limit goes on",
+    ),
+    Mutant(
+        "breach-passes-after-the-end",
+        FLOW,
+        "Follow._one_run",
+        "        if breach := self._readings.breach:",
+        "        if (breach := self._readings.breach) and breach.stopped:",
+        "a broken run that ended by itself passes by its verdict",
+    ),
+    Mutant(
+        "aborted-is-no-failure",
+        POLICY,
+        "decide_broken",
+        "        ExitCode.FAIL,",
+        "        ExitCode.OK,",
+        "an aborted run exits 0",
+    ),
+    Mutant(
+        "any-reading",
+        LIMITS,
+        "LiveReadings.take",
+        "if not (self._limits and progress.is_ours and progress.elapsed is not None):",
+        "if not (self._limits and progress.elapsed is not None):",
+        "the readings of a run of others end ours",
+    ),
+    Mutant(
+        "stops-another-run",
+        FLOW,
+        "Follow._stop_in_attempts",
+        "self._seen_active = seen.is_ours and seen.phase not in (Phase.ENDED, Phase.REPLACED)",
+        "self._seen_active = True",
+        "a run that replaced ours is stopped",
+    ),
+    Mutant(
         "unasked-stop",
         FLOW,
         "Follow.interrupted",
-        "        if stop and self._stopped(self.run):",
-        "        if self._stopped(self.run):",
+        "((stop or breach) and self._stopped(self.run))",
+        "self._stopped(self.run)",
         "Ctrl-C stops a run that should go on",
     ),
 )

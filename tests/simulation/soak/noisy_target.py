@@ -3,8 +3,9 @@
     python noisy_target.py SEED
 
 Prints its port. GET /old answers in the time of the old version, GET /new in that of the new one.
-GET /weather?slower=1.25 begins a run: it draws the noise of its seconds anew, the same for both
-versions, and makes the new one so many times slower. The noise is that of benchmarks/noise.py.
+GET /begin?noise=hosted+mix&slower=1.25&tail=1.0&errors=0.0 begins a run: it draws the noise of
+its seconds again, and makes the new version so much slower. The noises are those of
+benchmarks/noise.py.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import asyncio
 import random
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-from noise import Noise, Target, response_micros, weather
+from noise import NOISES, Target, disturbances, response_micros, slowness
 
 LONGEST = 600
 """Seconds of a run; afterwards its last second goes on."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
+FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
 
 class Service:
@@ -30,22 +33,29 @@ class Service:
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._noise = Noise()
-        self._old = Target(errors=0.0)
-        self.begin_run(slower=1.0)
+        self.begin_run({})
 
-    def begin_run(self, slower: float) -> None:
+    def begin_run(self, wanted: Mapping[str, str]) -> None:
         """Another run begins, with other noise."""
-        self._new = Target(slower=slower, errors=0.0)
-        self._factors = weather(LONGEST, self._noise, self._chance)
+        numbers = {name: float(value) for name, value in wanted.items() if name != "noise"}
+        self._noise = NOISES[wanted.get("noise", "hosted mix")]
+        self._new = Target(**{"errors": 0.0, **numbers})
+        self._old = Target(errors=0.0)
+        self._factors = slowness(LONGEST, self._noise, self._chance)
+        self._disturbances = {
+            path: disturbances(LONGEST, self._noise, self._chance) for path in ("/old", "/new")
+        }
         self._began = time.monotonic()
 
-    def seconds_for(self, path: str) -> float:
-        """How long a request takes that arrives now."""
-        second = min(int(time.monotonic() - self._began), LONGEST - 1)
+    def answer(self, path: str) -> tuple[float, bytes]:
+        """How many seconds a request takes that arrives now, and its response."""
+        at = time.monotonic() - self._began
+        second = min(int(at), LONGEST - 1)
         version = self._new if path == "/new" else self._old
-        factor = self._factors[second]
-        return response_micros(version, factor, self._noise, self._chance) / 1e6
+        own = self._disturbances[path]
+        factor = self._factors[second] * own.factor(second)
+        micros = response_micros(version, factor, own.wait(at), self._noise, self._chance)
+        return micros / 1e6, FAILED if self._chance.random() < version.errors else OK
 
 
 class Connection(asyncio.Protocol):
@@ -65,16 +75,16 @@ class Connection(asyncio.Protocol):
             return
         url = urlsplit(self._received.split()[1].decode())
         self._received = b""
-        seconds = 0.0
-        if url.path == "/weather":
-            self._service.begin_run(float(parse_qs(url.query)["slower"][0]))
+        seconds, response = 0.0, OK
+        if url.path == "/begin":
+            self._service.begin_run(dict(parse_qsl(url.query)))
         else:
-            seconds = self._service.seconds_for(url.path)
-        asyncio.get_running_loop().call_later(seconds, self._answer)
+            seconds, response = self._service.answer(url.path)
+        asyncio.get_running_loop().call_later(seconds, self._send, response)
 
-    def _answer(self) -> None:
+    def _send(self, response: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(OK)
+            self._transport.write(response)
 
 
 async def main(seed: int) -> None:

@@ -109,12 +109,23 @@ class Api:
             "requestsSent": int(played * 10),
             "responseCodeCounts": {"200": int(played * 10)},
             "currentRps": 10.0 if run else None,
-            "recentBuckets": [],
+            "recentBuckets": self._buckets(played),
             "generatorSaturated": False,
             "downstreamSaturated": False,
             "flakyDispatch": False,
             "tags": list(run.tags) if run else [],
         }
+
+    def _buckets(self, played: float) -> list[dict[str, Any]]:
+        """The newest twelve, the last of which still fills."""
+        slow = self._world.truth.slow_from
+        if slow is None:
+            return []
+        starts = [5.0 * n for n in range(int(played // 5) + 1)][-12:]
+        return [
+            {"t": at + 2.5, "rps": 10.0, "badRatio": 0.0, "p95Ms": 3000.0 if at >= slow else 20.0}
+            for at in starts
+        ]
 
     def _profile(self) -> dict[str, Any]:
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.simulation.corners import Corner
 from tests.simulation.nemesis import Blow
 from tests.simulation.plan import PAGES, Fault
@@ -16,7 +18,55 @@ def corner(name: str, truth: Truth, *exits: int, **more: object) -> Corner:
 
 SHARED = {"tags": ("ci",), "others_tags": ("ci",)}
 
+SLOW = Truth("PASS", duration=60.0, slow_from=10.0, keeps_stopped=True)
+LIMITED = {"abort_if": ("p95>2s for 10s",), "interval": 1.0}
+
 CORNERS = (
+    corner("a run that breaks a live limit", SLOW, 2, **LIMITED),
+    corner(
+        "a run that breaks a live limit and leaves no row",
+        replace(SLOW, keeps_stopped=False),
+        2,
+        **LIMITED,
+    ),
+    corner(
+        "a broken run that cannot be stopped",
+        SLOW,
+        2,
+        plan={"stop": (Fault("503"),) * 9},
+        **LIMITED,
+    ),
+    corner(
+        "a broken run whose stop is answered by nobody",
+        SLOW,
+        2,
+        plan={"stop": (Fault("reset", True),)},
+        **LIMITED,
+    ),
+    corner(
+        "a broken run that others replace while it cannot be stopped",
+        SLOW,
+        2,
+        plan={"stop": (Fault("503"),) * 9},
+        blows=(Blow("other-start", at=21.5),),
+        **LIMITED,
+    ),
+    corner(
+        "a broken run that is over at its first look",
+        replace(SLOW, duration=20.0),
+        2,
+        abort_if=LIMITED["abort_if"],
+        interval=19.0,
+    ),
+    corner("a run that is slow for too short", replace(SLOW, duration=19.0), 0, **LIMITED),
+    corner(
+        "Ctrl-C while a broken run is stopped",
+        SLOW,
+        130,
+        plan={"stop": (Fault("503"),) * 9},
+        blows=(Blow("signal", 2, at=21.5),),
+        **LIMITED,
+    ),
     corner(
         "the start names a run from long ago",
         Truth("FAIL"),

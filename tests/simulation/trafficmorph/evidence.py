@@ -94,6 +94,18 @@ def _wall_offsets(recording: Recording) -> list[float]:
     return [0.0, *recording.wall_offsets]
 
 
+def shows_breach(op: Op, recording: Recording) -> bool:
+    """Whether an answer shows that the p95 of our run was above 2 s for 10 s."""
+    found = document(op.reply) if op.endpoint == "status" else None
+    if not isinstance(found, dict) or found.get("runId") != recording.run_id:
+        return False
+    played, buckets = found.get("elapsedSeconds"), found.get("recentBuckets")
+    if not isinstance(played, int | float) or not isinstance(buckets, list):
+        return False
+    slow = [each for each in buckets if isinstance(each, dict) and each.get("p95Ms") == 3000.0]
+    return sum(each["t"] + 2.5 <= played for each in slow) >= 2
+
+
 def last_scan(recording: Recording) -> Op | None:
     """The last look at the history list that brought something."""
     return next(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tests.simulation.nemesis import Blow
 from tests.simulation.plan import UNSENT, Fault
@@ -15,6 +16,7 @@ from tests.simulation.schedules import (
 from tests.simulation.trafficmorph.menu import MENU
 from tests.simulation.trafficmorph.world import DESTRUCTIVE, VERDICTS, Truth
 
+LIMIT = "p95>2s for 10s"
 ODD_TRUTHS = ("ERROR", "pass", "PASSED", " PASS")
 ACTIONS = (*sorted(DESTRUCTIVE | {"signal"}), "insert-rows", "wall-step", "suspend", "pause")
 
@@ -39,12 +41,18 @@ def generate(seed: int) -> Schedule:
             plan["start"] = (lost_after_acting(chance, MENU),)
     if late:
         plan.pop("snapshot", None)
+    limits = random.Random(-seed - 1)
+    if has_limits := limits.random() < 0.15:
+        truth = replace(truth, slow_from=limits.choice((0.0, 5.0, 15.0, 600.0)))
+        kinds = (None, None, Fault("503"), Fault("hang", True), Fault("reset", True), Fault("dns"))
+        plan["stop"] = tuple(limits.choice(kinds) for _ in range(limits.randrange(5)))
     return Schedule(
         seed,
         truth,
         fail_on,
         plan,
         _blows(chance, truth, often=0.25 if late else 0.5),
+        abort_if=(LIMIT,) if has_limits else (),
         wait_timeout=chance.choice((truth.duration * 0.6 + 0.1, 300.0, 1800.0, 1800.0, 1800.0)),
         verdict_timeout=chance.choice((0.0, 2.0, 2.0, 4.0)) if chance.random() < 0.9 else 60.0,
         interval=chance.choice((None, None, 1.0, 5.0, 12.0)),
@@ -56,6 +64,8 @@ def generate(seed: int) -> Schedule:
 def must_be_decided(schedule: Schedule) -> bool:
     """Whether only reads fail, and the limits leave room for all of that."""
     truth = schedule.truth
+    if schedule.abort_if:
+        return False
     if not isinstance(truth, Truth) or truth.status_lag or truth.verdict not in VERDICTS:
         return False
     looks = schedule.lost_on("status", "profile")

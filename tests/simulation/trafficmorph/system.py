@@ -17,6 +17,7 @@ from tests.simulation.trafficmorph.evidence import (
     last_scan,
     recognised_ours,
     rows_after_start,
+    shows_breach,
     start_was_answered,
 )
 from tests.simulation.trafficmorph.menu import MENU
@@ -33,6 +34,9 @@ DIALECT = Dialect(
     connection={},
     explain=read_error,
 )
+
+
+ACTIVE = ("RUNNING", "PAUSED")
 
 
 def make_world(truth: Truth, now: Callable[[], float]) -> World:
@@ -94,7 +98,36 @@ def i8_pages_are_needed(_schedule: Schedule, recording: Recording) -> Iterator[s
                 yield f"I8 page {following.page} is asked for after {len(rows)} rows"
 
 
-CHECKS = (i8_pages_are_needed,)
+def i19_broken_limit_fails(schedule: Schedule, recording: Recording) -> Iterator[str]:
+    """A run that was seen to break its limit never passes; 2 for that needs such an answer."""
+    if not schedule.abort_if:
+        return
+    seen = [op for op in recording.ops if shows_breach(op, recording)]
+    if seen and recording.exit_code in {0, 3, 4}:
+        yield f"I19 exit {recording.exit_code}, although request {seen[0].number} showed a breach"
+    clean = [op for op in seen if op.fault is None and not recording.signals]
+    if clean and recording.exit_code != 2:
+        yield f"I19 exit {recording.exit_code} instead of 2"
+    is_active = any(document(op.reply).get("status") in ACTIVE for op in clean)
+    if is_active and not any(op.endpoint == "stop" for op in recording.ops):
+        yield "I19 a run that was seen to be broken was not stopped"
+    if recording.slug == "aborted" and not seen:
+        yield "I19 a run was called broken that no answer has shown to be"
+
+
+def i20_only_our_run_is_stopped(_schedule: Schedule, recording: Recording) -> Iterator[str]:
+    """A stop follows at once on an answer that named our run as the active one."""
+    for op, following in pairwise(recording.ops):
+        is_after_signal = recording.signals and following.began >= recording.signals[0][0]
+        if following.endpoint != "stop" or is_after_signal:
+            continue
+        found = document(op.reply) if op.endpoint == "status" else None
+        named = isinstance(found, dict) and found.get("runId") == recording.run_id
+        if not (named and found.get("status") in ACTIVE):
+            yield f"I20 request {following.number} stops a run that was not seen to be ours"
+
+
+CHECKS = (i8_pages_are_needed, i19_broken_limit_fails, i20_only_our_run_is_stopped)
 
 __all__ = [
     "CHECKS", "DIALECT", "MENU", "ever", "expected", "generate", "make_api", "make_world",

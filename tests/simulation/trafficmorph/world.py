@@ -25,7 +25,8 @@ class Truth:
     """How the world behaves by itself; times in seconds.
 
     `verdict` is what it will say of the run that tm starts; None means that it never judges.
-    The lags say how far the replicas behind status and history list are behind.
+    The lags say how far the replicas behind status and history list are behind. `slow_from` is the
+    second of each run from which on its p95 is 3 s; None means that no run has live data.
     """
 
     system: ClassVar[str] = "trafficmorph"
@@ -45,6 +46,7 @@ class Truth:
     judges_stopped: bool = False
     tags: tuple[str, ...] = ()
     others_tags: tuple[str, ...] = ()
+    slow_from: float | None = None
 
 
 @dataclass(slots=True)

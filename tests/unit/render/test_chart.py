@@ -121,3 +121,13 @@ def test_longer_curve_than_the_run_is_drawn_to_its_end():
     axis = draw_series(terminal(), series(3), duration=60.0).splitlines()[-1]
     assert axis.split() == ["0s", "1m"]
     assert remarkable_moments(series(3), 60.0)[0].startswith("slowest 10s to 15s: ")
+
+
+def test_axis_marks_the_seconds_that_are_not_judged():
+    drawn = draw_series(terminal(), series(12), duration=60.0, warmup=15.0).splitlines()
+    assert drawn[-2].count("┄") == 18
+    assert drawn[-1].split() == ["0s", "the", "first", "15", "s", "are", "not", "judged", "1m"]
+    assert len(drawn[-2]) == len(drawn[-1])
+    narrow = draw_series(terminal(width=30), series(12), duration=60.0, warmup=15.0).splitlines()
+    assert narrow[-1].split() == ["0s", "1m"]
+    assert "┄" not in draw_series(terminal(), series(12), duration=60.0)

@@ -8,7 +8,7 @@ import pytest
 
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.gate.events import Awaited, Ended, Observed, RunStarted, Unobserved
-from tm_cli.gate.model import Phase, Progress, Run
+from tm_cli.gate.model import Phase, Progress, Run, Sample
 from tm_cli.render.live import LiveView
 from tm_cli.render.progress import PlainView, View, describe
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
@@ -25,8 +25,7 @@ def look(elapsed=10.0, **changes):
         "rps": 49.6,
         "planned_rps": 50.0,
         "p95_ms": 21.4,
-        "rps_series": (40.0, 50.0),
-        "p95_series": (20.0, 21.4),
+        "recent": (Sample(2.5, rps=40.0, p95=20.0), Sample(7.5, rps=50.0, p95=21.4)),
         "codes": {"200": 478, "503": 2},
         "bad_ratio": 0.004,
         **changes,

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.report.made_evidence import ALL, ONLY_FAIL, STRICT, STRICTEST
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import parse_check
-from tm_cli.gate.outcome import KeptCheck, contradiction, replay
+from tm_cli.gate.checks import KeptCheck, parse_check
+from tm_cli.gate.outcome import contradiction, replay
 from tm_cli.gate.policy import Gate
 from tm_cli.values.verdict import Verdict
 

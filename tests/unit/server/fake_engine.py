@@ -3,13 +3,18 @@
 - mode=quick    play the whole curve at once and finish (the default)
 - mode=hold     send one bucket, then wait for commands
 - mode=deaf     like hold, but ignore `stop`
+- mode=live     send a bucket now and then, until the curve ends or is told to `finish`
+- mode=hang     like live, but take no notice of `finish`
 - mode=crash    send one bucket, complain on standard error, exit with 3
 - mode=fail     say `failed`
 - mode=garbage  say something that is no event
 - mode=say      send one bucket, then say the text of `line`, and finish
 - codes=200:90,503:10   responses per bucket; fails=ConnectionRefusedError:5
 - addresses=10.0.0.1:60,10.0.0.2:40   requests by address in all
-- ms=20                 response time of every request
+- ms=20                 response time of every request; ms=300,20 of those of the first bucket and
+                        of all others
+- first_codes=500:100   responses in the first bucket
+- pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
@@ -22,7 +27,9 @@ are those of the other side. With `hold` in its job it says `ready` and waits fo
 
 import json
 import os
+import queue
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +37,8 @@ from urllib.parse import parse_qs, urlsplit
 from hdrh.histogram import HdrHistogram
 
 BUCKET_SECONDS = 5
+PATIENCE = 1.0
+"""Seconds in which a command may follow a bucket that may decide the run."""
 
 
 def counts(text):
@@ -77,27 +86,31 @@ class FakeEngine:
         sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
         sys.stdout.flush()
 
-    def histogram(self, ms):
+    def histogram(self, ms, count):
         histogram = HdrHistogram(1, 3_600_000_000, 3)
-        histogram.record_value(int(ms * 1000), self.per_bucket)
+        histogram.record_value(int(ms * 1000), count)
         return histogram.encode().decode()
 
-    def bucket(self, index):
+    def bucket(self, index, part=1.0):
         for side, script in enumerate(self.scripts):
-            self.bucket_of(index, side, script)
+            self.bucket_of(index, side, script, part)
 
-    def bucket_of(self, index, side, script):
-        ms = float(script.get("ms", 20))
-        encoded = self.script.get("histogram") or self.histogram(ms)
+    def bucket_of(self, index, side, script, part):
+        by_bucket = script.get("ms", "20").split(",")
+        ms = float(by_bucket[min(index, len(by_bucket) - 1)])
+        codes = script.get("codes", "200:100")
+        codes = counts(codes if index else script.get("first_codes", codes))
+        sent = int(self.per_bucket * part)
+        encoded = self.script.get("histogram") or self.histogram(ms, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
         self.say(
             "bucket",
             index=index,
             side=side,
-            planned=self.per_bucket,
-            sent=self.per_bucket,
-            completed=self.per_bucket - swallowed,
-            codes=counts(script.get("codes", "200:100")),
+            planned=sent,
+            sent=sent,
+            completed=sent - swallowed,
+            codes={code: int(count * part) for code, count in codes.items()},
             failures=counts(script.get("fails", "")),
             response=encoded,
             service=encoded,
@@ -127,10 +140,11 @@ class FakeEngine:
         return {name: name in self.script.get("flags", "") for name in names}
 
     def finish(self, outcome, buckets, elapsed):
-        total = buckets * self.per_bucket * len(self.scripts)
+        total = round(buckets * self.per_bucket) * len(self.scripts)
         for side, script in enumerate(self.scripts):
             if told := counts(script.get("addresses", "")):
                 self.say("addresses", side=side, requests=told)
+        pressure = self.script.get("pressure")
         self.say(
             "finished",
             outcome=outcome,
@@ -141,6 +155,7 @@ class FakeEngine:
             completed=total,
             shortfall=0,
             **self.flags(),
+            **({"cpu_pressure": float(pressure)} if pressure else {}),
         )
 
     def play(self):
@@ -154,6 +169,8 @@ class FakeEngine:
         self.say("started", at=datetime.now(UTC).isoformat().replace("+00:00", "Z"))
         if mode == "quick":
             return self.play_all()
+        if mode in ("live", "hang"):
+            return self.play_live(mode)
         self.bucket(0)
         self.progress(1)
         if mode == "crash":
@@ -185,6 +202,34 @@ class FakeEngine:
         self.progress(buckets)
         self.finish("completed", buckets, self.job["duration"])
         return 0
+
+    def play_live(self, mode):
+        commands = queue.Queue()
+        threading.Thread(target=lambda: self.listen(commands), daemon=True).start()
+        end, index = self.job["duration"], 0
+        while index * BUCKET_SECONDS < end:
+            self.bucket(index, min(1.0, round(end / BUCKET_SECONDS - index, 6)))
+            self.progress(index + 1)
+            index += 1
+            try:
+                message = commands.get(timeout=PATIENCE if index >= 3 else 0.01)
+            except queue.Empty:
+                continue
+            if message["command"] == "stop":
+                break
+            if message["command"] == "finish" and mode == "live":
+                end = message["at"]
+        else:
+            self.finish("completed", end / BUCKET_SECONDS, end)
+            return 0
+        self.finish("stopped", index, index * BUCKET_SECONDS)
+        return 0
+
+    def listen(self, commands):
+        while (message := self.read()) is not None:
+            self.log(json.dumps(message))
+            commands.put(message)
+        os._exit(0)
 
     def obey(self, mode):
         while (message := self.read()) is not None:

@@ -100,6 +100,7 @@ def test_bad_project_file_is_refused(load, tmp_path, text, words):
         ("\n'api_key' = 'k'", r"tm\.toml, line 2 holds an API key"),
         ("\n[contexts.a]\nregion = 'x'", r"tm\.toml, line 2 has contexts"),
         ("a = 1\n[gate]\np50 = false\np95 = {wran = 1}", r"tm\.toml, line 4 is invalid: unknown"),
+        ("[gate]\np50 = false\n'p95[1s..5s]' = false", r"tm\.toml, line 3 is invalid: gate\.p95\["),
         (
             "[gate]\n'p99.9' = {warn = nan}",
             r"tm\.toml, line 2 is invalid: gate\.p99\.9\.warn is nan",
@@ -368,6 +369,8 @@ def test_path_with_a_control_character_is_refused(load, name):
         ("STRAIT_FAILON", "TM_FAIL_ON"),
         ("TM_ASSERTIONS", "TM_ASSERT"),
         ("TM_ASSERT_P95", "TM_ASSERT"),
+        ("TM_ABORTIF", "TM_ABORT_IF"),
+        ("TM_ABORT", "TM_ABORT_IF"),
         ("TRAFFICMORPH_ASSERT", "TM_ASSERT"),
         ("TM_ON_WARN", "TM_WARN_ON"),
         ("TM_BASEURL", "TM_BASE_URL"),

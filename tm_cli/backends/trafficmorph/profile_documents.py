@@ -20,7 +20,12 @@ from tm_cli.backends import documents
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
-from tm_cli.values.thresholds import read_thresholds
+from tm_cli.values.thresholds import (
+    STRETCH_SECONDS,
+    InvalidThreshold,
+    read_thresholds,
+    stretch_problem,
+)
 from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
@@ -44,6 +49,8 @@ OPTIONAL = (
     "schedule",
     "gate",
     "waitForTarget",
+    "warmup",
+    "stopEarly",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -150,6 +157,7 @@ def portable(document: Any) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     found = {key: _read(key, written[key], value) for key, value in fields.items()}
     _check_curve(found)
+    _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
 
 
@@ -175,7 +183,8 @@ def _read(key: str, written: str, value: Any) -> Any:
         path = (written, *problem.path)
         raise InvalidDocument(f"{format_path(path)} {problem}", path) from None
     except ValueError as problem:  # from a reader of values/, which names what it reads
-        raise InvalidDocument(str(problem), (written,)) from None
+        inside = problem.path if isinstance(problem, InvalidThreshold) else ()
+        raise InvalidDocument(str(problem), (written, *inside)) from None
 
 
 def _expected(value: Any, wanted: str, *path: str | int) -> InvalidDocument:
@@ -256,6 +265,14 @@ def _wait_time(value: Any) -> float:
     return float(number)
 
 
+def _warmup(value: Any) -> float:
+    seconds = _wait_time(value)
+    if seconds % STRETCH_SECONDS:
+        wanted = f"a multiple of {STRETCH_SECONDS}s, the stretches in which the server measures"
+        raise _expected(value, wanted)
+    return seconds
+
+
 def _points(value: Any) -> list[dict[str, float]]:
     if not isinstance(value, list):
         raise InvalidDocument("is not a list")
@@ -283,6 +300,16 @@ def _check_curve(found: Mapping[str, Any]) -> None:
             raise InvalidDocument(
                 f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
             )
+
+
+def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
+    """Refuse what would leave nothing to judge; `gate` has the keys as they are written."""
+    duration, warmup = found["duration"], found.get("warmup") or 0.0
+    if warmup >= duration:
+        raise InvalidDocument("warmup leaves nothing to judge of the duration", ("warmup",))
+    for key in map(str, gate):
+        if problem := stretch_problem(key, duration=duration, warmup=warmup):
+            raise InvalidDocument(f"gate.{key}: {problem}", ("gate", key))
 
 
 def _payload(value: Any) -> str:
@@ -368,4 +395,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "schedule": _table,
     "gate": read_thresholds,
     "waitForTarget": _wait_time,
+    "warmup": _warmup,
+    "stopEarly": _boolean,
 }

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
-from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.gate.model import (
+    WITHIN_RUNS,
+    Basis,
+    Comparison,
+    Result,
+    Sample,
+    TimeSeries,
+    known_points,
+    not_judged,
+)
+from tm_cli.values.durations import format_duration
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.verdict import read_verdict
@@ -97,7 +109,7 @@ def read_contract_comparison(answer: RunComparison) -> tuple[Comparison, ...]:
 def _read_comparison(answer: RunComparison) -> Iterator[Comparison]:
     for name, entry in _entries(answer.latency):
         yield Comparison(
-            metric=f"{name} (mean of buckets)",
+            metric=f"{name} {WITHIN_RUNS}",
             unit="ms",
             value=as_number(entry.get("meanA")),
             baseline=as_number(entry.get("meanB")),
@@ -259,9 +271,24 @@ def as_result(row: HistoryRow) -> Result:
         note=_why_no_verdict(row) if cut_off else None,
         basis=read_basis(row),
         comparisons=read_comparisons(row.auto_compare_snapshot),
-        notes=(*map(sanitize, row.notes), *_addresses(facts), *_transfers(facts)),
+        notes=(
+            *_decided(row),
+            *map(sanitize, row.notes),
+            *_warmup(facts),
+            *_pressure(facts),
+            *_addresses(facts),
+            *_transfers(facts),
+            *_blind_below(row.auto_compare_snapshot),
+        ),
         series=read_series(facts),
     )
+
+
+def _decided(row: HistoryRow) -> list[str]:
+    after, whole = row.stopped_after_seconds, row.curve_seconds
+    if after is None or whole is None or not 0 < after < whole:
+        return []
+    return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 
 
 def _why_no_verdict(row: HistoryRow) -> str:
@@ -327,6 +354,76 @@ def second_target_metrics(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _warmup(facts: Mapping[str, Any]) -> list[str]:
+    """What is not judged; if that is nothing, whether the run began slowly."""
+    warmup, judged = as_number(facts.get("warmupSeconds")), facts.get("judged")
+    if warmup is None:
+        return []
+    if not warmup:
+        hint = _slow_start(read_series(facts))
+        return [hint] if hint else []
+    judged = judged if isinstance(judged, Mapping) else {}
+    left_out = []
+    for name, word in (("totalRequests", "requests"), ("totalErrors", "errors")):
+        whole, counted = _count(facts.get(name)), _count(judged.get(name))
+        if whole and counted is not None:
+            left_out.append(f"{whole - counted:,} of {whole:,} {word}")
+    what = f": {' and '.join(left_out)}" if left_out else ""
+    return [f"{not_judged(warmup)}{what}"]
+
+
+_BUSIER = 0.1
+"""A share of the time; waiting for a CPU so much longer than in the baseline is worth a note."""
+
+
+def _pressure(facts: Mapping[str, Any]) -> list[str]:
+    """Whether the machine was much busier than during the baseline; its comparison says it too."""
+    snapshot = facts.get("autoCompareSnapshot")
+    snapshot = snapshot if isinstance(snapshot, Mapping) else {}
+    now, before = (
+        as_number(facts.get("cpuPressure")),
+        as_number(snapshot.get("baselineCpuPressure")),
+    )
+    if now is None or before is None or now < before + _BUSIER:
+        return []
+    if any(item.metric == "cpu_pressure" for item in read_comparisons(snapshot)):
+        return []
+    shares = f"{100 * now:.0f} % of the time, in the baseline {100 * before:.0f} %"
+    return [f"some task waited for a CPU {shares}: this run was measured on a busier machine"]
+
+
+_SLOW_START = 1.5
+"""How many times the usual p95 makes a hint."""
+_SLOWER_MS = 5.0
+"""Milliseconds; a smaller difference is not worth a hint."""
+_MORE_LOAD = 1.1
+"""A rate that is so much higher explains slower responses."""
+
+
+def _slow_start(series: TimeSeries) -> str | None:
+    """A hint if the first stretches, at most a quarter, are slower than all others."""
+    times, rates = known_points(series, "p95"), known_points(series, "planned")
+    if len(times) < 4 or times[0][0] != WIDTH / 2 or len(rates) != len(times):
+        return None
+    usual = statistics.median(value for _, value in times)
+    limit = max(usual * _SLOW_START, usual + _SLOWER_MS)
+    slow = sum(1 for _ in itertools.takewhile(lambda point: point[1] >= limit, times))
+    if not 0 < slow <= len(times) // 4:
+        return None
+    first, later = times[:slow], times[slow:]
+    is_loaded = max(rate for _, rate in rates[:slow]) > _MORE_LOAD * max(
+        rate for _, rate in rates[slow:]
+    )
+    worst = max(value for _, value in first)
+    if is_loaded or worst <= max(value for _, value in later):
+        return None
+    seconds = f"{slow * WIDTH:g}"
+    return (
+        f"the first {seconds} s were {worst / usual:.1f} times as slow as usual in this run (p95): "
+        f"`warmup: {seconds}s` leaves them out of the verdict"
+    )
+
+
 def _addresses(facts: Mapping[str, Any]) -> list[str]:
     """How many requests each address of a target got, if it has several."""
     against = facts.get("against")
@@ -353,6 +450,20 @@ def _transfers(facts: Mapping[str, Any]) -> list[str]:
         were = "request was" if repeated == 1 else "requests were"
         notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")
     return notes
+
+
+def _blind_below(snapshot: Any) -> list[str]:
+    """Which rise of p95 runs like this one show: as WARN in 80 %, as FAIL in 95 % of the cases."""
+    known = snapshot.get("canDetect") if isinstance(snapshot, Mapping) else None
+    detects = known.get("p95") if isinstance(known, Mapping) else None
+    if not isinstance(detects, Mapping):
+        return []
+    warn, fail = as_number(detects.get("warn")), as_number(detects.get("fail"))
+    if warn is None and fail is None:
+        return []
+    least = warn if warn is not None else fail
+    note = f"blind below {least:+.0f} % at p95"
+    return [f"{note}; fails from {fail:+.0f} %" if None not in (warn, fail) else note]
 
 
 def _shown_addresses(counts: Mapping[str, Any]) -> dict[str, int]:

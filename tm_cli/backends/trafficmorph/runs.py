@@ -15,7 +15,7 @@ from tm_cli.backends.trafficmorph.results import as_result, second_target
 from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
-from tm_cli.gate.model import Missing, Phase, Progress, Result, Run
+from tm_cli.gate.model import Missing, Phase, Progress, Result, Run, Sample
 from tm_cli.runtime.clock import Clock
 from tm_cli.values.load_curve import Curve
 from tm_cli.values.text import sanitize
@@ -59,7 +59,9 @@ class TrafficMorphRuns(Backend):
             client, clock, profile_id, region=region, tags=tags, own_tag=own_tag, terms=terms
         )
         self._curve = planned_curve(profile) if profile else None
-        self._duration = profile.duration if profile else None
+        # a run that may end early is polled from the start on
+        may_end_early = _may_end_early(self._terms, profile)
+        self._duration = None if may_end_early or profile is None else profile.duration
         self._has_status = True
 
     def prepare(self) -> None:
@@ -186,6 +188,11 @@ class TrafficMorphRuns(Backend):
         return retry_pause(error)
 
 
+def _may_end_early(terms: Mapping[str, Any], profile: Profile | None) -> bool:
+    wishes = (terms.get("stopEarly"), profile and profile.stop_early, "againstUrl" in terms)
+    return bool(next(wish for wish in wishes if wish is not None))
+
+
 def broken_terms(terms: Mapping[str, Any], result: Result) -> str | None:
     """Say what the verdict is based on instead of what the start asked for; None when it is that.
 
@@ -237,11 +244,25 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         rps=status.current_rps,
         planned_rps=_planned_rps(status, newest, curve),
         p95_ms=newest.p95_ms if newest else None,
-        rps_series=tuple(bucket.rps or 0.0 for bucket in buckets),
-        p95_series=tuple(bucket.p95_ms or 0.0 for bucket in buckets),
+        warmup=status.warmup_seconds or 0.0,
+        recent=tuple(_sample(bucket, curve) for bucket in buckets if bucket.t is not None),
         codes=dict(status.response_code_counts),
         bad_ratio=newest.bad_ratio if newest else None,
         warnings=_warnings(status),
+        may_end_early=status.stops_early is True,
+    )
+
+
+def _sample(bucket: Bucket, curve: Curve | None) -> Sample:
+    planned = bucket.planned_rps
+    return Sample(
+        t=bucket.t or 0.0,
+        rps=bucket.rps,
+        planned=curve.rate(bucket.t or 0.0) if planned is None and curve else planned,
+        bad=bucket.bad_ratio,
+        p50=bucket.p50_ms,
+        p95=bucket.p95_ms,
+        p99=bucket.p99_ms,
     )
 
 

@@ -20,7 +20,7 @@ from tm_cli.gate.model import Result, Run, TimeSeries
 from tm_cli.gate.policy import Decision
 from tm_cli.render.chart import draw_series, remarkable_moments
 from tm_cli.render.summary import run_summary
-from tm_cli.render.tables import instant
+from tm_cli.render.tables import instant, percent
 from tm_cli.values.text import sanitize
 
 
@@ -40,8 +40,15 @@ def _details(row: HistoryRow) -> list[str]:
         ("target", row.target_url),
         ("region", row.region),
         ("tags", ", ".join(row.tags)),
+        ("CPU pressure", _pressure(row.cpu_pressure)),
     ]
     return [f"  {name} {sanitize(value)}" for name, value in details if value not in (None, "")]
+
+
+def _pressure(share: float | None) -> str | None:
+    if share is None:
+        return None
+    return f"{percent(100 * share)}, the share of the time in which some task waited for a CPU"
 
 
 def _picture(session: CommandContext, row: HistoryRow, result: Result) -> list[str]:
@@ -55,6 +62,7 @@ def _picture(session: CommandContext, row: HistoryRow, result: Result) -> list[s
         other=_other_series(session, row, result),
         other_name=result.basis.other,
         duration=row.duration_seconds,
+        warmup=row.warmup_seconds or 0.0,
         draws_other_rates=is_ab_run,
     )
     notes = [f"  {line}" for line in remarkable_moments(series, row.duration_seconds)]

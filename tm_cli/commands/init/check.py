@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +15,7 @@ from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.gate.checks import parse_check
+from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.settings.definitions import split_checks
 from tm_cli.settings.files import misspelt_variables
@@ -286,7 +288,7 @@ class PipelineCheck:
                 yield f"is not taken: {flag} {value!r}: {reason}"
         for definition in DEFINITIONS.values():
             value = environ.get(definition.variable, "")
-            read = _read_conditions if definition.name == "assert" else definition.read
+            read = _CONDITIONS.get(definition.name, definition.read)
             plain = value and not is_open(value) and not definition.secret
             if plain and (reason := _reason(read, value)):
                 yield f"is not taken: {definition.variable}: {reason}"
@@ -372,13 +374,14 @@ def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
         "fail_on": ("--fail-on", parse_fail_on),
         "warn_on": ("--warn-on", parse_warn_on),
         "checks": ("--assert", parse_check),
+        "abort_if": ("--abort-if", parse_live_limit),
         "report": ("--report", _read_report),
     }
     for definition in DEFINITIONS.values():
         if not definition.own_prefix and definition.flag and not definition.secret:
             readers.setdefault(definition.name, (definition.flag, definition.read))
     if not call.is_of_runs:
-        del readers["checks"]  # those of a job have fields of their own
+        del readers["checks"], readers["abort_if"]  # those of a job have fields of their own
     for name, (flag, read) in readers.items():
         given = [] if call.options.get(name) is None else call.options[name]
         for value in [given] if isinstance(given, str) else list(given):
@@ -391,9 +394,16 @@ def _read_report(text: str) -> None:
         raise ValueError(f"write FORMAT=FILE, with one of {', '.join(Format)}")
 
 
-def _read_conditions(text: str) -> None:
-    for check in split_checks(text):
-        parse_check(check)
+def _read_conditions(parse: Callable[[str], object], text: str) -> None:
+    for condition in split_checks(text):
+        parse(condition)
+
+
+_CONDITIONS = {
+    "assert": partial(_read_conditions, parse_check),
+    "abort_if": partial(_read_conditions, parse_live_limit),
+}
+"""How the settings are read whose meaning is known to the gate alone."""
 
 
 def _in_both(fail_on: str | None, warn_on: str | None) -> str:
@@ -421,10 +431,10 @@ def _settings(session: CommandContext, results: list[CheckResult]) -> Settings |
         for name in DEFINITIONS:
             _ = settings[name]
         verdicts = settings.value("fail_on")
-        _read_conditions(settings.value("assert") or "")
-    except ValueError as error:
-        results.append(problem("tm.toml", f"assert: {sanitize(error)}"))
-        return None
+        for name, read in _CONDITIONS.items():
+            if reason := _reason(read, settings.value(name) or ""):
+                results.append(problem("tm.toml", f"{name}: {reason}"))
+                return None
     except TmError as error:
         results.append(problem_from("tm.toml", error))
         return None

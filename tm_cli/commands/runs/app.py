@@ -45,6 +45,7 @@ def start(
     ] = False,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
+    abort_if: options.AbortIf = None,
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
     wait_options: options.WaitOptions,
@@ -63,6 +64,7 @@ def start(
             fail_on=gate_options.fail_on,
             warn_on=gate_options.warn_on,
             checks=checks,
+            abort_if=abort_if,
             confirm=confirm,
             fail_fast=fail_fast,
             report=wait_options.report,
@@ -70,7 +72,8 @@ def start(
         )
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         every_check = options.with_assert_setting(session, checks)
-        gate = gate_options.read(session, checks=every_check, confirm=confirm)
+        limits = options.read_abort_if(session, abort_if)
+        gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
@@ -100,6 +103,7 @@ def wait(
     last: options.Last = False,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
+    abort_if: options.AbortIf = None,
     baseline: options.AskedBaseline = None,
     against: options.AskedAgainst = None,
     wait_options: options.WaitOptions,
@@ -115,7 +119,8 @@ def wait(
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         if checks or not last:  # else those of the start are remembered
             checks = options.with_assert_setting(session, checks)
-        gate = gate_options.read(session, checks=checks, last=last)
+        limits = options.read_abort_if(session, abort_if, only_flags=last)
+        gate = gate_options.read(session, checks=checks, abort_if=limits, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for
 

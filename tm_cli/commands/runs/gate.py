@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from tm_cli.api.errors import ApiError
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
     MOST_TAGS,
     StartOptions,
+    read_abort_if,
     read_checks,
     read_tags,
     with_assert_setting,
@@ -34,6 +35,7 @@ from tm_cli.commands.shared.profile_argument import (
 )
 from tm_cli.errors import Refused, UsageError
 from tm_cli.gate.checks import Check
+from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
@@ -48,6 +50,9 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+EARLY_STOP = ("stop_early", "end a run before its time (--stop-early)")
+
+WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
 
 
 USUAL_RATE = 1000.0
@@ -120,6 +125,8 @@ def require_support(
     *,
     profiles: Sequence[str] = (),
     wait_for_target: float | None = None,
+    warmup: float | None = None,
+    stop_early: bool | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -139,6 +146,12 @@ def require_support(
         needs.append(LIMITS)
     if wait_for_target or any(document.get("waitForTarget") for document in documents):
         needs.append(WAITING)
+    if warmup or any(document.get("warmup") for document in documents):
+        needs.append(WARMUP)
+    if stop_early or (
+        stop_early is None and any(document.get("stopEarly") for document in documents)
+    ):
+        needs.append(EARLY_STOP)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -159,8 +172,6 @@ def require_features(
 
 
 def _features(session: CommandContext) -> AccountFeatures | None:
-    from tm_cli.api.errors import HttpError
-
     try:
         return session.account.features
     except HttpError as error:
@@ -182,6 +193,8 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
     wait_for_target: float | None = None
+    warmup: float | None = None
+    stop_early: bool | None = None
     commit: str | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
@@ -190,8 +203,13 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What the body of a start says about how to run and how to judge."""
-        wait = self.wait_for_target
-        return self.comparison.document() | ({} if wait is None else {"waitForTarget": wait})
+        own = {
+            "waitForTarget": self.wait_for_target,
+            "warmup": self.warmup,
+            "stopEarly": self.stop_early,
+        }
+        given = {name: value for name, value in own.items() if value is not None}
+        return self.comparison.document() | given
 
 
 def read_request(
@@ -211,10 +229,16 @@ def read_request(
             session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
         ),
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
+        warmup=session.setting("warmup", chosen.warmup),
+        stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
         commit=session.setting("commit", None),
         parallel=parallel,
         document=document,
     )
+
+
+def _as_text(flag: bool | None) -> str | None:
+    return None if flag is None else str(flag)
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -240,9 +264,16 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, wait_for_target=request.wait_for_target)
-            refs = [import_document(session.client, request.document, request.profiles[0])]
-            return [self._planned(refs[0], request, gate)]
+            require_support(
+                session,
+                request.comparison,
+                wait_for_target=request.wait_for_target,
+                warmup=request.warmup,
+                stop_early=request.stop_early,
+            )
+            ref = import_document(session.client, request.document, request.profiles[0])
+            self._require_live_data(ref, gate)
+            return [self._planned(ref, request, gate)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
         require_support(
@@ -250,12 +281,17 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             request.comparison,
             profiles=request.profiles,
             wait_for_target=request.wait_for_target,
+            warmup=request.warmup,
+            stop_early=request.stop_early,
         )
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
         refs = self._upload(request.profiles)
-        return [self._planned(ref, request, gate) for ref in refs]
+        runs = [self._planned(ref, request, gate) for ref in refs]
+        for ref in refs:
+            self._require_live_data(ref, gate)
+        return runs
 
     def attach(
         self, text: str, run_id: str, comparison: ComparisonOptions, gate: Gate
@@ -283,15 +319,29 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def checks_set_now(self) -> tuple[Check, ...]:
         return read_checks(with_assert_setting(self.session, None))
 
+    def with_live_limits(self, gate: Gate, details: Mapping[str, Any]) -> Gate:
+        if gate.abort_if:
+            return gate
+        try:
+            then = [parse_live_limit(text) for text in details.get("abort_if") or ()]
+        except (AttributeError, TypeError, ValueError) as problem:
+            raise unusable(problem) from None
+        limits = dict.fromkeys([*then, *read_abort_if(self.session, None)])
+        for limit in limits:
+            source = "as at the start" if limit in then else "by the settings"
+            self.session.note(f"tm: {source}, this ends the run: {sanitize(limit.written)}")
+        return replace(gate, abort_if=tuple(limits))
+
     def note_next_steps(self, outcomes: Sequence[StartOutcome], gate: Gate) -> None:
         """Warn `--quiet` pipelines as well: they may take this start for their gate."""
         super().note_next_steps(outcomes, gate)
-        if gate.fail_on:
-            origin = self.session.settings["fail_on"].origin
-            self.session.terminal.write_line(
-                f"tm: this start does not gate: fail_on ({origin}) counts only with --wait, "
-                "or later in `tm runs wait --last`"
-            )
+        for name, does in (("fail_on", "gate"), ("abort_if", "end a broken run")):
+            if getattr(gate, name):
+                origin = self.session.settings[name].origin
+                self.session.terminal.write_line(
+                    f"tm: this start does not {does}: {name} ({origin}) counts only with --wait, "
+                    "or later in `tm runs wait --last`"
+                )
 
     def as_on_the_wire(self, started: dict[str, Any]) -> dict[str, Any]:
         return run_control(started["run_id"], started["status"], started["profile_id"])
@@ -344,8 +394,28 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
     ) -> FollowedRun[TrafficMorphRuns]:
         request = StartRequest((), comparison=comparison)
-        runs = self._runs(ref, request, gate)
+        self._require_live_data(ref, gate)
+        needs_plan = any(limit.condition.metric == "rps" for limit in gate.abort_if)
+        profile = find_profile(self.session.client, ref) if needs_plan else None
+        runs = self._runs(ref, request, gate, profile)
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
+
+    def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
+        """Raise Refused when there are live limits, and no live data.
+
+        Whatever else goes wrong is left to the gate: without readings it is undecided.
+        """
+        if gate is None or not gate.abort_if:
+            return
+        try:
+            self.session.client.without_retries().get_run_status(ref.profile_id)
+        except ApiError as error:
+            if isinstance(error, HttpError) and error.status == 404 and error.from_api:
+                raise Refused(
+                    "this server has no live data of a run, which --abort-if needs",
+                    hint="leave --abort-if out; `--assert` is checked when the run has ended",
+                    code="not_supported",
+                ) from None
 
     def _followed(
         self, ref: ProfileRef, request: StartRequest, gate: Gate | None, runs: TrafficMorphRuns
@@ -406,6 +476,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             flags += ["--fail-on", format_fail_on(gate.fail_on)]
         for check in gate.checks if gate is not None else ():
             flags += ["--assert", check.text]
+        for live in gate.abort_if if gate is not None else ():
+            flags += ["--abort-if", live.written]
         return flags
 
     def _upload(self, texts: Sequence[str]) -> list[ProfileRef]:
@@ -429,6 +501,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 f"{name} loops until it is stopped, so it never has a verdict",
                 hint="start it without --wait, or turn `loop` off",
             )
+        for live in gate.abort_if:
+            if profile.duration is not None and live.seconds > profile.duration:
+                takes = format_duration(profile.duration)
+                note(f"tm: {name} takes {takes}, too short for --abort-if '{live.written}'")
         if profile.duration is not None and profile.duration + for_target > gate.wait_timeout:
             takes, limit = format_duration(profile.duration), format_duration(gate.wait_timeout)
             first = f"may wait {format_duration(for_target)} for its target and " * bool(for_target)

@@ -84,13 +84,38 @@ def follow(
 ) -> int:
     """Follow all runs to their decisions, print them, and return the exit code of the worst.
 
-    `at_once` is how many may be under way at a time, None for all. `memory` notes each run that is
-    started.
+    `memory` notes each run that is started; the rest is as in `follow_to_the_end`.
+    """
+    records = follow_to_the_end(
+        session, runs, gate, wait, system=system, limits=limits, at_once=at_once, memory=memory
+    )
+    evidence = GateOutcome(records, gate, exit_code_of(records), session.context.clock.now())
+    code = wait.reports.finish(evidence)
+    is_remembered = memory is not None and all(record.end.run for record in records)
+    print_outcome(session, replace(evidence, exit_code=code), is_remembered=is_remembered)
+    return int(code)
+
+
+def follow_to_the_end(
+    session: CommandContext,
+    runs: Sequence[FollowedRun[Backend]],
+    gate: Gate,
+    wait: WaitBehavior,
+    *,
+    system: str,
+    limits: ServerLimits,
+    at_once: int | None = None,
+    memory: LastStart | None = None,
+) -> tuple[Record, ...]:
+    """Follow all runs to their decisions, show their progress, and return how each ended.
+
+    `at_once` is how many may be under way at a time, None for all.
     """
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
     under_way = min(len(runs), at_once or len(runs))
-    gate = _with_polling(gate, limits, runs=under_way, watched=terminal.live and not session.quiet)
+    watched = bool(gate.abort_if) or (terminal.live and not session.quiet)
+    gate = _with_polling(gate, limits, runs=under_way, watched=watched)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]
     events = drive(
@@ -118,12 +143,7 @@ def follow(
             raise
     if wait.reports.want_baseline:
         _find_baselines(runs, outcomes)
-    records = tuple(outcome.record() for outcome in outcomes)
-    evidence = GateOutcome(records, gate, exit_code_of(records), clock.now())
-    code = wait.reports.finish(evidence)
-    is_remembered = memory is not None and all(record.end.run for record in records)
-    print_outcome(session, replace(evidence, exit_code=code), is_remembered=is_remembered)
-    return int(code)
+    return tuple(outcome.record() for outcome in outcomes)
 
 
 def _note_unfinished(
@@ -162,7 +182,7 @@ def _find_baselines(runs: Sequence[FollowedRun[Backend]], outcomes: Sequence[_Ou
 
 
 def _with_polling(gate: Gate, limits: ServerLimits, *, runs: int, watched: bool) -> Gate:
-    """Poll often where progress is drawn, seldom elsewhere, and with many runs in turn."""
+    """Poll often where progress is drawn or limits are watched, with many runs in turn."""
     max_interval, budget_interval = POLL_UNATTENDED, 0.0
     if watched:
         max_interval = POLL_LOOPBACK if is_loopback(limits.base_url) else POLL_INTERACTIVE
@@ -287,6 +307,8 @@ def _advice(record: Record) -> str | None:
     advice = f"`tm history {details}` and `--report html=gate.html` show it"
     if not decision.verdict_gated or not is_compared:
         return advice
+    if result.facts.get("stoppedAfterSeconds") is not None:
+        return f"{advice}; intended? pin a whole run, started with --no-stop-early"
     return f"{advice}; intended? `tm baseline pin {number}`"
 
 

@@ -79,6 +79,10 @@ class GateCommand(ABC, Generic[Runs]):
         """Return the checks that settings name, to be added to those of the start."""
         return ()
 
+    def with_live_limits(self, gate: Gate, details: Mapping[str, Any]) -> Gate:
+        """Return the gate with the live limits of the start, where none are named now."""
+        return gate
+
     def start(self, run: FollowedRun[Runs]) -> StartOutcome:
         """Start a run that is not waited for."""
         found = run.runs.start()
@@ -220,6 +224,7 @@ def wait_for_last(
     details = entries[0].details
     set_now = command.checks_set_now()
     gate = complete_gate(command.session, gate, details, command.remembered_checks, set_now)
+    gate = command.with_live_limits(gate, details)
     if not gate.fail_on:  # neither a flag nor the start has chosen
         gate = replace(gate, fail_on=read_fail_on(command.session, None))
     gate = command.with_default_fail_on(gate)

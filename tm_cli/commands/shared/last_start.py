@@ -152,6 +152,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
     return {
         "fail_on": format_fail_on(gate.fail_on) or None,
         "checks": [check.text for check in gate.checks],
+        "abort_if": [limit.written for limit in gate.abort_if],
     }
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, items, text
+from tm_cli.mcp.schema import Effect, Tool, items, switch, text
 from tm_cli.mcp.session import CallSession
 
-ONLY_WHEN_WAITING = ("fail_on_verdict",)
+ONLY_WHEN_WAITING = ("fail_on_verdict", "abort_if")
 TAG = r"^[A-Za-z0-9._-]+$"
 
 
@@ -22,7 +22,11 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
     gate = shared.read_run_gate(session, arguments)
     profile = str(arguments["profile_id"])
-    chosen = options.StartOptions(region=arguments.get("region"), tag=arguments.get("tags"))
+    chosen = options.StartOptions(
+        region=arguments.get("region"),
+        tag=arguments.get("tags"),
+        stop_early=arguments.get("stop_early"),
+    )
     request = read_request(session, [profile], chosen)
     runs = RunGate(session)
     if arguments.get("wait"):
@@ -74,9 +78,14 @@ RUN_TOOLS = (
             "profile_id": shared.PROFILE_ID,
             "wait": shared.WAIT,
             "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            "abort_if": shared.ABORT_IF,
             **shared.WAITING,
             "region": text(
                 "Region that generates the load. Left out: the setting, else the profile's."
+            ),
+            "stop_early": switch(
+                "End the run as soon as its verdict is known; the embedded server only. Left out: "
+                "the setting, else the profile's."
             ),
             "tags": items(
                 "Tags of the run, such as a release or a commit.",
@@ -98,6 +107,7 @@ RUN_TOOLS = (
             "profile_id": shared.PROFILE_ID,
             "started_run_id": shared.run_id("The started_run_id that tm_start_run returned."),
             "fail_on_verdict": shared.FAIL_ON_VERDICT,
+            "abort_if": shared.ABORT_IF,
             **shared.WAITING,
         },
         ("profile_id", "started_run_id"),

@@ -118,6 +118,8 @@ def _cases(end: Decided) -> list[tuple[str, str, str]]:
 
 def _verdict_kind(decision: Decision) -> str:
     """Return the kind of the verdict's case; with checks, the verdict may be good on its own."""
+    if decision.breach is not None:
+        return "failure"
     if decision.exit_code is ExitCode.OK or (decision.checks and not decision.verdict_gated):
         return ""
     return "failure" if decision.is_gated else "error"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Result, TimeSeries, known_points
+from tm_cli.gate.model import Result, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import GateOutcome, Record, warns
 from tm_cli.gate.policy import Gate
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
@@ -188,7 +188,10 @@ def _charts(result: Result, baseline: Result | None) -> str:
         return ""
     is_compared = any(known_points(other, name) for name in _CHARTED)
     legend = f", grey: {result.basis.other}" if is_compared else ""
-    return "\n\n".join([*filter(None, charts), f"Blue: this run{legend}; seconds of the run."])
+    warmup = as_number(result.facts.get("warmupSeconds"))
+    cold = f"; {not_judged(warmup)}" if warmup else ""
+    below = f"Blue: this run{legend}; seconds of the run{cold}."
+    return "\n\n".join([*filter(None, charts), below])
 
 
 def _chart(series: TimeSeries, other: TimeSeries, name: str) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from statistics import fmean
 from typing import Any
 
-from tm_cli.gate.model import Sample, TimeSeries, known_points
+from tm_cli.gate.model import Result, Sample, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import Record
 from tm_cli.render.chart import remarkable_moments
 from tm_cli.render.html.markup import Child, Markup, element, joined, table
 from tm_cli.render.tables import milliseconds, percent, rate
 from tm_cli.values.durations import format_duration
+from tm_cli.values.text import as_number
 
 _QUANTITIES = tuple(field.name for field in fields(Sample) if field.name != "t")
 _RATES = frozenset({"rps", "planned"})
@@ -80,9 +81,14 @@ def charts(record: Record, position: int) -> Markup | None:
         else _no_figure(chart, ours)
         for chart in CHARTS
     ]
-    samples = [element("li", line) for line in remarkable_moments(ours.series)]
-    listed = element("ul", *samples) if samples else None
+    lines = [*_left_out(record.end.result), *remarkable_moments(ours.series)]
+    listed = element("ul", *(element("li", line) for line in lines)) if lines else None
     return joined([element("h3", "Over time"), listed, *figures])
+
+
+def _left_out(result: Result | None) -> list[str]:
+    warmup = as_number(result.facts.get("warmupSeconds")) if result else None
+    return [not_judged(warmup)] if warmup else []
 
 
 def chart_data(records: Sequence[Record]) -> list[dict[str, Any]]:

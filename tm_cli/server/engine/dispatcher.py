@@ -54,7 +54,8 @@ class RunClock:
 
 _SLEEP = 0.05  # seconds within which a pause or stop is noticed
 _BURST = 16  # requests handed over in a row when late, before the senders get their turn
-_AHEAD = 0.25  # seconds; the share of requests farther ahead may still change
+AHEAD = 0.25
+"""Seconds; whether and by whom a request farther ahead is sent may still change."""
 
 Place = TypeVar("Place")
 """Where a request counts."""
@@ -88,27 +89,34 @@ class Dispatcher(Generic[Place]):
         self._sleep = sleep
         self._while_paused = while_paused
         self._is_stopped = False
+        self.end = math.inf if self._curve.loop else self._curve.duration
+        """The second at which the curve ends."""
 
     def stop(self) -> None:
         self._is_stopped = True
 
+    def finish(self, second: float) -> None:
+        """End the curve at this second, which is farther ahead than the requests being decided."""
+        self.end = min(self.end, second)
+
     def run(self) -> bool:
         """Walk to the end of the curve; False if stopped before."""
-        in_a_row, horizon = 0, _AHEAD
+        in_a_row, horizon = 0, AHEAD
         for number, second in enumerate(self._curve.arrivals()):
             if second > horizon:
-                self._wait_until(second - _AHEAD)
-                horizon = self._clock.elapsed() + _AHEAD
+                self._wait_until(second - AHEAD)
+                horizon = self._clock.elapsed() + AHEAD
             if self._is_stopped:
                 return False
+            if second >= self.end:
+                break
             in_a_row += 1
             if self._plan.takes(number) and self._dispatch(number, second):
                 in_a_row = 0
             if in_a_row >= _BURST:
                 in_a_row = 0
                 self._sleep(0)
-        end = float("inf") if self._curve.loop else self._curve.duration
-        self._wait_until(end)
+        self._wait_until(self.end)
         return not self._is_stopped
 
     def _dispatch(self, number: int, second: float) -> bool:
@@ -120,9 +128,9 @@ class Dispatcher(Generic[Place]):
         return waited
 
     def _wait_until(self, second: float) -> bool:
-        """Wait for a curve second or for stop; True if there was anything to wait for."""
+        """Wait for a curve second, the end or a stop; True if there was anything to wait for."""
         waited = False
-        while not self._is_stopped and (left := second - self._clock.elapsed()) > 0:
+        while not self._is_stopped and (left := min(second, self.end) - self._clock.elapsed()) > 0:
             waited = True
             if self._clock.is_paused:
                 self._while_paused()

@@ -17,11 +17,12 @@ from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
-from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
+from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
+from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, TargetClient
 
@@ -60,8 +61,8 @@ _POLL_INTERVAL = 0.01
 class LoadTest:
     """Sends the job's requests when they are due, and writes what happens.
 
-    Once built, everything is ready: call `run` at once, and once. `go`, `share`, `pause`, `resume`,
-    `stop` and `abort` come from other greenlets.
+    Once built, everything is ready: call `run` at once, and once. `go`, `share`, `finish`, `pause`,
+    `resume`, `stop` and `abort` come from other greenlets.
     """
 
     def __init__(self, job: EngineJob, events: EventWriter) -> None:
@@ -86,7 +87,12 @@ class LoadTest:
         gc.collect()
         gc.freeze()  # what exists by now stays; going through it again would hold up requests
         self._report = EngineReport(
-            job, self._plan, self._recorder, monotonic=time.monotonic, cpu_time=time.process_time
+            job,
+            self._plan,
+            self._recorder,
+            monotonic=time.monotonic,
+            cpu_time=time.process_time,
+            pressure=CpuPressure(time.monotonic),
         )
         self._clock = RunClock(time.monotonic)
         self._dispatcher = Dispatcher(
@@ -110,7 +116,7 @@ class LoadTest:
         reporting.kill()
         if reporting.exception:
             raise reporting.exception
-        elapsed = self._job.duration if is_complete else self._clock.elapsed()
+        elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
         self._report_buckets(elapsed)
         self._report_targets()
         outcome = "completed" if is_complete else "stopped"
@@ -123,6 +129,13 @@ class LoadTest:
         """Change the share from this second of the curve on."""
         self._plan.change(share, second)
         self._recorder.replan()
+
+    def finish(self, second: float) -> None:
+        """End the curve at this second, or soon: what was due before counts as usual."""
+        second = max(second, self._clock.elapsed() + 2 * AHEAD)
+        self._plan.finish(second)
+        self._recorder.finish(second)
+        self._dispatcher.finish(second)
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""

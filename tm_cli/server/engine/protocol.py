@@ -34,11 +34,18 @@ class ShareChange(BaseModel):
         return self
 
 
+class EarlyEnd(BaseModel):
+    """The curve ends at this second instead."""
+
+    second: Annotated[float, Field(alias="at", ge=0), AllowInfNan(False)]
+
+
 class Controllable(Protocol):
     """What can be commanded."""
 
     def go(self) -> None: ...
     def share(self, share: Share, second: float) -> None: ...
+    def finish(self, second: float) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def stop(self) -> None: ...
@@ -73,13 +80,16 @@ def _carry_out(message: dict[str, object], load_test: Controllable) -> bool:
         "alive": _nothing,
     }
     name = message.get("command")
-    if name == "share":
-        try:
+    try:
+        if name == "share":
             change = ShareChange.model_validate(message)
-        except ValidationError:
-            return False
-        load_test.share(change.share, change.second)
-        return True
+            load_test.share(change.share, change.second)
+            return True
+        if name == "finish":
+            load_test.finish(EarlyEnd.model_validate(message).second)
+            return True
+    except ValidationError:
+        return False
     if not isinstance(name, str) or name not in simple:
         return False
     simple[name]()

@@ -13,6 +13,7 @@ from hdrh.histogram import HdrHistogram
 from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob
 from tm_cli.server.engine.saturation import (
     LATE,
+    CpuPressure,
     LoadSample,
     ReportWindow,
     Saturation,
@@ -107,6 +108,11 @@ class Recorder:
         bucket = self._filling[self._plan.side(number)]
         bucket.claimed += 1
         return bucket
+
+    def finish(self, second: float) -> None:
+        """Count nothing from this second of the curve on."""
+        self._last = min(self._last, max(math.ceil(second / BUCKET_SECONDS) - 1, self._opened - 1))
+        self.replan()
 
     def replan(self) -> None:
         for bucket in self._live.values():
@@ -232,17 +238,20 @@ class EngineReport:
         *,
         monotonic: Callable[[], float],
         cpu_time: Callable[[], float],
+        pressure: CpuPressure,
     ) -> None:
         self._job = job
         self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
         self._cpu_time = cpu_time
+        self._pressure = pressure
         self._saturation = Saturation()
         self._seen_at = monotonic(), cpu_time()
 
     def begin(self) -> None:
-        """Reset the CPU measurement at the start of the run."""
+        """Reset the CPU measurements at the start of the run."""
+        self._pressure.begin()
         self._seen_at = self._monotonic(), self._cpu_time()
 
     def progress(self, elapsed: float, *, is_paused: bool) -> Fields:
@@ -278,6 +287,7 @@ class EngineReport:
             **self._counts(due),
             "shortfall": due - self._recorder.sent,
             **asdict(self._saturation.ever),
+            "cpu_pressure": self._pressure.share(),
         }
 
     def _counts(self, due: int) -> Fields:

@@ -2,7 +2,9 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 LATE = 0.010
 """Seconds; a calm dispatcher is within about one millisecond."""
@@ -113,3 +115,51 @@ def p99(values: list[float]) -> float:
 def share_above(values: list[float], limit: float) -> float:
     """The share of the values above the limit, 0 to 1; 0 without values."""
     return sum(value > limit for value in values) / len(values) if values else 0.0
+
+
+class CpuPressure:
+    """The share of the time in which some task waited for a CPU, by Linux (PSI).
+
+    That of the own control group, which in a container is the container, else of the machine.
+    `monotonic` gives seconds; `root` is the directory of `proc` and `sys`.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], root: Path = Path("/")) -> None:
+        self._monotonic = monotonic
+        candidates = (_own_group(root), root / "proc/pressure/cpu")
+        self._file = next((path for path in candidates if _waited(path) is not None), None)
+        self.begin()
+
+    def begin(self) -> None:
+        self._began = self._monotonic(), self._read()
+
+    def share(self) -> float | None:
+        """From 0 to 1 since `begin`; None where it is not measured."""
+        (since, before), now = self._began, self._read()
+        seconds = self._monotonic() - since
+        if before is None or now is None or seconds <= 0:
+            return None
+        return round(min(max((now - before) / seconds, 0.0), 1.0), 4)
+
+    def _read(self) -> float | None:
+        return _waited(self._file) if self._file else None
+
+
+def _own_group(root: Path) -> Path:
+    """The file of this process's group in the unified hierarchy; it may not be there."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        lines = []
+    group = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "")
+    return root / "sys/fs/cgroup" / group.lstrip("/") / "cpu.pressure"
+
+
+def _waited(path: Path) -> float | None:
+    """Seconds in which some task has waited, as `some avg10=0.00 ... total=MICROSECONDS` says."""
+    try:
+        kind, *pairs = path.read_text(encoding="utf-8").split("\n", 1)[0].split()
+        numbers = dict(pair.split("=", 1) for pair in pairs)
+        return int(numbers["total"]) / 1e6 if kind == "some" else None
+    except (OSError, ValueError, KeyError):
+        return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.thresholds import STRETCH_SECONDS
 
 _BLOCK = 128  # requests whose sides are drawn at once
 _EVENS = int("1" * (_BLOCK // 2), 4)  # every other bit
@@ -59,7 +60,7 @@ def _every(step: int, first: int) -> int:
     return sum(1 << bit for bit in range(first, _BLOCK, step))
 
 
-BUCKET_SECONDS = 5.0
+BUCKET_SECONDS = float(STRETCH_SECONDS)
 """Requests are counted in buckets of so many seconds of the curve."""
 
 
@@ -87,6 +88,8 @@ class RequestPlan:
     def __init__(self, curve: Curve, share: Share = WHOLE, sides: Sides | None = None) -> None:
         self.curve = curve
         self.decided = 0
+        self.end = sys.maxsize
+        """The number from which on nothing is sent."""
         self._sides = sides
         self._stretches = [(0, share)]  # each from a number on
         self._enter_stretch(0)
@@ -113,6 +116,10 @@ class RequestPlan:
         self._stretches = [*kept, (first, share)]
         self._enter_stretch(self.decided)
 
+    def finish(self, second: float) -> None:
+        """Plan nothing from this second of the curve, or the first undecided request, on."""
+        self.end = max(self.curve.planned_before(second), self.decided)
+
     def count(self, first: int, beyond: int, side: int | None = None) -> int:
         """How many requests first <= number < beyond this worker sends, on one side or on all."""
         shared = self._shared(first, beyond)
@@ -127,7 +134,7 @@ class RequestPlan:
     def _shared(self, first: int, beyond: int) -> Iterator[range]:
         ends = [start for start, _ in self._stretches[1:]] + [sys.maxsize]
         for (start, share), end in zip(self._stretches, ends, strict=True):
-            low, high = max(first, start), min(beyond, end)
+            low, high = max(first, start), min(beyond, end, self.end)
             if low < high:
                 yield range(low + (share.index - low) % share.count, high, share.count)
 

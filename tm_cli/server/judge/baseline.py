@@ -1,7 +1,7 @@
 """Which earlier run a run is compared with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from tm_cli.server.judge.levels import METRICS, find_levels
 from tm_cli.server.judge.thresholds import Thresholds
 
 _MAX_TRIED = 10  # candidates whose noise is looked at
+_RECENT = 5  # runs that passed of which one that excludes a failure is preferred
 
 
 class SelectedBy(StrEnum):
@@ -38,13 +39,15 @@ class BaselineChoice:
 
     `improved`: for each metric that has become better for good, the first run that passed since:
     the reference of this metric. `passed`: comparable earlier runs that passed, oldest first; they
-    show how much unchanged runs differ. Without a baseline there is a `reason`.
+    show what has been accepted. `completed`: all reliable ones that did not fail, which show how
+    much runs differ. Without a baseline there is a `reason`.
     """
 
     baseline: RunFacts | None
     how: SelectedBy | None = None
     reference: RunFacts | None = None
     passed: tuple[RunFacts, ...] = ()
+    completed: tuple[RunFacts, ...] = ()
     reason: str = ""
     improved: Mapping[str, RunFacts] = field(default_factory=dict)
 
@@ -71,11 +74,31 @@ def choose_baseline(
     target, method, curve, duration and region. A selected run that is not usable is not
     replaced by another: the choice is empty and has a reason. A run that mostly failed is never
     chosen: refused connections are fast, and everything after them would look slow. A doubtful one
-    is chosen only if there is no better one. The runs of the choice are those that `measured`
-    returns.
+    is chosen only if there is no better one. Neither is a run that was stopped early, because there
+    is nothing to compare the rest of the curve with; it counts among those that `passed`. The runs
+    of the choice are those that `measured` returns.
     """
     thresholds = thresholds or Thresholds()
-    comparable = sorted(
+    comparable = _comparable(run, earlier)
+    choice = _chosen(run, earlier, comparable, selection, thresholds, measured)
+    return replace(choice, completed=not_failed(comparable, thresholds))
+
+
+def not_failed(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    """The reliable runs that show how much runs differ.
+
+    Those that failed do not: where regressions are frequent, each would excuse the next.
+    """
+    return reliable([run for run in runs if run.verdict != "FAIL"], thresholds)
+
+
+def reliable(runs: Sequence[RunFacts], thresholds: Thresholds) -> tuple[RunFacts, ...]:
+    return tuple(other for other in runs if not is_unreliable(other, thresholds))
+
+
+def _comparable(run: RunFacts, earlier: Sequence[RunFacts]) -> list[RunFacts]:
+    """The usable runs of the same load before this one, oldest first."""
+    return sorted(
         (
             other
             for other in earlier
@@ -85,17 +108,31 @@ def choose_baseline(
         ),
         key=lambda other: other.history_id,
     )
+
+
+def _chosen(
+    run: RunFacts,
+    earlier: Sequence[RunFacts],
+    comparable: Sequence[RunFacts],
+    selection: BaselineSelection | None,
+    thresholds: Thresholds,
+    measured: Measured,
+) -> BaselineChoice:
     passed = _since_the_last_pin([other for other in comparable if other.verdict == "PASS"])
     if selection is not None:
         return _selected(run, selection, passed, measured)
-    if reliable := tuple(other for other in passed if not is_unreliable(other, thresholds)):
-        return _newest_passing(run, reliable, measured)
+    sound = reliable(passed, thresholds)
+    if any(map(_is_whole, sound)):
+        return _newest_passing(run, sound, measured)
+    pin = _last_pin(passed)
+    passed = tuple(filter(_is_whole, passed))
+    comparable = [other for other in comparable if _is_whole(other) and other.history_id >= pin]
     # what failed by an older run that is still here does not take its place
     candidates = [
         other for other in comparable if other.verdict != "FAIL" or other is comparable[0]
     ]
-    if reliable := tuple(other for other in candidates if not is_unreliable(other, thresholds)):
-        return BaselineChoice(_first_quiet(run, reliable, thresholds, measured), SelectedBy.OLDEST)
+    if sound := reliable(candidates, thresholds):
+        return BaselineChoice(_first_quiet(run, sound, thresholds, measured), SelectedBy.OLDEST)
     if passed:
         return _newest_passing(run, passed, measured)
     if comparable:
@@ -108,8 +145,12 @@ def _since_the_last_pin(passed: Sequence[RunFacts]) -> tuple[RunFacts, ...]:
 
     With a pin, the user decided that earlier runs no longer count.
     """
-    pins = [other.pinned for other in passed if other.pinned is not None]
-    return tuple(other for other in passed if not pins or other.history_id >= pins[-1])
+    pin = _last_pin(passed)
+    return tuple(other for other in passed if other.history_id >= pin)
+
+
+def _last_pin(passed: Sequence[RunFacts]) -> int:
+    return next((other.pinned for other in reversed(passed) if other.pinned is not None), 0)
 
 
 def _newest_passing(
@@ -117,13 +158,29 @@ def _newest_passing(
 ) -> BaselineChoice:
     levels = find_levels(run, passed)
     improved = {metric: best for metric in METRICS if (best := levels.best(metric))}
+    whole = list(filter(_is_whole, passed))
     return BaselineChoice(
-        measured(passed[-1]),
+        _newest_conclusive(whole, measured),
         SelectedBy.NEWEST_PASSING,
-        measured(passed[0]) if len(passed) > 1 else None,
+        measured(whole[0]) if len(passed) > 1 else None,
         passed,
         improved={metric: measured(best) for metric, best in improved.items()},
     )
+
+
+def _is_whole(run: RunFacts) -> bool:
+    return run.stopped_after is None
+
+
+def _newest_conclusive(passed: Sequence[RunFacts], measured: Measured) -> RunFacts:
+    """The newest run that passed and was seen to be no slower than the limit.
+
+    A run that passed although it may have been slower would hand that on. If none of the last few
+    could tell, the newest is the baseline all the same: an old one would be no better measure.
+    """
+    recent = map(measured, reversed(passed[-_RECENT:]))
+    conclusive = (other for other in recent if other.excludes_fail is not False)
+    return next(conclusive, None) or measured(passed[-1])
 
 
 def _first_quiet(
@@ -147,6 +204,8 @@ def _selected(
         return BaselineChoice(None, selection.how, reason=f"{name} has {difference}")
     if not selection.run.can_be_baseline:
         return BaselineChoice(None, selection.how, reason=f"{name} mostly failed")
+    if not _is_whole(selection.run):
+        return BaselineChoice(None, selection.how, reason=f"{name} was stopped early")
     return BaselineChoice(measured(selection.run), selection.how, passed=passed)
 
 
@@ -155,7 +214,8 @@ def _nothing(run: RunFacts, earlier: Sequence[RunFacts]) -> str:
         return "no earlier run to compare with"
     newest = max(earlier, key=lambda other: other.history_id)
     difference = differences(run, newest)
-    why = f"has {difference}" if difference else "mostly failed"
+    ended = "mostly failed" if _is_whole(newest) else "was stopped early"
+    why = f"has {difference}" if difference else ended
     return (
         f"no earlier run to compare with: of the {len(earlier)} before it none had the same "
         "target, method, curve, duration and region, and mostly succeeded; "

@@ -9,16 +9,15 @@ import itertools
 import math
 import random
 import statistics
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter, mul
 
 from tm_cli.server.judge.facts import Times
 
 DRAWS = 300
 _SEED = 1  # the same runs always get the same verdict
-
-Weighted = Sequence[tuple[int, Sequence[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +33,34 @@ class ResponseTimes:
 
     def __init__(self, blocks: Sequence[Times]) -> None:
         self._values = sorted({value for block in blocks for value, _ in block})
-        self._blocks = [self._cumulated(dict(block)) for block in blocks]
-        self._every = [(1, counts) for counts in self._blocks]
+        cumulated = [self._cumulated(dict(block)) for block in blocks]
+        # for each value, how many requests of each block took no longer
+        self._up_to = list(zip(*cumulated, strict=True))
+        self._every = (1,) * len(blocks)
+        self._ranges: dict[float, tuple[int, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._blocks)
+        return len(self._every)
 
     @property
     def requests(self) -> int:
-        return sum(counts[-1] for counts in self._blocks if counts)
+        return sum(self._totals)
 
-    def quantile(self, share: float, weights: Mapping[int, int] | None = None) -> float:
+    @property
+    def _totals(self) -> Sequence[int]:
+        return self._up_to[-1] if self._up_to else ()
+
+    def quantile(self, share: float, weights: Sequence[int] | None = None) -> float:
         """The time in microseconds below which a share of the requests lies, 0 of nothing.
 
         `weights` says how often each block counts; by default every block counts once.
         """
-        blocks = self._every
-        if weights is not None:
-            blocks = [(weight, self._blocks[index]) for index, weight in weights.items()]
-        total = sum(weight * counts[-1] for weight, counts in blocks if counts)
-        return self._value(blocks, share * total) if total else 0.0
+        weights = weights or self._every
+        total = sum(map(mul, weights, self._totals))
+        if not total:
+            return 0.0
+        low, high = self._range(share)
+        return self._value(weights, share * total, low, high)
 
     def standard_error(self, share: float) -> float:
         """Of the quantile's logarithm, if every request came by itself: from the ranks around."""
@@ -63,16 +70,39 @@ class ResponseTimes:
         high = self._value(self._every, min(rank + step, float(total)))
         return math.log(high / low) / 2
 
+    def above(self, micros: float) -> list[tuple[int, int]]:
+        """Of each block: the requests that took longer, and all of them."""
+        position = bisect_right(self._values, micros) - 1
+        quicker = self._up_to[position] if position >= 0 else (0,) * len(self)
+        return [(all_ - some, all_) for some, all_ in zip(quicker, self._totals, strict=True)]
+
     def _cumulated(self, block: Mapping[int, int]) -> list[int]:
         return list(itertools.accumulate(block.get(value, 0) for value in self._values))
 
-    def _value(self, blocks: Weighted, rank: float) -> int:
-        position = bisect_left(
-            range(len(self._values) - 1),
-            rank,
-            key=lambda k: sum(weight * counts[k] for weight, counts in blocks),
-        )
-        return self._values[position]
+    def _range(self, share: float) -> tuple[int, int]:
+        """Positions between which the quantile is, however often each block counts."""
+        if share not in self._ranges:
+            counted = [index for index, total in enumerate(self._totals) if total]
+            alone = [self._position(share * self._totals[b], itemgetter(b)) for b in counted]
+            self._ranges[share] = min(alone), max(alone)
+        return self._ranges[share]
+
+    def _value(
+        self, weights: Sequence[int], rank: float, low: int = 0, high: int | None = None
+    ) -> int:
+        return self._values[
+            self._position(rank, lambda counts: sum(map(mul, weights, counts)), low, high)
+        ]
+
+    def _position(
+        self,
+        rank: float,
+        counted: Callable[[Sequence[int]], int],
+        low: int = 0,
+        high: int | None = None,
+    ) -> int:
+        last = len(self._values) - 1
+        return bisect_left(self._up_to, rank, low, last if high is None else high, key=counted)
 
 
 def chances(
@@ -98,7 +128,7 @@ def _chance(
     now: ResponseTimes,
     before: ResponseTimes,
     share: float,
-    draws: Sequence[Mapping[int, int]],
+    draws: Sequence[Sequence[int]],
     count: int,
 ) -> Chance:
     assumed = CLUSTERING * (now.standard_error(share) ** 2 + before.standard_error(share) ** 2)
@@ -114,13 +144,105 @@ def _chance(
     return Chance((freedom * seen + _ASSUMED_BLOCKS * assumed) / together, together)
 
 
-def _draws(count: int) -> list[Mapping[int, int]]:
+def slow_change(now: ResponseTimes, before: ResponseTimes, share: float) -> float:
+    """How many times the variance grows by changes that last longer than a block.
+
+    (1 + r) / (1 - r) with the autocorrelation r of neighbouring blocks, as of an autoregression of
+    the first order; what is slow in both runs does not count. 0 if the blocks differ by no more
+    than independent requests do.
+    """
+    sides = [run.above(run.quantile(share)) for run in (now, before)]
+    blocks = [(a, b) for a, b in zip(*sides, strict=False) if a[1] and b[1]]
+    if len(blocks) < _FEWEST_BLOCKS:
+        return 0.0
+    apart = [a / n - b / m for (a, n), (b, m) in blocks]
+    middle = statistics.fmean(apart)
+    off = [value - middle for value in apart]
+    squares = math.fsum(value**2 for value in off)
+    alone = share * (1 - share) * math.fsum(1 / n + 1 / m for (_, n), (_, m) in blocks)
+    if squares / (len(off) - 1) < CLUSTERING * alone / len(off):
+        return 0.0
+    # of independent blocks the products have the mean -squares / blocks
+    found = math.fsum(a * b for a, b in itertools.pairwise(off)) / squares + 1 / len(off)
+    found = min(max(found, 0.0), _MOST_CORRELATED)
+    return (1 + found) / (1 - found)
+
+
+_FEWEST_BLOCKS = 4
+_MOST_CORRELATED = 0.8
+
+
+def least_change(now: ResponseTimes, before: ResponseTimes, share: float) -> tuple[float, int, int]:
+    """The ratio of the quantiles without that half of the run, in a row, that explains most of it.
+
+    Also the first block of this half and the one after it.
+    """
+    count = min(len(now), len(before))
+    size = count // 2
+    found = []
+    for start in range(count - size + 1):
+        weights = [0 if start <= index < start + size else 1 for index in range(count)]
+        value, other = now.quantile(share, weights), before.quantile(share, weights)
+        if value and other:
+            found.append((value / other, start, start + size))
+    return min(found, default=(math.inf, 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class SlowShare:
+    """By how much the share of slow requests has grown: the logarithm of the ratio."""
+
+    now: float
+    before: float
+    growth: float
+    chance: Chance
+    between: float
+
+
+def slow_shares(
+    now: ResponseTimes, before: ResponseTimes, share: float, between: Chance | None
+) -> SlowShare | None:
+    """Compare how many requests take longer than the quantile of `before`; None of too few.
+
+    A quantile between two modes, such as hits and misses of a cache, jumps from one to the other
+    when their shares have hardly changed; the shares do not jump. `between`: variance of a
+    quantile's logarithm from run to run, of a quantile that does not jump.
+    """
+    limit = before.quantile(share)
+    sides = [run.above(limit) for run in (now, before)]
+    slow = [sum(some for some, _ in side) for side in sides]
+    requests = [sum(all_ for _, all_ in side) for side in sides]
+    if not all(slow) or min(map(len, sides)) < 2:
+        return None
+    rates = [some / all_ for some, all_ in zip(slow, requests, strict=True)]
+    # what each block adds to the logarithm of the ratio
+    parts = [
+        (a - rates[0] * n) / slow[0] - (b - rates[1] * m) / slow[1]
+        for (a, n), (b, m) in zip(*sides, strict=False)
+    ]
+    freedom = len(parts) - 1
+    seen = math.fsum(part**2 for part in parts) * len(parts) / freedom
+    assumed = CLUSTERING * sum((1 - rate) / some for rate, some in zip(rates, slow, strict=True))
+    together = freedom + _ASSUMED_BLOCKS
+    within = Chance((freedom * seen + _ASSUMED_BLOCKS * assumed) / together, together)
+    apart = math.exp(math.sqrt(2 * between.variance)) if between else 1.0
+    more, fewer = (
+        max(sum(some for some, _ in before.above(edge)), 1)
+        for edge in (limit / apart, limit * apart)
+    )
+    return SlowShare(
+        rates[0], rates[1], math.log(rates[0] / rates[1]), within, math.log(more / fewer) / 2
+    )
+
+
+def _draws(count: int) -> list[Sequence[int]]:
+    """How often each block is drawn."""
     random_ = random.Random(_SEED)  # noqa: S311 - nothing secret
-    drawn: list[Mapping[int, int]] = []
+    drawn: list[Sequence[int]] = []
     for _ in range(DRAWS):
-        weights: dict[int, int] = {}
+        weights = [0] * count
         for index in random_.choices(range(count), k=count):
-            weights[index] = weights.get(index, 0) + 1
+            weights[index] += 1
         drawn.append(weights)
     return drawn
 
@@ -130,7 +252,8 @@ def _draws(count: int) -> list[Mapping[int, int]]:
 # That holds until the history of a target knows better.
 ASSUMED = 0.027
 ASSUMED_RUNS = 8
-MAX_RUNS = 10
+MAX_RUNS = 10  # whose mean counts
+MAX_SPREAD_RUNS = 20  # two kinds of machines may take turns in more than ten runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +264,31 @@ class Noise:
     freedom: float
 
 
-def between_runs(values: Sequence[float], within: Chance) -> Chance:
+def between_runs(
+    values: Sequence[float],
+    within: Chance,
+    assumed: float = ASSUMED,
+    *,
+    bad: Collection[int] = (),
+    most: float = math.inf,
+) -> Chance:
     """Variance of a quantile's logarithm from run to run, of one run.
 
-    `values`: the quantile in comparable runs of one level that passed, oldest first. Neighbours are
-    compared, so that a slow drift does not count as noise; what chance within the runs explains
-    already (`within`, of a difference of two runs) is left out.
+    `values`: the quantile in comparable runs of one level, oldest first. Neighbours are compared,
+    so that a slow drift does not count as noise; what chance within the runs explains already
+    (`within`, of a difference of two runs) is left out. Those at the positions `bad` did not pass,
+    maybe for a reason: a step to or from them counts as `most` at most. `assumed`: the standard
+    deviation until there are enough runs.
     """
-    logs = [math.log(value) for value in values[-MAX_RUNS:] if value > 0]
-    steps = [(b - a) ** 2 for a, b in itertools.pairwise(logs)]
+    first = max(len(values) - MAX_SPREAD_RUNS, 0)
+    steps = [
+        min(abs(math.log(b / a)), most if at in bad or at + 1 in bad else math.inf) ** 2
+        for at, (a, b) in enumerate(itertools.pairwise(values))
+        if at >= first
+    ]
     seen = max(sum(steps) / (2 * len(steps)) - within.variance / 2, 0.0) if steps else 0.0
     together = len(steps) + ASSUMED_RUNS
-    return Chance((len(steps) * seen + ASSUMED_RUNS * ASSUMED**2) / together, together)
+    return Chance((len(steps) * seen + ASSUMED_RUNS * assumed**2) / together, together)
 
 
 def noise(within: Chance, between: Chance | None) -> Noise:

@@ -28,8 +28,8 @@ def student_quantile(probability: float, freedom: float) -> float:
     return high * found / steps
 
 
-def binomial_tail(count: int, trials: int, chance: float) -> float:
-    """P(X >= count) of the binomial distribution."""
+def binomial_tail(count: float, trials: float, chance: float) -> float:
+    """P(X >= count) of the binomial distribution, continued to broken numbers."""
     if count <= 0:
         return 1.0
     if count > trials or chance <= 0:

@@ -1,12 +1,29 @@
 """What the judge needs to know of a run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from tm_cli.values.thresholds import Stretch
 
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
 
 ERROR_CLASSES = ("4xx", "5xx", "status", "timeout", "connection")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCounts:
+    """How the requests of one block ended, between two seconds of the curve.
+
+    `counts`: by metric, such as `errors`, `errors_5xx` or `status_204`.
+    """
+
+    start: float
+    end: float
+    completed: int
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +35,20 @@ class RunFacts:
     requests without a response, and responses of status 400 and above; `error_classes` splits
     them into `ERROR_CLASSES`. `quantiles_ms`: response times by name, such as "p95". `blocks`:
     response times by stretches of the curve, in order, the same stretches for comparable runs;
-    empty where they are not needed. `seconds`: the duration on the curve. `age`: seconds from
-    its end to the judgement. `notes`: what went wrong with the machines that sent the load.
-    `pinned`: the pinned run by which this one was judged, if it was. `addresses`: requests by
-    address of the target; empty where that is not known. `statuses`: responses by status below
-    400; `mean_body`: the mean size of their bodies in bytes, None where that is not known.
-    `repeated`: requests that were sent again because their idle connection had been closed.
+    empty where they are not needed. `block_counts`: how the requests of each block ended.
+    `seconds`: the duration on the curve. `age`: seconds from its end to the judgement. `notes`:
+    what went wrong with the machines that sent the load. `pinned`: the pinned run by which this one
+    was judged, if it was. `addresses`: requests by address of the target; empty where that is not
+    known. `statuses`: responses by status below 400; `mean_body`: the mean size of their bodies in
+    bytes, None where that is not known. `repeated`: requests that were sent again because their
+    idle connection had been closed. `warmup`: seconds at the beginning that are in none of these
+    numbers, save in addresses, bodies and `repeated`. `cpu_pressure`: the share of the time, 0 to
+    1, in which some task waited for a CPU of the load generator's machine, None where that is not
+    known. `stretches`: what is known of parts of the curve, of those that have limits of their own.
+    `stopped_after`: the second after which a run ended because its verdict was known, None for a
+    whole run. `runner_class`: the kind of machine that sent the load, None where that is not known;
+    `assumed_spread`: what was measured there of the spread between runs, None without that.
+    `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
     """
 
     history_id: int
@@ -37,6 +62,7 @@ class RunFacts:
     generator_saturated: bool
     error_classes: Mapping[str, int] = field(default_factory=dict)
     blocks: Sequence[Times] = ()
+    block_counts: Sequence[BlockCounts] = ()
     traits: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     age: float | None = None
@@ -46,6 +72,13 @@ class RunFacts:
     statuses: Mapping[str, int] = field(default_factory=dict)
     mean_body: float | None = None
     repeated: int = 0
+    warmup: float = 0.0
+    stretches: Mapping[Stretch, RunFacts] = field(default_factory=dict)
+    cpu_pressure: float | None = None
+    stopped_after: float | None = None
+    runner_class: str | None = None
+    assumed_spread: float | None = None
+    excludes_fail: bool | None = None
 
     @property
     def error_rate(self) -> float:
@@ -70,6 +103,11 @@ class RunFacts:
         """Addresses with less than half of an even share: requests take turns, if all answer."""
         even = sum(self.addresses.values()) / max(1, len(self.addresses))
         return [address for address, got in self.addresses.items() if got < even / 2]
+
+    def spread_from(self, other: RunFacts, default: float) -> float:
+        """The spread between runs to assume; machines of two classes differ more than one."""
+        own = self.assumed_spread or default
+        return own if self.runner_class == other.runner_class else max(own, default)
 
     def share(self, count: int) -> float:
         return 100 * count / self.completed if self.completed else 0.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from tm_cli.server.judge.distributions import binomial_tail
+from tm_cli.server.judge.bootstrap import MAX_RUNS
+from tm_cli.server.judge.dispersion import burst, by_chance, dispersion, follows_load
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
@@ -22,6 +23,20 @@ Several numbers are compared at once, so one of them must be rarer than the usua
 """
 
 BY_THE_GENERATOR = "; no failure: the load generator's machine may be the cause"
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest rises in percent that would be shown as WARN or FAIL, and as FAIL.
+
+    None where no rise up to ten times would be shown, or the limit is switched off.
+    """
+
+    warn: float | None
+    fail: float | None
+
+    def document(self) -> dict[str, float | None]:
+        return {"warn": self.warn, "fail": self.fail}
 
 
 class Severity(IntEnum):
@@ -39,7 +54,11 @@ class MetricComparison:
     `change`, its 95 % interval `low` to `high` and `noise`, the smallest change that is more than
     chance, are percent of the other run's value, or percentage points where `unit` is "%". `than`
     names what the run was compared with, None for what needs no other run. What is not judged is
-    only shown. `is_noisy`: a change that should fail the run could hide in the noise.
+    only shown. `is_noisy`: a change that should fail the run could hide in the noise. `detects`:
+    the rises that runs like these would show. `is_significant`: more than chance, by default what
+    the p-value says. `is_improved`: better by more than the limit and chance. `excludes_fail`: the
+    interval ends below the limit that fails, None where there is none. `level_mean`: the comparison
+    with the mean of the level, where that decided.
     """
 
     metric: str
@@ -57,6 +76,11 @@ class MetricComparison:
     than: str | None = None
     is_judged: bool = True
     is_noisy: bool = False
+    detects: Detectable | None = None
+    is_significant: bool | None = None
+    is_improved: bool = False
+    excludes_fail: bool | None = None
+    level_mean: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         bound = self.bound or Threshold(NEVER, NEVER)
@@ -74,10 +98,19 @@ class MetricComparison:
             "warn": _finite(bound.warn),
             "fail": _finite(bound.fail),
             "verdict": self.severity.name if self.is_judged and not is_off else None,
-            "significant": self.p_value is not None and self.p_value < LIKELY,
+            "significant": self._is_significant,
+            "improved": self.is_improved,
+            "excludesFail": self.excludes_fail,
+            "levelMean": self.level_mean,
             "than": self.than,
             "reason": self.reason,
         }
+
+    @property
+    def _is_significant(self) -> bool:
+        if self.is_significant is not None:
+            return self.is_significant
+        return self.p_value is not None and self.p_value < LIKELY
 
 
 def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
@@ -88,18 +121,29 @@ def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
 
 
 def successes(
-    run: RunFacts, other: RunFacts, thresholds: Thresholds, than: str
+    run: RunFacts,
+    other: RunFacts,
+    thresholds: Thresholds,
+    than: str,
+    completed: Sequence[RunFacts] = (),
 ) -> Iterator[MetricComparison]:
-    """Responses of another kind than before, if any: no errors, but not the same work either."""
+    """Responses of another kind than before, if any: no errors, but not the same work either.
+
+    `completed`: earlier runs. Sizes may vary so much that the other run had a few large ones by
+    chance, so bodies have collapsed only if they are small compared with each of these runs.
+    """
     for status in sorted(run.statuses):
         share = _status_share(status, run, other, thresholds.statuses, than)
         if share.severity:
             yield _with_pin(share, run)
     if run.mean_body is not None and other.mean_body:
-        values = run.mean_body, other.mean_body
-        size = _fall("body_size", "mean body", "{:,.0f} bytes", values, thresholds.body_size, than)
-        if size.severity:
-            yield _with_pin(size, run)
+        known = [one.mean_body for one in completed[-MAX_RUNS:] if one.mean_body]
+        sizes = [
+            _fall("body_size", "mean body", "{:,.0f} bytes", values, thresholds.body_size, than)
+            for values in ((run.mean_body, before) for before in (other.mean_body, *known))
+        ]
+        if all(size.severity for size in sizes):
+            yield _with_pin(sizes[0], run)
     again = _repeated(run, other, thresholds, than)
     if again.severity:
         yield again
@@ -110,6 +154,8 @@ def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
     if comparison.than != BASELINE:
         return comparison
     hint = f"; if that is intended: tm baseline pin {run.history_id}"
+    if run.stopped_after is not None:
+        hint = "; if that is intended: start it with --no-stop-early and pin that run"
     return replace(comparison, reason=comparison.reason + hint)
 
 
@@ -124,7 +170,9 @@ def _status_share(
         warn=max(bound.warn, rate * _TOLERATED_SHARE),
         fail=max(bound.fail, rate * _TOLERATED_SHARE),
     )
-    p_value = _errors_by_chance(run, other, now, before)
+    p_value = by_chance(run, other, now, before)
+    if before and value - rate <= _LARGE:
+        p_value = by_chance(run, other, now, before, dispersion(f"status_{status}", run, other))
     is_doubtful = rate > bound.warn and p_value >= SURE
     severity = Severity.PASS if is_doubtful else severity_of(value - rate, tolerated, p_value)
     usual = max(other.statuses, key=lambda name: other.statuses[name], default=None)
@@ -160,7 +208,7 @@ def _repeated(
     """A target that crashes instead of responding looks like one that closes what is idle."""
     now, before = run.repeated, other.repeated
     value, rate, bound = run.share(now), other.share(before), thresholds.statuses
-    p_value = _errors_by_chance(run, other, now, before)
+    p_value = by_chance(run, other, now, before)
     severity = severity_of(value - rate, bound, p_value)
     reason = (
         f"{value:.2f} % of the requests ({now} of {run.completed}) were sent again, because the "
@@ -218,38 +266,62 @@ def _error_rate(
 ) -> MetricComparison:
     value, rate = run.share(now), other.share(before)
     rise, bound = value - rate, thresholds.errors
-    p_value = _errors_by_chance(run, other, now, before)
-    severity = _error_severity(run, other, now, before, thresholds)
+    clustered = _clustering(metric, run, other, rise)
+    p_value = by_chance(run, other, now, before, clustered)
+    severity = _error_severity(run, other, now, before, thresholds, clustered)
     what = "errors" if metric == "errors" else f"errors of class {metric.removeprefix('errors_')}"
     reason = (
         f"{what} {value:.2f} % ({now} of {run.completed}), {than} {rate:.2f} %, "
         f"{rise:+.2f} points, limit {threshold_text(bound, severity, '{:+g} points')}"
     )
+    if severity < _error_severity(run, other, now, before, thresholds):
+        reason += f"; {burst(metric, run) or 'they came in bursts'}"
     without = now - _timeouts(metric, run)
     if severity is Severity.FAIL and run.generator_saturated and without < now:
-        severity = max(Severity.WARN, _error_severity(run, other, without, before, thresholds))
+        severity = max(
+            Severity.WARN, _error_severity(run, other, without, before, thresholds, clustered)
+        )
         reason += BY_THE_GENERATOR if severity is Severity.WARN else ""
-    low, high = _rate_interval(now, run.completed, before, other.completed)
+    counts = now, run.completed, before, other.completed
+    low, high = _rate_interval(*(count / clustered for count in counts))
     return MetricComparison(
         metric, severity, reason, "%", value, rate, rise, low, high, p_value, None, bound, than
     )
 
 
+def _clustering(metric: str, run: RunFacts, other: RunFacts, rise: float) -> float:
+    """By how much incidents explain the errors: not at all if many requests failed.
+
+    Errors that become more frequent with the load are no incident either.
+    """
+    if rise > _LARGE or follows_load(metric, run):
+        return 1.0
+    return dispersion(metric, run, other)
+
+
+_LARGE = 10.0  # points: that is an outage, even if it was only one
+
+
 def _error_severity(
-    run: RunFacts, other: RunFacts, now: int, before: int, thresholds: Thresholds
+    run: RunFacts,
+    other: RunFacts,
+    now: int,
+    before: int,
+    thresholds: Thresholds,
+    clustered: float = 1.0,
 ) -> Severity:
+    """Judge the rise of an error rate; an incident makes a failure a warning, never a pass.
+
+    A warning passes only if the other run had such errors as well.
+    """
     rate = other.share(before)
     if now - rate * run.completed / 100 < thresholds.fewest_more_errors:
         return Severity.PASS
-    return severity_of(
-        run.share(now) - rate, thresholds.errors, _errors_by_chance(run, other, now, before)
-    )
-
-
-def _errors_by_chance(run: RunFacts, other: RunFacts, now: int, before: int) -> float:
-    """If nothing has changed, every error hit either run in proportion to its requests."""
-    both = run.completed + other.completed
-    return binomial_tail(now, now + before, run.completed / both) if both else 1.0
+    rise, bound = run.share(now) - rate, thresholds.errors
+    usual = severity_of(rise, bound, by_chance(run, other, now, before))
+    softened = severity_of(rise, bound, by_chance(run, other, now, before, clustered))
+    may_pass = usual is Severity.WARN and before
+    return softened if may_pass else max(softened, min(usual, Severity.WARN))
 
 
 def _timeouts(metric: str, run: RunFacts) -> int:
@@ -257,7 +329,9 @@ def _timeouts(metric: str, run: RunFacts) -> int:
     return run.error_classes.get("timeout", 0) if metric in ("errors", "errors_timeout") else 0
 
 
-def _rate_interval(now: int, requests: int, before: int, others: int) -> tuple[float, float]:
+def _rate_interval(
+    now: float, requests: float, before: float, others: float
+) -> tuple[float, float]:
     """95 % interval of the difference of two shares in points (Agresti and Caffo, 2000)."""
     a, b = (now + 1) / (requests + 2), (before + 1) / (others + 2)
     width = 1.96 * math.sqrt(a * (1 - a) / (requests + 2) + b * (1 - b) / (others + 2))
@@ -367,6 +441,28 @@ def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Metric
     return MetricComparison(
         "generator", Severity.PASS, "the load generator kept up", value=0.0, than=than
     )
+
+
+def cpu_pressure(run: RunFacts, other: RunFacts, than: str) -> Iterator[MetricComparison]:
+    """An explanation, if the machine was much busier than for the other run.
+
+    It excuses nothing: on a machine that the target shares, a slower version makes it itself.
+    """
+    now, before = run.cpu_pressure, other.cpu_pressure
+    if now is None or before is None or now < before + _BUSIER:
+        return
+    value, rate = 100 * now, 100 * before
+    reason = (
+        f"the load generator's machine waited for a CPU {value:.0f} % of the time, the {than} "
+        f"{rate:.0f} %: response times may be those of a busier machine"
+    )
+    yield MetricComparison(
+        CPU_PRESSURE, Severity.PASS, reason, "%", value, rate, value - rate, than=than
+    )
+
+
+CPU_PRESSURE = "cpu_pressure"
+_BUSIER = 0.1  # a share of the time
 
 
 def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[MetricComparison]:

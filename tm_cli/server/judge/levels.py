@@ -175,12 +175,12 @@ def _arcsine(count: int, requests: int) -> float:
 
 def _variances(run: RunFacts) -> dict[str, float]:
     """The assumed variance of each metric until there is enough history."""
-    sample = ResponseTimes(run.blocks)
+    sample, spread = ResponseTimes(run.blocks), max(run.assumed_spread or 0.0, ASSUMED)
     of_errors = _ERRORS_TOGETHER / (4 * max(run.completed, 1))
     found = dict.fromkeys(ERRORS, of_errors)
     for name, share in QUANTILES.items():
         by_requests = sample.standard_error(share) if sample.requests else 0.0
-        found[name] = ASSUMED**2 + CLUSTERING * by_requests**2
+        found[name] = spread**2 + CLUSTERING * by_requests**2
     return found
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from tm_cli.values.thresholds import ABSOLUTE, OF_STRETCHES, Stretch, split_key
+
 QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})
 """The judged response times and the share of the requests that is quicker."""
 
@@ -23,6 +25,7 @@ _BOUNDS = {
 
 _FLOOR_SHARES = {"p50": 0.5, "p95": 1.0, "p99": 2.5, "p99.9": 5.0}
 NEVER = math.inf
+_MOST_STRETCHES = 50  # each is judged by itself
 _MAX_VALUE = 1e15  # a longer integer would not even become a float
 
 
@@ -37,8 +40,35 @@ class Threshold:
         """The threshold in the API's form; False is never."""
         if self.warn == self.fail == NEVER:
             return False
-        sides = {"warn": self.warn, "fail": self.fail}
-        return {name: value != NEVER and value for name, value in sides.items()}
+        return {name: value != NEVER and value for name, value in self._sides()}
+
+    @property
+    def is_set(self) -> bool:
+        return self != _NONE
+
+    def _sides(self) -> Iterator[tuple[str, float]]:
+        yield "warn", self.warn
+        yield "fail", self.fail
+
+    def given(self, names: Mapping[str, str]) -> dict[str, float]:
+        """What is not never, under the `names` of warn and fail."""
+        return {names[name]: value for name, value in self._sides() if value != NEVER}
+
+
+_NONE = Threshold(NEVER, NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class StretchThreshold:
+    """The thresholds of a `metric` in a stretch of the curve; `limit` is in milliseconds."""
+
+    metric: str
+    stretch: Stretch
+    bound: Threshold = _NONE
+    limit: Threshold = _NONE
+
+    def document(self) -> dict[str, float]:
+        return self.bound.given({"warn": "warn", "fail": "fail"}) | self.limit.given(ABSOLUTE)
 
 
 def _quantile_bounds() -> Mapping[str, Threshold]:
@@ -56,18 +86,24 @@ def _quantile_bounds() -> Mapping[str, Threshold]:
 class Thresholds:
     """The thresholds of the judgement.
 
-    `quantiles`: rise of a response time in percent. `floor_ms`: a smaller rise of p95 never
-    counts; the other quantiles have floors in proportion. `errors`: rise of the error rate, all
-    together and per class, in percentage points. `fewest_more_errors`: fewer additional errors
-    never count. `all_errors`: percent of the requests, whatever the baseline. `shortfall`: percent
-    of the plan not sent. `throughput`: fall of the completed requests per second in percent.
-    `statuses`: rise of the share of a status below 400 in percentage points. `body_size`: fall of
-    the mean size of a body in percent. `fewest_requests`: with less there is nothing to rely on.
-    `expect_status`: every status below 400 but these is an error; empty: none is.
+    `quantiles`: rise of a response time in percent. `limits`: response times in milliseconds,
+    whatever the baseline. `stretches`: those of stretches of the curve, by their keys.
+    `floor_ms`: a smaller rise of p95 never counts; the other quantiles have floors in
+    proportion. `is_floor_set`: the user has set it, so it does not adapt. `errors`: rise of the
+    error rate, all together and per class, in percentage points. `fewest_more_errors`: fewer
+    additional errors never count. `all_errors`: percent of the requests, whatever the baseline.
+    `shortfall`: percent of the plan not sent. `throughput`: fall of the completed requests per
+    second in percent. `statuses`: rise of the share of a status below 400 in percentage points.
+    `body_size`: fall of the mean size of a body in percent. `fewest_requests`: with less there is
+    nothing to rely on. `expect_status`: every status below 400 but these is an error; empty: none
+    is.
     """
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
+    limits: Mapping[str, Threshold] = field(default_factory=dict)
+    stretches: Mapping[str, StretchThreshold] = field(default_factory=dict)
     floor_ms: float = 2.0
+    is_floor_set: bool = field(default=False, compare=False)
     errors: Threshold = Threshold(0.2, 0.5)
     fewest_more_errors: int = 2
     all_errors: Threshold = Threshold(5.0, 50.0)
@@ -86,6 +122,10 @@ class Thresholds:
         own = {key: getattr(self, field_name) for key, field_name in _BOUNDS.items()}
         bounds = {**self.quantiles, **own}
         documents: dict[str, Any] = {name: bound.document() for name, bound in bounds.items()}
+        for name, limit in self.limits.items():
+            relative = documents[name] or {"warn": False, "fail": False}
+            documents[name] = relative | limit.given(ABSOLUTE)
+        documents |= {key: item.document() for key, item in self.stretches.items()}
         documents |= {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
         expected = {"expectStatus": list(self.expect_status)} if self.expect_status else {}
         return documents | expected
@@ -109,15 +149,56 @@ class Thresholds:
             return replace(self, **changes)
         match key:
             case "floorMs":
-                return replace(self, floor_ms=_number(value))
+                return replace(self, floor_ms=_number(value), is_floor_set=True)
             case "minRequests":
                 return replace(self, fewest_requests=_whole(value))
             case "expectStatus":
                 return replace(self, expect_status=_statuses(value))
+        metric, stretch = split_key(key)
+        if stretch is not None and metric in OF_STRETCHES:
+            return self._with_stretch(metric, stretch, value)
         if key not in self.quantiles:
             raise ValueError("unknown threshold")
-        bound = _bound(value, self.quantiles[key])
-        return replace(self, quantiles=MappingProxyType({**self.quantiles, key: bound}))
+        bound, limit = _both(value, self.quantiles[key], self.limits.get(key, _NONE))
+        others = {name: other for name, other in self.limits.items() if name != key}
+        return replace(
+            self,
+            quantiles=MappingProxyType({**self.quantiles, key: bound}),
+            limits={**others, key: limit} if limit.is_set else others,
+        )
+
+    def _with_stretch(self, metric: str, stretch: Stretch, value: object) -> Thresholds:
+        """A stretch has only the thresholds that are given for it."""
+        key = f"{metric}[{stretch}]"
+        others = {name: other for name, other in self.stretches.items() if name != key}
+        before = self.stretches.get(key, StretchThreshold(metric, stretch))
+        bound, limit = _both(value, before.bound, before.limit)
+        if limit.is_set and metric not in QUANTILES:
+            raise ValueError("only a response time has a limit in milliseconds")
+        if bound == limit == _NONE:
+            return replace(self, stretches=others)
+        if len(others) >= _MOST_STRETCHES:
+            raise ValueError(f"more than {_MOST_STRETCHES} stretches have limits")
+        found = StretchThreshold(metric, stretch, bound, limit)
+        return replace(self, stretches={**others, key: found})
+
+
+def _both(value: object, bound: Threshold, limit: Threshold) -> tuple[Threshold, Threshold]:
+    """The thresholds in percent and in milliseconds, as `value` changes them.
+
+    A side that is false never counts: it has no limit of either kind, unless one is given.
+    """
+    if not isinstance(value, Mapping):
+        return _bound(value, bound), _NONE
+    relative = {name: side for name, side in value.items() if name not in ABSOLUTE.values()}
+    absolute = {
+        side: value.get(name, False)
+        for side, name in ABSOLUTE.items()
+        if name in value or value.get(side) is False
+    }
+    if relative or not absolute:
+        bound = _bound(relative, bound)
+    return bound, _bound(absolute, limit) if absolute else limit
 
 
 def _bound(value: object, default: Threshold) -> Threshold:
@@ -132,7 +213,8 @@ def _bound(value: object, default: Threshold) -> Threshold:
         raise ValueError("it has neither warn nor fail")
     fail = given.get("fail", default.fail)
     # a failure limit below the usual warning brings that down; the other way would hide failures
-    warn = given.get("warn", min(default.warn, fail))
+    usual = default.warn if default.warn == NEVER else min(default.warn, fail)
+    warn = given.get("warn", usual)
     if warn != NEVER and warn > fail:
         raise ValueError(f"warn {warn:g} is above fail {fail:g}")
     return Threshold(warn, fail)

@@ -11,12 +11,14 @@ from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BASELINE,
     BY_THE_GENERATOR,
+    CPU_PRESSURE,
     REFERENCE,
     MetricComparison,
     Severity,
     alone,
     at_most_warn,
     baseline_is_usable,
+    cpu_pressure,
     error_rates,
     generator,
     is_unreliable,
@@ -25,8 +27,9 @@ from tm_cli.server.judge.findings import (
     throughput,
     unreached,
 )
-from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.latency import ALWAYS_SEEN, compare_response_times
 from tm_cli.server.judge.levels import METRICS
+from tm_cli.server.judge.limits import compare_stretches, within_limits
 from tm_cli.server.judge.thresholds import Thresholds
 
 VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
@@ -53,18 +56,25 @@ class Judgement:
 def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None = None) -> Judgement:
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
-    Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless too
-    many requests failed or none was completed.
+    Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless a
+    limit is crossed that needs none, too many requests failed or none was completed.
     """
     thresholds = thresholds or Thresholds()
     baseline = choice.baseline
     if baseline is None:
         return _alone(run, thresholds, choice)
     found = compare(
-        run, baseline, thresholds, than=BASELINE, passed=choice.passed, is_named=choice.is_named
+        run,
+        baseline,
+        thresholds,
+        than=BASELINE,
+        passed=choice.passed,
+        completed=choice.completed,
+        is_named=choice.is_named,
     )
     found += _against_references(run, choice, thresholds)
     found += alone(run, thresholds)
+    found += within_limits(run, thresholds)
     found.append(generator(run, baseline, BASELINE))
     if is_unreliable(baseline, thresholds):
         found = [_with_way_out(comparison, run, choice, thresholds) for comparison in found]
@@ -79,6 +89,7 @@ def judge_ab_run(
     thresholds = thresholds or Thresholds()
     found = compare(now, before, thresholds, than=OTHER_TARGET, is_paired=True)
     found += alone(now, thresholds)
+    found += within_limits(now, thresholds)
     found.append(generator(now, None, None))
     return _judged(found, _snapshot("duet", BaselineChoice(None), thresholds, found), None)
 
@@ -90,30 +101,44 @@ def compare(
     *,
     than: str,
     passed: Sequence[RunFacts] = (),
+    completed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
 ) -> list[MetricComparison]:
     """Every comparison of two runs, good ones included; none with a run that mostly failed.
 
-    `is_named`: the user has chosen the other run.
+    `passed`, `completed`: see `compare_response_times`. `is_named`: the user has chosen the other
+    run.
     """
     found = [baseline_is_usable(other, thresholds, than)]
     if not other.can_be_baseline:
         return found
     times = [
         *compare_response_times(
-            run, other, thresholds, than=than, passed=passed, is_paired=is_paired, is_named=is_named
+            run,
+            other,
+            thresholds,
+            than=than,
+            passed=passed,
+            completed=completed,
+            is_paired=is_paired,
+            is_named=is_named,
         )
     ]
+    is_timed = any(comparison.is_judged for comparison in times)
+    stretches = [*compare_stretches(run, other, thresholds, than=than, is_paired=is_paired)]
+    times += [comparison for comparison in stretches if comparison.unit == "ms"]
     times = _no_failures_of_the_generator(times, run, other)
     if not is_named and not is_paired:
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
-    found += successes(run, other, thresholds, than)
+    found += [comparison for comparison in stretches if comparison.unit != "ms"]
+    found += successes(run, other, thresholds, than, () if is_named else completed)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
+    found += () if is_paired else cpu_pressure(run, other, than)
     found += unreached(run, [other] if is_named else [other, *passed], than)
-    if not any(comparison.is_judged for comparison in times):
+    if not is_timed:
         found.append(_nothing_timed(run))
     return found
 
@@ -172,6 +197,7 @@ def _against_references(
             replace(thresholds, quantiles=bounds),
             than=REFERENCE,
             passed=choice.passed,
+            completed=choice.completed,
         )
         judged = _no_failures_of_the_generator([*times], run, reference)
         found += _no_failures_by_a_doubtful_run(judged, reference, thresholds, REFERENCE)
@@ -206,14 +232,14 @@ def _with_way_out(
 
 
 def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Judgement:
-    found = list(alone(run, thresholds))
-    found.append(generator(run, None, None))
+    limited = list(within_limits(run, thresholds))
+    found = [*alone(run, thresholds), *limited, generator(run, None, None)]
     snapshot = _snapshot("runs", choice, thresholds, found)
     if run.completed == 0:
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
-    errors = next(comparison for comparison in found if comparison.metric == "all_errors")
-    if errors.severity:
-        return Judgement(_BY_SEVERITY[errors.severity], (errors.reason,), snapshot, None)
+    limited += [comparison for comparison in found if comparison.metric == "all_errors"]
+    if worst := max(comparison.severity for comparison in limited):
+        return Judgement(_BY_SEVERITY[worst], _reasons(limited, worst), snapshot, None)
     redirected = None if thresholds.expect_status else redirects(run)
     reasons = [text for text in (choice.reason, redirected) if text]
     return Judgement("NO_BASELINE", tuple(reasons), snapshot, None)
@@ -241,17 +267,42 @@ def _snapshot(
         "baselineChoice": choice.how.value if choice.how else None,
         "baselineAgeSeconds": baseline.age if baseline else None,
         "reference": min(references, default=None),
+        "excludesFail": _excludes_fail(found),
+        "improved": sorted({item.metric for item in found if item.is_improved}),
         "limits": thresholds.document(),
+        "canDetect": {
+            comparison.metric: comparison.detects.document()
+            for comparison in found
+            if comparison.detects and comparison.than != REFERENCE
+        },
         "comparisons": [comparison.document() for comparison in found],
     }
 
 
+def _excludes_fail(found: Sequence[MetricComparison]) -> bool | None:
+    """Whether the run was seen to be no slower than the limit; None if there was no such limit."""
+    seen = [
+        comparison.excludes_fail
+        for comparison in found
+        if comparison.metric in ALWAYS_SEEN
+        and comparison.than != REFERENCE
+        and comparison.excludes_fail is not None
+    ]
+    return all(seen) if seen else None
+
+
 def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
-    """What is wrong, worst first; for a pass, one comparison as an example."""
+    """What is wrong, worst first; for a pass, one comparison as an example, and what is notable."""
     if worst is Severity.PASS:
-        shown = [comparison for comparison in found if comparison.metric == _EXAMPLE] or found[:1]
+        shown = [comparison for comparison in found if _is_shown(comparison)] or found[:1]
         return tuple(comparison.reason for comparison in shown)
     wrong = [comparison for comparison in found if comparison.severity]
     # a saturated generator puts all other warnings in doubt
     wrong.sort(key=lambda comparison: (-comparison.severity, comparison.metric != "generator"))
+    wrong += [comparison for comparison in found if comparison.metric == CPU_PRESSURE]
     return tuple(comparison.reason for comparison in wrong)
+
+
+def _is_shown(comparison: MetricComparison) -> bool:
+    is_open = comparison.metric in ALWAYS_SEEN and comparison.excludes_fail is False
+    return comparison.metric in (_EXAMPLE, CPU_PRESSURE) or comparison.is_improved or is_open

@@ -32,6 +32,10 @@ async def get_account(request: Request) -> Response:
                 "runLimits": True,
                 "duet": True,
                 "waitForTarget": True,
+                "warmup": True,
+                "stopEarly": True,
+                "plans": True,
+                "calibration": True,
             },
         }
     )

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.profiles import display_name
+from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import comparison
 from tm_cli.server.store.history import HistoryFilter
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -160,6 +161,8 @@ def summary(row: StoredRow) -> dict[str, Any]:
         "regionDisplayName": display_name(row["region"]),
         "tags": json.loads(row["tags"]),
         "outcome": row["outcome"],
+        "stoppedAfterSeconds": stopped_after(row),
+        "curveSeconds": row["duration"],
         "againstUrl": row["against_url"],
         "latencyQuantiles": row["latency_quantiles"],
         "loadFingerprint": row["fingerprint"],
@@ -188,6 +191,9 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "addresses": json.loads(row["addresses"]),
         "bodies": json.loads(row["bodies"]),
         "repeated": row["repeated"],
+        "warmupSeconds": row["warmup"],
+        "judged": json.loads(row["judged"]) if row["judged"] else None,
+        "cpuPressure": row["cpu_pressure"],
     }
 
 

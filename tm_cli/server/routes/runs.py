@@ -69,7 +69,9 @@ async def get_run_status(request: Request) -> Response:
         return JSONResponse(_status(profile.id, None, "IDLE"))
     run = live.run
     head = _status(profile.id, run.run_id, live.status)
-    return JSONResponse(head | {"region": run.region, "tags": run.tags} | live.state.counters())
+    known = {"region": run.region, "tags": run.tags, "stopsEarly": run.stops_early}
+    warmup = {"warmupSeconds": run.warmup} if run.warmup else {}
+    return JSONResponse(head | known | warmup | live.state.counters())
 
 
 def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:

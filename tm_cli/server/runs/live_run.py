@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
+from tm_cli.server.judge.sequential import Interim, Known, SequentialTest, interim
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
+from tm_cli.server.runs.results import buckets_per_block
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineEvent,
+    EngineProgress,
     EngineStarted,
     Launch,
     RunningEngine,
@@ -19,10 +27,53 @@ PATIENCE = 60.0
 """Seconds without an event after which an engine, which reports every second, counts as hung."""
 
 
+Look = Callable[[ServerRun, RunState, SequentialTest, Interim, int], Known | None]
+"""Judges the first buckets of a run, as many as the last argument says."""
+
+_LEAD = 1.0
+"""Seconds ahead at which a curve finishes, so that all workers hear of it in time."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class EarlyStop:
+    """Looks at a run whenever a block of its curve is complete."""
+
+    run: ServerRun
+    job: EngineJob
+    look: Look
+    _test: SequentialTest = field(default_factory=SequentialTest)
+    _seen: int = 0
+
+    def verdict(self, state: RunState) -> Known | None:
+        """The verdict if it is known and there is a new block to know it by."""
+        warmup = int(self.run.warmup / BUCKET_SECONDS)
+        total = math.ceil(self.run.duration / BUCKET_SECONDS) - warmup
+        size = buckets_per_block(total)
+        blocks = (state.settle(patience=2 * self.job.timeout + 1) - warmup) // size
+        if blocks <= self._seen:
+            return None
+        self._seen = blocks
+        buckets = warmup + blocks * size
+        seen = interim(
+            self.job.plan.curve,
+            self.run.warmup,
+            buckets * BUCKET_SECONDS,
+            blocks=blocks,
+            total=math.ceil(total / size),
+        )
+        if not seen.permits:
+            return None
+        return self.look(self.run, state, self._test, seen, buckets)
+
+
 class LiveRun:
     """Follows one run's engine and stores its results as they come."""
 
-    def __init__(self, run: ServerRun, job: EngineJob, store: RunStore) -> None:
+    def __init__(
+        self, run: ServerRun, job: EngineJob, store: RunStore, early: EarlyStop | None = None
+    ) -> None:
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
         self.ending: RunOutcome | None = None
@@ -34,6 +85,8 @@ class LiveRun:
         self._store = store
         self._engine: RunningEngine | None = None
         self._grace = 0.0
+        self._early = early
+        self._looking: asyncio.Task[None] | None = None
         self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
@@ -123,6 +176,8 @@ class LiveRun:
             engine.kill()
         finally:
             self._flush()
+            if self._looking:
+                await asyncio.wait([self._looking])
 
     def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)
@@ -133,6 +188,22 @@ class LiveRun:
                 self._store.set_start(self.run.run_id, event.at)
             case _:
                 self._flush()
+        if isinstance(event, EngineProgress) and self._early and not self._looking:
+            self._looking = asyncio.create_task(self._look(self._early))
+
+    async def _look(self, early: EarlyStop) -> None:
+        """End the curve soon if the verdict is known; a look that fails leaves the run alone."""
+        try:
+            known = await asyncio.to_thread(early.verdict, self.state)
+        except Exception:
+            logger.exception("run %s is not stopped early", self.run.run_id)
+            return  # and does not look again
+        self._looking = None
+        end = math.ceil(self.state.elapsed + _LEAD)
+        if known and self._engine and self.is_active and end < self.run.duration:
+            self._early = None
+            self.state.finish(float(end))
+            self._engine.send("finish", at=float(end))
 
     def _flush(self) -> None:
         if self._pending:

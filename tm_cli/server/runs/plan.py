@@ -17,12 +17,14 @@ from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
 from tm_cli.server.runs.progress import ServerRun
+from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.thresholds import stretch_problem
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
@@ -148,10 +150,13 @@ class LoadFingerprint:
     traits: Mapping[str, str]
 
 
-def load_of(fields: ProfileFields, region: str, against_url: str | None) -> LoadFingerprint:
+def load_of(
+    fields: ProfileFields, region: str, against_url: str | None, warmup: float = 0.0
+) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
-    An A/B run is comparable only with those against the same second target.
+    An A/B run is comparable only with those against the same second target, a run with a warm-up
+    only with those that have the same.
     """
     facts: Sequence[object] = (
         fields.target_url,
@@ -161,6 +166,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         fields.interpolation_mode,
         region,
         *([against_url] if against_url else []),
+        *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
     )
     traits = {
         "target": fields.target_url,
@@ -169,6 +175,7 @@ def load_of(fields: ProfileFields, region: str, against_url: str | None) -> Load
         "duration": str(fields.duration),
         "region": region,
         "second target": against_url or "",
+        "warm-up": f"{warmup:g}",
     }
     return LoadFingerprint(_digest(facts), traits)
 
@@ -197,8 +204,10 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
-    thresholds = _thresholds(asked.gate, fields.gate)
-    load = load_of(fields, region, second.url if second else None)
+    warmup = warmup_of_run(asked.warmup, fields)
+    thresholds = thresholds_of_run(asked.gate, fields.gate)
+    _check_stretches(thresholds, fields, warmup)
+    load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -212,8 +221,10 @@ async def prepare_run(
         loop=fields.loop,
         started_at=services.clock.now(),
         traits=load.traits,
+        warmup=warmup,
         against_url=second.url if second else None,
         gate=thresholds,
+        stops_early=_stops_early(fields, asked, is_ab_run=second is not None),
         selected_baseline=None
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
@@ -228,6 +239,27 @@ async def prepare_run(
         expect_status=thresholds.get("expectStatus"),
     )
     return run, job
+
+
+def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:
+    warmup = (fields.warmup or 0.0) if asked is None else asked
+    if warmup and warmup >= fields.duration:
+        raise Refusal(
+            f"warmup: {warmup:g} s leave nothing to judge of the {fields.duration} s of the run"
+        )
+    return warmup
+
+
+def _check_stretches(thresholds: Mapping[str, Any], fields: ProfileFields, warmup: float) -> None:
+    for key in thresholds:
+        if problem := stretch_problem(key, duration=fields.duration, warmup=warmup):
+            raise Refusal(f"gate: {key}: {problem}")
+
+
+def _stops_early(fields: ProfileFields, asked: StartBody, *, is_ab_run: bool) -> bool:
+    """A run that has no end cannot end early."""
+    wishes = (asked.stop_early, fields.stop_early, is_ab_run)
+    return not fields.loop and next(wish for wish in wishes if wish is not None)
 
 
 async def _second_target(
@@ -246,7 +278,7 @@ async def _second_target(
         raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
 
 
-def _thresholds(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
+def thresholds_of_run(*documents: Mapping[str, Any] | None) -> dict[str, Any]:
     """The thresholds of the run; later documents override earlier ones."""
     if not any(documents):
         return {}
@@ -287,4 +319,9 @@ def usable_baseline(services: Services, profile_id: int, history_id: int) -> Sto
         raise Refusal(f"Run {history_id} cannot be the baseline: it was {outcome}, not completed")
     if not facts(row, services.clock.now()).can_be_baseline:
         raise Refusal(f"Run {history_id} cannot be the baseline: it mostly failed")
+    if after := stopped_after(row):
+        raise Refusal(
+            f"Run {history_id} cannot be the baseline: it was stopped early, after {after} s of "
+            f"{row['duration']:g} s; start a whole run (--no-stop-early)"
+        )
     return row

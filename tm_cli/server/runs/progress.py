@@ -46,7 +46,8 @@ class ServerRun:
 
     `traits` are what the fingerprint is made of, by name. `against_url` is the second target of
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
-    baseline was selected ("asked", "pinned") and its history id.
+    baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
+    not judged. `stops_early`: the run ends as soon as its verdict is known.
     """
 
     run_id: str
@@ -64,6 +65,8 @@ class ServerRun:
     against_url: str | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     selected_baseline: tuple[str, int] | None = None
+    warmup: float = 0.0
+    stops_early: bool = False
 
     @property
     def curve_end(self) -> float:
@@ -110,6 +113,7 @@ class RunState:
         """Requests by address, for each side."""
         self.transfers: dict[int, TransferCounts] = {}
         self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
+        self._settled = 0
         self._codes: Counter[str] = Counter()
         self.finished: EngineFinished | None = None
         self.failure: str | None = None
@@ -136,6 +140,25 @@ class RunState:
                 self.failure = event.message
             case RunNote():
                 self.notes.append(event.text)
+
+    def finish(self, second: float) -> None:
+        """The curve ends at this second, because the verdict is known."""
+        self.duration = self.curve_end = second
+
+    def settle(self, patience: float) -> int:
+        """Count the buckets from the first one on that are complete.
+
+        That is when all their requests have been answered, or `patience` seconds later.
+        """
+        while (end := (self._settled + 1) * BUCKET_SECONDS) <= self.elapsed:
+            sides = self.buckets.get(self._settled, {})
+            are_answered = sides and all(
+                side.planned == side.sent == side.completed for side in sides.values()
+            )
+            if not are_answered and self.elapsed < end + patience:
+                break
+            self._settled += 1
+        return self._settled
 
     def _take_bucket(self, bucket: EngineBucket) -> None:
         """Replace the bucket's older line; a long run has too many to recount."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, Field
 from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
-from tm_cli.server.judge.facts import Times
+from tm_cli.server.judge.facts import BlockCounts, Times
 from tm_cli.server.profiles import Wire
 from tm_cli.server.runs.progress import middle, rate, ratios
 from tm_cli.server.validation import (
@@ -42,6 +43,16 @@ def _check_quantiles(points: Series) -> Series:
 LatencySeries = Annotated[Series, AfterValidator(_check_quantiles)]
 
 
+class JudgedCounts(Wire):
+    """What is judged of a run with a warm-up, or of one of its sides."""
+
+    planned: Count
+    sent: Count
+    total_requests: Count
+    total_errors: Count
+    response_codes: Counts
+
+
 class SideResults(Wire):
     """The results of an A/B run's second target, as the history keeps and shows them."""
 
@@ -59,6 +70,7 @@ class SideResults(Wire):
     latency_quantiles: Quantiles
     rps_series: Series
     latency_series: LatencySeries
+    judged: JudgedCounts | None = None
 
     @classmethod
     def of(cls, results: Results) -> SideResults:
@@ -77,6 +89,7 @@ class SideResults(Wire):
             latency_quantiles=results.quantiles_ms,
             rps_series=results.rps_series,
             latency_series=results.latency_series,
+            judged=results.judged,
         )
 
 
@@ -86,7 +99,9 @@ class Results:
 
     Those of an A/B run are of the profile's target; `against` are those of the second one.
     `addresses` are the requests by address of the target, `bodies` the bytes of bodies by status,
-    `repeated` the requests that were sent again on a new connection.
+    `repeated` the requests that were sent again on a new connection. With a warm-up the quantiles
+    are of what comes after it, and `judged` are the counts of that; all else is of the whole run.
+    `cpu_pressure`: the share of the time in which tasks waited for a CPU of the load generator.
     """
 
     elapsed: float
@@ -104,6 +119,8 @@ class Results:
     bodies: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     against: Results | None = None
+    judged: JudgedCounts | None = None
+    cpu_pressure: float | None = None
 
     def with_counts(
         self, addresses: Mapping[int, dict[str, int]], transfers: Mapping[int, TransferCounts]
@@ -147,10 +164,12 @@ def summarize(
     finished: EngineFinished | None = None,
     elapsed: float | None = None,
     flags: Flags | None = None,
+    warmup: float = 0.0,
 ) -> Results:
     """Sum up a run; without the engine's final event its totals are those of the buckets.
 
     Nothing is planned from curve second `curve_end` on. The shortfall is known to the engine alone.
+    The first `warmup` seconds are not judged.
     The sides of an A/B run are summed up separately, with the totals of their buckets.
     """
     duration = finished.elapsed if finished else elapsed
@@ -159,10 +178,15 @@ def summarize(
     flags = finished.flags if finished else flags or Flags()
     own, other = ([bucket for bucket in buckets if bucket.side == side] for side in (0, 1))
     if not other:
-        return _side(own, duration, curve_end, flags, finished)
-    is_complete = finished is not None and finished.completed_curve
-    against = _side(other, duration, curve_end, flags, is_complete=is_complete)
-    return replace(_side(own, duration, curve_end, flags, is_complete=is_complete), against=against)
+        results = _side(own, duration, curve_end, flags, finished, warmup=warmup)
+    else:
+        is_complete = finished is not None and finished.completed_curve
+        results, against = (
+            _side(side, duration, curve_end, flags, is_complete=is_complete, warmup=warmup)
+            for side in (own, other)
+        )
+        results = replace(results, against=against)
+    return replace(results, cpu_pressure=finished.cpu_pressure if finished else None)
 
 
 def _side(
@@ -173,6 +197,7 @@ def _side(
     finished: EngineFinished | None = None,
     *,
     is_complete: bool = False,
+    warmup: float,
 ) -> Results:
     planned = finished.planned if finished else sum(bucket.planned for bucket in buckets)
     sent = finished.sent if finished else sum(bucket.sent for bucket in buckets)
@@ -182,6 +207,7 @@ def _side(
     codes = _codes(buckets)
     if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
         raise ValueError("the load generator counted more requests than there can be")
+    judged = stretch(buckets, warmup)
     return Results(
         elapsed=duration,
         planned=planned,
@@ -191,7 +217,8 @@ def _side(
         shortfall=shortfall,
         flags=flags,
         codes=codes,
-        quantiles_ms=_quantiles(bucket.response for bucket in buckets),
+        quantiles_ms=quantiles(judged),
+        judged=count(judged) if warmup else None,
         rps_series=[_rps_point(bucket, duration, curve_end) for bucket in buckets],
         latency_series=[_latency_point(bucket) for bucket in buckets],
     )
@@ -244,6 +271,28 @@ def mean_body(codes: Mapping[str, int], bodies: Mapping[str, int]) -> float | No
     return sum(bodies.get(code, 0) for code in found) / sum(found.values())
 
 
+def stretch(
+    buckets: Iterable[EngineBucket], begin: float, end: float = math.inf
+) -> list[EngineBucket]:
+    """The buckets from second `begin` to `end`, which are bounds of buckets, counted from 0."""
+    first, beyond = begin / BUCKET_SECONDS, end / BUCKET_SECONDS
+    return [
+        replace(bucket, index=bucket.index - int(first))
+        for bucket in buckets
+        if first <= bucket.index < beyond
+    ]
+
+
+def count(buckets: Sequence[EngineBucket]) -> JudgedCounts:
+    return JudgedCounts(
+        planned=sum(bucket.planned for bucket in buckets),
+        sent=sum(bucket.sent for bucket in buckets),
+        total_requests=sum(bucket.completed for bucket in buckets),
+        total_errors=sum(bucket.errors for bucket in buckets),
+        response_codes=_codes(buckets),
+    )
+
+
 def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for bucket in buckets:
@@ -252,9 +301,9 @@ def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _quantiles(encoded: Iterable[str]) -> dict[str, float]:
+def quantiles(buckets: Iterable[EngineBucket]) -> dict[str, float]:
     """Quantiles over all buckets; histograms merge without loss, quantiles would not."""
-    merged = merge_encoded(encoded)
+    merged = merge_encoded(bucket.response for bucket in buckets)
     if not merged.get_total_count():
         return {}
     return {
@@ -286,18 +335,52 @@ def _latency_point(bucket: EngineBucket) -> dict[str, Any]:
 _MAX_BLOCKS = 40
 
 
-def blocks(buckets: Sequence[EngineBucket]) -> list[Times]:
+def buckets_per_block(count: int) -> int:
+    return -(-count // _MAX_BLOCKS) or 1
+
+
+def blocks(buckets: Sequence[EngineBucket], whole: int = 0) -> list[Times]:
     """Join the buckets of one side to at most 40 blocks of equal length.
 
-    Comparable runs have the same number of buckets, so their blocks cover the same stretches.
-    Raises UnreadableHistogram.
+    Comparable runs have the same number of buckets, so their blocks cover the same stretches; a run
+    that was stopped early has the same blocks if `whole` is that number. Raises
+    UnreadableHistogram.
     """
+    joined, _ = _joined(buckets, whole)
+    return [_times(bucket.response for bucket in part) for part in joined]
+
+
+def block_counts(
+    buckets: Sequence[EngineBucket], begin: float = 0.0, whole: int = 0
+) -> list[BlockCounts]:
+    """How the requests of each of the `blocks` ended; the first one starts at second `begin`."""
+    joined, seconds = _joined(buckets, whole)
+    return [
+        BlockCounts(
+            begin + index * seconds,
+            begin + (index + 1) * seconds,
+            sum(bucket.completed for bucket in part),
+            _ended(part),
+        )
+        for index, part in enumerate(joined)
+    ]
+
+
+def _joined(buckets: Sequence[EngineBucket], whole: int) -> tuple[list[list[EngineBucket]], float]:
+    """The buckets of each block, and the length of a block in seconds."""
     count = max((bucket.index for bucket in buckets), default=-1) + 1
-    size = -(-count // _MAX_BLOCKS) or 1
-    joined: list[list[str]] = [[] for _ in range(-(-count // size))]
+    size = buckets_per_block(max(whole, count))
+    joined: list[list[EngineBucket]] = [[] for _ in range(-(-count // size))]
     for bucket in buckets:
-        joined[bucket.index // size].append(bucket.response)
-    return [_times(texts) for texts in joined]
+        joined[bucket.index // size].append(bucket)
+    return joined, size * BUCKET_SECONDS
+
+
+def _ended(buckets: Sequence[EngineBucket]) -> dict[str, int]:
+    codes = _codes(buckets)
+    counts = {"errors": sum(bucket.errors for bucket in buckets)}
+    counts |= {f"errors_{name}": count for name, count in error_classes(codes).items()}
+    return counts | {f"status_{code}": count for code, count in successes(codes).items()}
 
 
 def _times(encoded: Iterable[str]) -> Times:

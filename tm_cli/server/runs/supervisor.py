@@ -11,7 +11,7 @@ from typing import Any
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.runs.live_run import LiveRun
+from tm_cli.server.runs.live_run import EarlyStop, LiveRun, Look
 from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import Results, no_results, summarize_partial
 from tm_cli.server.store.history import HistoryStore
@@ -37,6 +37,7 @@ class Supervisor:
     launch: Launch
     judge: Callable[[int], None]
     concurrent_runs: int
+    look: Look | None = None
     _closing: bool = field(default=False, init=False)
     _newest: dict[int, LiveRun] = field(default_factory=dict, init=False)
     _tasks: dict[asyncio.Task[None], LiveRun] = field(default_factory=dict, init=False)
@@ -65,7 +66,8 @@ class Supervisor:
         if others >= self.concurrent_runs:
             raise Refusal(f"Concurrent run limit reached ({self.concurrent_runs})")
         self.runs.add(run)
-        live = LiveRun(run, job, self.runs)
+        looks = run.stops_early and self.look
+        live = LiveRun(run, job, self.runs, EarlyStop(run, job, looks) if looks else None)
         if previous:
             previous.end(RunOutcome.REPLACED, grace=REPLACE_GRACE)
         self._newest[run.profile_id] = live
@@ -105,17 +107,19 @@ class Supervisor:
         """Store one run, without results if need be, so that the others are stored as well."""
         reasons = ["the server went away"]
         try:
-            results, damage = self._read_results(run)
+            results, damage = self._read_results(run, run.curve_end)
             reasons += [damage] if damage else []
             self._write_row(run, RunOutcome.INTERRUPTED, results, reasons=reasons)
         except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
             logger.exception("the end of run %s could not be written", run.run_id)
 
-    def _read_results(self, run: ServerRun, **facts: Any) -> tuple[Results, str | None]:
+    def _read_results(
+        self, run: ServerRun, curve_end: float, **facts: Any
+    ) -> tuple[Results, str | None]:
         """Summarize the stored buckets of a run; also return the problem, if any."""
         try:
             return summarize_partial(
-                self.runs.buckets(run.run_id), curve_end=run.curve_end, **facts
+                self.runs.buckets(run.run_id), curve_end=curve_end, warmup=run.warmup, **facts
             )
         except sqlite3.Error:  # the file may be readable later
             raise
@@ -154,6 +158,7 @@ class Supervisor:
         results, complaint = await asyncio.to_thread(
             self._read_results,
             live.run,
+            state.curve_end,
             finished=state.finished,
             elapsed=state.elapsed,
             flags=state.flags,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import (
     BaselineChoice,
     BaselineSelection,
@@ -20,16 +22,21 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.baseline import differences
+from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
+from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.verdict import compare
 from tm_cli.server.judge.welch_test import against_history, welch
-from tm_cli.server.profiles import display_name
-from tm_cli.server.runs.results import SideResults, blocks, error_classes, mean_body, successes
-from tm_cli.server.store.history import HistoryStore, StoredVerdict
+from tm_cli.server.profiles import LOCAL, display_name
+from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
+from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
+from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
+from tm_cli.server.store.calibrations import Calibrations
+from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.store.stored_rows import StoredRow, damage
-from tm_cli.server.validation import read_time
+from tm_cli.server.validation import read_time, wire_time
+from tm_cli.server.workers.engine_events import EngineBucket
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +48,7 @@ class Judge:
     history: HistoryStore
     runs: RunStore
     now: Callable[[], datetime]
+    calibrations: Calibrations | None = None
 
     def __call__(self, history_id: int) -> None:
         row = self.history.find(history_id)
@@ -49,42 +57,143 @@ class Judge:
         if row["damaged"]:
             logger.warning("run %d is not judged: %s", history_id, damage(row))
             return
-        judgement = self._judged_ab_run(row) if row["against_url"] else self._judged(row)
+        judgement = self._judgement(row)
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot,
+            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id) | self._runner(row),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
 
+    def _pressure(self, baseline_id: int | None) -> dict[str, Any]:
+        """How busy the machine was during the baseline, if that is known."""
+        baseline = None if baseline_id is None else self.history.find(baseline_id)
+        known = baseline["cpu_pressure"] if baseline else None
+        return {} if known is None else {"baselineCpuPressure": known}
+
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())
 
-    def measured(self, row: StoredRow) -> RunFacts:
-        return self._with_blocks(self.facts(row), row["run_id"])
+    def _facts_with_snapshot(self, row: StoredRow) -> RunFacts:
+        """What a row in full tells of a run: its machine, and what its own comparison showed."""
+        snapshot = json.loads(row.get("auto_compare_snapshot") or "{}")
+        runner = self._runner(row)
+        return replace(
+            self.facts(row),
+            excludes_fail=snapshot.get("excludesFail"),
+            runner_class=runner["runnerClass"],
+            assumed_spread=runner["calibratedSpread"],
+        )
+
+    def with_blocks(self, run: RunFacts, thresholds: Thresholds) -> RunFacts:
+        """A run of the history with all that is measured of it.
+
+        Raises ValueError when its measurements are damaged.
+        """
+        row = self.history.find(run.history_id)
+        if row is None:
+            return run
+        stretches, known = Stretches.of(row, thresholds), self._facts_with_snapshot(row)
+        return stretches.with_blocks(known, self._own_buckets(row["run_id"]))
+
+    def on_common_stretch(
+        self, first: StoredRow, second: StoredRow, thresholds: Thresholds
+    ) -> tuple[RunFacts, RunFacts]:
+        """Two comparable runs with all that is measured of them, both as far as both got."""
+        stretches = Stretches.of(first, thresholds)
+        runs = self._facts_with_snapshot(first), self._facts_with_snapshot(second)
+        end = min(map(stretches.end, runs))
+        buckets = [self._own_buckets(row["run_id"]) for row in (first, second)]
+        here, there = (
+            stretches.up_to(end, run, own) for run, own in zip(runs, buckets, strict=True)
+        )
+        return here, there
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
         """The comparable completed rows of the row's profile before it, newest first."""
         rows = self.history.completed_before(row["id"], row["profile_id"])
         return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
 
-    def _judged(self, row: StoredRow) -> Judgement:
-        run = self.measured(row)
-        rows = self.history.completed_before(row["id"], row["profile_id"])
-        return judge(run, self._choice(run, list(map(self.facts, rows)), row), thresholds_of(row))
+    def look(
+        self, run: ServerRun, state: RunState, test: SequentialTest, seen: Interim, buckets: int
+    ) -> Known | None:
+        """The verdict of a run that goes on, by its first buckets, if it is known already."""
+        first = [one for one in self.runs.buckets(run.run_id) if one.index < buckets]
+        end = buckets * BUCKET_SECONDS
+        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags, warmup=run.warmup)
+        row = {
+            **(self.runs.find(run.run_id) or {}),
+            **result_columns(
+                run.run_id,
+                RunOutcome.COMPLETED,
+                results.with_counts(state.addresses, state.transfers),
+            ),
+            "id": sys.maxsize,  # every other run is an earlier one
+            "auto_verdict": None,
+            "finished_at": wire_time(self.now()),
+            "notes": json.dumps(state.notes),
+        }
+        return test.look(*self._sides(row), thresholds_of(row), seen)
 
-    def _choice(self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow) -> BaselineChoice:
+    def _judgement(self, row: StoredRow) -> Judgement:
+        run, other = self._sides(row)
+        if isinstance(other, RunFacts):
+            judgement = judge_ab_run(run, other, thresholds_of(row))
+        else:
+            judgement = judge(run, other, thresholds_of(row))
+        is_too_short = run.stopped_after is not None and 2 * run.stopped_after < row["duration"]
+        if judgement.verdict != "PASS" or not is_too_short:
+            return judgement
+        reason = "it was stopped early to fail, and its last responses are not bad enough for that"
+        return replace(judgement, verdict="WARN", reasons=(reason, *judgement.reasons))
+
+    def _sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts | BaselineChoice]:
+        """A run, and what it is compared with; of an A/B run, its two sides."""
+        if row["against_url"]:
+            return self._ab_sides(row)
+        stretches = Stretches.of(row, thresholds_of(row))
+        own = self._own_buckets(row["run_id"])
+        run = stretches.with_blocks(self._facts_with_snapshot(row), own)
+        rows = self.history.completed_before(row["id"], row["profile_id"])
+        earlier = self._converted(list(map(self.facts, rows)), run, stretches)
+        return run, self._choice(run, earlier, row, stretches)
+
+    def _converted(
+        self, earlier: Sequence[RunFacts], run: RunFacts, stretches: Stretches
+    ) -> Sequence[RunFacts]:
+        """Earlier runs with response times over the stretch of the curve that `run` has.
+
+        Times over different stretches are converted by what the curve did to the newest whole run.
+        """
+        if all(other.stopped_after == run.stopped_after for other in earlier):
+            return earlier
+        for whole in earlier:
+            is_comparable = whole.fingerprint == run.fingerprint and whole.can_be_baseline
+            if whole.stopped_after is not None or not is_comparable:
+                continue
+            try:
+                curve = self._own_buckets(self._run_id(whole))
+                end = stretches.end(run)
+                return [stretches.converted(other, end, curve) for other in earlier]
+            except ValueError:  # its measurements are damaged
+                continue
+        return earlier
+
+    def _choice(
+        self, run: RunFacts, earlier: Sequence[RunFacts], row: StoredRow, stretches: Stretches
+    ) -> BaselineChoice:
         """The runs to compare with, without those whose measurements are damaged."""
         if unusable := self._unusable_selection(row):
             return unusable
-        selection, own_thresholds = self._selection(row), thresholds_of(row)
+        selection, own_thresholds = self._selection(row), stretches.thresholds
         known: dict[int, RunFacts] = {}
+        end = stretches.end(run)
 
         def measured(other: RunFacts) -> RunFacts:
             if other.history_id not in known:
-                known[other.history_id] = self._readable_blocks(other)
+                known[other.history_id] = self._readable(other, end, stretches)
             return known[other.history_id]
 
         while True:
@@ -98,9 +207,13 @@ class Judge:
                     return _damaged_selection(row, "its measurements are damaged")
                 earlier = [one for one in earlier if one.history_id != damaged.history_id]
 
-    def _readable_blocks(self, run: RunFacts) -> RunFacts:
+    def _readable(self, run: RunFacts, end: int, stretches: Stretches) -> RunFacts:
+        row = self.history.find(run.history_id)
+        if row is None:
+            return run
+        known = replace(self._facts_with_snapshot(row), quantiles_ms=run.quantiles_ms)
         try:
-            return self._with_blocks(run)
+            return stretches.up_to(end, known, self._own_buckets(row["run_id"]))
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -111,21 +224,36 @@ class Judge:
             _damaged_selection(row, damage(selected)) if selected and selected["damaged"] else None
         )
 
-    def _judged_ab_run(self, row: StoredRow) -> Judgement:
-        now, before = self.facts(row), other_facts(row, self.now())
-        sides = self.runs.buckets(row["run_id"])
+    def _ab_sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts]:
+        stretches = Stretches.of(row, thresholds_of(row))
+        buckets = self.runs.buckets(row["run_id"])
         now, before = (
-            replace(run, blocks=blocks([bucket for bucket in sides if bucket.side == side]))
-            for side, run in enumerate((now, before))
+            stretches.with_blocks(
+                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
+            )
+            for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
-        return judge_ab_run(now, before, thresholds_of(row))
+        return now, before
 
-    def _with_blocks(self, run: RunFacts, run_id: str | None = None) -> RunFacts:
-        if run_id is None:
-            row = self.history.find(run.history_id)
-            run_id = row["run_id"] if row else ""
-        own = [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
-        return replace(run, blocks=blocks(own))
+    def _own_buckets(self, run_id: str) -> list[EngineBucket]:
+        return [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
+
+    def _run_id(self, run: RunFacts) -> str:
+        row = self.history.find(run.history_id)
+        return row["run_id"] if row else ""
+
+    def _runner(self, row: StoredRow) -> dict[str, Any]:
+        """The class of the machine that sent the load, and the spread that was measured there.
+
+        A run that is not judged yet is one of this machine.
+        """
+        if self.calibrations is None or row["region"] != LOCAL:
+            return {"runnerClass": None, "calibratedSpread": None}
+        name: object = self.calibrations.own_class
+        if row["auto_verdict"] is not None:
+            name = json.loads(row["auto_compare_snapshot"] or "{}").get("runnerClass")
+        known = name if isinstance(name, str) else None
+        return {"runnerClass": known, "calibratedSpread": self.calibrations.spread(known)}
 
     def _selection(self, row: StoredRow) -> BaselineSelection | None:
         if row["wish"] is None:
@@ -154,49 +282,53 @@ def thresholds_of(row: StoredRow) -> Thresholds:
 
 def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
+    counts = JudgedCounts.model_validate_json(row["judged"]) if row["judged"] else _whole(row)
     return RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
         fingerprint=row["fingerprint"],
-        planned=row["planned"],
-        sent=row["sent"],
-        completed=row["total_requests"],
-        errors=row["total_errors"],
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
-        traits=json.loads(row["traits"]),
-        seconds=float(row["duration_seconds"]),
+        # earlier runs had no warm-up
+        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
         pinned=row["wished_id"] if row["wish"] == SelectedBy.PINNED else None,
         addresses=json.loads(row["addresses"]),
         repeated=row["repeated"],
-        **_responses(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        warmup=row["warmup"],
+        cpu_pressure=row["cpu_pressure"],
+        stopped_after=stopped_after(row),
+        mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
+        **counted(counts),
     )
 
 
-def _responses(codes: Mapping[str, int], bodies: Mapping[str, int]) -> dict[str, Any]:
-    """What `RunFacts` needs to know of the responses."""
-    return {
-        "error_classes": error_classes(codes),
-        "statuses": successes(codes),
-        "mean_body": mean_body(codes, bodies),
-    }
+def _whole(row: StoredRow) -> JudgedCounts:
+    return JudgedCounts(
+        planned=row["planned"],
+        sent=row["sent"],
+        total_requests=row["total_requests"],
+        total_errors=row["total_errors"],
+        response_codes=json.loads(row["response_codes"]),
+    )
 
 
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
+    counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
     return replace(
         facts(row, now),
-        planned=other.planned,
-        sent=other.sent,
-        completed=other.total_requests,
-        errors=other.total_errors,
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
         repeated=other.repeated,
-        **_responses(other.response_codes, other.bodies),
+        mean_body=mean_body(other.response_codes, other.bodies),
+        **counted(counts),
     )
+
+
+_COUNTED = tuple(JudgedCounts.model_fields)
 
 
 _QUANTILES = ("p50", "p95", "p99")
@@ -235,9 +367,19 @@ def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, An
 def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
 ) -> list[dict[str, Any]]:
-    passed = [judge.facts(row) for row in reversed(earlier) if row["auto_verdict"] == "PASS"]
-    run, other = judge.measured(newer), judge.measured(older)
-    found = compare(run, other, thresholds_of(newer), than=BASELINE, passed=passed, is_named=True)
+    thresholds = thresholds_of(newer)
+    completed = not_failed([judge.facts(row) for row in reversed(earlier)], thresholds)
+    passed = [run for run in completed if run.verdict == "PASS"]
+    run, other = judge.on_common_stretch(newer, older, thresholds)
+    found = compare(
+        run,
+        other,
+        thresholds,
+        than=BASELINE,
+        passed=passed,
+        completed=completed,
+        is_named=True,
+    )
     return [finding.document() for finding in found]
 
 
@@ -258,7 +400,8 @@ def _head(row: StoredRow) -> dict[str, Any]:
 
 def _series(row: StoredRow, name: str) -> list[float]:
     points = json.loads(row["latency_series"])
-    return [point[name] for point in points if point[name] is not None]
+    judged = [point[name] for point in points if (point.get("t") or 0.0) >= row["warmup"]]
+    return [value for value in judged if value is not None]
 
 
 def _success(row: StoredRow) -> float:

@@ -52,9 +52,9 @@ _COMPARED = """
     id, run_id, outcome, created_at, finished_at, duration_seconds, planned, sent, shortfall,
     total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
     latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
-    auto_verdict, auto_verdict_reasons, notes, addresses, bodies, repeated,
+    auto_verdict, auto_verdict_reasons, notes, addresses, bodies, repeated, judged, cpu_pressure,
     profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration, loop,
-    started_at, traits, against_url, gate, wish, wished_id
+    started_at, traits, against_url, gate, wish, wished_id, warmup
 """
 # All but the series, which of a two-day run are megabytes. The rest is read even where it is not
 # shown, so that a list and a detail agree on what is damaged.
@@ -100,7 +100,7 @@ class HistoryStore:
         reasons: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> int:
-        columns = _columns(run_id, outcome, results, reasons)
+        columns = result_columns(run_id, outcome, results, reasons)
         columns["notes"] = json.dumps(list(notes))
         columns["finished_at"] = wire_time(finished_at)
         with self._database.transaction() as connection:
@@ -217,9 +217,9 @@ class HistoryStore:
         return int(row[0]) if row else 0
 
 
-def _columns(
-    run_id: str, outcome: RunOutcome, results: Results, reasons: Sequence[str]
-) -> dict[str, object]:
+def result_columns(
+    run_id: str, outcome: RunOutcome, results: Results, reasons: Sequence[str] = ()
+) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "outcome": outcome.value,
@@ -243,6 +243,8 @@ def _columns(
         "addresses": json.dumps(results.addresses),
         "bodies": json.dumps(results.bodies),
         "repeated": results.repeated,
+        "judged": results.judged.model_dump_json(by_alias=True) if results.judged else None,
+        "cpu_pressure": results.cpu_pressure,
         "against": SideResults.of(results.against).model_dump_json(by_alias=True)
         if results.against
         else None,

@@ -43,6 +43,7 @@ class RunStore:
             run.against_url,
             json.dumps(dict(run.gate)),
             *(run.selected_baseline or (None, None)),
+            run.warmup,
         )
         marks = ", ".join("?" for _ in values)
         with self._database.transaction() as connection:
@@ -54,6 +55,10 @@ class RunStore:
             connection.execute(
                 "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
             )
+
+    def find(self, run_id: str) -> StoredRow | None:
+        row = self._database.row("SELECT * FROM runs WHERE run_id = ?", [run_id])
+        return checked(row) if row else None
 
     def unfinished(self) -> list[ServerRun]:
         """Runs without a history row: active, or cut short when a server died.
@@ -105,6 +110,7 @@ def _run(row: StoredRow) -> ServerRun:
         against_url=row["against_url"],
         gate=json.loads(row["gate"]),
         selected_baseline=(row["wish"], row["wished_id"]) if row["wish"] else None,
+        warmup=row["warmup"],
     )
 
 

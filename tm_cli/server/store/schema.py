@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
 
-VERSION = 4
+VERSION = 5
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -48,7 +48,8 @@ CREATE TABLE runs (
     against_url  TEXT,              -- second target of an A/B run
     gate         TEXT NOT NULL,     -- thresholds that differ from the defaults
     wish         TEXT,              -- 'asked' or 'pinned': how the baseline was selected
-    wished_id    INTEGER            -- its history id
+    wished_id    INTEGER,           -- its history id
+    warmup       REAL NOT NULL DEFAULT 0 -- seconds that are not judged
 );
 CREATE INDEX runs_by_profile ON runs (profile_id);
 
@@ -101,6 +102,8 @@ CREATE TABLE history (
     addresses                    TEXT    NOT NULL DEFAULT '{}', -- requests by address
     bodies                       TEXT    NOT NULL DEFAULT '{}', -- bytes of bodies by status
     repeated                     INTEGER NOT NULL DEFAULT 0,    -- requests that were sent again
+    judged                       TEXT,             -- counts without the warm-up, if there was one
+    cpu_pressure                 REAL,             -- share of the time that tasks waited for a CPU
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -167,13 +170,18 @@ ALTER TABLE history ADD COLUMN addresses TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE history ADD COLUMN bodies   TEXT    NOT NULL DEFAULT '{}';
 ALTER TABLE history ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 """,
+    4: """
+ALTER TABLE runs    ADD COLUMN warmup       REAL NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN judged       TEXT;
+ALTER TABLE history ADD COLUMN cpu_pressure REAL;
+""",
 }
 """From one version to the next, each in one transaction."""
 
 _OF_SQLITE = re.compile(r"sqlite_(?:sequence|stat[0-9])")
 _AUTOMATIC = re.compile(r"sqlite_autoindex_\w+")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")  # those of SQLite; to it, others are letters
-_COLUMN_ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN ([^;]+);")
+_COLUMN_ADDED = re.compile(r"ALTER TABLE (\w+) +ADD COLUMN ([^;]+);")
 
 
 class _Object(NamedTuple):

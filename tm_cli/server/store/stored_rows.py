@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
 from tm_cli.server.runs.progress import RunOutcome
-from tm_cli.server.runs.results import LatencySeries, Quantiles, Series, SideResults
+from tm_cli.server.runs.results import JudgedCounts, LatencySeries, Quantiles, Series, SideResults
 from tm_cli.server.validation import (
     MAX_COUNT,
     Count,
@@ -102,7 +102,15 @@ _FLAG: _Column = (Count, 1)
 _MAYBE_ID: _Column = (Count | None, None)
 _TEXTS = _json(list[Text])
 
-_SERIES = {"rps_series", "latency_series", "against", "addresses", "bodies", "repeated"}
+_SERIES = {
+    "rps_series",
+    "latency_series",
+    "against",
+    "addresses",
+    "bodies",
+    "repeated",
+    "cpu_pressure",
+}
 
 _COLUMNS: dict[str, _Column] = {
     "id": _COUNT,
@@ -138,6 +146,8 @@ _COLUMNS: dict[str, _Column] = {
     "addresses": (_json(Counts), "{}"),
     "bodies": (_json(Counts), "{}"),
     "repeated": _COUNT,
+    "judged": (_json(JudgedCounts) | None, None),
+    "cpu_pressure": (Measure | None, None),
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,
@@ -150,6 +160,7 @@ _COLUMNS: dict[str, _Column] = {
     "gate": (_json(Annotated[dict[str, Any], AfterValidator(_check_gate)]), "{}"),
     "wish": (Literal["asked", "pinned"] | None, None),
     "wished_id": _MAYBE_ID,
+    "warmup": _MEASURE,
 }
 """The type of each column, and its value when it is damaged."""
 

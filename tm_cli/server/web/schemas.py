@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
@@ -110,6 +111,7 @@ Interpolation = Annotated[Literal["SPLINE", "LINEAR"], BeforeValidator(_upper)]
 Region = Annotated[str, StringConstraints(max_length=30)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 WaitTime = Annotated[float, Field(ge=0, le=3600)]
+Warmup = Annotated[float, Field(ge=0, le=3600, multiple_of=BUCKET_SECONDS)]
 Email = Annotated[str, StringConstraints(max_length=320)]
 
 
@@ -153,6 +155,8 @@ class ProfileBody(Wire):
     region: Region | None = None
     readiness_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     wait_for_target: WaitTime | None = None
+    warmup: Warmup | None = None
+    stop_early: bool | None = None
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
@@ -162,6 +166,8 @@ class ProfileBody(Wire):
         for index, point in enumerate(self.points):
             if point.x > self.duration:
                 raise ValueError(f"points: x of point {index} lies beyond the duration")
+        if self.warmup and self.warmup >= self.duration:
+            raise ValueError("warmup: nothing is left to judge of the duration")
         if self.loop and self.schedule:
             raise ValueError("schedule: a looping profile cannot be scheduled")
         return self
@@ -203,7 +209,9 @@ class StartBody(Wire):
 
     `baseline_run_id` names the run to compare with, `against_url` makes it an A/B run
     against a second target, `gate` holds thresholds that differ from the defaults,
-    `wait_for_target` is in seconds and replaces the profile's.
+    `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
+    does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
+    told not to.
     """
 
     region: Region | None = None
@@ -212,6 +220,28 @@ class StartBody(Wire):
     against_url: Url | None = None
     gate: Gate | None = None
     wait_for_target: WaitTime | None = None
+    warmup: Warmup | None = None
+    stop_early: bool | None = None
+
+
+class PlanBody(Wire):
+    """The body of `POST /profiles/{id}/plan`: a rise of `detect` % seen in `power` % of the runs.
+
+    `gate` and `warmup` as in a start.
+    """
+
+    metric: Literal["p50", "p95", "p99"] = "p95"
+    detect: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+    power: Annotated[float, Field(ge=50, le=99.9, allow_inf_nan=False)] = 95.0
+    region: Region | None = None
+    gate: Gate | None = None
+    warmup: Warmup | None = None
+
+
+class CalibrationBody(Wire):
+    """The body of `PUT /calibration`: history ids of runs of one load."""
+
+    run_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
 
 
 class PinBody(Wire):

@@ -12,6 +12,7 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore
 from tm_cli.server.targets import TargetRule
@@ -55,7 +56,8 @@ class Leases:
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return
 
@@ -116,6 +118,7 @@ class Services:
     agents: Agents
     pins: PinStore
     judge: Judge
+    calibrations: Calibrations
     leases: Leases
     identity: IdentityProof
     quota: Quota

@@ -95,7 +95,9 @@ async def _receive_frames(
 ) -> None:
     while True:
         try:
-            frame = Frame.decode(await asyncio.wait_for(receive(), silence_limit))
+            async with asyncio.timeout(silence_limit):
+                text = await receive()
+            frame = Frame.decode(text)
         except TimeoutError:
             raise ConnectionError(f"no message for {silence_limit:g} s") from None
         except (ValueError, RecursionError):
@@ -109,7 +111,8 @@ async def _send_frames(
 ) -> None:
     while True:
         try:
-            text = (await asyncio.wait_for(outgoing.get(), beat)).encode()
+            async with asyncio.timeout(beat):
+                text = (await outgoing.get()).encode()
         except TimeoutError:
             text = HEARTBEAT
         await send(text)

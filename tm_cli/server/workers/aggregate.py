@@ -127,6 +127,12 @@ class WholePlan:
         self.in_bucket = cache(self._in_bucket)
         """How many requests a bucket has, by its index and side."""
 
+    def finish(self, second: float) -> None:
+        """Plan nothing from this second of the curve on."""
+        self._plan.finish(second)
+        self.end = min(self.end, second)
+        self.in_bucket.cache_clear()
+
     def before(self, second: float) -> int:
         return self._plan.planned_before(second)
 
@@ -215,6 +221,7 @@ class Aggregate:
     def finished(self, elapsed: float) -> list[EngineEvent]:
         """The end of a run, including the results of lost workers from before they were lost."""
         finished = [state.finished for state in self._workers if state.finished]
+        pressures = [end.cpu_pressure for end in finished if end.cpu_pressure is not None]
         planned = self._plan.before(elapsed)
         end = EngineFinished(
             completed_curve=any(end.completed_curve for end in finished),
@@ -224,6 +231,7 @@ class Aggregate:
             completed=self._completed,
             shortfall=planned - self._sent,
             flags=self._flags,
+            cpu_pressure=max(pressures, default=None),
         )
         return [*self.changed_buckets(), *self._addresses(), *self._transfers(), end]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -70,8 +71,15 @@ class Coordinator:
         self._is_stopping = False
         self._last_reason = "there is none"
 
-    def command(self, command: str) -> None:
-        """Pass `pause`, `resume` or `stop` on to all; before the start it is only remembered."""
+    def command(self, command: str, *, at: float = math.inf) -> None:
+        """Pass `pause`, `resume`, `stop` or `finish` on to all.
+
+        Before the start it is only remembered. `at` is the second at which a curve finishes.
+        """
+        if command == "finish":
+            self._plan.finish(at)
+            self._command_all(command, at=at)
+            return
         if command == "stop":
             self._is_stopping = True
         else:
@@ -201,9 +209,9 @@ class Coordinator:
             details: dict[str, object] = {"index": index, "count": len(live), "from": second}
             self.commands.append(WorkerCommand(worker, "share", details))
 
-    def _command_all(self, command: str) -> None:
+    def _command_all(self, command: str, **details: object) -> None:
         live = [worker for worker, state in enumerate(self._workers) if state.is_live]
-        self.commands += [WorkerCommand(worker, command) for worker in live]
+        self.commands += [WorkerCommand(worker, command, details) for worker in live]
 
     def _finish_if_done(self) -> None:
         if self.is_over or any(state.is_live for state in self._workers):

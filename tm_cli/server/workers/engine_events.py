@@ -30,6 +30,7 @@ _MAX_MESSAGE = 2000
 
 
 Side = Annotated[Count, Field(le=1)]
+Share = Annotated[Measure, Field(le=1)]
 
 
 def _instant(value: Any) -> datetime:
@@ -104,7 +105,10 @@ class EngineResumed:
 
 @dataclass(frozen=True, slots=True)
 class EngineFinished:
-    """The final event of an engine; `completed_curve` is False after a stop."""
+    """The final event of an engine; `completed_curve` is False after a stop.
+
+    `cpu_pressure`: the share of the time in which some task waited for a CPU; None if unknown.
+    """
 
     completed_curve: bool
     elapsed: Seconds
@@ -113,6 +117,7 @@ class EngineFinished:
     completed: Count
     shortfall: Count
     flags: Flags
+    cpu_pressure: Share | None = None
 
 
 Message = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
@@ -211,6 +216,8 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
         data["completed_curve"] = data["outcome"] == "completed"
     if data.keys() >= set(_FLAGS):
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
+    if kind is EngineFinished:
+        data.setdefault("cpu_pressure", None)  # an older agent does not measure it
     if missing := {part.name for part in fields(kind)} - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)

@@ -67,10 +67,14 @@ class EngineProcess:
         Raises ValueError when a line has no end, TimeoutError after `patience` seconds without
         a line.
         """
+        while line := await self._next_line(patience):
+            yield line
+
+    async def _next_line(self, patience: float | None) -> bytes:
         output = self._process.stdout
         assert output is not None  # noqa: S101 - asked for above
-        while line := await asyncio.wait_for(output.readline(), patience):
-            yield line
+        async with asyncio.timeout(patience):
+            return await output.readline()
 
     async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
         """Like `lines`, but parsed; raises ValueError when a line is invalid."""
@@ -84,7 +88,8 @@ class EngineProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), _EXIT_GRACE)
+            async with asyncio.timeout(_EXIT_GRACE):
+                await self._process.wait()
         except TimeoutError:
             self.kill()
             await self._process.wait()

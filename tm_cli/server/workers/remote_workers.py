@@ -61,11 +61,15 @@ class RemoteEngine:
 
         Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
         """
-        while (line := await asyncio.wait_for(self._lines.get(), patience)) is not None:
+        while (line := await self._next_line(patience)) is not None:
             self._waiting -= len(line)
             event = parse_event(line.encode())
             if event is not None:
                 yield event
+
+    async def _next_line(self, patience: float) -> str | None:
+        async with asyncio.timeout(patience):
+            return await self._lines.get()
 
     async def close(self) -> int:
         """End it without waiting for the other host; its exit code stays unknown, so 0."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import EngineJob
@@ -70,8 +71,8 @@ class WorkerGroup:
             reason = f"its load generator could not be started: {sanitize(error)}"
             self._coordinator.on_worker_lost(index, reason, self._clock.monotonic())
 
-    def send(self, command: str, **details: object) -> None:
-        self._coordinator.command(command)
+    def send(self, command: str, **details: Any) -> None:
+        self._coordinator.command(command, **details)
         self._send_commands()
 
     async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:

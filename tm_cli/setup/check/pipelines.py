@@ -143,14 +143,22 @@ def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 _OPTIONS = (
-    *("confirm", "baseline", "against", "wait-for-target", "region", "wait-timeout"),
+    *("confirm", "baseline", "against", "wait-for-target", "warmup", "region", "wait-timeout"),
     *("verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
 )
 INPUTS = frozenset(
     {
         *_OPTIONS,
-        *("system", "profile", "benchmark", "job", "args", "fail-on", "assert", "tags"),
-        *("fail-fast", "base-url", "api-key", "working-directory", "summary", "annotations"),
+        *("system", "profile", "benchmark", "job", "args", "fail-on", "assert", "abort-if"),
+        *(
+            "tags",
+            "fail-fast",
+            "base-url",
+            "api-key",
+            "working-directory",
+            "summary",
+            "annotations",
+        ),
         *("report-json", "report-junit", "report-markdown", "report-html", "report-csv"),
         *("comment", "comment-name", "comment-token", "artifact", "cache", "history"),
         *("version", "extras", "python-version"),
@@ -172,7 +180,8 @@ def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
     words = [system, "start", "--wait"]
     words += [] if verdicts in {"", "none"} else [f"--fail-on={verdicts}"]
     words += [f"--{name}={inputs[name]}" for name in _OPTIONS if inputs.get(name)]
-    for option, name in (("--assert=", "assert"), ("--tag=", "tags"), ("", "args")):
+    repeated = {"--assert=": "assert", "--abort-if=": "abort-if", "--tag=": "tags", "": "args"}
+    for option, name in repeated.items():
         words += [f"{option}{line}" for line in _lines(inputs, name)]
     words += ["--fail-fast"] if inputs.get("fail-fast") == "true" else []
     subject = {"runs": "profile", "jobs": "job"}.get(system, "benchmark")

@@ -59,6 +59,9 @@ def test_no_message_shows_what_may_be_a_secret():
         ({"duration": 90.0}, {"duration": 90}),
         ({"waitForTarget": "1m"}, {"waitForTarget": 60}),
         ({"waitForTarget": 2.5}, {"waitForTarget": 2.5}),
+        ({"warmup": "10s"}, {"warmup": 10}),
+        ({"warmup": 0}, {"warmup": 0}),
+        ({"gate": {"p95[10s..1m]": {"fail": "1s"}}}, {"gate": {"p95[10s..60s]": {"failMs": 1000}}}),
         ({"gate": {"expectStatus": 200}}, {"gate": {"expectStatus": [200]}}),
         ({"gate": {"statuses": False}}, {"gate": {"statuses": False}}),
         (
@@ -224,3 +227,34 @@ def test_time_to_wait_for_the_target_is_a_duration_of_at_most_an_hour(value):
 def test_expected_statuses_are_those_below_400(value):
     with pytest.raises(ValueError, match="expectStatus"):
         portable({**MINIMAL, "gate": {"expectStatus": value}})
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"warmup": "3s"}, "warmup is '3s'; expected a multiple of 5s"),
+        ({"warmup": "soon"}, "warmup|duration"),
+        ({"warmup": 60}, "warmup leaves nothing to judge"),
+        ({"gate": {"p95[30s..90s]": {"fail": 1}}}, "the stretch ends after the curve, which takes"),
+        ({"warmup": 5, "gate": {"p95[..30s]": {"fail": 1}}}, "begins in the warm-up of 5s"),
+    ],
+)
+def test_something_that_can_be_judged_is_left(written, words):
+    with pytest.raises(ValueError, match=words):
+        portable({**MINIMAL, **written})
+
+
+@pytest.mark.parametrize(
+    ("gate", "line", "words"),
+    [
+        ("  p95: {fail: 1}\n  p99: {fial: 400ms}\n", 7, "unknown key 'gate.p99.fial'"),
+        ("  p95[10s..20s]:\n    fail: 1\n    warn: soon\n", 8, "must be a number"),
+        ("  p95[10s..20]:\n    fail: 1\n  p95[10s..1m10s]:\n    fail: 1\n", 8, "ends after"),
+    ],
+)
+def test_problem_of_a_limit_has_its_line(tmp_path, gate, line, words):
+    path = tmp_path / "p.yaml"
+    head = "name: a\nendpointUrl: http://a.test/\nduration: 60\npoints: [[0, 5], [60, 5]]\ngate:\n"
+    path.write_text(head + gate, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"p\.yaml, line {line}: .*{words}"):
+        read_document(path)

@@ -151,3 +151,18 @@ def test_workers_who_pause_and_change_shares_send_everything_exactly_once(
         assert stage.dispatcher.run()
         numbers += [number for number, _ in stage.claimed]
     assert sorted(numbers) == list(range(stage.plan.curve.planned_before(10)))
+
+
+@pytest.mark.parametrize("rate", [0, 2, 400])
+def test_a_curve_that_is_cut_short_ends_there_with_all_that_was_due(rate: int) -> None:
+    stage = Stage(Curve([(0, rate)], 60))
+
+    def finish() -> None:
+        stage.plan.finish(20.0)
+        stage.dispatcher.finish(20.0)
+
+    stage.agenda = [(18.5, finish)]
+    assert stage.dispatcher.run() is True
+    assert stage.now == pytest.approx(1020, abs=0.01)
+    assert len(stage.handed_over) == stage.plan.planned_before(60) == 20 * rate
+    assert stage.dispatcher.end == 20.0

@@ -128,6 +128,9 @@ class Obedient:
     def share(self, share: Share, second: float) -> None:
         self.done.append(f"share {share.index} of {share.count} from {second:g}")
 
+    def finish(self, second: float) -> None:
+        self.done.append(f"finish at {second:g}")
+
     def pause(self) -> None:
         self.done.append("pause")
 
@@ -146,6 +149,13 @@ def test_commands_are_carried_out_and_the_end_of_input_aborts() -> None:
     commands = [b'{"command": "pause"}', b'{"command": "resume"}', b'{"command": "stop"}']
     execute_commands(iter(commands), obedient)
     assert obedient.done == ["pause", "resume", "stop", "abort"]
+
+
+def test_an_early_end_is_passed_on_and_an_unusable_one_ignored() -> None:
+    obedient = Obedient()
+    ends = [b'{"command": "finish", "at": 20.0}', b'{"command": "finish", "at": "soon"}']
+    execute_commands(iter([*ends, b'{"command": "finish"}']), obedient)
+    assert obedient.done == ["finish at 20", "abort"]
 
 
 def test_a_share_is_passed_on() -> None:

@@ -239,6 +239,17 @@ def test_stop_is_quick_and_keeps_what_was_done(target: RequestTarget, while_paus
     assert finished["planned"] == finished["due"]
 
 
+def test_a_curve_that_is_cut_short_is_complete_and_plans_no_more(target: RequestTarget) -> None:
+    with EngineProcess(job(target.url(), duration=60.0)) as engine:
+        engine.wait_for("progress")
+        engine.command("finish", at=3.0)
+        code, finished = engine.finish()
+    assert (code, finished["outcome"], finished["elapsed"]) == (0, "completed", 3.0)
+    assert finished["planned"] == finished["sent"] == finished["completed"] == target.total
+    assert finished["shortfall"] == 0
+    assert engine.sums("codes")["200"] == target.total
+
+
 @pytest.mark.parametrize(("duration", "outcome"), [(60.0, "stopped"), (1.0, "completed")])
 def test_stop_does_not_wait_long_for_a_silent_target(
     target: RequestTarget, duration: float, outcome: str

@@ -105,3 +105,22 @@ def test_the_seed_and_nothing_else_decides_the_sides() -> None:
 def test_an_impossible_share_is_refused(index: int, count: int) -> None:
     with pytest.raises(ValueError, match="invalid share"):
         Share(index, count)
+
+
+@given(st.integers(1, 5), st.floats(0, 10))
+def test_workers_that_finish_at_one_second_send_what_was_due_before(
+    count: int, second: float
+) -> None:
+    plans = shared(200, count)
+    for plan in plans:
+        plan.finish(second)
+    due = plans[0].curve.planned_before(second)
+    assert sum(plan.planned_before(10) for plan in plans) == due
+    assert sum(plan.count(due, 200) for plan in plans) == 0
+
+
+def test_what_is_decided_already_is_sent_although_the_curve_ends_before() -> None:
+    plan = RequestPlan(Curve([(0, 10)], 10))
+    assert [plan.takes(number) for number in range(7)] == [True] * 7
+    plan.finish(0.5)
+    assert plan.planned_before(10) == 7

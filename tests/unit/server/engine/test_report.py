@@ -2,6 +2,7 @@ import pytest
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
+from tm_cli.server.engine.saturation import CpuPressure
 
 DUET = {"against": {"target_url": "http://127.0.0.1:81/"}}
 
@@ -32,6 +33,7 @@ class Stage:
             self.recorder,
             monotonic=lambda: self.now,
             cpu_time=lambda: self.busy,
+            pressure=CpuPressure(lambda: self.now),
         )
 
     def send(self, side: int = 0, wait: float = 0.0) -> OpenBucket:

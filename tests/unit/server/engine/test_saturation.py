@@ -1,6 +1,16 @@
+from pathlib import Path
+
 import pytest
 
-from tm_cli.server.engine.saturation import Flags, LoadSample, Saturation, p99, share_above, signs
+from tm_cli.server.engine.saturation import (
+    CpuPressure,
+    Flags,
+    LoadSample,
+    Saturation,
+    p99,
+    share_above,
+    signs,
+)
 
 CALM = LoadSample(cpu=0.4, late=0.01, held=0.01, service_p99=0.1)
 GENERATOR = Flags(generator_saturated=True)
@@ -72,3 +82,47 @@ def test_the_99th_percentile_is_a_nearest_rank() -> None:
 def test_the_share_above_a_limit_leaves_the_limit_out() -> None:
     assert share_above([], 1) == 0
     assert share_above([1, 2, 3, 1], 1) == 0.5
+
+
+MACHINE, GROUP = "proc/pressure/cpu", "sys/fs/cgroup/ci/job/cpu.pressure"
+
+
+def waited(root: Path, name: str, seconds: float) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    microseconds = int(seconds * 1e6)
+    path.write_text(f"some avg10=1.00 avg60=2.00 avg300=3.00 total={microseconds}\nfull total=0\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "group", "share"),
+    [
+        pytest.param({MACHINE: 3}, "0::/", 0.3, id="of-the-machine"),
+        pytest.param({MACHINE: 3, GROUP: 1}, "9:cpu:/\n0::/ci/job\n", 0.1, id="of-the-own-group"),
+        pytest.param(
+            {MACHINE: 3, GROUP: 1}, "9:cpu:/ci/job", 0.3, id="the-first-version-of-groups"
+        ),
+        pytest.param({MACHINE: 40}, "", 1.0, id="never-more-than-always"),
+        pytest.param({}, "0::/ci/job", None, id="another-system"),
+    ],
+)
+def test_the_share_of_the_time_in_which_a_task_waited_for_a_cpu(
+    tmp_path: Path, files: dict[str, float], group: str, share: float | None
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(group)
+    for name in files:
+        waited(tmp_path, name, 500)
+    times = iter([0.0, 100.0, 110.0])
+    pressure = CpuPressure(lambda: next(times), tmp_path)
+    pressure.begin()
+    for name, seconds in files.items():
+        waited(tmp_path, name, 500 + seconds)
+    assert pressure.share() == share
+
+
+@pytest.mark.parametrize("text", ["", "some avg10=1.00", "full total=5", "some total=x", "\xff"])
+def test_what_cannot_be_read_is_no_pressure(tmp_path: Path, text: str) -> None:
+    (tmp_path / "proc/pressure").mkdir(parents=True)
+    (tmp_path / MACHINE).write_text(text)
+    assert CpuPressure(lambda: 0.0, tmp_path).share() is None

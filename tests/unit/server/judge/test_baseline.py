@@ -89,6 +89,43 @@ def test_the_baseline_is(earlier: list[RunFacts], chosen: int | None) -> None:
     assert (baseline.history_id if baseline else None) == chosen
 
 
+@pytest.mark.parametrize(
+    ("excludes", "chosen"),
+    [
+        pytest.param([True, True, True], 3, id="all-could-tell"),
+        pytest.param([True, True, False], 2, id="the-newest-could-not"),
+        pytest.param([False, False, False], 3, id="none-could"),
+        pytest.param([None, None, None], 3, id="of-older-servers"),
+        pytest.param([True, False, False, False, False], 1, id="an-older-one-of-five"),
+        pytest.param([True, False, False, False, False, False], 6, id="but-not-for-ever"),
+    ],
+)
+def test_a_run_that_could_not_tell_is_no_baseline_while_there_is_a_better_one(
+    excludes, chosen
+) -> None:
+    runs = [
+        replace(run(number, "PASS"), excludes_fail=known)
+        for number, known in enumerate(excludes, 1)
+    ]
+    assert choose_baseline(NEW, runs).baseline == runs[chosen - 1]
+
+
+def test_every_reliable_run_that_did_not_fail_shows_how_much_runs_differ() -> None:
+    earlier = [
+        run(1, "NO_BASELINE"),
+        run(2, "PASS"),
+        run(3, "FAIL"),
+        run(4, "WARN", saturated=True),
+        run(5, "WARN"),
+        run(6, "FAIL", errors=1000),
+        run(7, "PASS", fingerprint="other"),
+    ]
+    choice = choose_baseline(NEW, earlier)
+    assert [other.history_id for other in choice.completed] == [1, 2, 5]
+    pinned = choose_baseline(NEW, earlier, BaselineSelection(SelectedBy.PINNED, 2, earlier[1]))
+    assert pinned.completed == choice.completed
+
+
 PASSED = [run(1, "NO_BASELINE"), run(2, "PASS"), run(3, "WARN"), run(4, "PASS"), run(5, "PASS")]
 
 

@@ -58,6 +58,19 @@ def test_every_limit_of_the_document_can_be_read_back() -> None:
         ({"floorMs": 10**400}, "gate: floorMs: it must be finite and not negative"),
         ({"minRequests": 1e300}, "gate: minRequests: it must be finite and not negative"),
         ({"minRequests": 1.5}, "gate: minRequests: it must be a whole number"),
+        ({"p95": {"warnMs": 500, "failMs": 400}}, "gate: p95: warn 500 is above fail 400"),
+        ({"p95": {"failMs": "400ms"}}, "gate: p95: not a number"),
+        (
+            {"errors": {"failMs": 4}},
+            "gate: errors: it has 'failMs', which is neither warn nor fail",
+        ),
+        ({"p95[60s..": {"fail": 4}}, "gate: p95[60s..: a stretch is written as in p95[60s..90s]"),
+        ({"p95[60s..90s]": {}}, "gate: p95[60s..90s]: it has neither warn nor fail"),
+        ({"shortfall[60s..90s]": {"fail": 4}}, "gate: shortfall[60s..90s]: unknown threshold"),
+        (
+            {"errors[60s..90s]": {"failMs": 4}},
+            "gate: errors[60s..90s]: only a response time has a limit in milliseconds",
+        ),
     ],
 )
 def test_a_mistake_is_named(document, complaint: str) -> None:
@@ -69,3 +82,38 @@ def test_a_mistake_is_named(document, complaint: str) -> None:
 def test_rarer_quantiles_have_higher_floors() -> None:
     floors = [Thresholds(floor_ms=2.0).floor(name) for name in ("p50", "p95", "p99", "p99.9")]
     assert floors == [1.0, 2.0, 5.0, 10.0]
+
+
+def test_a_later_document_changes_one_kind_of_limit_and_keeps_the_other() -> None:
+    project = Thresholds().changed({"p95": {"fail": 25, "failMs": 400}, "p50[0s..5s]": {"fail": 9}})
+    profile = project.changed({"p95": {"failMs": 300}})
+    assert profile.document()["p95"] == {"warn": 5, "fail": 25, "failMs": 300}
+    assert project.changed({"p95": {"fail": 30}}).document()["p95"]["failMs"] == 400
+    assert "failMs" not in project.changed({"p95": {"failMs": False}}).document()["p95"]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (False, False),
+        ({"fail": False}, {"warn": 5, "fail": False}),
+        ({"fail": False, "failMs": 500}, {"warn": 5, "fail": False, "failMs": 500}),
+    ],
+)
+def test_never_means_neither_kind_of_limit(said: object, left: object) -> None:
+    project = Thresholds().changed({"p95": {"fail": 25, "failMs": 400}})
+    assert project.changed({"p95": said}).document()["p95"] == left
+
+
+def test_the_limits_of_a_stretch_can_be_taken_back() -> None:
+    project = Thresholds().changed({"p95[60s..90s]": {"fail": 20, "failMs": 400}})
+    assert project.changed({"p95[1m..90s]": False}) == Thresholds()
+    assert project.changed({"p95[60s..90s]": {"failMs": False}}).document()["p95[60s..90s]"] == {
+        "fail": 20
+    }
+
+
+def test_there_are_not_more_stretches_than_can_be_judged() -> None:
+    document = {f"p95[{second}s..]": {"fail": 5} for second in range(0, 255, 5)}
+    with pytest.raises(ValueError, match="more than 50 stretches"):
+        Thresholds().changed(document)

@@ -187,3 +187,26 @@ def test_an_event_of_a_newer_engine_is_ignored():
 def test_a_line_without_sense_is_an_error(line):
     with pytest.raises(ValueError, match="invalid line"):
         parse_event(line)
+
+
+def test_a_warm_up_is_in_the_totals_and_not_in_what_is_judged():
+    cold = bucket(0, codes={"200": 60, "503": 40}, response=encoded(*[900] * 100))
+    warm = [bucket(index, response=encoded(*[10] * 100)) for index in (1, 2)]
+    results = summarize([cold, *warm], curve_end=15.0, warmup=5.0)
+    assert (results.completed, results.errors, results.planned) == (300, 40, 300)
+    assert results.quantiles_ms["p99.9"] == pytest.approx(10, rel=0.002)
+    judged = results.judged
+    assert (judged.planned, judged.sent, judged.total_requests) == (200, 200, 200)
+    assert (judged.total_errors, judged.response_codes) == (0, {"200": 200})
+
+
+def test_both_sides_of_an_ab_run_have_the_same_warm_up():
+    buckets = [
+        bucket(index, side=side, response=encoded(*[900 if index == 0 else 10 + side] * 100))
+        for side in (0, 1)
+        for index in range(3)
+    ]
+    results = summarize(buckets, curve_end=15.0, warmup=5.0)
+    for side, ms in ((results, 10), (results.against, 11)):
+        assert side.quantiles_ms["p99"] == pytest.approx(ms, rel=0.01)
+        assert (side.completed, side.judged.total_requests) == (300, 200)

@@ -95,6 +95,32 @@ def test_frames_are_sent_in_order_with_signs_of_life_after_them():
     assert ended == "no message for 0.1 s"
 
 
+@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("comes", ["from the peer", "from an engine"])
+def test_an_exchange_can_be_ended_in_the_moment_in_which_a_frame_comes(comes, steps):
+    async def scenario():
+        peer, queue = Peer(), asyncio.Queue()
+        exchange = asyncio.create_task(
+            exchange_frames(peer.receive, peer.send, queue, lambda _: None)
+        )
+        await yield_to_others(10)
+        if comes == "from the peer":
+            peer.texts.put_nowait(HEARTBEAT)
+        else:
+            queue.put_nowait(FRAMES[0])
+        await yield_to_others(steps)
+        exchange.cancel()
+        await yield_to_others(10)
+        return exchange.cancelled()
+
+    assert asyncio.run(scenario())
+
+
+async def yield_to_others(times):
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
 def test_a_peer_that_makes_no_sense_is_left():
     assert conversation("hello")[2] == "the peer sent an invalid message"
 

@@ -1,5 +1,7 @@
 """How workers are led; time is a number here, and workers are what is said of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from tm_cli.server.engine.job import EngineJob
@@ -306,6 +308,28 @@ def test_a_worker_that_ends_early_leaves_its_share_to_others():
     assert (finished.sent, finished.completed_curve) == (540, True)
 
 
+def test_all_workers_finish_at_one_second_and_nothing_more_is_planned():
+    group = Workers("a", "b").all_go()
+    group.coordinator.command("finish", at=12.0)
+    assert [(order.worker, order.command, order.details) for order in group.commands()] == [
+        (0, "finish", {"at": 12.0}),
+        (1, "finish", {"at": 12.0}),
+    ]
+    group.say(line(2, 20), 0, 1).say(end(120, elapsed=12.0), 0, 1)
+    (finished,) = group.events(EngineFinished)
+    assert (finished.completed_curve, finished.elapsed) == (True, 12.0)
+    assert (finished.planned, finished.sent, finished.shortfall) == (240, 240, 0)
+    assert group.notes() == []
+
+
+def test_a_worker_lost_after_the_early_end_was_announced_gives_its_share_to_the_others():
+    group = Workers("a", "b").all_go().say(EngineProgress(8.0, 80, Flags()), 0, 1)
+    group.coordinator.command("finish", at=12.0)
+    group.commands()
+    group.coordinator.on_worker_lost(1, "gone", group.now)
+    assert [command.command for command in group.commands()] == ["kill", "share"]
+
+
 def test_a_stopped_run_is_not_complete():
     group = Workers("a", "b").all_go()
     group.coordinator.command("stop")
@@ -351,3 +375,10 @@ def test_a_long_run_keeps_only_its_recent_buckets():
         group.coordinator.tick(group.now)
     assert len(group.coordinator._aggregate._merge._lines) < 12
     assert len(newest(group)) == 200
+
+
+def test_the_pressure_of_the_run_is_that_of_the_busiest_machine():
+    group = Workers("a", "b", "c").all_go()
+    for worker, pressure in enumerate((0.1, 0.4, None)):
+        group.say(replace(end(350), cpu_pressure=pressure), worker)
+    assert group.events(EngineFinished)[-1].cpu_pressure == 0.4

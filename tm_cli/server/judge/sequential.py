@@ -1,0 +1,245 @@
+"""Whether the verdict of a run is known before its end.
+
+Every few seconds the judge looks at the stretch of the curve that the run has behind it, compared
+with the same stretch of its baseline. A verdict is known when the whole run would have it as well,
+whatever chance does to the rest: stochastic curtailment (Lan, Simon and Halperin, "Stochastically
+curtailed tests in long-term clinical trials", 1982). So the verdict is that of the ordinary rule,
+with its error rates; what stopping early adds is `WRONG`, spent over the looks in proportion to the
+requests (Lan and DeMets, 1983). A run that is never decided needs no correction.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from tm_cli.server.judge.baseline import BaselineChoice
+from tm_cli.server.judge.bootstrap import ResponseTimes, chances
+from tm_cli.server.judge.distributions import student_quantile
+from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.findings import REFERENCE
+from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
+from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
+from tm_cli.values.load_curve import Curve
+
+Known = Literal["PASS", "FAIL"]
+
+WRONG = 0.01
+"""How often, over all looks, the whole run would have had another verdict than the early one."""
+
+FEWEST_BLOCKS = 3
+RENEWED_AFTER = 10
+"""So many runs in a row may pass early; the next one becomes a new baseline."""
+
+_SEEN = {"PASS": 1.0, "FAIL": 0.25}
+"""Seconds that must have been seen of any rate, or a higher one, for each that is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """How far a run is: at second `end`, with `share` of its requests in `blocks` of `total`.
+
+    `permits`: the verdicts that its curve lets be known by now.
+    """
+
+    end: float
+    share: float
+    blocks: int
+    total: int
+    permits: frozenset[str]
+
+
+def interim(curve: Curve, begin: float, end: float, *, blocks: int, total: int) -> Interim:
+    """What is known at second `end` of a curve that is judged from second `begin` on.
+
+    So many `blocks` of the `total` cover that.
+    """
+    planned = curve.planned_before(curve.duration) - curve.planned_before(begin)
+    share = (curve.planned_before(end) - curve.planned_before(begin)) / planned if planned else 0.0
+    rates = _rates(curve)
+    first, seen = (round(len(rates) * second / curve.duration) for second in (begin, end))
+    permits = [
+        name for name, part in _SEEN.items() if _covers(rates[first:seen], rates[seen:], part)
+    ]
+    if blocks < FEWEST_BLOCKS:
+        permits = []
+    return Interim(end, share, blocks, total, frozenset(permits))
+
+
+_SAMPLES = 600
+_ALIKE = 0.99  # a spline through equal points is not quite flat
+
+
+def _rates(curve: Curve) -> list[float]:
+    step = curve.duration / _SAMPLES
+    return [curve.rate((index + 0.5) * step) for index in range(_SAMPLES)]
+
+
+def _covers(seen: Sequence[float], rest: Sequence[float], part: float) -> bool:
+    """Whether every rate that is to come, or a higher one, has been seen for long enough."""
+    ascending = sorted(seen)
+    return all(
+        len(ascending) - bisect_left(ascending, rate * _ALIKE) >= part * still
+        for still, rate in enumerate(sorted(rest, reverse=True), 1)
+    )
+
+
+@dataclass(slots=True)
+class SequentialTest:
+    """The looks at one run; remembers how much of `WRONG` is spent for each verdict."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def look(
+        self,
+        run: RunFacts,
+        other: BaselineChoice | RunFacts,
+        thresholds: Thresholds,
+        seen: Interim,
+    ) -> Known | None:
+        """The verdict if it is known.
+
+        `other`: what the run is compared with, over the same stretch; of an A/B run, its other
+        side. Thresholds of a stretch of the curve count once it is over, and until then nothing
+        passes.
+        """
+        every = thresholds.stretches
+        ends = {key: item.stretch.end for key, item in every.items()}
+        over = {key: every[key] for key, end in ends.items() if end is not None and end <= seen.end}
+        thresholds = replace(thresholds, stretches=over)
+        now = _judge(run, other, thresholds)
+        for name in ("FAIL", "PASS"):
+            if name not in seen.permits or (name == "PASS" and over != every):
+                continue
+            chance = WRONG * (seen.share - self.spent.get(name, 0.0))
+            self.spent[name] = seen.share
+            if now.verdict == name and _is_known(name, now, run, other, thresholds, seen, chance):
+                return name
+        return None
+
+
+def _is_known(
+    name: Known,
+    now: Judgement,
+    run: RunFacts,
+    other: BaselineChoice | RunFacts,
+    thresholds: Thresholds,
+    seen: Interim,
+    chance: float,
+) -> bool:
+    baseline = other.baseline if isinstance(other, BaselineChoice) else other
+    if name == "PASS" and (_is_due(other) or not _excludes_failure(now)):
+        return False
+    worse = 1.0 if name == "PASS" else -1.0
+    whole = _whole(run, seen)
+    if baseline is not None:
+        whole = _shifted(whole, run, baseline, seen, worse, chance)
+    at_the_end = _judge(whole, _whole_other(other, seen), thresholds)
+    return at_the_end.verdict == name and (name == "FAIL" or _judged(now) >= _judged(at_the_end))
+
+
+def _judge(run: RunFacts, other: BaselineChoice | RunFacts, thresholds: Thresholds) -> Judgement:
+    if isinstance(other, RunFacts):
+        return judge_ab_run(run, other, thresholds)
+    return judge(run, other, thresholds)
+
+
+def _is_due(other: BaselineChoice | RunFacts) -> bool:
+    """Whether the run is to become a baseline, for which it must be a whole one."""
+    if isinstance(other, RunFacts) or other.baseline is None or other.is_named:
+        return False
+    newer = [run for run in other.passed if run.history_id > other.baseline.history_id]
+    return len(newer) >= RENEWED_AFTER
+
+
+def _judged(judgement: Judgement) -> set[str]:
+    """The quantiles with enough requests."""
+    found = judgement.snapshot["comparisons"]
+    return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
+
+
+def _excludes_failure(judgement: Judgement) -> bool:
+    """Whether no quantile may have risen by as much as should fail, and none has improved.
+
+    An improvement on a baseline starts a new level, which deserves a whole run.
+    """
+    for item in judgement.snapshot["comparisons"]:
+        name = item["metric"]
+        if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
+            continue
+        high, fail = item["ciHigh"], item["fail"]
+        if high is None or (fail is not None and high >= fail):
+            return False
+    is_ab_run = judgement.snapshot["method"] == "duet"
+    return is_ab_run or not judgement.snapshot["improved"]
+
+
+def _whole(run: RunFacts, seen: Interim) -> RunFacts:
+    """The whole run, if its rest is like the stretch that was seen."""
+
+    def all_of(count: int) -> int:
+        return round(count / seen.share)
+
+    return replace(
+        run,
+        planned=all_of(run.planned),
+        sent=all_of(run.sent),
+        completed=all_of(run.completed),
+        errors=all_of(run.errors),
+        error_classes={name: all_of(count) for name, count in run.error_classes.items()},
+        statuses={name: all_of(count) for name, count in run.statuses.items()},
+        addresses={name: all_of(count) for name, count in run.addresses.items()},
+        repeated=all_of(run.repeated),
+        blocks=_repeated(run.blocks, seen.total),
+        block_counts=_repeated(run.block_counts, seen.total),
+        seconds=run.seconds * seen.total / seen.blocks,
+    )
+
+
+def _repeated(blocks: Sequence[Any], total: int) -> Sequence[Any]:
+    return [blocks[index % len(blocks)] for index in range(total)] if blocks else ()
+
+
+def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineChoice | RunFacts:
+    if isinstance(other, RunFacts):
+        return _whole(other, seen)
+    baseline, reference = (run and _whole(run, seen) for run in (other.baseline, other.reference))
+    improved = {name: _whole(run, seen) for name, run in other.improved.items()}
+    return replace(other, baseline=baseline, reference=reference, improved=improved)
+
+
+def _shifted(
+    whole: RunFacts,
+    run: RunFacts,
+    baseline: RunFacts,
+    seen: Interim,
+    worse: float,
+    chance: float,
+) -> RunFacts:
+    """The whole run, as much worse (1) or better (-1) as chance makes its rest.
+
+    A mean of all requests differs from that of the first ones by what the variance of these, times
+    the share of the rest, allows for.
+    """
+    within = chances(ResponseTimes(run.blocks), ResponseTimes(baseline.blocks), QUANTILES)
+    rest = 1 - seen.share
+    quantiles = dict(whole.quantiles_ms)
+    for name, known in within.items():
+        if name in quantiles:
+            margin = student_quantile(1 - chance, known.freedom) * math.sqrt(known.variance * rest)
+            quantiles[name] *= math.exp(worse * margin)
+    far = student_quantile(1 - chance, 1000.0)
+    errors = _counted(whole.errors, run.errors, seen, worse * far)
+    classes = {
+        name: _counted(count, run.error_classes[name], seen, worse * far)
+        for name, count in whole.error_classes.items()
+    }
+    return replace(whole, quantiles_ms=quantiles, errors=errors, error_classes=classes)
+
+
+def _counted(whole: int, seen_count: int, seen: Interim, far: float) -> int:
+    margin = far * math.sqrt((seen_count + 1) * (1 - seen.share)) / seen.share
+    return max(0, round(whole + margin))
