@@ -75,6 +75,7 @@ def scenarios() -> Iterator[Scenario]:
     """Everything that is simulated."""
     yield from unchanged()
     yield from slower()
+    yield from power()
     yield from improvements()
     yield from failing()
     yield from histories()
@@ -127,6 +128,22 @@ def slower() -> Iterator[Scenario]:
             ):
                 trial = partial(play, target=target)
                 yield Scenario("10 % slower", name, column, trial, count, wanted, 10.0)
+
+
+POWER = (2, 5, 8, 12, 16, 20, 30, 40)
+"""Changes in percent; 0, 10 and 25 are in other tables."""
+
+
+def power() -> Iterator[Scenario]:
+    """How much is found of changes of every size."""
+    one = partial(one_more, noise=NOISES["hosted"], load=USUAL)
+    both = partial(duet, noise=NOISES["hosted"], load=USUAL)
+    for percent in POWER:
+        target = Target(slower=1 + percent / 100)
+        for column, play in ((ONE, one), (DUET, both)):
+            trial = partial(play, target=target)
+            row = f"everything {percent} % slower"
+            yield Scenario("power", row, column, trial, 60, (), float(percent))
 
 
 def improvements() -> Iterator[Scenario]:
