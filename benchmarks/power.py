@@ -29,7 +29,7 @@ from tm_cli.server.judge.bootstrap import ASSUMED, Chance, between_runs
 from tm_cli.server.judge.bootstrap import noise as combined
 from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Severity
-from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.latency import compare_response_times, find_evidence
 from tm_cli.server.judge.power import (
     POWER_OF_FAIL,
     POWER_OF_WARN,
@@ -72,8 +72,8 @@ def predicted(number: int, case: Case) -> float | None:
     """The rise in percent that the planner promises to be detected, from one of the histories."""
     load, limits = case.load, Thresholds()
     runs = history(number, case.noise, load.rate, load.seconds)
-    values = [run.quantiles_ms[METRIC] for run in runs]
-    variation = find_variation(runs[-4:], values, METRIC)
+    known = find_evidence(runs[-2], runs[-1], limits, BASELINE, runs, runs, False, False)
+    variation = find_variation(runs[-4:], METRIC, known[METRIC].between())
     question = Question(0, case.power, limits.quantiles[METRIC], limits.floor(METRIC), 0)
     detects = question.detects(variation, *variation.chances(load))
     return detects.warn if case.wanted is Severity.WARN else detects.fail

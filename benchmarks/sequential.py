@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from noise import Noise, Target, judged, play, slowness
+from noise import NOISES, ORDINARY, Noise, Target, judged, play, slowness
 from shares import may_be_at_least, may_be_at_most, wilson
 
 from tm_cli.server.judge import (
@@ -32,11 +32,12 @@ from tm_cli.server.judge import (
     judge_ab_run,
 )
 from tm_cli.server.judge.bootstrap import ResponseTimes
+from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 
-NOISE = Noise()
+HOSTED = NOISES["hosted"]
 RATE = 200.0
 MOST_BLOCKS = 40
 
@@ -52,17 +53,23 @@ class Trial:
 
 
 def play_one(
-    seed: int, *, target: Target, seconds: int, is_duet: bool = False, history: int = 0
+    seed: int,
+    *,
+    target: Target,
+    seconds: int,
+    is_duet: bool = False,
+    history: int = 0,
+    noise: Noise = HOSTED,
 ) -> Trial:
     """A run of the old version, then one of `target`, or both in one run."""
     rng = random.Random(seed)  # noqa: S311
     if is_duet:
-        factors = slowness(seconds, NOISE, rng)
-        now = play(target, factors, RATE / 2, NOISE, rng)
-        return decided(now, play(Target(), factors, RATE / 2, NOISE, rng))
+        factors = slowness(seconds, noise, rng)
+        now = play(target, factors, RATE / 2, noise, rng)
+        return decided(now, play(Target(), factors, RATE / 2, noise, rng))
 
     def draw(version: Target) -> RunFacts:
-        return joined(play(version, slowness(seconds, NOISE, rng), RATE, NOISE, rng))
+        return joined(play(version, slowness(seconds, noise, rng), RATE, noise, rng))
 
     passed = [replace(draw(Target()), history_id=number) for number in range(1, history + 2)]
     choice = BaselineChoice(passed[-1], SelectedBy.NEWEST_PASSING, passed=tuple(passed))
@@ -72,13 +79,21 @@ def play_one(
 def joined(run: RunFacts) -> RunFacts:
     """At most as many blocks as the server has."""
     size = -(-len(run.blocks) // MOST_BLOCKS)
-    blocks = []
+    blocks, counts = [], []
     for start in range(0, len(run.blocks), size):
-        counts: Counter[int] = Counter()
+        times: Counter[int] = Counter()
         for block in run.blocks[start : start + size]:
-            counts.update(dict(block))
-        blocks.append(sorted(counts.items()))
-    return replace(run, blocks=blocks)
+            times.update(dict(block))
+        blocks.append(sorted(times.items()))
+        counts.append(_together(run.block_counts[start : start + size]))
+    return replace(run, blocks=blocks, block_counts=counts)
+
+
+def _together(parts: Sequence[BlockCounts]) -> BlockCounts:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.counts)
+    return BlockCounts(parts[0].start, parts[-1].end, sum(part.completed for part in parts), counts)
 
 
 def decided(run: RunFacts, other: BaselineChoice | RunFacts) -> Trial:
@@ -101,15 +116,15 @@ def _cut_choice(choice: BaselineChoice, blocks: int) -> BaselineChoice:
 
 
 def cut(run: RunFacts, blocks: int) -> RunFacts:
-    """The first blocks of a run; its errors are spread evenly."""
+    """The first blocks of a run."""
     first = run.blocks[:blocks]
     times = ResponseTimes(first)
-    share = times.requests / run.completed
-    rng = random.Random(run.errors * 1000 + run.completed)  # noqa: S311
-    errors = sum(rng.random() < share for _ in range(run.errors))
+    seen = _together(run.block_counts[:blocks])
+    errors = seen.counts["errors"]
     return replace(
         run,
         blocks=first,
+        block_counts=run.block_counts[:blocks],
         planned=times.requests,
         sent=times.requests,
         completed=times.requests,
@@ -152,6 +167,18 @@ def scenarios(trials: int) -> Iterator[Scenario]:
         yield Scenario(f"{what}, slowest tenth 25 % slower", tail, count // 2)
         errors = partial(one, target=Target(errors=0.01))
         yield Scenario(f"{what}, errors 0.1 % to 1 %", errors, count // 2)
+    for name, noise in NOISES.items():
+        most = (1.0, 5.0) if name in ORDINARY else (3.0, None)
+        for is_duet in (False, True):
+            form = "duet of 120 s" if is_duet else "two runs of 60 s"
+            same = partial(
+                play_one,
+                target=Target(),
+                seconds=120 if is_duet else 60,
+                is_duet=is_duet,
+                noise=noise,
+            )
+            yield Scenario(f"{name}: {form}, unchanged", same, trials // 4, None, *most)
     row = partial(play_one, target=Target(), seconds=60, history=5)
     yield Scenario("two runs of 60 s, unchanged, after 5 more", row, trials // 2, 2 / 3, 1.0, 5.0)
 

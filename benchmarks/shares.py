@@ -17,7 +17,7 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 
 
 def may_be_at_most(percent: float, hits: int, trials: int, rarely: float = RARELY) -> bool:
-    """Whether a true rate of `percent` brings so many hits or more in so many cases (1 %)."""
+    """Whether a true rate of `percent` brings so many hits or more no more `rarely` than that."""
     rate = percent / 100
     if rate in (0, 1):
         return rate == 1 or hits == 0
@@ -26,7 +26,7 @@ def may_be_at_most(percent: float, hits: int, trials: int, rarely: float = RAREL
 
 
 def may_be_at_least(percent: float, hits: int, trials: int, rarely: float = RARELY) -> bool:
-    """Whether a true rate of `percent` brings so few hits or fewer in so many cases (1 %)."""
+    """Whether a true rate of `percent` brings so few hits or fewer no more `rarely` than that."""
     return may_be_at_most(100 - percent, trials - hits, trials, rarely)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from noise import Noise, Shape, Target, judged, play, slowness
+from sequential import play_one
 
 from tm_cli.server.judge import (
     BaselineSelection,
@@ -33,13 +34,17 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the judge says of one run; the interval is that of the p95 change in percent."""
+    """What the judge says of one run; the interval is that of the p95 change in percent.
+
+    `played`: the part of the curve after which it was known, in percent.
+    """
 
     verdict: str
     blamed: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     is_blind: bool = False
+    played: float = 100.0
 
 
 Trial = Sequence[Outcome]
@@ -73,7 +78,8 @@ class Project:
         if pinned := self._pinned:
             selection = BaselineSelection(SelectedBy.PINNED, pinned.history_id, pinned)
         judgement = judge(run, choose_baseline(run, self._runs, selection))
-        self._runs.append(replace(run, verdict=judgement.verdict))
+        excludes = judgement.snapshot["excludesFail"]
+        self._runs.append(replace(run, verdict=judgement.verdict, excludes_fail=excludes))
         return _outcome(judgement)
 
     def duet(self, target: Target) -> Outcome:
@@ -158,3 +164,11 @@ def errors(
     project = Project(seed, noise, load)
     project.pass_runs([Target(errors=before)])
     return [project.next(Target(errors=now))]
+
+
+def stopped_early(
+    seed: int, *, noise: Noise, seconds: int, target: Target, is_duet: bool = False
+) -> Trial:
+    """One more run, or a duet, that ends as soon as its verdict is known."""
+    found = play_one(seed, noise=noise, seconds=seconds, target=target, is_duet=is_duet)
+    return [Outcome(found.verdict, played=100 * found.share)]

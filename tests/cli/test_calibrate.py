@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.test_plan import play
+from tests.cli.test_plan import commit, play  # noqa: F401 - a fixture
 from tm_cli.exit_codes import ExitCode
 
 NOTHING = {"runnerClass": "Linux, 2 CPUs", "assumedSpread": 0.027, "calibrations": {}}

@@ -11,6 +11,12 @@ PATH = f"/profiles/{PROFILE}/plan"
 ASKED = {"detect": 10.0, "power": 95.0, "metric": "p95"}
 
 
+@pytest.fixture(autouse=True)
+def commit(tm):
+    """A commit that is set is not asked of git."""
+    (tm.cwd / "tm.toml").write_text(f'commit = "{"1" * 40}"\n', encoding="utf-8")
+
+
 def option(name="as it is", **changes):
     return {
         "name": name,

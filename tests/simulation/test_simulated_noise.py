@@ -83,3 +83,12 @@ def test_how_many_hits_a_rate_may_bring() -> None:
     assert may_be_at_most(100, 3, 3)
     assert may_be_at_least(0, 0, 3)
     assert not may_be_at_most(0, 1, 3)
+
+
+def test_errors_of_one_incident_share_a_block() -> None:
+    def blocks_hit(incident: int) -> float:
+        rng, noise = random.Random(4), Noise(incident=incident)
+        run = play(Target(errors=0.005), [1.0] * 60, 200, noise, rng)
+        return sum(part.counts["errors"] > 0 for part in run.block_counts)
+
+    assert blocks_hit(60) < 0.5 * blocks_hit(1)

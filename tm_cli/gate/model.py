@@ -10,6 +10,9 @@ from typing import Any
 
 from tm_cli.values.verdict import Verdict
 
+WITHIN_RUNS = "(mean of buckets)"
+"""Ends the name of a metric that was compared bucket by bucket, whatever runs differ by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tm_cli.gate.checks import measure
-from tm_cli.gate.model import Comparison, Result
+from tm_cli.gate.model import WITHIN_RUNS, Comparison, Result
 from tm_cli.render.tables import columns, fitting, hidden_columns, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import as_number, sanitize
@@ -144,10 +144,16 @@ def escaped(text: str) -> str:
 def _legend(items: Sequence[Comparison]) -> str:
     """Explain the marks that are there."""
     marks = {
-        "* larger than the noise": any(item.significant for item in items),
+        noise_text(items): any(item.significant for item in items),
         "pt: percentage points": any(_unit(item) == " pt" for item in items if item.change),
     }
     return "; ".join(text for text, is_there in marks.items() if is_there)
+
+
+def noise_text(items: Sequence[Comparison]) -> str:
+    """What the asterisk means; buckets of one run know nothing of how much runs differ."""
+    is_within = any(item.metric.endswith(WITHIN_RUNS) for item in items)
+    return "* larger than the noise" + (" within the runs" if is_within else "")
 
 
 _NAMED = {"reference", "limit"}

@@ -102,6 +102,7 @@ def test_contracts_own_fields_are_shown_where_there_are_no_others(gate, server):
     shown = gate("history", "compare", "9", "7").stdout
     assert "p95 (mean of buckets)" in shown
     assert "+30.0 % *" in shown
+    assert "* larger than the noise within the runs" in shown
     rows = [line for line in shown.splitlines() if line.startswith(("  success", "  responses"))]
     assert rows[0].split()[1:5] == ["99.00", "%", "100.00", "%"]
     assert rows[1].split()[2:6] == ["6.00", "%", "0.00", "%"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
 from tm_cli.gate.model import (
+    WITHIN_RUNS,
     Basis,
     Comparison,
     Result,
@@ -108,7 +109,7 @@ def read_contract_comparison(answer: RunComparison) -> tuple[Comparison, ...]:
 def _read_comparison(answer: RunComparison) -> Iterator[Comparison]:
     for name, entry in _entries(answer.latency):
         yield Comparison(
-            metric=f"{name} (mean of buckets)",
+            metric=f"{name} {WITHIN_RUNS}",
             unit="ms",
             value=as_number(entry.get("meanA")),
             baseline=as_number(entry.get("meanB")),
@@ -285,7 +286,7 @@ def as_result(row: HistoryRow) -> Result:
 
 def _decided(row: HistoryRow) -> list[str]:
     after, whole = row.stopped_after_seconds, row.curve_seconds
-    if row.outcome != "COMPLETED" or not after or not whole or after >= whole:
+    if after is None or whole is None or not 0 < after < whole:
         return []
     return [f"decided after {format_duration(after)} of {format_duration(whole)}"]
 

@@ -32,7 +32,7 @@ from tm_cli.cli.options import StartOptions, confirm_deletion
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.bisect.results import as_data, conclusion, describe, trial_line
 from tm_cli.commands.run import profile_of_url
-from tm_cli.commands.runs.gate import RunGate, read_request
+from tm_cli.commands.runs.gate import AB_RUN, WAITING, RunGate, read_request, require_features
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.commands.shared.profile_argument import check_profile_argument, resolve_profile
@@ -113,9 +113,10 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
     commits = repository.between(first, last, first_parent=terms.first_parent)
     _require_local_server(session)
-    file.remove()
-    state = State(terms, first, commits, mark=session.context.make_token(), directory="")
-    return _search(session, repository, file, state)
+    with file.locked():
+        file.clear()
+        state = State(terms, first, commits, mark=session.context.make_token(), directory="")
+        return _search(session, repository, file, state)
 
 
 def resume(session: CommandContext) -> int:
@@ -125,8 +126,9 @@ def resume(session: CommandContext) -> int:
     if state.is_over:
         return _finish(session, state)
     _require_local_server(session)
-    _clean_up(repository, state)
-    return _search(session, repository, file, state)
+    with file.locked():
+        _clean_up(repository, state)
+        return _search(session, repository, file, state)
 
 
 def show_status(session: CommandContext) -> int:
@@ -144,9 +146,10 @@ def reset(session: CommandContext, *, yes: bool) -> int:
         state = None
     if state is not None and not state.is_over:
         confirm_deletion(session, f"the search with {len(state.trials)} runs", yes=yes)
-    if state is not None:
-        _clean_up(repository, state)
-    file.remove()
+    with file.locked():
+        if state is not None:
+            _clean_up(repository, state)
+        file.clear()
     return session.emit({"reset": True}, lambda: "the search is forgotten")
 
 
@@ -173,12 +176,14 @@ def _clean_up(repository: Repository, state: State) -> None:
 
 
 def _require_local_server(session: CommandContext) -> None:
+    """Refuse before anything is built what could not be played; starts the embedded server."""
     server = session.settings.server or LOCAL
     if server != LOCAL and not is_loopback(server):
         raise UsageError(
             f"tm bisect serves commits on this machine, which {sanitize(server)} does not reach",
             hint="use the embedded server: --base-url local",
         )
+    require_features(session, [AB_RUN, WAITING], ending="; nothing was started")
 
 
 def _search(session: CommandContext, repository: Repository, file: StateFile, state: State) -> int:
@@ -240,7 +245,8 @@ class _Bisection:
         state, note = self.state, self.session.note
         seconds = as_number(self.document.get("duration"))
         length = f" of {format_duration(seconds)}" if seconds else ""
-        note(f"tm: {len(state.commits)} commits after GOOD ({state.good})")
+        count = len(state.commits)
+        note(f"tm: {count} commit{'s' if count > 1 else ''} after GOOD ({state.good})")
         note(f"tm: each is compared with GOOD by A/B runs{length}; Ctrl-C ends the search for now")
         while not state.is_over:
             commit = self._next()

@@ -157,7 +157,7 @@ def commit_tag(chosen: str | None, environ: Mapping[str, str], directory: Path) 
     """Return the tag of the commit under test: the `chosen` one, else what is checked out here,
     else what the CI platform says; None where nothing is known.
     """
-    found = chosen or read_head(directory, environ) or ci_metadata(environ).get("commit") or ""
+    found = chosen or read_head(directory) or ci_metadata(environ).get("commit") or ""
     found = found.strip().lower()
     return COMMIT_TAG + found[:_LONGEST_COMMIT] if _COMMIT.fullmatch(found) else None
 

@@ -31,7 +31,7 @@ class UnchangedRuns:
         A run that was limited by the load generator's machine is repeated, three times in all.
         `ending` is said of a run that did not end with a result.
         """
-        options = StartOptions(region=self.region, tag=[TAG])
+        options = StartOptions(region=self.region, tag=[TAG], stop_early=False)
         request = read_request(session, [self.text], options, document=self.document)
         found: list[int] = []
         repeated = 0

@@ -12,7 +12,12 @@ from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Comparison, Result
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.render.comparisons import compared_rows, comparison_cells, known_columns
+from tm_cli.render.comparisons import (
+    compared_rows,
+    comparison_cells,
+    known_columns,
+    noise_text,
+)
 from tm_cli.render.html.charts import charts
 from tm_cli.render.html.markup import (
     Child,
@@ -229,7 +234,7 @@ def _comparisons(caption: str, items: Sequence[Comparison], other: str) -> Marku
         rows.append([metric, before, value, change, interval, p_value, limits, mark])
     used = known_columns(rows, keep=3)
     words = {used.index(7)} if 7 in used else set()
-    note = "* the change is larger than the noise" if any(i.significant for i in items) else None
+    note = noise_text(items) if any(item.significant for item in items) else None
     return table(
         caption,
         [head[n] for n in used],

@@ -443,6 +443,28 @@ def generator(run: RunFacts, other: RunFacts | None, than: str | None) -> Metric
     )
 
 
+def cpu_pressure(run: RunFacts, other: RunFacts, than: str) -> Iterator[MetricComparison]:
+    """An explanation, if the machine was much busier than for the other run.
+
+    It excuses nothing: on a machine that the target shares, a slower version makes it itself.
+    """
+    now, before = run.cpu_pressure, other.cpu_pressure
+    if now is None or before is None or now < before + _BUSIER:
+        return
+    value, rate = 100 * now, 100 * before
+    reason = (
+        f"the load generator's machine waited for a CPU {value:.0f} % of the time, the {than} "
+        f"{rate:.0f} %: response times may be those of a busier machine"
+    )
+    yield MetricComparison(
+        CPU_PRESSURE, Severity.PASS, reason, "%", value, rate, value - rate, than=than
+    )
+
+
+CPU_PRESSURE = "cpu_pressure"
+_BUSIER = 0.1  # a share of the time
+
+
 def unreached(run: RunFacts, others: Sequence[RunFacts], than: str) -> Iterator[MetricComparison]:
     """A warning when an instance was hardly tested that was tested in the other runs.
 

@@ -186,7 +186,7 @@ def compare_response_times(
     `completed`: all that did not fail, for the spread between runs; by default `passed`.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
     """
-    evidence = _evidence(run, other, thresholds, than, passed, completed, is_paired, is_named)
+    evidence = find_evidence(run, other, thresholds, than, passed, completed, is_paired, is_named)
     for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:
@@ -198,11 +198,11 @@ def compare_response_times(
             yield _unjudged(name, value, before, than)
         else:
             known = evidence.get(name)
-            floor = _floor(name, thresholds, before, known)
+            floor = floor_of(name, thresholds, before, known)
             yield _compared(run, (value, before), bound, floor, than, name, known)
 
 
-def _evidence(
+def find_evidence(
     run: RunFacts,
     other: RunFacts,
     thresholds: Thresholds,
@@ -273,7 +273,7 @@ def _level_mean(name: str, level: Sequence[RunFacts]) -> LevelMean | None:
     )
 
 
-def _floor(name: str, thresholds: Thresholds, before: float, evidence: Evidence | None) -> float:
+def floor_of(name: str, thresholds: Thresholds, before: float, evidence: Evidence | None) -> float:
     """The rise in milliseconds below which nothing counts.
 
     The default would hide everything of a quick service, so it shrinks once several runs have shown

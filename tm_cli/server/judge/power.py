@@ -21,7 +21,6 @@ from tm_cli.server.judge.bootstrap import (
     Chance,
     Noise,
     ResponseTimes,
-    between_runs,
     chances,
     noise,
 )
@@ -121,26 +120,28 @@ class Variation:
 
 
 def find_variation(
-    runs: Sequence[RunFacts], values: Sequence[float], metric: str, assumed: float = ASSUMED
+    runs: Sequence[RunFacts],
+    metric: str,
+    between: Chance | None = None,
+    assumed: float = ASSUMED,
 ) -> Variation:
     """Return why a quantile varies, from at least two comparable runs with their blocks.
 
-    `values`: the quantile in the runs of the present level, oldest first.
+    `between`: what is known of the variance from run to run; without it, `assumed` is all.
     """
     share = QUANTILES[metric]
     within, sampling = [], []
     for one, other in pairwise(runs):
         times, others = ResponseTimes(one.blocks), ResponseTimes(other.blocks)
         sampling.append(times.standard_error(share) ** 2 + others.standard_error(share) ** 2)
-        within.append(chances(times, others, {metric: share})[metric])
-    mean = Chance(fmean(chance.variance for chance in within), within[0].freedom)
+        within.append(chances(times, others, {metric: share})[metric].variance)
     return Variation(
         requests=round(fmean(run.completed for run in runs)),
         seconds=runs[0].seconds,
         value=runs[0].quantiles_ms[metric],
         sampling=fmean(sampling),
-        wander=max(mean.variance - fmean(sampling), 0.0),
-        between=between_runs(values, mean, assumed),
+        wander=max(fmean(within) - fmean(sampling), 0.0),
+        between=between or Chance(assumed**2, ASSUMED_RUNS),
         assumed=assumed,
     )
 

@@ -11,12 +11,14 @@ from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BASELINE,
     BY_THE_GENERATOR,
+    CPU_PRESSURE,
     REFERENCE,
     MetricComparison,
     Severity,
     alone,
     at_most_warn,
     baseline_is_usable,
+    cpu_pressure,
     error_rates,
     generator,
     is_unreliable,
@@ -134,6 +136,7 @@ def compare(
     found += successes(run, other, thresholds, than, () if is_named else completed)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
+    found += () if is_paired else cpu_pressure(run, other, than)
     found += unreached(run, [other] if is_named else [other, *passed], than)
     if not is_timed:
         found.append(_nothing_timed(run))
@@ -296,9 +299,10 @@ def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
     wrong = [comparison for comparison in found if comparison.severity]
     # a saturated generator puts all other warnings in doubt
     wrong.sort(key=lambda comparison: (-comparison.severity, comparison.metric != "generator"))
+    wrong += [comparison for comparison in found if comparison.metric == CPU_PRESSURE]
     return tuple(comparison.reason for comparison in wrong)
 
 
 def _is_shown(comparison: MetricComparison) -> bool:
     is_open = comparison.metric in ALWAYS_SEEN and comparison.excludes_fail is False
-    return comparison.metric == _EXAMPLE or comparison.is_improved or is_open
+    return comparison.metric in (_EXAMPLE, CPU_PRESSURE) or comparison.is_improved or is_open

@@ -23,6 +23,7 @@ from tm_cli.server.runs.noise import (
     plan,
 )
 from tm_cli.server.runs.plan import load_of, thresholds_of_run, warmup_of_run
+from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.store.stored_rows import damage
 from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import Refusal, read_model
@@ -99,8 +100,8 @@ def _usable(services: Services, number: int) -> RunFacts | str:
         return "is not in the history"
     if row["damaged"]:
         return damage(row)
-    if row["outcome"] != "COMPLETED" or row["against_url"]:
-        return "is no completed run of one target"
+    if row["outcome"] != "COMPLETED" or row["against_url"] or stopped_after(row) is not None:
+        return "is not a whole run of one target"
     try:
         run = services.judge.with_blocks(services.judge.facts(row), Thresholds())
     except ValueError as error:

@@ -11,16 +11,15 @@ from itertools import pairwise
 from typing import Any
 
 from tm_cli.server.judge import RunFacts, Thresholds
+from tm_cli.server.judge.baseline import not_failed
 from tm_cli.server.judge.bootstrap import (
     ASSUMED,
     ASSUMED_RUNS,
-    MAX_RUNS,
     ResponseTimes,
     chances,
 )
-from tm_cli.server.judge.findings import is_unreliable
-from tm_cli.server.judge.latency import requests_needed
-from tm_cli.server.judge.levels import find_levels
+from tm_cli.server.judge.findings import BASELINE, is_unreliable
+from tm_cli.server.judge.latency import find_evidence, floor_of, requests_needed
 from tm_cli.server.judge.power import (
     Load,
     Question,
@@ -61,7 +60,8 @@ def comparable_runs(
     """The reliable completed runs of one load, newest first, without their blocks."""
     rows = judge.history.completed_before(_LARGEST_ID, profile_id)
     found = (judge.facts(row) for row in rows if row["fingerprint"] == fingerprint)
-    usable = (run for run in found if run.can_be_baseline and run.seconds > 0)
+    whole = (run for run in found if run.stopped_after is None and run.seconds > 0)
+    usable = (run for run in whole if run.can_be_baseline)
     return [run for run in usable if not is_unreliable(run, thresholds)]
 
 
@@ -76,16 +76,9 @@ def plan(
 
     With fewer than two runs nothing is known, and there are no options.
     """
-    question = Question(
-        asked.detect,
-        asked.power / 100,
-        thresholds.quantiles[asked.metric],
-        thresholds.floor(asked.metric),
-        requests_needed(asked.metric),
-    )
     document = asked.document() | {
         "runs": [run.history_id for run in runs[:_PAIRS_FROM]],
-        "limits": question.limits(),
+        "limits": None,
         "lowerLimits": None,
         "value": None,
         "spread": None,
@@ -95,14 +88,20 @@ def plan(
     measured = _measured(judge, runs, thresholds)
     if len(measured) < 2:
         return document
-    values = _level_values(measured[0], runs, asked.metric)
-    assumed = measured[0].assumed_spread or ASSUMED
-    variation = find_variation(measured, values, asked.metric, assumed)
+    variation, floor = _variation(measured, runs, thresholds, asked.metric)
+    question = Question(
+        asked.detect,
+        asked.power / 100,
+        thresholds.quantiles[asked.metric],
+        floor,
+        requests_needed(asked.metric),
+    )
     lower = question.with_lower_limits(variation.value)
     now = Load(variation.requests / variation.seconds, variation.seconds)
     found = options(variation, question, now, most_rate=most_rate)
     return document | {
         "runs": [run.history_id for run in measured],
+        "limits": question.limits(),
         "lowerLimits": _lower_limits(question, lower, thresholds, asked.metric),
         "value": variation.value,
         "spread": _spread(variation),
@@ -119,7 +118,7 @@ def _lower_limits(
     if lower.bound != question.bound:
         changes[metric] = {"warn": lower.bound.warn}
     if lower.floor_ms != question.floor_ms:
-        share = lower.floor_ms / question.floor_ms
+        share = lower.floor_ms / thresholds.floor(metric)
         changes["floorMs"] = round(thresholds.floor_ms * share, 3)
     return changes or None
 
@@ -141,10 +140,19 @@ def _measured(judge: Judge, runs: Sequence[RunFacts], thresholds: Thresholds) ->
     return found
 
 
-def _level_values(newest: RunFacts, runs: Sequence[RunFacts], metric: str) -> list[float]:
-    passed = [run for run in reversed(runs) if run.verdict == "PASS"]
-    level = find_levels(newest, passed).present(metric)
-    return [run.quantiles_ms[metric] for run in level[-MAX_RUNS:]]
+def _variation(
+    measured: Sequence[RunFacts], runs: Sequence[RunFacts], thresholds: Thresholds, metric: str
+) -> tuple[Variation, float]:
+    """Why the quantile varies, and its floor, as the judge sees it when the next run has ended."""
+    newest, before = measured[:2]
+    completed = not_failed(list(reversed(runs)), thresholds)
+    passed = [run for run in completed if run.verdict == "PASS"]
+    known = find_evidence(before, newest, thresholds, BASELINE, passed, completed, False, False)
+    evidence = known.get(metric)
+    assumed = newest.assumed_spread or ASSUMED
+    between = evidence.between() if evidence else None
+    variation = find_variation(measured, metric, between, assumed)
+    return variation, floor_of(metric, thresholds, variation.value, evidence)
 
 
 def calibrate(runs: Sequence[RunFacts]) -> dict[str, Any]:

@@ -135,8 +135,7 @@ class Judge:
             "finished_at": wire_time(self.now()),
             "notes": json.dumps(state.notes),
         }
-        thresholds = thresholds_of(row)
-        return test.look(*self._sides(row), thresholds, seen.within(thresholds, end))
+        return test.look(*self._sides(row), thresholds_of(row), seen)
 
     def _judgement(self, row: StoredRow) -> Judgement:
         run, other = self._sides(row)

@@ -150,18 +150,18 @@ def test_run_in_which_everything_could_be_chance_is_not_enough() -> None:
 
 def test_variation_is_that_of_the_runs() -> None:
     runs = [played(CALM, seed=seed) for seed in (1, 2, 3)]
-    calm = find_variation(runs, [], "p95")
+    calm = find_variation(runs, "p95")
     assert (calm.requests, calm.seconds) == (12_000, 60.0)
     assert calm.wander < calm.sampling
     wild = [played([1.0, 1.5] * 3 + [1.5, 1.0] * 3, seed=4), played(CALM, seed=5)]
-    assert find_variation(wild, [], "p95").wander > 10 * calm.sampling
+    assert find_variation(wild, "p95").wander > 10 * calm.sampling
 
 
 def test_prediction_holds_where_nothing_but_chance_within_the_runs_varies() -> None:
     """A rise that is predicted to fail in 95 % of the runs does so, give or take 10 points."""
     rng = random.Random(1)
     runs = [played(CALM, seed=seed, per_block=20) for seed in (1, 2, 3)]
-    variation = replace(find_variation(runs, [], "p95"), between=Chance(1e-12, 100))
+    variation = replace(find_variation(runs, "p95"), between=Chance(1e-12, 100))
     rise = QUESTION.detects(variation, *variation.chances(Load(4, 60))).fail
     assert rise is not None
     failed = 0

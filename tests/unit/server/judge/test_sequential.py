@@ -9,7 +9,7 @@ import pytest
 
 from tm_cli.server.judge import BaselineChoice, RunFacts, SelectedBy, Thresholds
 from tm_cli.server.judge.bootstrap import ResponseTimes
-from tm_cli.server.judge.sequential import SequentialTest, stretch
+from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 
@@ -61,16 +61,20 @@ def played(
 
 
 def looks(
-    factor: float = 1.0, *, curve: Curve = FLAT, passed: tuple[RunFacts, ...] = (), **how: object
+    factor: float = 1.0,
+    *,
+    passed: tuple[RunFacts, ...] = (),
+    gate: dict[str, object] | None = None,
+    **how: object,
 ) -> tuple[str | None, int]:
     """The verdict of the first look that knows it, and the blocks that it took."""
     test = SequentialTest()
     for blocks in range(1, BLOCKS):
-        seen = stretch(curve, 5.0 * blocks, blocks=blocks, total=BLOCKS)
+        seen = interim(FLAT, 0.0, 5.0 * blocks, blocks=blocks, total=BLOCKS)
         run = played(factor, seed=2, blocks=blocks, history_id=99, **how)  # type: ignore[arg-type]
-        baseline = played(blocks=blocks)
+        baseline = played(blocks=blocks, stretches=how.get("stretches", {}))
         choice = BaselineChoice(baseline, SelectedBy.NEWEST_PASSING, passed=(baseline, *passed))
-        if known := test.look(run, choice, Thresholds(), seen):
+        if known := test.look(run, choice, Thresholds().changed(gate), seen):
             return known, blocks
     return None, BLOCKS
 
@@ -112,7 +116,7 @@ def test_a_quantile_that_only_the_whole_run_could_judge_prevents_an_early_pass(
 ) -> None:
     counts = dict.fromkeys(("completed", "sent", "planned"), requests)  # p99 takes 1,000
     now = played(seed=2, blocks=6, statuses={"200": requests}, **counts)
-    seen = stretch(FLAT, 30.0, blocks=6, total=BLOCKS)
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
     before = replace(now, blocks=played(blocks=6).blocks)
     assert SequentialTest().look(now, before, Thresholds(), seen) == known
 
@@ -131,8 +135,16 @@ def test_after_ten_early_passes_the_baseline_is_renewed() -> None:
     assert looks(passed=(*nine, replace(nine[0], history_id=11))) == (None, BLOCKS)
 
 
+@pytest.mark.parametrize(("key", "known"), [("p95[30s..60s]", None), ("p95[0s..30s]", "PASS")])
+def test_a_stretch_with_thresholds_of_its_own_must_be_over(key: str, known: str | None) -> None:
+    gate = {key: {"fail": 20}}
+    (item,) = Thresholds().changed(gate).stretches.values()
+    measured = {item.stretch: played(seed=2, blocks=6)}
+    assert looks(gate=gate, stretches=measured)[0] == known
+
+
 def test_both_sides_of_an_ab_run_decide_it() -> None:
-    seen = stretch(FLAT, 30.0, blocks=6, total=BLOCKS)
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
     now, before = played(seed=2, blocks=6), played(blocks=6)
     assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"
     slow = played(1.5, seed=2, blocks=6)
@@ -141,7 +153,7 @@ def test_both_sides_of_an_ab_run_decide_it() -> None:
 
 def permitted(*points: tuple[float, float], second: float) -> set[str]:
     curve = Curve(points, 60, "LINEAR")
-    return set(stretch(curve, second, blocks=int(second / 5), total=BLOCKS).permits)
+    return set(interim(curve, 0.0, second, blocks=int(second / 5), total=BLOCKS).permits)
 
 
 def test_on_a_constant_curve_half_of_it_permits_a_pass_and_a_fifth_a_failure() -> None:
@@ -170,7 +182,13 @@ def test_what_follows_the_peak_need_not_be_seen() -> None:
 def test_chance_is_spent_over_the_looks_and_never_exceeds_its_sum() -> None:
     test = SequentialTest()
     for blocks in range(3, BLOCKS):
-        seen = stretch(FLAT, 5.0 * blocks, blocks=blocks, total=BLOCKS)
+        seen = interim(FLAT, 0.0, 5.0 * blocks, blocks=blocks, total=BLOCKS)
         test.look(played(1.11, seed=2, blocks=blocks), played(blocks=blocks), Thresholds(), seen)
         assert set(test.spent.values()) == {seen.share}
     assert max(test.spent.values()) < 1
+
+
+def test_an_improvement_decides_an_ab_run_which_is_no_baseline() -> None:
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
+    now, before = played(0.6, seed=2, blocks=6), played(blocks=6)
+    assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"

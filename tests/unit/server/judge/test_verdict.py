@@ -639,3 +639,38 @@ def test_the_sides_of_an_ab_run_must_answer_alike() -> None:
 def test_expected_statuses_are_a_list_of_those_below_400(value: object) -> None:
     with pytest.raises(ValueError, match="gate: expectStatus: "):
         Thresholds().changed({"expectStatus": value})
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "is_told"),
+    [(0.31, 0.04, True), (0.13, 0.04, False), (None, 0.04, False), (0.31, None, False)],
+)
+@pytest.mark.parametrize(("p95", "verdict"), [(200, "PASS"), (300, "FAIL")])
+def test_a_busier_machine_is_told_and_excuses_nothing(now, before, is_told, p95, verdict) -> None:
+    run = replace(with_quantiles(RUN, p95=p95), cpu_pressure=now)
+    judgement = judge(run, against(replace(BASELINE, cpu_pressure=before)))
+    assert judgement.verdict == verdict
+    told = "the load generator's machine waited for a CPU 31 % of the time, the baseline 4 %"
+    assert judgement.reasons[-1].startswith(told) is is_told
+
+
+def test_bodies_whose_sizes_vary_by_themselves_have_not_collapsed() -> None:
+    """The baseline had a few large ones by chance, others did not."""
+    sizes = (900.0, 1100.0, 800.0)
+    passed = tuple(answered(replace(BASELINE, history_id=n), size) for n, size in enumerate(sizes))
+    choice = replace(against(answered(BASELINE, 2500.0)), passed=passed, completed=passed)
+    assert judge(answered(RUN, 1000.0), choice).verdict == "PASS"
+    assert judge(answered(RUN, 300.0), choice).verdict == "WARN"
+    pinned = replace(choice, how=SelectedBy.PINNED)
+    assert judge(answered(RUN, 1000.0), pinned).verdict == "WARN"
+
+
+def test_improvements_are_told_with_a_pass_and_listed() -> None:
+    calm = [[(90_000, 900), (200_000, 100)]] * 20
+    quick = [[(60_000, 900), (200_000, 100)]] * 20
+    judgement = judge(
+        replace(with_quantiles(RUN, p50=60), blocks=quick),
+        against(replace(with_quantiles(BASELINE, p50=90), blocks=calm)),
+    )
+    assert judgement.snapshot["improved"] == ["p50"]
+    assert [reason.endswith("; improved") for reason in judgement.reasons] == [True, False]

@@ -82,7 +82,7 @@ def line_chart(
     height: int = 360,
 ) -> str:
     """Draw lines over common axes; `limits` are horizontal: value, colour, text."""
-    right, bottom = WIDTH - _RIGHT - 150, height - _BOTTOM
+    right, bottom = WIDTH - _RIGHT - 190, height - _BOTTOM
 
     def at(point: tuple[float, float]) -> tuple[float, float]:
         across = (point[0] - x.low) / (x.high - x.low)
@@ -101,11 +101,12 @@ def line_chart(
     for value, colour, text in limits:
         level = at((x.low, value))[1]
         drawn.append(f'<path class="limit {colour} line" d="M{_LEFT} {level:.1f}H{right}"/>')
-        drawn.append(_text(text, right + 8, level + 4, "quiet"))
-    for number, line in enumerate(lines):
+        drawn.append(_text(text, right - 6, level - 5, "quiet end"))
+    legend = float(_TOP)
+    for line in lines:
         drawn += _line(line, [at(point) for point in line.points])
         if line.name:
-            legend = (_TOP + bottom) / 2 + 22 * number
+            legend += 22
             drawn.append(f'<circle class="{line.colour}" cx="{right + 16}" cy="{legend}" r="5"/>')
             drawn.append(_text(line.name, right + 28, legend + 4, "text"))
     return _picture(title, height, drawn)
