@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from noise import Noise, Target, judged, play, slowness
+from noise import NOISES, ORDINARY, Noise, Target, judged, play, slowness
 from shares import may_be_at_least, may_be_at_most, wilson
 
 from tm_cli.server.judge import (
@@ -37,7 +37,7 @@ from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 
-NOISE = Noise()
+HOSTED = NOISES["hosted"]
 RATE = 200.0
 MOST_BLOCKS = 40
 
@@ -59,7 +59,7 @@ def play_one(
     seconds: int,
     is_duet: bool = False,
     history: int = 0,
-    noise: Noise = NOISE,
+    noise: Noise = HOSTED,
 ) -> Trial:
     """A run of the old version, then one of `target`, or both in one run."""
     rng = random.Random(seed)  # noqa: S311
@@ -167,6 +167,18 @@ def scenarios(trials: int) -> Iterator[Scenario]:
         yield Scenario(f"{what}, slowest tenth 25 % slower", tail, count // 2)
         errors = partial(one, target=Target(errors=0.01))
         yield Scenario(f"{what}, errors 0.1 % to 1 %", errors, count // 2)
+    for name, noise in NOISES.items():
+        most = (1.0, 5.0) if name in ORDINARY else (3.0, None)
+        for is_duet in (False, True):
+            form = "duet of 120 s" if is_duet else "two runs of 60 s"
+            same = partial(
+                play_one,
+                target=Target(),
+                seconds=120 if is_duet else 60,
+                is_duet=is_duet,
+                noise=noise,
+            )
+            yield Scenario(f"{name}: {form}, unchanged", same, trials // 4, None, *most)
     row = partial(play_one, target=Target(), seconds=60, history=5)
     yield Scenario("two runs of 60 s, unchanged, after 5 more", row, trials // 2, 2 / 3, 1.0, 5.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tm_cli.errors import ConfigurationError, TmError, UsageError
-from tm_cli.runtime.trusted_files import find_git
+from tm_cli.runtime.trusted_files import find_git, find_git_dir
 from tm_cli.values.text import sanitize
 
 _SEPARATOR = "\x1f"
 _SHORT = 10
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,44 @@ class Commit:
         return sanitize(f"{self.short} {self.subject}".strip(), longest=72)
 
 
-def read_head(directory: Path, environ: Mapping[str, str]) -> str | None:
-    """Return the commit that is checked out around `directory`; None where that is not known."""
-    with suppress(TmError):
-        found = Repository(directory, environ).read("rev-parse", "--verify", "--quiet", "HEAD")
-        return found if _is_id(found) else None
+def read_head(directory: Path) -> str | None:
+    """Return the commit that is checked out around `directory`; None where that is not known.
+
+    The files are read, without git: a repository may be hostile, and its settings name programs.
+    """
+    top = next((place for place in (directory, *directory.parents) if _has_git(place)), None)
+    if top is None:
+        return None
+    with suppress(OSError, UnicodeError, ValueError):
+        git_dir = find_git_dir(top)
+        head = _text(git_dir / "HEAD")
+        name = head.removeprefix("ref: ")
+        found = head if name == head else _resolve(git_dir, name)
+        return found if _ID.fullmatch(found or "") else None
     return None
 
 
-def _is_id(text: str) -> bool:
-    return len(text) in (40, 64) and set(text) <= set("0123456789abcdef")
+def _resolve(git_dir: Path, name: str) -> str | None:
+    """Return what a branch points to; a work tree has its branches in the common directory."""
+    with suppress(OSError):
+        return _text(git_dir / name)
+    common = git_dir
+    with suppress(OSError):
+        common = git_dir / _text(git_dir / "commondir")
+    with suppress(OSError):
+        return _text(common / name)
+    refs = (line.partition(" ") for line in _text(common / "packed-refs").splitlines())
+    return next((number for number, _, ref in refs if ref == name), None)
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():  # a pipe would never end
+        raise FileNotFoundError(path)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _has_git(place: Path) -> bool:
+    return (place / ".git").exists()
 
 
 class Repository:
@@ -84,7 +114,8 @@ class Repository:
             raise TmError(f"git cannot be run: {problem.strerror}") from None
         if answer.returncode != 0:
             said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise TmError(f"git {words[0]} failed: {sanitize(said[-1] if said else 'no message')}")
+            reason = next((line for line in said if line.startswith("fatal: ")), "no message")
+            raise TmError(f"git {words[0]} failed: {sanitize(reason.removeprefix('fatal: '))}")
         return answer.stdout.decode("utf-8", "replace").strip("\n")
 
     @property
@@ -92,10 +123,9 @@ class Repository:
         """The directory of git's own files; raises ConfigurationError outside of a repository."""
         try:
             return Path(self.read("rev-parse", "--absolute-git-dir"))
-        except TmError:
+        except TmError as problem:
             raise ConfigurationError(
-                "this directory is not in a git repository",
-                hint="run `tm bisect` inside the repository of the service",
+                problem.message, hint="run `tm bisect` inside the repository of the service"
             ) from None
 
     def find(self, revision: str, name: str) -> Commit:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,11 @@ class State:
     @property
     def bad(self) -> Commit:
         return self.commits[-1]
+
+    @property
+    def has_results(self) -> bool:
+        """Whether it would be a loss to forget it."""
+        return bool(self.trials or self.untestable)
 
     def commit(self, number: str) -> Commit:
         return next(found for found in (self.good, *self.commits) if found.id == number)
@@ -169,7 +176,6 @@ class StateFile:
     def write(self, state: State) -> None:
         """Replace the file; raises ConfigurationError."""
         try:
-            self.directory.mkdir(mode=0o700, exist_ok=True)
             document = {"version": VERSION, **asdict(state)}
             write_atomic(self._path, json.dumps(document, indent=1), mode=0o600)
         except OSError as problem:
@@ -196,15 +202,41 @@ class StateFile:
                 hint="`tm bisect --reset` removes it",
             ) from None
 
-    def remove(self) -> None:
+    def clear(self) -> None:
         """Forget the bisection and its logs."""
         import shutil
 
-        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out; raises ConfigurationError where one is at work."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        with (self.directory / "lock").open("wb") as lock:
+            try:
+                _lock(lock.fileno())
+            except OSError:
+                raise ConfigurationError(
+                    "another tm is at work on this search", hint="end it with Ctrl-C first"
+                ) from None
+            yield
 
     @property
     def _path(self) -> Path:
         return self.directory / "state.json"
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file until it is closed or the process ends; raises OSError."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(document: dict[str, Any]) -> State:

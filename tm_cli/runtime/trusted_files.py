@@ -141,7 +141,7 @@ def find_git(environ: Mapping[str, str]) -> str | None:
 def _read_index(top: Path, path: Path) -> list[bytes]:
     """Look for the name in the index itself, for images that have a checkout and no git."""
     try:
-        place = _git_dir(top) / "index"
+        place = find_git_dir(top) / "index"
         if not place.is_file():
             return []
         index = place.read_bytes()
@@ -165,7 +165,7 @@ def _unreadable(top: Path) -> ConfigurationError:
     )
 
 
-def _git_dir(top: Path) -> Path:
+def find_git_dir(top: Path) -> Path:
     """Return the directory of the index; in a worktree `.git` is a file that names it."""
     place = top / ".git"
     if place.is_file():

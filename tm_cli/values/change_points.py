@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 PERMUTATIONS = 1999
+_CONFIDENCE = 0.95
 _SEED = 1  # the same history always has the same changes
 _MOST_FOR_SEGMENTS = 60  # values; there are half their square of segments
 
@@ -25,13 +26,17 @@ Search = Callable[[Sequence[float]], tuple[float, tuple[int, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """A new level begins at `index`; it lies `shift` above the one before.
+    """A new level begins at `index`, or, with 95 %, somewhere from `earliest` to `latest`.
+
+    It lies `shift` above the one before.
 
     `low` to `high` is a 95 % interval of the shift, None where the values are too few for one.
     `p_value`: how often values without a change would look like this.
     """
 
     index: int
+    earliest: int
+    latest: int
     shift: float
     low: float | None
     high: float | None
@@ -46,12 +51,33 @@ def find_changes(values: Sequence[float], chance: float) -> list[ChangePoint]:
     found = sorted(_divide(values, chance))
     edges = [0, *(index for index, _ in found), len(values)]
     changes = []
-    for (index, p_value), (start, end) in zip(
-        found, zip(edges, edges[2:], strict=False), strict=True
-    ):
-        shift, low, high = _shift(values[start:index], values[index:end])
-        changes.append(ChangePoint(index, shift, low, high, p_value))
+    for (index, p_value), start, end in zip(found, edges, edges[2:], strict=False):
+        where = [start + cut for cut in _likely_cuts(values[start:end])]
+        earliest, latest = min(*where, index), max(*where, index)
+        size = _shift(values[start:index], values[index:end])
+        changes.append(ChangePoint(index, earliest, latest, *size, p_value))
     return changes
+
+
+def _likely_cuts(values: Sequence[float]) -> list[int]:
+    """Return the fewest cuts among which the only change lies with 95 %.
+
+    The posterior of the cut with normal noise of unknown variance and nothing known before.
+    """
+    count = len(values)
+    rest = {cut: _squares(values[:cut]) + _squares(values[cut:]) for cut in range(1, count)}
+    least = max(min(rest.values()), 1e-300)
+    weights = {cut: (max(left, least) / least) ** (-(count - 2) / 2) for cut, left in rest.items()}
+    total, found = math.fsum(weights.values()), list[int]()
+    for cut in sorted(weights, key=lambda cut: -weights[cut]):
+        if math.fsum(weights[other] for other in found) < _CONFIDENCE * total:
+            found.append(cut)
+    return found
+
+
+def _squares(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values)
 
 
 def _divide(values: Sequence[float], chance: float) -> list[tuple[int, float]]:

@@ -49,6 +49,7 @@ class World:
         self.slower, self.noise, self.runs, self.interrupt_at = 1.3, 0.03, [], None
         self.errors, self.rng = set(), random.Random(1)
         self.document, self.against = {}, None
+        self.features = {"duet": True, "waitForTarget": True}
         server.expect_request(re.compile(".*")).respond_with_handler(self.answer)
 
     def number(self, url: str) -> int:
@@ -61,7 +62,7 @@ class World:
 
     def respond(self, path, method, request):
         if path == "/account":
-            return {"features": {"duet": True, "waitForTarget": True}, "limits": {}}
+            return {"features": self.features, "limits": {}}
         if path == "/profiles/import":
             self.document = request.get_json()
             return {"id": 42, "name": self.document["name"]}
@@ -281,6 +282,16 @@ def test_interrupted_search_leaves_nothing_behind_and_goes_on(bisect, world):
     assert len(json.loads(out)["data"]["runs"]) == len(world.runs)
 
 
+def test_search_without_results_is_not_in_the_way_of_the_next(bisect, world):
+    world.unservable = {0}
+    assert bisect("HEAD~12", "HEAD", *SERVE)[0] == ExitCode.ERROR
+    world.unservable, world.interrupt_at = set(), 0
+    code, _, err = bisect("HEAD~12", "HEAD", *SERVE)
+    assert code == ExitCode.INTERRUPTED
+    assert "--continue" not in err
+    assert bisect("HEAD~12", "HEAD", *SERVE)[0] == ExitCode.OK
+
+
 def test_status_starts_nothing(bisect, world):
     world.interrupt_at = 2
     bisect("HEAD~12", "HEAD", *SERVE)
@@ -305,7 +316,7 @@ def test_reset_asks_and_forgets(bisect, world):
     bisect("HEAD~12", "HEAD", *SERVE)
     assert bisect("--reset")[0] == ExitCode.USAGE  # without a terminal
     assert bisect("--reset", "--yes")[0] == ExitCode.OK
-    assert not (world.place / ".git" / "tm-bisect").exists()
+    assert not (world.place / ".git" / "tm-bisect" / "state.json").exists()
     code, _, err = bisect("--continue")
     assert code == ExitCode.USAGE
     assert "no search is under way" in err
@@ -317,7 +328,7 @@ def test_damaged_state_is_refused_and_can_be_reset(bisect, world):
     (place / "state.json").write_text("{", encoding="utf-8")
     assert bisect("--continue")[0] == ExitCode.CONFIGURATION
     assert bisect("--reset")[0] == ExitCode.OK
-    assert not place.exists()
+    assert not (place / "state.json").exists()
 
 
 def test_finished_search_is_shown_again_and_replaced_by_the_next(bisect, world):
@@ -382,9 +393,18 @@ def test_server_on_another_machine_is_refused(bisect, world):
     assert "does not reach" in err
 
 
+def test_server_without_ab_runs_is_refused_before_anything_is_built(bisect, world):
+    world.features = {"duet": False}
+    code, _, err = bisect("HEAD~3", "HEAD", *SERVE)
+    assert code == ExitCode.REFUSED
+    assert "cannot run against two targets" in err
+    assert world.environs == []
+    assert "no search is under way" in bisect("--status")[2]
+
+
 def test_outside_of_a_repository_it_says_so(bisect, world):
     (world.place / ".git").rename(world.place / "elsewhere")
     environ = {"GIT_CEILING_DIRECTORIES": str(world.place.parent)}
     code, _, err = bisect("HEAD~3", "HEAD", *SERVE, environ=environ)
     assert code == ExitCode.CONFIGURATION
-    assert "not in a git repository" in err
+    assert "not a git repository" in err

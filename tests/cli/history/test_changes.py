@@ -46,8 +46,20 @@ def test_change_has_size_run_and_commits(gate, server):
     assert change["change"] == pytest.approx(30, abs=2)
     assert change["p_value"] < 0.01
     assert (change["last_run_before"]["id"], change["first_run_after"]["id"]) == (10, 11)
+    assert change["since_run"]["id"] == 11
     assert change["first_run_after"]["commit"] == NEW
     assert change["commits"] == f"{OLD[:10]}..{NEW[:10]}"
+
+
+def test_noise_widens_the_range_of_commits(gate, server):
+    times = [100, 120, 90, 110, 95, 105, 115, 100, 125, 130, 150, 130, 120, 145, 135, 160, 140, 150]
+    rows = [run(n, float(time), commit=f"{n:040x}") for n, time in enumerate(times, 1)]
+    listed(server, *reversed(rows))
+    (change,) = ask(gate, "--metric", "p95", "--json").json["data"]["changes"]
+    ids = [change[name]["id"] for name in ("last_run_before", "since_run", "first_run_after")]
+    assert ids[0] < ids[1] <= ids[2]
+    assert ids[2] - ids[0] > 1
+    assert change["commits"] is not None
 
 
 def test_people_see_a_picture_and_a_table(gate, server):

@@ -106,6 +106,51 @@ def test_region_and_tags_go_to_the_newer_route(gate, server):
     assert gate(*GATED, *flags).exit_code == ExitCode.OK
 
 
+COMMIT = "c0ffee" + "0" * 34
+NEWER_ROUTE = ("POST", f"/profiles/{PROFILE}/runs")
+STARTED = {"runId": RUN, "status": "RUNNING", "profileId": PROFILE}
+
+
+@pytest.mark.parametrize(
+    ("environ", "tags"),
+    [
+        pytest.param({"TM_COMMIT": COMMIT.upper()}, [f"commit-{COMMIT}"], id="as-set"),
+        pytest.param({"GITHUB_SHA": COMMIT}, [f"commit-{COMMIT}"], id="of-the-platform"),
+        pytest.param({"GIT_COMMIT": "main"}, [], id="no-commit"),
+    ],
+)
+def test_run_with_tags_gets_one_of_its_commit(tm, server, environ, tags):
+    server.profile().snapshot()
+    server.answer(*NEWER_ROUTE, STARTED, body={"tags": ["ci", *tags, OWN_TAG]})
+    server.status("COMPLETED").scan(row()).detail()
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "CI": "", **environ}
+    assert tm(*GATED, "--tag", "ci", environ=environ).exit_code == ExitCode.OK
+
+
+def test_commit_that_is_checked_out_is_a_tag(tm, server):
+    git_dir = tm.cwd / ".git"
+    (git_dir / "refs" / "heads").mkdir(parents=True)
+    (git_dir / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
+    (git_dir / "refs" / "heads" / "main").write_text(f"{COMMIT}\n", encoding="utf-8")
+    server.profile().snapshot()
+    server.answer(*NEWER_ROUTE, STARTED, body={"tags": ["ci", f"commit-{COMMIT}", OWN_TAG]})
+    server.status("COMPLETED").scan(row()).detail()
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "GITHUB_SHA": "d" * 40}
+    assert tm(*GATED, "--tag", "ci", environ=environ).exit_code == ExitCode.OK
+
+
+def test_server_without_tags_gets_none(gate, tm, server):
+    server.until_ended().scan(row()).detail()
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_COMMIT": COMMIT}
+    assert tm(*GATED, environ=environ).exit_code == ExitCode.OK
+
+
+def test_commit_that_is_none_is_refused(tm):
+    result = tm(*GATED, "--tag", "ci", environ={"TM_COMMIT": "main"})
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "TM_COMMIT" in result.stderr
+
+
 def test_quiet_prints_the_result_and_nothing_else(gate, server):
     server.until_ended().scan(row()).detail()
     result = gate(*GATED, "--quiet")

@@ -448,6 +448,73 @@ def test_document_that_waits_needs_a_server_that_can(gate, server, tmp_path):
     assert "cannot wait until the target answers" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "sent"),
+    [
+        (("--stop-early",), {}, True),
+        ((), {"TM_STOP_EARLY": "true"}, True),
+        (("--no-stop-early",), {"TM_STOP_EARLY": "true"}, False),
+    ],
+)
+def test_wish_to_stop_early_goes_with_the_start(tm, server, argv, environ, sent):
+    if sent:
+        server.features(stopEarly=True)
+    expect_run(server, {"stopEarly": sent})
+    own = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    assert tm(*GATED, *argv, environ={**own, **environ}).exit_code == ExitCode.OK
+
+
+def test_server_that_cannot_stop_early_gets_no_start(gate, server):
+    server.features(baselinePins=True)
+    result = gate(*GATED, "--stop-early")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "this server cannot end a run before its time (--stop-early); nothing" in result.stderr
+
+
+def test_document_that_stops_early_needs_a_server_that_can(gate, server, tmp_path):
+    path = tmp_path / "checkout.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + "stopEarly: true\n")
+    server.features(runLimits=True)
+    result = gate("runs", "start", str(path), "--wait")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cannot end a run before its time" in result.stderr
+
+
+def test_run_that_was_stopped_early_says_when(gate, server):
+    early = {"stoppedAfterSeconds": 38, "curveSeconds": 300.0, "durationSeconds": 38}
+    server.until_ended().scan(row(**early)).detail(**early)
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.OK
+    assert "decided after 38s of 5m" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stoppedAfterSeconds": None, "curveSeconds": 300},
+        {"stoppedAfterSeconds": 38},
+        {"stoppedAfterSeconds": 301, "curveSeconds": 300},
+        {"stoppedAfterSeconds": "38", "curveSeconds": [300]},
+        {"stoppedAfterSeconds": -1, "curveSeconds": 300},
+    ],
+)
+def test_numbers_that_make_no_sense_say_nothing(gate, server, fields):
+    server.until_ended().scan(row(**fields)).detail(**fields)
+    assert "decided after" not in gate(*GATED).stdout
+
+
+def test_run_that_may_stop_early_is_polled_every_two_seconds(gate, server, clock):
+    server.features(stopEarly=True)
+    server.profile(duration=300).snapshot()
+    server.answer("POST", f"/profiles/{PROFILE}/runs", STARTED, body={"stopEarly": True})
+    for elapsed in (0, 2, 4):
+        server.status(elapsedSeconds=elapsed, durationSeconds=300, stopsEarly=True)
+    server.status("COMPLETED").scan(row()).detail()
+    began = clock.monotonic()
+    assert gate(*GATED, "--stop-early").exit_code == ExitCode.OK
+    assert clock.monotonic() - began < 10
+
+
 @pytest.mark.parametrize("text", ["soon", "-1s", ""])
 def test_time_to_wait_is_a_duration(gate, server, text):
     result = gate(*GATED, f"--wait-for-target={text}")

@@ -84,9 +84,9 @@ def test_bad_must_descend_from_good(repository):
 
 
 def test_outside_of_a_repository_it_says_so(tmp_path):
-    with pytest.raises(ConfigurationError, match="not in a git repository"):
+    with pytest.raises(ConfigurationError, match="not a git repository"):
         _ = Repository(tmp_path, {**PLAIN, "GIT_CEILING_DIRECTORIES": str(tmp_path)}).git_dir
-    assert read_head(tmp_path, PLAIN) is None
+    assert read_head(tmp_path) is None
 
 
 def test_without_git_it_says_so():
@@ -94,8 +94,27 @@ def test_without_git_it_says_so():
         Repository(Path(), {"PATH": "/nowhere"})
 
 
-def test_head_is_read(place):
-    assert read_head(place, PLAIN) == git(place, "rev-parse", "HEAD")
+def test_head_is_read_of_a_branch_a_packed_one_a_commit_and_a_work_tree(place, repository):
+    def is_right(where):
+        return read_head(where) == git(where, "rev-parse", "HEAD")
+
+    inner = place / "src"
+    inner.mkdir()
+    assert is_right(place)
+    assert read_head(inner) == read_head(place)
+    git(place, "pack-refs", "--all")
+    assert is_right(place)
+    git(place, "worktree", "add", "-q", "-b", "other", str(inner / "tree"), "HEAD~1")
+    assert is_right(inner / "tree")
+    git(place, "checkout", "-q", "--detach", "HEAD~2")
+    assert is_right(place)
+
+
+@pytest.mark.parametrize("head", ["", "ref: refs/heads/none", "ref: ../../x", "nonsense", "\xff"])
+def test_head_that_cannot_be_read_is_not_known(tmp_path, head):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_bytes(head.encode("latin-1"))
+    assert read_head(tmp_path) is None
 
 
 def test_work_trees_leave_the_users_own_alone(place, repository, tmp_path_factory):
@@ -132,12 +151,26 @@ def test_subjects_are_shown_harmless():
 def test_state_survives_the_file(tmp_path):
     file = StateFile(tmp_path / "tm-bisect")
     state = State(Terms("make", "serve", "p"), Commit("0"), [Commit("1", ("0",))], "mark", "/tmp/x")
-    file.write(state)
-    assert file.read() == state
-    if os.name != "nt":
-        assert (tmp_path / "tm-bisect" / "state.json").stat().st_mode & 0o077 == 0
-    file.remove()
+    with file.locked():
+        file.write(state)
+        assert file.read() == state
+        if os.name != "nt":
+            assert (tmp_path / "tm-bisect" / "state.json").stat().st_mode & 0o077 == 0
+        file.clear()
     assert file.read() is None
+
+
+def test_two_processes_do_not_work_on_one_search(tmp_path):
+    file = StateFile(tmp_path / "tm-bisect")
+    other = StateFile(tmp_path / "tm-bisect")
+    with (
+        file.locked(),
+        pytest.raises(ConfigurationError, match="another tm is at work"),
+        other.locked(),
+    ):
+        pass
+    with other.locked():
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}', "nonsense"])
@@ -160,6 +193,7 @@ def test_shell_reads_the_command_in_its_directory_and_the_log_has_its_output(tmp
     log = tmp_path / "log"
     words = shell_command("echo $WORD && pwd; exit 3", PLAIN)
     group = SubprocessGroup(words, {**PLAIN, "WORD": "hello"}, directory=tmp_path, output=log)
+    group._process.wait(30)
     group.end(10.0)
     assert group.poll() == 3
     assert log.read_text(encoding="utf-8").splitlines() == ["hello", str(tmp_path)]

@@ -65,6 +65,14 @@ def test_interval_holds_the_shift_in_95_of_100_histories():
     assert held >= 16
 
 
+def test_place_of_the_change_is_within_its_range_in_95_of_100_histories():
+    found = [find_changes(logs([100] * 12 + [115] * 12, seed, 0.06), CHANCE) for seed in range(20)]
+    single = [changes[0] for changes in found if len(changes) == 1]
+    assert len(single) >= 16
+    assert sum(change.earliest <= 12 <= change.latest for change in single) >= len(single) - 3
+    assert any(change.earliest < change.latest for change in single)
+
+
 def hosted(rng):
     return rng.gauss(0, 0.0266)
 

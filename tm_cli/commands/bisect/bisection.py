@@ -32,7 +32,7 @@ from tm_cli.cli.options import StartOptions, confirm_deletion
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.bisect.results import as_data, conclusion, describe, trial_line
 from tm_cli.commands.run import profile_of_url
-from tm_cli.commands.runs.gate import RunGate, read_request
+from tm_cli.commands.runs.gate import AB_RUN, WAITING, RunGate, read_request, require_features
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.commands.shared.profile_argument import check_profile_argument, resolve_profile
@@ -51,6 +51,7 @@ RESUME = "`tm bisect --continue` goes on, `tm bisect --status` shows what is kno
 ATTEMPTS = 3
 """How often a run may end without a verdict before the search stops."""
 
+_DIRECTORY = "tm-bisect-"
 _HALF_INTERVAL = 1.96
 
 
@@ -105,7 +106,7 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     """Begin a search; raises UsageError when one is under way."""
     repository, file = _open(session)
     known = file.read()
-    if known is not None and not known.is_over:
+    if known is not None and known.has_results and not known.is_over:
         raise UsageError(
             f"a search from {known.good.short} to {known.bad.short} is under way here",
             hint=f"{RESUME}, `tm bisect --reset` forgets it",
@@ -113,20 +114,24 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
     commits = repository.between(first, last, first_parent=terms.first_parent)
     _require_local_server(session)
-    file.remove()
-    state = State(terms, first, commits, mark=session.context.make_token(), directory="")
-    return _search(session, repository, file, state)
+    with file.locked():
+        if known is not None:
+            _clean_up(repository, known)
+        file.clear()
+        state = State(terms, first, commits, mark=session.context.make_token(), directory="")
+        return _search(session, repository, file, state)
 
 
 def resume(session: CommandContext) -> int:
     """Go on with the search."""
     repository, file = _open(session)
-    state = _require(file)
-    if state.is_over:
-        return _finish(session, state)
+    if (found := _require(file)).is_over:
+        return _finish(session, found)
     _require_local_server(session)
-    _clean_up(repository, state)
-    return _search(session, repository, file, state)
+    with file.locked():
+        state = _require(file)  # as the last one at work has left it
+        _clean_up(repository, state)
+        return _search(session, repository, file, state)
 
 
 def show_status(session: CommandContext) -> int:
@@ -144,9 +149,10 @@ def reset(session: CommandContext, *, yes: bool) -> int:
         state = None
     if state is not None and not state.is_over:
         confirm_deletion(session, f"the search with {len(state.trials)} runs", yes=yes)
-    if state is not None:
-        _clean_up(repository, state)
-    file.remove()
+    with file.locked():
+        if state is not None:
+            _clean_up(repository, state)
+        file.clear()
     return session.emit({"reset": True}, lambda: "the search is forgotten")
 
 
@@ -168,23 +174,26 @@ def _require(file: StateFile) -> State:
 def _clean_up(repository: Repository, state: State) -> None:
     """Remove what a tm that was killed has left behind."""
     end_leftovers(state.mark)
-    if state.directory:
-        remove_directory(repository, Path(state.directory))
+    place = Path(state.directory)
+    if place.name.startswith(_DIRECTORY) and place.parent == Path(tempfile.gettempdir()):
+        remove_directory(repository, place)
 
 
 def _require_local_server(session: CommandContext) -> None:
+    """Refuse before anything is built what could not be played; starts the embedded server."""
     server = session.settings.server or LOCAL
     if server != LOCAL and not is_loopback(server):
         raise UsageError(
             f"tm bisect serves commits on this machine, which {sanitize(server)} does not reach",
             hint="use the embedded server: --base-url local",
         )
+    require_features(session, [AB_RUN, WAITING], ending="; nothing was started")
 
 
 def _search(session: CommandContext, repository: Repository, file: StateFile, state: State) -> int:
     """Play runs until there is a result; whatever ends this earlier names how to go on."""
     context = session.context
-    state.directory = tempfile.mkdtemp(prefix="tm-bisect-")
+    state.directory = tempfile.mkdtemp(prefix=_DIRECTORY)
     file.write(state)
     terms = state.terms
     workshop = Workshop(
@@ -201,11 +210,19 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
         document = _read_document(session, terms)
         _Bisection(session, file, state, workshop, document).run()
     except BaseException:
-        session.terminal.write_line(f"tm: {len(state.trials)} runs are kept; {RESUME}")
+        if state.has_results:
+            session.terminal.write_line(f"tm: {_count(state)} kept; {RESUME}")
+        else:
+            file.clear()
         raise
     finally:
         workshop.close()
     return _finish(session, state)
+
+
+def _count(state: State) -> str:
+    count = len(state.trials)
+    return "1 run is" if count == 1 else f"{count} runs are"
 
 
 def _finish(session: CommandContext, state: State) -> int:
@@ -240,7 +257,8 @@ class _Bisection:
         state, note = self.state, self.session.note
         seconds = as_number(self.document.get("duration"))
         length = f" of {format_duration(seconds)}" if seconds else ""
-        note(f"tm: {len(state.commits)} commits after GOOD ({state.good})")
+        count = len(state.commits)
+        note(f"tm: {count} commit{'s' if count > 1 else ''} after GOOD ({state.good})")
         note(f"tm: each is compared with GOOD by A/B runs{length}; Ctrl-C ends the search for now")
         while not state.is_over:
             commit = self._next()

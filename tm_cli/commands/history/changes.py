@@ -38,11 +38,13 @@ _SHORT = 10
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A number that changed for good between two runs; levels are medians, `shift` in percent or,
-    of errors, in points.
+    """A number that changed for good between the runs `last` and `first`, probably with `since`.
+
+    Levels are medians, `shift` is in percent or, of errors, in points.
     """
 
     metric: str
+    since: HistoryRow
     last: HistoryRow
     first: HistoryRow
     before: float
@@ -58,7 +60,7 @@ class Change:
 
     @property
     def commits(self) -> str | None:
-        """The commits between which it happened, as git writes a range."""
+        """The commits between which it happened with 95 %, as git writes a range."""
         last, first = tagged_commit(self.last.tags), tagged_commit(self.first.tags)
         return f"{last[:_SHORT]}..{first[:_SHORT]}" if last and first and last != first else None
 
@@ -103,7 +105,7 @@ def find_in_history(
     changes = [
         change for metric in metrics for change in _changes(metric, runs, CHANCE / len(metrics))
     ]
-    changes.sort(key=lambda change: change.first.id or 0)
+    changes.sort(key=lambda change: change.since.id or 0)
     return History(profile, runs, left_out, metrics, changes)
 
 
@@ -189,12 +191,12 @@ def _changes(metric: str, runs: Sequence[HistoryRow], chance: float) -> list[Cha
             values[ends[number - 1] : point.index],
             values[point.index : ends[number + 1]],
         )
-        last, first = known[point.index - 1][0], known[point.index][0]
+        runs_of = known[point.index][0], known[point.earliest - 1][0], known[point.latest][0]
         levels = statistics.median(before), statistics.median(after)
         low, high, shift = point.low, point.high, point.shift
         if metric != "errors":
             low, high, shift = _in_percent(low), _in_percent(high), 100 * math.expm1(shift)
-        changes.append(Change(metric, last, first, *levels, shift, low, high, point.p_value))
+        changes.append(Change(metric, *runs_of, *levels, shift, low, high, point.p_value))
     return changes
 
 
@@ -231,6 +233,7 @@ def _data(history: History) -> dict[str, Any]:
                 "p_value": change.p_value,
                 "before": round(change.before, 3),
                 "after": round(change.after, 3),
+                "since_run": _run(change.since),
                 "last_run_before": _run(change.last),
                 "first_run_after": _run(change.first),
                 "commits": change.commits,
@@ -282,8 +285,8 @@ def _cells(change: Change) -> tuple[object, ...]:
         interval,
         f"{change.p_value:.4f}",
         levels,
-        change.first.id,
-        instant(change.first.started_at),
+        change.since.id,
+        instant(change.since.started_at),
         change.commits,
     )
 
@@ -309,7 +312,7 @@ def _picture(
 ) -> str:
     """Draw the metric run by run, over the band of its levels."""
     known = [(row, value) for row in runs if (value := _value(metric, row)) is not None]
-    starts = {change.first.id: change.after for change in changes}
+    starts = {change.since.id: change.after for change in changes}
     level, levels = changes[0].before, []
     for row, _ in known:
         level = starts.get(row.id, level)

@@ -195,6 +195,7 @@ class StartRequest:
     wait_for_target: float | None = None
     warmup: float | None = None
     stop_early: bool | None = None
+    commit: str | None = None
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
@@ -230,6 +231,7 @@ def read_request(
         wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
         warmup=session.setting("warmup", chosen.warmup),
         stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
+        commit=session.setting("commit", None),
         parallel=parallel,
         document=document,
     )
@@ -438,7 +440,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             ref.profile_id,
             subject=ref.name,
             region=request.region,
-            tags=self._tags(request.tags),
+            tags=self._tags(request),
             own_tag=self._own_tag(request.tags),
             terms=request.terms,
             profile=profile,
@@ -452,13 +454,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         transport = open_transport(self.session, for_a_stop(self.session.connection))
         return TrafficMorphClient(transport, self.session.context.clock)
 
-    def _tags(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+    def _tags(self, request: StartRequest) -> tuple[str, ...]:
         """Add the commit under test, where the server is known to take tags."""
-        is_known = any(tag.startswith(COMMIT_TAG) for tag in tags)
-        if is_known or len(tags) >= MOST_TAGS - 1 or not (tags or self.server == LOCAL):
+        tags, context = request.tags, self.session.context
+        is_named = any(tag.startswith(COMMIT_TAG) for tag in tags)
+        if is_named or len(tags) >= MOST_TAGS - 1 or not (tags or self.server == LOCAL):
             return tags
-        context = self.session.context
-        tag = commit_tag(self.session.setting("commit", None), context.environ, context.cwd)
+        tag = commit_tag(request.commit, context.environ, context.cwd)
         return (*tags, tag) if tag else tags
 
     def _own_tag(self, tags: Sequence[str]) -> str | None:

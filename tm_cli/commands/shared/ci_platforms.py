@@ -157,7 +157,7 @@ def commit_tag(chosen: str | None, environ: Mapping[str, str], directory: Path) 
     """Return the tag of the commit under test: the `chosen` one, else what is checked out here,
     else what the CI platform says; None where nothing is known.
     """
-    found = chosen or read_head(directory, environ) or ci_metadata(environ).get("commit") or ""
+    found = chosen or read_head(directory) or ci_metadata(environ).get("commit") or ""
     found = found.strip().lower()
     return COMMIT_TAG + found[:_LONGEST_COMMIT] if _COMMIT.fullmatch(found) else None
 
@@ -170,7 +170,7 @@ def tagged_commit(tags: Sequence[str]) -> str | None:
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `commit`, `branch` and `ci_url` of GitHub Actions or GitLab CI, as far as known."""
+    """Return `commit`, `branch` and `ci_url`, as far as the CI platform names them."""
     found = {
         key: value
         for key, names in _NAMES.items()

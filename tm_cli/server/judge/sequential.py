@@ -21,6 +21,7 @@ from tm_cli.server.judge.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import REFERENCE
+from tm_cli.server.judge.limits import LIMIT
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve
@@ -40,22 +41,16 @@ _SEEN = {"PASS": 1.0, "FAIL": 0.25}
 
 @dataclass(frozen=True, slots=True)
 class Interim:
-    """How far a run is: `share` of its requests in `blocks` of all its blocks, `total`.
+    """How far a run is: at second `end`, with `share` of its requests in `blocks` of `total`.
 
     `permits`: the verdicts that its curve lets be known by now.
     """
 
+    end: float
     share: float
     blocks: int
     total: int
     permits: frozenset[str]
-
-    def within(self, thresholds: Thresholds, end: float) -> Interim:
-        """Without PASS as long as a stretch with thresholds of its own is not over."""
-        ends = (item.stretch.end for item in thresholds.stretches.values())
-        if all(second is not None and second <= end for second in ends):
-            return self
-        return replace(self, permits=self.permits - {"PASS"})
 
 
 def interim(curve: Curve, begin: float, end: float, *, blocks: int, total: int) -> Interim:
@@ -70,7 +65,9 @@ def interim(curve: Curve, begin: float, end: float, *, blocks: int, total: int) 
     permits = [
         name for name, part in _SEEN.items() if _covers(rates[first:seen], rates[seen:], part)
     ]
-    return Interim(share, blocks, total, frozenset(permits if blocks >= FEWEST_BLOCKS else ()))
+    if blocks < FEWEST_BLOCKS:
+        permits = []
+    return Interim(end, share, blocks, total, frozenset(permits))
 
 
 _SAMPLES = 600
@@ -107,11 +104,16 @@ class SequentialTest:
         """The verdict if it is known.
 
         `other`: what the run is compared with, over the same stretch; of an A/B run, its other
-        side.
+        side. Thresholds of a stretch of the curve count once it is over, and until then nothing
+        passes.
         """
+        every = thresholds.stretches
+        ends = {key: item.stretch.end for key, item in every.items()}
+        over = {key: every[key] for key, end in ends.items() if end is not None and end <= seen.end}
+        thresholds = replace(thresholds, stretches=over)
         now = _judge(run, other, thresholds)
         for name in ("FAIL", "PASS"):
-            if name not in seen.permits:
+            if name not in seen.permits or (name == "PASS" and over != every):
                 continue
             chance = WRONG * (seen.share - self.spent.get(name, 0.0))
             self.spent[name] = seen.share
@@ -160,18 +162,23 @@ def _judged(judgement: Judgement) -> set[str]:
     return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
 
 
+_NO_BASELINE = (REFERENCE, LIMIT)  # what decides without an interval around the baseline
+
+
 def _excludes_failure(judgement: Judgement) -> bool:
     """Whether no quantile may have risen by as much as should fail, and none has improved.
 
-    An improvement starts a new level, which deserves a whole run.
+    An improvement on a baseline starts a new level, which deserves a whole run.
     """
     for item in judgement.snapshot["comparisons"]:
         name = item["metric"]
-        if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
+        if name not in QUANTILES or item["verdict"] is None or item["than"] in _NO_BASELINE:
             continue
-        if item["ciHigh"] is None or item["excludesFail"] is False:
+        high, fail = item["ciHigh"], item["fail"]
+        if high is None or (fail is not None and high >= fail):
             return False
-    return not judgement.snapshot["improved"]
+    is_ab_run = judgement.snapshot["method"] == "duet"
+    return is_ab_run or not judgement.snapshot["improved"]
 
 
 def _whole(run: RunFacts, seen: Interim) -> RunFacts:

@@ -61,16 +61,20 @@ def played(
 
 
 def looks(
-    factor: float = 1.0, *, curve: Curve = FLAT, passed: tuple[RunFacts, ...] = (), **how: object
+    factor: float = 1.0,
+    *,
+    passed: tuple[RunFacts, ...] = (),
+    gate: dict[str, object] | None = None,
+    **how: object,
 ) -> tuple[str | None, int]:
     """The verdict of the first look that knows it, and the blocks that it took."""
     test = SequentialTest()
     for blocks in range(1, BLOCKS):
-        seen = interim(curve, 0.0, 5.0 * blocks, blocks=blocks, total=BLOCKS)
+        seen = interim(FLAT, 0.0, 5.0 * blocks, blocks=blocks, total=BLOCKS)
         run = played(factor, seed=2, blocks=blocks, history_id=99, **how)  # type: ignore[arg-type]
-        baseline = played(blocks=blocks)
+        baseline = played(blocks=blocks, stretches=how.get("stretches", {}))
         choice = BaselineChoice(baseline, SelectedBy.NEWEST_PASSING, passed=(baseline, *passed))
-        if known := test.look(run, choice, Thresholds(), seen):
+        if known := test.look(run, choice, Thresholds().changed(gate), seen):
             return known, blocks
     return None, BLOCKS
 
@@ -83,6 +87,13 @@ def test_an_unchanged_run_is_decided_in_two_thirds_of_its_time_but_not_before_ha
     known, blocks = looks()
     assert known == "PASS"
     assert 6 <= blocks <= 8
+
+
+@pytest.mark.parametrize(("limit", "known"), [(400, "PASS"), (65.5, None), (40, "FAIL")])
+def test_an_absolute_limit_decides_if_chance_cannot_cross_it(
+    limit: float, known: str | None
+) -> None:
+    assert looks(gate={"p95": {"failMs": limit}})[0] == known
 
 
 def test_what_is_between_the_limits_is_not_decided() -> None:
@@ -131,6 +142,14 @@ def test_after_ten_early_passes_the_baseline_is_renewed() -> None:
     assert looks(passed=(*nine, replace(nine[0], history_id=11))) == (None, BLOCKS)
 
 
+@pytest.mark.parametrize(("key", "known"), [("p95[30s..60s]", None), ("p95[0s..30s]", "PASS")])
+def test_a_stretch_with_thresholds_of_its_own_must_be_over(key: str, known: str | None) -> None:
+    gate = {key: {"fail": 20}}
+    (item,) = Thresholds().changed(gate).stretches.values()
+    measured = {item.stretch: played(seed=2, blocks=6)}
+    assert looks(gate=gate, stretches=measured)[0] == known
+
+
 def test_both_sides_of_an_ab_run_decide_it() -> None:
     seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
     now, before = played(seed=2, blocks=6), played(blocks=6)
@@ -174,3 +193,9 @@ def test_chance_is_spent_over_the_looks_and_never_exceeds_its_sum() -> None:
         test.look(played(1.11, seed=2, blocks=blocks), played(blocks=blocks), Thresholds(), seen)
         assert set(test.spent.values()) == {seen.share}
     assert max(test.spent.values()) < 1
+
+
+def test_an_improvement_decides_an_ab_run_which_is_no_baseline() -> None:
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
+    now, before = played(0.6, seed=2, blocks=6), played(blocks=6)
+    assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"
