@@ -108,9 +108,9 @@ class Workshop:
         """
         if commit.id in self._built:
             return self._built[commit.id]
-        for other in [name for name in self._built if name != keep][: -MOST_WORK_TREES + 2 or None]:
-            if len(self._built) >= MOST_WORK_TREES:
-                self.repository.remove_work_tree(self._built.pop(other))
+        while len(self._built) >= MOST_WORK_TREES:
+            oldest = next(name for name in self._built if name != keep)
+            self.repository.remove_work_tree(self._built.pop(oldest))
         place = self.directory / commit.short
         self.repository.remove_work_tree(place)
         self.repository.add_work_tree(place, commit.id)
