@@ -183,7 +183,7 @@ def bisect(tm, tmp_path, clock, httpserver, world):
 
 def found_number(world, out):
     data = json.loads(out)["data"]
-    return [world.numbers[commit] for commit in data["suspects"]]
+    return [world.numbers[commit] for commit in data["candidates"]]
 
 
 def left_over(world):
