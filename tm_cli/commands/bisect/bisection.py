@@ -19,10 +19,10 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 from tm_cli.bisect.repository import Commit, Repository
 from tm_cli.bisect.search import Effect
 from tm_cli.bisect.services import (
-    ServiceCommands,
-    Served,
-    Untestable,
     CommitBuilds,
+    Served,
+    ServiceCommands,
+    Untestable,
     end_leftovers,
     environment,
     remove_directory,

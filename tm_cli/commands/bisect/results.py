@@ -74,7 +74,8 @@ def conclusion(state: State) -> TmError | None:
             )
         case "unclear":
             return TmError(
-                f"no commit reached {percent_of(state.terms.confidence)} within {len(state.trials)} runs",
+                f"no commit reached {percent_of(state.terms.confidence)} "
+                f"within {len(state.trials)} runs",
                 hint="several commits may share the change; look at those between",
                 code="not_found",
             )
