@@ -16,18 +16,18 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     return 100 * max(0.0, middle - spread), 100 * min(1.0, middle + spread)
 
 
-def may_be_at_most(percent: float, hits: int, trials: int, rarely: float = RARELY) -> bool:
-    """Whether a true rate of `percent` brings so many hits or more no more `rarely` than that."""
+def may_be_at_most(percent: float, hits: int, trials: int) -> bool:
+    """Whether a true rate of `percent` brings so many hits or more in at least 1 % of cases."""
     rate = percent / 100
     if rate in (0, 1):
         return rate == 1 or hits == 0
     more = sum(_binomial(count, trials, rate) for count in range(hits, trials + 1))
-    return more >= rarely
+    return more >= RARELY
 
 
-def may_be_at_least(percent: float, hits: int, trials: int, rarely: float = RARELY) -> bool:
-    """Whether a true rate of `percent` brings so few hits or fewer no more `rarely` than that."""
-    return may_be_at_most(100 - percent, trials - hits, trials, rarely)
+def may_be_at_least(percent: float, hits: int, trials: int) -> bool:
+    """Whether a true rate of `percent` brings so few hits or fewer in at least 1 % of cases."""
+    return may_be_at_most(100 - percent, trials - hits, trials)
 
 
 def _binomial(count: int, trials: int, rate: float) -> float:

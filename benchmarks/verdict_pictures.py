@@ -19,8 +19,8 @@ from typing import Any
 
 from charts import Axis, Bar, Line, bar_chart, line_chart
 from noise import NOISES, Target, judged, play, slowness
+from scenarios import DUET, ONE, POWER
 from sequential import cut, decided
-from verdict import DUET, ONE, POWER
 
 from tm_cli.server.judge import Judgement, RunFacts, choose_baseline, judge, judge_ab_run
 from tm_cli.server.judge.thresholds import Thresholds
