@@ -307,11 +307,11 @@ class _Bisection:
         search, confidence = self.state.search(), self.state.terms.confidence
         left, likely = search.runs_left(confidence), search.likeliest(confidence)
         if left:
-            count = f"{len(likely)} commits" if len(likely) > 1 else "1 commit"
+            count = f"one of {len(likely)} commits" if len(likely) > 1 else "one commit"
             self.session.note(
-                f"tm: {percent_of(confidence)} for {count}, "
-                f"{percent_of(search.candidates().probability)} for "
-                f"{self.state.commit(likely[0])}; about {left} more run{'s' if left > 1 else ''}"
+                f"tm: {count} with {percent_of(confidence)}, {self.state.commit(likely[0])} with "
+                f"{percent_of(search.candidates().probability)}; "
+                f"about {left} more run{'s' if left > 1 else ''}"
             )
 
     def _show_log(self, problem: Untestable) -> None:
