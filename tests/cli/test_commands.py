@@ -98,6 +98,16 @@ def test_import_warnings_are_shown_and_the_secret_is_not(gate, tm, server):
     assert "s3cret" not in result.stdout
 
 
+def test_profile_is_shown_with_its_warm_up_and_its_limits(gate, server):
+    limits = {"p95": {"fail": 25, "failMs": 400}, "p95[60s..90s]": {"fail": 20}, "later": {"x": 1}}
+    server.profile(warmup=10, gate=limits)
+    lines = gate("profiles", "show", "42").stdout.splitlines()
+    assert "  warm-up            10s" in lines
+    assert "  gate.p95           fail 25 % or 400 ms" in lines
+    assert "  gate.p95[60s..90s] fail 20 %" in lines
+    assert '  gate.later         {"x": 1}' in lines
+
+
 @pytest.mark.parametrize("argv", [("runs", "stop"), ("profiles", "show")], ids=" ".join)
 def test_document_is_looked_up_by_its_name_and_not_uploaded(gate, tm, server, argv):
     (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 
 from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, DRAWS, MAX_RUNS
+from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, DRAWS, MAX_RUNS, MAX_SPREAD_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
@@ -50,8 +50,9 @@ def test_too_little_is_what_the_judge_calls_so():
 def test_constants_of_the_noise_are_the_judges():
     assert f"drawn with replacement {DRAWS} times" in TEXT
     assert f"{100 * ASSUMED:g} % per run is assumed" in TEXT
-    assert MAX_RUNS == 10
-    assert "the last ten runs of the [present level]" in TEXT
+    assert (MAX_RUNS, MAX_SPREAD_RUNS) == (10, 20)
+    assert "the last twenty reliable runs of the [present level]" in TEXT
+    assert "must also differ from the mean of the last ten" in TEXT
     assert f"less than {100 * SELDOM:g} % of cases" in TEXT
     assert f"{100 * RARELY:g} % for the *best*" in TEXT
     assert (

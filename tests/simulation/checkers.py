@@ -13,7 +13,7 @@ from tests.simulation.plan import Menu
 from tests.simulation.recorder import Op, Recording
 from tests.simulation.schedules import GATED, Schedule
 from tests.simulation.system import system_of
-from tm_cli.gate.events import Ended, Observed, RunStarted, Unobserved
+from tm_cli.gate.events import Broken, Ended, Observed, RunStarted, Unobserved
 
 VERDICTS = ("PASS", *GATED)
 DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 64, 69, 70, 73, 77, 78, 129, 130, 143}
@@ -22,6 +22,9 @@ OUTWAITED = 0.05
 LONGEST_PAUSE = 300.0
 TWO_REQUESTS = 61.0
 """Seconds: a look at the status and, where that is missing, at the profile, both very slow."""
+
+LONGEST_STOP = 4 * TWO_REQUESTS + 180.0
+"""Seconds: four attempts, each after a look, and three pauses that the server asked for."""
 
 LOOKS = frozenset({Observed.__name__, Unobserved.__name__})
 REPLACEMENT_GRACE = 3.0
@@ -114,6 +117,8 @@ def i8_is_bounded(schedule: Schedule, recording: Recording) -> Iterator[str]:
     if recording.broken and recording.broken.startswith(("Hang", "ImpossibleSleep")):
         yield f"I8 {recording.broken}"
     ended, started = recording.moment(Ended), recording.moment(RunStarted)
+    if broken := recording.moment(Broken):  # its record is looked for once it could be stopped
+        ended = broken + LONGEST_STOP
     if ended is not None:
         deadline = ended + schedule.verdict_timeout + OUTWAITED
         scan = system_of(schedule).DIALECT.scan

@@ -95,6 +95,8 @@ class Profile(CamelCasePayload):
     region: Lenient[StrictStr] = None
     status: Lenient[StrictStr] = None
     stop_early: Lenient[StrictBool] = None
+    warmup: Number = None
+    gate: JsonText = None
     created_at: Instant = None
 
 

@@ -68,6 +68,8 @@ def _resolve(git_dir: Path, name: str) -> str | None:
 
 
 def _text(path: Path) -> str:
+    if not path.is_file():  # a pipe would never end
+        raise FileNotFoundError(path)
     return path.read_text(encoding="utf-8").strip()
 
 
@@ -112,7 +114,8 @@ class Repository:
             raise TmError(f"git cannot be run: {problem.strerror}") from None
         if answer.returncode != 0:
             said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise TmError(f"git {words[0]} failed: {sanitize(said[-1] if said else 'no message')}")
+            reason = next((line for line in said if line.startswith("fatal: ")), "no message")
+            raise TmError(f"git {words[0]} failed: {sanitize(reason.removeprefix('fatal: '))}")
         return answer.stdout.decode("utf-8", "replace").strip("\n")
 
     @property
@@ -120,10 +123,9 @@ class Repository:
         """The directory of git's own files; raises ConfigurationError outside of a repository."""
         try:
             return Path(self.read("rev-parse", "--absolute-git-dir"))
-        except TmError:
+        except TmError as problem:
             raise ConfigurationError(
-                "this directory is not in a git repository",
-                hint="run `tm bisect` inside the repository of the service",
+                problem.message, hint="run `tm bisect` inside the repository of the service"
             ) from None
 
     def find(self, revision: str, name: str) -> Commit:

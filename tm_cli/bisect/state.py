@@ -88,6 +88,11 @@ class State:
     def bad(self) -> Commit:
         return self.commits[-1]
 
+    @property
+    def has_results(self) -> bool:
+        """Whether it would be a loss to forget it."""
+        return bool(self.trials or self.untestable)
+
     def commit(self, number: str) -> Commit:
         return next(found for found in (self.good, *self.commits) if found.id == number)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,9 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
+from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
+from tm_cli.values.thresholds import format_threshold
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import Profile
@@ -179,6 +182,19 @@ def _describe(profile: Profile) -> str:
         ("loop", "yes" if profile.loop else None),
         ("region", profile.region),
         ("status", profile.status),
+        ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
+        *_limits(profile.gate),
     ]
-    lines = [f"  {name:<14}{sanitize(value)}" for name, value in rows if value not in (None, "")]
+    known = [(name, sanitize(value)) for name, value in rows if value not in (None, "")]
+    width = max(14, *(len(name) + 1 for name, _ in known))
+    lines = [f"  {name:<{width}}{value}" for name, value in known]
     return "\n".join([sanitize(profile.name), *lines])
+
+
+def _limits(gate: Any) -> Iterator[tuple[str, str]]:
+    for name, value in gate.items() if isinstance(gate, dict) else ():
+        try:
+            shown = format_threshold(name, value)
+        except (KeyError, TypeError, ValueError, OverflowError):  # a server may know others
+            shown = jsonlib.dumps(value)
+        yield f"gate.{sanitize(name)}", shown

@@ -48,6 +48,9 @@ UNKNOWN_RUN = "unknown_run"
 STOP_PAUSES = (1.0, 2.0, 5.0)
 """Seconds before each further attempt to stop a run that broke a live limit."""
 
+LONGEST_STOP_PAUSE = 60.0
+"""A server that counts requests over a minute may ask for so much; more is too late."""
+
 
 class Follow:
     """One subject followed to a decision; holds what is known so that an error cannot lose it."""
@@ -174,20 +177,23 @@ class Follow:
 
         Each attempt follows a poll that named our run: a run that has replaced it goes on.
         """
-        problem = self._stop_problem(run)
+        problem: TmError | None = self._stop_problem(run)
         for pause in STOP_PAUSES:
             if problem is None:
                 return None
-            yield Unobserved(problem, pause)
-            yield Pause(pause, pause)
+            asked = self._system.retry_pause(problem)
+            if asked is None or asked > LONGEST_STOP_PAUSE:
+                break
+            yield Unobserved(problem.message, max(pause, asked))
+            yield Pause(max(pause, asked), max(pause, asked))
             try:
                 seen = self._observe(run, deadline)
             except TmError as error:
-                problem = error.message
+                problem = error
                 continue
             self._seen_active = seen.is_ours and seen.phase not in (Phase.ENDED, Phase.REPLACED)
             problem = self._stop_problem(run) if self._seen_active else None
-        return problem
+        return None if problem is None else problem.message
 
     def _find_stopped(self, run: Run) -> Iterator[Step]:
         """Search the record of the stopped run for a moment, because of its measurements."""
@@ -195,14 +201,14 @@ class Follow:
         deadline = began + min(self._gate.verdict_timeout, REPLACEMENT_GRACE)
         with suppress(TmError):
             while True:
-                self._read_result(run, deadline)
+                _, at_least = self._read_result(run, deadline)
                 if self.result is not None:
                     self.result = self._system.confirm(run, self.result)
                     return
                 now = self._clock.monotonic()
-                if now >= deadline:
+                if now >= deadline or at_least > deadline - now:
                     return
-                pause = pause_before_scan(now - began, self._gate.polling)
+                pause = max(pause_before_scan(now - began, self._gate.polling), at_least)
                 yield Pause(min(pause, deadline - now))
 
     def _start(self) -> Run:
@@ -415,11 +421,11 @@ class Follow:
         """Stop the run, but only while the last evidence says that it is the active one."""
         return self._seen_active and self._stop_problem(run) is None
 
-    def _stop_problem(self, run: Run) -> str | None:
+    def _stop_problem(self, run: Run) -> TmError | None:
         try:
             self._system.stop(run)
         except TmError as error:
-            return error.message
+            return error
         return None
 
 

@@ -213,7 +213,7 @@ DEFINITIONS = {
             "stop_early",
             _boolean,
             None,
-            "End a run as soon as its verdict is known; without it, an A/B run does.",
+            "End a run as soon as its verdict is known; without a value, an A/B run does.",
         ),
         Definition(
             "poll_interval",

@@ -282,6 +282,16 @@ def test_interrupted_search_leaves_nothing_behind_and_goes_on(bisect, world):
     assert len(json.loads(out)["data"]["runs"]) == len(world.runs)
 
 
+def test_search_without_results_is_not_in_the_way_of_the_next(bisect, world):
+    world.unservable = {0}
+    assert bisect("HEAD~12", "HEAD", *SERVE)[0] == ExitCode.ERROR
+    world.unservable, world.interrupt_at = set(), 0
+    code, _, err = bisect("HEAD~12", "HEAD", *SERVE)
+    assert code == ExitCode.INTERRUPTED
+    assert "--continue" not in err
+    assert bisect("HEAD~12", "HEAD", *SERVE)[0] == ExitCode.OK
+
+
 def test_status_starts_nothing(bisect, world):
     world.interrupt_at = 2
     bisect("HEAD~12", "HEAD", *SERVE)
@@ -397,4 +407,4 @@ def test_outside_of_a_repository_it_says_so(bisect, world):
     environ = {"GIT_CEILING_DIRECTORIES": str(world.place.parent)}
     code, _, err = bisect("HEAD~3", "HEAD", *SERVE, environ=environ)
     assert code == ExitCode.CONFIGURATION
-    assert "not in a git repository" in err
+    assert "not a git repository" in err

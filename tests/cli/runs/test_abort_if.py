@@ -138,6 +138,18 @@ def test_stop_that_failed_once_is_repeated_after_a_poll_that_names_our_run(gate,
     assert f"run {RUN} was stopped" in result.stdout
 
 
+@pytest.mark.parametrize(("asked", "stops"), [(20, True), (90, False)])
+def test_stop_waits_as_long_as_the_server_asks_for_a_minute_at_most(gate, started, asked, stops):
+    started.status(**BROKEN)
+    started.error("POST", STOP, 429, "too many", headers={"Retry-After": str(asked)})
+    if stops:
+        started.status(**BROKEN).answer("POST", STOP, IDLE)
+        started.scan(row(**STOPPED)).detail(**STOPPED)
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.FAIL
+    assert (f"run {RUN} was stopped" in result.stdout) is stops
+
+
 def test_run_that_replaced_ours_is_not_stopped(gate, started):
     started.status(**BROKEN).error("POST", STOP, 503, "busy").status(runId="another")
     started.scan(row(runId="another"))

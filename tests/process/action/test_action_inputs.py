@@ -42,7 +42,7 @@ OPTIONS = {
 }
 ARGUMENTS = {"profile", "benchmark", "job"}
 SUBJECTS = {"runs": "profile", "benchmarks": "benchmark", "jobs": "job"}
-VARIABLES = {"base-url": "base_url", "api-key": "api_key"}
+VARIABLES = {"base-url": "base_url", "api-key": "api_key", "stop-early": "stop_early"}
 OWN = {
     "system", "args", "working-directory", "summary", "annotations", "comment", "comment-name",
     "comment-token", "artifact", "cache", "history", "version", "extras", "python-version",
@@ -79,7 +79,7 @@ def test_every_input_is_an_option_an_argument_a_setting_or_the_actions_own():
 
 
 def test_every_option_of_a_start_is_an_input_or_has_a_reason_not_to_be():
-    reached = {"profile", "base_url", "api_key", *NOT_FOR_THE_ACTION}
+    reached = {"profile", *VARIABLES.values(), *NOT_FOR_THE_ACTION}
     missing = [
         name
         for name, option in start_options().items()
@@ -126,6 +126,7 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
         against="http://localhost:1/",
         wait_for_target="60s",
         warmup="10s",
+        stop_early="true",
         region="eu",
         tags="nightly\nci,main",
         wait_timeout="5m",
@@ -159,6 +160,7 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
     ]
     assert call["env"]["TM_BASE_URL"] == "https://load.example"
     assert call["env"]["TM_API_KEY"] == "tm_0123456789"
+    assert call["env"]["TM_STOP_EARLY"] == "true"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

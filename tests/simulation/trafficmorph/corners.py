@@ -37,7 +37,7 @@ CORNERS = (
         **LIMITED,
     ),
     corner(
-        "a broken run whose stop is answered by nobody",
+        "a broken run whose stop gets no answer",
         SLOW,
         2,
         plan={"stop": (Fault("reset", True),)},

@@ -84,7 +84,7 @@ def test_bad_must_descend_from_good(repository):
 
 
 def test_outside_of_a_repository_it_says_so(tmp_path):
-    with pytest.raises(ConfigurationError, match="not in a git repository"):
+    with pytest.raises(ConfigurationError, match="not a git repository"):
         _ = Repository(tmp_path, {**PLAIN, "GIT_CEILING_DIRECTORIES": str(tmp_path)}).git_dir
     assert read_head(tmp_path) is None
 

@@ -275,7 +275,6 @@ def as_result(row: HistoryRow) -> Result:
             *_decided(row),
             *map(sanitize, row.notes),
             *_warmup(facts),
-            *_pressure(facts),
             *_addresses(facts),
             *_transfers(facts),
             *_blind_below(row.auto_compare_snapshot),
@@ -370,26 +369,6 @@ def _warmup(facts: Mapping[str, Any]) -> list[str]:
             left_out.append(f"{whole - counted:,} of {whole:,} {word}")
     what = f": {' and '.join(left_out)}" if left_out else ""
     return [f"{not_judged(warmup)}{what}"]
-
-
-_BUSIER = 0.1
-"""A share of the time; waiting for a CPU so much longer than in the baseline is worth a note."""
-
-
-def _pressure(facts: Mapping[str, Any]) -> list[str]:
-    """Whether the machine was much busier than during the baseline; its comparison says it too."""
-    snapshot = facts.get("autoCompareSnapshot")
-    snapshot = snapshot if isinstance(snapshot, Mapping) else {}
-    now, before = (
-        as_number(facts.get("cpuPressure")),
-        as_number(snapshot.get("baselineCpuPressure")),
-    )
-    if now is None or before is None or now < before + _BUSIER:
-        return []
-    if any(item.metric == "cpu_pressure" for item in read_comparisons(snapshot)):
-        return []
-    shares = f"{100 * now:.0f} % of the time, in the baseline {100 * before:.0f} %"
-    return [f"some task waited for a CPU {shares}: this run was measured on a busier machine"]
 
 
 _SLOW_START = 1.5

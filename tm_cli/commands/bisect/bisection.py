@@ -51,6 +51,7 @@ RESUME = "`tm bisect --continue` goes on, `tm bisect --status` shows what is kno
 ATTEMPTS = 3
 """How often a run may end without a verdict before the search stops."""
 
+_DIRECTORY = "tm-bisect-"
 _HALF_INTERVAL = 1.96
 
 
@@ -105,7 +106,7 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     """Begin a search; raises UsageError when one is under way."""
     repository, file = _open(session)
     known = file.read()
-    if known is not None and not known.is_over:
+    if known is not None and known.has_results and not known.is_over:
         raise UsageError(
             f"a search from {known.good.short} to {known.bad.short} is under way here",
             hint=f"{RESUME}, `tm bisect --reset` forgets it",
@@ -114,6 +115,8 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     commits = repository.between(first, last, first_parent=terms.first_parent)
     _require_local_server(session)
     with file.locked():
+        if known is not None:
+            _clean_up(repository, known)
         file.clear()
         state = State(terms, first, commits, mark=session.context.make_token(), directory="")
         return _search(session, repository, file, state)
@@ -122,11 +125,11 @@ def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
 def resume(session: CommandContext) -> int:
     """Go on with the search."""
     repository, file = _open(session)
-    state = _require(file)
-    if state.is_over:
-        return _finish(session, state)
+    if (found := _require(file)).is_over:
+        return _finish(session, found)
     _require_local_server(session)
     with file.locked():
+        state = _require(file)  # as the last one at work has left it
         _clean_up(repository, state)
         return _search(session, repository, file, state)
 
@@ -171,8 +174,9 @@ def _require(file: StateFile) -> State:
 def _clean_up(repository: Repository, state: State) -> None:
     """Remove what a tm that was killed has left behind."""
     end_leftovers(state.mark)
-    if state.directory:
-        remove_directory(repository, Path(state.directory))
+    place = Path(state.directory)
+    if place.name.startswith(_DIRECTORY) and place.parent == Path(tempfile.gettempdir()):
+        remove_directory(repository, place)
 
 
 def _require_local_server(session: CommandContext) -> None:
@@ -189,7 +193,7 @@ def _require_local_server(session: CommandContext) -> None:
 def _search(session: CommandContext, repository: Repository, file: StateFile, state: State) -> int:
     """Play runs until there is a result; whatever ends this earlier names how to go on."""
     context = session.context
-    state.directory = tempfile.mkdtemp(prefix="tm-bisect-")
+    state.directory = tempfile.mkdtemp(prefix=_DIRECTORY)
     file.write(state)
     terms = state.terms
     workshop = Workshop(
@@ -206,11 +210,19 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
         document = _read_document(session, terms)
         _Bisection(session, file, state, workshop, document).run()
     except BaseException:
-        session.terminal.write_line(f"tm: {len(state.trials)} runs are kept; {RESUME}")
+        if state.has_results:
+            session.terminal.write_line(f"tm: {_count(state)} kept; {RESUME}")
+        else:
+            file.clear()
         raise
     finally:
         workshop.close()
     return _finish(session, state)
+
+
+def _count(state: State) -> str:
+    count = len(state.trials)
+    return "1 run is" if count == 1 else f"{count} runs are"
 
 
 def _finish(session: CommandContext, state: State) -> int:

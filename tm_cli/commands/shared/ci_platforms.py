@@ -170,7 +170,7 @@ def tagged_commit(tags: Sequence[str]) -> str | None:
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `commit`, `branch` and `ci_url` of GitHub Actions or GitLab CI, as far as known."""
+    """Return `commit`, `branch` and `ci_url`, as far as the CI platform names them."""
     found = {
         key: value
         for key, names in _NAMES.items()

@@ -21,6 +21,7 @@ from tm_cli.server.judge.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import REFERENCE
+from tm_cli.server.judge.limits import LIMIT
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve
@@ -161,6 +162,9 @@ def _judged(judgement: Judgement) -> set[str]:
     return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
 
 
+_NO_BASELINE = (REFERENCE, LIMIT)  # what decides without an interval around the baseline
+
+
 def _excludes_failure(judgement: Judgement) -> bool:
     """Whether no quantile may have risen by as much as should fail, and none has improved.
 
@@ -168,7 +172,7 @@ def _excludes_failure(judgement: Judgement) -> bool:
     """
     for item in judgement.snapshot["comparisons"]:
         name = item["metric"]
-        if name not in QUANTILES or item["verdict"] is None or item["than"] == REFERENCE:
+        if name not in QUANTILES or item["verdict"] is None or item["than"] in _NO_BASELINE:
             continue
         high, fail = item["ciHigh"], item["fail"]
         if high is None or (fail is not None and high >= fail):

@@ -61,17 +61,11 @@ class Judge:
         verdict = StoredVerdict(
             verdict=judgement.verdict,
             reasons=judgement.reasons,
-            snapshot=judgement.snapshot | self._pressure(judgement.baseline_id) | self._runner(row),
+            snapshot=judgement.snapshot | self._runner(row),
             baseline_id=judgement.baseline_id,
         )
         if not self.history.set_verdict(history_id, verdict):
             logger.warning("run %d had its verdict already", history_id)
-
-    def _pressure(self, baseline_id: int | None) -> dict[str, Any]:
-        """How busy the machine was during the baseline, if that is known."""
-        baseline = None if baseline_id is None else self.history.find(baseline_id)
-        known = baseline["cpu_pressure"] if baseline else None
-        return {} if known is None else {"baselineCpuPressure": known}
 
     def facts(self, row: StoredRow) -> RunFacts:
         return facts(row, self.now())

@@ -89,6 +89,13 @@ def test_an_unchanged_run_is_decided_in_two_thirds_of_its_time_but_not_before_ha
     assert 6 <= blocks <= 8
 
 
+@pytest.mark.parametrize(("limit", "known"), [(400, "PASS"), (65.5, None), (40, "FAIL")])
+def test_an_absolute_limit_decides_if_chance_cannot_cross_it(
+    limit: float, known: str | None
+) -> None:
+    assert looks(gate={"p95": {"failMs": limit}})[0] == known
+
+
 def test_what_is_between_the_limits_is_not_decided() -> None:
     assert looks(1.11) == (None, BLOCKS)
 
