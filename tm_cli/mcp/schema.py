@@ -56,11 +56,6 @@ def flag(description: str) -> Schema:
     return {"type": "boolean", "default": False, "description": description}
 
 
-def switch(description: str) -> Schema:
-    """True or false; neither where it is left out."""
-    return {"type": "boolean", "description": description}
-
-
 def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
     limits = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": each, **limits, "description": description}

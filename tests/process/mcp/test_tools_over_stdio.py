@@ -26,7 +26,7 @@ FAILING = "mode=quick&codes=503:80,200:20"
 
 def test_the_schema_of_the_start_is_the_published_one(assistant):
     listed = assistant.tools()["tm_start_run"].model_dump(mode="json", by_alias=True)
-    assert set(listed["inputSchema"]["properties"]) == {*PUBLISHED, "abort_if"}
+    assert set(listed["inputSchema"]["properties"]) == {*PUBLISHED, "abort_if", "stop_early"}
     assert listed["inputSchema"]["required"] == ["profile_id"]
     assert listed["inputSchema"] == json.loads(GOLDEN.read_text(encoding="utf-8"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, items, switch, text
+from tm_cli.mcp.schema import Effect, Tool, flag, items, text
 from tm_cli.mcp.session import CallSession
 
 ONLY_WHEN_WAITING = ("fail_on_verdict", "abort_if")
@@ -25,7 +25,7 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     chosen = options.StartOptions(
         region=arguments.get("region"),
         tag=arguments.get("tags"),
-        stop_early=arguments.get("stop_early"),
+        stop_early=arguments.get("stop_early") or None,
     )
     request = read_request(session, [profile], chosen)
     runs = RunGate(session)
@@ -83,9 +83,9 @@ RUN_TOOLS = (
             "region": text(
                 "Region that generates the load. Left out: the setting, else the profile's."
             ),
-            "stop_early": switch(
-                "End the run as soon as its verdict is known; the embedded server only. Left out: "
-                "the setting, else the profile's."
+            "stop_early": flag(
+                "End the run as soon as its verdict is known; the embedded server only. False: as "
+                "the setting says, else the profile."
             ),
             "tags": items(
                 "Tags of the run, such as a release or a commit.",

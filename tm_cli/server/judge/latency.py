@@ -336,17 +336,20 @@ def _compared(
     if evidence is None or odds is None:
         return compared
     low, high = evidence.interval(log)
-    is_known = slow is not None and _sees_more_slow(slow)
-    excludes = is_known or high <= bound.fail or before * high / 100 < floor
+    decisive = slow if slow and _sees_more_slow(slow) else None
+    excludes = bool(decisive) or high <= bound.fail or before * high / 100 < floor
     # the reference sees what has added up; whether this run sees anything is asked once
     is_noisy = (
         than != REFERENCE
         and severity is Severity.PASS
         and name in ALWAYS_SEEN
         and is_wide
-        and not is_known
+        and not decisive
     )
-    reason += f" (95 %: {low:+.1f} to {high:+.1f}){limit}"
+    if decisive:
+        reason += f"{limit}; {decisive.text(_ms(before), than)}"
+    else:
+        reason += f" (95 %: {low:+.1f} to {high:+.1f}){limit}"
     if severity is Severity.PASS and not excludes:
         reason += f"; cannot exclude {high:+.0f} %"
     if is_noisy:
@@ -357,9 +360,11 @@ def _compared(
         compared,
         severity=severity,
         reason=reason,
-        low=low,
-        high=high,
-        p_value=min(_by_chance(log, evidence.chance) * evidence.doubt, 1.0),
+        low=None if decisive else low,
+        high=None if decisive else high,
+        p_value=odds.p_value
+        if decisive
+        else min(_by_chance(log, evidence.chance) * evidence.doubt, 1.0),
         noise=evidence.hidden,
         is_noisy=is_noisy,
         is_significant=odds.p_value < LIKELY,

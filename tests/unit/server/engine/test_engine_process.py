@@ -242,7 +242,7 @@ def test_stop_is_quick_and_keeps_what_was_done(target: RequestTarget, while_paus
 def test_a_curve_that_is_cut_short_is_complete_and_plans_no_more(target: RequestTarget) -> None:
     with EngineProcess(job(target.url(), duration=60.0)) as engine:
         engine.wait_for("progress")
-        engine.command("finish", at=3.0)
+        engine.say({"command": "finish", "at": 3.0})
         code, finished = engine.finish()
     assert (code, finished["outcome"], finished["elapsed"]) == (0, "completed", 3.0)
     assert finished["planned"] == finished["sent"] == finished["completed"] == target.total

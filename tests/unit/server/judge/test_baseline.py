@@ -239,3 +239,32 @@ def test_what_passed_before_the_last_pinned_run_is_no_reference() -> None:
     choice = choose_baseline(NEW, earlier)
     assert [other.history_id for other in choice.passed] == [4, 5, 6]
     assert choice.reference == earlier[3]
+
+
+def stopped(history_id: int, verdict: str = "PASS", **fields: int) -> RunFacts:
+    return replace(run(history_id, verdict, **fields), stopped_after=30.0)
+
+
+def test_a_run_that_was_stopped_early_is_no_baseline_but_counts_among_those_that_passed() -> None:
+    choice = choose_baseline(NEW, [run(1, "PASS"), run(2, "PASS"), stopped(3), stopped(4)])
+    assert choice.baseline == run(2, "PASS")
+    assert choice.reference == run(1, "PASS")
+    assert [other.history_id for other in choice.passed] == [1, 2, 3, 4]
+
+
+def test_without_any_whole_run_there_is_no_baseline() -> None:
+    choice = choose_baseline(NEW, [stopped(3), stopped(4, "FAIL")])
+    assert choice.baseline is None
+    assert choice.reason.endswith("run 4, the newest, was stopped early")
+
+
+def test_a_selected_run_that_was_stopped_early_is_not_replaced_by_another() -> None:
+    selection = BaselineSelection(SelectedBy.PINNED, 3, stopped(3))
+    choice = choose_baseline(NEW, [run(1, "PASS"), stopped(3)], selection)
+    assert (choice.baseline, choice.how) == (None, SelectedBy.PINNED)
+    assert choice.reason == "the baseline that was pinned, run 3, was stopped early"
+
+
+def test_after_a_pin_whose_runs_were_all_stopped_early_the_pinned_run_is_the_baseline() -> None:
+    earlier = [run(1, "PASS"), run(2, "FAIL"), stopped(3, pinned=2), stopped(4, pinned=2)]
+    assert choose_baseline(NEW, earlier).baseline == run(2, "FAIL")

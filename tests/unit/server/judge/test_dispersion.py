@@ -55,6 +55,7 @@ EVERYWHERE = [6, 4, 7, 5, 6, 5, 4, 8, 5, 6, 7, 5]
         pytest.param([0, 1, 0, 0, 1, 58, 0, 0, 1, 0, 0, 0], NONE, "WARN", id="an-incident"),
         pytest.param([58, 0, 0, 0, 58, 0, 0, 0, 0, 58, 0, 0], NONE, "WARN", id="three-incidents"),
         pytest.param([0, 0, 0, 10, 10, 10, 0, 0, 0, 0, 0, 0], NONE, "WARN", id="a-new-small-one"),
+        pytest.param([0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1] + [0] * 11, "WARN", id="unusual"),
         pytest.param([0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0], NONE, "WARN", id="however-short"),
         pytest.param([0, 0, 60, 0, 0, 30, 0, 0, 0, 0, 0, 0], [0] * 11 + [60], "PASS", id="usual"),
         pytest.param([0] * 10 + [1000, 1000], NONE, "FAIL", id="an-outage-of-ten-seconds"),
@@ -159,7 +160,8 @@ def grouped(history_id: int, counts: list[int]) -> RunFacts:
 @pytest.mark.parametrize(
     ("now", "before", "verdict"),
     [
-        pytest.param([300] + [0] * 11, [0] * 11 + [30], "PASS", id="grouped-in-both"),
+        pytest.param([300] + [0] * 11, [0] * 11 + [100], "PASS", id="grouped-in-both"),
+        pytest.param([300] + [0] * 11, [0] * 11 + [30], "WARN", id="hardly-before"),
         pytest.param([300] + [0] * 11, NONE, "WARN", id="new"),
         pytest.param([25] * 12, [2] * 12, "WARN", id="everywhere"),
         pytest.param([1000] * 3 + [0] * 9, [0] * 11 + [30], "WARN", id="a-quarter-of-all"),

@@ -261,6 +261,19 @@ class TestAQuantileBetweenTwoModes:
         ]
         assert found == ["FAIL"] * 5
 
+    def test_is_told_with_the_shares_that_decided(self) -> None:
+        run, baseline = cached(4, misses=0.09), cached(5, misses=0.05)
+        [p95] = [
+            item
+            for item in compare_response_times(run, baseline, Thresholds(), than="baseline")
+            if item.metric == "p95"
+        ]
+        assert p95.reason.startswith("p95 76.9 ms, baseline 12.9 ms, +496.1 %, limit +15 %; ")
+        assert p95.reason.endswith(" % of the requests took longer than 12.9 ms, baseline 5.0 %")
+        assert (p95.low, p95.high, p95.excludes_fail) == (None, None, True)
+        assert p95.p_value is not None
+        assert p95.p_value < 0.003
+
     def test_stays_too_noisy_where_there_are_too_few_slow_requests(self) -> None:
         few = [cached(seed, misses=0.05, per_block=60) for seed in (1, 2)]
         assert verdict(*few) == "WARN"

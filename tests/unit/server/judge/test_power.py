@@ -139,7 +139,9 @@ def test_limits_that_hide_the_rise_are_lowered_for_all_but_the_present_way() -> 
 def test_too_few_requests_detect_nothing() -> None:
     found = by_name(QUESTION, now=Load(6, 60))
     assert found["as it is"].detects.warn is not None
+    assert not found["as it is"].is_too_small
     assert found["A/B run"].detects.warn is None, "each side has less than 200 requests"
+    assert found["A/B run"].is_too_small
 
 
 def test_run_in_which_everything_could_be_chance_is_not_enough() -> None:
