@@ -31,6 +31,13 @@ Known = Literal["PASS", "FAIL"]
 WRONG = 0.01
 """How often, over all looks, the whole run would have had another verdict than the early one."""
 
+WANDER = 0.14
+"""How far the logarithm of a machine's speed may be off in the first stretch of a run.
+
+Machines are slow for a while: a stretch of 15 seconds does not show that. Both sides of an A/B run
+share it.
+"""
+
 FEWEST_BLOCKS = 3
 RENEWED_AFTER = 10
 """So many runs in a row may pass early; the next one becomes a new baseline."""
@@ -135,9 +142,8 @@ def _is_known(
     if name == "PASS" and (_is_due(other) or not _excludes_failure(now)):
         return False
     worse = 1.0 if name == "PASS" else -1.0
-    whole = _whole(run, seen)
-    if baseline is not None:
-        whole = _shifted(whole, run, baseline, seen, worse, chance)
+    slack = WANDER * (1 - seen.share) if name == "FAIL" and other is not baseline else 0.0
+    whole = _shifted(_whole(run, seen), run, baseline, seen, worse, chance, slack)
     at_the_end = _judge(whole, _whole_other(other, seen), thresholds)
     return at_the_end.verdict == name and (name == "FAIL" or _judged(now) >= _judged(at_the_end))
 
@@ -218,23 +224,25 @@ def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineCho
 def _shifted(
     whole: RunFacts,
     run: RunFacts,
-    baseline: RunFacts,
+    baseline: RunFacts | None,
     seen: Interim,
     worse: float,
     chance: float,
+    slack: float,
 ) -> RunFacts:
     """The whole run, as much worse (1) or better (-1) as chance makes its rest.
 
     A mean of all requests differs from that of the first ones by what the variance of these, times
-    the share of the rest, allows for.
+    the share of the rest, allows for, and by `slack`.
     """
-    within = chances(ResponseTimes(run.blocks), ResponseTimes(baseline.blocks), QUANTILES)
+    others = ResponseTimes(baseline.blocks if baseline else ())
+    within = chances(ResponseTimes(run.blocks), others, QUANTILES)
     rest = 1 - seen.share
     quantiles = dict(whole.quantiles_ms)
     for name, known in within.items():
         if name in quantiles:
             margin = student_quantile(1 - chance, known.freedom) * math.sqrt(known.variance * rest)
-            quantiles[name] *= math.exp(worse * margin)
+            quantiles[name] *= math.exp(worse * (margin + slack))
     far = student_quantile(1 - chance, 1000.0)
     errors = _counted(whole.errors, run.errors, seen, worse * far)
     classes = {

@@ -199,3 +199,11 @@ def test_an_improvement_decides_an_ab_run_which_is_no_baseline() -> None:
     seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
     now, before = played(0.6, seed=2, blocks=6), played(blocks=6)
     assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"
+
+
+def test_a_rise_that_a_slow_machine_could_make_takes_longer_except_in_an_ab_run() -> None:
+    known, blocks = looks(1.3)
+    assert (known, blocks > 4) == ("FAIL", True)
+    seen = interim(FLAT, 0.0, 20.0, blocks=4, total=BLOCKS)
+    now, before = played(1.3, seed=2, blocks=4), played(blocks=4)
+    assert SequentialTest().look(now, before, Thresholds(), seen) == "FAIL"
