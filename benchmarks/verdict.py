@@ -83,9 +83,13 @@ class Result:
     @property
     def is_kept(self) -> bool:
         """Whether every promise is."""
-        soon = self.scenario.soon
-        is_soon = soon is None or self.played <= soon
-        return is_soon and all(map(self.is_met, self.scenario.bars))
+        return self.is_soon and all(map(self.is_met, self.scenario.bars))
+
+    @property
+    def is_soon(self) -> bool:
+        """Whether at most half of the runs took longer until they were known."""
+        late = sum(outcome.played > (self.scenario.soon or 100) for outcome in self.outcomes)
+        return may_be_at_most(50, late, len(self.outcomes))
 
     @property
     def coverage(self) -> float | None:
@@ -201,7 +205,7 @@ def lines(result: Result) -> Iterator[str]:
     for bar in result.scenario.bars:
         yield f"    {bar}: {'met' if result.is_met(bar) else 'MISSED'}"
     if soon := result.scenario.soon:
-        is_met = "met" if result.played <= soon else "MISSED"
+        is_met = "met" if result.is_soon else "MISSED"
         yield f"    known after {result.played:.0f} % of the curve, at most {soon:.0f} %: {is_met}"
 
 
