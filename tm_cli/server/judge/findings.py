@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from tm_cli.server.judge.bootstrap import MAX_RUNS
-from tm_cli.server.judge.dispersion import burst, by_chance, dispersion, follows_load
+from tm_cli.server.judge.dispersion import burst, by_chance, dispersion, errors_follow_load
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
@@ -294,7 +294,7 @@ def _clustering(metric: str, run: RunFacts, other: RunFacts, rise: float) -> flo
 
     Errors that become more frequent with the load are no incident either.
     """
-    if rise > _LARGE or follows_load(metric, run):
+    if rise > _LARGE or errors_follow_load(metric, run):
         return 1.0
     return dispersion(metric, run, other)
 

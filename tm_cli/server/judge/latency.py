@@ -26,7 +26,7 @@ from tm_cli.server.judge.bootstrap import (
     slow_change,
     slow_shares,
 )
-from tm_cli.server.judge.dispersion import clock
+from tm_cli.server.judge.dispersion import clock, follows_load
 from tm_cli.server.judge.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
@@ -412,7 +412,7 @@ def _doubt(run: RunFacts, evidence: Evidence, value: float, bound: Threshold) ->
     """Why a rise that would fail the run is a warning: the machine was slow for a while."""
     share = QUANTILES[evidence.name]
     slowness = slow_change(evidence.now, evidence.before, share)
-    if not slowness:
+    if not slowness or _rises_with_load(evidence, share):
         return ""
     ratio, start, end = least_change(evidence.now, evidence.before, share)
     rest = 100 * (ratio - 1)
@@ -427,6 +427,14 @@ def _doubt(run: RunFacts, evidence: Evidence, value: float, bound: Threshold) ->
     if odds and odds.p_value >= SURE:
         return "; no failure: it could be a slow change within the run"
     return ""
+
+
+def _rises_with_load(evidence: Evidence, share: float) -> bool:
+    """Whether the rise is where the curve is high, which is what a load test is for."""
+    limit = evidence.before.quantile(share)
+    blocks = zip(evidence.now.above(limit), evidence.before.above(limit), strict=False)
+    seen = [(n, a / n - b / m) for (a, n), (b, m) in blocks if n and m]
+    return follows_load([n for n, _ in seen], [rise for _, rise in seen])
 
 
 def _severity(change: float, bound: Threshold, odds: Odds | None) -> tuple[Severity, Odds | None]:

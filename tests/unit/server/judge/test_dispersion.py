@@ -99,9 +99,9 @@ def test_errors_that_come_with_the_load_are_no_incident() -> None:
 
 def test_on_a_flat_curve_nothing_follows_the_load() -> None:
     requests = [1000 + k for k in range(12)]
-    assert not follows_load("errors", failed(list(range(12)), requests))
-    assert follows_load("errors", failed(list(range(12)), [100 * (k + 1) for k in range(12)]))
-    assert not follows_load("errors", replace(failed(NONE), block_counts=[]))
+    assert not follows_load(requests, range(12))
+    assert follows_load([100 * (k + 1) for k in range(12)], range(12))
+    assert not follows_load([], [])
 
 
 def test_the_dispersion_of_independent_errors_is_one_and_of_incidents_their_size() -> None:

@@ -1,5 +1,6 @@
 """Whether a change is more than chance; the rates over many runs are in benchmarks/verdict.py."""
 
+import itertools
 import random
 import statistics
 from collections import Counter
@@ -58,6 +59,30 @@ def played(factors: Factors, *, seed: int, per_block: int = 1000, median: float 
         generator_saturated=False,
         blocks=[sorted(block.items()) for block in blocks],
         seconds=60.0,
+    )
+
+
+def joined(parts: list[RunFacts], history_id: int) -> RunFacts:
+    """One run of which each part is a block."""
+    together = sorted(
+        itertools.chain.from_iterable(
+            itertools.repeat(micros, count)
+            for part in parts
+            for block in part.blocks
+            for micros, count in block
+        )
+    )
+    count = len(together)
+    return replace(
+        parts[0],
+        history_id=history_id,
+        planned=count,
+        sent=count,
+        completed=count,
+        quantiles_ms={
+            name: together[int(share * count)] / 1000 for name, share in QUANTILES.items()
+        },
+        blocks=[block for part in parts for block in part.blocks],
     )
 
 
@@ -297,6 +322,20 @@ class TestASlowStretch:
     def test_that_both_runs_have_is_no_excuse(self) -> None:
         slower = played([1.3 * factor for factor in SLOW_FOR_A_WHILE], seed=3)
         assert verdict(slower, played(SLOW_FOR_A_WHILE, seed=4)) == "FAIL"
+
+    def test_at_the_peak_of_the_curve_is_no_excuse(self) -> None:
+        """A version that has become slow under load."""
+        requests = [300, 500, 800, 1200, 1700, 2000, 2000, 1700, 1200, 800, 500, 300]
+        slow = [1.0, 1.0, 1.0, 1.1, 1.4, 1.6, 1.6, 1.4, 1.1, 1.0, 1.0, 1.0]
+
+        def of_the_curve(factors: Factors, seed: int) -> RunFacts:
+            parts = [
+                played([factor], seed=seed + k, per_block=count)
+                for k, (factor, count) in enumerate(zip(factors, requests, strict=True))
+            ]
+            return joined(parts, seed)
+
+        assert verdict(of_the_curve(slow, 100), of_the_curve(CALM, 200)) == "FAIL"
 
     def test_nor_is_it_one_for_a_rise_all_along(self) -> None:
         assert verdict(played([1.3 * factor for factor in SLOW_FOR_A_WHILE], seed=3)) == "FAIL"
