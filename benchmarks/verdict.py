@@ -101,7 +101,7 @@ class Result:
         return 100 * held / len(self.intervals)
 
     def is_met(self, bar: Bar) -> bool:
-        """Whether chance would bring what was seen often enough."""
+        """Whether a promise that is kept brings what was seen in at least 1 % of cases."""
         if all(len(trial) == 1 for trial in self.trials):
             hits = sum(self.counts[verdict] for verdict in bar.verdicts)
             may_be = may_be_at_least if bar.at_least else may_be_at_most
