@@ -1,7 +1,7 @@
 """Response times as noisy machines and services show them, for simulations of the judge.
 
 Nothing here is taken from the judge: the shapes, spreads and disturbances are those that the
-literature and measurements name. A run of 12,000 requests takes about 5 ms.
+literature and measurements name. A run of 12,000 requests takes about 10 ms.
 """
 
 from __future__ import annotations

@@ -25,9 +25,6 @@ from noise import NOISES, Noise, Target, play, slowness
 from shares import wilson
 
 from tm_cli.server.judge import RunFacts
-from tm_cli.server.judge.bootstrap import ASSUMED, Chance, between_runs
-from tm_cli.server.judge.bootstrap import noise as combined
-from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Severity
 from tm_cli.server.judge.latency import compare_response_times, find_evidence
 from tm_cli.server.judge.power import (
@@ -37,13 +34,16 @@ from tm_cli.server.judge.power import (
     Question,
     find_variation,
 )
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED, Chance, between_runs
+from tm_cli.server.judge.statistics.bootstrap import noise as combined
+from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import Thresholds
 from tm_cli.server.runs.noise import assumed_spread
 
 NAMES = ("calm", "hosted", "hosted mix")
 LOADS = (Load(50, 60), Load(200, 60), Load(200, 60, is_ab_run=True))
 METRIC, KNOWN, HISTORIES = "p95", range(1, 11), 10
-SPREADS, CALIBRATED_BY = (0.005, 0.0266, 0.04), (0, 3, 5, 20)
+SPREADS, CALIBRATED_BY, UNCHANGED = (0.005, 0.0266, 0.04), (0, 3, 5, 20), 10_000
 WITHIN = 0.006**2  # variance within two runs of a minute at 200/s
 TOLERANCE = 7.0
 """Points below the prediction; above it a plan is only too cautious."""
@@ -111,6 +111,9 @@ def cases() -> Iterator[tuple[str, Case]]:
             yield name, Case(noise, load, Severity.FAIL, POWER_OF_FAIL)
 
 
+critical = cache(student_quantile)
+
+
 def calibrated(spread: float, runs: int, trials: int, rng: random.Random) -> tuple[float, float]:
     """Percent of unchanged runs that are WARN or FAIL, and FAIL, after a calibration of `runs`."""
     within, hits = Chance(WITHIN, 15), [0, 0]
@@ -120,7 +123,7 @@ def calibrated(spread: float, runs: int, trials: int, rng: random.Random) -> tup
         known = combined(within, between_runs([], within, assumed))
         change = rng.gauss(0, math.sqrt(2 * spread**2 + WITHIN)) / known.deviation
         for place, (limit, doubt) in enumerate(((1.05, LIKELY), (1.15, SURE))):
-            by_chance = student_quantile(1 - doubt, known.freedom)
+            by_chance = critical(1 - doubt, round(known.freedom, 1))
             hits[place] += change > max(math.log(limit) / known.deviation, by_chance)
     return 100 * hits[0] / trials, 100 * hits[1] / trials
 
@@ -166,7 +169,7 @@ def main() -> int:
                 f"predicted {100 * case.power:g} %: {'met' if good else 'MISSED'}",
                 flush=True,
             )
-    met &= report_calibrations(10 * trials)
+    met &= report_calibrations(UNCHANGED)
     return 0 if met else 1
 
 

@@ -86,6 +86,13 @@ def test_every_class_is_listed(gate, server):
     assert [line for line in result.stdout.splitlines() if line.startswith("another")]
 
 
+@pytest.mark.parametrize(("spread", "warns"), [(0.053, False), (0.055, True)])
+def test_large_spread_is_no_success(gate, server, spread, warns):
+    noisy = NOTHING | {"calibrations": {"Linux, 2 CPUs": RECORD | {"spread": spread}}}
+    server.features(calibration=True).answer("GET", "/calibration", noisy)
+    assert ("tm calibrate --forget" in gate("calibrate", "--show").stdout) is warns
+
+
 def test_json_is_what_the_server_answered(gate, server):
     server.features(calibration=True).answer("GET", "/calibration", KNOWN)
     assert gate("calibrate", "--show", "--json").json["data"] == KNOWN

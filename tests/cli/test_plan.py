@@ -28,6 +28,7 @@ def option(name="as it is", **changes):
         "detects": {"warn": 12.3, "fail": 22.4},
         "isEnough": False,
         "isBlind": False,
+        "isTooSmall": False,
         "isCheapest": False,
     } | changes
 
@@ -63,7 +64,7 @@ def test_plan_shows_the_ways_to_run_and_the_cheapest(gate, server):
     result = gate("plan", "42")
     assert result.exit_code == ExitCode.OK
     assert "p95 40 ms; expected spread from run to run: 2.7 %" in result.stdout
-    assert "(assumed, because too few runs have passed)" in result.stdout
+    assert "(assumed: too few runs are known)" in result.stdout
     [line] = [line for line in result.stdout.splitlines() if line.startswith("  A/B run")]
     assert line.split()[2:] == ["50/s", "2m", "2.0", "+6.1", "%", "+17", "%", "cheapest"]
     assert "Two runs, however long, detect no less than +12.2 %" in result.stdout
@@ -92,10 +93,12 @@ def test_limits_that_hide_the_rise_are_named(gate, server):
 
 
 def test_way_that_is_too_noisy_says_so(gate, server):
-    found = answered(options=[option(isBlind=True), option("A/B run", detects=None)])
+    few = option("A/B run", detects=None, isTooSmall=True)
+    found = answered(options=[option(isBlind=True), few])
     server.features(plans=True).answer("POST", PATH, found)
     result = gate("plan", "42")
     assert "too noisy" in result.stdout
+    assert "few requests" in result.stdout
     assert "None of these ways is enough" in result.stdout
 
 

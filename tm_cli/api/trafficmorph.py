@@ -298,6 +298,7 @@ class PlanOption(CamelCasePayload):
     detects: Lenient[Detects] = None
     is_enough: Lenient[StrictBool] = None
     is_blind: Lenient[StrictBool] = None
+    is_too_small: Lenient[StrictBool] = None
     is_cheapest: Lenient[StrictBool] = None
 
 

@@ -66,7 +66,7 @@ def evidence(measured: Effect, slow: Effect, runs: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspects:
+class Candidates:
     """Commits of which one is the first slow one; no testable commit tells them apart."""
 
     commits: tuple[str, ...]
@@ -116,7 +116,7 @@ class Search:
         slowness = self.slowness()
         return min(slowness, key=lambda commit: abs(slowness[commit] - 0.5), default=None)
 
-    def suspects(self) -> Suspects:
+    def candidates(self) -> Candidates:
         """Return the likeliest commit, together with those that only untestable ones divide."""
         groups: dict[frozenset[str], list[str]] = {}
         testable = [commit for commit in self.contained if commit not in self.untestable]
@@ -125,7 +125,7 @@ class Search:
             groups.setdefault(slow, []).append(commit)
         probabilities = self.probabilities
         found = [
-            Suspects(tuple(group), math.fsum(probabilities[commit] for commit in group))
+            Candidates(tuple(group), math.fsum(probabilities[commit] for commit in group))
             for group in groups.values()
         ]
         return max(found, key=lambda group: group.probability)
@@ -143,7 +143,7 @@ class Search:
     def runs_left(self, confidence: float) -> int:
         """Return about how many more runs it takes."""
         entropy = -math.fsum(p * math.log2(p) for p in self.probabilities.values() if p > 0)
-        return 0 if self.suspects().probability >= confidence else max(math.ceil(entropy) + 1, 1)
+        return 0 if self.candidates().probability >= confidence else max(math.ceil(entropy) + 1, 1)
 
 
 def containment(parents: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:

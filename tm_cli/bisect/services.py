@@ -63,7 +63,7 @@ class Untestable(TmError):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ServiceCommands:
     """How a commit is built and served; both are read by the shell. Times in seconds."""
 
     build: str | None
@@ -88,11 +88,11 @@ class Served:
 
 
 @dataclass(slots=True)
-class Workshop:
+class CommitBuilds:
     """Work trees in `directory`, and what was built in them; `environ` has no key of the caller."""
 
     repository: Repository
-    recipe: Recipe
+    commands: ServiceCommands
     directory: Path
     logs: Path
     environ: Mapping[str, str]
@@ -108,26 +108,26 @@ class Workshop:
         """
         if commit.id in self._built:
             return self._built[commit.id]
-        for other in [name for name in self._built if name != keep][: -MOST_WORK_TREES + 2 or None]:
-            if len(self._built) >= MOST_WORK_TREES:
-                self.repository.remove_work_tree(self._built.pop(other))
+        while len(self._built) >= MOST_WORK_TREES:
+            oldest = next(name for name in self._built if name != keep)
+            self.repository.remove_work_tree(self._built.pop(oldest))
         place = self.directory / commit.short
         self.repository.remove_work_tree(place)
         self.repository.add_work_tree(place, commit.id)
-        if self.recipe.build is not None:
+        if self.commands.build is not None:
             self.note(f"tm: building {commit}")
-            self._run_build(self.recipe.build, commit, place)
+            self._run_build(self.commands.build, commit, place)
         self._built[commit.id] = place
         return place
 
     def _run_build(self, command: str, commit: Commit, place: Path) -> None:
         log = self._log(commit, "build")
         process = self._spawn(command, commit, place, log)
-        deadline = self.clock.monotonic() + self.recipe.build_timeout
+        deadline = self.clock.monotonic() + self.commands.build_timeout
         try:
             while (code := process.poll()) is None:
                 if self.clock.monotonic() >= deadline:
-                    limit = format_duration(self.recipe.build_timeout)
+                    limit = format_duration(self.commands.build_timeout)
                     raise Untestable(commit, f"was not built within {limit}", log)
                 self.clock.sleep(LOOK_EVERY)
         finally:
@@ -143,7 +143,7 @@ class Workshop:
         for attempt in range(PORT_ATTEMPTS):
             port = free_port()
             variables = {"PORT": str(port), "TM_PORT": str(port)}
-            process = self._spawn(self.recipe.serve, commit, place, log, **variables)
+            process = self._spawn(self.commands.serve, commit, place, log, **variables)
             try:
                 host = self._await(process, commit, port, log, may_retry=attempt == 0)
                 if host is not None:
@@ -156,7 +156,7 @@ class Workshop:
         self, process: Process, commit: Commit, port: int, log: Path, *, may_retry: bool
     ) -> str | None:
         """Return the host at which it listens; None if it has ended and another port may help."""
-        deadline = self.clock.monotonic() + self.recipe.start_timeout
+        deadline = self.clock.monotonic() + self.commands.start_timeout
         while True:
             if (code := process.poll()) is not None:
                 if may_retry:
@@ -165,7 +165,7 @@ class Workshop:
             if (host := listening_host(port)) is not None:
                 return host
             if self.clock.monotonic() >= deadline:
-                limit = format_duration(self.recipe.start_timeout)
+                limit = format_duration(self.commands.start_timeout)
                 what = f"does not serve: nothing listened at the port in PORT ({port}) for {limit}"
                 raise Untestable(commit, what, log)
             self.clock.sleep(LOOK_EVERY)

@@ -154,13 +154,13 @@ class State:
     def _evidence(self, commit: str) -> float:
         trials = [trial for trial in self.trials if trial.commit == commit]
         if self.metric == ERRORS:
-            votes = sum(_VOTES.get(trial.errors or "", 0) for trial in trials)
-            return votes * MOST_EVIDENCE / 2
+            signs = sum(_SIGNS.get(trial.errors or "", 0) for trial in trials)
+            return signs * MOST_EVIDENCE / 2
         slow, measured = (self.effect(self.metric or "", name) for name in (None, commit))
         return evidence(measured, slow, len(trials)) if slow and measured else 0.0
 
 
-_VOTES = {"FAIL": 1, "PASS": -1}
+_SIGNS = {"FAIL": 1, "PASS": -1}
 
 
 @dataclass(frozen=True, slots=True)

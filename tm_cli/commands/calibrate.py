@@ -74,8 +74,14 @@ def _require_calibration(session: CommandContext) -> None:
 
 
 def _measured(
-    session: CommandContext, target: str, rate: str | None, duration: str | None, runs: int
+    session: CommandContext,
+    target: str,
+    rate: str | None,
+    duration: str | None,
+    runs: int,
+    name: str | None = None,
 ) -> Calibrations:
+    """Play and measure the runs; `name` is the profile's, if not that of its URL."""
     from tm_cli.commands.run import check_reach, profile_of_url
     from tm_cli.commands.runs.gate import RunGate
     from tm_cli.commands.shared.profile_argument import check_profile_argument
@@ -87,6 +93,7 @@ def _measured(
     _require_calibration(session)
     if document is not None:
         check_reach(document["endpointUrl"], RunGate(session).server)
+        document = document if name is None else {**document, "name": name}
     unchanged = UnchangedRuns(target, document, region="local")
     return _stored(session, unchanged.play(session, runs, ending="; nothing was stored"))
 
@@ -117,11 +124,14 @@ def _measured_by_own_service(
     from tm_cli.demo.demo import DemoService
 
     with DemoService(delay=0.0, rounds=_ROUNDS) as service:
-        return _measured(session, service.url, rate, duration, runs)
+        return _measured(session, service.url, rate, duration, runs, name="tm calibration")
 
 
 _ROUNDS = 10_000
 """Rounds of a hash, some 3 to 10 ms."""
+
+
+_MUCH = 2.0  # times the spread that is assumed otherwise
 
 
 def _table(session: CommandContext, found: Calibrations) -> str:
@@ -148,5 +158,10 @@ def _table(session: CommandContext, found: Calibrations) -> str:
             f"verdicts here assume a spread of {own} from run to run instead of {assumed},"
         )
         lines.append("until the history of a profile knows better")
+        if (known.spread or 0) > _MUCH * (found.assumed_spread or 0):
+            lines.append(
+                "that is a lot, and hides regressions: was the machine busy? Measure again,"
+            )
+            lines.append("or drop it: tm calibrate --forget")
     text = "\n".join(lines)
     return f"{text}\n\n{columns(session.terminal, head, rows)}" if rows else text

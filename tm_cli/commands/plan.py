@@ -171,9 +171,7 @@ def _known(name: str, metric: str, plan: Plan) -> str:
     if spread is None or spread.percent is None:
         return text
     steps = spread.runs or 0
-    source = (
-        f"learnt from {steps + 1} runs" if steps else "assumed, because too few runs have passed"
-    )
+    source = f"learnt from {steps + 1} runs" if steps else "assumed: too few runs are known"
     return f"{text}; expected spread from run to run: {spread.percent:.1f} %\n({source})"
 
 
@@ -182,7 +180,9 @@ def _row(option: PlanOption) -> tuple[object, ...]:
     warn, fail = (detects.warn, detects.fail) if detects else (None, None)
     seen: tuple[object, object] = (_rise(warn), _rise(fail))
     if option.is_blind:
-        seen = ("too noisy", "too noisy")
+        seen = ("too noisy", "-")
+    if option.is_too_small:
+        seen = ("few requests", "-")
     return (
         option.name,
         f"{rate_text(option.rate)}/s",

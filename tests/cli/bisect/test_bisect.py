@@ -173,7 +173,7 @@ def bisect(tm, tmp_path, clock, httpserver, world):
             find_state_dir=lambda: tmp_path / "state",
             launch=lambda _: pytest.fail("no server is needed"),
             make_token=lambda: "token",
-            spawn=world.spawn,
+            spawn=lambda *words, **places: world.spawn(*words, **places),
         )  # fmt: skip
         code = main(["bisect", *flags], context)
         return code, out.getvalue(), err.getvalue()
@@ -183,7 +183,7 @@ def bisect(tm, tmp_path, clock, httpserver, world):
 
 def found_number(world, out):
     data = json.loads(out)["data"]
-    return [world.numbers[commit] for commit in data["suspects"]]
+    return [world.numbers[commit] for commit in data["candidates"]]
 
 
 def left_over(world):
@@ -337,6 +337,22 @@ def test_finished_search_is_shown_again_and_replaced_by_the_next(bisect, world):
     assert json.loads(bisect("--continue", "--json")[1]) == json.loads(first[1])
     assert len(world.runs) == played
     assert bisect("HEAD~6", "HEAD", *SERVE)[0] == ExitCode.OK
+
+
+def test_few_work_trees_exist_at_a_time_and_good_is_built_once(bisect, world):
+    most = 0
+
+    def counting(*words, **places):
+        nonlocal most
+        most = max(most, len(git(world.place, "worktree", "list").splitlines()) - 1)
+        return spawn(*words, **places)
+
+    spawn, world.spawn = world.spawn, counting
+    world.noise = 0.1  # so that many commits are measured
+    bisect("HEAD~12", "HEAD", "--build", "make", *SERVE)
+    built = [environ["TM_COMMIT"] for environ in world.environs if "PORT" not in environ]
+    assert most <= 4
+    assert [world.numbers[commit] for commit in built].count(0) == 1
 
 
 def test_key_is_in_no_environment_and_the_commit_is(bisect, world):

@@ -154,7 +154,7 @@ def test_since_and_region_are_asked_of_the_server(gate, server):
     result = ask(gate, "--since", "30d", "--region", "eu")
     assert result.exit_code == ExitCode.OK
     assert "no change in 0 comparable runs" in result.stdout
-    assert "0 comparable runs are hardly enough" in result.stderr
+    assert "0 comparable runs are too few" in result.stderr
 
 
 def test_profile_is_found_by_name(gate, server):

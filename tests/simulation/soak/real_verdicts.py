@@ -6,7 +6,8 @@ tails, errors, short profiles; and what is as slow again as before an improvemen
 are 10 runs of each kind, 60 s long, two hours in all. A smaller scale has fewer of them; below
 0.5 they are shorter too, down to 20 s. Prints the rates with their 95 % intervals (Wilson). Exits 1
 when one is so far from what docs/verdicts.md promises that chance brings it in less than 1 % of
-cases, and when anything passes that never may.
+cases, and when anything passes that never may. Warnings because the machine was too slow to
+generate the load are counted, but they break no promise.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ FALL_BACKS, FALL_BACK_SECONDS = 3, 12
 SLOW, QUICK = {"slower": 33 / 40}, {"slower": 20 / 40}  # of a median of 40 ms
 SHOWN = ("p50", "p95", "p99")
 EXIT_CODES = {"FAIL": 2}
+MOST_QUICK = 8
+SATURATED = "WARN (load generator)"
 SEED = 1
 
 
@@ -69,8 +72,8 @@ class Kind:
 
     def complaints(self, verdicts: Counter[str]) -> Iterator[str]:
         """What the promises do not explain."""
-        trials = verdicts.total()
         fails, warns = verdicts["FAIL"], verdicts["WARN"]
+        trials = verdicts.total() - verdicts[SATURATED]
         if self.found is None:
             most = 3 if self.is_hard else 1
             if not may_be_at_most(most, fails, trials):
@@ -128,8 +131,7 @@ class Gate:
                 text=True,
                 check=False,
             )
-        outcome: dict[str, Any] = json.loads(done.stdout)
-        data = outcome["data"]
+        data: dict[str, Any] = json.loads(done.stdout)["data"]
         verdict = data and data["verdict"]
         if not verdict or done.returncode != EXIT_CODES.get(verdict, 0):
             sys.exit(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -177,6 +179,14 @@ def busy_cores() -> Iterator[None]:
             process.wait()
 
 
+def outcome(data: dict[str, Any]) -> str:
+    """The verdict, or that the machine was too slow for one."""
+    saturated = any(
+        item["metric"] == "generator" and item["verdict"] == "WARN" for item in data["comparisons"]
+    )
+    return SATURATED if saturated and data["verdict"] == "WARN" else data["verdict"]
+
+
 def line(number: int, kind: Kind, data: dict[str, Any]) -> str:
     """A run in one line."""
     shown = "  ".join(
@@ -198,22 +208,30 @@ def play_kinds(gate: Gate, trials: int) -> dict[Kind, Counter[str]]:
     for number in range(1, trials + 1):
         for kind in KINDS:
             data = gate.play(kind)
-            counts[kind][data["verdict"]] += 1
+            counts[kind][outcome(data)] += 1
             say(line(number, kind, data))
     return counts
 
 
 def play_fall_backs(gate: Gate, times: int) -> Counter[str]:
-    """Eight runs at 33 ms, two at 20 ms, then one at 33 ms again: the gain is lost."""
+    """Eight runs at 33 ms, two at 20 ms, then one at 33 ms again: the gain is lost.
+
+    The quick runs are repeated until two have passed, as others show no gain.
+    """
     counts: Counter[str] = Counter()
-    before = [Kind("before an improvement", "fall-back", SLOW)] * 8
-    before += [Kind("after an improvement", "fall-back", QUICK)] * 2
+    slow = Kind("before an improvement", "fall-back", SLOW)
+    quick = Kind("after an improvement", "fall-back", QUICK)
     for number in range(1, times + 1):
-        for kind in before:
-            say(line(number, kind, gate.play(kind, f"fall-back {number}")))
+        passed = 0
+        for kind in [slow] * 8 + [quick] * MOST_QUICK:
+            if passed == 2:
+                break
+            data = gate.play(kind, f"fall-back {number}")
+            say(line(number, kind, data))
+            passed += kind is quick and data["verdict"] == "PASS"
         data = gate.play(FALL_BACK, f"fall-back {number}")
-        counts[data["verdict"]] += 1
         say(line(number, FALL_BACK, data))
+        counts[outcome(data) if passed == 2 else SATURATED] += 1
     return counts
 
 
@@ -234,7 +252,7 @@ def report(counts: dict[Kind, Counter[str]]) -> int:
     broken = 0
     for kind, verdicts in counts.items():
         shares = []
-        for verdict in ("FAIL", "WARN"):
+        for verdict in ("FAIL", "WARN", SATURATED):
             low, high = wilson(verdicts[verdict], verdicts.total())
             share = 100 * verdicts[verdict] / verdicts.total()
             shares.append(f"{verdict} {share:.0f} % ({low:.0f} to {high:.0f})")

@@ -47,40 +47,40 @@ def test_next_commit_is_the_least_certain_one(said, following):
 
 
 def test_clear_answers_on_both_sides_name_the_commit():
-    found = Search(LINE, {"e": SURE, "d": -SURE}).suspects()
+    found = Search(LINE, {"e": SURE, "d": -SURE}).candidates()
     assert found.commits == ("e",)
     assert found.probability > 0.95
 
 
-def test_wrong_answer_is_outvoted():
+def test_wrong_answer_is_corrected_by_others():
     said = {"d": -SURE, "e": -SURE, "c": SURE}  # the true one is f
-    assert Search(LINE, said | {"f": 3 * SURE, "e": -3 * SURE}).suspects().commits == ("f",)
+    assert Search(LINE, said | {"f": 3 * SURE, "e": -3 * SURE}).candidates().commits == ("f",)
 
 
 def test_bad_itself_is_never_measured():
     only = containment({"a": ["-"]})
     assert Search(only).next_commit() is None
-    assert Search(only).suspects().probability == 1.0
+    assert Search(only).candidates().probability == 1.0
 
 
 def test_commits_that_nothing_testable_divides_are_named_together():
     search = Search(LINE, {"c": -SURE, "f": SURE}, frozenset("de"))
-    found = search.suspects()
+    found = search.candidates()
     assert found.commits == ("d", "e", "f")
     assert found.probability > 0.95
     assert search.next_commit() not in "de"
 
 
-def test_without_any_testable_commit_all_are_suspects():
+def test_without_any_testable_commit_all_are_candidates():
     search = Search(LINE, {}, frozenset("abcdefg"))
     assert search.next_commit() is None
-    assert search.suspects().commits == tuple("abcdefgh")
+    assert search.candidates().commits == tuple("abcdefgh")
 
 
 def test_commits_of_a_merged_branch_are_told_from_those_next_to_it():
     parents = {"a": [], "left": ["a"], "right": ["a"], "merge": ["left", "right"]}
     search = Search(containment(parents), {"left": -SURE, "a": -SURE, "right": SURE})
-    assert search.suspects().commits == ("right",)
+    assert search.candidates().commits == ("right",)
 
 
 def test_confident_set_holds_what_it_says():
@@ -125,7 +125,7 @@ def search_through(state, measure):
             return ()
         state.add(measure(state.bad.id))
     while len(state.trials) < state.terms.max_runs:
-        found = state.search().suspects()
+        found = state.search().candidates()
         if found.probability >= state.terms.confidence:
             return found.commits
         state.add(measure(state.search().next_commit()))

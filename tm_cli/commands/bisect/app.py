@@ -128,7 +128,7 @@ def bisect(
     the probability of each commit, so that one wrong verdict does not mislead the search. Ends
     with 0 when a commit is found. After Ctrl-C, --continue goes on.
 
-    tm bisect v1.4 main --build "make" --serve "./server --port $PORT" --profile checkout.yaml
+    tm bisect v1.4 main --build make --serve './server --port $PORT' --profile checkout.yaml
 
     tm bisect --continue
     """
@@ -140,7 +140,7 @@ def bisect(
         if good is None or bad is None or serve is None or profile is None:
             raise UsageError(
                 "name GOOD and BAD, --serve and --profile",
-                hint='e.g. tm bisect v1.4 main --serve "./server --port $PORT" '
+                hint="e.g. tm bisect v1.4 main --serve './server --port $PORT' "
                 "--profile http://localhost/checkout",
             )
         terms = bisection.read_terms(

@@ -19,10 +19,10 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 from tm_cli.bisect.repository import Commit, Repository
 from tm_cli.bisect.search import Effect
 from tm_cli.bisect.services import (
-    Recipe,
+    CommitBuilds,
     Served,
+    ServiceCommands,
     Untestable,
-    Workshop,
     end_leftovers,
     environment,
     remove_directory,
@@ -30,7 +30,7 @@ from tm_cli.bisect.services import (
 from tm_cli.bisect.state import ERRORS, TIMES, State, StateFile, Terms, Trial
 from tm_cli.cli.options import StartOptions, confirm_deletion
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.bisect.results import as_data, conclusion, describe, trial_line
+from tm_cli.commands.bisect.results import as_data, conclusion, describe, percent_of, trial_line
 from tm_cli.commands.run import profile_of_url
 from tm_cli.commands.runs.gate import AB_RUN, WAITING, RunGate, read_request, require_features
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
@@ -196,9 +196,9 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
     state.directory = tempfile.mkdtemp(prefix=_DIRECTORY)
     file.write(state)
     terms = state.terms
-    workshop = Workshop(
+    builds = CommitBuilds(
         repository,
-        Recipe(terms.build, terms.serve, terms.build_timeout, terms.start_timeout),
+        ServiceCommands(terms.build, terms.serve, terms.build_timeout, terms.start_timeout),
         Path(state.directory),
         file.logs,
         environment(context.environ, state.mark),
@@ -208,7 +208,7 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
     )
     try:
         document = _read_document(session, terms)
-        _Bisection(session, file, state, workshop, document).run()
+        _Bisection(session, file, state, builds, document).run()
     except BaseException:
         if state.has_results:
             session.terminal.write_line(f"tm: {_count(state)} kept; {RESUME}")
@@ -216,7 +216,7 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
             file.clear()
         raise
     finally:
-        workshop.close()
+        builds.close()
     return _finish(session, state)
 
 
@@ -249,7 +249,7 @@ class _Bisection:
     session: CommandContext
     file: StateFile
     state: State
-    workshop: Workshop
+    builds: CommitBuilds
     document: dict[str, Any]
 
     def run(self) -> None:
@@ -274,7 +274,7 @@ class _Bisection:
         if state.metric is None:
             return None if state.are_alike else state.bad
         search = state.search()
-        if search.suspects().probability >= state.terms.confidence:
+        if search.candidates().probability >= state.terms.confidence:
             return None
         if len(state.trials) >= state.terms.max_runs:
             return None
@@ -307,10 +307,11 @@ class _Bisection:
         search, confidence = self.state.search(), self.state.terms.confidence
         left, likely = search.runs_left(confidence), search.likeliest(confidence)
         if left:
-            count = f"{len(likely)} commits" if len(likely) > 1 else "1 commit"
+            count = f"one of {len(likely)} commits" if len(likely) > 1 else "one commit"
             self.session.note(
-                f"tm: {confidence:.0%} for {count}, {search.suspects().probability:.0%} for "
-                f"{self.state.commit(likely[0])}; about {left} more run{'s' if left > 1 else ''}"
+                f"tm: {count} with {percent_of(confidence)}, {self.state.commit(likely[0])} with "
+                f"{percent_of(search.candidates().probability)}; "
+                f"about {left} more run{'s' if left > 1 else ''}"
             )
 
     def _show_log(self, problem: Untestable) -> None:
@@ -320,12 +321,12 @@ class _Bisection:
 
     def _measure(self, commit: Commit) -> Trial:
         """Serve GOOD and the commit side by side and load both; raises Untestable."""
-        keep, workshop = self.state.good.id, self.workshop
+        keep, builds = self.state.good.id, self.builds
         for served in (self.state.good, commit):
-            workshop.build(served, keep=keep)  # nothing is built next to a service under load
+            builds.build(served, keep=keep)  # nothing is built next to a service under load
         with (
-            workshop.serve(self.state.good, keep=keep) as good,
-            workshop.serve(commit, keep=keep) as candidate,
+            builds.serve(self.state.good, keep=keep) as good,
+            builds.serve(commit, keep=keep) as candidate,
         ):
             self.session.note(f"tm: comparing {commit} with GOOD")
             for _ in range(ATTEMPTS):

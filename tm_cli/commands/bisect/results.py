@@ -16,7 +16,7 @@ from tm_cli.values.text import sanitize
 def as_data(state: State) -> dict[str, Any]:
     """Return the JSON document: the result, each commit with its probability, each run."""
     search, metric = state.search(), state.metric
-    probabilities, slowness, found = search.probabilities, search.slowness(), search.suspects()
+    probabilities, slowness, found = search.probabilities, search.slowness(), search.candidates()
     is_known = metric is not None
     return {
         "state": _state(state),
@@ -26,7 +26,7 @@ def as_data(state: State) -> dict[str, Any]:
         "confidence": state.terms.confidence,
         "change": _change(state.effect(metric)) if metric else None,
         "probability": round(found.probability, 4) if is_known else None,
-        "suspects": list(found.commits) if is_known else [],
+        "candidates": list(found.commits) if is_known else [],
         "commits": [
             {
                 "commit": commit.id,
@@ -57,7 +57,9 @@ def _state(state: State) -> str:
         return "under_way"
     if state.metric is None:
         return "alike"
-    return "found" if state.search().suspects().probability >= state.terms.confidence else "unclear"
+    return (
+        "found" if state.search().candidates().probability >= state.terms.confidence else "unclear"
+    )
 
 
 def conclusion(state: State) -> TmError | None:
@@ -72,7 +74,8 @@ def conclusion(state: State) -> TmError | None:
             )
         case "unclear":
             return TmError(
-                f"no commit reached {state.terms.confidence:.0%} within {len(state.trials)} runs",
+                f"no commit reached {percent_of(state.terms.confidence)} "
+                f"within {len(state.trials)} runs",
                 hint="several commits may share the change; look at those between",
                 code="not_found",
             )
@@ -82,7 +85,7 @@ def conclusion(state: State) -> TmError | None:
 def describe(terminal: Terminal, state: State) -> str:
     """Tell the result, or what is known so far."""
     lines = [_headline(state)]
-    found = state.search().suspects()
+    found = state.search().candidates()
     if state.metric is not None:
         for number in found.commits:
             commit = state.commit(number)
@@ -95,12 +98,12 @@ def describe(terminal: Terminal, state: State) -> str:
 
 
 def _headline(state: State) -> str:
-    metric, found = state.metric, state.search().suspects()
+    metric, found = state.metric, state.search().candidates()
     if metric is None:
         return f"GOOD {state.good.short} and BAD {state.bad.short}: no difference so far"
     change = f"; {metric} of BAD {_shown(state.effect(metric))}" if metric != ERRORS else ""
     if _state(state) != "found":
-        return f"not found yet: {found.probability:.0%} for {_names(state)}{change}"
+        return f"not found yet: {percent_of(found.probability)} for {_names(state)}{change}"
     what = "the first commit with errors" if metric == ERRORS else "the first slow commit"
     probability = percent_of(found.probability)
     if len(found.commits) > 1:
@@ -109,7 +112,7 @@ def _headline(state: State) -> str:
 
 
 def _names(state: State) -> str:
-    commits = [state.commit(number).short for number in state.search().suspects().commits]
+    commits = [state.commit(number).short for number in state.search().candidates().commits]
     return commits[0] if len(commits) == 1 else f"one of {', '.join(commits)}"
 
 

@@ -27,8 +27,8 @@ CHANCE = 0.01
 
 PAGE = 100
 MANY = 20  # runs whose details are read one by one before that is said
-FEWEST = 8
-"""Runs below which hardly any change can be told from chance."""
+FEWEST = 13
+"""Runs below which no change of one of several metrics can be told from chance."""
 
 _ALIKE_SECONDS, _ALIKE_RATE = 0.05, 0.1
 """Relative differences of runs whose load is not known better."""
@@ -80,8 +80,8 @@ def show_changes(session: CommandContext, history: History, form: Format) -> int
     """Print what changed in the history."""
     if len(history.runs) < FEWEST:
         session.note(
-            f"tm: {len(history.runs)} comparable runs are hardly enough to tell a change from "
-            f"chance; from {FEWEST} on, most changes of 10 % are found"
+            f"tm: {len(history.runs)} comparable runs are too few to tell a change from chance; "
+            f"it takes about {FEWEST}"
         )
     markdown = form is Format.MARKDOWN
     return session.emit(

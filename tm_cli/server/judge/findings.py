@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import MAX_RUNS
-from tm_cli.server.judge.dispersion import burst, by_chance, dispersion, follows_load
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
+from tm_cli.server.judge.statistics.bootstrap import MAX_RUNS
+from tm_cli.server.judge.statistics.dispersion import (
+    burst,
+    by_chance,
+    dispersion,
+    errors_follow_load,
+)
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
 BASELINE = "baseline"
@@ -125,11 +130,11 @@ def successes(
     other: RunFacts,
     thresholds: Thresholds,
     than: str,
-    completed: Sequence[RunFacts] = (),
+    passed: Sequence[RunFacts] = (),
 ) -> Iterator[MetricComparison]:
     """Responses of another kind than before, if any: no errors, but not the same work either.
 
-    `completed`: earlier runs. Sizes may vary so much that the other run had a few large ones by
+    `passed`: earlier runs. Sizes may vary so much that the other run had a few large ones by
     chance, so bodies have collapsed only if they are small compared with each of these runs.
     """
     for status in sorted(run.statuses):
@@ -137,7 +142,7 @@ def successes(
         if share.severity:
             yield _with_pin(share, run)
     if run.mean_body is not None and other.mean_body:
-        known = [one.mean_body for one in completed[-MAX_RUNS:] if one.mean_body]
+        known = [one.mean_body for one in passed[-MAX_RUNS:] if one.mean_body]
         sizes = [
             _fall("body_size", "mean body", "{:,.0f} bytes", values, thresholds.body_size, than)
             for values in ((run.mean_body, before) for before in (other.mean_body, *known))
@@ -171,7 +176,7 @@ def _status_share(
         fail=max(bound.fail, rate * _TOLERATED_SHARE),
     )
     p_value = by_chance(run, other, now, before)
-    if before and value - rate <= _LARGE:
+    if _is_usual(now, before) and value - rate <= _LARGE:
         p_value = by_chance(run, other, now, before, dispersion(f"status_{status}", run, other))
     is_doubtful = rate > bound.warn and p_value >= SURE
     severity = Severity.PASS if is_doubtful else severity_of(value - rate, tolerated, p_value)
@@ -294,9 +299,14 @@ def _clustering(metric: str, run: RunFacts, other: RunFacts, rise: float) -> flo
 
     Errors that become more frequent with the load are no incident either.
     """
-    if rise > _LARGE or follows_load(metric, run):
+    if rise > _LARGE or errors_follow_load(metric, run):
         return 1.0
     return dispersion(metric, run, other)
+
+
+def _is_usual(now: int, before: int) -> bool:
+    """Whether the other run had enough of it to say that it comes in incidents there, too."""
+    return 4 * before >= now
 
 
 _LARGE = 10.0  # points: that is an outage, even if it was only one
@@ -312,7 +322,7 @@ def _error_severity(
 ) -> Severity:
     """Judge the rise of an error rate; an incident makes a failure a warning, never a pass.
 
-    A warning passes only if the other run had such errors as well.
+    A warning passes only if the other run had such incidents as well.
     """
     rate = other.share(before)
     if now - rate * run.completed / 100 < thresholds.fewest_more_errors:
@@ -320,7 +330,7 @@ def _error_severity(
     rise, bound = run.share(now) - rate, thresholds.errors
     usual = severity_of(rise, bound, by_chance(run, other, now, before))
     softened = severity_of(rise, bound, by_chance(run, other, now, before, clustered))
-    may_pass = usual is Severity.WARN and before
+    may_pass = usual is Severity.WARN and _is_usual(now, before)
     return softened if may_pass else max(softened, min(usual, Severity.WARN))
 
 

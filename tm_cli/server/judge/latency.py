@@ -10,7 +10,20 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.findings import (
+    BASELINE,
+    LIKELY,
+    REFERENCE,
+    SURE,
+    MetricComparison,
+    Severity,
+    severity_of,
+    threshold_text,
+)
+from tm_cli.server.judge.levels import Levels, find_levels
+from tm_cli.server.judge.power import detectable
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     ASSUMED_RUNS,
     MAX_RUNS,
@@ -26,21 +39,8 @@ from tm_cli.server.judge.bootstrap import (
     slow_change,
     slow_shares,
 )
-from tm_cli.server.judge.dispersion import clock
-from tm_cli.server.judge.distributions import student_cdf, student_quantile
-from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import (
-    BASELINE,
-    LIKELY,
-    REFERENCE,
-    SURE,
-    MetricComparison,
-    Severity,
-    severity_of,
-    threshold_text,
-)
-from tm_cli.server.judge.levels import Levels, find_levels
-from tm_cli.server.judge.power import detectable
+from tm_cli.server.judge.statistics.dispersion import clock, follows_load
+from tm_cli.server.judge.statistics.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Thresholds
 
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})
@@ -336,17 +336,20 @@ def _compared(
     if evidence is None or odds is None:
         return compared
     low, high = evidence.interval(log)
-    is_known = slow is not None and _sees_more_slow(slow)
-    excludes = is_known or high <= bound.fail or before * high / 100 < floor
+    decisive = slow if slow and _sees_more_slow(slow) else None
+    excludes = bool(decisive) or high <= bound.fail or before * high / 100 < floor
     # the reference sees what has added up; whether this run sees anything is asked once
     is_noisy = (
         than != REFERENCE
         and severity is Severity.PASS
         and name in ALWAYS_SEEN
         and is_wide
-        and not is_known
+        and not decisive
     )
-    reason += f" (95 %: {low:+.1f} to {high:+.1f}){limit}"
+    if decisive:
+        reason += f"{limit}; {decisive.text(_ms(before), than)}"
+    else:
+        reason += f" (95 %: {low:+.1f} to {high:+.1f}){limit}"
     if severity is Severity.PASS and not excludes:
         reason += f"; cannot exclude {high:+.0f} %"
     if is_noisy:
@@ -357,9 +360,11 @@ def _compared(
         compared,
         severity=severity,
         reason=reason,
-        low=low,
-        high=high,
-        p_value=min(_by_chance(log, evidence.chance) * evidence.doubt, 1.0),
+        low=None if decisive else low,
+        high=None if decisive else high,
+        p_value=odds.p_value
+        if decisive
+        else min(_by_chance(log, evidence.chance) * evidence.doubt, 1.0),
         noise=evidence.hidden,
         is_noisy=is_noisy,
         is_significant=odds.p_value < LIKELY,
@@ -407,7 +412,7 @@ def _doubt(run: RunFacts, evidence: Evidence, value: float, bound: Threshold) ->
     """Why a rise that would fail the run is a warning: the machine was slow for a while."""
     share = QUANTILES[evidence.name]
     slowness = slow_change(evidence.now, evidence.before, share)
-    if not slowness:
+    if not slowness or _rises_with_load(evidence, share):
         return ""
     ratio, start, end = least_change(evidence.now, evidence.before, share)
     rest = 100 * (ratio - 1)
@@ -422,6 +427,14 @@ def _doubt(run: RunFacts, evidence: Evidence, value: float, bound: Threshold) ->
     if odds and odds.p_value >= SURE:
         return "; no failure: it could be a slow change within the run"
     return ""
+
+
+def _rises_with_load(evidence: Evidence, share: float) -> bool:
+    """Whether the rise is where the curve is high, which is what a load test is for."""
+    limit = evidence.before.quantile(share)
+    blocks = zip(evidence.now.above(limit), evidence.before.above(limit), strict=False)
+    seen = [(n, a / n - b / m) for (a, n), (b, m) in blocks if n and m]
+    return follows_load([n for n, _ in seen], [rise for _, rise in seen])
 
 
 def _severity(change: float, bound: Threshold, odds: Odds | None) -> tuple[Severity, Odds | None]:

@@ -15,7 +15,9 @@ from itertools import islice, pairwise
 from statistics import NormalDist, fmean
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.findings import LIKELY, SURE, Detectable
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     ASSUMED_RUNS,
     Chance,
@@ -24,9 +26,7 @@ from tm_cli.server.judge.bootstrap import (
     chances,
     noise,
 )
-from tm_cli.server.judge.distributions import student_quantile
-from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import LIKELY, SURE, Detectable
+from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold
 
 POWER_OF_WARN, POWER_OF_FAIL = 0.80, 0.95
@@ -93,7 +93,8 @@ class Variation:
 
     Variances of the logarithm of their ratio: `sampling`, what so many `requests` of one run alone
     explain; `wander`, what comes on top of that within runs of so many `seconds`; `between`, of one
-    run from run to run. `value`: the quantile in milliseconds.
+    run from run to run, mixed with the standard deviation `assumed`. `value`: the quantile in
+    milliseconds.
     """
 
     requests: int
@@ -102,7 +103,6 @@ class Variation:
     sampling: float
     wander: float
     between: Chance
-
     assumed: float
 
     def chances(self, load: Load) -> tuple[Chance, Chance | None]:
@@ -210,7 +210,7 @@ class Option:
     """One way to run, and what it detects.
 
     `is_enough`: it detects the rise that was asked for. `is_blind`: so noisy that every run would
-    be WARN.
+    be WARN. `is_too_small`: it has too few requests to be judged.
     """
 
     name: str
@@ -218,6 +218,7 @@ class Option:
     detects: Detectable
     is_enough: bool
     is_blind: bool
+    is_too_small: bool = False
     is_cheapest: bool = False
 
     def document(self, warmup: float = 0.0) -> dict[str, Any]:
@@ -233,6 +234,7 @@ class Option:
             "detects": self.detects.document(),
             "isEnough": self.is_enough,
             "isBlind": self.is_blind,
+            "isTooSmall": self.is_too_small,
             "isCheapest": self.is_cheapest,
         }
 
@@ -270,7 +272,8 @@ def _first_enough(found: Iterable[Option]) -> list[Option]:
 
 def _option(name: str, variation: Variation, question: Question, load: Load) -> Option:
     if load.per_side < question.fewest:
-        return Option(name, load, Detectable(None, None), is_enough=False, is_blind=False)
+        nothing = Detectable(None, None)
+        return Option(name, load, nothing, is_enough=False, is_blind=False, is_too_small=True)
     within, between = variation.chances(load)
     detects = question.detects(variation, within, between)
     known = noise(within, between)

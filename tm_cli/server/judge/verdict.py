@@ -133,7 +133,7 @@ def compare(
         times = _no_failures_by_a_doubtful_run(times, other, thresholds, than)
     found += [*times, *error_rates(run, other, thresholds, than)]
     found += [comparison for comparison in stretches if comparison.unit != "ms"]
-    found += successes(run, other, thresholds, than, () if is_named else completed)
+    found += successes(run, other, thresholds, than, () if is_named else passed)
     rate = throughput(run, other, thresholds.throughput, than)
     found.append(at_most_warn(rate, BY_THE_GENERATOR) if run.generator_saturated else rate)
     found += () if is_paired else cpu_pressure(run, other, than)

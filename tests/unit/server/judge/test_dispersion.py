@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tm_cli.server.judge import BaselineChoice, Judgement, RunFacts, SelectedBy, judge
-from tm_cli.server.judge.dispersion import burst, dispersion, follows_load
 from tm_cli.server.judge.facts import BlockCounts
+from tm_cli.server.judge.statistics.dispersion import burst, dispersion, follows_load
 
 FLAT = [1000] * 12
 PEAK = [200, 400, 600, 800, 1000, 1200, 1200, 1000, 800, 600, 400, 200]
@@ -55,6 +55,7 @@ EVERYWHERE = [6, 4, 7, 5, 6, 5, 4, 8, 5, 6, 7, 5]
         pytest.param([0, 1, 0, 0, 1, 58, 0, 0, 1, 0, 0, 0], NONE, "WARN", id="an-incident"),
         pytest.param([58, 0, 0, 0, 58, 0, 0, 0, 0, 58, 0, 0], NONE, "WARN", id="three-incidents"),
         pytest.param([0, 0, 0, 10, 10, 10, 0, 0, 0, 0, 0, 0], NONE, "WARN", id="a-new-small-one"),
+        pytest.param([0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1] + [0] * 11, "WARN", id="unusual"),
         pytest.param([0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0], NONE, "WARN", id="however-short"),
         pytest.param([0, 0, 60, 0, 0, 30, 0, 0, 0, 0, 0, 0], [0] * 11 + [60], "PASS", id="usual"),
         pytest.param([0] * 10 + [1000, 1000], NONE, "FAIL", id="an-outage-of-ten-seconds"),
@@ -98,9 +99,9 @@ def test_errors_that_come_with_the_load_are_no_incident() -> None:
 
 def test_on_a_flat_curve_nothing_follows_the_load() -> None:
     requests = [1000 + k for k in range(12)]
-    assert not follows_load("errors", failed(list(range(12)), requests))
-    assert follows_load("errors", failed(list(range(12)), [100 * (k + 1) for k in range(12)]))
-    assert not follows_load("errors", replace(failed(NONE), block_counts=[]))
+    assert not follows_load(requests, range(12))
+    assert follows_load([100 * (k + 1) for k in range(12)], range(12))
+    assert not follows_load([], [])
 
 
 def test_the_dispersion_of_independent_errors_is_one_and_of_incidents_their_size() -> None:
@@ -159,7 +160,8 @@ def grouped(history_id: int, counts: list[int]) -> RunFacts:
 @pytest.mark.parametrize(
     ("now", "before", "verdict"),
     [
-        pytest.param([300] + [0] * 11, [0] * 11 + [30], "PASS", id="grouped-in-both"),
+        pytest.param([300] + [0] * 11, [0] * 11 + [100], "PASS", id="grouped-in-both"),
+        pytest.param([300] + [0] * 11, [0] * 11 + [30], "WARN", id="hardly-before"),
         pytest.param([300] + [0] * 11, NONE, "WARN", id="new"),
         pytest.param([25] * 12, [2] * 12, "WARN", id="everywhere"),
         pytest.param([1000] * 3 + [0] * 9, [0] * 11 + [30], "WARN", id="a-quarter-of-all"),

@@ -1,5 +1,6 @@
 """Whether a change is more than chance; the rates over many runs are in benchmarks/verdict.py."""
 
+import itertools
 import random
 import statistics
 from collections import Counter
@@ -15,7 +16,9 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import BlockCounts
+from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     Chance,
     ResponseTimes,
@@ -23,8 +26,6 @@ from tm_cli.server.judge.bootstrap import (
     chances,
     noise,
 )
-from tm_cli.server.judge.facts import BlockCounts
-from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 
 Factors = list[float]
@@ -58,6 +59,30 @@ def played(factors: Factors, *, seed: int, per_block: int = 1000, median: float 
         generator_saturated=False,
         blocks=[sorted(block.items()) for block in blocks],
         seconds=60.0,
+    )
+
+
+def joined(parts: list[RunFacts], history_id: int) -> RunFacts:
+    """One run of which each part is a block."""
+    together = sorted(
+        itertools.chain.from_iterable(
+            itertools.repeat(micros, count)
+            for part in parts
+            for block in part.blocks
+            for micros, count in block
+        )
+    )
+    count = len(together)
+    return replace(
+        parts[0],
+        history_id=history_id,
+        planned=count,
+        sent=count,
+        completed=count,
+        quantiles_ms={
+            name: together[int(share * count)] / 1000 for name, share in QUANTILES.items()
+        },
+        blocks=[block for part in parts for block in part.blocks],
     )
 
 
@@ -261,6 +286,19 @@ class TestAQuantileBetweenTwoModes:
         ]
         assert found == ["FAIL"] * 5
 
+    def test_is_told_with_the_shares_that_decided(self) -> None:
+        run, baseline = cached(4, misses=0.09), cached(5, misses=0.05)
+        [p95] = [
+            item
+            for item in compare_response_times(run, baseline, Thresholds(), than="baseline")
+            if item.metric == "p95"
+        ]
+        assert p95.reason.startswith("p95 76.9 ms, baseline 12.9 ms, +496.1 %, limit +15 %; ")
+        assert p95.reason.endswith(" % of the requests took longer than 12.9 ms, baseline 5.0 %")
+        assert (p95.low, p95.high, p95.excludes_fail) == (None, None, True)
+        assert p95.p_value is not None
+        assert p95.p_value < 0.003
+
     def test_stays_too_noisy_where_there_are_too_few_slow_requests(self) -> None:
         few = [cached(seed, misses=0.05, per_block=60) for seed in (1, 2)]
         assert verdict(*few) == "WARN"
@@ -284,6 +322,20 @@ class TestASlowStretch:
     def test_that_both_runs_have_is_no_excuse(self) -> None:
         slower = played([1.3 * factor for factor in SLOW_FOR_A_WHILE], seed=3)
         assert verdict(slower, played(SLOW_FOR_A_WHILE, seed=4)) == "FAIL"
+
+    def test_at_the_peak_of_the_curve_is_no_excuse(self) -> None:
+        """A version that has become slow under load."""
+        requests = [300, 500, 800, 1200, 1700, 2000, 2000, 1700, 1200, 800, 500, 300]
+        slow = [1.0, 1.0, 1.0, 1.1, 1.4, 1.6, 1.6, 1.4, 1.1, 1.0, 1.0, 1.0]
+
+        def of_the_curve(factors: Factors, seed: int) -> RunFacts:
+            parts = [
+                played([factor], seed=seed + k, per_block=count)
+                for k, (factor, count) in enumerate(zip(factors, requests, strict=True))
+            ]
+            return joined(parts, seed)
+
+        assert verdict(of_the_curve(slow, 100), of_the_curve(CALM, 200)) == "FAIL"
 
     def test_nor_is_it_one_for_a_rise_all_along(self) -> None:
         assert verdict(played([1.3 * factor for factor in SLOW_FOR_A_WHILE], seed=3)) == "FAIL"

@@ -7,7 +7,6 @@ import pytest
 
 from tests.unit.server.judge.test_noise import CALM, played
 from tm_cli.server.judge import BaselineChoice, RunFacts, SelectedBy, judge, judge_ab_run
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, Chance
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.power import (
@@ -19,6 +18,7 @@ from tm_cli.server.judge.power import (
     options,
     smallest_of_two_runs,
 )
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED, ASSUMED_RUNS, Chance
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
 LIMITS = Threshold(5, 15)
@@ -139,7 +139,9 @@ def test_limits_that_hide_the_rise_are_lowered_for_all_but_the_present_way() -> 
 def test_too_few_requests_detect_nothing() -> None:
     found = by_name(QUESTION, now=Load(6, 60))
     assert found["as it is"].detects.warn is not None
+    assert not found["as it is"].is_too_small
     assert found["A/B run"].detects.warn is None, "each side has less than 200 requests"
+    assert found["A/B run"].is_too_small
 
 
 def test_run_in_which_everything_could_be_chance_is_not_enough() -> None:

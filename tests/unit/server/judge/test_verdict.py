@@ -658,7 +658,8 @@ def test_bodies_whose_sizes_vary_by_themselves_have_not_collapsed() -> None:
     """The baseline had a few large ones by chance, others did not."""
     sizes = (900.0, 1100.0, 800.0)
     passed = tuple(answered(replace(BASELINE, history_id=n), size) for n, size in enumerate(sizes))
-    choice = replace(against(answered(BASELINE, 2500.0)), passed=passed, completed=passed)
+    bad = answered(replace(BASELINE, history_id=6, verdict="WARN"), 300.0)
+    choice = replace(against(answered(BASELINE, 2500.0)), passed=passed, completed=(*passed, bad))
     assert judge(answered(RUN, 1000.0), choice).verdict == "PASS"
     assert judge(answered(RUN, 300.0), choice).verdict == "WARN"
     pinned = replace(choice, how=SelectedBy.PINNED)

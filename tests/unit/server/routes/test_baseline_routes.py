@@ -1,6 +1,7 @@
 """Which run the server compares with: pinned, asked for, or chosen."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -56,6 +57,20 @@ def test_the_pinned_run_is_the_baseline_until_it_is_unpinned(api, profile):
     assert api.delete(f"/profiles/{profile}/baseline").status_code == 204
     _, chosen = judged(api, profile)
     assert chosen["baselineChoice"] == "newest passing"
+
+
+def test_a_run_that_could_not_exclude_a_failure_is_no_baseline(api, server, profile):
+    judged(api, profile)
+    second, known = judged(api, profile)
+    assert (known["excludesFail"], known["improved"]) == (True, [])
+    third, _ = judged(api, profile)
+    with sqlite3.connect(server.options.data_dir / "tm.db") as database:
+        database.execute(
+            "UPDATE history SET auto_compare_snapshot = ? WHERE id = ?",
+            [json.dumps({"excludesFail": False}), third["id"]],
+        )
+    fourth, _ = judged(api, profile)
+    assert fourth["autoCompareBaselineRunId"] == second["id"]
 
 
 def test_a_pinned_run_that_was_deleted_is_missed(api, profile):

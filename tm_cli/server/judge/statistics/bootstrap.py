@@ -190,13 +190,20 @@ def least_change(now: ResponseTimes, before: ResponseTimes, share: float) -> tup
 
 @dataclass(frozen=True, slots=True)
 class SlowShare:
-    """By how much the share of slow requests has grown: the logarithm of the ratio."""
+    """The share of slow requests in both runs, and the logarithm of its growth with its noise.
+
+    `between`: standard deviation of that by what runs differ.
+    """
 
     now: float
     before: float
     growth: float
     chance: Chance
     between: float
+
+    def text(self, limit: str, than: str) -> str:
+        now, before = 100 * self.now, 100 * self.before
+        return f"{now:.1f} % of the requests took longer than {limit}, {than} {before:.1f} %"
 
 
 def slow_shares(

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tm_cli.server.judge.distributions import binomial_tail
 from tm_cli.server.judge.facts import BlockCounts, RunFacts
+from tm_cli.server.judge.statistics.distributions import binomial_tail
 
 _ASSUMED_BLOCKS = 4  # of independent requests
 _MOST = 0.8
@@ -43,13 +43,16 @@ def by_chance(
     return binomial_tail(now / clustered, (now + before) / clustered, run.completed / both)
 
 
-def follows_load(metric: str, run: RunFacts) -> bool:
-    """Whether there is more of it the more requests are sent: then the load is the cause."""
+def errors_follow_load(metric: str, run: RunFacts) -> bool:
     requests = [block.completed for block in run.block_counts]
+    return follows_load(requests, [block.counts.get(metric, 0) for block in run.block_counts])
+
+
+def follows_load(requests: Sequence[int], values: Sequence[float]) -> bool:
+    """Whether blocks with more requests have higher values: then the load is the cause."""
     if len(requests) < 3 or max(requests) < _FLAT * min(requests):
         return False
-    counts = [block.counts.get(metric, 0) for block in run.block_counts]
-    return _correlation(_ranks(requests), _ranks(counts)) >= _RISING
+    return _correlation(_ranks(requests), _ranks(values)) >= _RISING
 
 
 def burst(metric: str, run: RunFacts) -> str | None:
@@ -85,7 +88,7 @@ def _count(metric: str, part: Sequence[BlockCounts]) -> int:
     return sum(block.counts.get(metric, 0) for block in part)
 
 
-def _ranks(values: Sequence[int]) -> list[float]:
+def _ranks(values: Sequence[float]) -> list[float]:
     ordered = sorted(values)
     return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
 
