@@ -25,9 +25,6 @@ from noise import NOISES, Noise, Target, play, slowness
 from shares import wilson
 
 from tm_cli.server.judge import RunFacts
-from tm_cli.server.judge.bootstrap import ASSUMED, Chance, between_runs
-from tm_cli.server.judge.bootstrap import noise as combined
-from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Severity
 from tm_cli.server.judge.latency import compare_response_times, find_evidence
 from tm_cli.server.judge.power import (
@@ -37,6 +34,9 @@ from tm_cli.server.judge.power import (
     Question,
     find_variation,
 )
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED, Chance, between_runs
+from tm_cli.server.judge.statistics.bootstrap import noise as combined
+from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import Thresholds
 from tm_cli.server.runs.noise import assumed_spread
 

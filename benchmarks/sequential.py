@@ -31,9 +31,9 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.bootstrap import ResponseTimes
 from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.sequential import SequentialTest, interim
+from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 

@@ -29,7 +29,7 @@ from scenarios import DUET, ONE, Bar, Scenario, scenarios
 from shares import RARELY, may_be_at_least, may_be_at_most, wilson
 from trials import Outcome, Trial
 
-from tm_cli.server.judge.distributions import student_cdf
+from tm_cli.server.judge.statistics.distributions import student_cdf
 
 
 @dataclass(frozen=True, slots=True)

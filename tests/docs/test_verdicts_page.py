@@ -4,11 +4,17 @@ import pytest
 
 from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, DRAWS, MAX_RUNS, MAX_SPREAD_RUNS
 from tm_cli.server.judge.findings import LIKELY, SURE
 from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.power import POWER_OF_FAIL, POWER_OF_WARN
+from tm_cli.server.judge.statistics.bootstrap import (
+    ASSUMED,
+    ASSUMED_RUNS,
+    DRAWS,
+    MAX_RUNS,
+    MAX_SPREAD_RUNS,
+)
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.server.runs.noise import LEAST_SPREAD
 

@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import MAX_RUNS
-from tm_cli.server.judge.dispersion import burst, by_chance, dispersion, errors_follow_load
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
+from tm_cli.server.judge.statistics.bootstrap import MAX_RUNS
+from tm_cli.server.judge.statistics.dispersion import (
+    burst,
+    by_chance,
+    dispersion,
+    errors_follow_load,
+)
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
 BASELINE = "baseline"

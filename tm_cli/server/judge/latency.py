@@ -10,7 +10,20 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.findings import (
+    BASELINE,
+    LIKELY,
+    REFERENCE,
+    SURE,
+    MetricComparison,
+    Severity,
+    severity_of,
+    threshold_text,
+)
+from tm_cli.server.judge.levels import Levels, find_levels
+from tm_cli.server.judge.power import detectable
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     ASSUMED_RUNS,
     MAX_RUNS,
@@ -26,21 +39,8 @@ from tm_cli.server.judge.bootstrap import (
     slow_change,
     slow_shares,
 )
-from tm_cli.server.judge.dispersion import clock, follows_load
-from tm_cli.server.judge.distributions import student_cdf, student_quantile
-from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import (
-    BASELINE,
-    LIKELY,
-    REFERENCE,
-    SURE,
-    MetricComparison,
-    Severity,
-    severity_of,
-    threshold_text,
-)
-from tm_cli.server.judge.levels import Levels, find_levels
-from tm_cli.server.judge.power import detectable
+from tm_cli.server.judge.statistics.dispersion import clock, follows_load
+from tm_cli.server.judge.statistics.distributions import student_cdf, student_quantile
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold, Thresholds
 
 _MIN_BEYOND = MappingProxyType({"p50": 10, "p95": 10, "p99": 10, "p99.9": 20})

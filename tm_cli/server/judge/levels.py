@@ -12,9 +12,14 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, CLUSTERING, ResponseTimes
-from tm_cli.server.judge.distributions import student_cdf
 from tm_cli.server.judge.facts import ERROR_CLASSES, RunFacts
+from tm_cli.server.judge.statistics.bootstrap import (
+    ASSUMED,
+    ASSUMED_RUNS,
+    CLUSTERING,
+    ResponseTimes,
+)
+from tm_cli.server.judge.statistics.distributions import student_cdf
 from tm_cli.server.judge.thresholds import QUANTILES
 
 ERRORS = ("errors", *(f"errors_{name}" for name in ERROR_CLASSES))

@@ -15,7 +15,9 @@ from itertools import islice, pairwise
 from statistics import NormalDist, fmean
 from typing import Any
 
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.findings import LIKELY, SURE, Detectable
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     ASSUMED_RUNS,
     Chance,
@@ -24,9 +26,7 @@ from tm_cli.server.judge.bootstrap import (
     chances,
     noise,
 )
-from tm_cli.server.judge.distributions import student_quantile
-from tm_cli.server.judge.facts import RunFacts
-from tm_cli.server.judge.findings import LIKELY, SURE, Detectable
+from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import NEVER, QUANTILES, Threshold
 
 POWER_OF_WARN, POWER_OF_FAIL = 0.80, 0.95

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tm_cli.server.judge.baseline import BaselineChoice
-from tm_cli.server.judge.bootstrap import ResponseTimes, chances
-from tm_cli.server.judge.distributions import student_quantile
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import REFERENCE
 from tm_cli.server.judge.limits import LIMIT
+from tm_cli.server.judge.statistics.bootstrap import ResponseTimes, chances
+from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve

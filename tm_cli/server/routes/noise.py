@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.judge import RunFacts, Thresholds
-from tm_cli.server.judge.bootstrap import ASSUMED
 from tm_cli.server.judge.findings import is_unreliable
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.runs.noise import (
     CALIBRATED,

@@ -12,12 +12,6 @@ from typing import Any
 
 from tm_cli.server.judge import RunFacts, Thresholds
 from tm_cli.server.judge.baseline import not_failed
-from tm_cli.server.judge.bootstrap import (
-    ASSUMED,
-    ASSUMED_RUNS,
-    ResponseTimes,
-    chances,
-)
 from tm_cli.server.judge.findings import BASELINE, is_unreliable
 from tm_cli.server.judge.latency import find_evidence, floor_of, requests_needed
 from tm_cli.server.judge.power import (
@@ -27,6 +21,12 @@ from tm_cli.server.judge.power import (
     find_variation,
     options,
     smallest_of_two_runs,
+)
+from tm_cli.server.judge.statistics.bootstrap import (
+    ASSUMED,
+    ASSUMED_RUNS,
+    ResponseTimes,
+    chances,
 )
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.server.runs.verdicts import Judge

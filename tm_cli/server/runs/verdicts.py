@@ -25,8 +25,8 @@ from tm_cli.server.judge import (
 from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
+from tm_cli.server.judge.statistics.welch_test import against_history, welch
 from tm_cli.server.judge.verdict import compare
-from tm_cli.server.judge.welch_test import against_history, welch
 from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize

@@ -1,6 +1,6 @@
 import pytest
 
-from tm_cli.server.judge.welch_test import against_history, welch
+from tm_cli.server.judge.statistics.welch_test import against_history, welch
 
 
 def test_welch_agrees_with_the_textbook() -> None:

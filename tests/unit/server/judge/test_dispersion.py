@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tm_cli.server.judge import BaselineChoice, Judgement, RunFacts, SelectedBy, judge
-from tm_cli.server.judge.dispersion import burst, dispersion, follows_load
 from tm_cli.server.judge.facts import BlockCounts
+from tm_cli.server.judge.statistics.dispersion import burst, dispersion, follows_load
 
 FLAT = [1000] * 12
 PEAK = [200, 400, 600, 800, 1000, 1200, 1200, 1000, 800, 600, 400, 200]

@@ -2,7 +2,11 @@ import math
 
 import pytest
 
-from tm_cli.server.judge.distributions import binomial_tail, student_cdf, student_quantile
+from tm_cli.server.judge.statistics.distributions import (
+    binomial_tail,
+    student_cdf,
+    student_quantile,
+)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from tm_cli.server.judge import (
     judge,
     judge_ab_run,
 )
-from tm_cli.server.judge.bootstrap import (
+from tm_cli.server.judge.facts import BlockCounts
+from tm_cli.server.judge.latency import compare_response_times
+from tm_cli.server.judge.statistics.bootstrap import (
     ASSUMED,
     Chance,
     ResponseTimes,
@@ -24,8 +26,6 @@ from tm_cli.server.judge.bootstrap import (
     chances,
     noise,
 )
-from tm_cli.server.judge.facts import BlockCounts
-from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 
 Factors = list[float]

@@ -7,7 +7,6 @@ import pytest
 
 from tests.unit.server.judge.test_noise import CALM, played
 from tm_cli.server.judge import BaselineChoice, RunFacts, SelectedBy, judge, judge_ab_run
-from tm_cli.server.judge.bootstrap import ASSUMED, ASSUMED_RUNS, Chance
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.power import (
@@ -19,6 +18,7 @@ from tm_cli.server.judge.power import (
     options,
     smallest_of_two_runs,
 )
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED, ASSUMED_RUNS, Chance
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
 LIMITS = Threshold(5, 15)

@@ -8,8 +8,8 @@ from functools import cache
 import pytest
 
 from tm_cli.server.judge import BaselineChoice, RunFacts, SelectedBy, Thresholds
-from tm_cli.server.judge.bootstrap import ResponseTimes
 from tm_cli.server.judge.sequential import SequentialTest, interim
+from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.values.load_curve import Curve
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.server.judge.bootstrap import ASSUMED
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.runs.noise import LEAST_SPREAD
 
 pytestmark = pytest.mark.process

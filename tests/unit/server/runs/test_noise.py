@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.server.judge.test_noise import CALM, played
-from tm_cli.server.judge.bootstrap import ASSUMED
+from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.runs.noise import LEAST_SPREAD, assumed_spread, calibrate
 
 

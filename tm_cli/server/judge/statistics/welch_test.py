@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tm_cli.server.judge.distributions import student_cdf
+from tm_cli.server.judge.statistics.distributions import student_cdf
 
 SIGNIFICANCE = 0.05
 _DRAWS = 1000

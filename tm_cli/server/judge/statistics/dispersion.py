@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tm_cli.server.judge.distributions import binomial_tail
 from tm_cli.server.judge.facts import BlockCounts, RunFacts
+from tm_cli.server.judge.statistics.distributions import binomial_tail
 
 _ASSUMED_BLOCKS = 4  # of independent requests
 _MOST = 0.8

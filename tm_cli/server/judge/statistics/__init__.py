@@ -1,0 +1,1 @@
+"""Statistics that the judge needs: resampling, distributions, dispersion, tests."""
