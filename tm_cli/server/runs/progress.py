@@ -151,9 +151,9 @@ class RunState:
         That is when all their requests have been answered, or `patience` seconds later.
         """
         while (end := (self._settled + 1) * BUCKET_SECONDS) <= self.elapsed:
-            sides = self.buckets.get(self._settled, {})
+            sides = list(self.buckets.get(self._settled, {}).values())  # others may come in
             are_answered = sides and all(
-                side.planned == side.sent == side.completed for side in sides.values()
+                side.planned == side.sent == side.completed for side in sides
             )
             if not are_answered and self.elapsed < end + patience:
                 break

@@ -137,8 +137,9 @@ class Judge:
             judgement = judge_ab_run(run, other, thresholds_of(row))
         else:
             judgement = judge(run, other, thresholds_of(row))
-        is_too_short = run.stopped_after is not None and 2 * run.stopped_after < row["duration"]
-        if judgement.verdict != "PASS" or not is_too_short:
+        if judgement.verdict != "PASS" or run.stopped_after is None:
+            return judgement
+        if 2 * (run.stopped_after - run.warmup) >= row["duration"] - run.warmup:
             return judgement
         reason = "it was stopped early to fail, and its last responses are not bad enough for that"
         return replace(judgement, verdict="WARN", reasons=(reason, *judgement.reasons))
