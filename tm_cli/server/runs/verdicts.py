@@ -116,7 +116,9 @@ class Judge:
         """The verdict of a run that goes on, by its first buckets, if it is known already."""
         first = [one for one in self.runs.buckets(run.run_id) if one.index < buckets]
         end = buckets * BUCKET_SECONDS
-        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags, warmup=run.warmup)
+        results = summarize(
+            first, curve_end=end, elapsed=end, flags=state.flags_so_far, warmup=run.warmup
+        )
         row = {
             **(self.runs.find(run.run_id) or {}),
             **result_columns(

@@ -74,6 +74,16 @@ def test_errors_stop_a_run_as_well(api, profile, script):
     assert 15 < detail["stoppedAfterSeconds"] < 30
 
 
+def test_a_generator_that_was_saturated_for_a_while_lets_nothing_be_known(api, script):
+    script.text += "&first_flags=generator_saturated"
+    points = [{"x": 0, "y": 20}, {"x": 40, "y": 20}]
+    profile = api.save(script=script.text, duration=40, points=points)
+    script(ms="150")
+    old = "http://127.0.0.1:9/old?ms=100&codes=200:500"
+    detail = api.judged(api.start(profile, againstUrl=old))
+    assert (detail["autoVerdict"], detail["stoppedAfterSeconds"]) == ("WARN", None)
+
+
 def test_without_the_option_a_run_is_whole(api, profile, script):
     script(mode="quick")
     detail = api.judged(api.start(profile))
