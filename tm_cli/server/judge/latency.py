@@ -486,10 +486,7 @@ def _notes(
 
 
 def cannot_tell(found: MetricComparison) -> bool:
-    """Whether a comparison could not be made, or so much noise could hide a rise that should fail.
-
-    Of the whole run only those of `ALWAYS_SEEN` must not be so.
-    """
+    """Whether a comparison was not made, or had so much noise that it could hide a failure."""
     if not found.is_judged or found.excludes_fail is not False or not found.bound:
         return not found.is_judged
     return (found.noise or 0.0) > _BLIND * found.bound.fail
