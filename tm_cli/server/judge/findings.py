@@ -15,6 +15,7 @@ from tm_cli.server.judge.statistics.dispersion import (
     by_chance,
     dispersion,
     errors_follow_load,
+    is_down_at_the_end,
 )
 from tm_cli.server.judge.thresholds import NEVER, Threshold, Thresholds
 
@@ -297,9 +298,10 @@ def _error_rate(
 def _clustering(metric: str, run: RunFacts, other: RunFacts, rise: float) -> float:
     """By how much incidents explain the errors: not at all if many requests failed.
 
-    Errors that become more frequent with the load are no incident either.
+    Errors that become more frequent with the load are no incident either, nor is a target that does
+    not recover until the end.
     """
-    if rise > _LARGE or errors_follow_load(metric, run):
+    if rise > _LARGE or errors_follow_load(metric, run) or is_down_at_the_end(metric, run):
         return 1.0
     return dispersion(metric, run, other)
 

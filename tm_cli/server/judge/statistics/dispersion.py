@@ -55,6 +55,12 @@ def follows_load(requests: Sequence[int], values: Sequence[float]) -> bool:
     return _correlation(_ranks(requests), _ranks(values)) >= _RISING
 
 
+def is_down_at_the_end(metric: str, run: RunFacts) -> bool:
+    """Whether half of the last requests failed: maybe all that come would fail as well."""
+    last = next((block for block in reversed(run.block_counts) if block.completed), None)
+    return last is not None and 2 * last.counts.get(metric, 0) >= last.completed
+
+
 def burst(metric: str, run: RunFacts) -> str | None:
     """The shortest part of the run with nearly all of them, if it is less than half of the run."""
     total = sum(block.counts.get(metric, 0) for block in run.block_counts)
