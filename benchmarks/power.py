@@ -25,8 +25,9 @@ from noise import NOISES, Noise, Target, play, slowness
 from shares import wilson
 
 from tm_cli.server.judge import RunFacts
+from tm_cli.server.judge.evidence import find_evidence
 from tm_cli.server.judge.findings import BASELINE, LIKELY, SURE, Severity
-from tm_cli.server.judge.latency import compare_response_times, find_evidence
+from tm_cli.server.judge.latency import compare_response_times
 from tm_cli.server.judge.power import (
     POWER_OF_FAIL,
     POWER_OF_WARN,

@@ -4,8 +4,8 @@ import pytest
 
 from checks.pages import ROOT, page, rows, section
 from tm_cli.server.judge import SelectedBy, Thresholds
+from tm_cli.server.judge.evidence import _MIN_BEYOND
 from tm_cli.server.judge.findings import LIKELY, SURE
-from tm_cli.server.judge.latency import _MIN_BEYOND
 from tm_cli.server.judge.levels import RARELY, SELDOM
 from tm_cli.server.judge.power import POWER_OF_FAIL, POWER_OF_WARN
 from tm_cli.server.judge.statistics.bootstrap import (

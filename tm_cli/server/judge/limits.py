@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tm_cli.server.judge.evidence import requests_needed
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     BY_THE_GENERATOR,
@@ -15,7 +16,7 @@ from tm_cli.server.judge.findings import (
     severity_of,
     threshold_text,
 )
-from tm_cli.server.judge.latency import cannot_tell, compare_response_times, requests_needed
+from tm_cli.server.judge.latency import cannot_tell, compare_response_times
 from tm_cli.server.judge.thresholds import StretchThreshold, Threshold, Thresholds
 
 LIMIT = "limit"

@@ -12,8 +12,8 @@ from typing import Any
 
 from tm_cli.server.judge import RunFacts, Thresholds
 from tm_cli.server.judge.baseline import not_failed
+from tm_cli.server.judge.evidence import find_evidence, floor_of, requests_needed
 from tm_cli.server.judge.findings import BASELINE, is_unreliable
-from tm_cli.server.judge.latency import find_evidence, floor_of, requests_needed
 from tm_cli.server.judge.power import (
     Load,
     Question,
