@@ -120,7 +120,7 @@ def _percent(flag: str, text: str, least: float, most: float) -> float:
     except ValueError:
         value = math.nan
     if not least <= value <= most:
-        raise UsageError(f"{flag}: {text!r} is no percentage from {least:g}% to {most:g}%")
+        raise UsageError(f"{flag}: {text!r} is not a percentage from {least:g}% to {most:g}%")
     return value
 
 

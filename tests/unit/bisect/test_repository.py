@@ -220,3 +220,15 @@ def test_all_groups_can_be_ended_at_once():
     kill_all()
     group.end(10.0)
     assert group.poll() == -9
+
+
+def test_commits_that_a_shallow_clone_lacks_are_the_reason_that_is_told(place, tmp_path):
+    git(place, "clone", "-q", "--depth", "1", place.as_uri(), str(place / "clone"))
+    git(place / "clone", "fetch", "-q", "--depth", "1", "origin", git(place, "rev-parse", "HEAD~1"))
+    with pytest.raises(UsageError) as caught:
+        between(Repository(place / "clone", PLAIN), "FETCH_HEAD", "HEAD", first_parent=False)
+    assert "git fetch --unshallow" in caught.value.hint
+
+
+def test_directory_that_cannot_be_searched_belongs_to_no_known_commit(tmp_path):
+    assert read_head(tmp_path / ("x" * 300) / "y") is None

@@ -56,7 +56,7 @@ def _state(state: State) -> str:
     if not state.is_over:
         return "under_way"
     if state.metric is None:
-        return "alike"
+        return "alike" if state.are_alike else "unclear"
     return (
         "found" if state.search().candidates().probability >= state.terms.confidence else "unclear"
     )
@@ -71,6 +71,12 @@ def conclusion(state: State) -> TmError | None:
                 f"GOOD and BAD do not differ in {metric} ({len(state.trials)} runs)",
                 hint="a longer profile sees smaller changes",
                 code="not_reproduced",
+            )
+        case "unclear" if state.metric is None:
+            return TmError(
+                f"{len(state.trials)} runs do not tell whether BAD is slower than GOOD",
+                hint="a longer profile, or a higher rate, says more",
+                code="not_found",
             )
         case "unclear":
             return TmError(
