@@ -33,6 +33,9 @@ FEWEST = 13
 _ALIKE_SECONDS, _ALIKE_RATE = 0.05, 0.1
 """Relative differences of runs whose load is not known better."""
 
+_LEAST_MS, _MOST_MS = 1e-6, 1e12
+"""What a server says beyond these is not a response time."""
+
 _SHORT = 10
 
 
@@ -204,12 +207,13 @@ def _value(metric: str, row: HistoryRow) -> float | None:
     """Return the number of a run; response times of one that mostly failed say nothing."""
     total, errors = row.total_requests or 0, row.total_errors
     if metric == "errors":
-        return 100 * errors / total if total and errors is not None else None
+        is_possible = errors is not None and total > 0 and 0 <= errors <= total
+        return 100 * (errors or 0) / total if is_possible else None
     quantiles = row.latency_quantiles
     if not isinstance(quantiles, Mapping) or (errors is not None and 2 * errors >= total):
         return None
     value = as_number(quantiles.get(metric))
-    return value if value is not None and value > 0 else None
+    return value if value is not None and _LEAST_MS <= value <= _MOST_MS else None
 
 
 def _in_percent(log: float | None) -> float | None:
