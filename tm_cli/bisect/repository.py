@@ -178,11 +178,13 @@ class Repository:
         self.read("worktree", "add", "--force", "--detach", str(place), commit)
 
     def remove_work_tree(self, place: Path) -> None:
-        """Remove a work tree with all that was built in it, also one that is half there."""
+        """Remove a work tree with all that was built in it, also one that is half there.
+
+        `git worktree prune` would forget the user's own ones that are not mounted now.
+        """
         import shutil
 
-        with suppress(TmError):
-            self.read("worktree", "remove", "--force", "--force", str(place))
-        shutil.rmtree(place, ignore_errors=True)
-        with suppress(TmError):
-            self.read("worktree", "prune")
+        for _ in range(2):  # git removes what is gone, but not what is damaged
+            with suppress(TmError):
+                self.read("worktree", "remove", "--force", "--force", str(place))
+            shutil.rmtree(place, ignore_errors=True)

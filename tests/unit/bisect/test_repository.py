@@ -232,3 +232,20 @@ def test_commits_that_a_shallow_clone_lacks_are_the_reason_that_is_told(place, t
 
 def test_directory_that_cannot_be_searched_belongs_to_no_known_commit(tmp_path):
     assert read_head(tmp_path / ("x" * 300) / "y") is None
+
+
+@pytest.mark.parametrize("damage", ["gone", "without .git"])
+def test_damaged_work_tree_is_forgotten_and_those_of_the_user_are_not(place, repository, damage):
+    own, mine = place / "own", place / "mine"
+    git(place, "worktree", "add", "--detach", str(own))
+    own.rename(place / "not mounted")
+    repository.add_work_tree(mine, "HEAD")
+    (mine / ".git").unlink()
+    if damage == "gone":
+        (mine / "file").unlink()
+        mine.rmdir()
+    repository.remove_work_tree(mine)
+    trees = git(place, "worktree", "list")
+    assert str(own) in trees
+    assert str(mine) not in trees
+    assert not mine.exists()

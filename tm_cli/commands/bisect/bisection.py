@@ -105,16 +105,16 @@ def _read_time(flag: str, text: str) -> float:
 def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     """Begin a search; raises UsageError when one is under way."""
     repository, file = _open(session)
-    known = file.read()
-    if known is not None and known.has_results and not known.is_over:
-        raise UsageError(
-            f"a search from {known.good.short} to {known.bad.short} is under way here",
-            hint=f"{RESUME}, `tm bisect --reset` forgets it",
-        )
-    first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
-    commits = repository.between(first, last, first_parent=terms.first_parent)
-    _require_local_server(session)
     with file.locked():
+        known = file.read()
+        if known is not None and known.has_results and not known.is_over:
+            raise UsageError(
+                f"a search from {known.good.short} to {known.bad.short} is under way here",
+                hint=f"{RESUME}, `tm bisect --reset` forgets it",
+            )
+        first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
+        commits = repository.between(first, last, first_parent=terms.first_parent)
+        _require_local_server(session)
         if known is not None:
             _clean_up(repository, known)
         file.clear()
