@@ -304,13 +304,14 @@ def test_runs_without_an_interval_do_not_show_that_commits_are_alike(bisect, wor
     assert code == ExitCode.ERROR
     assert json.loads(out)["error"]["code"] == "not_found"
     assert json.loads(out)["data"]["state"] == "unclear"
-    assert "3 runs do not tell whether BAD is slower than GOOD" in err
+    assert "after 3 runs it is not known whether BAD is slower than GOOD" in err
 
 
 def test_comparisons_of_good_and_bad_count_as_runs(bisect, world):
     world.slower = 1.0
-    code, out, _ = bisect("HEAD~12", "HEAD", *SERVE, "--max-runs", "1", "--json")
+    code, out, err = bisect("HEAD~12", "HEAD", *SERVE, "--max-runs", "1", "--json")
     assert (code, len(world.runs)) == (ExitCode.ERROR, 1)
+    assert "after 1 run it is not known" in err
     assert json.loads(out)["error"]["code"] == "not_found"
 
 
