@@ -263,7 +263,8 @@ def _shown(terminal: Terminal, history: History) -> str:
         if changes:
             parts.append(_picture(terminal, metric, history.runs, changes))
         else:
-            parts.append(f"  {metric}: no change  {_line(terminal, metric, history.runs)}".rstrip())
+            found = "too few runs" if len(history.runs) < FEWEST else "no change"
+            parts.append(f"  {metric}: {found}  {_line(terminal, metric, history.runs)}".rstrip())
     if history.changes:
         rows = [_cells(change) for change in history.changes]
         parts += ["", columns(terminal, _HEAD, rows, least=("P", "LEVELS", "95 % INTERVAL"))]
@@ -273,9 +274,12 @@ def _shown(terminal: Terminal, history: History) -> str:
 def _title(history: History) -> str:
     left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
-    count = len(history.changes)
+    count, runs = len(history.changes), len(history.runs)
     found = f"{count} change{'' if count == 1 else 's'}" if count else "no change"
-    return f"{history.profile.name}: {found} in {len(history.runs)} comparable runs{more}"
+    known = f"{found} in {runs} comparable runs"
+    if not count and runs < FEWEST:
+        known = f"{runs} comparable run{'' if runs == 1 else 's'}, too few to find a change"
+    return f"{history.profile.name}: {known}{more}"
 
 
 def _cells(change: Change) -> tuple[object, ...]:
