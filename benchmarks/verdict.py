@@ -83,9 +83,13 @@ class Result:
     @property
     def is_kept(self) -> bool:
         """Whether every promise is."""
-        soon = self.scenario.soon
-        is_soon = soon is None or self.played <= soon
-        return is_soon and all(map(self.is_met, self.scenario.bars))
+        return self.is_soon and all(map(self.is_met, self.scenario.bars))
+
+    @property
+    def is_soon(self) -> bool:
+        """Whether at most half of the runs took longer until they were known."""
+        late = sum(outcome.played > (self.scenario.soon or 100) for outcome in self.outcomes)
+        return may_be_at_most(50, late, len(self.outcomes))
 
     @property
     def coverage(self) -> float | None:
@@ -97,7 +101,7 @@ class Result:
         return 100 * held / len(self.intervals)
 
     def is_met(self, bar: Bar) -> bool:
-        """Whether chance would bring what was seen often enough."""
+        """Whether a promise that is kept brings what was seen in at least 1 % of cases."""
         if all(len(trial) == 1 for trial in self.trials):
             hits = sum(self.counts[verdict] for verdict in bar.verdicts)
             may_be = may_be_at_least if bar.at_least else may_be_at_most
@@ -201,7 +205,7 @@ def lines(result: Result) -> Iterator[str]:
     for bar in result.scenario.bars:
         yield f"    {bar}: {'met' if result.is_met(bar) else 'MISSED'}"
     if soon := result.scenario.soon:
-        is_met = "met" if result.played <= soon else "MISSED"
+        is_met = "met" if result.is_soon else "MISSED"
         yield f"    known after {result.played:.0f} % of the curve, at most {soon:.0f} %: {is_met}"
 
 

@@ -111,7 +111,7 @@ def test_unknown_noise_is_not_measured_unasked(gate, server):
     server.features(plans=True).answer("POST", PATH, NOTHING).profile(duration=90)
     result = gate("plan", "42")
     assert result.exit_code == ExitCode.REFUSED
-    assert "takes 2 comparable runs, and the history has 0" in result.stderr
+    assert "takes 2 comparable, reliable runs, and the history has 0" in result.stderr
     assert "--measure plays 2 runs of 1m30s first" in result.stderr
 
 

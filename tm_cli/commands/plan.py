@@ -135,8 +135,8 @@ def _measure(
     what = f"{missing} run{'s' * (missing > 1)} of {format_duration(takes)}"
     if not wanted and (session.wants_json or not session.terminal.live):
         raise Refused(
-            f"the noise of {ref.name} is not known: that takes {LEAST_RUNS} comparable "
-            f"runs, and the history has {have}",
+            f"the noise of {ref.name} is not known: that takes {LEAST_RUNS} comparable, "
+            f"reliable runs, and the history has {have}",
             hint=f"--measure plays {what} first",
         )
     if not wanted and not typer.confirm(f"The noise is not known. Play {what} first?", err=True):

@@ -21,11 +21,11 @@ from starlette.types import ASGIApp
 
 from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
-from tm_cli.runtime.runner_class import runner_class
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.routes import account, history, noise, profiles, runs
 from tm_cli.server.routes.workers import join
+from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.calibrations import Calibrations

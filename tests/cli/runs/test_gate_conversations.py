@@ -7,7 +7,7 @@ import socket
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.services.trafficmorph import KEY, OTHER_RUN, OWN_TAG, PROFILE, RUN, row
+from tests.services.trafficmorph import KEY, OTHER_RUN, OWN_TAG, PROFILE, RUN, row, verdict_snapshot
 from tm_cli.exit_codes import ExitCode
 
 START = ("runs", "start", "42", "--wait")
@@ -30,6 +30,24 @@ STATUS_PATH = f"/profiles/{PROFILE}/status"
 )
 def test_verdict_becomes_the_exit_code(gate, server, verdict, fail_on, code):
     server.until_ended().scan(row(autoVerdict=verdict)).detail(autoVerdict=verdict)
+    assert gate(*START, "--fail-on", fail_on).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "fail_on", "code"),
+    [
+        ({"baseline": None}, "FAIL,NO_BASELINE", ExitCode.NO_BASELINE),
+        ({"baseline": None}, "FAIL,WARN,NO_BASELINE", ExitCode.WARN),
+        ({"baseline": None}, "FAIL", ExitCode.OK),
+        ({"baseline": None, "method": "duet"}, "FAIL,NO_BASELINE", ExitCode.OK),
+        ({}, "FAIL,NO_BASELINE", ExitCode.OK),
+    ],
+)
+def test_warning_by_an_absolute_limit_does_not_hide_that_there_was_no_baseline(
+    gate, server, snapshot, fail_on, code
+):
+    found = {"autoVerdict": "WARN", "autoCompareSnapshot": verdict_snapshot(**snapshot)}
+    server.until_ended().scan(row(**found)).detail(**found)
     assert gate(*START, "--fail-on", fail_on).exit_code == code
 
 

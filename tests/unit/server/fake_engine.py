@@ -14,6 +14,7 @@
 - ms=20                 response time of every request; ms=300,20 of those of the first bucket and
                         of all others
 - first_codes=500:100   responses in the first bucket
+- flags=flaky_dispatch  signs of saturation, all the time; first_flags: in the first bucket
 - pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
 - swallow=100           so many responses are missing in the first bucket
@@ -132,12 +133,13 @@ class FakeEngine:
             slots=self.job["slots"],
             lag_p99_ms=0.5,
             cpu=0.1,
-            **self.flags(),
+            **self.flags(is_first=buckets == 1),
         )
 
-    def flags(self):
+    def flags(self, *, is_first):
         names = ("generator_saturated", "downstream_saturated", "flaky_dispatch")
-        return {name: name in self.script.get("flags", "") for name in names}
+        told = [self.script.get("flags", ""), self.script.get("first_flags", "") * is_first]
+        return {name: any(name in text for text in told) for name in names}
 
     def finish(self, outcome, buckets, elapsed):
         total = round(buckets * self.per_bucket) * len(self.scripts)
@@ -154,7 +156,7 @@ class FakeEngine:
             sent=total,
             completed=total,
             shortfall=0,
-            **self.flags(),
+            **self.flags(is_first=True),
             **({"cpu_pressure": float(pressure)} if pressure else {}),
         )
 

@@ -28,7 +28,12 @@ class RunningServer:
     """`serve()` in a thread; stopping it is graceful and re-raises what it raised."""
 
     def __init__(self, data_dir, **options):
-        settings = {"port": 0, "engine_command": FAKE_ENGINE, **options}
+        settings = {
+            "port": 0,
+            "engine_command": FAKE_ENGINE,
+            "requests_per_minute": 10**6,  # tests poll often
+            **options,
+        }
         self.options = ServeOptions(data_dir, **settings)
         self._ready = threading.Event()
         self._stop = asyncio.Event()

@@ -22,7 +22,7 @@ from tm_cli.gate.model import (
 from tm_cli.values.durations import format_duration
 from tm_cli.values.failures import failure_meaning
 from tm_cli.values.text import as_number, sanitize
-from tm_cli.values.verdict import read_verdict
+from tm_cli.values.verdict import Verdict, read_verdict
 
 REGRESSION = 10.0
 """A rise of errors or of a response time, or a fall of success, above this percentage is marked."""
@@ -280,7 +280,17 @@ def as_result(row: HistoryRow) -> Result:
             *_blind_below(row.auto_compare_snapshot),
         ),
         series=read_series(facts),
+        also=_also(row),
     )
+
+
+def _also(row: HistoryRow) -> frozenset[Verdict]:
+    """NO_BASELINE of a run that a limit which needs none has given another verdict."""
+    snapshot = row.auto_compare_snapshot
+    if row.auto_verdict not in (Verdict.WARN, Verdict.FAIL) or not isinstance(snapshot, Mapping):
+        return frozenset()
+    is_alone = snapshot.get("method") == "runs" and snapshot.get("baseline", "unknown") is None
+    return frozenset({Verdict.NO_BASELINE} if is_alone else ())
 
 
 def _decided(row: HistoryRow) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -47,6 +47,13 @@ class Flags:
     generator_saturated: bool = False
     downstream_saturated: bool = False
     flaky_dispatch: bool = False
+
+
+def any_flags(flags: Iterable[Flags]) -> Flags:
+    every = list(flags)
+    return Flags(
+        **{flag.name: any(getattr(one, flag.name) for one in every) for flag in fields(Flags)}
+    )
 
 
 def signs(sample: LoadSample) -> Flags:

@@ -485,6 +485,13 @@ def _notes(
     return f"; improved{note}" if _is_improved(rise, change, bound, floor, odds) else note
 
 
+def cannot_tell(found: MetricComparison) -> bool:
+    """Whether a comparison was not made, or had so much noise that it could hide a failure."""
+    if not found.is_judged or found.excludes_fail is not False or not found.bound:
+        return not found.is_judged
+    return (found.noise or 0.0) > _BLIND * found.bound.fail
+
+
 def _is_wide(hidden: float, before: float, bound: Threshold, floor: float) -> bool:
     """Whether a rise that should fail might go unseen."""
     return bound.fail != NEVER and hidden > _BLIND * bound.fail and before * hidden / 100 > floor

@@ -15,7 +15,7 @@ from tm_cli.server.judge.findings import (
     severity_of,
     threshold_text,
 )
-from tm_cli.server.judge.latency import compare_response_times, requests_needed
+from tm_cli.server.judge.latency import cannot_tell, compare_response_times, requests_needed
 from tm_cli.server.judge.thresholds import StretchThreshold, Threshold, Thresholds
 
 LIMIT = "limit"
@@ -54,7 +54,7 @@ def compare_stretches(
                 )
             )
         reason = found.reason.replace(item.metric, key, 1)
-        if not found.is_judged or not min(part.completed for part in parts):
+        if not min(part.completed for part in parts) or cannot_tell(found):
             found = replace(found, severity=max(found.severity, Severity.WARN), is_judged=True)
         yield replace(found, metric=key, reason=reason)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -25,11 +26,19 @@ from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.thresholds import OF_STRETCHES, split_key
 
 Known = Literal["PASS", "FAIL"]
 
 WRONG = 0.01
 """How often, over all looks, the whole run would have had another verdict than the early one."""
+
+WANDER = 0.14
+"""How far the logarithm of a machine's speed may be off in the first stretch of a run.
+
+Machines are slow for a while: a stretch of 15 seconds does not show that. Both sides of an A/B run
+share it.
+"""
 
 FEWEST_BLOCKS = 3
 RENEWED_AFTER = 10
@@ -65,7 +74,7 @@ def interim(curve: Curve, begin: float, end: float, *, blocks: int, total: int) 
     permits = [
         name for name, part in _SEEN.items() if _covers(rates[first:seen], rates[seen:], part)
     ]
-    if blocks < FEWEST_BLOCKS:
+    if blocks < FEWEST_BLOCKS or not share:
         permits = []
     return Interim(end, share, blocks, total, frozenset(permits))
 
@@ -135,11 +144,15 @@ def _is_known(
     if name == "PASS" and (_is_due(other) or not _excludes_failure(now)):
         return False
     worse = 1.0 if name == "PASS" else -1.0
-    whole = _whole(run, seen)
-    if baseline is not None:
-        whole = _shifted(whole, run, baseline, seen, worse, chance)
+    slack = WANDER * (1 - seen.share) if name == "FAIL" and other is not baseline else 0.0
+    against = baseline or _even(run)
+    whole = _shifted(_whole(run, seen), run, against, seen, worse, chance, slack)
     at_the_end = _judge(whole, _whole_other(other, seen), thresholds)
-    return at_the_end.verdict == name and (name == "FAIL" or _judged(now) >= _judged(at_the_end))
+    if at_the_end.verdict != name:
+        return False
+    return (
+        _fails_by_responses(at_the_end) if name == "FAIL" else _judged(now) >= _judged(at_the_end)
+    )
 
 
 def _judge(run: RunFacts, other: BaselineChoice | RunFacts, thresholds: Thresholds) -> Judgement:
@@ -154,6 +167,25 @@ def _is_due(other: BaselineChoice | RunFacts) -> bool:
         return False
     newer = [run for run in other.passed if run.history_id > other.baseline.history_id]
     return len(newer) >= RENEWED_AFTER
+
+
+def _even(run: RunFacts) -> RunFacts:
+    """What to compare a run with that has no baseline: as if all its blocks were alike."""
+    times: Counter[int] = Counter()
+    for block in run.blocks:
+        times.update(dict(block))
+    return replace(run, blocks=[sorted(times.items())] * len(run.blocks))
+
+
+def _fails_by_responses(judgement: Judgement) -> bool:
+    """Whether response times or errors fail the run; requests that are late may still be sent."""
+    failed = [
+        item["metric"] for item in judgement.snapshot["comparisons"] if item["verdict"] == "FAIL"
+    ]
+    return any(
+        split_key(name)[0] in OF_STRETCHES or name.startswith(("errors_", "all_errors"))
+        for name in failed
+    )
 
 
 def _judged(judgement: Judgement) -> set[str]:
@@ -218,23 +250,25 @@ def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineCho
 def _shifted(
     whole: RunFacts,
     run: RunFacts,
-    baseline: RunFacts,
+    baseline: RunFacts | None,
     seen: Interim,
     worse: float,
     chance: float,
+    slack: float,
 ) -> RunFacts:
     """The whole run, as much worse (1) or better (-1) as chance makes its rest.
 
     A mean of all requests differs from that of the first ones by what the variance of these, times
-    the share of the rest, allows for.
+    the share of the rest, allows for, and by `slack`.
     """
-    within = chances(ResponseTimes(run.blocks), ResponseTimes(baseline.blocks), QUANTILES)
+    others = ResponseTimes(baseline.blocks if baseline else ())
+    within = chances(ResponseTimes(run.blocks), others, QUANTILES)
     rest = 1 - seen.share
     quantiles = dict(whole.quantiles_ms)
     for name, known in within.items():
         if name in quantiles:
             margin = student_quantile(1 - chance, known.freedom) * math.sqrt(known.variance * rest)
-            quantiles[name] *= math.exp(worse * margin)
+            quantiles[name] *= math.exp(worse * (margin + slack))
     far = student_quantile(1 - chance, 1000.0)
     errors = _counted(whole.errors, run.errors, seen, worse * far)
     classes = {

@@ -239,7 +239,8 @@ def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Jud
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
     limited += [comparison for comparison in found if comparison.metric == "all_errors"]
     if worst := max(comparison.severity for comparison in limited):
-        return Judgement(_BY_SEVERITY[worst], _reasons(limited, worst), snapshot, None)
+        lost = (choice.reason,) if choice.is_named else ()
+        return Judgement(_BY_SEVERITY[worst], (*_reasons(limited, worst), *lost), snapshot, None)
     redirected = None if thresholds.expect_status else redirects(run)
     reasons = [text for text in (choice.reason, redirected) if text]
     return Judgement("NO_BASELINE", tuple(reasons), snapshot, None)

@@ -112,7 +112,7 @@ def _usable(services: Services, number: int) -> RunFacts | str:
         return "was limited by the load generator's machine"
     if not run.can_be_baseline or is_unreliable(run, Thresholds()):
         return "had too many errors or unsent requests, or lost a worker"
-    if any(name not in run.quantiles_ms for name in CALIBRATED):
+    if not run.blocks or not all(run.quantiles_ms.get(name) for name in CALIBRATED):
         return "has no response times"
     return run
 

@@ -85,7 +85,7 @@ def plan(
         "twoRuns": None,
         "options": [],
     }
-    measured = _measured(judge, runs, thresholds)
+    measured = _measured(judge, runs, thresholds, asked.metric)
     if len(measured) < 2:
         return document
     variation, floor = _variation(measured, runs, thresholds, asked.metric)
@@ -131,13 +131,15 @@ def _spread(variation: Variation) -> dict[str, float]:
     }
 
 
-def _measured(judge: Judge, runs: Sequence[RunFacts], thresholds: Thresholds) -> list[RunFacts]:
+def _measured(
+    judge: Judge, runs: Sequence[RunFacts], thresholds: Thresholds, metric: str
+) -> list[RunFacts]:
     """The newest runs with their blocks, without those whose measurements are damaged."""
     found = []
     for run in runs[:_PAIRS_FROM]:
         with suppress(ValueError):
             found.append(judge.with_blocks(run, thresholds))
-    return found
+    return [run for run in found if run.blocks and run.quantiles_ms.get(metric)]
 
 
 def _variation(

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum, unique
 from typing import Any
 
-from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.workers.engine_events import (
     AddressCounts,
@@ -107,6 +107,8 @@ class RunState:
         self.elapsed = 0.0
         self.sent = 0
         self.flags = Flags()
+        """Of the last second."""
+        self.flags_so_far = Flags()
         self.notes: list[str] = []
         """Notes for the run's history row."""
         self.addresses: dict[int, dict[str, int]] = {}
@@ -127,6 +129,7 @@ class RunState:
                 self._take_bucket(replace(event, response="", service=""))
             case EngineProgress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
+                self.flags_so_far = any_flags([self.flags_so_far, event.flags])
             case AddressCounts():
                 self.addresses[event.side] = event.requests
             case TransferCounts():
@@ -151,9 +154,9 @@ class RunState:
         That is when all their requests have been answered, or `patience` seconds later.
         """
         while (end := (self._settled + 1) * BUCKET_SECONDS) <= self.elapsed:
-            sides = self.buckets.get(self._settled, {})
+            sides = list(self.buckets.get(self._settled, {}).values())  # others may come in
             are_answered = sides and all(
-                side.planned == side.sent == side.completed for side in sides.values()
+                side.planned == side.sent == side.completed for side in sides
             )
             if not are_answered and self.elapsed < end + patience:
                 break

@@ -116,7 +116,9 @@ class Judge:
         """The verdict of a run that goes on, by its first buckets, if it is known already."""
         first = [one for one in self.runs.buckets(run.run_id) if one.index < buckets]
         end = buckets * BUCKET_SECONDS
-        results = summarize(first, curve_end=end, elapsed=end, flags=state.flags, warmup=run.warmup)
+        results = summarize(
+            first, curve_end=end, elapsed=end, flags=state.flags_so_far, warmup=run.warmup
+        )
         row = {
             **(self.runs.find(run.run_id) or {}),
             **result_columns(
@@ -137,8 +139,9 @@ class Judge:
             judgement = judge_ab_run(run, other, thresholds_of(row))
         else:
             judgement = judge(run, other, thresholds_of(row))
-        is_too_short = run.stopped_after is not None and 2 * run.stopped_after < row["duration"]
-        if judgement.verdict != "PASS" or not is_too_short:
+        if judgement.verdict != "PASS" or run.stopped_after is None:
+            return judgement
+        if 2 * (run.stopped_after - run.warmup) >= row["duration"] - run.warmup:
             return judgement
         reason = "it was stopped early to fail, and its last responses are not bad enough for that"
         return replace(judgement, verdict="WARN", reasons=(reason, *judgement.reasons))

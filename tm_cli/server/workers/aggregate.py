@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.saturation import Flags
+from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
 from tm_cli.server.workers.engine_events import (
@@ -198,7 +198,7 @@ class Aggregate:
 
     def raise_flags(self, flags: Flags) -> None:
         """Flags that were raised once stay with the run."""
-        self._flags = _any([self._flags, flags])
+        self._flags = any_flags([self._flags, flags])
 
     def changed_buckets(self) -> list[EngineBucket]:
         return list(self._merge.changed())
@@ -207,7 +207,7 @@ class Aggregate:
         """The changes, and the position of the run; some worker must be live."""
         live = [state for state in self._workers if state.is_live]
         seconds = [state.second(now) for state in live]
-        flags = _any(state.now_flags for state in live)
+        flags = any_flags(state.now_flags for state in live)
         progress = EngineProgress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
         events: list[EngineEvent] = [
             *self.changed_buckets(),
@@ -272,10 +272,3 @@ class Aggregate:
             state.finished.completed if state.finished else by_worker[worker].completed
             for worker, state in enumerate(self._workers)
         )
-
-
-def _any(flags: Iterable[Flags]) -> Flags:
-    every = list(flags)
-    return Flags(
-        **{flag.name: any(getattr(one, flag.name) for one in every) for flag in fields(Flags)}
-    )

@@ -153,6 +153,7 @@ INPUTS = frozenset(
         *(
             "tags",
             "fail-fast",
+            "stop-early",
             "base-url",
             "api-key",
             "working-directory",
@@ -165,7 +166,7 @@ INPUTS = frozenset(
     }
 )
 """The inputs of the action."""
-_SWITCHES = ("fail-fast", "summary", "annotations", "comment", "cache")
+_SWITCHES = ("fail-fast", "stop-early", "summary", "annotations", "comment", "cache")
 _TAKEN = re.compile(r"--(?!help|version|no-wait|(?:wait|fail-on|warn-on)(?:=|$))[a-z].*")
 """A line of `args` that the action takes."""
 
@@ -184,6 +185,8 @@ def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
     for option, name in repeated.items():
         words += [f"{option}{line}" for line in _lines(inputs, name)]
     words += ["--fail-fast"] if inputs.get("fail-fast") == "true" else []
+    stops = {"true": ["--stop-early"], "false": ["--no-stop-early"]}
+    words += stops.get(inputs.get("stop-early", ""), [])
     subject = {"runs": "profile", "jobs": "job"}.get(system, "benchmark")
     return [*words, "--", *_lines(inputs, subject)]
 

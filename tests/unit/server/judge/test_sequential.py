@@ -7,7 +7,13 @@ from functools import cache
 
 import pytest
 
-from tm_cli.server.judge import BaselineChoice, RunFacts, SelectedBy, Thresholds
+from tm_cli.server.judge import (
+    BaselineChoice,
+    RunFacts,
+    SelectedBy,
+    Thresholds,
+    judge_ab_run,
+)
 from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
@@ -199,3 +205,33 @@ def test_an_improvement_decides_an_ab_run_which_is_no_baseline() -> None:
     seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
     now, before = played(0.6, seed=2, blocks=6), played(blocks=6)
     assert SequentialTest().look(now, before, Thresholds(), seen) == "PASS"
+
+
+def test_a_rise_that_a_slow_machine_could_make_takes_longer_except_in_an_ab_run() -> None:
+    known, blocks = looks(1.3)
+    assert (known, blocks > 4) == ("FAIL", True)
+    seen = interim(FLAT, 0.0, 20.0, blocks=4, total=BLOCKS)
+    now, before = played(1.3, seed=2, blocks=4), played(blocks=4)
+    assert SequentialTest().look(now, before, Thresholds(), seen) == "FAIL"
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.999, None), (0.6, "FAIL")])
+def test_without_a_baseline_chance_must_not_undo_an_absolute_limit_either(
+    share: float, known: str | None
+) -> None:
+    run = played(seed=2, blocks=3)
+    thresholds = Thresholds().changed({"p95": {"failMs": share * run.quantiles_ms["p95"]}})
+    seen = interim(FLAT, 0.0, 15.0, blocks=3, total=BLOCKS)
+    assert SequentialTest().look(run, BaselineChoice(None), thresholds, seen) == known
+
+
+def test_requests_that_are_late_may_still_be_sent_so_they_fail_no_run_early() -> None:
+    late = {"planned": 6000, "sent": 5500, "completed": 5500, "statuses": {"200": 5500}}
+    seen = interim(FLAT, 0.0, 30.0, blocks=6, total=BLOCKS)
+    now, before = played(seed=2, blocks=6, **late), played(blocks=6)
+    assert judge_ab_run(now, before).verdict == "FAIL"
+    assert SequentialTest().look(now, before, Thresholds(), seen) is None
+
+
+def test_a_curve_without_requests_so_far_decides_nothing() -> None:
+    assert permitted((0, 0), (60, 0), second=30) == set()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.server.judge.test_noise import played
 from tests.unit.server.judge.test_verdict import (
     BASELINE,
     RUN,
@@ -14,7 +15,15 @@ from tests.unit.server.judge.test_verdict import (
     small,
     with_quantiles,
 )
-from tm_cli.server.judge import Judgement, RunFacts, Thresholds, judge, judge_ab_run
+from tm_cli.server.judge import (
+    BaselineChoice,
+    Judgement,
+    RunFacts,
+    SelectedBy,
+    Thresholds,
+    judge,
+    judge_ab_run,
+)
 from tm_cli.values.thresholds import Stretch
 
 PEAK = Stretch(60, 90)
@@ -47,6 +56,13 @@ def test_a_first_run_has_absolute_limits(p95: float, verdict: str) -> None:
         assert judgement.reasons == ("p95 401 ms, limit 400 ms, whatever the baseline",)
     if verdict == "NO_BASELINE":
         assert judgement.reasons == ("no earlier run",)
+
+
+def test_a_limit_does_not_hide_that_the_named_baseline_is_lost() -> None:
+    lost = BaselineChoice(None, SelectedBy.PINNED, reason="the pinned run is gone")
+    judgement = judge(with_quantiles(RUN, p95=350), lost, limits(p95={"warnMs": 300}))
+    assert judgement.verdict == "WARN"
+    assert judgement.reasons[1:] == ("the pinned run is gone",)
 
 
 def test_an_absolute_limit_holds_next_to_the_relative_one() -> None:
@@ -124,6 +140,16 @@ def test_a_stretch_that_the_baseline_does_not_know_is_not_passed() -> None:
     judgement = judge(at_peak(RUN), against(), limits(**{"p95[60s..90s]": {"fail": 20}}))
     assert judgement.verdict == "WARN"
     assert judgement.reasons == ("p95[60s..90s] is not known of the baseline",)
+
+
+def test_a_stretch_that_is_too_noisy_for_its_limit_is_not_passed() -> None:
+    run, before = (
+        replace(facts, stretches={PEAK: played([0.7, 1.4] * 6, seed=seed)})
+        for facts, seed in ((RUN, 1), (BASELINE, 3))
+    )
+    judgement = judge(run, against(before), limits(**{"p99[60s..90s]": {"fail": 3}}))
+    assert judgement.verdict == "WARN"
+    assert "cannot exclude" in "; ".join(judgement.reasons)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Plans and calibrations."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tm_cli.server.judge.statistics.bootstrap import ASSUMED
@@ -134,3 +137,15 @@ def test_run_that_went_wrong_is_not_used(api, script, why):
 def test_run_that_is_not_there_is_named(api):
     answer = api.put("/calibration", json={"runIds": [7]})
     assert answer.json()["error"].endswith("run 7 is not in the history")
+
+
+def test_runs_whose_measurements_are_gone_are_left_out(api, tmp_path):
+    profile = api.save(script="ms=50")
+    ids = played(api, profile, 3)
+    with closing(sqlite3.connect(tmp_path / "data" / "tm.db")) as database, database:
+        database.execute("DELETE FROM buckets")
+    found = plan(api, profile)
+    assert (found.status_code, found.json()["options"]) == (200, [])
+    answer = api.put("/calibration", json={"runIds": ids})
+    assert answer.status_code == 400
+    assert "has no response times" in answer.json()["error"]

@@ -1,10 +1,12 @@
 """Runs that end as soon as their verdict is known, on a server whose engine only pretends."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
-from tests.unit.server.running_server import eventually
+from tests.unit.server.running_server import Api, eventually
 
 pytestmark = pytest.mark.process
 
@@ -13,6 +15,11 @@ LONG = {"duration": 60, "points": [{"x": 0, "y": 20}, {"x": 60, "y": 20}]}
 
 def stopped_early(api, profile, **asked):
     return api.judged(api.start(profile, stopEarly=True, **asked))
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server(requests_per_minute=10**6)
 
 
 @pytest.fixture
@@ -65,6 +72,16 @@ def test_errors_stop_a_run_as_well(api, profile, script):
     detail = stopped_early(api, profile)
     assert detail["autoVerdict"] == "FAIL"
     assert 15 < detail["stoppedAfterSeconds"] < 30
+
+
+def test_a_generator_that_was_saturated_for_a_while_lets_nothing_be_known(api, script):
+    script.text += "&first_flags=generator_saturated"
+    points = [{"x": 0, "y": 20}, {"x": 40, "y": 20}]
+    profile = api.save(script=script.text, duration=40, points=points)
+    script(ms="150")
+    old = "http://127.0.0.1:9/old?ms=100&codes=200:500"
+    detail = api.judged(api.start(profile, againstUrl=old))
+    assert (detail["autoVerdict"], detail["stoppedAfterSeconds"]) == ("WARN", None)
 
 
 def test_without_the_option_a_run_is_whole(api, profile, script):
@@ -158,3 +175,29 @@ def test_a_run_that_the_user_stops_has_no_verdict_even_if_it_was_about_to_end(ap
     api.post(f"/profiles/{profile}/stop")
     row = eventually(lambda: next((row for row in api.rows() if row["runId"] == run), None))
     assert (row["outcome"], row["autoVerdict"]) == ("STOPPED", None)
+
+
+def test_a_quarter_of_what_is_judged_does_not_pass_however_long_the_warm_up(
+    start_server, script, tmp_path
+):
+    server = start_server()
+    with server.client() as client:
+        api = Api(client)
+        profile = api.save(script=script.text, warmup=20, **LONG)
+        script(mode="quick")
+        whole, other = [api.judged(api.start(profile)) for _ in range(2)]
+    server.stop()
+    with closing(sqlite3.connect(tmp_path / "data" / "tm.db")) as database, database:
+        database.executescript(
+            f"""
+            CREATE TEMP TABLE changed AS SELECT * FROM history WHERE id = {other["id"]};
+            UPDATE changed SET duration_seconds = 35, auto_verdict = NULL;
+            DELETE FROM history WHERE id = {other["id"]};
+            INSERT INTO history SELECT * FROM changed;
+            """
+        )
+    with start_server().client() as client:
+        again = Api(client).judged(other["runId"])
+    assert (other["autoVerdict"], again["autoVerdict"]) == ("PASS", "WARN")
+    assert again["autoCompareBaselineRunId"] == whole["id"]
+    assert "it was stopped early to fail" in again["autoVerdictReasons"]

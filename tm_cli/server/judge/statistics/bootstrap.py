@@ -162,13 +162,19 @@ def slow_change(now: ResponseTimes, before: ResponseTimes, share: float) -> floa
     alone = share * (1 - share) * math.fsum(1 / n + 1 / m for (_, n), (_, m) in blocks)
     if squares / (len(off) - 1) < CLUSTERING * alone / len(off):
         return 0.0
-    # of independent blocks the products have the mean -squares / blocks
-    found = math.fsum(a * b for a, b in itertools.pairwise(off)) / squares + 1 / len(off)
+    found = _unbiased(math.fsum(a * b for a, b in itertools.pairwise(off)) / squares, len(off))
     found = min(max(found, 0.0), _MOST_CORRELATED)
     return (1 + found) / (1 - found)
 
 
-_FEWEST_BLOCKS = 4
+def _unbiased(correlation: float, blocks: int) -> float:
+    """An autocorrelation of few blocks is too low, the more the higher it is (Kendall, 1954)."""
+    if blocks < _ENOUGH_BLOCKS:
+        return correlation + 1 / blocks  # of independent blocks the mean is -1 / blocks
+    return (blocks * correlation + 1) / (blocks - 4)
+
+
+_FEWEST_BLOCKS, _ENOUGH_BLOCKS = 4, 8
 _MOST_CORRELATED = 0.8
 
 

@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from tm_cli.runtime.runner_class import runner_class
+from tm_cli.server.runner_class import runner_class
 
 
 def test_class_names_system_processor_and_number_of_cpus():

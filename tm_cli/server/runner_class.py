@@ -19,7 +19,7 @@ def runner_class(environ: Mapping[str, str]) -> str:
     count = os.cpu_count() or 1
     parts = (
         f"{platform.system()} {platform.machine()}",
-        _cpu_model(),
+        _cpu_model(environ),
         f"{count} CPU{'s' * (count > 1)}",
         label,
     )
@@ -27,10 +27,11 @@ def runner_class(environ: Mapping[str, str]) -> str:
     return ", ".join(part[:_MOST] for part in shown if part)
 
 
-def _cpu_model() -> str:
+def _cpu_model(environ: Mapping[str, str]) -> str:
+    """The name of the processor, where it can be read without starting a program."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return platform.processor()
+        lines = []
     models = (line.partition(":")[2] for line in lines if line.startswith("model name"))
-    return next(models, platform.processor())
+    return next(models, environ.get("PROCESSOR_IDENTIFIER", ""))  # of Windows
