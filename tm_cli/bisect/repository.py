@@ -74,7 +74,9 @@ def _text(path: Path) -> str:
 
 
 def _has_git(place: Path) -> bool:
-    return (place / ".git").exists()
+    with suppress(OSError):  # a directory above may be closed to us
+        return (place / ".git").exists()
+    return False
 
 
 class Repository:
@@ -150,10 +152,14 @@ class Repository:
         try:
             self.read("merge-base", "--is-ancestor", good.id, bad.id)
         except TmError:
+            hint = (
+                f"as GOOD, name `git merge-base {good.short} {bad.short}`, or the two the other "
+                "way around"
+            )
+            if self.read("rev-parse", "--is-shallow-repository") == "true":
+                hint = "this clone is shallow: `git fetch --unshallow` gets the commits between"
             raise UsageError(
-                f"BAD ({bad.short}) does not descend from GOOD ({good.short})",
-                hint=f"as GOOD, name `git merge-base {good.short} {bad.short}`, or the two the "
-                "other way around",
+                f"BAD ({bad.short}) does not descend from GOOD ({good.short})", hint=hint
             ) from None
         path = ("--first-parent",) if first_parent else ()
         return self._commits("--topo-order", "--reverse", *path, bad.id, f"^{good.id}")
@@ -172,11 +178,13 @@ class Repository:
         self.read("worktree", "add", "--force", "--detach", str(place), commit)
 
     def remove_work_tree(self, place: Path) -> None:
-        """Remove a work tree with all that was built in it, also one that is half there."""
+        """Remove a work tree with all that was built in it, also one that is half there.
+
+        `git worktree prune` would forget the user's own ones that are not mounted now.
+        """
         import shutil
 
-        with suppress(TmError):
-            self.read("worktree", "remove", "--force", "--force", str(place))
-        shutil.rmtree(place, ignore_errors=True)
-        with suppress(TmError):
-            self.read("worktree", "prune")
+        for _ in range(2):  # git removes what is gone, but not what is damaged
+            with suppress(TmError):
+                self.read("worktree", "remove", "--force", "--force", str(place))
+            shutil.rmtree(place, ignore_errors=True)

@@ -110,10 +110,15 @@ class State:
         others.
         """
         effect = trial.effects.get(metric)
-        if effect is None:
+        if effect is None or self.fails_requests(trial):
             return None
         errors = [other.effects[metric].error for other in self.trials if metric in other.effects]
         return replace(effect, error=max(effect.error, statistics.median(errors)))
+
+    def fails_requests(self, trial: Trial) -> bool:
+        """Whether a commit between has errors: its response times are not those of its work."""
+        is_between = trial.commit != self.bad.id
+        return is_between and self.metric in TIMES and trial.errors == "FAIL"
 
     @property
     def checks(self) -> list[Trial]:
@@ -140,9 +145,25 @@ class State:
     @property
     def are_alike(self) -> bool:
         """Whether GOOD and BAD have been compared often enough without a difference."""
-        count = len(self.checks)
         seems_slower = self._slower_by(UNLIKELY) is not None
-        return self.metric is None and count >= (MOST_CHECKS if seems_slower else FEWEST_CHECKS)
+        enough = MOST_CHECKS if seems_slower else FEWEST_CHECKS
+        return self.metric is None and self._measured_checks >= enough
+
+    @property
+    def are_indistinct(self) -> bool:
+        """Whether GOOD and BAD have been compared often enough although most runs say nothing."""
+        count = len(self.checks)
+        is_enough = count >= (MOST_CHECKS if self._measured_checks else FEWEST_CHECKS)
+        return self.metric is None and is_enough
+
+    @property
+    def _measured_checks(self) -> int:
+        """How many comparisons of GOOD and BAD have an interval; those of small runs may not."""
+        wanted = TIMES if self.terms.metric is None else (self.terms.metric,)
+        return sum(
+            ERRORS in wanted or any(name in check.effects for name in wanted)
+            for check in self.checks
+        )
 
     def search(self) -> Search:
         """What the trials say about the commits between GOOD and BAD."""
@@ -207,13 +228,23 @@ class StateFile:
         import shutil
 
         shutil.rmtree(self.logs, ignore_errors=True)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the bisection; its logs stay until the next one, as messages name them."""
         self._path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes out; raises ConfigurationError where one is at work."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        with (self.directory / "lock").open("wb") as lock:
+        try:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            file = (self.directory / "lock").open("wb")
+        except OSError as problem:
+            raise ConfigurationError(
+                f"cannot keep the bisection in {self.directory}: {problem.strerror}"
+            ) from None
+        with file as lock:
             try:
                 _lock(lock.fileno())
             except OSError:

@@ -97,10 +97,9 @@ def plan(
     else:
         check_reach(document["endpointUrl"], RunGate(session).server)
         ref = import_document(session.client, document, target)
-    question |= {"region": chosen} if chosen else {}
-    question |= {"gate": limits} if limits else {}
-    if (warmup := session.setting("warmup", None)) is not None:
-        question["warmup"] = warmup
+    warmup = session.setting("warmup", None)
+    terms = {"region": chosen or None, "gate": limits or None, "warmup": warmup}
+    question |= {name: value for name, value in terms.items() if value is not None}
     found = session.client.plan(ref.profile_id, question)
     if not found.options:
         _measure(session, found, ref, UnchangedRuns(target, document, chosen), wanted=measure)
@@ -120,7 +119,7 @@ def _percent(flag: str, text: str, least: float, most: float) -> float:
     except ValueError:
         value = math.nan
     if not least <= value <= most:
-        raise UsageError(f"{flag}: {text!r} is no percentage from {least:g}% to {most:g}%")
+        raise UsageError(f"{flag}: {text!r} is not a percentage from {least:g}% to {most:g}%")
     return value
 
 

@@ -2,7 +2,7 @@
 
 The API describes a run in buckets of five seconds. A limit is broken when its condition holds in
 consecutive buckets for as long as it says, without `for` in one of them. A bucket without a value
-is no evidence, and neither is one that is still filling: its rate is too low as yet, and the
+does not count, and neither does one that is still filling: its rate is too low as yet, and the
 requests that fail first may be the first to end.
 """
 

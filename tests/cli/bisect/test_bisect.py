@@ -9,6 +9,7 @@ import random
 import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ class World:
         self.served, self.running, self.environs = {}, [], []
         self.unbuildable, self.unservable = set(), set()
         self.slower, self.noise, self.runs, self.interrupt_at = 1.3, 0.03, [], None
-        self.errors, self.rng = set(), random.Random(1)
+        self.errors, self.fast_errors, self.silent = set(), set(), set()
+        self.intervals, self.detaching, self.detached = True, None, []
         self.document, self.against = {}, None
         self.features = {"duet": True, "waitForTarget": True}
         server.expect_request(re.compile(".*")).respond_with_handler(self.answer)
@@ -90,9 +92,15 @@ class World:
         factor = self.slower if self.runs[-1][1] >= FIRST_SLOW else 1.0
         change = 100 * (factor * (1 + rng.gauss(0, self.noise)) - 1)
         half = 196 * self.noise
-        errors = "FAIL" if self.runs[-1][1] in self.errors else "PASS"
+        number_of_commit = self.runs[-1][1]
+        if number_of_commit in self.silent:
+            return detail(number, runId=f"run-{number}", outcome="ABORTED", autoVerdict=None)
+        errors = "FAIL" if number_of_commit in self.errors | self.fast_errors else "PASS"
+        if number_of_commit in self.fast_errors:
+            change = -90.0
+        low, high = (change - half, change + half) if self.intervals else (None, None)
         items = [
-            comparison("p95", change=change, ciLow=change - half, ciHigh=change + half),
+            comparison("p95", change=change, ciLow=low, ciHigh=high),
             comparison("errors", unit="%", change=0.0, verdict=errors),
         ]
         return detail(
@@ -114,6 +122,9 @@ class World:
         assert text.endswith("serve it")
         if number in self.unservable:
             return Ended(1)
+        if number == self.detaching:
+            sleep = ["sleep", "60"]
+            self.detached.append(subprocess.Popen(sleep, env=environ, start_new_session=True))
         self.served[int(environ["PORT"])] = number
         service = Service(int(environ["PORT"]))
         self.running.append(service)
@@ -269,6 +280,59 @@ def test_errors_are_searched_for_as_well(bisect, world):
     code, out, _ = bisect("HEAD~12", "HEAD", *SERVE, "--json")
     assert (code, found_number(world, out)) == (ExitCode.OK, [5])
     assert json.loads(out)["data"]["metric"] == "errors"
+
+
+def test_slow_commit_whose_requests_fail_fast_does_not_count_as_fast(bisect, world):
+    world.fast_errors = {FIRST_SLOW, FIRST_SLOW + 1}
+    code, out, err = bisect("HEAD~12", "HEAD", *SERVE, "--json")
+    assert code == ExitCode.OK
+    assert FIRST_SLOW in found_number(world, out)
+    assert "has errors that GOOD does not have; it is skipped" in err
+
+
+def test_commit_that_listens_and_never_answers_is_skipped(bisect, world):
+    world.silent = {6}
+    code, out, err = bisect("HEAD~12", "HEAD", *SERVE, "--json")
+    assert (code, found_number(world, out)) == (ExitCode.OK, [FIRST_SLOW])
+    assert "had no verdict in 3 runs; it is skipped" in err
+    assert "without --fail-on" not in err
+
+
+def test_runs_without_an_interval_do_not_show_that_commits_are_alike(bisect, world):
+    world.intervals = False
+    code, out, err = bisect("HEAD~12", "HEAD", *SERVE, "--json")
+    assert code == ExitCode.ERROR
+    assert json.loads(out)["error"]["code"] == "not_found"
+    assert json.loads(out)["data"]["state"] == "unclear"
+    assert "after 3 runs it is not known whether BAD is slower than GOOD" in err
+
+
+def test_comparisons_of_good_and_bad_count_as_runs(bisect, world):
+    world.slower = 1.0
+    code, out, err = bisect("HEAD~12", "HEAD", *SERVE, "--max-runs", "1", "--json")
+    assert (code, len(world.runs)) == (ExitCode.ERROR, 1)
+    assert "after 1 run it is not known" in err
+    assert json.loads(out)["error"]["code"] == "not_found"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not show the processes")
+def test_process_that_has_left_its_group_is_ended_with_the_service(bisect, world):
+    world.detaching = COMMITS
+    bisect("HEAD~12", "HEAD", *SERVE, "--max-runs", "1")
+    assert [process.wait(10) for process in world.detached] == [-9]
+
+
+def test_log_that_an_error_names_exists(bisect, world):
+    world.unbuildable = {0}
+    _, _, err = bisect("HEAD~12", "HEAD", "--build", "make", *SERVE)
+    assert Path(re.search("its log: (.*)", err)[1]).is_file()
+
+
+def test_git_directory_that_takes_no_file_is_named(bisect, world):
+    (world.place / ".git" / "tm-bisect" / "lock").mkdir(parents=True)
+    code, _, err = bisect("HEAD~12", "HEAD", *SERVE)
+    assert code == ExitCode.CONFIGURATION
+    assert "cannot keep the bisection in" in err
 
 
 def test_interrupted_search_leaves_nothing_behind_and_goes_on(bisect, world):

@@ -153,7 +153,7 @@ def test_since_and_region_are_asked_of_the_server(gate, server):
     listed(server, **{"region": "eu", "from": "2026-01-30T12:00:00+00:00"})
     result = ask(gate, "--since", "30d", "--region", "eu")
     assert result.exit_code == ExitCode.OK
-    assert "no change in 0 comparable runs" in result.stdout
+    assert "0 comparable runs, too few to find a change" in result.stdout
     assert "0 comparable runs are too few" in result.stderr
 
 
@@ -178,3 +178,22 @@ def test_terminal_without_unicode_gets_no_bars(gate, server):
     listed(server, *slower(factor=1.0))
     result = ask(gate, at_terminal=True)
     assert all(len(line) <= 100 for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "odd", [{"totalErrors": 10**18}, {"totalErrors": -5}, {"p95": 1e308}, {"p95": 1e-308}]
+)
+def test_numbers_that_cannot_be_true_are_left_out(gate, server, odd):
+    rows = [run(n, commit=OLD) for n in range(1, 11)]
+    listed(server, *(run(n, **odd) for n in range(20, 10, -1)), *reversed(rows))
+    result = ask(gate, "--json")
+    assert result.exit_code == ExitCode.OK
+    assert result.json["data"]["changes"] == []
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_few_runs_are_not_called_runs_without_a_change(gate, server, form):
+    listed(server, run(1))
+    result = ask(gate, "--format", form)
+    assert "1 comparable run, too few to find a change" in result.stdout
+    assert "no change" not in result.stdout

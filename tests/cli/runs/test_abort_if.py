@@ -267,3 +267,14 @@ def test_report_with_a_breach_and_exit_code_0_is_refused(gate, started, tmp_path
     result = gate("report", "eval", str(report))
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "a live limit was broken" in result.stderr
+
+
+def test_flag_of_a_wait_for_the_last_start_takes_no_setting_away(tm, server):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY}
+    server.profile().start()
+    assert tm("runs", "start", "42", environ=environ).exit_code == ExitCode.OK
+    server.status(**BROKEN).status(**BROKEN).answer("POST", STOP, IDLE)
+    server.scan(row(**STOPPED)).detail(**STOPPED)
+    argv = ("runs", "wait", "--last", "--abort-if", "errors>50%")
+    result = tm(*argv, environ={**environ, "TM_ABORT_IF": LIMIT})
+    assert result.exit_code == ExitCode.FAIL

@@ -220,3 +220,32 @@ def test_all_groups_can_be_ended_at_once():
     kill_all()
     group.end(10.0)
     assert group.poll() == -9
+
+
+def test_commits_that_a_shallow_clone_lacks_are_the_reason_that_is_told(place, tmp_path):
+    git(place, "clone", "-q", "--depth", "1", place.as_uri(), str(place / "clone"))
+    git(place / "clone", "fetch", "-q", "--depth", "1", "origin", git(place, "rev-parse", "HEAD~1"))
+    with pytest.raises(UsageError) as caught:
+        between(Repository(place / "clone", PLAIN), "FETCH_HEAD", "HEAD", first_parent=False)
+    assert "git fetch --unshallow" in caught.value.hint
+
+
+def test_directory_that_cannot_be_searched_belongs_to_no_known_commit(tmp_path):
+    assert read_head(tmp_path / ("x" * 300) / "y") is None
+
+
+@pytest.mark.parametrize("damage", ["gone", "without .git"])
+def test_damaged_work_tree_is_forgotten_and_those_of_the_user_are_not(place, repository, damage):
+    own, mine = place / "own", place / "mine"
+    git(place, "worktree", "add", "--detach", str(own))
+    own.rename(place / "not mounted")
+    repository.add_work_tree(mine, "HEAD")
+    (mine / ".git").unlink()
+    if damage == "gone":
+        (mine / "file").unlink()
+        mine.rmdir()
+    repository.remove_work_tree(mine)
+    trees = git(place, "worktree", "list")
+    assert str(own) in trees
+    assert str(mine) not in trees
+    assert not mine.exists()

@@ -105,16 +105,16 @@ def _read_time(flag: str, text: str) -> float:
 def start(session: CommandContext, good: str, bad: str, terms: Terms) -> int:
     """Begin a search; raises UsageError when one is under way."""
     repository, file = _open(session)
-    known = file.read()
-    if known is not None and known.has_results and not known.is_over:
-        raise UsageError(
-            f"a search from {known.good.short} to {known.bad.short} is under way here",
-            hint=f"{RESUME}, `tm bisect --reset` forgets it",
-        )
-    first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
-    commits = repository.between(first, last, first_parent=terms.first_parent)
-    _require_local_server(session)
     with file.locked():
+        known = file.read()
+        if known is not None and known.has_results and not known.is_over:
+            raise UsageError(
+                f"a search from {known.good.short} to {known.bad.short} is under way here",
+                hint=f"{RESUME}, `tm bisect --reset` forgets it",
+            )
+        first, last = repository.find(good, "GOOD"), repository.find(bad, "BAD")
+        commits = repository.between(first, last, first_parent=terms.first_parent)
+        _require_local_server(session)
         if known is not None:
             _clean_up(repository, known)
         file.clear()
@@ -213,7 +213,7 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
         if state.has_results:
             session.terminal.write_line(f"tm: {_count(state)} kept; {RESUME}")
         else:
-            file.clear()
+            file.forget()
         raise
     finally:
         builds.close()
@@ -271,13 +271,13 @@ class _Bisection:
     def _next(self) -> Commit | None:
         """Return the commit to measure; None when there is a result, or will be none."""
         state = self.state
-        if state.metric is None:
-            return None if state.are_alike else state.bad
-        search = state.search()
-        if search.candidates().probability >= state.terms.confidence:
+        search, is_known = state.search(), state.metric is not None
+        if is_known and search.candidates().probability >= state.terms.confidence:
             return None
         if len(state.trials) >= state.terms.max_runs:
             return None
+        if not is_known:
+            return None if state.are_alike or state.are_indistinct else state.bad
         number = search.next_commit()
         return None if number is None else state.commit(number)
 
@@ -295,13 +295,20 @@ class _Bisection:
                     hint=f"its log: {problem.log}",
                     code="untestable",
                 ) from None
-            self.session.terminal.write_line(f"tm: {problem.message}; it is skipped")
-            state.untestable[commit.id] = problem.what
+            self._skip(commit, problem.what)
             return
+        finally:
+            end_leftovers(state.mark)  # also those that have left the group of their command
         state.add(trial)
         self.session.note(f"tm: {trial_line(state, trial)}")
+        if state.fails_requests(trial):
+            self._skip(commit, "has errors that GOOD does not have")
         if state.metric is not None:
             self._note_progress()
+
+    def _skip(self, commit: Commit, reason: str) -> None:
+        self.session.terminal.write_line(f"tm: {commit.short} {reason}; it is skipped")
+        self.state.untestable[commit.id] = reason
 
     def _note_progress(self) -> None:
         search, confidence = self.state.search(), self.state.terms.confidence
@@ -336,7 +343,10 @@ class _Bisection:
                     return _as_trial(commit, result)
                 candidate.require_running()
                 good.require_running()
-                self.session.terminal.write_line(f"tm: {sanitize(decided.decision.message)}")
+                why = (result and result.note) or decided.decision.message
+                self.session.terminal.write_line(f"tm: {sanitize(why)}")
+        if commit.id != self.state.bad.id:
+            raise Untestable(commit, f"had no verdict in {ATTEMPTS} runs", candidate.log)
         raise Undecided(
             f"{ATTEMPTS} runs of {commit.short} ended without a verdict",
             hint=f"the logs of the services: {self.file.logs}",

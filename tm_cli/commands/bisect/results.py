@@ -56,7 +56,7 @@ def _state(state: State) -> str:
     if not state.is_over:
         return "under_way"
     if state.metric is None:
-        return "alike"
+        return "alike" if state.are_alike else "unclear"
     return (
         "found" if state.search().candidates().probability >= state.terms.confidence else "unclear"
     )
@@ -68,18 +68,28 @@ def conclusion(state: State) -> TmError | None:
         case "alike":
             metric = state.terms.metric or "any metric"
             return TmError(
-                f"GOOD and BAD do not differ in {metric} ({len(state.trials)} runs)",
+                f"GOOD and BAD do not differ in {metric} ({_runs(state)})",
                 hint="a longer profile sees smaller changes",
                 code="not_reproduced",
             )
+        case "unclear" if state.metric is None:
+            return TmError(
+                f"after {_runs(state)} it is not known whether BAD is slower than GOOD",
+                hint="a longer profile, or a higher rate, says more",
+                code="not_found",
+            )
         case "unclear":
             return TmError(
-                f"no commit reached {percent_of(state.terms.confidence)} "
-                f"within {len(state.trials)} runs",
+                f"no commit reached {percent_of(state.terms.confidence)} within {_runs(state)}",
                 hint="several commits may share the change; look at those between",
                 code="not_found",
             )
     return None
+
+
+def _runs(state: State) -> str:
+    count = len(state.trials)
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def describe(terminal: Terminal, state: State) -> str:
@@ -103,7 +113,8 @@ def _headline(state: State) -> str:
         return f"GOOD {state.good.short} and BAD {state.bad.short}: no difference so far"
     change = f"; {metric} of BAD {_shown(state.effect(metric))}" if metric != ERRORS else ""
     if _state(state) != "found":
-        return f"not found yet: {percent_of(found.probability)} for {_names(state)}{change}"
+        first = "not found" if state.is_over else "not found yet"
+        return f"{first}: {percent_of(found.probability)} for {_names(state)}{change}"
     what = "the first commit with errors" if metric == ERRORS else "the first slow commit"
     probability = percent_of(found.probability)
     if len(found.commits) > 1:

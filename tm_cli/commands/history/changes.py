@@ -33,6 +33,9 @@ FEWEST = 13
 _ALIKE_SECONDS, _ALIKE_RATE = 0.05, 0.1
 """Relative differences of runs whose load is not known better."""
 
+_LEAST_MS, _MOST_MS = 1e-6, 1e12
+"""What a server says beyond these is not a response time."""
+
 _SHORT = 10
 
 
@@ -204,12 +207,13 @@ def _value(metric: str, row: HistoryRow) -> float | None:
     """Return the number of a run; response times of one that mostly failed say nothing."""
     total, errors = row.total_requests or 0, row.total_errors
     if metric == "errors":
-        return 100 * errors / total if total and errors is not None else None
+        is_possible = errors is not None and total > 0 and 0 <= errors <= total
+        return 100 * (errors or 0) / total if is_possible else None
     quantiles = row.latency_quantiles
     if not isinstance(quantiles, Mapping) or (errors is not None and 2 * errors >= total):
         return None
     value = as_number(quantiles.get(metric))
-    return value if value is not None and value > 0 else None
+    return value if value is not None and _LEAST_MS <= value <= _MOST_MS else None
 
 
 def _in_percent(log: float | None) -> float | None:
@@ -259,7 +263,8 @@ def _shown(terminal: Terminal, history: History) -> str:
         if changes:
             parts.append(_picture(terminal, metric, history.runs, changes))
         else:
-            parts.append(f"  {metric}: no change  {_line(terminal, metric, history.runs)}".rstrip())
+            found = "too few runs" if len(history.runs) < FEWEST else "no change"
+            parts.append(f"  {metric}: {found}  {_line(terminal, metric, history.runs)}".rstrip())
     if history.changes:
         rows = [_cells(change) for change in history.changes]
         parts += ["", columns(terminal, _HEAD, rows, least=("P", "LEVELS", "95 % INTERVAL"))]
@@ -269,9 +274,12 @@ def _shown(terminal: Terminal, history: History) -> str:
 def _title(history: History) -> str:
     left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
-    count = len(history.changes)
+    count, runs = len(history.changes), len(history.runs)
     found = f"{count} change{'' if count == 1 else 's'}" if count else "no change"
-    return f"{history.profile.name}: {found} in {len(history.runs)} comparable runs{more}"
+    known = f"{found} in {runs} comparable runs"
+    if not count and runs < FEWEST:
+        known = f"{runs} comparable run{'' if runs == 1 else 's'}, too few to find a change"
+    return f"{history.profile.name}: {known}{more}"
 
 
 def _cells(change: Change) -> tuple[object, ...]:

@@ -119,7 +119,8 @@ def wait(
     with wait_options.open(session, fail_fast=fail_fast) as behavior:
         if checks or not last:  # else those of the start are remembered
             checks = options.with_assert_setting(session, checks)
-        limits = options.read_abort_if(session, abort_if, only_flags=last)
+        is_remembered = last and not abort_if  # a flag takes none of the settings away
+        limits = options.read_abort_if(session, abort_if, only_flags=is_remembered)
         gate = gate_options.read(session, checks=checks, abort_if=limits, last=last)
         from tm_cli.commands.runs.gate import RunGate, read_comparison
         from tm_cli.commands.shared.gate import wait_for

@@ -71,6 +71,9 @@ def _played(
 
 def _failure(end: Decided, name: str, ending: str) -> TmError:
     decision = end.decision
-    error = TmError(f"{name}: {decision.message}{ending}", hint=decision.hint, code=decision.code)
+    note = end.result.note if end.result and end.result.verdict is None else None
+    error = TmError(
+        f"{name}: {note or decision.message}{ending}", hint=decision.hint, code=decision.code
+    )
     error.exit_code = decision.exit_code or ExitCode.UNDECIDED
     return error
