@@ -34,6 +34,7 @@ OPTIONS = {
     "timeout": "--timeout",
     "on-interrupt": "--on-interrupt",
     "fail-fast": "--fail-fast",
+    "stop-early": "--stop-early",
     "report-json": "--report",
     "report-junit": "--report",
     "report-markdown": "--report",
@@ -42,7 +43,7 @@ OPTIONS = {
 }
 ARGUMENTS = {"profile", "benchmark", "job"}
 SUBJECTS = {"runs": "profile", "benchmarks": "benchmark", "jobs": "job"}
-VARIABLES = {"base-url": "base_url", "api-key": "api_key", "stop-early": "stop_early"}
+VARIABLES = {"base-url": "base_url", "api-key": "api_key"}
 OWN = {
     "system", "args", "working-directory", "summary", "annotations", "comment", "comment-name",
     "comment-token", "artifact", "cache", "history", "version", "extras", "python-version",
@@ -150,7 +151,7 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
         *("runs", "start", "--wait", "--fail-on=FAIL", "--warn-on=WARN,NO_BASELINE"),
         *("--assert=p95<400ms", "--assert=errors<1%"),
         *("--confirm=2", "--baseline=41", "--against=http://localhost:1/"),
-        *("--wait-for-target=60s", "--warmup=10s", "--region=eu"),
+        *("--wait-for-target=60s", "--warmup=10s", "--stop-early=true", "--region=eu"),
         *("--tag=nightly", "--tag=ci,main", "--wait-timeout=5m", "--verdict-timeout=10s"),
         *("--poll-interval=auto", "--timeout=20s", "--on-interrupt=detach", "--fail-fast"),
         *("--report=json=gate.json", "--report=junit=out/gate.xml", "--report=markdown=gate.md"),
@@ -160,7 +161,6 @@ def test_all_inputs_arrive_as_options(make_runner, tmp_path):
     ]
     assert call["env"]["TM_BASE_URL"] == "https://load.example"
     assert call["env"]["TM_API_KEY"] == "tm_0123456789"
-    assert call["env"]["TM_STOP_EARLY"] == "true"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

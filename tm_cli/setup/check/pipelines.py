@@ -143,8 +143,8 @@ def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 _OPTIONS = (
-    *("confirm", "baseline", "against", "wait-for-target", "warmup", "region", "wait-timeout"),
-    *("verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
+    *("confirm", "baseline", "against", "wait-for-target", "warmup", "stop-early", "region"),
+    *("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
 )
 INPUTS = frozenset(
     {
@@ -153,7 +153,6 @@ INPUTS = frozenset(
         *(
             "tags",
             "fail-fast",
-            "stop-early",
             "base-url",
             "api-key",
             "working-directory",
@@ -185,8 +184,6 @@ def action_words(inputs: Mapping[str, str], *, has_fail_on: bool) -> list[str]:
     for option, name in repeated.items():
         words += [f"{option}{line}" for line in _lines(inputs, name)]
     words += ["--fail-fast"] if inputs.get("fail-fast") == "true" else []
-    stops = {"true": ["--stop-early"], "false": ["--no-stop-early"]}
-    words += stops.get(inputs.get("stop-early", ""), [])
     subject = {"runs": "profile", "jobs": "job"}.get(system, "benchmark")
     return [*words, "--", *_lines(inputs, subject)]
 
