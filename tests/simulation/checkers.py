@@ -118,7 +118,8 @@ def i8_is_bounded(schedule: Schedule, recording: Recording) -> Iterator[str]:
         yield f"I8 {recording.broken}"
     ended, started = recording.moment(Ended), recording.moment(RunStarted)
     if broken := recording.moment(Broken):  # its record is looked for once it could be stopped
-        ended = broken + LONGEST_STOP
+        asleep = sum(blow.arg for blow in schedule.blows if blow.action == "suspend")
+        ended = broken + LONGEST_STOP + asleep
     if ended is not None:
         deadline = ended + schedule.verdict_timeout + OUTWAITED
         scan = system_of(schedule).DIALECT.scan
