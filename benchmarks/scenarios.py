@@ -94,7 +94,7 @@ def unchanged() -> Iterator[Scenario]:
         one = partial(one_more, noise=noise, load=USUAL)
         yield Scenario("unchanged", name, ONE, one, 120 * more, by_one, 0.0)
         ten = partial(one_more, noise=noise, load=USUAL, before=10)
-        yield Scenario("unchanged", name, TEN, ten, 40 * more, bars, 0.0)
+        yield Scenario("unchanged", name, TEN, ten, 40 * more, by_one, 0.0)
         small = partial(one_more, noise=noise, load=SMALL)
         never = () if name in WIDE else bars[:1]
         yield Scenario("unchanged", name, "20/s for 20 s", small, 200, never, 0.0)
