@@ -28,13 +28,12 @@ from tm_cli.server.judge import (
     RunFacts,
     SelectedBy,
     Thresholds,
-    judge,
-    judge_ab_run,
 )
 from tm_cli.server.judge.facts import BlockCounts
 from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
+from tm_cli.server.judge.verdict import judge_by
 from tm_cli.values.load_curve import Curve
 
 HOSTED = NOISES["hosted"]
@@ -98,7 +97,7 @@ def _together(parts: Sequence[BlockCounts]) -> BlockCounts:
 
 def decided(run: RunFacts, other: BaselineChoice | RunFacts) -> Trial:
     thresholds, test, total = Thresholds(), SequentialTest(), len(run.blocks)
-    whole = (judge_ab_run(run, other) if isinstance(other, RunFacts) else judge(run, other)).verdict
+    whole = judge_by(run, other).verdict
     curve = Curve([(0.0, RATE), (run.seconds, RATE)], run.seconds, "LINEAR")
     for blocks in range(1, total):
         end = run.seconds * blocks / total

@@ -50,9 +50,12 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
-EARLY_STOP = ("stop_early", "end a run before its time (--stop-early)")
-
-WARMUP = ("warmup", "leave a warm-up out of the verdict (--warmup)")
+_OF_THE_LOAD = {
+    "waitForTarget": WAITING,
+    "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
+    "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+}
+"""What the embedded server alone does, by the key in documents and starts."""
 
 
 USUAL_RATE = 1000.0
@@ -122,17 +125,16 @@ def read_comparison(
 def require_support(
     session: CommandContext,
     comparison: ComparisonOptions,
+    load: Mapping[str, Any],
     *,
     profiles: Sequence[str] = (),
-    wait_for_target: float | None = None,
-    warmup: float | None = None,
-    stop_early: bool | None = None,
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
-    `profiles` are arguments as the user wrote them; documents among them may have thresholds.
-    Raises Refused when the server lacks what `comparison` or a document asks for, and UsageError
-    when a document's own target is the one to compare it with.
+    `load` are the keys of a start that are about the load; `profiles` are arguments as the user
+    wrote them, and documents among them may have such keys and thresholds as well. Raises Refused
+    when the server lacks what is asked for, and UsageError when a document's own target is the one
+    to compare it with.
     """
     documents = [found for text in profiles if (found := _document(session, text))]
     for document in documents:
@@ -144,14 +146,10 @@ def require_support(
         needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
-    if wait_for_target or any(document.get("waitForTarget") for document in documents):
-        needs.append(WAITING)
-    if warmup or any(document.get("warmup") for document in documents):
-        needs.append(WARMUP)
-    if stop_early or (
-        stop_early is None and any(document.get("stopEarly") for document in documents)
-    ):
-        needs.append(EARLY_STOP)
+    for key, feature in _OF_THE_LOAD.items():
+        is_off = load.get(key) is False
+        if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
+            needs.append(feature)
     require_features(session, needs, ending="; nothing was started")
 
 
@@ -201,15 +199,19 @@ class StartRequest:
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
 
     @property
-    def terms(self) -> dict[str, Any]:
-        """What the body of a start says about how to run and how to judge."""
+    def load(self) -> dict[str, Any]:
+        """What the body of a start says about how to run."""
         own = {
             "waitForTarget": self.wait_for_target,
             "warmup": self.warmup,
             "stopEarly": self.stop_early,
         }
-        given = {name: value for name, value in own.items() if value is not None}
-        return self.comparison.document() | given
+        return {name: value for name, value in own.items() if value is not None}
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What it says about how to run and how to judge."""
+        return self.comparison.document() | self.load
 
 
 def read_request(
@@ -264,26 +266,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(
-                session,
-                request.comparison,
-                wait_for_target=request.wait_for_target,
-                warmup=request.warmup,
-                stop_early=request.stop_early,
-            )
+            require_support(session, request.comparison, request.load)
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
             return [self._planned(ref, request, gate)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
-        require_support(
-            session,
-            request.comparison,
-            profiles=request.profiles,
-            wait_for_target=request.wait_for_target,
-            warmup=request.warmup,
-            stop_early=request.stop_early,
-        )
+        require_support(session, request.comparison, request.load, profiles=request.profiles)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)

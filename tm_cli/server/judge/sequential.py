@@ -24,7 +24,7 @@ from tm_cli.server.judge.limits import LIMIT
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
-from tm_cli.server.judge.verdict import Judgement, judge, judge_ab_run
+from tm_cli.server.judge.verdict import Judgement, judge_by
 from tm_cli.values.load_curve import Curve
 from tm_cli.values.thresholds import OF_STRETCHES, split_key
 
@@ -120,7 +120,7 @@ class SequentialTest:
         ends = {key: item.stretch.end for key, item in every.items()}
         over = {key: every[key] for key, end in ends.items() if end is not None and end <= seen.end}
         thresholds = replace(thresholds, stretches=over)
-        now = _judge(run, other, thresholds)
+        now = judge_by(run, other, thresholds)
         for name in ("FAIL", "PASS"):
             if name not in seen.permits or (name == "PASS" and over != every):
                 continue
@@ -145,20 +145,13 @@ def _is_known(
         return False
     worse = 1.0 if name == "PASS" else -1.0
     slack = WANDER * (1 - seen.share) if name == "FAIL" and other is not baseline else 0.0
-    against = baseline or _even(run)
-    whole = _shifted(_whole(run, seen), run, against, seen, worse, chance, slack)
-    at_the_end = _judge(whole, _whole_other(other, seen), thresholds)
+    whole = _shifted(run, baseline or _even(run), seen, worse, chance, slack)
+    at_the_end = judge_by(whole, _whole_other(other, seen), thresholds)
     if at_the_end.verdict != name:
         return False
     return (
         _fails_by_responses(at_the_end) if name == "FAIL" else _judged(now) >= _judged(at_the_end)
     )
-
-
-def _judge(run: RunFacts, other: BaselineChoice | RunFacts, thresholds: Thresholds) -> Judgement:
-    if isinstance(other, RunFacts):
-        return judge_ab_run(run, other, thresholds)
-    return judge(run, other, thresholds)
 
 
 def _is_due(other: BaselineChoice | RunFacts) -> bool:
@@ -248,9 +241,8 @@ def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineCho
 
 
 def _shifted(
-    whole: RunFacts,
     run: RunFacts,
-    baseline: RunFacts | None,
+    baseline: RunFacts,
     seen: Interim,
     worse: float,
     chance: float,
@@ -261,8 +253,8 @@ def _shifted(
     A mean of all requests differs from that of the first ones by what the variance of these, times
     the share of the rest, allows for, and by `slack`.
     """
-    others = ResponseTimes(baseline.blocks if baseline else ())
-    within = chances(ResponseTimes(run.blocks), others, QUANTILES)
+    whole = _whole(run, seen)
+    within = chances(ResponseTimes(run.blocks), ResponseTimes(baseline.blocks), QUANTILES)
     rest = 1 - seen.share
     quantiles = dict(whole.quantiles_ms)
     for name, known in within.items():

@@ -94,6 +94,15 @@ def judge_ab_run(
     return _judged(found, _snapshot("duet", BaselineChoice(None), thresholds, found), None)
 
 
+def judge_by(
+    run: RunFacts, other: BaselineChoice | RunFacts, thresholds: Thresholds | None = None
+) -> Judgement:
+    """Judge a run by its baseline, or the new side of an A/B run by the `other` one."""
+    if isinstance(other, RunFacts):
+        return judge_ab_run(run, other, thresholds)
+    return judge(run, other, thresholds)
+
+
 def compare(
     run: RunFacts,
     other: RunFacts,

@@ -19,14 +19,12 @@ from tm_cli.server.judge import (
     SelectedBy,
     Thresholds,
     choose_baseline,
-    judge,
-    judge_ab_run,
 )
 from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.statistics.welch_test import against_history, welch
-from tm_cli.server.judge.verdict import compare
+from tm_cli.server.judge.verdict import compare, judge_by
 from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
@@ -135,10 +133,7 @@ class Judge:
 
     def _judgement(self, row: StoredRow) -> Judgement:
         run, other = self._sides(row)
-        if isinstance(other, RunFacts):
-            judgement = judge_ab_run(run, other, thresholds_of(row))
-        else:
-            judgement = judge(run, other, thresholds_of(row))
+        judgement = judge_by(run, other, thresholds_of(row))
         if judgement.verdict != "PASS" or run.stopped_after is None:
             return judgement
         if 2 * (run.stopped_after - run.warmup) >= row["duration"] - run.warmup:
