@@ -157,6 +157,13 @@ def test_since_and_region_are_asked_of_the_server(gate, server):
     assert "0 comparable runs are too few" in result.stderr
 
 
+def test_a_single_run_is_too_few(gate, server):
+    listed(server, run(1))
+    result = ask(gate)
+    assert "1 comparable run, too few to find a change" in result.stdout
+    assert "1 comparable run is too few" in result.stderr
+
+
 def test_profile_is_found_by_name(gate, server):
     server.answer("GET", "/profiles", [profile()])
     listed(server, *slower())

@@ -82,8 +82,9 @@ class History:
 def show_changes(session: CommandContext, history: History, form: Format) -> int:
     """Print what changed in the history."""
     if len(history.runs) < FEWEST:
+        verb = "is" if len(history.runs) == 1 else "are"
         session.note(
-            f"tm: {len(history.runs)} comparable runs are too few to tell a change from chance; "
+            f"tm: {_counted(history)} {verb} too few to tell a change from chance; "
             f"it takes about {FEWEST}"
         )
     markdown = form is Format.MARKDOWN
@@ -271,6 +272,11 @@ def _shown(terminal: Terminal, history: History) -> str:
     return "\n".join(parts)
 
 
+def _counted(history: History) -> str:
+    runs = len(history.runs)
+    return f"{runs} comparable run{'' if runs == 1 else 's'}"
+
+
 def _title(history: History) -> str:
     left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
@@ -278,7 +284,7 @@ def _title(history: History) -> str:
     found = f"{count} change{'' if count == 1 else 's'}" if count else "no change"
     known = f"{found} in {runs} comparable runs"
     if not count and runs < FEWEST:
-        known = f"{runs} comparable run{'' if runs == 1 else 's'}, too few to find a change"
+        known = f"{_counted(history)}, too few to find a change"
     return f"{history.profile.name}: {known}{more}"
 
 
