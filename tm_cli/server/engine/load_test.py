@@ -17,6 +17,7 @@ from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
+from tm_cli.server.engine.clients import client_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
@@ -24,7 +25,7 @@ from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender, TargetClient
+from tm_cli.server.engine.sender import Sender
 
 
 class Slots:
@@ -70,7 +71,7 @@ class LoadTest:
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [TargetClient(job, target) for target in job.targets]
+        self._clients = [client_for(job, target) for target in job.targets]
         self._sender = Sender(
             [SimpleQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
@@ -117,7 +118,7 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
-        self._report_buckets(elapsed)
+        self._report_buckets(elapsed, at_the_end=True)
         self._report_targets()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
@@ -196,13 +197,16 @@ class LoadTest:
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
             self._events.write(
-                "transfers", side=side, bodies=client.bodies, repeated=client.repeated
+                "transfers", side=side, bodies=dict(client.bodies), repeated=client.repeated
             )
 
-    def _report_buckets(self, elapsed: float) -> None:
+    def _report_buckets(self, elapsed: float, *, at_the_end: bool = False) -> None:
         for bucket in self._report.buckets(elapsed):
             self._events.write("bucket", **bucket)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
+        for steps in self._report.steps(elapsed, at_the_end=at_the_end):
+            self._events.write("steps", **steps)
+            gevent.sleep(0)
 
 
 def _instant(moment: datetime) -> str:

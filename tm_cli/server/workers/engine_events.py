@@ -27,8 +27,11 @@ from tm_cli.server.validation import (
 _MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
 _MAX_MESSAGE = 2000
+_MAX_STEPS = 1000
+_MAX_STEP_NAME = 1000
 
 
+BucketIndex = Annotated[Count, Field(le=_MAX_INDEX)]
 Side = Annotated[Count, Field(le=1)]
 Share = Annotated[Measure, Field(le=1)]
 
@@ -48,7 +51,7 @@ class EngineBucket:
     with. Otherwise it is 0.
     """
 
-    index: Annotated[Count, Field(le=_MAX_INDEX)]
+    index: BucketIndex
     planned: Count
     sent: Count
     completed: Count
@@ -161,6 +164,28 @@ class TransferCounts:
     repeated: Count
 
 
+StepName = Annotated[Text, Field(min_length=1, max_length=_MAX_STEP_NAME)]
+
+
+@dataclass(frozen=True, slots=True)
+class StepBucket:
+    """One step in a bucket: how often it was played, with which results and response times."""
+
+    completed: Count
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSteps:
+    """The newest counts of some steps of a bucket; those of its other steps stay as they are."""
+
+    index: BucketIndex
+    steps: Annotated[dict[StepName, StepBucket], Field(max_length=_MAX_STEPS)]
+    side: Side = 0
+
+
 EngineEvent = (
     EngineReady
     | EngineWaiting
@@ -169,6 +194,7 @@ EngineEvent = (
     | AddressCounts
     | TransferCounts
     | EngineBucket
+    | EngineSteps
     | EnginePaused
     | EngineResumed
     | EngineFinished
@@ -185,6 +211,7 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "addresses": AddressCounts,
     "transfers": TransferCounts,
     "bucket": EngineBucket,
+    "steps": EngineSteps,
     "paused": EnginePaused,
     "resumed": EngineResumed,
     "finished": EngineFinished,
@@ -205,6 +232,9 @@ def parse_event(line: bytes) -> EngineEvent | None:
     if isinstance(event, EngineBucket):
         check_encoded(event.response)
         check_encoded(event.service)
+    if isinstance(event, EngineSteps):
+        for step in event.steps.values():
+            check_encoded(step.response)
     return event
 
 
