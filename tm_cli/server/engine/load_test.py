@@ -118,7 +118,7 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
-        self._report_buckets(elapsed, at_the_end=True)
+        self._report_results(elapsed, at_the_end=True)
         self._report_targets()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
@@ -175,7 +175,7 @@ class LoadTest:
         """Let queued requests begin within `patience` seconds, and those under way end."""
         self._wait_until_idle(patience)
         self._sender.give_up_waiting()
-        self._wait_until_idle(self._job.timeout + _GRACE)
+        self._wait_until_idle(self._job.arrival_timeout + _GRACE)
 
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -189,7 +189,7 @@ class LoadTest:
             self._events.write(
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
-            self._report_buckets(elapsed)
+            self._report_results(elapsed)
             self._report_targets()
 
     def _report_targets(self) -> None:
@@ -200,13 +200,10 @@ class LoadTest:
                 "transfers", side=side, bodies=dict(client.bodies), repeated=client.repeated
             )
 
-    def _report_buckets(self, elapsed: float, *, at_the_end: bool = False) -> None:
-        for bucket in self._report.buckets(elapsed):
-            self._events.write("bucket", **bucket)
+    def _report_results(self, elapsed: float, *, at_the_end: bool = False) -> None:
+        for event, fields in self._report.results(elapsed, at_the_end=at_the_end):
+            self._events.write(event, **fields)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
-        for steps in self._report.steps(elapsed, at_the_end=at_the_end):
-            self._events.write("steps", **steps)
-            gevent.sleep(0)
 
 
 def _instant(moment: datetime) -> str:
